@@ -1,0 +1,78 @@
+import { LlqError } from "./errors.js";
+
+/** One stored type of weights. Everything else about a type is derived from its row in DTYPES. */
+export interface DType {
+  /** As in ggml, upper case. */
+  readonly name: string;
+  /** ggml_type, the id in a GGUF file; absent for types that only other containers have. */
+  readonly ggml?: number;
+  /** Weights in a block. */
+  readonly blockSize: number;
+  /** Bytes in a block. */
+  readonly typeSize: number;
+  /** Suffix of the kernels: `q4_0` for quantize_row_q4_0 and dequantize_row_q4_0. */
+  readonly kernel: string;
+  /** What the kernels can do: read; also write; also write with an importance matrix. */
+  readonly kernels: "read" | "write" | "weighted";
+  /** The type written instead when a row is not a whole number of blocks. */
+  readonly fallback?: string;
+}
+
+// One row per type; formats/ knows the layout's size, assembly/<kernel>.ts knows the layout.
+// biome-ignore format: columns
+export const DTYPES = [
+  { name: "F32",  ggml: 0,  blockSize: 1,  typeSize: 4,  kernel: "f32",  kernels: "write" },
+  { name: "F16",  ggml: 1,  blockSize: 1,  typeSize: 2,  kernel: "f16",  kernels: "write" },
+  { name: "BF16", ggml: 30, blockSize: 1,  typeSize: 2,  kernel: "bf16", kernels: "write" },
+  { name: "Q4_0", ggml: 2,  blockSize: 32, typeSize: 18, kernel: "q4_0", kernels: "write", fallback: "F16" },
+  { name: "Q8_0", ggml: 8,  blockSize: 32, typeSize: 34, kernel: "q8_0", kernels: "write", fallback: "F16" },
+] as const satisfies readonly DType[];
+
+export type DTypeName = (typeof DTYPES)[number]["name"];
+
+const byName = new Map<string, DType>(DTYPES.map((row) => [row.name, row]));
+const byId = new Map<number, DType>(DTYPES.map((row) => [row.ggml, row]));
+
+export function dtype(name: DTypeName): DType {
+  return byName.get(name)!;
+}
+
+export function findDType(name: string): DTypeName | undefined {
+  const upper = name.toUpperCase().replace(/_([SML])$/, "_$1");
+  return (byName.get(upper)?.name ?? byName.get(name)?.name) as DTypeName | undefined;
+}
+
+/** The type with this id in a GGUF file, if this version knows it. */
+export function dtypeById(id: number): DTypeName | undefined {
+  return byId.get(id)?.name as DTypeName | undefined;
+}
+
+/**
+ * Bytes of a tensor (shape outermost first), rows being whole numbers of blocks.
+ * @throws LlqError `bad-input` when they are not, or the size exceeds 2^53
+ */
+export function byteLength(name: DTypeName, shape: readonly number[]): number {
+  const { blockSize, typeSize } = dtype(name);
+  const rowLength = shape.at(-1) ?? 1;
+  if (rowLength % blockSize !== 0) {
+    throw new LlqError(
+      "bad-input",
+      `rows of ${rowLength} are not a whole number of ${name} blocks of ${blockSize}`,
+    );
+  }
+  const bytes = (elementCount(shape) / blockSize) * typeSize;
+  if (!Number.isSafeInteger(bytes))
+    throw new LlqError("bad-input", `a tensor of ${shape.join("x")} is too large`);
+  return bytes;
+}
+
+/** Weights in a tensor; @throws LlqError `bad-input` beyond 2^53 */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1;
+  for (const length of shape) {
+    count *= length;
+    if (!Number.isSafeInteger(count))
+      throw new LlqError("bad-input", `a tensor of ${shape.join("x")} is too large`);
+  }
+  return count;
+}
