@@ -10,7 +10,7 @@ export const TYPE_SIZE_Q4_0: i32 = 18;
 export function quantize_row_q4_0(x: usize, y: usize, n: i32): void {
   for (const end = x + <usize>n * 4; x < end; x += 128, y += 18) {
     const d = signed_absmax32(x) / -8;
-    const id = f32x4.splat(d != 0 ? 1 / d : 0);
+    const id = f32x4.splat(d !== 0 ? 1 / d : 0);
     store<u16>(y, <u16>f32_to_f16(d));
     v128.store(y + 2, v128.or(to_u4(x, id), i8x16.shl(to_u4(x + 64, id), 4)));
   }

@@ -10,7 +10,7 @@ export const TYPE_SIZE_Q8_0: i32 = 34;
 export function quantize_row_q8_0(x: usize, y: usize, n: i32): void {
   for (const end = x + <usize>n * 4; x < end; x += 128, y += 34) {
     const d = absmax32(x) / 127;
-    const id = f32x4.splat(d != 0 ? 1 / d : 0);
+    const id = f32x4.splat(d !== 0 ? 1 / d : 0);
     store<u16>(y, <u16>f32_to_f16(d));
     v128.store(y + 2, to_i8(x, id));
     v128.store(y + 18, to_i8(x + 64, id));

@@ -13,7 +13,7 @@ export function first_nonfinite(x: usize, n: i32): i32 {
     if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) break;
   }
   for (; x < end; x += 4) {
-    if ((load<u32>(x) & 0x7f800000) == 0x7f800000) return <i32>((x - start) >> 2);
+    if ((load<u32>(x) & 0x7f800000) === 0x7f800000) return <i32>((x - start) >> 2);
   }
   return -1;
 }

@@ -23,10 +23,10 @@ export function absmax32(x: usize): f32 {
 /** The element of largest magnitude among the 32 floats at `x`; of equal magnitudes the first, as in ggml. */
 export function signed_absmax32(x: usize): f32 {
   const magnitude = absmax32(x);
-  if (magnitude == 0) return 0;
+  if (magnitude === 0) return 0;
   const wanted = f32x4.splat(magnitude);
   let found = 0;
-  for (; found == 0; x += 16) found = i32x4.bitmask(f32x4.eq(f32x4.abs(v128.load(x)), wanted));
+  for (; found === 0; x += 16) found = i32x4.bitmask(f32x4.eq(f32x4.abs(v128.load(x)), wanted));
   return load<f32>(x - 16 + ((<usize>ctz(found)) << 2));
 }
 
