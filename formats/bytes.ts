@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
@@ -62,6 +62,17 @@ export function readSmallFile(path: string, limit: number): Uint8Array {
     }
     return source.read(0, source.byteLength);
   });
+}
+
+/** The names in a folder; undefined when `path` is something else, or nothing. */
+export function listFolder(path: string): string[] | undefined {
+  try {
+    return readdirSync(path);
+  } catch (cause) {
+    const code = systemErrorCode(cause);
+    if (code === "ENOTDIR" || code === "ENOENT") return undefined;
+    throw openError(path, cause);
+  }
 }
 
 /** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
@@ -136,7 +147,11 @@ export class ByteReader {
   offset: number;
   #page: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(this.#page.buffer);
+  #text: Buffer = Buffer.alloc(0);
+  /** Where the page begins in the source. */
   #start = 0;
+  /** Where in the page the last value taken begins. */
+  #index = 0;
 
   constructor(source: ByteSource, offset = 0) {
     this.source = source;
@@ -152,43 +167,46 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#need(1));
+    return this.#take(1).getUint8(this.#index);
   }
   i8(): number {
-    return this.#view.getInt8(this.#need(1));
+    return this.#take(1).getInt8(this.#index);
   }
   u16(): number {
-    return this.#view.getUint16(this.#need(2), true);
+    return this.#take(2).getUint16(this.#index, true);
   }
   i16(): number {
-    return this.#view.getInt16(this.#need(2), true);
+    return this.#take(2).getInt16(this.#index, true);
   }
   u32(): number {
-    return this.#view.getUint32(this.#need(4), true);
+    return this.#take(4).getUint32(this.#index, true);
   }
   i32(): number {
-    return this.#view.getInt32(this.#need(4), true);
+    return this.#take(4).getInt32(this.#index, true);
   }
   f32(): number {
-    return this.#view.getFloat32(this.#need(4), true);
+    return this.#take(4).getFloat32(this.#index, true);
   }
   f64(): number {
-    return this.#view.getFloat64(this.#need(8), true);
+    return this.#take(8).getFloat64(this.#index, true);
   }
   bigU64(): bigint {
-    return this.#view.getBigUint64(this.#need(8), true);
+    return this.#take(8).getBigUint64(this.#index, true);
   }
   bigI64(): bigint {
-    return this.#view.getBigInt64(this.#need(8), true);
+    return this.#take(8).getBigInt64(this.#index, true);
   }
 
   /** A 64-bit size or offset; values a double cannot hold are refused. */
   u64(): number {
     const at = this.offset;
-    const value = this.bigU64();
-    if (value > Number.MAX_SAFE_INTEGER)
-      this.fail(`${value} is too large for a size or an offset`, undefined, at);
-    return Number(value);
+    const view = this.#take(8);
+    const value = view.getUint32(this.#index + 4, true) * 2 ** 32 + view.getUint32(this.#index, true);
+    if (!Number.isSafeInteger(value)) {
+      const exact = view.getBigUint64(this.#index, true);
+      this.fail(`${exact} is too large for a size or an offset`, "the file is damaged", at);
+    }
+    return value;
   }
 
   /** A 64-bit count of items that take at least `itemSize` bytes each: it must fit the bytes left. */
@@ -204,12 +222,19 @@ export class ByteReader {
   bytes(length: number): Uint8Array {
     if (length > this.remaining)
       this.fail(`${length} bytes expected, ${this.remaining} left`, "the file is truncated");
-    const value =
-      length <= PAGE
-        ? this.#page.slice(this.#need(length), this.offset - this.#start)
-        : this.source.read(this.offset, length);
-    if (length > PAGE) this.offset += length;
-    return value;
+    if (length > PAGE) {
+      this.offset += length;
+      return this.source.read(this.offset - length, length);
+    }
+    this.#take(length);
+    return this.#page.slice(this.#index, this.#index + length);
+  }
+
+  /** UTF-8 of `length` bytes, a byte order mark included; bytes that are not UTF-8 become U+FFFD. */
+  text(length: number): string {
+    if (length > PAGE) return Buffer.from(this.bytes(length)).toString();
+    this.#take(length);
+    return this.#text.toString("utf8", this.#index, this.#index + length); // twice as fast as a TextDecoder
   }
 
   skip(length: number): void {
@@ -218,18 +243,20 @@ export class ByteReader {
     this.offset += length;
   }
 
-  /** Index in the page of the next `length` bytes (at most a page), which are then consumed. */
-  #need(length: number): number {
+  /** Consumes `length` bytes (at most a page), which are then in the page from #index; may replace the page. */
+  #take(length: number): DataView {
     if (length > this.remaining)
       this.fail(`${length} bytes expected, ${this.remaining} left`, "the file is truncated");
     if (this.offset < this.#start || this.offset + length > this.#start + this.#page.length) {
       this.#start = this.offset;
       this.#page = this.source.read(this.offset, Math.min(PAGE, this.remaining));
-      this.#view = new DataView(this.#page.buffer, this.#page.byteOffset, this.#page.byteLength);
+      const { buffer, byteOffset, byteLength } = this.#page;
+      this.#view = new DataView(buffer, byteOffset, byteLength);
+      this.#text = Buffer.from(buffer, byteOffset, byteLength);
     }
-    const index = this.offset - this.#start;
+    this.#index = this.offset - this.#start;
     this.offset += length;
-    return index;
+    return this.#view;
   }
 }
 
@@ -237,62 +264,65 @@ export class ByteReader {
 export class ByteWriter {
   #bytes = new Uint8Array(1 << 16);
   #view = new DataView(this.#bytes.buffer);
+  /** Where the last value appended begins. */
+  #index = 0;
   length = 0;
 
   u8(value: number): void {
-    this.#view.setUint8(this.#grow(1), value);
+    this.#grow(1).setUint8(this.#index, value);
   }
   i8(value: number): void {
-    this.#view.setInt8(this.#grow(1), value);
+    this.#grow(1).setInt8(this.#index, value);
   }
   u16(value: number): void {
-    this.#view.setUint16(this.#grow(2), value, true);
+    this.#grow(2).setUint16(this.#index, value, true);
   }
   i16(value: number): void {
-    this.#view.setInt16(this.#grow(2), value, true);
+    this.#grow(2).setInt16(this.#index, value, true);
   }
   u32(value: number): void {
-    this.#view.setUint32(this.#grow(4), value, true);
+    this.#grow(4).setUint32(this.#index, value, true);
   }
   i32(value: number): void {
-    this.#view.setInt32(this.#grow(4), value, true);
+    this.#grow(4).setInt32(this.#index, value, true);
   }
   f32(value: number): void {
-    this.#view.setFloat32(this.#grow(4), value, true);
+    this.#grow(4).setFloat32(this.#index, value, true);
   }
   f64(value: number): void {
-    this.#view.setFloat64(this.#grow(8), value, true);
+    this.#grow(8).setFloat64(this.#index, value, true);
   }
   u64(value: number | bigint): void {
-    this.#view.setBigUint64(this.#grow(8), BigInt(value), true);
+    this.#grow(8).setBigUint64(this.#index, BigInt(value), true);
   }
   i64(value: number | bigint): void {
-    this.#view.setBigInt64(this.#grow(8), BigInt(value), true);
+    this.#grow(8).setBigInt64(this.#index, BigInt(value), true);
   }
   bytes(value: Uint8Array): void {
-    const at = this.#grow(value.length); // first: growing replaces the array
-    this.#bytes.set(value, at);
+    this.#grow(value.length);
+    this.#bytes.set(value, this.#index);
   }
   /** Zeros up to the next multiple of `alignment`. */
   align(alignment: number): void {
-    const at = this.#grow(alignUp(this.length, alignment) - this.length);
-    this.#bytes.fill(0, at, this.length);
+    this.#grow(alignUp(this.length, alignment) - this.length);
+    this.#bytes.fill(0, this.#index, this.length);
   }
 
   toBytes(): Uint8Array {
     return this.#bytes.slice(0, this.length);
   }
 
-  #grow(length: number): number {
-    const at = this.length;
+  /** Appends `length` bytes, which begin at #index; may replace the array. */
+  #grow(length: number): DataView {
+    this.#index = this.length;
     this.length += length;
     if (this.length > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(this.length, this.#bytes.length * 2));
-      larger.set(this.#bytes.subarray(0, at));
+      larger.set(this.#bytes.subarray(0, this.#index));
       this.#bytes = larger;
       this.#view = new DataView(larger.buffer);
     }
-    return at;
+    return this.#view;
   }
 }
 

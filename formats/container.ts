@@ -38,6 +38,22 @@ export interface Container {
   readonly files: readonly string[];
   /** In file order. */
   readonly tensors: ReadonlyMap<string, TensorSource>;
+  /** Tensors of types that have no row in DTYPES (masks, position ids): the name, and the type as the file calls it. */
+  readonly opaque: ReadonlyMap<string, string>;
   /** Empty for containers that have none. */
   readonly metadata: Metadata;
 }
+
+/**
+ * What is wrong with the name of a tensor or of a metadata key, if anything. Names that pass can be printed,
+ * and come back from any container as they went in.
+ */
+export function nameProblem(name: string): string | undefined {
+  if (name === "") return "is empty";
+  if (name.length > MAX_NAME) return `has ${name.length} characters, at most ${MAX_NAME} are allowed`;
+  if (/[\p{Cc}\p{Cs}]/u.test(name)) return `has control characters: ${JSON.stringify(name.slice(0, 80))}`;
+  return undefined;
+}
+
+/** GGUF's limit for a key. */
+const MAX_NAME = 65535;
