@@ -88,6 +88,7 @@ export function parseJson(name: string, bytes: Uint8Array): unknown {
 function openError(path: string, cause: unknown): LlqError {
   const why: Record<string, string> = {
     ENOENT: "no such file",
+    ENOTDIR: "no such file",
     EACCES: "permission denied",
     EISDIR: "is a directory",
     ENAMETOOLONG: "the name is too long",
@@ -127,7 +128,7 @@ export class BufferSource implements ByteSource {
   constructor(name: string, bytes: Uint8Array) {
     this.name = name;
     this.byteLength = bytes.length;
-    this.#bytes = bytes;
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length); // a Buffer's slice() does not copy
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -197,14 +198,14 @@ export class ByteReader {
     return this.#take(8).getBigInt64(this.#index, true);
   }
 
-  /** A 64-bit size or offset; values a double cannot hold are refused. */
-  u64(): number {
+  /** A 64-bit size, offset or count; values a double cannot hold are refused. */
+  u64(what: string): number {
     const at = this.offset;
     const view = this.#take(8);
     const value = view.getUint32(this.#index + 4, true) * 2 ** 32 + view.getUint32(this.#index, true);
     if (!Number.isSafeInteger(value)) {
       const exact = view.getBigUint64(this.#index, true);
-      this.fail(`${exact} is too large for a size or an offset`, "the file is damaged", at);
+      this.fail(`${exact} is too large for ${what}`, "the file is damaged", at);
     }
     return value;
   }
@@ -212,7 +213,7 @@ export class ByteReader {
   /** A 64-bit count of items that take at least `itemSize` bytes each: it must fit the bytes left. */
   count(itemSize: number, what: string): number {
     const at = this.offset;
-    const value = this.u64();
+    const value = this.u64(`a number of ${what}`);
     if (value * itemSize > this.remaining) {
       this.fail(`${value} ${what} cannot fit the ${this.remaining} bytes left`, "the file is damaged", at);
     }

@@ -51,7 +51,8 @@ export interface Container {
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "is empty";
   if (name.length > MAX_NAME) return `has ${name.length} characters, at most ${MAX_NAME} are allowed`;
-  if (/[\p{Cc}\p{Cs}]/u.test(name)) return `has control characters: ${JSON.stringify(name.slice(0, 80))}`;
+  if (/[\p{Cc}\p{Cs}]/u.test(name))
+    return `has characters that cannot be printed: ${JSON.stringify(name.slice(0, 80))}`;
   return undefined;
 }
 

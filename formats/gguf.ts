@@ -155,10 +155,10 @@ function readValue(r: ByteReader, type: MetaType): MetaValue {
   switch (type) {
     case "array": {
       const item = META_TYPES[r.u32()]!;
-      return Array.from({ length: r.u64() }, () => readValue(r, item));
+      return Array.from({ length: r.u64("a number of items") }, () => readValue(r, item));
     }
     case "string":
-      return r.text(r.u64());
+      return r.text(r.u64("a number of bytes"));
     case "bool":
       return r.u8() !== 0;
     case "u64":
@@ -217,7 +217,7 @@ function readTensorInfo(r: ByteReader, index: number): TensorInfo {
   if (rank > MAX_RANK) {
     r.fail(`tensor ${name} has ${rank} dimensions, at most ${MAX_RANK} are allowed`, undefined, at);
   }
-  const shape = Array.from({ length: rank }, () => r.u64()).reverse(); // the file has the innermost first
+  const shape = Array.from({ length: rank }, () => r.u64(`a dimension of tensor ${name}`)).reverse(); // the file has the innermost first
   const id = r.u32();
   const dtype = dtypeById(id);
   if (dtype === undefined) {
@@ -225,7 +225,7 @@ function readTensorInfo(r: ByteReader, index: number): TensorInfo {
       hint: "it is newer than this version of llq, or the file is damaged",
     });
   }
-  const offset = r.u64();
+  const offset = r.u64(`the offset of tensor ${name}`);
   try {
     return { name, dtype, shape, byteLength: byteLength(dtype, shape), offset, at };
   } catch (cause) {

@@ -54,7 +54,7 @@ interface Entry {
  */
 export function readSafetensors(source: ByteSource): Container {
   const r = new ByteReader(source);
-  const length = r.u64();
+  const length = r.u64("the length of a header");
   if (length > MAX_HEADER) {
     r.fail(`a header of ${length} bytes; at most ${MAX_HEADER} are allowed`, "not a safetensors file?", 0);
   }
@@ -157,11 +157,13 @@ class HeaderParser {
       else if (key === "data_offsets") offsets = this.#integers();
       else this.#fail(`tensor ${name} has unknown key ${key}`);
     });
-    const [begin, end, ...more] = offsets ?? [];
-    if (dtype === undefined || shape === undefined || begin === undefined || end === undefined) {
+    if (dtype === undefined || shape === undefined || offsets === undefined) {
       return this.#fail(`tensor ${name} lacks dtype, shape or data_offsets`);
     }
-    if (more.length > 0) this.#fail(`tensor ${name} has ${offsets?.length} data_offsets, expected 2`);
+    const [begin, end] = offsets;
+    if (begin === undefined || end === undefined || offsets.length > 2) {
+      return this.#fail(`tensor ${name} has ${offsets.length} data_offsets, expected 2`);
+    }
     return { name, dtype, shape, begin, end };
   }
 
