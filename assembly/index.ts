@@ -2,5 +2,11 @@
 // x is input, y is output, n counts weights.
 export * from "./f16";
 export * from "./q4_0";
+export * from "./q4_1";
+export * from "./q5_0";
+export * from "./q5_1";
 export * from "./q8_0";
 export * from "./rows";
+
+/** Where memory is free for the caller. */
+export const HEAP_BASE: usize = __heap_base;

@@ -1,5 +1,4 @@
-// What several block formats share when they choose scales. Scalar orders of operations are ggml's: where a
-// vector form is used, it gives the same bits.
+// Extremes of a block of 32 floats, which most formats take their scale from.
 
 /** Largest of four lanes. */
 export function hmax(v: v128): f32 {
@@ -11,28 +10,51 @@ export function hmax(v: v128): f32 {
   return f32x4.extract_lane(all, 0);
 }
 
+/** Largest of the 32 floats at `x`; among zeros of both signs the first, as in ggml. */
+export function max32(x: usize): f32 {
+  const a = f32x4.pmax(v128.load(x), v128.load(x, 16));
+  const b = f32x4.pmax(v128.load(x, 32), v128.load(x, 48));
+  const c = f32x4.pmax(v128.load(x, 64), v128.load(x, 80));
+  const d = f32x4.pmax(v128.load(x, 96), v128.load(x, 112));
+  const max = hmax(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
+  return max !== 0 ? max : first_zero(x);
+}
+
+/** Smallest of the 32 floats at `x`; among zeros of both signs the first, as in ggml. */
+export function min32(x: usize): f32 {
+  const a = f32x4.pmin(v128.load(x), v128.load(x, 16));
+  const b = f32x4.pmin(v128.load(x, 32), v128.load(x, 48));
+  const c = f32x4.pmin(v128.load(x, 64), v128.load(x, 80));
+  const d = f32x4.pmin(v128.load(x, 96), v128.load(x, 112));
+  const min = -hmax(f32x4.neg(f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d))));
+  return min !== 0 ? min : first_zero(x);
+}
+
+function first_zero(x: usize): f32 {
+  while (load<f32>(x) !== 0) x += 4;
+  return load<f32>(x);
+}
+
 /** Largest magnitude among the 32 floats at `x`. */
 export function absmax32(x: usize): f32 {
-  const a = f32x4.pmax(f32x4.abs(v128.load(x)), f32x4.abs(v128.load(x, 16)));
-  const b = f32x4.pmax(f32x4.abs(v128.load(x, 32)), f32x4.abs(v128.load(x, 48)));
-  const c = f32x4.pmax(f32x4.abs(v128.load(x, 64)), f32x4.abs(v128.load(x, 80)));
-  const d = f32x4.pmax(f32x4.abs(v128.load(x, 96)), f32x4.abs(v128.load(x, 112)));
-  return hmax(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
+  // Magnitudes are ordered as their bits are, and shifting a sign out costs less on x86 than masking it.
+  const a = i32x4.max_u(shift_sign_out(x), shift_sign_out(x + 16));
+  const b = i32x4.max_u(shift_sign_out(x + 32), shift_sign_out(x + 48));
+  const c = i32x4.max_u(shift_sign_out(x + 64), shift_sign_out(x + 80));
+  const d = i32x4.max_u(shift_sign_out(x + 96), shift_sign_out(x + 112));
+  return hmax(i32x4.shr_u(i32x4.max_u(i32x4.max_u(a, b), i32x4.max_u(c, d)), 1));
+}
+
+function shift_sign_out(x: usize): v128 {
+  return i32x4.shl(v128.load(x), 1);
 }
 
 /** The element of largest magnitude among the 32 floats at `x`; of equal magnitudes the first, as in ggml. */
 export function signed_absmax32(x: usize): f32 {
-  const magnitude = absmax32(x);
-  if (magnitude === 0) return 0;
-  const wanted = f32x4.splat(magnitude);
-  let found = 0;
-  for (; found === 0; x += 16) found = i32x4.bitmask(f32x4.eq(f32x4.abs(v128.load(x)), wanted));
-  return load<f32>(x - 16 + ((<usize>ctz(found)) << 2));
-}
-
-/** C's roundf (half away from zero) of four floats of magnitude below 2^22, as i32. */
-export function round_away(x: v128): v128 {
-  // Just under one half: adding 0.5 itself would carry 0.49999997 up to 1.
-  const half = v128.or(v128.and(x, i32x4.splat(<i32>0x80000000)), f32x4.splat(0.49999997));
-  return i32x4.trunc_sat_f32x4_s(f32x4.add(x, half));
+  const highest = max32(x);
+  const lowest = min32(x);
+  if (highest !== -lowest) return highest > -lowest ? highest : lowest;
+  if (highest === 0) return 0;
+  while (abs(load<f32>(x)) !== highest) x += 4;
+  return load<f32>(x);
 }

@@ -25,6 +25,9 @@ export const DTYPES = [
   { name: "F16",  ggml: 1,  blockSize: 1,  typeSize: 2,  kernel: "f16",  kernels: "write" },
   { name: "BF16", ggml: 30, blockSize: 1,  typeSize: 2,  kernel: "bf16", kernels: "write" },
   { name: "Q4_0", ggml: 2,  blockSize: 32, typeSize: 18, kernel: "q4_0", kernels: "write", fallback: "F16" },
+  { name: "Q4_1", ggml: 3,  blockSize: 32, typeSize: 20, kernel: "q4_1", kernels: "write", fallback: "F16" },
+  { name: "Q5_0", ggml: 6,  blockSize: 32, typeSize: 22, kernel: "q5_0", kernels: "write", fallback: "F16" },
+  { name: "Q5_1", ggml: 7,  blockSize: 32, typeSize: 24, kernel: "q5_1", kernels: "write", fallback: "F16" },
   { name: "Q8_0", ggml: 8,  blockSize: 32, typeSize: 34, kernel: "q8_0", kernels: "write", fallback: "F16" },
 ] as const satisfies readonly DType[];
 

@@ -1,0 +1,50 @@
+// Q4_1: 32 weights in 20 bytes.   0: d f16   2: m f16   4: 16 bytes, low nibble = weight j, high nibble = weight j + 16
+//   weight = d * q + m
+// The quants are chosen with the f32 scale; d is rounded to f16 only when stored, as in ggml. Where d is so small that
+// 1 / d overflows, the quants are 0: what ggml's cast of an infinity or NaN to an integer gives on x86.
+import { f16_to_f32, f32_to_f16 } from "./f16";
+import { cut_u8, join_nibbles, store_scaled_plus } from "./pack";
+import { max32, min32 } from "./search";
+
+export const BLOCK_SIZE_Q4_1: i32 = 32;
+export const TYPE_SIZE_Q4_1: i32 = 20;
+
+export function quantize_row_q4_1(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 128, y += 20) {
+    const min = min32(x);
+    const d = (max32(x) - min) / 15;
+    const id: f32 = d !== 0 ? 1 / d : 0;
+    store<u16>(y, <u16>f32_to_f16(d));
+    store<u16>(y, <u16>f32_to_f16(min), 2);
+    if (id === Infinity) {
+      memory.fill(y + 4, 0, 16);
+      continue;
+    }
+    const m = f32x4.splat(min);
+    v128.store(y, join_nibbles(to_u4(x, m, f32x4.splat(id)), to_u4(x + 64, m, f32x4.splat(id))), 4);
+  }
+}
+
+/** Sixteen floats at `x` less `min`, times `id`, plus one half, cut; at most 15, as the largest comes to 15.5. */
+function to_u4(x: usize, min: v128, id: v128): v128 {
+  return cut_u8(
+    scaled(x, min, id),
+    scaled(x + 16, min, id),
+    scaled(x + 32, min, id),
+    scaled(x + 48, min, id),
+  );
+}
+
+function scaled(x: usize, min: v128, id: v128): v128 {
+  return f32x4.add(f32x4.mul(f32x4.sub(v128.load(x), min), id), f32x4.splat(0.5));
+}
+
+export function dequantize_row_q4_1(x: usize, y: usize, n: i32): void {
+  for (const end = y + <usize>n * 4; y < end; x += 20, y += 128) {
+    const d = f32x4.splat(f16_to_f32(load<u16>(x)));
+    const m = f32x4.splat(f16_to_f32(load<u16>(x, 2)));
+    const q = v128.load(x, 4);
+    store_scaled_plus(y, v128.and(q, i8x16.splat(15)), d, m);
+    store_scaled_plus(y + 64, i8x16.shr_u(q, 4), d, m);
+  }
+}
