@@ -77,12 +77,40 @@ export function listFolder(path: string): string[] | undefined {
 
 /** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
 export function parseJson(name: string, bytes: Uint8Array): unknown {
+  if (isNestedDeeperThan(MAX_JSON_DEPTH, bytes)) {
+    throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
+  }
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LlqError("bad-input", `${name}: not valid JSON: ${why}`, { cause });
   }
+}
+
+/** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
+const MAX_JSON_DEPTH = 100;
+
+function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i]!;
+    if (inString) {
+      if (byte === 0x5c)
+        i++; // backslash
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) {
+      inString = true;
+    } else if ((byte | 0x20) === 0x7b) {
+      // [ or {
+      if (++depth > limit) return true;
+    } else if ((byte | 0x20) === 0x7d) {
+      // ] or }
+      depth--;
+    }
+  }
+  return false;
 }
 
 function openError(path: string, cause: unknown): LlqError {

@@ -3,6 +3,7 @@ import { type FileSource, listFolder, withFile } from "./bytes.js";
 import type { Container } from "./container.js";
 import { badInput, LlqError } from "./errors.js";
 import { readGguf } from "./gguf.js";
+import { joinSplit } from "./gguf-split.js";
 import { openSafetensors, openShards, readSafetensors } from "./safetensors.js";
 
 /** What a folder is searched for, in the order transformers does. */
@@ -56,7 +57,7 @@ const STRANGERS: readonly [start: string, code: "bad-input" | "unsupported", wha
 
 function readContainer(source: FileSource): Container {
   const start = Buffer.from(source.read(0, Math.min(32, source.byteLength))).toString("latin1");
-  if (start.startsWith("GGUF")) return readGguf(source);
+  if (start.startsWith("GGUF")) return joinSplit(readGguf(source));
   if (start[8] === "{") return readSafetensors(source);
   const stranger = STRANGERS.find(([known]) => start.startsWith(known));
   if (stranger === undefined) throw badInput(`${source.name}: neither GGUF nor safetensors`);

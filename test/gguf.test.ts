@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gguf as readWithHuggingFace } from "@huggingface/gguf";
 import { afterAll, describe, expect, test } from "vitest";
 import { BufferSource, ByteReader, ByteWriter, withFile } from "../formats/bytes.js";
@@ -8,6 +8,7 @@ import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { dtype } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
 import { ggufHeader, meta, type TensorHeader } from "../formats/gguf-write.js";
+import { openContainer } from "../formats/open.js";
 import {
   type ArrayParts,
   buildGguf,
@@ -308,6 +309,70 @@ test("values and bytes that cross the edge of a page are read whole", () => {
     r.offset = w.length - 20 - start;
     expect(r.text(20)).toBe("text after the pages");
   }
+});
+
+describe("a model in several files", () => {
+  const part = (no: number, names: string[], count = 2) =>
+    buildGguf({
+      fields: [
+        ...(no === 0 ? [["general.architecture", T.string, "llama"] as const] : []),
+        ["split.no", T.u16, no],
+        ["split.count", T.u16, count],
+        ["split.tensors.count", T.i32, 3],
+      ],
+      tensors: names.map((name, i) => ({ name, dims: [1], offset: i * 32 })),
+      data: 64,
+    }).bytes;
+  const write = (first: Uint8Array, second?: Uint8Array) => {
+    const path = join(mkdtempSync(join(folder, "split-")), "m-00001-of-00002.gguf");
+    writeFileSync(path, first);
+    if (second !== undefined) writeFileSync(path.replace("00001", "00002"), second);
+    return path;
+  };
+
+  test("is joined, and then no longer says that it is split", () => {
+    const path = write(part(0, ["a"]), part(1, ["b", "c"]));
+    const { files, tensors, metadata } = openContainer(path);
+    expect(files).toEqual([path, path.replace("00001", "00002")]);
+    expect([...tensors].map(([name, { file }]) => [name, file])).toEqual([
+      ["a", 0],
+      ["b", 1],
+      ["c", 1],
+    ]);
+    expect([...metadata.keys()]).toEqual(["general.architecture"]);
+  });
+
+  test.each<[what: string, first: Uint8Array, second: Uint8Array | undefined, message: string]>([
+    ["a part that is missing", part(0, ["a"]), undefined, "m-00002-of-00002.gguf: no such file"],
+    [
+      "a part that is not the first",
+      part(1, ["a"]),
+      undefined,
+      "m-00001-of-00002.gguf: part 2 of a model in 2 files",
+    ],
+    ["another count", part(0, ["a"], 3), undefined, "m-00001-of-00002.gguf: part 1 of a model in 3 files"],
+    [
+      "the same part twice",
+      part(0, ["a"]),
+      part(0, ["b"]),
+      "m-00002-of-00002.gguf: says that it is another part of a model",
+    ],
+    [
+      "a tensor twice",
+      part(0, ["a"]),
+      part(1, ["a", "b"]),
+      "m-00002-of-00002.gguf: tensor a is in another part too",
+    ],
+    [
+      "a tensor too few",
+      part(0, ["a"]),
+      part(1, ["b"]),
+      "m-00001-of-00002.gguf: the 2 files have 2 tensors, expected 3",
+    ],
+  ])("%s is refused", (_, first, second, message) => {
+    const path = write(first, second);
+    expect(refusal(() => openContainer(path)).replace(`${dirname(path)}/`, "")).toBe(`bad-input: ${message}`);
+  });
 });
 
 // Real files by others' programs, vocabularies without tensors among them.

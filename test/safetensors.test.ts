@@ -256,6 +256,11 @@ describe("shards", () => {
       `${INDEX}: tensor a is in 2, but the index says 1`,
     ],
     ["an index that is not JSON", { [INDEX]: "{" }, expect.stringContaining(`${INDEX}: not valid JSON: `)],
+    [
+      "an index of many brackets",
+      { [INDEX]: "[".repeat(1000) },
+      `${INDEX}: not valid JSON: nested deeper than 100`,
+    ],
     ["an index of another form", { [INDEX]: "[]" }, `${INDEX}: weight_map is not an object of file names`],
     [
       "file names that are not text",
