@@ -1,12 +1,15 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
 export * from "./f16";
+export * from "./mxfp4";
 export * from "./q4_0";
 export * from "./q4_1";
 export * from "./q5_0";
 export * from "./q5_1";
 export * from "./q8_0";
 export * from "./rows";
+export * from "./tq1_0";
+export * from "./tq2_0";
 
 /** Where memory is free for the caller. */
 export const HEAP_BASE: usize = __heap_base;

@@ -6,10 +6,23 @@ export function whole_i32(v: v128): v128 {
 }
 
 /** C's roundf (half away from zero) of four floats of magnitude below 2^22, as i32. */
-export function round_away(v: v128): v128 {
+function round_away(v: v128): v128 {
   // Just under one half: adding 0.5 itself would carry 0.49999997 up to 1.
   const half = v128.or(v128.and(v, i32x4.splat(<i32>0x80000000)), f32x4.splat(0.49999997));
   return whole_i32(f32x4.trunc(f32x4.add(v, half)));
+}
+
+/** Sixteen floats at `x` times `id`, rounded half away from zero, as i8. */
+export function to_i8(x: usize, id: v128): v128 {
+  const low = i16x8.narrow_i32x4_s(
+    round_away(f32x4.mul(v128.load(x), id)),
+    round_away(f32x4.mul(v128.load(x, 16), id)),
+  );
+  const high = i16x8.narrow_i32x4_s(
+    round_away(f32x4.mul(v128.load(x, 32), id)),
+    round_away(f32x4.mul(v128.load(x, 48), id)),
+  );
+  return i8x16.narrow_i16x8_s(low, high);
 }
 
 /** Whole parts of four times four floats in 0..255, as u8. */

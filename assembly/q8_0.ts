@@ -3,7 +3,7 @@
 // The quants are chosen with the f32 scale; d is rounded to f16 only when stored, as in ggml. Where d is so small that
 // 1 / d overflows, the quants are 0: what ggml's cast of an infinity or NaN to an integer gives on x86.
 import { f16_to_f32, f32_to_f16 } from "./f16";
-import { round_away, store_scaled } from "./pack";
+import { store_scaled, to_i8 } from "./pack";
 import { absmax32 } from "./search";
 
 export const BLOCK_SIZE_Q8_0: i32 = 32;
@@ -21,19 +21,6 @@ export function quantize_row_q8_0(x: usize, y: usize, n: i32): void {
     v128.store(y, to_i8(x, f32x4.splat(id)), 2);
     v128.store(y, to_i8(x + 64, f32x4.splat(id)), 18);
   }
-}
-
-/** Sixteen floats at `x` times `id`, rounded half away from zero, as i8. */
-function to_i8(x: usize, id: v128): v128 {
-  const low = i16x8.narrow_i32x4_s(
-    round_away(f32x4.mul(v128.load(x), id)),
-    round_away(f32x4.mul(v128.load(x, 16), id)),
-  );
-  const high = i16x8.narrow_i32x4_s(
-    round_away(f32x4.mul(v128.load(x, 32), id)),
-    round_away(f32x4.mul(v128.load(x, 48), id)),
-  );
-  return i8x16.narrow_i16x8_s(low, high);
 }
 
 export function dequantize_row_q8_0(x: usize, y: usize, n: i32): void {

@@ -45,6 +45,13 @@ export function absmax32(x: usize): f32 {
   return hmax(i32x4.shr_u(i32x4.max_u(i32x4.max_u(a, b), i32x4.max_u(c, d)), 1));
 }
 
+/** Largest magnitude among the 256 floats at `x`. */
+export function absmax256(x: usize): f32 {
+  let amax: f32 = 0;
+  for (const end = x + 1024; x < end; x += 128) amax = max(amax, absmax32(x));
+  return amax;
+}
+
 function shift_sign_out(x: usize): v128 {
   return i32x4.shl(v128.load(x), 1);
 }

@@ -29,6 +29,9 @@ export const DTYPES = [
   { name: "Q5_0", ggml: 6,  blockSize: 32, typeSize: 22, kernel: "q5_0", kernels: "write", fallback: "F16" },
   { name: "Q5_1", ggml: 7,  blockSize: 32, typeSize: 24, kernel: "q5_1", kernels: "write", fallback: "F16" },
   { name: "Q8_0", ggml: 8,  blockSize: 32, typeSize: 34, kernel: "q8_0", kernels: "write", fallback: "F16" },
+  { name: "TQ1_0", ggml: 34, blockSize: 256, typeSize: 54, kernel: "tq1_0", kernels: "write", fallback: "Q4_0" },
+  { name: "TQ2_0", ggml: 35, blockSize: 256, typeSize: 66, kernel: "tq2_0", kernels: "write", fallback: "Q4_0" },
+  { name: "MXFP4", ggml: 39, blockSize: 32,  typeSize: 17, kernel: "mxfp4", kernels: "write", fallback: "F16" },
 ] as const satisfies readonly DType[];
 
 export type DTypeName = (typeof DTYPES)[number]["name"];
