@@ -1,0 +1,66 @@
+/** What text becomes ids by: plain data, the same whichever files it was read from. */
+export interface Vocab {
+  /** SentencePiece BPE by scores; byte-level BPE by merges; SentencePiece unigram. */
+  readonly kind: VocabKind;
+  /** Texts in order of id: `▁` for a space in spm and unigram, GPT-2's byte alphabet in bpe. */
+  readonly tokens: readonly string[];
+  /** One of TOKEN_TYPE for each token. */
+  readonly types: readonly number[];
+  /** One for each token: spm joins the pair of highest score first, unigram has log-probabilities. */
+  readonly scores?: Float32Array | undefined;
+  /** bpe: `left right`, the first is joined first. */
+  readonly merges?: readonly string[] | undefined;
+  /** `tokenizer.ggml.pre`: how bpe splits text before merging; `default` for the others. */
+  readonly pre: string;
+  /** Ids of the tokens that have a role. */
+  readonly special: SpecialTokens;
+  /** A text begins with the bos token. */
+  readonly addBos: boolean;
+  /** A text ends with the eos token. */
+  readonly addEos: boolean;
+  /** spm, unigram: a space goes in front of the text. */
+  readonly addSpacePrefix: boolean;
+  /** spm, unigram: spaces at both ends are dropped and runs of them collapse. */
+  readonly removeExtraWhitespaces: boolean;
+  /** SentencePiece's compiled table of character replacements. */
+  readonly precompiledCharsmap?: Uint8Array | undefined;
+  /** By name; the one a program takes unasked is DEFAULT_TEMPLATE. */
+  readonly chatTemplates: ReadonlyMap<string, string>;
+}
+
+export type VocabKind = "spm" | "bpe" | "unigram";
+
+// biome-ignore format: one line
+export const SPECIAL_TOKENS = [
+  "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom", "fimPre", "fimSuf", "fimMid", "fimPad", "fimRep", "fimSep",
+] as const;
+export type SpecialToken = (typeof SPECIAL_TOKENS)[number];
+export type SpecialTokens = Readonly<Partial<Record<SpecialToken, number>>>;
+
+export const DEFAULT_TEMPLATE = "default";
+
+/** Token types as GGUF (`tokenizer.ggml.token_type`) and SentencePiece number them. */
+export const TOKEN_TYPE = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 } as const;
+
+/** What llama.cpp takes for granted where a file says nothing. */
+export const DEFAULTS: Record<VocabKind, Pick<Vocab, "special" | "addBos" | "addEos" | "addSpacePrefix">> = {
+  spm: { special: { bos: 1, eos: 2, unk: 0 }, addBos: true, addEos: false, addSpacePrefix: true },
+  bpe: { special: {}, addBos: false, addEos: false, addSpacePrefix: false },
+  unigram: { special: { eos: 1, unk: 2, pad: 0 }, addBos: false, addEos: true, addSpacePrefix: true },
+};
+
+/** SentencePiece's sign for a space, U+2581. */
+export const SPACE = "▁";
+
+/** A byte token's text in spm and unigram, `<0x0A>`. */
+export function byteTokenText(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+}
+
+const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
+
+/** The byte that a text such as `<0x0A>` stands for. */
+export function byteOfTokenText(text: string): number | undefined {
+  const hex = BYTE_TOKEN.exec(text)?.[1];
+  return hex === undefined ? undefined : Number.parseInt(hex, 16);
+}
