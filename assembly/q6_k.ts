@@ -1,0 +1,114 @@
+// Q6_K: 256 weights in 210 bytes, 16 sub-blocks of 16.
+//   0: 128 bytes ql   128: 64 bytes qh   192: 16 × i8 scale   208: d f16
+//   Of the 128 weights of half h, weight 32 k + l has its lower four bits in byte 64 h + 32 (k & 1) + l of ql, low nibble
+//   for k = 0, 1 and high nibble for k = 2, 3, and its upper two in byte 32 h + l of qh, bits 2 k and 2 k + 1
+//   weight = d * scale * (level - 32)
+// The scales are rounded plainly, the largest to -128, and with an importance matrix too, as in ggml.
+import { f16_to_f32, f32_to_f16 } from "./f16";
+import { join_nibbles, narrow_i8, store_scaled } from "./pack";
+import { make_qx_quants } from "./search_qx";
+import { final_levels, LEVELS, NO_MINS, nearest_int4, SCALES, SUB_D } from "./superblock";
+import { load_tiles, load_weights, weigh_by_square } from "./tiles";
+
+export const BLOCK_SIZE_Q6_K: i32 = 256;
+export const TYPE_SIZE_Q6_K: i32 = 210;
+
+export function quantize_row_q6_k(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 210) {
+    load_tiles(x, 16);
+    weigh_by_square();
+    make_qx_quants(32);
+    store_block(x, y);
+  }
+}
+
+export function quantize_row_q6_k_weighted(x: usize, y: usize, n: i32, w: usize): void {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 210, w += 1024) {
+    load_tiles(x, 16);
+    load_weights(w, 16);
+    make_qx_quants(32);
+    store_block(x, y);
+  }
+}
+
+/** A block from what the search found. */
+function store_block(x: usize, y: usize): void {
+  const largest = signed_absmax_scale();
+  if (abs(largest) < 1e-15) {
+    memory.fill(y, 0, 210);
+    return;
+  }
+  const iscale: f32 = -128 / largest;
+  store<u16>(y + 208, <u16>f32_to_f16(1 / iscale));
+  const d = f16_to_f32(load<u16>(y + 208));
+  const scales = narrow_i8(
+    round_scale(SCALES, iscale),
+    round_scale(SCALES + 16, iscale),
+    round_scale(SCALES + 32, iscale),
+    round_scale(SCALES + 48, iscale),
+  );
+  v128.store(y + 192, scales);
+  store_scaled(SUB_D, scales, f32x4.splat(d));
+  final_levels(x, 16, NO_MINS, -32, 31);
+  pack_levels(y);
+}
+
+function round_scale(x: usize, iscale: f32): v128 {
+  return nearest_int4(f32x4.mul(f32x4.splat(iscale), v128.load(x)));
+}
+
+/** The scale of largest magnitude; of equal magnitudes the first. */
+function signed_absmax_scale(): f32 {
+  let largest: f32 = 0;
+  for (let j: usize = 0; j < 64; j += 4) {
+    const scale = load<f32>(SCALES + j);
+    if (abs(scale) > abs(largest)) largest = scale;
+  }
+  return largest;
+}
+
+function pack_levels(y: usize): void {
+  const low = i8x16.splat(15);
+  for (let h: usize = 0; h < 2; h++) {
+    for (let l: usize = 0; l < 32; l += 16) {
+      const q = LEVELS + h * 128 + l;
+      const a = v128.load(q);
+      const b = v128.load(q, 32);
+      const c = v128.load(q, 64);
+      const d = v128.load(q, 96);
+      const ql = y + h * 64 + l;
+      v128.store(ql, join_nibbles(v128.and(a, low), v128.and(c, low)));
+      v128.store(ql, join_nibbles(v128.and(b, low), v128.and(d, low)), 32);
+      const ab = v128.or(i8x16.shr_u(a, 4), i8x16.shl(i8x16.shr_u(b, 4), 2));
+      const cd = v128.or(i8x16.shr_u(c, 4), i8x16.shl(i8x16.shr_u(d, 4), 2));
+      v128.store(y + 128 + h * 32 + l, v128.or(ab, i8x16.shl(cd, 4)));
+    }
+  }
+}
+
+export function dequantize_row_q6_k(x: usize, y: usize, n: i32): void {
+  const low = i8x16.splat(15);
+  for (const end = y + <usize>n * 4; y < end; x += 210) {
+    const d = f16_to_f32(load<u16>(x + 208));
+    for (let h: usize = 0; h < 2; h++, y += 512) {
+      for (let l: usize = 0; l < 2; l++) {
+        const ql = x + h * 64 + l * 16;
+        const a = v128.load(ql);
+        const b = v128.load(ql, 32);
+        const qh = v128.load(x + 128 + h * 32 + l * 16);
+        const scales = x + 192 + h * 8 + l;
+        const out = y + l * 64;
+        restore(out, v128.and(a, low), qh, d * <f32>load<i8>(scales));
+        restore(out + 128, v128.and(b, low), i8x16.shr_u(qh, 2), d * <f32>load<i8>(scales + 2));
+        restore(out + 256, i8x16.shr_u(a, 4), i8x16.shr_u(qh, 4), d * <f32>load<i8>(scales + 4));
+        restore(out + 384, i8x16.shr_u(b, 4), i8x16.shr_u(qh, 6), d * <f32>load<i8>(scales + 6));
+      }
+    }
+  }
+}
+
+/** Sixteen weights at `y` from the lower four bits of their levels and, in bits 0 and 1 of `qh`, the upper two. */
+function restore(y: usize, low: v128, qh: v128, d: f32): void {
+  const level = v128.or(low, i16x8.shl(v128.and(qh, i8x16.splat(3)), 4));
+  store_scaled(y, i8x16.sub(level, i8x16.splat(32)), f32x4.splat(d));
+}

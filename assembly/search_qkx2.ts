@@ -1,0 +1,204 @@
+// ggml's make_qkx2_quants, the search for a scale and a min. (Its make_qkx3_quants is the same search.)
+//
+// The levels tried are not kept: ISCALES and OFFSETS get the inverse scale and the offset that gave the best ones, from
+// which final_levels makes them again in the rare case that ggml would use them.
+import { ISCALES, MINS, nearest_int4, OFFSETS, SCALES, SUMS } from "./superblock";
+import { choose, L, TILES, W } from "./tiles";
+
+// The state of make_qkx2_quants for two tiles at a time, to hide the latency of the sums: an entry is a vector for the
+// one tile and, 16 bytes on, a vector for the other.
+const STATE: usize = memory.data(384, 16);
+const MIN: usize = 0;
+const MAX: usize = 32;
+const SUM_WX: usize = 64;
+const LEAST: usize = 96;
+const ISCALE: usize = 128;
+const SUM_WL: usize = 160;
+const SUM_WLL: usize = 192;
+const SUM_WLX: usize = 224;
+const DETERMINANT: usize = 256;
+const TRY_SCALE: usize = 288;
+const TRY_MIN: usize = 320;
+const ERROR: usize = 352;
+
+/**
+ * Finds for each sub-block of `n` the scale and min (SCALES, MINS) with the least error of scale * level - min, for
+ * levels 0..nmax. A candidate cuts the range of x into nmax + rmin + rdelta * step levels, step = 0..nstep, and fits
+ * scale and min to these by least squares. Errors are weighted; `use_mad` takes magnitudes instead of squares.
+ * As in ggml, a better min also moves the grid of the candidates after it.
+ */
+export function make_qkx2_quants(
+  n: usize,
+  nmax: i32,
+  rmin: f32,
+  rdelta: f32,
+  nstep: i32,
+  use_mad: bool,
+): void {
+  const size = n * 16;
+  for (let t = TILES, out: usize = 0; t < TILES + 1024; t += size * 2, out += 32) {
+    measure(t, size, STATE, out);
+    measure(t + size, size, STATE + 16, out + 16);
+    aim(<f32>nmax);
+    sum_levels(t, size, nmax);
+    try_range();
+    sum_errors(t, size, use_mad);
+    keep(STATE, out, i32x4.splat(-1));
+    keep(STATE + 16, out + 16, i32x4.splat(-1));
+    for (let step = 0; step <= nstep; step++) {
+      aim(rmin + rdelta * <f32>step + <f32>nmax);
+      sum_levels(t, size, nmax);
+      fit_line(out);
+      sum_errors(t, size, use_mad);
+      keep(STATE, out, better(STATE));
+      keep(STATE + 16, out + 16, better(STATE + 16));
+    }
+    v128.store(MINS + out, f32x4.neg(v128.load(STATE, MIN)));
+    v128.store(MINS + out, f32x4.neg(v128.load(STATE + 16, MIN)), 16);
+  }
+}
+
+/** Least (at most 0), largest, sum of w and sum of w * x for the tile at `t`. */
+function measure(t: usize, size: usize, s: usize, out: usize): void {
+  let x = v128.load(t);
+  let w = v128.load(t, W);
+  let least = x;
+  let most = x;
+  let sum_w = w;
+  let sum_wx = f32x4.mul(w, x);
+  for (let p = t + 16; p < t + size; p += 16) {
+    x = v128.load(p);
+    w = v128.load(p, W);
+    least = f32x4.pmin(least, x);
+    most = f32x4.pmax(most, x);
+    sum_w = f32x4.add(sum_w, w);
+    sum_wx = f32x4.add(sum_wx, f32x4.mul(w, x));
+  }
+  v128.store(s, f32x4.pmin(least, f32x4.splat(0)), MIN);
+  v128.store(s, most, MAX);
+  v128.store(s, sum_wx, SUM_WX);
+  v128.store(SUMS + out, sum_w);
+}
+
+/** The inverse scale that cuts min..max into `levels` steps. A sub-block of equal weights gets infinity, so levels 0. */
+function aim(levels: f32): void {
+  for (let s = STATE; s < STATE + 32; s += 16) {
+    const range = f32x4.sub(v128.load(s, MAX), v128.load(s, MIN));
+    v128.store(s, f32x4.div(f32x4.splat(levels), range), ISCALE);
+  }
+}
+
+/** Levels for ISCALE and MIN, to L, and their weighted sums. */
+function sum_levels(t: usize, size: usize, nmax: i32): void {
+  const top = i32x4.splat(nmax);
+  const iscale_a = v128.load(STATE, ISCALE);
+  const iscale_b = v128.load(STATE + 16, ISCALE);
+  const min_a = v128.load(STATE, MIN);
+  const min_b = v128.load(STATE + 16, MIN);
+  let wl_a = f32x4.splat(0);
+  let wl_b = f32x4.splat(0);
+  let wll_a = f32x4.splat(0);
+  let wll_b = f32x4.splat(0);
+  let wlx_a = f32x4.splat(0);
+  let wlx_b = f32x4.splat(0);
+  for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
+    const x_a = v128.load(a);
+    const x_b = v128.load(b);
+    const l_a = level(f32x4.mul(iscale_a, f32x4.sub(x_a, min_a)), top);
+    const l_b = level(f32x4.mul(iscale_b, f32x4.sub(x_b, min_b)), top);
+    const w_a = f32x4.mul(v128.load(a, W), l_a);
+    const w_b = f32x4.mul(v128.load(b, W), l_b);
+    v128.store(a, l_a, L);
+    v128.store(b, l_b, L);
+    wl_a = f32x4.add(wl_a, w_a);
+    wl_b = f32x4.add(wl_b, w_b);
+    wll_a = f32x4.add(wll_a, f32x4.mul(w_a, l_a));
+    wll_b = f32x4.add(wll_b, f32x4.mul(w_b, l_b));
+    wlx_a = f32x4.add(wlx_a, f32x4.mul(w_a, x_a));
+    wlx_b = f32x4.add(wlx_b, f32x4.mul(w_b, x_b));
+  }
+  v128.store(STATE, wl_a, SUM_WL);
+  v128.store(STATE + 16, wl_b, SUM_WL);
+  v128.store(STATE, wll_a, SUM_WLL);
+  v128.store(STATE + 16, wll_b, SUM_WLL);
+  v128.store(STATE, wlx_a, SUM_WLX);
+  v128.store(STATE + 16, wlx_b, SUM_WLX);
+}
+
+/** nearest_int cut to 0..top, as floats. */
+function level(f: v128, top: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(nearest_int4(f), i32x4.splat(0)), top));
+}
+
+/** The first candidate: the range itself. */
+function try_range(): void {
+  for (let s = STATE; s < STATE + 32; s += 16) {
+    v128.store(s, f32x4.div(f32x4.splat(1), v128.load(s, ISCALE)), TRY_SCALE);
+    v128.store(s, v128.load(s, MIN), TRY_MIN);
+  }
+}
+
+/** The other candidates: scale and min by weighted least squares, the min kept from rising above 0. */
+function fit_line(out: usize): void {
+  const zero = f32x4.splat(0);
+  for (let s = STATE; s < STATE + 32; s += 16, out += 16) {
+    const w = v128.load(SUMS + out);
+    const wx = v128.load(s, SUM_WX);
+    const wl = v128.load(s, SUM_WL);
+    const wll = v128.load(s, SUM_WLL);
+    const wlx = v128.load(s, SUM_WLX);
+    const determinant = f32x4.sub(f32x4.mul(w, wll), f32x4.mul(wl, wl));
+    const scale = f32x4.div(f32x4.sub(f32x4.mul(w, wlx), f32x4.mul(wx, wl)), determinant);
+    const min = f32x4.div(f32x4.sub(f32x4.mul(wll, wx), f32x4.mul(wl, wlx)), determinant);
+    const positive = f32x4.gt(min, zero);
+    v128.store(s, determinant, DETERMINANT);
+    v128.store(s, v128.bitselect(f32x4.div(wlx, wll), scale, positive), TRY_SCALE);
+    v128.store(s, v128.andnot(min, positive), TRY_MIN);
+  }
+}
+
+/** Weighted errors of the levels at L under TRY_SCALE and TRY_MIN. */
+function sum_errors(t: usize, size: usize, use_mad: bool): void {
+  const scale_a = v128.load(STATE, TRY_SCALE);
+  const scale_b = v128.load(STATE + 16, TRY_SCALE);
+  const min_a = v128.load(STATE, TRY_MIN);
+  const min_b = v128.load(STATE + 16, TRY_MIN);
+  let sum_a = f32x4.splat(0);
+  let sum_b = f32x4.splat(0);
+  if (use_mad) {
+    for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
+      const d_a = f32x4.abs(difference(a, scale_a, min_a));
+      const d_b = f32x4.abs(difference(b, scale_b, min_b));
+      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(a, W), d_a));
+      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(b, W), d_b));
+    }
+  } else {
+    for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
+      const d_a = difference(a, scale_a, min_a);
+      const d_b = difference(b, scale_b, min_b);
+      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(a, W), f32x4.mul(d_a, d_a)));
+      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(b, W), f32x4.mul(d_b, d_b)));
+    }
+  }
+  v128.store(STATE, sum_a, ERROR);
+  v128.store(STATE + 16, sum_b, ERROR);
+}
+
+function difference(p: usize, scale: v128, min: v128): v128 {
+  return f32x4.sub(f32x4.add(f32x4.mul(scale, v128.load(p, L)), min), v128.load(p));
+}
+
+/** Lanes whose candidate has less error than any before it, and was a fit at all. */
+function better(s: usize): v128 {
+  const fitted = f32x4.gt(v128.load(s, DETERMINANT), f32x4.splat(0));
+  return v128.and(fitted, f32x4.lt(v128.load(s, ERROR), v128.load(s, LEAST)));
+}
+
+/** Makes the candidate the best so far in the `chosen` lanes. */
+function keep(s: usize, out: usize, chosen: v128): void {
+  choose(s + LEAST, v128.load(s, ERROR), chosen);
+  choose(SCALES + out, v128.load(s, TRY_SCALE), chosen);
+  choose(ISCALES + out, v128.load(s, ISCALE), chosen);
+  choose(OFFSETS + out, v128.load(s, MIN), chosen);
+  choose(s + MIN, v128.load(s, TRY_MIN), chosen);
+}
