@@ -1,0 +1,162 @@
+import type { Metadata, MetaField } from "../../formats/container.js";
+import { badInput, LlqError } from "../../formats/errors.js";
+
+/** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
+export type RopeScaling =
+  | { readonly type: "none" }
+  | { readonly type: "linear"; readonly factor: number }
+  | {
+      readonly type: "yarn";
+      readonly factor: number;
+      readonly originalContextLength: number;
+      readonly attnFactor: number;
+      readonly betaFast: number;
+      readonly betaSlow: number;
+    };
+
+/** A decoder's numbers, read from GGUF metadata whatever the model came from. */
+export interface HParams {
+  readonly architecture: string;
+  readonly blockCount: number;
+  readonly contextLength: number;
+  readonly embeddingLength: number;
+  readonly feedForwardLength: number;
+  readonly headCount: number;
+  readonly headCountKv: number;
+  /** Width of a query or key head. */
+  readonly keyLength: number;
+  /** Width of a value head. */
+  readonly valueLength: number;
+  /** The epsilon inside the root of every norm. */
+  readonly normEpsilon: number;
+  /** Leading dimensions of a head that RoPE turns. */
+  readonly ropeDimensionCount: number;
+  readonly ropeFreqBase: number;
+  readonly ropeScaling: RopeScaling;
+  /** Tokens a query sees, itself included; undefined without a window. */
+  readonly slidingWindow: number | undefined;
+  readonly vocabSize: number;
+}
+
+/**
+ * Reads `<architecture>.*` with the defaults of llama.cpp's loader.
+ * @throws LlqError `bad-input` for a missing, mistyped or inconsistent key, `unsupported` for a scaling kind
+ * the evaluator lacks
+ */
+export function readHParams(name: string, metadata: Metadata): HParams {
+  const keys = new KeyReader(name, metadata);
+  const architecture = keys.string("general.architecture");
+  const count = (key: string, fallback?: number) => keys.count(`${architecture}.${key}`, fallback);
+  const embeddingLength = count("embedding_length");
+  const headCount = count("attention.head_count");
+  const headCountKv = count("attention.head_count_kv", headCount);
+  if (headCount % headCountKv !== 0) {
+    throw badInput(`${name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
+  }
+  const keyLength = count("attention.key_length", embeddingLength / headCount);
+  const ropeDimensionCount = count("rope.dimension_count", keyLength);
+  if (ropeDimensionCount % 2 !== 0 || ropeDimensionCount > keyLength) {
+    throw badInput(`${name}: RoPE over ${ropeDimensionCount} of ${keyLength} dimensions`);
+  }
+  const contextLength = count("context_length");
+  const window = count("attention.sliding_window", 0);
+  return {
+    architecture,
+    blockCount: count("block_count"),
+    contextLength,
+    embeddingLength,
+    feedForwardLength: count("feed_forward_length"),
+    headCount,
+    headCountKv,
+    keyLength,
+    valueLength: count("attention.value_length", keyLength),
+    normEpsilon: keys.positive(`${architecture}.attention.layer_norm_rms_epsilon`),
+    ropeDimensionCount,
+    ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
+    ropeScaling: readScaling(keys, architecture, contextLength),
+    slidingWindow: window > 0 ? window : undefined,
+    vocabSize: readVocabSize(keys, architecture),
+  };
+}
+
+function readScaling(keys: KeyReader, architecture: string, contextLength: number): RopeScaling {
+  const key = (last: string) => `${architecture}.rope.scaling.${last}`;
+  const type = keys.string(key("type"), "none");
+  const factor = keys.positive(key("factor"), 1);
+  switch (type) {
+    case "none":
+      return { type };
+    case "linear":
+      return factor === 1 ? { type: "none" } : { type, factor };
+    case "yarn":
+      return {
+        type,
+        factor,
+        originalContextLength: keys.count(key("original_context_length"), contextLength),
+        attnFactor: keys.positive(key("attn_factor"), 1),
+        betaFast: keys.positive(key("yarn_beta_fast"), 32),
+        betaSlow: keys.positive(key("yarn_beta_slow"), 1),
+      };
+    default:
+      throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
+        hint: "none, linear and yarn are supported",
+      });
+  }
+}
+
+function readVocabSize(keys: KeyReader, architecture: string): number {
+  const tokens = keys.metadata.get("tokenizer.ggml.tokens")?.value;
+  return keys.count(`${architecture}.vocab_size`, Array.isArray(tokens) ? tokens.length : undefined);
+}
+
+/** Typed access to metadata, with the model's name in every message. */
+class KeyReader {
+  readonly name: string;
+  readonly metadata: Metadata;
+
+  constructor(name: string, metadata: Metadata) {
+    this.name = name;
+    this.metadata = metadata;
+  }
+
+  /** A whole number above 0; or `fallback` when the key is absent. */
+  count(key: string, fallback?: number): number {
+    const value = this.#number(key, fallback);
+    if (!Number.isSafeInteger(value) || value < 0 || (value === 0 && fallback !== 0)) {
+      throw badInput(`${this.name}: ${key} would be ${value}, which is no count`);
+    }
+    return value;
+  }
+
+  positive(key: string, fallback?: number): number {
+    const value = this.#number(key, fallback);
+    if (value > 0 && value < Number.POSITIVE_INFINITY) return value;
+    throw badInput(`${this.name}: ${key} is ${value}; a positive number is needed`);
+  }
+
+  string(key: string, fallback?: string): string {
+    const field = this.metadata.get(key);
+    if (field === undefined && fallback !== undefined) return fallback;
+    if (typeof field?.value === "string") return field.value;
+    throw this.#unusable(key, field, "text");
+  }
+
+  #number(key: string, fallback: number | undefined): number {
+    const field = this.metadata.get(key);
+    if (field === undefined && fallback !== undefined) return fallback;
+    // Some keys may hold one value a layer; one that is the same everywhere is as good as a number.
+    const value = Array.isArray(field?.value) ? uniform(field.value) : field?.value;
+    if (typeof value === "bigint") return Number(value);
+    if (typeof value === "number") return value;
+    throw this.#unusable(key, field, "a number");
+  }
+
+  #unusable(key: string, field: MetaField | undefined, wanted: string): LlqError {
+    const found = field === undefined ? "is missing" : `is of type ${field.type}`;
+    return badInput(`${this.name}: metadata key ${key} ${found}; ${wanted} is needed`);
+  }
+}
+
+function uniform(values: readonly unknown[]): unknown {
+  return values.every((value) => value === values[0]) ? values[0] : undefined;
+}

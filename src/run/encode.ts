@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { writeSync } from "node:fs";
+import type { DTypeName } from "../../formats/dtype.js";
+import { badInput, LlqError, systemErrorCode } from "../../formats/errors.js";
+import { rowLength, type Tensor } from "../tensor.js";
+import type { Kernels } from "./kernels.js";
+import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "./rows.js";
+
+/** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
+export interface EncodeJob {
+  readonly kind: "encode";
+  readonly tensor: Tensor;
+  readonly files: Descriptors;
+  readonly dtype: DTypeName;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly output: { readonly fd: number; readonly name: string; readonly offset: number };
+}
+
+export interface EncodeResult {
+  /** Bytes written. */
+  readonly byteLength: number;
+  /** Of those bytes, so that what reached the disk can be checked. */
+  readonly sha256: string;
+  /** Sum over the rows of (weight - written weight)². */
+  readonly squaredError: number;
+  /** Sum over the rows of weight². */
+  readonly squaredSum: number;
+  /** Largest |weight - written weight|. */
+  readonly maxError: number;
+}
+
+/** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
+const PIECE = 1 << 16;
+
+/** @throws LlqError `bad-input` for a weight that is no finite number, `no-space` when the disk is full */
+export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
+  kernels.reset();
+  const { tensor, dtype } = job;
+  const length = rowLength(tensor);
+  const outRow = rowBytes(tensor, dtype);
+  const out = kernels.reserve(job.rows * outRow);
+  const stats = kernels.reserve(24);
+  kernels.bytes(stats, 24).fill(0);
+  if (dtype === tensor.dtype && tensor.source !== undefined) {
+    copyRows(job, kernels, out);
+  } else {
+    const pieceRows = Math.max(1, Math.floor(PIECE / length));
+    const mark = kernels.mark();
+    for (let done = 0; done < job.rows; done += pieceRows) {
+      const rows = Math.min(pieceRows, job.rows - done);
+      kernels.reset(mark);
+      const x = kernels.reserve(rows * length * 4);
+      const back = kernels.reserve(rows * length * 4);
+      readRowsF32(kernels, job.files, tensor, job.firstRow + done, rows, x);
+      checkFinite(job, kernels, x, rows * length, job.firstRow + done);
+      const y = out + done * outRow;
+      kernels.fromF32(dtype, x, y, rows * length);
+      kernels.toF32(dtype, y, back, rows * length);
+      kernels.call("error_stats")(x, back, rows * length, stats);
+    }
+  }
+  const written = kernels.bytes(out, job.rows * outRow);
+  writeFully(job.output, written);
+  const sums = new DataView(kernels.memory.buffer, stats, 24);
+  return {
+    byteLength: written.length,
+    sha256: createHash("sha256").update(written).digest("hex"),
+    squaredError: sums.getFloat64(0, true),
+    squaredSum: sums.getFloat64(8, true),
+    maxError: sums.getFloat32(16, true),
+  };
+}
+
+/** Rows that keep their type: moved as bytes, and looked at only to refuse what is not finite. */
+function copyRows(job: EncodeJob, kernels: Kernels, out: number): void {
+  const { tensor } = job;
+  readStoredRows(kernels, job.files, tensor, job.firstRow, job.rows, out);
+  const length = rowLength(tensor);
+  const bytes = rowBytes(tensor, tensor.dtype);
+  const pieceRows = Math.max(1, Math.floor(PIECE / length));
+  const x = kernels.reserve(pieceRows * length * 4);
+  for (let done = 0; done < job.rows; done += pieceRows) {
+    const rows = Math.min(pieceRows, job.rows - done);
+    kernels.toF32(tensor.dtype, out + done * bytes, x, rows * length);
+    checkFinite(job, kernels, x, rows * length, job.firstRow + done);
+  }
+}
+
+function checkFinite(job: EncodeJob, kernels: Kernels, x: number, n: number, firstRow: number): void {
+  const index = kernels.call("first_nonfinite")(x, n);
+  if (index < 0) return;
+  const length = rowLength(job.tensor);
+  const [row, column] = [firstRow + Math.floor(index / length), index % length];
+  const value = kernels.floats(x, n)[index];
+  const message = `tensor ${job.tensor.name}: row ${row}, column ${column}: the weight is ${value}`;
+  throw badInput(message, "the checkpoint is damaged or was saved from a training run that diverged");
+}
+
+/** @throws LlqError `no-space` when the disk is full */
+export function writeFully(output: EncodeJob["output"], bytes: Uint8Array): void {
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      done += writeSync(output.fd, bytes, done, bytes.length - done, output.offset + done);
+    }
+  } catch (cause) {
+    throw writeError(output.name, cause);
+  }
+}
+
+/** What a failed write to `name` means to the user. */
+export function writeError(name: string, cause: unknown): LlqError {
+  const code = systemErrorCode(cause);
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new LlqError("no-space", `${name}: the disk is full`, {
+      hint: "free some space or choose another output folder",
+      cause,
+    });
+  }
+  return new LlqError("no-space", `${name}: cannot be written (${code ?? cause})`, { cause });
+}

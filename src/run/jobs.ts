@@ -1,0 +1,48 @@
+import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
+import type { Kernels } from "./kernels.js";
+
+// Every message between the main thread and the workers is defined here; all of it is plain data.
+
+export type Job = EncodeJob;
+
+export interface JobResult {
+  encode: EncodeResult;
+}
+
+export type ResultOf<J extends Job> = JobResult[J["kind"]];
+
+export interface Request {
+  readonly id: number;
+  readonly job: Job;
+}
+
+export type Reply =
+  | { readonly id: number; readonly result: ResultOf<Job> }
+  | { readonly id: number; readonly error: ErrorData };
+
+/** An error on its way between threads; `code` is absent for a bug. */
+export interface ErrorData {
+  readonly code?: ErrorCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+/** Does the job; the same function serves the workers and a pool without threads. */
+export function runJob<J extends Job>(job: J, kernels: Kernels): ResultOf<J> {
+  return encode(job, kernels);
+}
+
+export function errorToData(error: unknown): ErrorData {
+  if (error instanceof LlqError) return { code: error.code, message: error.message, hint: error.hint };
+  if (error instanceof Error) return { message: error.message, stack: error.stack };
+  return { message: String(error) };
+}
+
+export function errorFromData(data: ErrorData): Error {
+  if (data.code !== undefined) return new LlqError(data.code, data.message, { hint: data.hint });
+  const error = new Error(data.message);
+  if (data.stack !== undefined) error.stack = data.stack;
+  return error;
+}

@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { type DTypeName, dtype } from "../../formats/dtype.js";
+import { LlqError } from "../../formats/errors.js";
+
+const PAGE_SIZE = 65536;
+const MAX_PAGES = 65536;
+
+/** A compiled kernels module; compile once and hand it to threads. */
+export function compileKernels(): WebAssembly.Module {
+  const path = createRequire(import.meta.url).resolve("#kernels");
+  return new WebAssembly.Module(readFileSync(path));
+}
+
+/** Everything the module exports, addresses and counts as numbers. */
+type KernelFunction = (...args: number[]) => number;
+
+/**
+ * The kernels with a memory of their own and a bump allocator over it. Not to be shared between threads.
+ * Views made by `bytes` and `floats` are void after the next `reserve`, which may grow the memory.
+ */
+export class Kernels {
+  readonly memory: WebAssembly.Memory;
+  readonly #exports: Record<string, KernelFunction>;
+  readonly #heapBase: number;
+  #top: number;
+
+  /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
+  constructor(module: WebAssembly.Module = compileKernels()) {
+    try {
+      this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
+    } catch (cause) {
+      throw new LlqError("no-space", "no address space for the kernels' memory", {
+        hint: "a limit on virtual memory (ulimit -v) below about 12 GB prevents WebAssembly memories",
+        cause,
+      });
+    }
+    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    this.#exports = instance.exports as Record<string, KernelFunction>;
+    this.#heapBase = (instance.exports["HEAP_BASE"] as WebAssembly.Global).value;
+    this.#top = this.#heapBase;
+  }
+
+  /** The exported function of that name. */
+  call(name: string): KernelFunction {
+    return this.#exports[name]!;
+  }
+
+  /** Forgets every reservation made since `mark`, or all of them. */
+  reset(mark: number = this.#heapBase): void {
+    this.#top = mark;
+  }
+
+  /** Where the next reservation will start: hand it to `reset` to free what follows. */
+  mark(): number {
+    return this.#top;
+  }
+
+  /** Address of `byteLength` fresh bytes, 64-byte aligned; their content is whatever was there before. */
+  reserve(byteLength: number): number {
+    const address = Math.ceil(this.#top / 64) * 64;
+    const end = address + byteLength;
+    const missing = end - this.memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.memory.grow(Math.ceil(missing / PAGE_SIZE));
+      } catch (cause) {
+        throw new LlqError("no-space", `${end} bytes of kernel memory cannot be had`, { cause });
+      }
+    }
+    this.#top = end;
+    return address;
+  }
+
+  bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, address, length);
+  }
+
+  floats(address: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, address, length);
+  }
+
+  /** `n` weights stored as `name` at `src` to f32 at `dst`. */
+  toF32(name: DTypeName, src: number, dst: number, n: number): void {
+    this.#exports[`dequantize_row_${dtype(name).kernel}`]!(src, dst, n);
+  }
+
+  /**
+   * `n` f32 at `src` to whole blocks of `name` at `dst`.
+   * @param weights address of `n` importances; then `n` is one row
+   */
+  fromF32(name: DTypeName, src: number, dst: number, n: number, weights?: number): void {
+    const { kernel, kernels } = dtype(name);
+    if (weights === undefined || kernels !== "weighted")
+      this.#exports[`quantize_row_${kernel}`]!(src, dst, n);
+    else this.#exports[`quantize_row_${kernel}_weighted`]!(src, dst, n, weights);
+  }
+}

@@ -1,0 +1,86 @@
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { errorFromData, type Job, type Reply, type Request, type ResultOf, runJob } from "./jobs.js";
+import { compileKernels, Kernels } from "./kernels.js";
+
+/** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
+const IN_HAND = 2;
+
+interface Waiting {
+  readonly request: Request;
+  readonly resolve: (result: ResultOf<Job>) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly inHand: Map<number, Waiting>;
+}
+
+/** Worker threads that take jobs in order. With `threads` 0 the jobs run in this thread, one by one. */
+export class WorkerPool {
+  readonly threads: number;
+  readonly #threads: Thread[] = [];
+  readonly #queue: Waiting[] = [];
+  readonly #own: Kernels | undefined;
+  #nextId = 0;
+  #failure: Error | undefined;
+
+  constructor(threads: number = availableParallelism()) {
+    this.threads = threads;
+    const module = compileKernels();
+    if (threads === 0) this.#own = new Kernels(module);
+    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(module));
+  }
+
+  /** Rejects with what the job threw; jobs that are still waiting go on. */
+  run<J extends Job>(job: J): Promise<ResultOf<J>> {
+    if (this.#own !== undefined) {
+      const own = this.#own;
+      return Promise.resolve().then(() => runJob(job, own));
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request: { id: this.#nextId++, job }, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /** Ends the threads; jobs that have not finished never will. */
+  async close(): Promise<void> {
+    this.#queue.length = 0;
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #dispatch(): void {
+    for (let depth = 0; depth < IN_HAND; depth++) {
+      for (const { inHand, worker } of this.#threads) {
+        if (inHand.size > depth) continue;
+        const next = this.#queue.shift();
+        if (next === undefined) return;
+        inHand.set(next.request.id, next);
+        worker.postMessage(next.request);
+      }
+    }
+  }
+
+  #start(module: WebAssembly.Module): Thread {
+    const path = createRequire(import.meta.url).resolve("#worker");
+    const worker = new Worker(path, { workerData: module });
+    const thread: Thread = { worker, inHand: new Map() };
+    worker.on("message", (reply: Reply) => {
+      const waiting = thread.inHand.get(reply.id)!;
+      thread.inHand.delete(reply.id);
+      this.#dispatch();
+      if ("result" in reply) waiting.resolve(reply.result);
+      else waiting.reject(errorFromData(reply.error));
+    });
+    worker.on("error", (error: Error) => {
+      this.#failure = error;
+      for (const waiting of [...thread.inHand.values(), ...this.#queue.splice(0)]) waiting.reject(error);
+      thread.inHand.clear();
+    });
+    return thread;
+  }
+}
