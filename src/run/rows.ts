@@ -45,7 +45,8 @@ export function readStoredRows(
   const fd = files[source.file]!;
   if (tensor.transform === undefined) {
     const rowBytes = byteLength(tensor.dtype, [rowLength(tensor)]);
-    return readInto(fd, tensor.name, bytes, dst, count * rowBytes, source.offset + first * rowBytes);
+    readInto(fd, tensor.name, bytes, dst, count * rowBytes, source.offset + first * rowBytes);
+    return;
   }
   // A vector is permuted by element: each of its elements is a row of one.
   const isVector = tensor.shape.length === 1;

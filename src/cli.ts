@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { EXIT_CODE, LlqError } from "../formats/errors.js";
+import { convertCommand } from "./commands/convert.js";
+import { evalPplCommand } from "./commands/eval-ppl.js";
+import { inspectCommand } from "./commands/inspect.js";
+import { quantizeCommand } from "./commands/quantize.js";
+
+const USAGE = 2;
+const BUG = 70;
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+
+const program = new Command("llq")
+  .description("Convert, quantize and measure large language models, with nothing but npm.")
+  .version(version)
+  .showHelpAfterError("(llq <command> --help shows what it takes)")
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    "after",
+    `
+Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model,
+5 out of disk or memory, 6 network, 70 a bug in llq, 75 undecided, 130 interrupted.`,
+  );
+
+for (const command of [convertCommand, quantizeCommand, evalPplCommand, inspectCommand]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+// commander's own exits (help, version, a wrong option) keep to the documented statuses
+for (const command of [program, ...program.commands]) {
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof LlqError) {
+    process.stderr.write(`error: ${error.message}\n`);
+    if (error.hint !== undefined) process.stderr.write(` hint: ${error.hint}\n`);
+    return EXIT_CODE[error.code];
+  }
+  process.stderr.write(
+    `${error instanceof Error ? error.stack : error}\nThis is a bug in llq: please report it.\n`,
+  );
+  return BUG;
+}

@@ -1,0 +1,23 @@
+import { InvalidArgumentError, Option } from "commander";
+
+/** A whole number of at least `least`, for an option's value. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`A whole number of at least ${least} is needed.`);
+  };
+}
+
+export const outputOption = () =>
+  new Option("-o, --output <file>", "GGUF file to write").makeOptionMandatory();
+
+export const threadsOption = () =>
+  new Option(
+    "-j, --threads <n>",
+    "worker threads (default: one a core); the result does not depend on it",
+  ).argParser(wholeNumber(1));
+
+export const forceOption = () => new Option("-f, --force", "replace the output if it exists");
+
+export const jsonOption = () => new Option("--json", "print one JSON document instead of text");

@@ -1,0 +1,94 @@
+import { existsSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { parseJson, readSmallFile } from "../formats/bytes.js";
+import type { Container, Metadata } from "../formats/container.js";
+import { badInput } from "../formats/errors.js";
+import { meta } from "../formats/gguf-write.js";
+import { openContainer } from "../formats/open.js";
+import type { Architecture } from "./arch/architecture.js";
+import { bindGguf, bindHuggingFace } from "./arch/bind.js";
+import { configArchitecture, parseConfig } from "./arch/config.js";
+import { type HParams, readHParams } from "./arch/hparams.js";
+import { architectureOfGguf, architectureOfModel } from "./arch/index.js";
+import type { Tensor } from "./tensor.js";
+import { readVocab, type Vocab, vocabFromMetadata, vocabToMetadata } from "./tokenizer/vocab.js";
+
+/** A checkpoint whose tensors have a meaning. Plain data: nothing is open. */
+export interface Model {
+  /** What the user called it. */
+  readonly path: string;
+  /** The folder of a Hugging Face checkpoint; undefined for GGUF. */
+  readonly folder: string | undefined;
+  readonly container: Container;
+  readonly architecture: Architecture;
+  readonly hparams: HParams;
+  readonly vocab: Vocab;
+  /** What a GGUF of this model says of it, in the order it says it; for a GGUF, what it does say. */
+  readonly metadata: Metadata;
+  readonly tensors: readonly Tensor[];
+}
+
+/**
+ * Opens a GGUF file, or a Hugging Face folder (or its one safetensors file): finds where every tensor is and
+ * what it is for. Reads headers only, no weights.
+ * @throws LlqError `bad-input` for a damaged, incomplete or inconsistent model, `unsupported` for an unknown one
+ */
+export function openModel(path: string): Model {
+  const folder = checkpointFolder(path);
+  return folder === undefined ? openGguf(path) : openHuggingFace(path, folder);
+}
+
+/** The folder of a Hugging Face checkpoint, or undefined when `path` is a file of its own. */
+function checkpointFolder(path: string): string | undefined {
+  if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  if (statSync(path).isDirectory()) return path;
+  const container = openContainer(path);
+  return container.format === "gguf" ? undefined : dirname(path);
+}
+
+function openGguf(path: string): Model {
+  const container = openContainer(path);
+  const { metadata } = container;
+  const name = metadata.get("general.architecture")?.value;
+  if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
+  const architecture = architectureOfGguf(path, name);
+  const hparams = readHParams(path, metadata);
+  const tensors = bindGguf(architecture, hparams, container);
+  return {
+    path,
+    folder: undefined,
+    container,
+    architecture,
+    hparams,
+    vocab: vocabFromMetadata(path, metadata),
+    metadata,
+    tensors,
+  };
+}
+
+const MAX_CONFIG_BYTES = 16 << 20;
+
+function openHuggingFace(path: string, folder: string): Model {
+  const file = join(folder, "config.json");
+  if (!existsSync(file)) {
+    throw badInput(
+      `${file}: no such file`,
+      "a Hugging Face folder has config.json beside its safetensors files",
+    );
+  }
+  const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
+  const architecture = architectureOfModel(file, configArchitecture(file, json));
+  const config = parseConfig(file, json);
+  const container = openContainer(path);
+  const vocab = readVocab(folder, { vocabSize: config.vocab_size });
+  const metadata: Metadata = new Map([
+    ["general.architecture", meta.string(architecture.name)],
+    ["general.type", meta.string("model")],
+    ["general.name", meta.string(basename(resolve(folder)))],
+    ...architecture.metadata(config),
+    ...vocabToMetadata(vocab),
+  ]);
+  const hparams = readHParams(file, metadata);
+  const tensors = bindHuggingFace(architecture, hparams, container, config);
+  return { path, folder, container, architecture, hparams, vocab, metadata, tensors };
+}

@@ -1,0 +1,110 @@
+import { SingleBar } from "cli-progress";
+import { LlqError } from "../formats/errors.js";
+
+/** Bytes in the unit a person would choose; binary units, as file managers and llama.cpp count. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${bytes} B` : `${value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`;
+}
+
+/** A count in thousands, millions or billions. */
+export function formatCount(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(2)} G`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(2)} M`;
+  if (count >= 1e3) return `${(count / 1e3).toFixed(1)} k`;
+  return String(count);
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h > 0 ? `${h} h ${m} min` : `${m} min ${s} s`;
+}
+
+/** Columns padded to line up, two spaces apart; numbers (cells that start with a digit) to the right. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i]!.length)));
+  const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => /^[-\d]/.test(row[i]!)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join("  ")
+      .trimEnd();
+  return [header, ...rows].map(line).join("\n");
+}
+
+/** Reports how far something is. `note` is appended, such as a running value. */
+export interface Progress {
+  update(done: number, total: number, note?: string): void;
+  stop(): void;
+}
+
+/** Seconds between plain lines when there is no terminal to redraw. */
+const LINE_INTERVAL = 10;
+
+/** Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing when `quiet`. */
+export function createProgress(title: string, quiet = false): Progress {
+  if (quiet) return { update() {}, stop() {} };
+  return process.stderr.isTTY ? barProgress(title) : lineProgress(title);
+}
+
+function barProgress(title: string): Progress {
+  const format = `${title} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
+  const bar = new SingleBar({
+    format,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    etaBuffer: 50,
+  });
+  let started = false;
+  return {
+    update(done, total, note = "") {
+      if (!started) bar.start(total, done, { note });
+      else bar.update(done, { note });
+      started = true;
+    },
+    stop() {
+      bar.stop();
+    },
+  };
+}
+
+function lineProgress(title: string): Progress {
+  const started = performance.now();
+  let last = started;
+  return {
+    update(done, total, note = "") {
+      const now = performance.now();
+      if (now - last < LINE_INTERVAL * 1000 || done === 0) return;
+      last = now;
+      const left = ((now - started) / 1000) * (total / done - 1);
+      const percent = Math.floor((100 * done) / total);
+      process.stderr.write(`${title}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`);
+    },
+    stop() {},
+  };
+}
+
+/** One JSON document on stdout. */
+export function printJson(value: unknown): void {
+  console.log(JSON.stringify(value, null, 2));
+}
+
+/**
+ * A signal that fires on Ctrl-C or a polite kill, with the error to end with. A second Ctrl-C ends at once.
+ */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => controller.abort(new LlqError("interrupted", `stopped by ${name}`)));
+  }
+  return controller.signal;
+}
