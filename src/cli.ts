@@ -1,20 +1,18 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { EXIT_CODE, LlqError } from "../formats/errors.js";
 import { convertCommand } from "./commands/convert.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
+import { VERSION } from "./version.js";
 
 const USAGE = 2;
 const BUG = 70;
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-
 const program = new Command("llq")
   .description("Convert, quantize and measure large language models, with nothing but npm.")
-  .version(version)
+  .version(VERSION)
   .showHelpAfterError("(llq <command> --help shows what it takes)")
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(

@@ -85,6 +85,9 @@ function openHuggingFace(path: string, folder: string): Model {
     ["general.architecture", meta.string(architecture.name)],
     ["general.type", meta.string("model")],
     ["general.name", meta.string(basename(resolve(folder)))],
+    // what is written decides these two; here they have their place among the keys
+    ["general.file_type", meta.u32(0)],
+    ["general.quantization_version", meta.u32(2)],
     ...architecture.metadata(config),
     ...vocabToMetadata(vocab),
   ]);

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { openModel } from "../model.js";
 import { losslessType, planConvert } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes.js";
-import { forceOption, jsonOption, outputOption, threadsOption } from "./options.js";
+import { forceOption, jsonOption, outputOption, resumeOption, threadsOption } from "./options.js";
 import { type WriteOptions, writePlan } from "./write.js";
 
 interface ConvertOptions extends WriteOptions {
@@ -21,6 +21,7 @@ export const convertCommand = new Command("convert")
   )
   .addOption(threadsOption())
   .addOption(forceOption())
+  .addOption(resumeOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",

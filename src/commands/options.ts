@@ -21,3 +21,6 @@ export const threadsOption = () =>
 export const forceOption = () => new Option("-f, --force", "replace the output if it exists");
 
 export const jsonOption = () => new Option("--json", "print one JSON document instead of text");
+
+export const resumeOption = () =>
+  new Option("--resume", "go on where a run with the same options was stopped");

@@ -3,7 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { openModel } from "../model.js";
 import { planQuantize } from "../quant/plan.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
-import { forceOption, jsonOption, outputOption, threadsOption } from "./options.js";
+import { forceOption, jsonOption, outputOption, resumeOption, threadsOption } from "./options.js";
 import { printPlan, type WriteOptions, writePlan } from "./write.js";
 
 interface QuantizeOptions extends WriteOptions {
@@ -28,6 +28,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
   .addOption(threadsOption())
   .addOption(forceOption())
+  .addOption(resumeOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",

@@ -16,6 +16,7 @@ export interface WriteOptions {
   readonly output: string;
   readonly threads?: number;
   readonly force?: boolean;
+  readonly resume?: boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +33,7 @@ export async function writePlan(title: string, plan: Plan, options: WriteOptions
     summary = await execute(plan, options.output, {
       threads: options.threads,
       force: options.force,
+      resume: options.resume,
       signal: interruptSignal(),
       onProgress,
     });
@@ -43,11 +45,15 @@ export async function writePlan(title: string, plan: Plan, options: WriteOptions
   else printSummary(plan, summary);
 }
 
-function printSummary(plan: Plan, { output, byteLength, elements, seconds, tensors }: Summary): void {
+function printSummary(
+  plan: Plan,
+  { output, byteLength, elements, seconds, resumed, tensors }: Summary,
+): void {
   const size = `${formatBytes(byteLength)}, ${bitsPerWeight(plan).toFixed(2)} bits per weight`;
   console.log(
     `${output}: ${plan.recipe}, ${size}, ${formatCount(elements)} weights in ${formatSeconds(seconds)}`,
   );
+  if (resumed > 0) console.log(`${resumed} of ${plan.tensors.length} tensors were done already`);
   const fallbacks = fallbackTensors(plan);
   if (fallbacks.length > 0) {
     console.log(
@@ -60,7 +66,7 @@ function printSummary(plan: Plan, { output, byteLength, elements, seconds, tenso
   const rows = worst.slice(0, 5).map(({ name, dtype, relativeError, maxError }) => [
     name,
     dtype,
-    `${(100 * relativeError).toFixed(3)} %`,
+    `${(100 * relativeError).toPrecision(3)} %`,
     maxError.toPrecision(3),
   ]); // biome-ignore format: columns
   console.log(formatTable(["largest errors", "type", "relative RMS", "largest"], rows));

@@ -1,22 +1,12 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
-import { dirname } from "node:path";
-import { elementCount } from "../../formats/dtype.js";
-import { LlqError, systemErrorCode } from "../../formats/errors.js";
-import type { Plan, TensorPlan } from "../quant/plan.js";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
+import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
 import { rowCount, rowLength } from "../tensor.js";
-import { type EncodeJob, type EncodeResult, writeError, writeFully } from "./encode.js";
+import { VERSION } from "../version.js";
+import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
+import { type Finished, Journal, readJournal, removeJournal } from "./journal.js";
+import { checkOutput, journalPath, openPartial, partialPath, publish } from "./output.js";
 import { WorkerPool } from "./pool.js";
 
 export interface ExecuteOptions {
@@ -24,9 +14,11 @@ export interface ExecuteOptions {
   readonly threads?: number | undefined;
   /** Replace an output that exists. */
   readonly force?: boolean | undefined;
+  /** Go on where a run with the same plan was stopped. */
+  readonly resume?: boolean | undefined;
   /** Called as weights are done, at most once a job. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Stops the work: what was written goes away, and the signal's reason is thrown. */
+  /** Stops the work; the signal's reason is thrown. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -45,6 +37,8 @@ export interface Summary {
   readonly byteLength: number;
   readonly elements: number;
   readonly seconds: number;
+  /** Tensors that an earlier run had finished. */
+  readonly resumed: number;
   readonly tensors: readonly TensorReport[];
 }
 
@@ -52,112 +46,156 @@ export interface Summary {
 const JOB_ELEMENTS = 1 << 20;
 
 /**
- * Writes the planned file. It appears under its name only when it is complete; until then it is
- * `<output>.partial` beside it, which goes away on failure.
+ * Writes the planned file. Until it is complete and every region has been read back and compared, it is
+ * `<output>.partial` beside a journal of what is done. Both stay when the work was stopped or the disk was
+ * full, for `resume`; both go when the input is at fault.
  * @throws LlqError `usage` for an output that exists or is an input, `no-space` for a full disk, `bad-input`
- * for weights that cannot be read or are not finite
+ * for weights that cannot be read or are not finite, and the reason of `signal`
  */
 export async function execute(plan: Plan, output: string, options: ExecuteOptions = {}): Promise<Summary> {
-  checkOutput(plan, output, options.force === true);
+  checkOutput(output, plan.byteLength, plan.files, options.force === true);
   const started = performance.now();
-  const partial = `${output}.partial`;
+  const pool = new WorkerPool(options.threads);
+  const stop = () => void pool.close();
+  options.signal?.addEventListener("abort", stop, { once: true });
   const files: number[] = [];
-  let fd: number | undefined;
   try {
     for (const file of plan.files) files.push(openSync(file, "r"));
-    fd = createOutput(partial, plan.byteLength);
-    writeFully({ fd, name: output, offset: 0 }, plan.header);
-    const tensors = await runJobs(plan, files, fd, output, options);
-    finishOutput(fd, output, plan.byteLength);
-    closeSync(fd);
-    fd = undefined;
-    renameSync(partial, output);
-    syncFolder(dirname(output));
-    const elements = plan.tensors.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
+    const { finished, resumed } = await writePartial({ plan, output, pool, files, options });
+    const tensors = plan.tensors.map((tensor, i) => report(tensor, finished.get(i)!));
     const seconds = (performance.now() - started) / 1000;
-    return { output, byteLength: plan.byteLength, elements, seconds, tensors };
+    const { byteLength } = plan;
+    return { output, byteLength, elements: planElements(plan), seconds, resumed, tensors };
   } catch (error) {
-    if (fd !== undefined) closeSync(fd);
-    rmSync(partial, { force: true });
-    throw error;
+    const reason = options.signal?.aborted ? options.signal.reason : error;
+    if (reason instanceof LlqError && RESUMABLE.has(reason.code)) throw withResumeHint(reason, output);
+    removePartial(output);
+    throw reason;
   } finally {
+    options.signal?.removeEventListener("abort", stop);
+    await pool.close();
     for (const file of files) closeSync(file);
   }
 }
 
-/** Refuses, before any work, an output that exists, is one of the inputs, or cannot fit the disk. */
-export function checkOutput(plan: Plan, output: string, force: boolean): void {
-  const folder = dirname(output);
-  if (!existsSync(folder)) {
-    throw new LlqError("usage", `${output}: the folder ${folder} does not exist`, {
-      hint: `mkdir -p ${folder}`,
-    });
-  }
-  if (existsSync(output)) {
-    const { ino, dev } = statSync(output);
-    const same = plan.files.find((file) => statSync(file).ino === ino && statSync(file).dev === dev);
-    if (same !== undefined) {
-      throw new LlqError("usage", `${output}: is an input too`, {
-        hint: "choose another name: inputs are never overwritten",
-      });
+/** Failures after which the same work may be gone on with. */
+const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
+
+interface Work {
+  readonly plan: Plan;
+  readonly output: string;
+  readonly pool: WorkerPool;
+  readonly files: readonly number[];
+  readonly options: ExecuteOptions;
+}
+
+async function writePartial(work: Work): Promise<{ finished: Finished; resumed: number }> {
+  const { plan, output, pool, options } = work;
+  const print = fingerprint(plan);
+  const kept = options.resume === true && existsSync(partialPath(output));
+  const recorded = kept ? readJournal(journalPath(output), print) : undefined;
+  if (recorded === undefined) removePartial(output);
+  const fd = openPartial(partialPath(output), plan.byteLength);
+  try {
+    const file = { fd, name: output };
+    const done = new Map(await intactTensors(pool, plan, file, recorded ?? new Map()));
+    const resumed = done.size;
+    const journal = new Journal(journalPath(output), print, done);
+    try {
+      writeFully({ ...file, offset: 0 }, plan.header);
+      await encodeTensors(work, file, done, journal);
+    } finally {
+      journal.close();
     }
-    if (!force) throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
-    if (!statSync(output).isFile()) throw new LlqError("usage", `${output}: is not a regular file`);
-  }
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < plan.byteLength) {
-    const message = `${output}: needs ${plan.byteLength} bytes, but ${realpathSync(folder)} has ${bavail * bsize} free`;
-    throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
-  }
-}
-
-function createOutput(partial: string, byteLength: number): number {
-  try {
-    const fd = openSync(partial, "w+");
-    ftruncateSync(fd, byteLength);
-    return fd;
-  } catch (cause) {
-    throw writeError(partial, cause);
+    await checkWritten(pool, plan, file, done);
+    publish(fd, output, plan.byteLength);
+    removeJournal(journalPath(output));
+    return { finished: done, resumed };
+  } catch (error) {
+    await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
+    closeSync(fd);
+    throw error;
   }
 }
 
-async function runJobs(
+/** Those recorded tensors whose bytes are on the disk as recorded: the rest is done again. */
+async function intactTensors(
+  pool: WorkerPool,
   plan: Plan,
-  files: readonly number[],
-  fd: number,
-  name: string,
-  { threads, onProgress, signal }: ExecuteOptions,
-): Promise<TensorReport[]> {
-  const total = plan.tensors.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-  let done = 0;
-  const pool = new WorkerPool(threads);
-  const run = async (job: EncodeJob): Promise<EncodeResult> => {
-    const result = await pool.run(job);
-    done += job.rows * rowLength(job.tensor);
-    onProgress?.(done, total);
-    return result;
-  };
-  try {
-    const results = await unlessAborted(
-      signal,
-      Promise.all(
-        plan.tensors.map((tensor) => Promise.all(encodeJobs(tensor, files, { fd, name }).map(run))),
-      ),
-    );
-    return plan.tensors.map((tensorPlan, i) => report(tensorPlan, results[i]!));
-  } finally {
-    await pool.close();
-  }
+  file: { readonly fd: number; readonly name: string },
+  recorded: Finished,
+): Promise<Finished> {
+  const checks = [...recorded].map(async ([index, results]) => {
+    const tensor = plan.tensors[index];
+    return tensor !== undefined && (await isIntact(pool, tensor, file, results));
+  });
+  const intact = await Promise.all(checks);
+  return new Map([...recorded].filter((_, i) => intact[i]));
 }
 
-function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
-  if (signal === undefined) return work;
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
+async function isIntact(
+  pool: WorkerPool,
+  tensor: TensorPlan,
+  file: { readonly fd: number; readonly name: string },
+  results: readonly EncodeResult[],
+): Promise<boolean> {
+  let { offset } = tensor;
+  const regions = results.map(({ byteLength }) => {
+    const region = { kind: "digest" as const, file, offset, byteLength };
+    offset += byteLength;
+    return region;
   });
-  return Promise.race([work, aborted]);
+  if (offset !== tensor.offset + tensor.byteLength) return false;
+  const digests = await Promise.all(regions.map((region) => pool.run(region)));
+  return digests.every(({ sha256 }, i) => sha256 === results[i]!.sha256);
+}
+
+/** Adds what is missing to `done`. */
+async function encodeTensors(
+  { plan, pool, files, options }: Work,
+  file: { readonly fd: number; readonly name: string },
+  done: Map<number, readonly EncodeResult[]>,
+  journal: Journal,
+): Promise<void> {
+  const total = planElements(plan);
+  let elements = 0;
+  const advance = (count: number) => {
+    elements += count;
+    options.onProgress?.(elements, total);
+  };
+  const encodeTensor = async (tensor: TensorPlan, index: number): Promise<void> => {
+    const jobs = encodeJobs(tensor, files, file);
+    if (done.has(index)) {
+      for (const job of jobs) advance(job.rows * rowLength(job.tensor));
+      return;
+    }
+    const results = await Promise.all(
+      jobs.map(async (job) => {
+        const result = await pool.run(job);
+        advance(job.rows * rowLength(job.tensor));
+        return result;
+      }),
+    );
+    done.set(index, results);
+    journal.add(index, results);
+  };
+  await Promise.all(plan.tensors.map(encodeTensor));
+}
+
+/** Reads the whole file back: a disk that lies about a write must not give a file that looks complete. */
+async function checkWritten(
+  pool: WorkerPool,
+  plan: Plan,
+  file: { readonly fd: number; readonly name: string },
+  done: Finished,
+): Promise<void> {
+  const intact = await Promise.all(
+    plan.tensors.map((tensor, i) => isIntact(pool, tensor, file, done.get(i)!)),
+  );
+  const lost = intact.indexOf(false);
+  if (lost < 0) return;
+  const message = `${file.name}: tensor ${plan.tensors[lost]!.tensor.name} reads back other than it was written`;
+  throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
 }
 
 /** The tensor cut into jobs of whole rows. */
@@ -180,6 +218,28 @@ export function encodeJobs(
   }));
 }
 
+/** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
+function fingerprint(plan: Plan): string {
+  const hash = createHash("sha256").update(VERSION).update(plan.header);
+  for (const file of plan.files) {
+    const { size, mtimeMs } = statSync(file);
+    hash.update(JSON.stringify([file, size, mtimeMs]));
+  }
+  hash.update(JSON.stringify(plan.tensors));
+  return hash.digest("hex");
+}
+
+function removePartial(output: string): void {
+  rmSync(partialPath(output), { force: true });
+  removeJournal(journalPath(output));
+}
+
+function withResumeHint(error: LlqError, output: string): LlqError {
+  if (!existsSync(partialPath(output))) return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${partialPath(output)}`;
+  return new LlqError(error.code, error.message, { hint, cause: error });
+}
+
 function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[]): TensorReport {
   const sum = (of: (result: EncodeResult) => number) =>
     results.reduce((total, result) => total + of(result), 0);
@@ -190,27 +250,4 @@ function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[])
     relativeError: squaredSum > 0 ? Math.sqrt(sum((result) => result.squaredError) / squaredSum) : 0,
     maxError: results.reduce((largest, result) => Math.max(largest, result.maxError), 0),
   };
-}
-
-function finishOutput(fd: number, name: string, byteLength: number): void {
-  try {
-    fsyncSync(fd);
-  } catch (cause) {
-    throw writeError(name, cause);
-  }
-  const { size } = fstatSync(fd);
-  if (size === byteLength) return;
-  throw new LlqError("no-space", `${name}: ${byteLength} bytes were written, but the file has ${size}`);
-}
-
-/** Makes the rename last through a power cut, where the system allows to sync a folder. */
-function syncFolder(folder: string): void {
-  try {
-    const fd = openSync(folder, "r");
-    fsyncSync(fd);
-    closeSync(fd);
-  } catch (error) {
-    const code = systemErrorCode(error);
-    if (code !== "EPERM" && code !== "EISDIR" && code !== "EINVAL" && code !== "EACCES") throw error;
-  }
 }

@@ -1,13 +1,15 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type DigestJob, type DigestResult, digest } from "./digest.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
 import type { Kernels } from "./kernels.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob;
+export type Job = EncodeJob | DigestJob;
 
 export interface JobResult {
   encode: EncodeResult;
+  digest: DigestResult;
 }
 
 export type ResultOf<J extends Job> = JobResult[J["kind"]];
@@ -30,8 +32,14 @@ export interface ErrorData {
 }
 
 /** Does the job; the same function serves the workers and a pool without threads. */
-export function runJob<J extends Job>(job: J, kernels: Kernels): ResultOf<J> {
-  return encode(job, kernels);
+export function runJob<J extends Job>(job: J, kernels: Kernels): ResultOf<J>;
+export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
+  switch (job.kind) {
+    case "encode":
+      return encode(job, kernels);
+    case "digest":
+      return digest(job, kernels);
+  }
 }
 
 export function errorToData(error: unknown): ErrorData {

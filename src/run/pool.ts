@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { LlqError } from "../../formats/errors.js";
 import { errorFromData, type Job, type Reply, type Request, type ResultOf, runJob } from "./jobs.js";
 import { compileKernels, Kernels } from "./kernels.js";
 
@@ -36,21 +37,35 @@ export class WorkerPool {
 
   /** Rejects with what the job threw; jobs that are still waiting go on. */
   run<J extends Job>(job: J): Promise<ResultOf<J>> {
-    if (this.#own !== undefined) {
-      const own = this.#own;
-      return Promise.resolve().then(() => runJob(job, own));
-    }
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
+    if (this.#own !== undefined) return this.#runHere(job, this.#own);
+    return new Promise<ResultOf<Job>>((resolve, reject) => {
       this.#queue.push({ request: { id: this.#nextId++, job }, resolve, reject });
       this.#dispatch();
-    });
+    }) as Promise<ResultOf<J>>;
   }
 
-  /** Ends the threads; jobs that have not finished never will. */
+  /**
+   * Ends the threads; jobs that have not finished are rejected. When it resolves no thread touches a
+   * descriptor any more, so files may be closed.
+   */
   async close(): Promise<void> {
-    this.#queue.length = 0;
+    this.#failure ??= new LlqError("interrupted", "the work was stopped");
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    this.#rejectAll(this.#failure);
+  }
+
+  #rejectAll(error: Error): void {
+    const inHand = this.#threads.flatMap((thread) => [...thread.inHand.values()]);
+    for (const waiting of [...inHand, ...this.#queue.splice(0)]) waiting.reject(error);
+    for (const thread of this.#threads) thread.inHand.clear();
+  }
+
+  /** After a breath, so that signals and progress get their turn. */
+  async #runHere<J extends Job>(job: J, kernels: Kernels): Promise<ResultOf<J>> {
+    await new Promise(setImmediate);
+    if (this.#failure !== undefined) throw this.#failure;
+    return runJob(job, kernels);
   }
 
   #dispatch(): void {
@@ -70,16 +85,16 @@ export class WorkerPool {
     const worker = new Worker(path, { workerData: module });
     const thread: Thread = { worker, inHand: new Map() };
     worker.on("message", (reply: Reply) => {
-      const waiting = thread.inHand.get(reply.id)!;
+      const waiting = thread.inHand.get(reply.id);
+      if (waiting === undefined) return; // rejected meanwhile
       thread.inHand.delete(reply.id);
       this.#dispatch();
       if ("result" in reply) waiting.resolve(reply.result);
       else waiting.reject(errorFromData(reply.error));
     });
     worker.on("error", (error: Error) => {
-      this.#failure = error;
-      for (const waiting of [...thread.inHand.values(), ...this.#queue.splice(0)]) waiting.reject(error);
-      thread.inHand.clear();
+      this.#failure ??= error;
+      this.#rejectAll(this.#failure);
     });
     return thread;
   }

@@ -1,0 +1,13 @@
+// The library: what the commands themselves call.
+export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
+export { type Model, openModel } from "./model.js";
+export {
+  bitsPerWeight,
+  losslessType,
+  type Plan,
+  planConvert,
+  planQuantize,
+  type TensorPlan,
+} from "./quant/plan.js";
+export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";
+export { type ExecuteOptions, execute, type Summary } from "./run/execute.js";

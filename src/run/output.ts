@@ -1,0 +1,104 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  statfsSync,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { LlqError, systemErrorCode } from "../../formats/errors.js";
+import { writeError } from "./encode.js";
+
+/** Where an output grows until it is complete. */
+export function partialPath(output: string): string {
+  return `${output}.partial`;
+}
+
+/** Where the record of what is done stands meanwhile. */
+export function journalPath(output: string): string {
+  return `${output}.partial.journal`;
+}
+
+/**
+ * Refuses, before any work, an output that exists, is one of the inputs, or cannot fit the disk.
+ * @throws LlqError `usage`, `no-space`
+ */
+export function checkOutput(
+  output: string,
+  byteLength: number,
+  inputs: readonly string[],
+  force: boolean,
+): void {
+  const folder = dirname(output);
+  if (!existsSync(folder)) {
+    const message = `${output}: the folder ${folder} does not exist`;
+    throw new LlqError("usage", message, { hint: `mkdir -p ${folder}` });
+  }
+  for (const path of [output, partialPath(output), journalPath(output)]) {
+    if (!existsSync(path)) continue;
+    if (inputs.some((input) => isSameFile(input, path))) {
+      const hint = "choose another name: inputs are never overwritten";
+      throw new LlqError("usage", `${path}: is an input too`, { hint });
+    }
+    if (!statSync(path).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
+  }
+  if (existsSync(output) && !force) {
+    throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
+  }
+  const { bavail, bsize } = statfsSync(folder);
+  const kept = existsSync(partialPath(output)) ? statSync(partialPath(output)).blocks * 512 : 0;
+  const free = bavail * bsize + kept;
+  if (free < byteLength) {
+    const message = `${output}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
+    throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
+  }
+}
+
+function isSameFile(a: string, b: string): boolean {
+  const [x, y] = [statSync(a), statSync(b)];
+  return x.ino === y.ino && x.dev === y.dev;
+}
+
+/** Opens the partial output at its full length; what it holds already stays. */
+export function openPartial(partial: string, byteLength: number): number {
+  try {
+    const fd = openSync(partial, existsSync(partial) ? "r+" : "wx+");
+    ftruncateSync(fd, byteLength);
+    return fd;
+  } catch (cause) {
+    throw writeError(partial, cause);
+  }
+}
+
+/** Makes sure that all of it is on the disk, then gives it its name. Closes `fd`. */
+export function publish(fd: number, output: string, byteLength: number): void {
+  try {
+    fsyncSync(fd);
+  } catch (cause) {
+    throw writeError(output, cause);
+  }
+  const { size } = fstatSync(fd);
+  if (size !== byteLength) {
+    throw new LlqError("no-space", `${output}: ${byteLength} bytes were written, but the file has ${size}`);
+  }
+  closeSync(fd);
+  renameSync(partialPath(output), output);
+  syncFolder(dirname(output));
+}
+
+/** Makes the rename last through a power cut, where the system allows to sync a folder. */
+function syncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, "r");
+    fsyncSync(fd);
+    closeSync(fd);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === undefined || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(code)) throw error;
+  }
+}

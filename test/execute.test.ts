@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { LlqError } from "../formats/errors.js";
+import { openContainer } from "../formats/open.js";
+import { openModel } from "../src/model.js";
+import { planConvert, planQuantize } from "../src/quant/plan.js";
+import { findRecipe } from "../src/quant/recipes.js";
+import { encode } from "../src/run/encode.js";
+import { encodeJobs, execute } from "../src/run/execute.js";
+import { Kernels } from "../src/run/kernels.js";
+import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "./scratch.js";
+
+const folder = scratchFolder();
+const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+describe("execute", () => {
+  test.each(["Q8_0", "Q4_0", "F16"])("%s: the same bytes for 0, 1, 2 and 4 threads", async (type) => {
+    const plan = planQuantize(openModel(TINY_LLAMA), findRecipe(type));
+    const hashes = new Set<string>();
+    for (const threads of [0, 1, 2, 4]) {
+      const output = join(folder, `${type}-${threads}.gguf`);
+      const { byteLength } = await execute(plan, output, { threads });
+      expect(readFileSync(output).length).toBe(byteLength);
+      hashes.add(sha256(output));
+    }
+    expect(hashes.size).toBe(1);
+  });
+
+  test("quantizing a folder and quantizing its conversion write the same tensors", async () => {
+    const converted = join(folder, "converted.gguf");
+    await execute(planConvert(openModel(TINY_LLAMA), findRecipe("BF16")), converted, { threads: 0 });
+    const [direct, twoSteps] = [join(folder, "direct.gguf"), join(folder, "two-steps.gguf")];
+    const recipe = findRecipe("Q4_0");
+    await execute(planQuantize(openModel(TINY_LLAMA), recipe), direct, { threads: 0 });
+    await execute(planQuantize(openModel(converted), recipe), twoSteps, { threads: 0 });
+    expect(sha256(twoSteps)).toBe(sha256(direct));
+  });
+
+  test("progress adds up to every weight", async () => {
+    const plan = planConvert(openModel(TINY_LLAMA), findRecipe("F32"));
+    const seen: number[] = [];
+    const onProgress = (done: number, total: number) => seen.push(done / total);
+    await execute(plan, join(folder, "progress.gguf"), { threads: 2, onProgress });
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  });
+});
+
+describe("execute refuses", () => {
+  const plan = () => planConvert(openModel(TINY_LLAMA), findRecipe("F32"));
+
+  test("an output that exists, without force", async () => {
+    const output = join(folder, "exists.gguf");
+    writeFileSync(output, "precious");
+    await expect(execute(plan(), output, { threads: 0 })).rejects.toThrow(/exists already/);
+    expect(readFileSync(output, "utf8")).toBe("precious");
+    await execute(plan(), output, { threads: 0, force: true });
+    expect(openContainer(output).tensors.size).toBe(39);
+  });
+
+  test("an output that is an input, by whatever name", async () => {
+    const input = join(folder, "input.gguf");
+    await execute(plan(), input, { threads: 0 });
+    const before = sha256(input);
+    const again = planQuantize(openModel(input), findRecipe("Q8_0"));
+    linkSync(input, join(folder, "hard.gguf"));
+    symlinkSync(input, join(folder, "soft.gguf"));
+    for (const name of ["input.gguf", "hard.gguf", "soft.gguf"]) {
+      await expect(execute(again, join(folder, name), { force: true })).rejects.toThrow(/is an input too/);
+    }
+    expect(sha256(input)).toBe(before);
+  });
+
+  test("a folder that does not exist", async () => {
+    await expect(execute(plan(), join(folder, "no", "x.gguf"))).rejects.toThrow(
+      /the folder .* does not exist/,
+    );
+  });
+
+  test("a weight that is not a number, and leaves nothing behind", async () => {
+    const model = copyTinyLlama(folder, "nan");
+    const file = join(model, "model.safetensors");
+    const { offset } = openContainer(file).tensors.get("model.layers.2.mlp.up_proj.weight")!;
+    const bytes = readFileSync(file);
+    bytes.writeUInt16LE(0x7fc0, offset + 2 * (5 * 256 + 7));
+    writeFileSync(file, bytes);
+    const output = join(folder, "nan.gguf");
+    for (const type of ["BF16", "Q8_0"]) {
+      const work = execute(planQuantize(openModel(model), findRecipe(type)), output, { threads: 1 });
+      await expect(work).rejects.toMatchObject({
+        code: "bad-input",
+        message: "tensor blk.2.ffn_up.weight: row 5, column 7: the weight is NaN",
+      });
+    }
+    expect(readdirSync(folder).filter((name) => name.startsWith("nan.gguf"))).toEqual([]);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("a full disk (/dev/full), naming the output", () => {
+    const model = openModel(TINY_LLAMA);
+    const { tensors, files } = planConvert(model, findRecipe("F32"));
+    const fds = files.map((file) => openSync(file, "r"));
+    const fd = openSync("/dev/full", "w");
+    const [job] = encodeJobs(tensors[0]!, fds, { fd, name: "out.gguf" });
+    expect(() => encode(job!, new Kernels())).toThrow("out.gguf: the disk is full");
+    for (const open of [...fds, fd]) closeSync(open);
+  });
+});
+
+describe("a stopped run", () => {
+  const plan = planQuantize(openModel(TINY_LLAMA), findRecipe("Q8_0"));
+  const whole = join(folder, "whole.gguf");
+
+  /** Runs until about `share` of the weights are done, then stops as Ctrl-C does. */
+  async function runUntil(share: number, output: string, threads: number): Promise<void> {
+    const controller = new AbortController();
+    const onProgress = (done: number, total: number) => {
+      if (done >= share * total) controller.abort(new LlqError("interrupted", "stopped"));
+    };
+    const work = execute(plan, output, { threads, onProgress, signal: controller.signal });
+    await expect(work).rejects.toMatchObject({
+      code: "interrupted",
+      hint: `--resume goes on from ${output}.partial`,
+    });
+  }
+
+  test.each([
+    [0.01, 0],
+    [0.3, 1],
+    [0.6, 2],
+    [0.9, 4],
+  ])(
+    "after %d of the work with %d threads leaves no output; resumed, it gives the same file",
+    async (share, threads) => {
+      await execute(plan, whole, { threads: 0, force: true });
+      const output = join(folder, `stopped-${share}.gguf`);
+      await runUntil(share, output, threads);
+      expect(existsSync(output)).toBe(false);
+      const { resumed } = await execute(plan, output, { threads, resume: true });
+      expect(resumed).toBeGreaterThanOrEqual(share > 0.5 ? 1 : 0);
+      expect(sha256(output)).toBe(sha256(whole));
+      expect(existsSync(`${output}.partial`) || existsSync(`${output}.partial.journal`)).toBe(false);
+    },
+  );
+
+  test("does again what the disk lost", async () => {
+    const output = join(folder, "lost.gguf");
+    await runUntil(0.9, output, 0);
+    const partial = readFileSync(`${output}.partial`);
+    writeFileSync(`${output}.partial`, partial.fill(0, 40_000, 900_000));
+    await execute(plan, output, { threads: 0, resume: true });
+    expect(sha256(output)).toBe(sha256(whole));
+  });
+
+  test("survives a journal that was cut anywhere", async () => {
+    const output = join(folder, "cut.gguf");
+    await runUntil(0.5, output, 0);
+    const journal = readFileSync(`${output}.partial.journal`);
+    const partial = readFileSync(`${output}.partial`);
+    for (let length = 0; length < journal.length; length += 301) {
+      writeFileSync(`${output}.partial.journal`, journal.subarray(0, length));
+      writeFileSync(`${output}.partial`, partial);
+      await execute(plan, output, { threads: 0, resume: true, force: true });
+      expect(sha256(output)).toBe(sha256(whole));
+    }
+  });
+
+  test("is not gone on with by another plan", async () => {
+    const output = join(folder, "other.gguf");
+    await runUntil(0.5, output, 0);
+    const other = planQuantize(openModel(TINY_LLAMA), findRecipe("Q4_0"));
+    await expect(execute(other, output, { threads: 0, resume: true })).rejects.toThrow(
+      /was left by other options/,
+    );
+  });
+});
