@@ -1,15 +1,17 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type CompareJob, type CompareResult, compare } from "./compare.js";
 import { type DigestJob, type DigestResult, digest } from "./digest.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
 import type { Kernels } from "./kernels.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob | DigestJob;
+export type Job = EncodeJob | DigestJob | CompareJob;
 
 export interface JobResult {
   encode: EncodeResult;
   digest: DigestResult;
+  compare: CompareResult;
 }
 
 export type ResultOf<J extends Job> = JobResult[J["kind"]];
@@ -39,6 +41,8 @@ export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
       return encode(job, kernels);
     case "digest":
       return digest(job, kernels);
+    case "compare":
+      return compare(job, kernels);
   }
 }
 
