@@ -10,6 +10,8 @@ export interface TensorSource {
   readonly dtype: DTypeName;
   /** Outermost dimension first, always. */
   readonly shape: readonly number[];
+  /** Elements from one index to the next of each dimension; undefined when rows are contiguous, in order. */
+  readonly strides?: readonly number[];
 }
 
 /** GGUF's value types, which also describe what other containers hold. */

@@ -25,6 +25,13 @@ export type Role =
  */
 export type Transform = { readonly kind: "permuteRope"; readonly heads: number };
 
+/** Rows `first` to `first + count` of one of a tensor's sources. */
+export interface RowRange {
+  readonly source: number;
+  readonly first: number;
+  readonly count: number;
+}
+
 /** A tensor of the model as GGUF has it: which stored rows, changed how. Plain data. */
 export interface Tensor {
   /** Its GGUF name, such as `blk.3.attn_q.weight`. */
@@ -34,13 +41,29 @@ export interface Tensor {
   readonly layer: number | undefined;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
-  /** The type it is stored in. */
+  /** The type its sources are stored in. */
   readonly dtype: DTypeName;
-  /** Where it is stored; undefined for a computed tensor. */
-  readonly source: TensorSource | undefined;
-  readonly transform: Transform | undefined;
+  /** Where it is stored; none for a computed tensor. */
+  readonly sources: readonly TensorSource[];
+  /** Sources stand below each other, or side by side: then each row is a piece of every source. */
+  readonly joined: "rows" | "columns";
+  /** Which rows of the sources make up the tensor, in order; undefined: all of them. Elements, for a vector. */
+  readonly ranges: readonly RowRange[] | undefined;
+  readonly transforms: readonly Transform[];
   /** A small tensor that no file holds, such as RoPE divisors; F32. */
   readonly values: readonly number[] | undefined;
+}
+
+/** The parts of a tensor that are one whole stored tensor, unchanged. */
+export function storedWhole(source: TensorSource) {
+  return {
+    dtype: source.dtype,
+    sources: [source],
+    joined: "rows" as const,
+    ranges: undefined,
+    transforms: [],
+    values: undefined,
+  };
 }
 
 /** Length of the innermost dimension. */
@@ -53,13 +76,41 @@ export function rowCount(tensor: { readonly shape: readonly number[] }): number 
   return tensor.shape.slice(0, -1).reduce((product, length) => product * length, 1);
 }
 
+/** Whether the tensor's bytes are those of its one source, in the same order. */
+export function isStoredAsIs({ sources, ranges, transforms }: Tensor): boolean {
+  return (
+    sources.length === 1 &&
+    sources[0]!.strides === undefined &&
+    ranges === undefined &&
+    transforms.length === 0
+  );
+}
+
 /**
- * The stored row that becomes row `row` of a tensor of `rows` rows.
+ * The source, and the row in it, of row `row` of a tensor whose sources stand below each other; of element
+ * `row`, for a vector.
+ */
+export function locateRow(tensor: Tensor, row: number): { source: number; row: number } {
+  const rows = tensor.shape.length === 1 ? rowLength(tensor) : rowCount(tensor);
+  let index = tensor.transforms.reduceRight((at, transform) => rowBefore(transform, rows, at), row);
+  for (const { source, first, count } of tensor.ranges ?? wholeSources(tensor)) {
+    if (index < count) return { source, row: first + index };
+    index -= count;
+  }
+  throw new RangeError(`${tensor.name} has no row ${row}`);
+}
+
+/**
+ * The row that a transform makes row `row` of `rows`.
  * `permuteRope`: within a head of d rows, stored j and j + d/2 become neighbours 2j and 2j + 1.
  */
-export function storedRow(transform: Transform | undefined, rows: number, row: number): number {
-  if (transform === undefined) return row;
+function rowBefore(transform: Transform, rows: number, row: number): number {
   const headRows = rows / transform.heads;
   const j = row % headRows;
   return row - j + (j >> 1) + (j & 1) * (headRows / 2);
+}
+
+function wholeSources({ sources, shape }: Tensor): RowRange[] {
+  const counts = sources.map((source) => (shape.length === 1 ? rowLength(source) : rowCount(source)));
+  return counts.map((count, source) => ({ source, first: 0, count }));
 }

@@ -1,6 +1,6 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput } from "../../formats/errors.js";
-import type { Tensor } from "../tensor.js";
+import { storedWhole, type Tensor } from "../tensor.js";
 import { type Architecture, dimension, type TensorRow } from "./architecture.js";
 import type { HfConfig } from "./config.js";
 import type { HParams } from "./hparams.js";
@@ -47,7 +47,9 @@ export function bindHuggingFace(
     const source = container.tensors.get(from);
     if (source !== undefined) {
       used.add(from);
-      tensors.push(storedTensor(bound, from, shapeOf(row, hparams), source, row.transform?.(hparams)));
+      tensors.push(
+        storedTensor(bound, from, shapeOf(row, hparams), source, row.transform && [row.transform(hparams)]),
+      );
     } else if (row.optional === undefined) {
       missing.push(from);
     }
@@ -72,7 +74,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
   for (const [name, source] of container.tensors) {
     const bound = rows.get(name);
     if (bound === undefined) unknown.push(name);
-    else tensors.push(storedTensor(bound, name, shapeOf(bound.row, hparams), source, undefined));
+    else tensors.push(storedTensor(bound, name, shapeOf(bound.row, hparams), source));
   }
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   const missing = [...rows.values()].filter(
@@ -115,13 +117,13 @@ function storedTensor(
   storedName: string,
   shape: number[],
   source: TensorSource,
-  transform: Tensor["transform"],
+  transforms: Tensor["transforms"] = [],
 ): Tensor {
   if (source.shape.join() !== shape.join()) {
     const message = `tensor ${storedName} is ${source.shape.join(" x ")}; the configuration asks for ${shape.join(" x ")}`;
     throw badInput(message, "the checkpoint and its configuration do not belong together");
   }
-  return { name, role: row.role, layer, shape, dtype: source.dtype, source, transform, values: undefined };
+  return { name, role: row.role, layer, shape, ...storedWhole(source), transforms };
 }
 
 function computedTensor({ row, layer, name }: Bound, shape: number[], values: readonly number[]): Tensor {
@@ -131,8 +133,10 @@ function computedTensor({ row, layer, name }: Bound, shape: number[], values: re
     layer,
     shape,
     dtype: "F32",
-    source: undefined,
-    transform: undefined,
+    sources: [],
+    joined: "rows",
+    ranges: undefined,
+    transforms: [],
     values,
   };
 }

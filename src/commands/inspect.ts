@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { Metadata, MetaField } from "../../formats/container.js";
-import { elementCount } from "../../formats/dtype.js";
+import { byteLength, elementCount } from "../../formats/dtype.js";
 import { type Model, openModel } from "../model.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
 import { jsonOption } from "./options.js";
@@ -27,15 +27,15 @@ interface TypeTotal {
 }
 
 function describe(model: Model) {
-  const tensors = model.tensors.map(({ name, role, shape, dtype, source }) => ({
+  const tensors = model.tensors.map(({ name, role, shape, dtype }) => ({
     name,
     role,
     shape,
     dtype,
-    byteLength: source?.byteLength ?? elementCount(shape) * 4,
+    byteLength: byteLength(dtype, shape),
   }));
   const elements = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const byteLength = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   return {
     schema: 1,
     path: model.path,
@@ -45,7 +45,7 @@ function describe(model: Model) {
     hparams: model.hparams,
     tokenizer: { kind: model.vocab.kind, pre: model.vocab.pre, tokens: model.vocab.tokens.length },
     metadata: Object.fromEntries([...model.metadata].map(([key, field]) => [key, shown(field)])),
-    totals: { tensors: tensors.length, elements, byteLength, bitsPerWeight: (byteLength * 8) / elements },
+    totals: { tensors: tensors.length, elements, byteLength: bytes, bitsPerWeight: (bytes * 8) / elements },
     tensors,
   };
 }

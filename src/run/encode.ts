@@ -42,7 +42,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   const out = kernels.reserve(job.rows * outRow);
   const stats = kernels.reserve(24);
   kernels.bytes(stats, 24).fill(0);
-  if (dtype === tensor.dtype && tensor.source !== undefined) {
+  if (dtype === tensor.dtype && tensor.values === undefined) {
     copyRows(job, kernels, out);
   } else {
     const pieceRows = Math.max(1, Math.floor(PIECE / length));

@@ -1,14 +1,20 @@
 import { readSync } from "node:fs";
-import { byteLength, type DTypeName } from "../../formats/dtype.js";
+import type { TensorSource } from "../../formats/container.js";
+import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
-import { rowCount, rowLength, storedRow, type Tensor } from "../tensor.js";
+import { isStoredAsIs, locateRow, rowLength, type Tensor } from "../tensor.js";
 import type { Kernels } from "./kernels.js";
 
 /** Descriptors of a model's files, by TensorSource.file. They are process-wide: threads share them. */
 export type Descriptors = readonly number[];
 
+/** Bytes of one row of the tensor when stored as `name`. */
+export function rowBytes(tensor: Tensor, name: DTypeName): number {
+  return byteLength(name, [rowLength(tensor)]);
+}
+
 /**
- * Rows `first` to `first + count` of a tensor as f32 at `dst` (count × row length), its transform applied.
+ * Rows `first` to `first + count` of a tensor as f32 at `dst` (count × row length), its transforms applied.
  * Scratch memory above the current mark is used and given back.
  */
 export function readRowsF32(
@@ -25,7 +31,7 @@ export function readRowsF32(
     return;
   }
   const mark = kernels.mark();
-  const raw = kernels.reserve(count * byteLength(tensor.dtype, [length]));
+  const raw = kernels.reserve(count * rowBytes(tensor, tensor.dtype));
   readStoredRows(kernels, files, tensor, first, count, raw);
   kernels.toF32(tensor.dtype, raw, dst, count * length);
   kernels.reset(mark);
@@ -40,69 +46,131 @@ export function readStoredRows(
   count: number,
   dst: number,
 ): void {
-  const source = tensor.source!;
-  const bytes = kernels.bytes(0, kernels.memory.buffer.byteLength);
-  const fd = files[source.file]!;
-  if (tensor.transform === undefined) {
-    const rowBytes = byteLength(tensor.dtype, [rowLength(tensor)]);
-    readInto(fd, tensor.name, bytes, dst, count * rowBytes, source.offset + first * rowBytes);
-    return;
-  }
-  // A vector is permuted by element: each of its elements is a row of one.
-  const isVector = tensor.shape.length === 1;
-  const rows = isVector ? rowLength(tensor) : rowCount(tensor);
-  const [from, moved] = isVector ? [first * rows, count * rows] : [first, count];
-  const rowBytes = byteLength(tensor.dtype, [isVector ? 1 : rowLength(tensor)]);
-  readPermuted({ fd, tensor, bytes, dst, rows, rowBytes }, from, moved);
-}
-
-interface PermutedRead {
-  readonly fd: number;
-  readonly tensor: Tensor;
-  readonly bytes: Uint8Array;
-  readonly dst: number;
-  readonly rows: number;
-  readonly rowBytes: number;
-}
-
-/** One read per run of neighbours in the file, then each row to its place. */
-function readPermuted(read: PermutedRead, first: number, count: number): void {
-  const { fd, tensor, bytes, dst, rows, rowBytes } = read;
-  const stored = Array.from({ length: count }, (_, i) => storedRow(tensor.transform, rows, first + i));
-  const order = stored.map((_, i) => i).sort((a, b) => stored[a]! - stored[b]!);
-  for (let at = 0; at < count; ) {
-    let end = at + 1;
-    while (end < count && stored[order[end]!] === stored[order[end - 1]!]! + 1) end++;
-    const run = new Uint8Array((end - at) * rowBytes);
-    const offset = tensor.source!.offset + stored[order[at]!]! * rowBytes;
-    readInto(fd, tensor.name, run, 0, run.length, offset);
-    for (let i = at; i < end; i++) {
-      bytes.set(run.subarray((i - at) * rowBytes, (i - at + 1) * rowBytes), dst + order[i]! * rowBytes);
+  const memory = kernels.bytes(0, kernels.memory.buffer.byteLength);
+  const target = { memory, at: dst, pitch: rowBytes(tensor, tensor.dtype), name: tensor.name };
+  if (tensor.joined === "columns") {
+    for (const source of tensor.sources) {
+      readSourceRows(files[source.file]!, source, first, count, target);
+      target.at += byteLength(source.dtype, [rowLength(source)]);
     }
-    at = end;
+  } else if (isStoredAsIs(tensor)) {
+    const source = tensor.sources[0]!;
+    readSourceRows(files[source.file]!, source, first, count, target);
+  } else if (tensor.shape.length === 1) {
+    // A vector's elements are placed one by one, as a matrix's rows are.
+    const { typeSize } = dtype(tensor.dtype);
+    readPlacedRows(files, tensor, first * rowLength(tensor), count * rowLength(tensor), {
+      ...target,
+      pitch: typeSize,
+    });
+  } else {
+    readPlacedRows(files, tensor, first, count, target);
+  }
+}
+
+/** Where rows go: the first at `at`, the next `pitch` bytes on. */
+interface Target {
+  readonly memory: Uint8Array;
+  readonly at: number;
+  readonly pitch: number;
+  /** The tensor's, for messages. */
+  readonly name: string;
+}
+
+/** Rows that stand elsewhere in their sources: one read per run of neighbours there, then each to its place. */
+function readPlacedRows(
+  files: Descriptors,
+  tensor: Tensor,
+  first: number,
+  count: number,
+  target: Target,
+): void {
+  const located = Array.from({ length: count }, (_, i) => ({ i, ...locateRow(tensor, first + i) }));
+  located.sort((a, b) => a.source - b.source || a.row - b.row);
+  const { memory, at, pitch, name } = target;
+  for (let start = 0; start < count; ) {
+    const { source: index, row, i } = located[start]!;
+    let end = start + 1;
+    while (end < count && located[end]!.source === index && located[end]!.row === row + end - start) end++;
+    const source = asRows(tensor.sources[index]!, tensor.shape.length === 1);
+    const rows = end - start;
+    if (located[end - 1]!.i === i + rows - 1) {
+      readSourceRows(files[source.file]!, source, row, rows, { ...target, at: at + i * pitch });
+    } else {
+      const run = new Uint8Array(rows * pitch);
+      readSourceRows(files[source.file]!, source, row, rows, { memory: run, at: 0, pitch, name });
+      for (let k = 0; k < rows; k++) {
+        memory.set(run.subarray(k * pitch, (k + 1) * pitch), at + located[start + k]!.i * pitch);
+      }
+    }
+    start = end;
+  }
+}
+
+/** A vector seen as rows of one element. */
+function asRows(source: TensorSource, isVector: boolean): TensorSource {
+  if (!isVector) return source;
+  const shape = [rowLength(source), 1];
+  return source.strides === undefined
+    ? { ...source, shape }
+    : { ...source, shape, strides: [source.strides[0]!, 1] };
+}
+
+/** Rows `first` to `first + count` of one stored tensor. */
+function readSourceRows(
+  fd: number,
+  source: TensorSource,
+  first: number,
+  count: number,
+  target: Target,
+): void {
+  const length = byteLength(source.dtype, [rowLength(source)]);
+  if (source.strides !== undefined) readStridedRows(fd, source, first, count, target);
+  else if (target.pitch === length) {
+    readInto(fd, target, target.at, count * length, source.offset + first * length);
+  } else {
+    const run = new Uint8Array(count * length);
+    readInto(fd, { ...target, memory: run }, 0, run.length, source.offset + first * length);
+    for (let k = 0; k < count; k++) {
+      target.memory.set(run.subarray(k * length, (k + 1) * length), target.at + k * target.pitch);
+    }
+  }
+}
+
+/** Rows of a view such as a transposed matrix: read along the dimension that is denser in the file. */
+function readStridedRows(
+  fd: number,
+  source: TensorSource,
+  first: number,
+  count: number,
+  target: Target,
+): void {
+  const [rowStride, columnStride] = source.strides!.slice(-2) as [number, number];
+  const { typeSize } = dtype(source.dtype);
+  const columns = rowLength(source);
+  const byRow = columnStride <= rowStride;
+  const [lines, items] = byRow ? [count, columns] : [columns, count];
+  const [lineStride, itemStride] = byRow ? [rowStride, columnStride] : [columnStride, rowStride];
+  const [lineStep, itemStep] = byRow ? [target.pitch, typeSize] : [typeSize, target.pitch];
+  const line = new Uint8Array(((items - 1) * itemStride + 1) * typeSize);
+  for (let l = 0; l < lines; l++) {
+    const element = first * rowStride + l * lineStride;
+    readInto(fd, { ...target, memory: line }, 0, line.length, source.offset + element * typeSize);
+    for (let i = 0; i < items; i++) {
+      const from = i * itemStride * typeSize;
+      target.memory.set(line.subarray(from, from + typeSize), target.at + l * lineStep + i * itemStep);
+    }
   }
 }
 
 const MAX_READ = 1 << 20; // larger reads are slower: they leave the cache
 
-function readInto(
-  fd: number,
-  name: string,
-  bytes: Uint8Array,
-  at: number,
-  length: number,
-  offset: number,
-): void {
+function readInto(fd: number, { memory, name }: Target, at: number, length: number, offset: number): void {
   let done = 0;
   while (done < length) {
-    const got = readSync(fd, bytes, at + done, Math.min(MAX_READ, length - done), offset + done);
+    const got = readSync(fd, memory, at + done, Math.min(MAX_READ, length - done), offset + done);
     if (got === 0)
       throw badInput(`tensor ${name}: byte ${offset + done}: the file ends`, "did it change meanwhile?");
     done += got;
   }
-}
-
-/** Bytes of one row of the tensor when stored as `name`. */
-export function rowBytes(tensor: Tensor, name: DTypeName): number {
-  return byteLength(name, [rowLength(tensor)]);
 }
