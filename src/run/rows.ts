@@ -92,9 +92,10 @@ function readPlacedRows(
     const { source: index, row, i } = located[start]!;
     let end = start + 1;
     while (end < count && located[end]!.source === index && located[end]!.row === row + end - start) end++;
+    const inOrder = located.slice(start, end).every((placed, k) => placed.i === i + k);
     const source = asRows(tensor.sources[index]!, tensor.shape.length === 1);
     const rows = end - start;
-    if (located[end - 1]!.i === i + rows - 1) {
+    if (inOrder) {
       readSourceRows(files[source.file]!, source, row, rows, { ...target, at: at + i * pitch });
     } else {
       const run = new Uint8Array(rows * pitch);
