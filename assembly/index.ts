@@ -7,6 +7,7 @@ export * from "./q4_1";
 export * from "./q4_k";
 export * from "./q5_0";
 export * from "./q5_1";
+export * from "./q5_k";
 export * from "./q6_k";
 export * from "./q8_0";
 export * from "./rows";

@@ -3,19 +3,22 @@
 //   byte l of the p-th 32 bytes: low nibble = level of weight 64 p + l, high nibble = of weight 64 p + 32 + l
 //   weight = d * scale * level - dmin * min
 import { f16_to_f32, f32_to_f16 } from "./f16";
-import { join_nibbles, store_scaled_plus } from "./pack";
+import { store_scaled_plus } from "./pack";
 import { make_qkx2_quants } from "./search_qkx2";
 import { make_qp_quants } from "./search_qp";
 import {
-  final_levels,
+  cut_scales_mins,
+  gather_levels,
   LEVELS,
   MINS,
   pack_scales_mins,
+  round_levels,
   round_scales,
   SCALES,
   SCALES_MINS,
   SUB_D,
   SUB_M,
+  search_levels,
   unpack_scales_mins,
 } from "./superblock";
 import { load_tiles, weigh_by_importance, weigh_by_magnitude } from "./tiles";
@@ -30,7 +33,7 @@ export function quantize_row_q4_k(x: usize, y: usize, n: i32): void {
     make_qkx2_quants(32, 15, -1, 0.1, 20, false);
     store<u16>(y, <u16>f32_to_f16(round_scales(SCALES, 8, 63, SCALES_MINS)));
     store<u16>(y + 2, <u16>f32_to_f16(round_scales(MINS, 8, 63, SCALES_MINS + 8)));
-    v128.store(SCALES_MINS, i8x16.min_u(v128.load(SCALES_MINS), i8x16.splat(63)));
+    cut_scales_mins();
     store_block(x, y);
   }
 }
@@ -50,10 +53,11 @@ export function quantize_row_q4_k_weighted(x: usize, y: usize, n: i32, w: usize)
 function store_block(x: usize, y: usize): void {
   pack_scales_mins(y + 4);
   unpack_scales_mins(y + 4, f16_to_f32(load<u16>(y)), f16_to_f32(load<u16>(y + 2)));
-  final_levels(x, 32, SUB_M, 0, 15);
-  for (let q = LEVELS, end = y + 144, p = y + 16; p < end; p += 32, q += 64) {
-    v128.store(p, join_nibbles(v128.load(q), v128.load(q, 32)));
-    v128.store(p, join_nibbles(v128.load(q, 16), v128.load(q, 48)), 16);
+  round_levels(x, 32, SUB_M, 0, 15);
+  search_levels(x, 32, 0, 15);
+  for (let q = LEVELS, p = y + 16; q < LEVELS + 256; q += 64, p += 32) {
+    v128.store(p, gather_levels(q, 32, 0, 4));
+    v128.store(p, gather_levels(q + 16, 32, 0, 4), 16);
   }
 }
 

@@ -5,9 +5,18 @@
 //   weight = d * scale * (level - 32)
 // The scales are rounded plainly, the largest to -128, and with an importance matrix too, as in ggml.
 import { f16_to_f32, f32_to_f16 } from "./f16";
-import { join_nibbles, narrow_i8, store_scaled } from "./pack";
+import { narrow_i8, store_scaled } from "./pack";
 import { make_qx_quants } from "./search_qx";
-import { final_levels, LEVELS, NO_MINS, nearest_int4, SCALES, SUB_D } from "./superblock";
+import {
+  gather_levels,
+  LEVELS,
+  NO_MINS,
+  nearest_int4,
+  round_levels,
+  SCALES,
+  SUB_D,
+  search_levels,
+} from "./superblock";
 import { load_tiles, load_weights, weigh_by_square } from "./tiles";
 
 export const BLOCK_SIZE_Q6_K: i32 = 256;
@@ -49,8 +58,15 @@ function store_block(x: usize, y: usize): void {
   );
   v128.store(y + 192, scales);
   store_scaled(SUB_D, scales, f32x4.splat(d));
-  final_levels(x, 16, NO_MINS, -32, 31);
-  pack_levels(y);
+  round_levels(x, 16, NO_MINS, -32, 31);
+  search_levels(x, 16, -32, 31);
+  for (let q = LEVELS, ql = y, qh = y + 128; q < LEVELS + 256; q += 96, ql += 32) {
+    for (const end = q + 32; q < end; q += 16, ql += 16, qh += 16) {
+      v128.store(ql, gather_levels(q, 64, 0, 4));
+      v128.store(ql, gather_levels(q + 32, 64, 0, 4), 32);
+      v128.store(qh, gather_levels(q, 32, 4, 2));
+    }
+  }
 }
 
 function round_scale(x: usize, iscale: f32): v128 {
@@ -65,25 +81,6 @@ function signed_absmax_scale(): f32 {
     if (abs(scale) > abs(largest)) largest = scale;
   }
   return largest;
-}
-
-function pack_levels(y: usize): void {
-  const low = i8x16.splat(15);
-  for (let h: usize = 0; h < 2; h++) {
-    for (let l: usize = 0; l < 32; l += 16) {
-      const q = LEVELS + h * 128 + l;
-      const a = v128.load(q);
-      const b = v128.load(q, 32);
-      const c = v128.load(q, 64);
-      const d = v128.load(q, 96);
-      const ql = y + h * 64 + l;
-      v128.store(ql, join_nibbles(v128.and(a, low), v128.and(c, low)));
-      v128.store(ql, join_nibbles(v128.and(b, low), v128.and(d, low)), 32);
-      const ab = v128.or(i8x16.shr_u(a, 4), i8x16.shl(i8x16.shr_u(b, 4), 2));
-      const cd = v128.or(i8x16.shr_u(c, 4), i8x16.shl(i8x16.shr_u(d, 4), 2));
-      v128.store(y + 128 + h * 32 + l, v128.or(ab, i8x16.shl(cd, 4)));
-    }
-  }
 }
 
 export function dequantize_row_q6_k(x: usize, y: usize, n: i32): void {

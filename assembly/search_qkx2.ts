@@ -1,7 +1,7 @@
 // ggml's make_qkx2_quants, the search for a scale and a min. (Its make_qkx3_quants is the same search.)
 //
 // The levels tried are not kept: ISCALES and OFFSETS get the inverse scale and the offset that gave the best ones, from
-// which final_levels makes them again in the rare case that ggml would use them.
+// which search_levels makes them again in the rare case that ggml would use them.
 import { ISCALES, MINS, nearest_int4, OFFSETS, SCALES, SUMS } from "./superblock";
 import { choose, L, TILES, W } from "./tiles";
 

@@ -40,32 +40,25 @@ export function nearest_int4(f: v128): v128 {
 
 /**
  * Writes LEVELS for the final scales SUB_D and mins (SUB_M or NO_MINS): nearest_int((x + m) / d) cut to lo..hi, less
- * lo. `n` weights in a sub-block. Where a scale came out as zero, the levels of the search stay, as in ggml.
+ * lo. `n` weights in a sub-block. Leaves those whose scale came out as zero to search_levels.
  */
-export function final_levels(x: usize, n: usize, mins: usize, lo: i32, hi: i32): void {
-  let q = LEVELS;
-  for (let j: usize = 0; q < LEVELS + 256; j += 4, q += n, x += n * 4) {
-    const d = load<f32>(SUB_D + j);
-    if (d !== 0) {
-      round_levels(x, q, n, d, load<f32>(mins + j), lo, hi);
-    } else {
-      search_levels(x, q, n, load<f32>(ISCALES + j), load<f32>(OFFSETS + j), lo, hi);
+export function round_levels(x: usize, n: usize, mins: usize, lo: i32, hi: i32): void {
+  const low = i8x16.splat(<i8>lo);
+  const high = i8x16.splat(<i8>hi);
+  for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4) {
+    const d = v128.load32_splat(SUB_D + j);
+    const m = v128.load32_splat(mins + j);
+    const skip = load<f32>(SUB_D + j) === 0;
+    for (const end = q + n; q < end; q += 16, x += 64) {
+      if (skip) continue;
+      const level = narrow_i8(
+        divide(x, m, d),
+        divide(x + 16, m, d),
+        divide(x + 32, m, d),
+        divide(x + 48, m, d),
+      );
+      v128.store(q, i8x16.sub(i8x16.max_s(i8x16.min_s(level, high), low), low));
     }
-  }
-}
-
-function round_levels(x: usize, q: usize, n: usize, d: f32, m: f32, lo: i32, hi: i32): void {
-  const d4 = f32x4.splat(d);
-  const m4 = f32x4.splat(m);
-  for (const end = q + n; q < end; q += 16, x += 64) {
-    const level = narrow_i8(
-      divide(x, m4, d4),
-      divide(x + 16, m4, d4),
-      divide(x + 32, m4, d4),
-      divide(x + 48, m4, d4),
-    );
-    const cut = i8x16.max_s(i8x16.min_s(level, i8x16.splat(<i8>hi)), i8x16.splat(<i8>lo));
-    v128.store(q, i8x16.sub(cut, i8x16.splat(<i8>lo)));
   }
 }
 
@@ -73,20 +66,35 @@ function divide(x: usize, m: v128, d: v128): v128 {
   return nearest_int4(f32x4.div(f32x4.add(v128.load(x), m), d));
 }
 
-/** The levels a search settled on: nearest_int(iscale * (x - offset)) cut to lo..hi, less lo; 0 if iscale is. */
-export function search_levels(
-  x: usize,
-  q: usize,
-  n: usize,
-  iscale: f32,
-  offset: f32,
-  lo: i32,
-  hi: i32,
-): void {
+/** Writes LEVELS where the final scale is zero: there the levels of the search stay, as in ggml. */
+export function search_levels(x: usize, n: usize, lo: i32, hi: i32): void {
+  for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4, q += n, x += n * 4) {
+    if (load<f32>(SUB_D + j) !== 0) continue;
+    store_levels(x, n, load<f32>(ISCALES + j), load<f32>(OFFSETS + j), lo, hi, q);
+  }
+}
+
+/** nearest_int(iscale * (x - offset)) of `n` floats at `x`, cut to lo..hi, less lo, as bytes at `q`; 0 if iscale is. */
+export function store_levels(x: usize, n: usize, iscale: f32, offset: f32, lo: i32, hi: i32, q: usize): void {
   for (let i: usize = 0; i < n; i++) {
     const level = max(lo, min(hi, nearest_int(iscale * (load<f32>(x + i * 4) - offset))));
     store<u8>(q + i, iscale !== 0 ? level - lo : 0);
   }
+}
+
+/**
+ * Sixteen bytes, each filled from the bottom with `width` bits, from bit `place` up, of the levels at `q`, `q` + stride
+ * and so on. The way every K-quant packs its levels.
+ */
+export function gather_levels(q: usize, stride: usize, place: i32, width: i32): v128 {
+  const ones = (1 << width) - 1;
+  const mask = i8x16.splat(<i8>ones);
+  let bytes = i8x16.splat(0);
+  for (let shift = 0; shift < 8; shift += width, q += stride) {
+    const bits = v128.and(i16x8.shr_u(v128.load(q), place), mask);
+    bytes = v128.or(bytes, i16x8.shl(bits, shift));
+  }
+  return bytes;
 }
 
 /**
@@ -106,6 +114,11 @@ export function round_scales(x: usize, n: usize, top: f32, q: usize): f32 {
 
 /** Eight scales and eight mins of 6 bits, one byte each, on their way to and from the 12 bytes of Q4_K and Q5_K. */
 export const SCALES_MINS: usize = memory.data(16, 16);
+
+/** Brings SCALES_MINS down to the 63 that fit. */
+export function cut_scales_mins(): void {
+  v128.store(SCALES_MINS, i8x16.min_u(v128.load(SCALES_MINS), i8x16.splat(63)));
+}
 
 /**
  * Packs SCALES_MINS into 12 bytes at `y`: bytes 0..3 hold scales 0..3, bytes 4..7 mins 0..3, each with the upper two
