@@ -1,6 +1,8 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
 export * from "./f16";
+export * from "./iq4_nl";
+export * from "./iq4_xs";
 export * from "./mxfp4";
 export * from "./q4_0";
 export * from "./q4_1";

@@ -14,15 +14,12 @@ function round_away(v: v128): v128 {
 
 /** Sixteen floats at `x` times `id`, rounded half away from zero, as i8. */
 export function to_i8(x: usize, id: v128): v128 {
-  const low = i16x8.narrow_i32x4_s(
+  return narrow_i8(
     round_away(f32x4.mul(v128.load(x), id)),
     round_away(f32x4.mul(v128.load(x, 16), id)),
-  );
-  const high = i16x8.narrow_i32x4_s(
     round_away(f32x4.mul(v128.load(x, 32), id)),
     round_away(f32x4.mul(v128.load(x, 48), id)),
   );
-  return i8x16.narrow_i16x8_s(low, high);
 }
 
 /** Whole parts of four times four floats in 0..255, as u8. */

@@ -4,7 +4,8 @@
 // 1 / d overflows, the quants are 0: what ggml's cast of an infinity or NaN to an integer gives on x86.
 import { f16_to_f32, f32_to_f16 } from "./f16";
 import { cut_u8, join_nibbles, store_scaled } from "./pack";
-import { signed_absmax32 } from "./search";
+import { signed_absmax32, sum_squares } from "./search";
+import { search_qx, weigh32 } from "./search_32";
 
 export const BLOCK_SIZE_Q4_0: i32 = 32;
 export const TYPE_SIZE_Q4_0: i32 = 18;
@@ -30,6 +31,20 @@ function to_u4(x: usize, id: v128): v128 {
 
 function plus_8_5(x: usize, id: v128): v128 {
   return f32x4.add(f32x4.mul(v128.load(x), id), f32x4.splat(8.5));
+}
+
+const WEIGHTS: usize = memory.data(128, 16);
+const QUANTS: usize = memory.data(32, 16);
+
+/** One row of `n` with an importance matrix: `w` has a weight for each column. The quants are those of the search. */
+export function quantize_row_q4_0_weighted(x: usize, y: usize, n: i32, w: usize): void {
+  const sigma2 = sum_squares(x, n) / <f32>n;
+  for (const end = x + <usize>n * 4; x < end; x += 128, y += 18, w += 128) {
+    weigh32(x, w, sigma2, WEIGHTS);
+    const d = search_qx(x, WEIGHTS, 8, QUANTS);
+    store<u16>(y, <u16>f32_to_f16(d));
+    v128.store(y, join_nibbles(v128.load(QUANTS), v128.load(QUANTS, 16)), 2);
+  }
 }
 
 export function dequantize_row_q4_0(x: usize, y: usize, n: i32): void {

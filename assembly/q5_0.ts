@@ -5,7 +5,8 @@
 // 1 / d overflows, the quants are 0: what ggml's cast of an infinity or NaN to an integer gives on x86.
 import { f16_to_f32, f32_to_f16 } from "./f16";
 import { cut_u8, load_high_u5, load_low_u5, store_scaled, store_u5 } from "./pack";
-import { signed_absmax32 } from "./search";
+import { signed_absmax32, sum_squares } from "./search";
+import { search_qx, weigh32 } from "./search_32";
 
 export const BLOCK_SIZE_Q5_0: i32 = 32;
 export const TYPE_SIZE_Q5_0: i32 = 22;
@@ -31,6 +32,20 @@ function to_u5(x: usize, id: v128): v128 {
 
 function plus_16_5(x: usize, id: v128): v128 {
   return f32x4.add(f32x4.mul(v128.load(x), id), f32x4.splat(16.5));
+}
+
+const WEIGHTS: usize = memory.data(128, 16);
+const QUANTS: usize = memory.data(32, 16);
+
+/** One row of `n` with an importance matrix: `w` has a weight for each column. The quants are those of the search. */
+export function quantize_row_q5_0_weighted(x: usize, y: usize, n: i32, w: usize): void {
+  const sigma2 = sum_squares(x, n) / <f32>n;
+  for (const end = x + <usize>n * 4; x < end; x += 128, y += 22, w += 128) {
+    weigh32(x, w, sigma2, WEIGHTS);
+    const d = search_qx(x, WEIGHTS, 16, QUANTS);
+    store<u16>(y, <u16>f32_to_f16(d));
+    store_u5(y + 2, v128.load(QUANTS), v128.load(QUANTS, 16));
+  }
 }
 
 export function dequantize_row_q5_0(x: usize, y: usize, n: i32): void {

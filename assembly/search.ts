@@ -1,4 +1,4 @@
-// Extremes of a block of 32 floats, which most formats take their scale from.
+// What scales are taken from: extremes of a block of 32 floats, and sums of squares.
 
 /** Largest of four lanes. */
 export function hmax(v: v128): f32 {
@@ -64,4 +64,11 @@ export function signed_absmax32(x: usize): f32 {
   if (highest === 0) return 0;
   while (abs(load<f32>(x)) !== highest) x += 4;
   return load<f32>(x);
+}
+
+/** Sum of squares of `n` floats at `x`, one after the other as in ggml. */
+export function sum_squares(x: usize, n: i32): f32 {
+  let sum: f32 = 0;
+  for (const end = x + <usize>n * 4; x < end; x += 4) sum += load<f32>(x) * load<f32>(x);
+  return sum;
 }

@@ -21,20 +21,22 @@ export interface DType {
 // One row per type; formats/ knows the layout's size, assembly/<kernel>.ts knows the layout.
 // biome-ignore format: columns
 export const DTYPES = [
-  { name: "F32",   ggml: 0,  blockSize: 1,   typeSize: 4,   kernel: "f32",   kernels: "write" },
-  { name: "F16",   ggml: 1,  blockSize: 1,   typeSize: 2,   kernel: "f16",   kernels: "write" },
-  { name: "BF16",  ggml: 30, blockSize: 1,   typeSize: 2,   kernel: "bf16",  kernels: "write" },
-  { name: "Q4_0",  ggml: 2,  blockSize: 32,  typeSize: 18,  kernel: "q4_0",  kernels: "write",    fallback: "F16" },
-  { name: "Q4_1",  ggml: 3,  blockSize: 32,  typeSize: 20,  kernel: "q4_1",  kernels: "write",    fallback: "F16" },
-  { name: "Q5_0",  ggml: 6,  blockSize: 32,  typeSize: 22,  kernel: "q5_0",  kernels: "write",    fallback: "F16" },
-  { name: "Q5_1",  ggml: 7,  blockSize: 32,  typeSize: 24,  kernel: "q5_1",  kernels: "write",    fallback: "F16" },
-  { name: "Q8_0",  ggml: 8,  blockSize: 32,  typeSize: 34,  kernel: "q8_0",  kernels: "write",    fallback: "F16" },
-  { name: "TQ1_0", ggml: 34, blockSize: 256, typeSize: 54,  kernel: "tq1_0", kernels: "write",    fallback: "Q4_0" },
-  { name: "TQ2_0", ggml: 35, blockSize: 256, typeSize: 66,  kernel: "tq2_0", kernels: "write",    fallback: "Q4_0" },
-  { name: "MXFP4", ggml: 39, blockSize: 32,  typeSize: 17,  kernel: "mxfp4", kernels: "write",    fallback: "F16" },
-  { name: "Q4_K",  ggml: 12, blockSize: 256, typeSize: 144, kernel: "q4_k",  kernels: "weighted", fallback: "Q5_0" },
-  { name: "Q5_K",  ggml: 13, blockSize: 256, typeSize: 176, kernel: "q5_k",  kernels: "weighted", fallback: "Q5_1" },
-  { name: "Q6_K",  ggml: 14, blockSize: 256, typeSize: 210, kernel: "q6_k",  kernels: "weighted", fallback: "Q8_0" },
+  { name: "F32",    ggml: 0,  blockSize: 1,   typeSize: 4,   kernel: "f32",    kernels: "write" },
+  { name: "F16",    ggml: 1,  blockSize: 1,   typeSize: 2,   kernel: "f16",    kernels: "write" },
+  { name: "BF16",   ggml: 30, blockSize: 1,   typeSize: 2,   kernel: "bf16",   kernels: "write" },
+  { name: "Q4_0",   ggml: 2,  blockSize: 32,  typeSize: 18,  kernel: "q4_0",   kernels: "weighted", fallback: "F16" },
+  { name: "Q4_1",   ggml: 3,  blockSize: 32,  typeSize: 20,  kernel: "q4_1",   kernels: "write",    fallback: "F16" },
+  { name: "Q5_0",   ggml: 6,  blockSize: 32,  typeSize: 22,  kernel: "q5_0",   kernels: "weighted", fallback: "F16" },
+  { name: "Q5_1",   ggml: 7,  blockSize: 32,  typeSize: 24,  kernel: "q5_1",   kernels: "write",    fallback: "F16" },
+  { name: "Q8_0",   ggml: 8,  blockSize: 32,  typeSize: 34,  kernel: "q8_0",   kernels: "write",    fallback: "F16" },
+  { name: "IQ4_NL", ggml: 20, blockSize: 32,  typeSize: 18,  kernel: "iq4_nl", kernels: "weighted", fallback: "F16" },
+  { name: "IQ4_XS", ggml: 23, blockSize: 256, typeSize: 136, kernel: "iq4_xs", kernels: "weighted", fallback: "IQ4_NL" },
+  { name: "TQ1_0",  ggml: 34, blockSize: 256, typeSize: 54,  kernel: "tq1_0",  kernels: "write",    fallback: "Q4_0" },
+  { name: "TQ2_0",  ggml: 35, blockSize: 256, typeSize: 66,  kernel: "tq2_0",  kernels: "write",    fallback: "Q4_0" },
+  { name: "MXFP4",  ggml: 39, blockSize: 32,  typeSize: 17,  kernel: "mxfp4",  kernels: "write",    fallback: "F16" },
+  { name: "Q4_K",   ggml: 12, blockSize: 256, typeSize: 144, kernel: "q4_k",   kernels: "weighted", fallback: "Q5_0" },
+  { name: "Q5_K",   ggml: 13, blockSize: 256, typeSize: 176, kernel: "q5_k",   kernels: "weighted", fallback: "Q5_1" },
+  { name: "Q6_K",   ggml: 14, blockSize: 256, typeSize: 210, kernel: "q6_k",   kernels: "weighted", fallback: "Q8_0" },
 ] as const satisfies readonly DType[];
 
 export type DTypeName = (typeof DTYPES)[number]["name"];

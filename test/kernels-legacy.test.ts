@@ -10,7 +10,20 @@ import {
   typeOf,
 } from "./kernels.js";
 
-const TYPES = ["f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4", "tq1_0", "tq2_0"];
+const TYPES = [
+  "f16",
+  "bf16",
+  "q4_0",
+  "q4_1",
+  "q5_0",
+  "q5_1",
+  "q8_0",
+  "mxfp4",
+  "tq1_0",
+  "tq2_0",
+  "iq4_nl",
+  "iq4_xs",
+];
 
 // Byte for byte, in the rows as well where ggml casts infinities to integers: the kernels do as x86 does.
 describe.each(TYPES)("%s is ggml's", (kernel) => {
