@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput, LlqError, systemErrorCode } from "../../formats/errors.js";
 import { rowLength, type Tensor } from "../tensor.js";
@@ -21,7 +21,7 @@ export interface EncodeResult {
   /** Bytes written. */
   readonly byteLength: number;
   /** Of those bytes, so that what reached the disk can be checked. */
-  readonly sha256: string;
+  readonly crc32: number;
   /** Sum over the rows of (weight - written weight)². */
   readonly squaredError: number;
   /** Sum over the rows of weight². */
@@ -65,7 +65,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   const sums = new DataView(kernels.memory.buffer, stats, 24);
   return {
     byteLength: written.length,
-    sha256: createHash("sha256").update(written).digest("hex"),
+    crc32: crc32(written),
     squaredError: sums.getFloat64(0, true),
     squaredSum: sums.getFloat64(8, true),
     maxError: sums.getFloat32(16, true),

@@ -141,13 +141,13 @@ async function isIntact(
 ): Promise<boolean> {
   let { offset } = tensor;
   const regions = results.map(({ byteLength }) => {
-    const region = { kind: "digest" as const, file, offset, byteLength };
+    const region = { kind: "checksum" as const, file, offset, byteLength };
     offset += byteLength;
     return region;
   });
   if (offset !== tensor.offset + tensor.byteLength) return false;
-  const digests = await Promise.all(regions.map((region) => pool.run(region)));
-  return digests.every(({ sha256 }, i) => sha256 === results[i]!.sha256);
+  const checksums = await Promise.all(regions.map((region) => pool.run(region)));
+  return checksums.every(({ crc32 }, i) => crc32 === results[i]!.crc32);
 }
 
 /** Adds what is missing to `done`. */

@@ -1,16 +1,16 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type ChecksumJob, type ChecksumResult, checksum } from "./checksum.js";
 import { type CompareJob, type CompareResult, compare } from "./compare.js";
-import { type DigestJob, type DigestResult, digest } from "./digest.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
 import type { Kernels } from "./kernels.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob | DigestJob | CompareJob;
+export type Job = EncodeJob | ChecksumJob | CompareJob;
 
 export interface JobResult {
   encode: EncodeResult;
-  digest: DigestResult;
+  checksum: ChecksumResult;
   compare: CompareResult;
 }
 
@@ -39,8 +39,8 @@ export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
   switch (job.kind) {
     case "encode":
       return encode(job, kernels);
-    case "digest":
-      return digest(job, kernels);
+    case "checksum":
+      return checksum(job, kernels);
     case "compare":
       return compare(job, kernels);
   }

@@ -7,7 +7,7 @@ import { writeError } from "./encode.js";
 
 const encodeResult = v.object({
   byteLength: v.number(),
-  sha256: v.string(),
+  crc32: v.number(),
   squaredError: v.number(),
   squaredSum: v.number(),
   maxError: v.number(),

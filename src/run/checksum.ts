@@ -1,29 +1,32 @@
-import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { readFully } from "../../formats/bytes.js";
 import type { Kernels } from "./kernels.js";
 
-/** Work for one thread: the sha256 of a region of a file. Plain data. */
-export interface DigestJob {
-  readonly kind: "digest";
+/**
+ * Work for one thread: the CRC-32 of a region of a file. Plain data. It is to find what a disk lost or a cut
+ * write left out, not to stop a forger: a cryptographic hash would cost more than quantizing does.
+ */
+export interface ChecksumJob {
+  readonly kind: "checksum";
   readonly file: { readonly fd: number; readonly name: string };
   readonly offset: number;
   readonly byteLength: number;
 }
 
-export interface DigestResult {
-  readonly sha256: string;
+export interface ChecksumResult {
+  readonly crc32: number;
 }
 
 const CHUNK = 1 << 20;
 
-export function digest({ file, offset, byteLength }: DigestJob, kernels: Kernels): DigestResult {
+export function checksum({ file, offset, byteLength }: ChecksumJob, kernels: Kernels): ChecksumResult {
   kernels.reset();
   const address = kernels.reserve(CHUNK); // the memory is there anyway; no new buffer for each job
-  const hash = createHash("sha256");
+  let crc = 0;
   for (let done = 0; done < byteLength; done += CHUNK) {
     const chunk = kernels.bytes(address, Math.min(CHUNK, byteLength - done));
     readFully(file.fd, file.name, chunk, offset + done);
-    hash.update(chunk);
+    crc = crc32(chunk, crc);
   }
-  return { sha256: hash.digest("hex") };
+  return { crc32: crc };
 }

@@ -1,0 +1,22 @@
+import { cpus } from "node:os";
+import { benchKernels } from "./kernels.js";
+import { benchQuantize } from "./quantize.js";
+
+// npm run bench [-- section ...]: speeds and memory, as measured in this one run on this machine.
+
+const SECTIONS: Record<string, () => void | Promise<void>> = {
+  kernels: benchKernels,
+  quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in SECTIONS));
+if (unknown.length > 0) {
+  console.error(`no section ${unknown.join(", ")}; there are ${Object.keys(SECTIONS).join(", ")}`);
+  process.exit(2);
+}
+const date = new Date().toISOString().slice(0, 10);
+console.log(`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}`);
+for (const [name, run] of Object.entries(SECTIONS)) {
+  if (asked.length === 0 || asked.includes(name)) await run();
+}
