@@ -1,23 +1,19 @@
 import type { TensorSource } from "../formats/container.js";
 import type { DTypeName } from "../formats/dtype.js";
 
-/**
- * What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names.
- * `norm`, `bias` and `rope_freqs` are small and stay F32; the rest are a decoder's matrices as GGUF names them.
- */
+/** The matrices of a decoder's block, as GGUF names them. */
+export type BlockMatrix = "attn_q" | "attn_k" | "attn_v" | "attn_output" | "ffn_gate" | "ffn_up" | "ffn_down";
+
+/** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
 export type Role =
   | "token_embd"
-  | "output"
-  | "norm"
-  | "bias"
   | "rope_freqs"
-  | "attn_q"
-  | "attn_k"
-  | "attn_v"
-  | "attn_output"
-  | "ffn_gate"
-  | "ffn_up"
-  | "ffn_down";
+  | "attn_norm"
+  | "ffn_norm"
+  | BlockMatrix
+  | `${BlockMatrix}_bias`
+  | "output_norm"
+  | "output";
 
 /**
  * How a tensor differs from the rows stored for it. Plain data, so that a plan can be sent to a thread.

@@ -40,9 +40,6 @@ export function findRecipe(name: string): Recipe {
   });
 }
 
-/** Vectors stay F32: ggml adds and multiplies in F32 only, and they are small. */
-const ALWAYS_F32: ReadonlySet<Role> = new Set(["norm", "bias", "rope_freqs"]);
-
 export interface Choice {
   readonly dtype: DTypeName;
   /** Why, for the dry run. */
@@ -54,8 +51,8 @@ export interface Choice {
 /** The type each tensor is written in, in the order of `tensors`. */
 export function chooseTypes(recipe: Recipe, tensors: readonly Tensor[]): Choice[] {
   return tensors.map((tensor) => {
-    if (ALWAYS_F32.has(tensor.role))
-      return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
+    // ggml adds and multiplies vectors in F32 only, and they are small.
+    if (tensor.shape.length === 1) return { dtype: "F32", reason: "vectors stay F32", fellBack: false };
     const rule = recipe.rules.find(({ role }) => role === tensor.role);
     const wanted = rule?.dtype ?? recipe.base;
     const reason = rule === undefined ? recipe.name : `${recipe.name}: ${tensor.role}`;
