@@ -1,9 +1,12 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
+export * from "./attention";
 export * from "./f16";
 export * from "./iq4_nl";
 export * from "./iq4_xs";
+export * from "./matmul_f32";
 export * from "./mxfp4";
+export * from "./ops";
 export * from "./q4_0";
 export * from "./q4_1";
 export * from "./q4_k";
@@ -13,6 +16,7 @@ export * from "./q5_k";
 export * from "./q6_k";
 export * from "./q8_0";
 export * from "./rows";
+export * from "./scores";
 export * from "./tq1_0";
 export * from "./tq2_0";
 

@@ -1,0 +1,140 @@
+// Causal attention of one chunk in f32, query heads sharing key/value heads (GQA):
+//   s[i, j] = q[i] · k[j] / sqrt(k_length) for i - window < j <= i,   o[i] = Σ_j softmax(s[i])[j] v[j]
+//
+// Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
+// key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
+import { exp_f32x4 } from "./exp";
+import { sum_f64x2 } from "./lanes";
+import { matmul_panels, pack_panels4, pack_panels8 } from "./matmul_f32";
+import { hmax } from "./search";
+
+/** Queries in a block; its scores take QUERIES × tokens floats. */
+const QUERIES: i32 = 32;
+
+/** Bytes of scratch memory that `attention` needs. */
+export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): usize {
+  const padded = <usize>round_up8(tokens);
+  const lengths = <usize>(k_length + round_up8(v_length));
+  const panels = padded * lengths * 4; // of K and V
+  const scores = <usize>QUERIES * padded * 8; // once in rows, once in panels
+  const block = <usize>QUERIES * lengths * 4; // of queries and of outputs
+  return panels + scores + block;
+}
+
+/**
+ * @param q [tokens][heads × k_length], positions applied
+ * @param k [tokens][heads_kv × k_length]
+ * @param v [tokens][heads_kv × v_length]
+ * @param o [tokens][heads × v_length], output; may be q when the lengths are equal
+ * @param window tokens a query sees, itself included; 0 for all before it
+ * @param scratch attention_scratch(...) bytes
+ */
+export function attention(
+  q: usize,
+  k: usize,
+  v: usize,
+  o: usize,
+  tokens: i32,
+  heads: i32,
+  heads_kv: i32,
+  k_length: i32,
+  v_length: i32,
+  window: i32,
+  scratch: usize,
+): void {
+  const padded = round_up8(tokens);
+  const v_padded = round_up8(v_length);
+  const k_panels = scratch;
+  const v_panels = k_panels + <usize>padded * k_length * 4;
+  const scores = v_panels + <usize>padded * v_padded * 4;
+  const weights = scores + <usize>QUERIES * padded * 4;
+  const queries = weights + <usize>QUERIES * padded * 4;
+  const outputs = queries + <usize>QUERIES * k_length * 4;
+
+  const q_stride = <usize>(heads * k_length) * 4;
+  const o_stride = <usize>(heads * v_length) * 4;
+  const group = heads / heads_kv;
+  const scale = f32x4.splat(<f32>(1.0 / sqrt(<f64>k_length)));
+
+  for (let head_kv = 0; head_kv < heads_kv; head_kv++) {
+    const k_head = k + <usize>(head_kv * k_length) * 4;
+    const v_head = v + <usize>(head_kv * v_length) * 4;
+    pack_panels8(k_head, <usize>(heads_kv * k_length) * 4, tokens, k_length, k_panels);
+    pack_columns8(v_head, <usize>(heads_kv * v_length) * 4, tokens, v_length, v_panels);
+    for (let head = head_kv * group; head < (head_kv + 1) * group; head++) {
+      for (let first = 0; first < tokens; first += QUERIES) {
+        const count = min(QUERIES, tokens - first);
+        const first_key = window > 0 ? max(0, first - window + 1) & ~7 : 0;
+        const keys = round_up8(first + count - first_key);
+
+        pack_panels4(
+          q + <usize>first * q_stride + <usize>(head * k_length) * 4,
+          q_stride,
+          count,
+          k_length,
+          queries,
+        );
+        const seen_k = k_panels + <usize>first_key * k_length * 4;
+        matmul_panels(queries, seen_k, <usize>k_length * 32, scores, count, keys, k_length);
+
+        for (let i = 0; i < count; i++) {
+          const last = first + i - first_key; // the key at the query's own position
+          const earliest = window > 0 ? max(0, last - window + 1) : 0;
+          softmax_row(scores + <usize>(i * keys) * 4, keys, earliest, last, scale);
+        }
+
+        pack_panels4(scores, <usize>keys * 4, count, keys, weights);
+        const seen_v = v_panels + <usize>first_key * 32;
+        matmul_panels(weights, seen_v, <usize>padded * 32, outputs, count, v_length, keys);
+        for (let i = 0; i < count; i++) {
+          const output = o + <usize>(first + i) * o_stride + <usize>(head * v_length) * 4;
+          memory.copy(output, outputs + <usize>(i * v_padded) * 4, <usize>v_length * 4);
+        }
+      }
+    }
+  }
+}
+
+function round_up8(n: i32): i32 {
+  return (n + 7) & ~7;
+}
+
+/** Packs columns instead of rows: `n` columns of `rows` floats into panels of eight [round_up8(rows)][8]. */
+function pack_columns8(x: usize, stride: usize, rows: i32, n: i32, y: usize): void {
+  const padded = round_up8(rows);
+  for (let column = 0; column < n; column += 8, x += 32) {
+    const whole = column + 8 <= n;
+    for (let row = 0; row < padded; row++, y += 32) {
+      const from = x + <usize>row * stride;
+      if (row < rows && whole) {
+        v128.store(y, v128.load(from));
+        v128.store(y, v128.load(from, 16), 16);
+      } else {
+        memory.fill(y, 0, 32);
+        if (row < rows) memory.copy(y, from, <usize>(n - column) * 4);
+      }
+    }
+  }
+}
+
+/** Scores at `x` to weights: softmax of scale × x over [first, last], zero elsewhere; n is a multiple of 8. */
+function softmax_row(x: usize, n: i32, first: i32, last: i32, scale: v128): void {
+  const end = x + <usize>n * 4;
+  for (let i = 0; i < first; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
+  for (let i = last + 1; i < n; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
+  let greatest = f32x4.splat(-Infinity);
+  for (let p = x; p < end; p += 16) {
+    const s = f32x4.mul(v128.load(p), scale);
+    greatest = f32x4.pmax(greatest, s);
+    v128.store(p, s);
+  }
+  const top = f32x4.splat(hmax(greatest));
+  let sum = f64x2.splat(0);
+  for (let p = x; p < end; p += 16) {
+    const e = exp_f32x4(f32x4.sub(v128.load(p), top));
+    sum = f64x2.add(sum, sum_f64x2(e));
+    v128.store(p, e);
+  }
+  const inverse = f32x4.splat(<f32>(1 / (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1))));
+  for (let p = x; p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), inverse));
+}

@@ -1,0 +1,126 @@
+// y[tokens, rows] = x[tokens, k] · W[rows, k]ᵀ in f32, plain multiply and add.
+//
+// Both operands are packed, so that the inner loop reads straight on: x as panels of 4 tokens, W as panels of
+// 8 rows, each panel [k][4 or 8], the last one filled up with zeros. A tile of 4 × 8 outputs stays in registers
+// for KC steps of k; then it is added to y. The order of additions depends on k alone: neither the number of
+// tokens nor the place of a row changes an output's bits.
+
+/** Steps of k for which a tile stays in registers: 8 kB of a W panel in the L1 cache. */
+const KC: i32 = 256;
+/** Tokens worked on at a time: TOKENS × KC of x in the L2 cache while a slab of W passes. */
+const TOKENS: i32 = 256;
+
+/** Packs `rows` rows of `n` floats, `stride` bytes apart, into panels of four [n][4]. */
+export function pack_panels4(x: usize, stride: usize, rows: i32, n: i32, y: usize): void {
+  for (; rows > 0; rows -= 4, x += 4 * stride, y += <usize>n * 16) pack4(x, stride, min(rows, 4), n, y, 16);
+}
+
+/** Packs `rows` rows of `n` floats, `stride` bytes apart, into panels of eight [n][8]. */
+export function pack_panels8(x: usize, stride: usize, rows: i32, n: i32, y: usize): void {
+  for (; rows > 0; rows -= 8, x += 8 * stride, y += <usize>n * 32) {
+    pack4(x, stride, min(rows, 4), n, y, 32);
+    pack4(x + 4 * stride, stride, min(rows - 4, 4), n, y + 16, 32);
+  }
+}
+
+/** Four rows (those from `rows` on are zero) as columns: float i of each goes to y + i × step. */
+function pack4(x: usize, stride: usize, rows: i32, n: i32, y: usize, step: usize): void {
+  if (rows === 4) {
+    const whole = n & ~3;
+    for (const end = x + <usize>whole * 4; x < end; x += 16, y += 4 * step) {
+      const a = v128.load(x);
+      const b = v128.load(x + stride);
+      const c = v128.load(x + 2 * stride);
+      const d = v128.load(x + 3 * stride);
+      const ab_low = i32x4.shuffle(a, b, 0, 4, 1, 5);
+      const ab_high = i32x4.shuffle(a, b, 2, 6, 3, 7);
+      const cd_low = i32x4.shuffle(c, d, 0, 4, 1, 5);
+      const cd_high = i32x4.shuffle(c, d, 2, 6, 3, 7);
+      v128.store(y, i64x2.shuffle(ab_low, cd_low, 0, 2));
+      v128.store(y + step, i64x2.shuffle(ab_low, cd_low, 1, 3));
+      v128.store(y + 2 * step, i64x2.shuffle(ab_high, cd_high, 0, 2));
+      v128.store(y + 3 * step, i64x2.shuffle(ab_high, cd_high, 1, 3));
+    }
+    n -= whole;
+  }
+  for (let i = 0; i < n; i++, x += 4, y += step) {
+    for (let row = 0; row < 4; row++) {
+      store<f32>(y + ((<usize>row) << 2), row < rows ? load<f32>(x + <usize>row * stride) : 0);
+    }
+  }
+}
+
+/**
+ * The product of packed operands. y has rows of round_up(rows, 8) floats, and round_up(tokens, 4) of them;
+ * what is beyond tokens and rows is zero.
+ */
+export function matmul_f32(x: usize, w: usize, y: usize, tokens: i32, rows: i32, k: i32): void {
+  matmul_panels(x, w, <usize>k * 32, y, tokens, rows, k);
+}
+
+/** The same with the panels of W `w_stride` bytes apart, so that a part of k can be multiplied. */
+export function matmul_panels(
+  x: usize,
+  w: usize,
+  w_stride: usize,
+  y: usize,
+  tokens: i32,
+  rows: i32,
+  k: i32,
+): void {
+  const padded = (tokens + 3) & ~3;
+  const x_stride = <usize>k * 16;
+  const y_stride = <usize>((rows + 7) & ~7) * 4;
+  memory.fill(y, 0, <usize>padded * y_stride);
+  for (let first = 0; first < padded; first += TOKENS) {
+    const last = min(first + TOKENS, padded);
+    for (let done = 0; done < k; done += KC) {
+      const steps = min(KC, k - done);
+      for (let row = 0; row < rows; row += 8) {
+        const panel = w + <usize>(row >> 3) * w_stride + <usize>done * 32;
+        for (let token = first; token < last; token += 4) {
+          const tokens4 = x + <usize>(token >> 2) * x_stride + <usize>done * 16;
+          add_tile(tokens4, panel, y + <usize>token * y_stride + <usize>row * 4, y_stride, steps);
+        }
+      }
+    }
+  }
+}
+
+/** Adds 4 tokens × 8 rows, over `steps` of k, to y. */
+function add_tile(x: usize, w: usize, y: usize, y_stride: usize, steps: i32): void {
+  let a0 = f32x4.splat(0);
+  let a1 = f32x4.splat(0);
+  let b0 = f32x4.splat(0);
+  let b1 = f32x4.splat(0);
+  let c0 = f32x4.splat(0);
+  let c1 = f32x4.splat(0);
+  let d0 = f32x4.splat(0);
+  let d1 = f32x4.splat(0);
+  // Rolled on purpose: when it is unrolled, V8 loads ahead and spills the sums.
+  for (const end = x + <usize>steps * 16; x < end; x += 16, w += 32) {
+    const w0 = v128.load(w);
+    const w1 = v128.load(w, 16);
+    const a = v128.load32_splat(x);
+    a0 = f32x4.add(a0, f32x4.mul(a, w0));
+    a1 = f32x4.add(a1, f32x4.mul(a, w1));
+    const b = v128.load32_splat(x, 4);
+    b0 = f32x4.add(b0, f32x4.mul(b, w0));
+    b1 = f32x4.add(b1, f32x4.mul(b, w1));
+    const c = v128.load32_splat(x, 8);
+    c0 = f32x4.add(c0, f32x4.mul(c, w0));
+    c1 = f32x4.add(c1, f32x4.mul(c, w1));
+    const d = v128.load32_splat(x, 12);
+    d0 = f32x4.add(d0, f32x4.mul(d, w0));
+    d1 = f32x4.add(d1, f32x4.mul(d, w1));
+  }
+  add8(y, a0, a1);
+  add8(y + y_stride, b0, b1);
+  add8(y + 2 * y_stride, c0, c1);
+  add8(y + 3 * y_stride, d0, d1);
+}
+
+function add8(y: usize, low: v128, high: v128): void {
+  v128.store(y, f32x4.add(v128.load(y), low));
+  v128.store(y, f32x4.add(v128.load(y, 16), high), 16);
+}
