@@ -1,4 +1,7 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { type EmbedJob, embed } from "../eval/embed.js";
+import { type LayerJob, runLayer } from "../eval/layer.js";
+import { type ScoreJob, type ScoreResult, score } from "../eval/score.js";
 import { type ChecksumJob, type ChecksumResult, checksum } from "./checksum.js";
 import { type CompareJob, type CompareResult, compare } from "./compare.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
@@ -6,12 +9,15 @@ import type { Kernels } from "./kernels.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob | ChecksumJob | CompareJob;
+export type Job = EncodeJob | ChecksumJob | CompareJob | EmbedJob | LayerJob | ScoreJob;
 
 export interface JobResult {
   encode: EncodeResult;
   checksum: ChecksumResult;
   compare: CompareResult;
+  embed: undefined;
+  layer: undefined;
+  score: ScoreResult;
 }
 
 export type ResultOf<J extends Job> = JobResult[J["kind"]];
@@ -43,6 +49,12 @@ export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
       return checksum(job, kernels);
     case "compare":
       return compare(job, kernels);
+    case "embed":
+      return embed(job, kernels);
+    case "layer":
+      return runLayer(job, kernels);
+    case "score":
+      return score(job, kernels);
   }
 }
 

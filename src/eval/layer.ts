@@ -1,0 +1,154 @@
+import type { DecoderTraits } from "../arch/architecture.js";
+import type { HParams } from "../arch/hparams.js";
+import type { Kernels } from "../run/kernels.js";
+import type { Descriptors } from "../run/rows.js";
+import type { LayerPlan } from "./decoder.js";
+import { type Input, multiply, multiplySlab, packInput, readVector, slabMemory, slabsOf } from "./matmul.js";
+import { loadHidden, type Span, spanTokens, storeHidden } from "./span.js";
+
+/** Work for one thread: one block of the decoder over some chunks. Plain data. */
+export interface LayerJob {
+  readonly kind: "layer";
+  readonly files: Descriptors;
+  readonly span: Span;
+  readonly hparams: HParams;
+  readonly traits: DecoderTraits;
+  readonly layer: LayerPlan;
+  /** See ropeTable. */
+  readonly rope: SharedArrayBuffer;
+}
+
+/**
+ * x += attention(norm(x)), x += feedForward(norm(x)), for the hidden states x of the job's chunks. Nothing a chunk
+ * goes through depends on which chunks are beside it.
+ */
+export function runLayer(job: LayerJob, kernels: Kernels): undefined {
+  kernels.reset();
+  const x = loadHidden(kernels, job.span);
+  addAttention(job, kernels, x);
+  addFeedForward(job, kernels, x);
+  storeHidden(kernels, job.span, x);
+}
+
+/** Bytes of kernel memory that a block takes for so many chunks. */
+export function layerMemory(h: HParams, layer: LayerPlan, chunks: number, context: number): number {
+  const tokens = chunks * context;
+  const q = h.headCount * h.keyLength;
+  const kv = h.headCountKv * (h.keyLength + h.valueLength);
+  const o = h.headCount * h.valueLength;
+  const attention = q + kv + 2 * Math.max(h.embeddingLength, o);
+  const feedForward = 2 * (h.feedForwardLength + h.embeddingLength);
+  const floats = tokens * (h.embeddingLength + Math.max(attention, feedForward));
+  const heads = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
+  return 4 * (floats + heads) + 2 * slabMemory(layer.ffn_down.weight, tokens);
+}
+
+/** Scores of a block of queries, for each token (attention_scratch). */
+const SCORE_FLOATS = 64;
+
+function addAttention(job: LayerJob, kernels: Kernels, x: number): void {
+  const { files, hparams, layer, span } = job;
+  const { headCount, headCountKv, keyLength, valueLength } = hparams;
+  const tokens = spanTokens(span);
+  const start = kernels.mark();
+  const q = kernels.reserve(tokens * headCount * keyLength * 4);
+  const k = kernels.reserve(tokens * headCountKv * keyLength * 4);
+  const v = kernels.reserve(tokens * headCountKv * valueLength * 4);
+  const mark = kernels.mark();
+  const input = normed(job, kernels, x, layer.attn_norm);
+  multiply(kernels, files, layer.attn_q, input, q, "copy_columns");
+  multiply(kernels, files, layer.attn_k, input, k, "copy_columns");
+  multiply(kernels, files, layer.attn_v, input, v, "copy_columns");
+  kernels.reset(mark);
+
+  turn(job, kernels, q, headCount);
+  turn(job, kernels, k, headCountKv);
+  const o = kernels.reserve(tokens * headCount * valueLength * 4);
+  attend(job, kernels, { q, k, v, o });
+  const output = packInput(kernels, o, tokens, headCount * valueLength);
+  multiply(kernels, files, layer.attn_output, output, x, "add_columns");
+  kernels.reset(start);
+}
+
+/** Gives the heads at `x` their positions. */
+function turn({ hparams, traits, rope, span }: LayerJob, kernels: Kernels, x: number, heads: number): void {
+  const mark = kernels.mark();
+  const { keyLength, ropeDimensionCount } = hparams;
+  const pairs = ropeDimensionCount / 2;
+  const table = kernels.reserve(rope.byteLength);
+  kernels.floats(table, rope.byteLength / 4).set(new Float32Array(rope));
+  const [step, distance] = traits.rope === "neighbours" ? [2, 1] : [1, pairs];
+  const { chunks, context } = span;
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const at = x + chunk * context * heads * keyLength * 4;
+    kernels.call("rope")(at, table, context, heads, keyLength, pairs, step, distance);
+  }
+  kernels.reset(mark);
+}
+
+interface Heads {
+  readonly q: number;
+  readonly k: number;
+  readonly v: number;
+  readonly o: number;
+}
+
+/** Each chunk sees itself only. */
+function attend({ hparams, span }: LayerJob, kernels: Kernels, { q, k, v, o }: Heads): void {
+  const mark = kernels.mark();
+  const { headCount, headCountKv, keyLength, valueLength } = hparams;
+  const { chunks, context } = span;
+  const scratch = kernels.reserve(kernels.call("attention_scratch")(context, keyLength, valueLength));
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const at = chunk * context * 4;
+    kernels.call("attention")(
+      q + at * headCount * keyLength,
+      k + at * headCountKv * keyLength,
+      v + at * headCountKv * valueLength,
+      o + at * headCount * valueLength,
+      context,
+      headCount,
+      headCountKv,
+      keyLength,
+      valueLength,
+      hparams.slidingWindow ?? 0,
+      scratch,
+    );
+  }
+  kernels.reset(mark);
+}
+
+/** x += down(silu(gate(n)) × up(n)) with n = norm(x) */
+function addFeedForward(job: LayerJob, kernels: Kernels, x: number): void {
+  const { files, hparams, layer, span } = job;
+  const tokens = spanTokens(span);
+  const width = hparams.feedForwardLength;
+  const start = kernels.mark();
+  const h = kernels.reserve(tokens * width * 4);
+  const input = normed(job, kernels, x, layer.ffn_norm);
+  const mark = kernels.mark();
+  for (const [first, rows] of slabsOf(layer.ffn_gate.weight)) {
+    const gate = multiplySlab(kernels, files, layer.ffn_gate, input, first, rows);
+    const up = multiplySlab(kernels, files, layer.ffn_up, input, first, rows);
+    kernels.call("silu_mul")(gate.y, up.y, gate.y, (tokens * gate.stride) / 4);
+    kernels.call("copy_columns")(gate.y, gate.stride, h + first * 4, width * 4, tokens, rows);
+    kernels.reset(mark);
+  }
+  const activated = packInput(kernels, h, tokens, width);
+  multiply(kernels, files, layer.ffn_down, activated, x, "add_columns");
+  kernels.reset(start);
+}
+
+/** RMS norm of the hidden states, packed for products. */
+function normed(
+  { files, hparams, span }: LayerJob,
+  kernels: Kernels,
+  x: number,
+  norm: LayerPlan["attn_norm"],
+): Input {
+  const tokens = spanTokens(span);
+  const weight = readVector(kernels, files, norm);
+  const y = kernels.reserve(tokens * span.width * 4);
+  kernels.call("rms_norm")(x, weight, y, tokens, span.width, hparams.normEpsilon);
+  return packInput(kernels, y, tokens, span.width);
+}
