@@ -4,7 +4,9 @@
 // 1 / d overflows, the quants are 0: what ggml's cast of an infinity or NaN to an integer gives on x86.
 import { f16_to_f32, f32_to_f16 } from "./f16";
 import { cut_u8, join_nibbles, store_scaled_plus } from "./pack";
-import { max32, min32 } from "./search";
+import { max32, min32, sum_squares } from "./search";
+import { search_eight } from "./search_qkx3";
+import { LEVELS, MINS, SCALES } from "./superblock";
 
 export const BLOCK_SIZE_Q4_1: i32 = 32;
 export const TYPE_SIZE_Q4_1: i32 = 20;
@@ -37,6 +39,21 @@ function to_u4(x: usize, min: v128, id: v128): v128 {
 
 function scaled(x: usize, min: v128, id: v128): v128 {
   return f32x4.add(f32x4.mul(f32x4.sub(v128.load(x), min), id), f32x4.splat(0.5));
+}
+
+/** One row of `n` with an importance matrix: `w` has a weight for each column. The quants are those of the search. */
+export function quantize_row_q4_1_weighted(x: usize, y: usize, n: i32, w: usize): void {
+  const sigma2 = sum_squares(x, n) / <f32>n;
+  for (const end = x + <usize>n * 4; x < end; x += 1024, w += 1024) {
+    const length = min<usize>(end - x, 1024);
+    search_eight(x, w, length, sigma2, 15);
+    for (let k: usize = 0; k * 32 < length; k += 4, y += 20) {
+      const q = LEVELS + k * 8;
+      store<u16>(y, <u16>f32_to_f16(load<f32>(SCALES + k)));
+      store<u16>(y, <u16>f32_to_f16(-load<f32>(MINS + k)), 2);
+      v128.store(y, join_nibbles(v128.load(q), v128.load(q, 16)), 4);
+    }
+  }
 }
 
 export function dequantize_row_q4_1(x: usize, y: usize, n: i32): void {

@@ -132,7 +132,8 @@ export function search_iq4(x: usize, w: usize): f32 {
     v128.store(SUM_LX + i, sum_lx);
     v128.store(SUM_LL + i, sum_ll);
   }
-  return fitted_scale(best_candidate(IQ4_CANDIDATES));
+  const best = best_candidate(IQ4_CANDIDATES);
+  return load<f32>(SUM_LL + best) > 0 ? fitted_scale(best) : 0;
 }
 
 /** The levels nearest to four floats in -140..140. */
@@ -176,8 +177,8 @@ function best_candidate(count: usize): usize {
   return best;
 }
 
-/** The least-squares scale of a candidate. */
+/** The least-squares scale of a candidate; NaN where the sums are, as in ggml. */
 function fitted_scale(i: usize): f32 {
   const ll = load<f32>(SUM_LL + i);
-  return ll > 0 ? load<f32>(SUM_LX + i) / ll : 0;
+  return ll !== 0 ? load<f32>(SUM_LX + i) / ll : 0;
 }

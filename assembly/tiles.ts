@@ -3,6 +3,7 @@
 // A sub-block is searched by one SIMD lane, in exactly ggml's scalar order of operations, so that sums have the same
 // last bit. For that the super-block is transposed into tiles: a tile is four sub-blocks, and vector i of it holds their
 // elements i. Sub-blocks of 32 make two tiles of 32 vectors, sub-blocks of 16 four tiles of 16.
+import { sum_squares } from "./search";
 
 /** 1 KiB of tiles of x; W bytes on, their weights; L bytes on, what a search wants to keep for each of them. */
 export const TILES: usize = memory.data(3072, 16);
@@ -60,13 +61,15 @@ export function weigh_by_magnitude(n: usize): void {
  * mean of x² over the super-block at `x`.
  */
 export function weigh_by_importance(x: usize, w: usize, n: usize, factor: f32): void {
-  let sum: f32 = 0;
-  for (const end = x + 1024; x < end; x += 4) sum += load<f32>(x) * load<f32>(x);
-  const sigma2 = f32x4.splat((factor * sum) / 256);
+  weigh_by_sigma(w, n, (factor * sum_squares(x, 256)) / 256);
+}
+
+/** Weights w * sqrt(sigma² + x²), for the row's importance matrix `w` at the super-block. */
+export function weigh_by_sigma(w: usize, n: usize, sigma2: f32): void {
   load_weights(w, n);
   for (let p = TILES; p < TILES + 1024; p += 16) {
     const x = v128.load(p);
-    const sigma = f32x4.sqrt(f32x4.add(sigma2, f32x4.mul(x, x)));
+    const sigma = f32x4.sqrt(f32x4.add(f32x4.splat(sigma2), f32x4.mul(x, x)));
     v128.store(p, f32x4.mul(v128.load(p, W), sigma), W);
   }
 }
