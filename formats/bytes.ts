@@ -291,7 +291,7 @@ export class ByteReader {
 
 /** Little-endian output that grows as needed. */
 export class ByteWriter {
-  #bytes = new Uint8Array(1 << 16);
+  #bytes = new Uint8Array(1 << 10);
   #view = new DataView(this.#bytes.buffer);
   /** Where the last value appended begins. */
   #index = 0;

@@ -67,6 +67,24 @@ describe("reading", () => {
     });
     expect(metadata.get("format")?.value).toBe("pt");
   });
+
+  test("a file by safetensors for Python is read as it reads it", () => {
+    const golden: Record<string, [dtype: string, shape: number[], hex: string]> = JSON.parse(
+      readFileSync("test/golden/containers/python.json", "utf8"),
+    );
+    const file = readFileSync("test/golden/containers/python.safetensors");
+    const { tensors, opaque, metadata } = read(file);
+    expect([...tensors.keys(), ...opaque.keys()].sort()).toEqual(Object.keys(golden));
+    for (const [name, { dtype, shape, offset, byteLength }] of tensors) {
+      const hex = file.toString("hex", offset, offset + byteLength);
+      expect([dtype.replace("F", "float"), shape, hex]).toEqual(golden[name]);
+    }
+    expect([...opaque].sort()).toEqual([
+      ["mask", "BOOL"],
+      ["position_ids", "I64"],
+    ]);
+    expect(metadata.get("note")?.value).toBe("zażółć");
+  });
 });
 
 const f32 = '"dtype":"F32","shape":[1]';
@@ -158,11 +176,15 @@ describe("refusals", () => {
     }
   });
 
-  test.each(TARGETS.filter(({ name }) => name === "safetensors"))("20000 damaged files", (target) => {
-    const { accepted, refused } = attack(target, 20_000, 1);
-    expect(accepted).toBeGreaterThan(1000);
-    expect(refused).toBeGreaterThan(1000);
-  });
+  test.each(TARGETS.filter(({ name }) => name === "safetensors"))(
+    "20000 damaged files",
+    (target) => {
+      const { accepted, refused } = attack(target, 20_000, 1);
+      expect(accepted).toBeGreaterThan(1000);
+      expect(refused).toBeGreaterThan(1000);
+    },
+    120_000,
+  );
 });
 
 const one = (name: string) =>
