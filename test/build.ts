@@ -174,8 +174,8 @@ export const everyEntryHeader = `{"__metadata__":{"format":"pt","note":"\\u00e9\
  "b.f16":{"dtype":"F16","shape":[2,3],"data_offsets":[24,36]}, "scalar":{"dtype":"F32","shape":[],"data_offsets":[0,4]},
  "mask":{"dtype":"BOOL","shape":[4],"data_offsets":[36,40]},
  "ids":{"data_offsets":[40,56],"shape":[1,2],"dtype":"I64"},
- "nothing":{"dtype":"F32","shape":[0,7],"data_offsets":[4,4]},
  "w.bf16":{"dtype":"BF16","shape":[5,2],"data_offsets":[4,24]},
+ "nothing":{"dtype":"F32","shape":[0,7],"data_offsets":[4,4]},
  "sub.byte":{"dtype":"F4","shape":[2,4],"data_offsets":[56,60]}}   `;
 export const everyEntryData = 60;
 

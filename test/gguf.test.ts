@@ -312,6 +312,8 @@ test("values and bytes that cross the edge of a page are read whole", () => {
     expect([...r.bytes(3)]).toEqual([0x0f, 0, 0xfc]);
     r.offset = w.length - 20 - start;
     expect(r.text(20)).toBe("text after the pages");
+    r.offset = 4 - start;
+    expect(r.u32()).toBe(4);
   }
 });
 
@@ -407,6 +409,12 @@ describe("a model in several files", () => {
       "the same part twice",
       part(0, ["a"]),
       part(0, ["b"]),
+      "m-00002-of-00002.gguf: says that it is another part of a model",
+    ],
+    [
+      "a part of another model",
+      part(0, ["a"]),
+      part(1, ["b"], 3),
       "m-00002-of-00002.gguf: says that it is another part of a model",
     ],
     [

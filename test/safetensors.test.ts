@@ -37,8 +37,8 @@ describe("reading", () => {
     expect(tensors).toEqual([
       ["b.f16", "F16", [2, 3], 12, 24],
       ["scalar", "F32", [], 4, 0],
-      ["nothing", "F32", [0, 7], 0, 4],
       ["w.bf16", "BF16", [5, 2], 20, 4],
+      ["nothing", "F32", [0, 7], 0, 4],
     ]);
   });
 
@@ -162,10 +162,10 @@ describe("refusals", () => {
     );
   });
 
-  test("an unknown dtype", () => {
-    const header = '{"a":{"dtype":"F5","shape":[8],"data_offsets":[0,5]}}';
+  test.each(["F5", "f32", "Q4_0", "constructor"])("dtype %s", (dtype) => {
+    const header = { a: { dtype, shape: [8], data_offsets: [0, 5] } };
     expect(refusal(() => read(buildSafetensors(header, 5)))).toBe(
-      'unsupported: x.safetensors: tensor a has unknown type "F5"',
+      `unsupported: x.safetensors: tensor a has unknown type "${dtype}"`,
     );
   });
 
