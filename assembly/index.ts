@@ -7,6 +7,8 @@ export * from "./iq4_xs";
 export * from "./matmul_f32";
 export * from "./mxfp4";
 export * from "./ops";
+export * from "./q2_k";
+export * from "./q3_k";
 export * from "./q4_0";
 export * from "./q4_1";
 export * from "./q4_k";

@@ -8,6 +8,7 @@ import { f16_to_f32, f32_to_f16 } from "./f16";
 import { narrow_i8, store_scaled } from "./pack";
 import { make_qx_quants } from "./search_qx";
 import {
+  absmax_scale,
   gather_levels,
   LEVELS,
   NO_MINS,
@@ -42,7 +43,7 @@ export function quantize_row_q6_k_weighted(x: usize, y: usize, n: i32, w: usize)
 
 /** A block from what the search found. */
 function store_block(x: usize, y: usize): void {
-  const largest = signed_absmax_scale();
+  const largest = absmax_scale();
   if (abs(largest) < 1e-15) {
     memory.fill(y, 0, 210);
     return;
@@ -71,16 +72,6 @@ function store_block(x: usize, y: usize): void {
 
 function round_scale(x: usize, iscale: f32): v128 {
   return nearest_int4(f32x4.mul(f32x4.splat(iscale), v128.load(x)));
-}
-
-/** The scale of largest magnitude; of equal magnitudes the first. */
-function signed_absmax_scale(): f32 {
-  let largest: f32 = 0;
-  for (let j: usize = 0; j < 64; j += 4) {
-    const scale = load<f32>(SCALES + j);
-    if (abs(scale) > abs(largest)) largest = scale;
-  }
-  return largest;
 }
 
 export function dequantize_row_q6_k(x: usize, y: usize, n: i32): void {

@@ -1,8 +1,8 @@
 // ggml's make_qx_quants, the search for a scale without a min.
 //
 // As in search_qkx2.ts, the best inverse scale stands for the levels it gave.
-import { ISCALES, OFFSETS, SCALES } from "./superblock";
-import { choose, EPSILON, L, TILES, W } from "./tiles";
+import { ISCALES, OFFSETS, SCALES, SUMS, store_levels } from "./superblock";
+import { choose, EPSILON, first_extreme, L, TILES, W } from "./tiles";
 
 // The state of make_qx_quants for a tile, a vector each: what the best candidate gained, its scale and inverse scale;
 // then the sums of the two candidates at hand.
@@ -24,6 +24,20 @@ export function make_qx_quants(nmax: i32): void {
     v128.store(ISCALES + out, v128.load(BEST, BEST_ISCALE));
     v128.store(OFFSETS + out, f32x4.splat(0));
   }
+}
+
+/**
+ * The same for the 16 SCALES, weighted by SUMS: writes their levels plus nmax as bytes at `q` and returns their unit.
+ * All lanes do the same.
+ */
+export function make_qx_scales(nmax: i32, q: usize): f32 {
+  for (let i: usize = 0; i < 16; i++) {
+    v128.store(TILES + i * 16, v128.load32_splat(SCALES + i * 4));
+    v128.store(TILES + i * 16, v128.load32_splat(SUMS + i * 4), W);
+  }
+  search_tile(TILES, nmax);
+  store_levels(SCALES, 16, load<f32>(BEST, BEST_ISCALE), 0, -nmax, nmax - 1, q);
+  return load<f32>(BEST, BEST_SCALE);
 }
 
 /** make_qx_quants for the four sub-blocks of the tile at `t`. */
@@ -55,16 +69,6 @@ function search_tile(t: usize, nmax: i32): void {
 /** nmax + step / 10 for the i-th of the steps -9..-1 and 1..9. */
 function candidate(i: i32, nmax: i32): f32 {
   return <f32>nmax + <f32>0.1 * <f32>(i < 9 ? i - 9 : i - 8);
-}
-
-/** The element of largest magnitude in each lane of a tile; of equal magnitudes the first. */
-function first_extreme(t: usize): v128 {
-  let extreme = f32x4.splat(0);
-  for (let p = t; p < t + 256; p += 16) {
-    const x = v128.load(p);
-    extreme = v128.bitselect(x, extreme, f32x4.gt(f32x4.abs(x), f32x4.abs(extreme)));
-  }
-  return extreme;
 }
 
 /** Weighted sums of level * x and level², for levels nearest_int(iscale * x) of two inverse scales. */

@@ -97,6 +97,16 @@ export function gather_levels(q: usize, stride: usize, place: i32, width: i32): 
   return bytes;
 }
 
+/** The one of SCALES of largest magnitude; of equal magnitudes the first. */
+export function absmax_scale(): f32 {
+  let largest: f32 = 0;
+  for (let j: usize = 0; j < 64; j += 4) {
+    const scale = load<f32>(SCALES + j);
+    if (abs(scale) > abs(largest)) largest = scale;
+  }
+  return largest;
+}
+
 /**
  * Rounds `n` scales or mins at `x` to bytes at `q`, the largest to `top` and none below 0 expected.
  * Returns the unit: largest / top.

@@ -4,6 +4,7 @@
 // last bit. For that the super-block is transposed into tiles: a tile is four sub-blocks, and vector i of it holds their
 // elements i. Sub-blocks of 32 make two tiles of 32 vectors, sub-blocks of 16 four tiles of 16.
 import { sum_squares } from "./search";
+import { SUMS } from "./superblock";
 
 /** 1 KiB of tiles of x; W bytes on, their weights; L bytes on, what a search wants to keep for each of them. */
 export const TILES: usize = memory.data(3072, 16);
@@ -74,6 +75,11 @@ export function weigh_by_sigma(w: usize, n: usize, sigma2: f32): void {
   }
 }
 
+/** Weights |x|, for Q2_K. */
+export function weigh_by_absolute(): void {
+  for (let p = TILES; p < TILES + 1024; p += 16) v128.store(p, f32x4.abs(v128.load(p)), W);
+}
+
 /** Weights x², for Q6_K. */
 export function weigh_by_square(): void {
   for (let p = TILES; p < TILES + 1024; p += 16) {
@@ -85,4 +91,23 @@ export function weigh_by_square(): void {
 /** Replaces the `chosen` lanes of the vector at `y`. */
 export function choose(y: usize, value: v128, chosen: v128): void {
   v128.store(y, v128.bitselect(value, v128.load(y), chosen));
+}
+
+/** SUMS of the weights of sub-blocks of 16. */
+export function sum_weights(): void {
+  for (let t = TILES, sums = SUMS; t < TILES + 1024; t += 256, sums += 16) {
+    let sum = f32x4.splat(0);
+    for (let p = t; p < t + 256; p += 16) sum = f32x4.add(sum, v128.load(p, W));
+    v128.store(sums, sum);
+  }
+}
+
+/** The element of largest magnitude in each lane of a tile of 16; of equal magnitudes the first. */
+export function first_extreme(t: usize): v128 {
+  let extreme = f32x4.splat(0);
+  for (let p = t; p < t + 256; p += 16) {
+    const x = v128.load(p);
+    extreme = v128.bitselect(x, extreme, f32x4.gt(f32x4.abs(x), f32x4.abs(extreme)));
+  }
+  return extreme;
 }

@@ -34,6 +34,8 @@ export const DTYPES = [
   { name: "TQ1_0",  ggml: 34, blockSize: 256, typeSize: 54,  kernel: "tq1_0",  kernels: "write",    fallback: "Q4_0" },
   { name: "TQ2_0",  ggml: 35, blockSize: 256, typeSize: 66,  kernel: "tq2_0",  kernels: "write",    fallback: "Q4_0" },
   { name: "MXFP4",  ggml: 39, blockSize: 32,  typeSize: 17,  kernel: "mxfp4",  kernels: "write",    fallback: "F16" },
+  { name: "Q2_K",   ggml: 10, blockSize: 256, typeSize: 84,  kernel: "q2_k",   kernels: "weighted", fallback: "Q4_0" },
+  { name: "Q3_K",   ggml: 11, blockSize: 256, typeSize: 110, kernel: "q3_k",   kernels: "weighted", fallback: "Q4_0" },
   { name: "Q4_K",   ggml: 12, blockSize: 256, typeSize: 144, kernel: "q4_k",   kernels: "weighted", fallback: "Q5_0" },
   { name: "Q5_K",   ggml: 13, blockSize: 256, typeSize: 176, kernel: "q5_k",   kernels: "weighted", fallback: "Q5_1" },
   { name: "Q6_K",   ggml: 14, blockSize: 256, typeSize: 210, kernel: "q6_k",   kernels: "weighted", fallback: "Q8_0" },

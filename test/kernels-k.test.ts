@@ -10,7 +10,7 @@ import {
   typeOf,
 } from "./kernels.js";
 
-const TYPES = ["q4_k", "q5_k", "q6_k"];
+const TYPES = ["q2_k", "q3_k", "q4_k", "q5_k", "q6_k"];
 
 // Byte for byte, in the stress rows too where scales are zero or infinite and ggml's nearest_int is out of its range.
 describe.each(TYPES)("%s is ggml's", (kernel) => {
