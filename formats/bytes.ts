@@ -75,6 +75,17 @@ export function listFolder(path: string): string[] | undefined {
   }
 }
 
+/** A text file. @throws LlqError `bad-input` for one that is larger than `limit` bytes or not UTF-8 */
+export function readText(path: string, limit: number): string {
+  const bytes = readSmallFile(path, limit);
+  try {
+    // A byte-order mark is part of the text: llama.cpp tokenizes it too.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new LlqError("bad-input", `${path}: not UTF-8 text`, { cause });
+  }
+}
+
 /** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
 export function parseJson(name: string, bytes: Uint8Array): unknown {
   if (isNestedDeeperThan(MAX_JSON_DEPTH, bytes)) {

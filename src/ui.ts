@@ -93,6 +93,11 @@ function lineProgress(title: string): Progress {
   };
 }
 
+/** Something the user should know that is no error. */
+export function warn(message: string): void {
+  process.stderr.write(`warning: ${message}\n`);
+}
+
 /** One JSON document on stdout. */
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));

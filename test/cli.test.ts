@@ -20,11 +20,11 @@ describe("help", () => {
   test("lists the commands and the exit statuses", () => {
     const { status, stdout } = llq("--help");
     expect(status).toBe(0);
-    for (const word of ["convert", "quantize", "inspect", "verify", "Exit status"])
+    for (const word of ["convert", "quantize", "eval-ppl", "inspect", "verify", "Exit status"])
       expect(stdout).toContain(word);
   });
 
-  test.each(["convert", "quantize", "inspect", "verify"])("%s has examples", (command) => {
+  test.each(["convert", "quantize", "eval-ppl", "inspect", "verify"])("%s has examples", (command) => {
     const { status, stdout } = llq(command, "--help");
     expect(status).toBe(0);
     expect(stdout).toContain("Examples:");
