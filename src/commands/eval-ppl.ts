@@ -65,10 +65,23 @@ function note({ running, tokensPerSecond }: PerplexityProgress): string {
 
 function document(model: string, text: string, { ppl, running, ...rest }: Perplexity) {
   const chunks = running.length;
-  return { schema: 1, model, text, protocol: "llama-perplexity", activations: "f32", perplexity: ppl, chunks, ...rest, running };
+  return {
+    schema: 1,
+    model,
+    text,
+    protocol: "llama-perplexity",
+    activations: "f32",
+    perplexity: ppl,
+    chunks,
+    ...rest,
+    running,
+  };
 }
 
-function printResult(path: string, { ppl, error, count, context, running, seconds, tokensPerSecond }: Perplexity): void {
+function printResult(
+  path: string,
+  { ppl, error, count, context, running, seconds, tokensPerSecond }: Perplexity,
+): void {
   console.log(`${path}: perplexity ${ppl.toFixed(4)} ± ${error.toFixed(4)}`);
   const speed = `${formatSeconds(seconds)}, ${tokensPerSecond.toFixed(0)} tokens/s`;
   console.log(`${running.length} chunks of ${context} tokens, ${count} scored; ${speed}`);
