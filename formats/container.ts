@@ -58,5 +58,5 @@ export function nameProblem(name: string): string | undefined {
   return undefined;
 }
 
-/** GGUF's limit for a key. */
-const MAX_NAME = 65535;
+/** GGUF's limit for a key, in bytes. */
+export const MAX_NAME = 65535;

@@ -2,7 +2,14 @@
 //                               metadata ... | tensor infos ... | padding | tensor data
 // See gguf.md for the layout and for what is refused.
 import { alignUp, BufferSource, ByteReader, type ByteSource } from "./bytes.js";
-import { type Container, type MetaField, type MetaType, type MetaValue, nameProblem } from "./container.js";
+import {
+  type Container,
+  MAX_NAME,
+  type MetaField,
+  type MetaType,
+  type MetaValue,
+  nameProblem,
+} from "./container.js";
 import { byteLength, type DTypeName, dtypeById } from "./dtype.js";
 import { badInput, LlqError } from "./errors.js";
 
@@ -26,6 +33,12 @@ const SIZE: Record<MetaType, number> = {
 // Fewest bytes of a metadata value and of a tensor info: a false count is refused before anything is allocated.
 const MIN_FIELD = 14; // key length, key, type, value: 8 + 1 + 4 + 1
 const MIN_TENSOR_INFO = 25; // name length, name, rank, type, offset: 8 + 1 + 4 + 4 + 8
+
+// Models have some forty keys, 20 MB of vocabulary, and with every expert apart 70,000 tensors. More than this
+// only takes memory.
+const MAX_FIELDS = 2 ** 16;
+const MAX_METADATA = 2 ** 28; // bytes
+const MAX_TENSORS = 2 ** 18;
 
 /** A huge page; nobody maps files at more. */
 const MAX_ALIGNMENT = 2 ** 21;
@@ -61,8 +74,9 @@ export function readGguf(source: ByteSource): Gguf {
   const r = new ByteReader(source);
   if (r.u32() !== GGUF_MAGIC) r.fail("not a GGUF file: it does not begin with GGUF", undefined, 0);
   const version = readVersion(r);
-  const tensorCount = r.count(MIN_TENSOR_INFO, "tensors");
-  const metadata = readMetadata(r, r.count(MIN_FIELD, "metadata values"));
+  const tensorCount = readCount(r, MIN_TENSOR_INFO, MAX_TENSORS, "tensors");
+  const fieldCount = readCount(r, MIN_FIELD, MAX_FIELDS, "metadata values");
+  const metadata = readMetadata(r, fieldCount);
   const alignment = readAlignment(r, metadata);
   const infos = readTensorInfos(r, tensorCount);
   const dataStart = alignUp(r.offset, alignment);
@@ -96,6 +110,13 @@ function readVersion(r: ByteReader): number {
   throw new LlqError("unsupported", `${r.source.name}: byte ${at}: ${what}`, { hint });
 }
 
+function readCount(r: ByteReader, itemSize: number, limit: number, what: string): number {
+  const at = r.offset;
+  const count = r.count(itemSize, what);
+  if (count > limit) r.fail(`${count} ${what}; at most ${limit} are allowed`, undefined, at);
+  return count;
+}
+
 function readMetadata(r: ByteReader, count: number): Map<string, MetaField> {
   const metadata = new Map<string, MetaField>();
   for (let i = 0; i < count; i++) {
@@ -113,6 +134,7 @@ function readField(r: ByteReader, key: string): MetaField {
   const start = r.offset;
   skipValue(r, key, type, 1);
   const length = r.offset - start;
+  if (r.offset > MAX_METADATA) r.fail(`metadata of more than ${MAX_METADATA} bytes`, undefined, start);
   r.offset = start;
   const raw = r.bytes(length);
   let value: MetaValue | undefined;
@@ -175,7 +197,10 @@ const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 /** A key or a tensor's name: unlike a value it is looked up and printed, so it must be text. */
 function readName(r: ByteReader, what: string): string {
   const at = r.offset;
-  const bytes = r.bytes(r.count(1, `bytes in ${what}`));
+  const length = r.count(1, `bytes in ${what}`);
+  if (length > MAX_NAME)
+    r.fail(`${what} has ${length} bytes, at most ${MAX_NAME} are allowed`, undefined, at);
+  const bytes = r.bytes(length);
   let name: string;
   try {
     name = strict.decode(bytes);

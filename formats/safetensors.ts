@@ -10,6 +10,10 @@ import { badInput, LlqError } from "./errors.js";
 /** The format's own limit, in bytes. */
 const MAX_HEADER = 100_000_000;
 const MAX_INDEX = 64 << 20;
+// With every expert apart a model has some 200,000 tensors in all its files. More only take memory.
+const MAX_TENSORS = 2 ** 18;
+/** As many as NumPy allows. */
+const MAX_RANK = 64;
 
 /** Bits of an element, and the row of DTYPES if there is one. */
 const TYPES: Readonly<Record<string, { readonly bits: number; readonly dtype?: DTypeName }>> = {
@@ -139,6 +143,7 @@ class HeaderParser {
       if (name === "__metadata__") {
         this.#object(name, (key) => metadata.set(key, { type: "string", value: this.#string() }));
       } else {
+        if (entries.length === MAX_TENSORS) this.#fail(`more than ${MAX_TENSORS} tensors`);
         entries.push(this.#entry(name));
       }
     });
@@ -188,8 +193,10 @@ class HeaderParser {
     const values: number[] = [];
     this.#expect("[");
     if (this.#accept("]")) return values;
-    do values.push(this.#integer());
-    while (this.#accept(","));
+    do {
+      if (values.length === MAX_RANK) this.#fail(`more than ${MAX_RANK} numbers in an array`);
+      values.push(this.#integer());
+    } while (this.#accept(","));
     this.#expect("]");
     return values;
   }

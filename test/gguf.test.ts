@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gguf as readWithHuggingFace } from "@huggingface/gguf";
 import { afterAll, describe, expect, test } from "vitest";
-import { BufferSource, ByteReader, ByteWriter, withFile } from "../formats/bytes.js";
+import { BufferSource, ByteReader, type ByteSource, ByteWriter, withFile } from "../formats/bytes.js";
 import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { type DTypeName, dtype } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
@@ -103,10 +103,12 @@ const ATTACKS: [rule: string, parts: GgufParts, message: string][] = [
   ["2^64 - 1 tensors", { tensorCount: 2n ** 64n - 1n }, "byte 8: 18446744073709551615 is too large for a number of tensors"],
   ["2^53 - 1 tensors", { tensorCount: 2n ** 53n - 1n }, "byte 8: 9007199254740991 tensors cannot fit the 8 bytes left"],
   ["more metadata than fits", { fieldCount: 2 ** 40 }, "byte 16: 1099511627776 metadata values cannot fit the 0 bytes left"],
+  ["more tensors than any model has", { tensorCount: 262145, data: 25 * 262145 + 8 }, "byte 8: 262145 tensors; at most 262144 are allowed"],
+  ["more metadata than any model has", { fieldCount: 65537, data: 14 * 65537 }, "byte 16: 65537 metadata values; at most 65536 are allowed"],
   ["an empty key", withField("", T.u64, 0), "byte 24: the key of metadata value 0 is empty"],
   ["a key that is not UTF-8", withField(Uint8Array.of(0xc3, 0x28), T.u32, 0), "byte 24: the key of metadata value 0 is not valid UTF-8"],
   ["a key that is not printable", withField("\x1b[2J", T.u32, 0), 'byte 24: the key of metadata value 0 has characters that cannot be printed: "\\u001b[2J"'],
-  ["a key beyond the format's limit", withField("k".repeat(65536), T.u32, 0), "byte 24: the key of metadata value 0 has 65536 characters, at most 65535 are allowed"],
+  ["a key beyond the format's limit", withField("k".repeat(65536), T.u32, 0), "byte 24: the key of metadata value 0 has 65536 bytes, at most 65535 are allowed"],
   ["a key twice", { fields: [["k", T.u32, 1], ["k", T.u32, 2]] }, "byte 41: metadata key k appears twice"],
   ["an unknown type of value", { ...withField("k", 13, 0), data: 8 }, "byte 33: metadata key k has unknown type 13"],
   ["an unknown type of item", { ...withField("k", T.array, { item: 255, values: [] }), data: 8 }, "byte 37: metadata key k has unknown type 255"],
@@ -170,6 +172,18 @@ describe("refusals", () => {
 
   test.each(UNSUPPORTED)("%s", (_, parts, message) => {
     expect(refusal(() => read(buildGguf(parts).bytes))).toBe(`unsupported: x.gguf: ${message}`);
+  });
+
+  test("metadata that takes all memory", () => {
+    const { bytes } = buildGguf({ fields: [["k", T.array, { item: T.u8, count: 2 ** 33, values: [] }]] });
+    const sparse: ByteSource = {
+      name: "x.gguf",
+      byteLength: 2 ** 34,
+      read: (offset, length) => Buffer.concat([bytes.subarray(offset), Buffer.alloc(length)], length),
+    };
+    expect(refusal(() => readGguf(sparse))).toBe(
+      "bad-input: x.gguf: byte 37: metadata of more than 268435456 bytes",
+    );
   });
 
   test("every length shorter than the header and the tensors", () => {

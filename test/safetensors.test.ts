@@ -133,6 +133,8 @@ const ATTACKS: [rule: string, header: unknown, data: number, message: string][] 
   ["a dimension of 2^53", `{"a":{"dtype":"F32","shape":[9007199254740992],"data_offsets":[0,4]}}`, 4, "byte 37: 9007199254740992 is too large for a size or an offset"],
   ["a size that overflows", `{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}`, 4, "tensor a: a tensor of 4294967296x4294967296 is too large"],
   ["a size that overflows to the right one", `{"a":{"dtype":"F32","shape":[4294967297,4294967296],"data_offsets":[0,0]}}`, 0, "tensor a: a tensor of 4294967297x4294967296 is too large"],
+  ["65 dimensions", { a: { dtype: "F32", shape: Array(65).fill(1), data_offsets: [0, 4] } }, 4, "byte 165: more than 64 numbers in an array"],
+  ["more tensors than any model has", `{${Array.from({ length: 262145 }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`)}}`, 0, "byte 14831116: more than 262144 tensors"],
   ["a range shorter than the shape", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4, "tensor a: F32 of shape [2] takes 8 bytes, but its data_offsets span 4"],
   ["a range that runs backwards", `{"a":{${f32},"data_offsets":[4,0]}}`, 4, "tensor a: F32 of shape [1] takes 4 bytes, but its data_offsets span -4"],
   ["half a byte", `{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}`, 2, "tensor a: F4 of shape [3] takes 1.5 bytes, but its data_offsets span 2"],
