@@ -17,7 +17,7 @@ export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): us
   const lengths = <usize>(k_length + round_up8(v_length));
   const panels = padded * lengths * 4; // of K and V
   const scores = <usize>QUERIES * padded * 8; // once in rows, once in panels
-  const block = <usize>QUERIES * lengths * 4; // of queries and of outputs
+  const block = <usize>QUERIES * (lengths + 1) * 4; // of queries, outputs and their factors
   return panels + scores + block;
 }
 
@@ -50,11 +50,12 @@ export function attention(
   const weights = scores + <usize>QUERIES * padded * 4;
   const queries = weights + <usize>QUERIES * padded * 4;
   const outputs = queries + <usize>QUERIES * k_length * 4;
+  const factors = outputs + <usize>QUERIES * v_padded * 4;
 
   const q_stride = <usize>(heads * k_length) * 4;
   const o_stride = <usize>(heads * v_length) * 4;
   const group = heads / heads_kv;
-  const scale = f32x4.splat(<f32>(1.0 / sqrt(<f64>k_length)));
+  const scale = <f32>(1 / sqrt(<f64>k_length));
 
   for (let head_kv = 0; head_kv < heads_kv; head_kv++) {
     const k_head = k + <usize>(head_kv * k_length) * 4;
@@ -80,7 +81,8 @@ export function attention(
         for (let i = 0; i < count; i++) {
           const last = first + i - first_key; // the key at the query's own position
           const earliest = window > 0 ? max(0, last - window + 1) : 0;
-          softmax_row(scores + <usize>(i * keys) * 4, keys, earliest, last, scale);
+          const factor = softmax_row(scores + <usize>(i * keys) * 4, keys, earliest, last, scale);
+          store<f32>(factors + ((<usize>i) << 2), factor);
         }
 
         pack_panels4(scores, <usize>keys * 4, count, keys, weights);
@@ -88,7 +90,12 @@ export function attention(
         matmul_panels(weights, seen_v, <usize>padded * 32, outputs, count, v_length, keys);
         for (let i = 0; i < count; i++) {
           const output = o + <usize>(first + i) * o_stride + <usize>(head * v_length) * 4;
-          memory.copy(output, outputs + <usize>(i * v_padded) * 4, <usize>v_length * 4);
+          scale_row(
+            outputs + <usize>(i * v_padded) * 4,
+            output,
+            v_length,
+            load<f32>(factors + ((<usize>i) << 2)),
+          );
         }
       }
     }
@@ -117,24 +124,30 @@ function pack_columns8(x: usize, stride: usize, rows: i32, n: i32, y: usize): vo
   }
 }
 
-/** Scores at `x` to weights: softmax of scale × x over [first, last], zero elsewhere; n is a multiple of 8. */
-function softmax_row(x: usize, n: i32, first: i32, last: i32, scale: v128): void {
+/**
+ * Scores at `x` to e^(scale × (score - largest)) over [first, last], zero elsewhere; n is a multiple of 8.
+ * Returns the factor that makes their sum 1.
+ */
+function softmax_row(x: usize, n: i32, first: i32, last: i32, scale: f32): f32 {
   const end = x + <usize>n * 4;
   for (let i = 0; i < first; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
   for (let i = last + 1; i < n; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
-  let greatest = f32x4.splat(-Infinity);
-  for (let p = x; p < end; p += 16) {
-    const s = f32x4.mul(v128.load(p), scale);
-    greatest = f32x4.pmax(greatest, s);
-    v128.store(p, s);
+  let lanes = f32x4.splat(-Infinity);
+  for (let p = x; p < end; p += 16) lanes = f32x4.pmax(lanes, v128.load(p));
+  const largest = f32x4.splat(hmax(lanes));
+  const factor = f32x4.splat(scale);
+  let sums = f64x2.splat(0);
+  for (; x < end; x += 32) {
+    const a = exp_f32x4(f32x4.mul(f32x4.sub(v128.load(x), largest), factor));
+    const b = exp_f32x4(f32x4.mul(f32x4.sub(v128.load(x, 16), largest), factor));
+    sums = f64x2.add(sums, f64x2.add(sum_f64x2(a), sum_f64x2(b)));
+    v128.store(x, a);
+    v128.store(x, b, 16);
   }
-  const top = f32x4.splat(hmax(greatest));
-  let sum = f64x2.splat(0);
-  for (let p = x; p < end; p += 16) {
-    const e = exp_f32x4(f32x4.sub(v128.load(p), top));
-    sum = f64x2.add(sum, sum_f64x2(e));
-    v128.store(p, e);
-  }
-  const inverse = f32x4.splat(<f32>(1 / (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1))));
-  for (let p = x; p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), inverse));
+  return <f32>(1 / (f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1)));
+}
+
+/** y = x × factor */
+function scale_row(x: usize, y: usize, n: i32, factor: f32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 4, y += 4) store<f32>(y, load<f32>(x) * factor);
 }

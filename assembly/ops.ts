@@ -58,14 +58,19 @@ export function rope(
   }
 }
 
-/** y = silu(gate) × up = gate / (1 + e^-gate) × up for `n` floats, a multiple of 4. */
+/** y = silu(gate) × up for `n` floats, a multiple of 8. */
 export function silu_mul(gate: usize, up: usize, y: usize, n: i32): void {
-  const one = f32x4.splat(1);
-  for (const end = gate + <usize>n * 4; gate < end; gate += 16, up += 16, y += 16) {
-    const g = v128.load(gate);
-    const silu = f32x4.div(g, f32x4.add(one, exp_f32x4(f32x4.neg(g))));
-    v128.store(y, f32x4.mul(silu, v128.load(up)));
+  for (const end = gate + <usize>n * 4; gate < end; gate += 32, up += 32, y += 32) {
+    const a = f32x4.mul(silu(v128.load(gate)), v128.load(up));
+    const b = f32x4.mul(silu(v128.load(gate, 16)), v128.load(up, 16));
+    v128.store(y, a);
+    v128.store(y, b, 16);
   }
+}
+
+/** x / (1 + e^-x) */
+function silu(x: v128): v128 {
+  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp_f32x4(f32x4.neg(x))));
 }
 
 /** Adds a bias of `n` floats to the first `n` of each token's row at `y`. */

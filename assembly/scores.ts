@@ -56,8 +56,10 @@ function exp_sum(x: usize, n: i32, greatest: f32): f64 {
   const end = x + <usize>n * 4;
   const top = f32x4.splat(greatest);
   let sums = f64x2.splat(0);
-  for (; x + 16 <= end; x += 16) {
-    sums = f64x2.add(sums, sum_f64x2(exp_f32x4(f32x4.sub(v128.load(x), top))));
+  for (; x + 32 <= end; x += 32) {
+    const a = exp_f32x4(f32x4.sub(v128.load(x), top));
+    const b = exp_f32x4(f32x4.sub(v128.load(x, 16), top));
+    sums = f64x2.add(sums, f64x2.add(sum_f64x2(a), sum_f64x2(b)));
   }
   let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
   for (; x < end; x += 4) sum += <f64>exp(load<f32>(x) - greatest);
