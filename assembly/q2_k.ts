@@ -80,7 +80,7 @@ export function dequantize_row_q2_k(x: usize, y: usize, n: i32): void {
   }
 }
 
-/** Sixteen weights at `y` from levels in bits 0 and 1 of `q`; `sub` is the byte of their sub-block in SUB_D. */
+/** Sixteen weights at `y`, their levels in bits 0 and 1 of `q`; scale at SUB_D + `sub`. */
 function restore(y: usize, q: v128, sub: usize): void {
   const m = f32x4.neg(v128.load32_splat(SUB_M + sub));
   store_scaled_plus(y, v128.and(q, i8x16.splat(3)), v128.load32_splat(SUB_D + sub), m);

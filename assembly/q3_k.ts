@@ -95,7 +95,7 @@ function unpack_scales(x: usize): void {
   store_scaled(SUB_D, scales, f32x4.splat(f16_to_f32(load<u16>(x + 108))));
 }
 
-/** Rounds to the final scales and stores the levels; those of sub-blocks whose scale is zero are in LEVELS. */
+/** Stores the levels for the final scales; those of sub-blocks whose scale is zero are in LEVELS already. */
 function store_levels(x: usize, y: usize): void {
   round_levels(x, 16, NO_MINS, -4, 3);
   v128.store(y, gather_levels(LEVELS, 32, 2, 1));
@@ -123,7 +123,7 @@ export function dequantize_row_q3_k(x: usize, y: usize, n: i32): void {
   }
 }
 
-/** Sixteen weights at `y` from the lower two bits of their levels in `q`, the third in bit 0 of `high`; scale at `sub`. */
+/** Sixteen weights at `y`: two bits of a level in `q`, the third in bit 0 of `high`; their scale is at `sub`. */
 function restore(y: usize, q: v128, high: v128, sub: usize): void {
   const third = i16x8.shl(v128.and(high, i8x16.splat(1)), 2);
   const level = v128.or(v128.and(q, i8x16.splat(3)), third);

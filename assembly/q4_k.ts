@@ -1,6 +1,7 @@
 // Q4_K: 256 weights in 144 bytes, 8 sub-blocks of 32.
-//   0: d f16   2: dmin f16   4: 12 bytes, eight 6-bit scales and eight 6-bit mins, see pack_scales_mins   16: 128 bytes
-//   byte l of the p-th 32 bytes: low nibble = level of weight 64 p + l, high nibble = of weight 64 p + 32 + l
+//   0: d f16   2: dmin f16   4: 12 bytes, eight 6-bit scales and eight 6-bit mins, see pack_scales_mins
+//   16: 128 bytes qs
+//   byte 32 p + l of qs: low nibble = level 64 p + l, high nibble = level 64 p + 32 + l
 //   weight = d * scale * level - dmin * min
 import { f16_to_f32, f32_to_f16 } from "./f16";
 import { store_scaled_plus } from "./pack";

@@ -1,7 +1,7 @@
 // Q5_K: 256 weights in 176 bytes, 8 sub-blocks of 32.
 //   0: d f16   2: dmin f16   4: 12 bytes, eight 6-bit scales and eight 6-bit mins, see pack_scales_mins
 //   16: 32 bytes qh   48: 128 bytes qs
-//   byte l of the p-th 32 bytes of qs: low nibble = lower four bits of level 64 p + l, high nibble = of level 64 p + 32 + l
+//   byte 32 p + l of qs: low nibble = lower four bits of level 64 p + l, high nibble = those of level 64 p + 32 + l
 //   byte l of qh: bit j = fifth bit of level 32 j + l
 //   weight = d * scale * level - dmin * min
 import { f16_to_f32, f32_to_f16 } from "./f16";
@@ -85,7 +85,7 @@ export function dequantize_row_q5_k(x: usize, y: usize, n: i32): void {
   }
 }
 
-/** Sixteen weights at `y` from the lower four bits of their levels, the fifth in bit 0 of `qh`; sub-block at byte `j`. */
+/** Sixteen weights at `y`: four bits of a level in `low`, the fifth in bit 0 of `qh`; scale at SUB_D + `j`. */
 function restore(y: usize, low: v128, qh: v128, j: usize): void {
   const level = v128.or(low, i16x8.shl(v128.and(qh, i8x16.splat(1)), 4));
   store_scaled_plus(y, level, v128.load32_splat(SUB_D + j), f32x4.neg(v128.load32_splat(SUB_M + j)));

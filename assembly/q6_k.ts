@@ -1,7 +1,7 @@
 // Q6_K: 256 weights in 210 bytes, 16 sub-blocks of 16.
 //   0: 128 bytes ql   128: 64 bytes qh   192: 16 × i8 scale   208: d f16
-//   Of the 128 weights of half h, weight 32 k + l has its lower four bits in byte 64 h + 32 (k & 1) + l of ql, low nibble
-//   for k = 0, 1 and high nibble for k = 2, 3, and its upper two in byte 32 h + l of qh, bits 2 k and 2 k + 1
+//   byte 64 h + l of ql, l < 64: low nibble = lower four bits of level 128 h + l, high nibble = of level 128 h + 64 + l
+//   byte 32 h + l of qh, l < 32: bits 2 k and 2 k + 1 = upper two bits of level 128 h + 32 k + l
 //   weight = d * scale * (level - 32)
 // The scales are rounded plainly, the largest to -128, and with an importance matrix too, as in ggml.
 import { f16_to_f32, f32_to_f16 } from "./f16";
@@ -18,7 +18,7 @@ import {
   SUB_D,
   search_levels,
 } from "./superblock";
-import { load_tiles, load_weights, weigh_by_square } from "./tiles";
+import { EPSILON, load_tiles, load_weights, weigh_by_square } from "./tiles";
 
 export const BLOCK_SIZE_Q6_K: i32 = 256;
 export const TYPE_SIZE_Q6_K: i32 = 210;
@@ -41,10 +41,10 @@ export function quantize_row_q6_k_weighted(x: usize, y: usize, n: i32, w: usize)
   }
 }
 
-/** A block from what the search found. */
+/** A block for what the search found. */
 function store_block(x: usize, y: usize): void {
   const largest = absmax_scale();
-  if (abs(largest) < 1e-15) {
+  if (abs(largest) < EPSILON) {
     memory.fill(y, 0, 210);
     return;
   }
@@ -95,7 +95,7 @@ export function dequantize_row_q6_k(x: usize, y: usize, n: i32): void {
   }
 }
 
-/** Sixteen weights at `y` from the lower four bits of their levels and, in bits 0 and 1 of `qh`, the upper two. */
+/** Sixteen weights at `y`: four bits of a level in `low`, the upper two in bits 0 and 1 of `qh`. */
 function restore(y: usize, low: v128, qh: v128, d: f32): void {
   const level = v128.or(low, i16x8.shl(v128.and(qh, i8x16.splat(3)), 4));
   store_scaled(y, i8x16.sub(level, i8x16.splat(32)), f32x4.splat(d));

@@ -1,27 +1,28 @@
 // ggml's make_q3_quants, the search for Q3_K's scale without an importance matrix.
 import { LEVELS, nearest_int4, SCALES, SUB_D } from "./superblock";
-import { choose, EPSILON, first_extreme, L, TILES, W } from "./tiles";
+import { choose, EPSILON, first_extreme, L, lane, W } from "./tiles";
 
-/** The sums for the levels of a tile, a vector each: of w * level * x and of w * level², where w = x². */
+/** The sums for the levels of four sub-blocks, a vector each: of w * level * x and of w * level², where w = x². */
 const SUM_LX: usize = memory.data(32, 16);
 const SUM_LL: usize = SUM_LX + 16;
 
 /**
  * Finds for each sub-block of 16 the scale (SCALES) with the least squared error of scale * level weighted by x², for
- * levels -4..3, and leaves the levels in the tiles, as floats. The element of largest magnitude starts at -4; then up to
- * five sweeps move one level at a time to where the rest would have it, while that gains.
+ * levels -4..3, and leaves the levels in the tiles, as floats. The element of largest magnitude starts at -4; then up
+ * to five sweeps move one level at a time to where the rest would have it, while that gains.
  */
 export function make_q3_quants(): void {
-  for (let t = TILES, scales = SCALES; t < TILES + 1024; t += 256, scales += 16) {
+  for (let j: usize = 0; j < 16; j += 4) {
+    const t = lane(j, 16);
     const extreme = first_extreme(t);
     start(t, extreme);
     for (let i = 0; i < 5 && sweep(t); i++);
     const sum_ll = v128.load(SUM_LL);
     const scale = v128.and(f32x4.div(v128.load(SUM_LX), sum_ll), f32x4.gt(sum_ll, f32x4.splat(0)));
     const is_zero = f32x4.lt(f32x4.abs(extreme), f32x4.splat(EPSILON));
-    v128.store(scales, v128.andnot(scale, is_zero));
+    v128.store(SCALES + j * 4, v128.andnot(scale, is_zero));
     // ggml leaves 0 where it stores level + 4.
-    for (let p = t; p < t + 256; p += 16) choose(p + L, f32x4.splat(-4), is_zero);
+    for (let p = t; p < t + 512; p += 32) choose(p + L, f32x4.splat(-4), is_zero);
   }
 }
 
@@ -29,7 +30,7 @@ function start(t: usize, extreme: v128): void {
   const iscale = f32x4.div(f32x4.splat(-4), extreme);
   let sum_lx = f32x4.splat(0);
   let sum_ll = f32x4.splat(0);
-  for (let p = t; p < t + 256; p += 16) {
+  for (let p = t; p < t + 512; p += 32) {
     const x = v128.load(p);
     const w = f32x4.mul(x, x);
     const wx = f32x4.mul(w, x);
@@ -49,7 +50,7 @@ function sweep(t: usize): bool {
   let sum_lx = v128.load(SUM_LX);
   let sum_ll = v128.load(SUM_LL);
   let moved = zero;
-  for (let p = t; p < t + 256; p += 16) {
+  for (let p = t; p < t + 512; p += 32) {
     const x = v128.load(p);
     const w = f32x4.mul(x, x);
     const wx = v128.load(p, W);
@@ -86,9 +87,8 @@ function level(f: v128): v128 {
 export function q3_levels(): void {
   for (let j: usize = 0; j < 16; j++) {
     if (load<f32>(SUB_D + j * 4) !== 0) continue;
-    const lane = TILES + (j >> 2) * 256 + (j & 3) * 4;
-    for (let i: usize = 0; i < 16; i++) {
-      store<u8>(LEVELS + j * 16 + i, <u8>(load<f32>(lane + i * 16, L) + 4));
+    for (let q = LEVELS + j * 16, p = lane(j, 16), end = p + 512; p < end; p += 32) {
+      store<u8>(q++, <u8>(load<f32>(p, L) + 4));
     }
   }
 }

@@ -5,8 +5,8 @@
 import { ISCALES, MINS, nearest_int4, OFFSETS, SCALES, SUMS } from "./superblock";
 import { choose, L, TILES, W } from "./tiles";
 
-// The state of make_qkx2_quants for two tiles at a time, to hide the latency of the sums: an entry is a vector for the
-// one tile and, 16 bytes on, a vector for the other.
+// The state of make_qkx2_quants for a tile. Eight sub-blocks at a time hide the latency of the sums: an entry is a
+// vector for the first four and, 16 bytes on, one for the others.
 const STATE: usize = memory.data(384, 16);
 const MIN: usize = 0;
 const MAX: usize = 32;
@@ -35,10 +35,10 @@ export function make_qkx2_quants(
   nstep: i32,
   use_mad: bool,
 ): void {
-  const size = n * 16;
-  for (let t = TILES, out: usize = 0; t < TILES + 1024; t += size * 2, out += 32) {
+  const size = n * 32;
+  for (let t = TILES, out: usize = 0; t < TILES + 1024; t += size, out += 32) {
     measure(t, size, STATE, out);
-    measure(t + size, size, STATE + 16, out + 16);
+    measure(t + 16, size, STATE + 16, out + 16);
     aim(<f32>nmax);
     sum_levels(t, size, nmax);
     try_range();
@@ -58,7 +58,7 @@ export function make_qkx2_quants(
   }
 }
 
-/** Least (at most 0), largest, sum of w and sum of w * x for the tile at `t`. */
+/** Least (at most 0), largest, sum of w and sum of w * x for the four sub-blocks at `t`. */
 function measure(t: usize, size: usize, s: usize, out: usize): void {
   let x = v128.load(t);
   let w = v128.load(t, W);
@@ -66,7 +66,7 @@ function measure(t: usize, size: usize, s: usize, out: usize): void {
   let most = x;
   let sum_w = w;
   let sum_wx = f32x4.mul(w, x);
-  for (let p = t + 16; p < t + size; p += 16) {
+  for (let p = t + 32; p < t + size; p += 32) {
     x = v128.load(p);
     w = v128.load(p, W);
     least = f32x4.pmin(least, x);
@@ -80,7 +80,7 @@ function measure(t: usize, size: usize, s: usize, out: usize): void {
   v128.store(SUMS + out, sum_w);
 }
 
-/** The inverse scale that cuts min..max into `levels` steps. A sub-block of equal weights gets infinity, so levels 0. */
+/** The inverse scale that cuts min..max into `levels` steps; infinite where they are equal, so that all levels are 0. */
 function aim(levels: f32): void {
   for (let s = STATE; s < STATE + 32; s += 16) {
     const range = f32x4.sub(v128.load(s, MAX), v128.load(s, MIN));
@@ -101,15 +101,15 @@ function sum_levels(t: usize, size: usize, nmax: i32): void {
   let wll_b = f32x4.splat(0);
   let wlx_a = f32x4.splat(0);
   let wlx_b = f32x4.splat(0);
-  for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
-    const x_a = v128.load(a);
-    const x_b = v128.load(b);
+  for (const end = t + size; t < end; t += 32) {
+    const x_a = v128.load(t);
+    const x_b = v128.load(t, 16);
     const l_a = level(f32x4.mul(iscale_a, f32x4.sub(x_a, min_a)), top);
     const l_b = level(f32x4.mul(iscale_b, f32x4.sub(x_b, min_b)), top);
-    const w_a = f32x4.mul(v128.load(a, W), l_a);
-    const w_b = f32x4.mul(v128.load(b, W), l_b);
-    v128.store(a, l_a, L);
-    v128.store(b, l_b, L);
+    const w_a = f32x4.mul(v128.load(t, W), l_a);
+    const w_b = f32x4.mul(v128.load(t, W + 16), l_b);
+    v128.store(t, l_a, L);
+    v128.store(t, l_b, L + 16);
     wl_a = f32x4.add(wl_a, w_a);
     wl_b = f32x4.add(wl_b, w_b);
     wll_a = f32x4.add(wll_a, f32x4.mul(w_a, l_a));
@@ -166,18 +166,18 @@ function sum_errors(t: usize, size: usize, use_mad: bool): void {
   let sum_a = f32x4.splat(0);
   let sum_b = f32x4.splat(0);
   if (use_mad) {
-    for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
-      const d_a = f32x4.abs(difference(a, scale_a, min_a));
-      const d_b = f32x4.abs(difference(b, scale_b, min_b));
-      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(a, W), d_a));
-      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(b, W), d_b));
+    for (const end = t + size; t < end; t += 32) {
+      const d_a = f32x4.abs(difference(t, scale_a, min_a));
+      const d_b = f32x4.abs(difference(t + 16, scale_b, min_b));
+      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(t, W), d_a));
+      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(t, W + 16), d_b));
     }
   } else {
-    for (let a = t, b = t + size; a < t + size; a += 16, b += 16) {
-      const d_a = difference(a, scale_a, min_a);
-      const d_b = difference(b, scale_b, min_b);
-      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(a, W), f32x4.mul(d_a, d_a)));
-      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(b, W), f32x4.mul(d_b, d_b)));
+    for (const end = t + size; t < end; t += 32) {
+      const d_a = difference(t, scale_a, min_a);
+      const d_b = difference(t + 16, scale_b, min_b);
+      sum_a = f32x4.add(sum_a, f32x4.mul(v128.load(t, W), f32x4.mul(d_a, d_a)));
+      sum_b = f32x4.add(sum_b, f32x4.mul(v128.load(t, W + 16), f32x4.mul(d_b, d_b)));
     }
   }
   v128.store(STATE, sum_a, ERROR);

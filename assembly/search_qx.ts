@@ -1,11 +1,11 @@
 // ggml's make_qx_quants, the search for a scale without a min.
 //
 // As in search_qkx2.ts, the best inverse scale stands for the levels it gave.
-import { ISCALES, OFFSETS, SCALES, SUMS, store_levels } from "./superblock";
-import { choose, EPSILON, first_extreme, L, TILES, W } from "./tiles";
+import { ISCALES, nearest_levels, OFFSETS, SCALES, SUMS } from "./superblock";
+import { choose, EPSILON, first_extreme, L, lane, TILES, W } from "./tiles";
 
-// The state of make_qx_quants for a tile, a vector each: what the best candidate gained, its scale and inverse scale;
-// then the sums of the two candidates at hand.
+// The state of make_qx_quants for four sub-blocks, a vector each: what the best candidate gained, its scale and inverse
+// scale; then the sums of the two candidates at hand.
 const BEST: usize = memory.data(112, 16);
 const BEST_SCALE: usize = 16;
 const BEST_ISCALE: usize = 32;
@@ -18,11 +18,11 @@ const SUM_LL: usize = 80;
  * scale to the levels that come out.
  */
 export function make_qx_quants(nmax: i32): void {
-  for (let t = TILES, out: usize = 0; t < TILES + 1024; t += 256, out += 16) {
-    search_tile(t, nmax);
-    v128.store(SCALES + out, v128.load(BEST, BEST_SCALE));
-    v128.store(ISCALES + out, v128.load(BEST, BEST_ISCALE));
-    v128.store(OFFSETS + out, f32x4.splat(0));
+  for (let j: usize = 0; j < 16; j += 4) {
+    search_four(lane(j, 16), nmax);
+    v128.store(SCALES + j * 4, v128.load(BEST, BEST_SCALE));
+    v128.store(ISCALES + j * 4, v128.load(BEST, BEST_ISCALE));
+    v128.store(OFFSETS + j * 4, f32x4.splat(0));
   }
 }
 
@@ -32,19 +32,19 @@ export function make_qx_quants(nmax: i32): void {
  */
 export function make_qx_scales(nmax: i32, q: usize): f32 {
   for (let i: usize = 0; i < 16; i++) {
-    v128.store(TILES + i * 16, v128.load32_splat(SCALES + i * 4));
-    v128.store(TILES + i * 16, v128.load32_splat(SUMS + i * 4), W);
+    v128.store(TILES + i * 32, v128.load32_splat(SCALES + i * 4));
+    v128.store(TILES + i * 32, v128.load32_splat(SUMS + i * 4), W);
   }
-  search_tile(TILES, nmax);
-  store_levels(SCALES, 16, load<f32>(BEST, BEST_ISCALE), 0, -nmax, nmax - 1, q);
+  search_four(TILES, nmax);
+  nearest_levels(SCALES, 16, load<f32>(BEST, BEST_ISCALE), 0, -nmax, nmax - 1, q);
   return load<f32>(BEST, BEST_SCALE);
 }
 
-/** make_qx_quants for the four sub-blocks of the tile at `t`. */
-function search_tile(t: usize, nmax: i32): void {
+/** make_qx_quants for the four sub-blocks at `t`. */
+function search_four(t: usize, nmax: i32): void {
   const zero = f32x4.splat(0);
   const extreme = first_extreme(t);
-  for (let p = t; p < t + 256; p += 16) v128.store(p, f32x4.mul(v128.load(p, W), v128.load(p)), L);
+  for (let p = t; p < t + 512; p += 32) v128.store(p, f32x4.mul(v128.load(p, W), v128.load(p)), L);
 
   const iscale = f32x4.div(f32x4.splat(-(<f32>nmax)), extreme);
   sum_products(t, nmax, iscale, iscale);
@@ -79,7 +79,7 @@ function sum_products(t: usize, nmax: i32, iscale_a: v128, iscale_b: v128): void
   let lx_b = f32x4.splat(0);
   let ll_a = f32x4.splat(0);
   let ll_b = f32x4.splat(0);
-  for (let p = t; p < t + 256; p += 16) {
+  for (let p = t; p < t + 512; p += 32) {
     const x = v128.load(p);
     const w = v128.load(p, W);
     const wx = v128.load(p, L);

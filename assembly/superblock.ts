@@ -25,7 +25,7 @@ export const SUB_M: usize = memory.data(64, 16);
 export const NO_MINS: usize = memory.data(64, 16);
 
 /** Added to a float, 1.5 * 2^23 rounds it to an integer, ties to even, and leaves that in the low bits of the sum. */
-export const ROUND: f32 = 12582912;
+const ROUND: f32 = 12582912;
 
 /** ggml's nearest_int. Beyond ±4194303 the low bits mean nothing, but ggml uses them, so they must be the same. */
 export function nearest_int(f: f32): i32 {
@@ -45,24 +45,22 @@ export function nearest_int4(f: v128): v128 {
 export function round_levels(x: usize, n: usize, mins: usize, lo: i32, hi: i32): void {
   const low = i8x16.splat(<i8>lo);
   const high = i8x16.splat(<i8>hi);
-  for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4) {
+  for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4, q += n, x += n * 4) {
+    if (load<f32>(SUB_D + j) === 0) continue;
     const d = v128.load32_splat(SUB_D + j);
     const m = v128.load32_splat(mins + j);
-    const skip = load<f32>(SUB_D + j) === 0;
-    for (const end = q + n; q < end; q += 16, x += 64) {
-      if (skip) continue;
-      const level = narrow_i8(
-        divide(x, m, d),
-        divide(x + 16, m, d),
-        divide(x + 32, m, d),
-        divide(x + 48, m, d),
-      );
-      v128.store(q, i8x16.sub(i8x16.max_s(i8x16.min_s(level, high), low), low));
+    for (let i: usize = 0; i < n; i += 16) {
+      const level = round_sixteen(x + i * 4, d, m);
+      v128.store(q + i, i8x16.sub(i8x16.max_s(i8x16.min_s(level, high), low), low));
     }
   }
 }
 
-function divide(x: usize, m: v128, d: v128): v128 {
+function round_sixteen(x: usize, d: v128, m: v128): v128 {
+  return narrow_i8(quotient(x, d, m), quotient(x + 16, d, m), quotient(x + 32, d, m), quotient(x + 48, d, m));
+}
+
+function quotient(x: usize, d: v128, m: v128): v128 {
   return nearest_int4(f32x4.div(f32x4.add(v128.load(x), m), d));
 }
 
@@ -70,12 +68,20 @@ function divide(x: usize, m: v128, d: v128): v128 {
 export function search_levels(x: usize, n: usize, lo: i32, hi: i32): void {
   for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4, q += n, x += n * 4) {
     if (load<f32>(SUB_D + j) !== 0) continue;
-    store_levels(x, n, load<f32>(ISCALES + j), load<f32>(OFFSETS + j), lo, hi, q);
+    nearest_levels(x, n, load<f32>(ISCALES + j), load<f32>(OFFSETS + j), lo, hi, q);
   }
 }
 
 /** nearest_int(iscale * (x - offset)) of `n` floats at `x`, cut to lo..hi, less lo, as bytes at `q`; 0 if iscale is. */
-export function store_levels(x: usize, n: usize, iscale: f32, offset: f32, lo: i32, hi: i32, q: usize): void {
+export function nearest_levels(
+  x: usize,
+  n: usize,
+  iscale: f32,
+  offset: f32,
+  lo: i32,
+  hi: i32,
+  q: usize,
+): void {
   for (let i: usize = 0; i < n; i++) {
     const level = max(lo, min(hi, nearest_int(iscale * (load<f32>(x + i * 4) - offset))));
     store<u8>(q + i, iscale !== 0 ? level - lo : 0);

@@ -1,8 +1,8 @@
 // The super-block at hand, laid out for the scale searches of the K-quants.
 //
 // A sub-block is searched by one SIMD lane, in exactly ggml's scalar order of operations, so that sums have the same
-// last bit. For that the super-block is transposed into tiles: a tile is four sub-blocks, and vector i of it holds their
-// elements i. Sub-blocks of 32 make two tiles of 32 vectors, sub-blocks of 16 four tiles of 16.
+// last bit. For that the super-block is transposed into tiles: a tile is eight sub-blocks, and row i of it, two vectors,
+// holds their elements i. Sub-blocks of 32 make one tile, sub-blocks of 16 make two.
 import { sum_squares } from "./search";
 import { SUMS } from "./superblock";
 
@@ -20,23 +20,34 @@ export function load_tiles(x: usize, n: usize): void {
 }
 
 function transpose(x: usize, t: usize, n: usize): void {
-  const row = n * 4;
-  for (const end = t + 1024; t < end; x += row * 3) {
-    for (const next = x + row; x < next; x += 16, t += 64) {
-      const a = v128.load(x);
-      const b = v128.load(x + row);
-      const c = v128.load(x + row * 2);
-      const d = v128.load(x + row * 3);
-      const ab01 = i32x4.shuffle(a, b, 0, 4, 1, 5);
-      const ab23 = i32x4.shuffle(a, b, 2, 6, 3, 7);
-      const cd01 = i32x4.shuffle(c, d, 0, 4, 1, 5);
-      const cd23 = i32x4.shuffle(c, d, 2, 6, 3, 7);
-      v128.store(t, i64x2.shuffle(ab01, cd01, 0, 2));
-      v128.store(t, i64x2.shuffle(ab01, cd01, 1, 3), 16);
-      v128.store(t, i64x2.shuffle(ab23, cd23, 0, 2), 32);
-      v128.store(t, i64x2.shuffle(ab23, cd23, 1, 3), 48);
+  const size = n * 4;
+  for (const end = t + 1024; t < end; x += size * 7) {
+    for (const next = x + size; x < next; x += 16, t += 128) {
+      transpose_four(x, size, t);
+      transpose_four(x + size * 4, size, t + 16);
     }
   }
+}
+
+/** Four floats of each of four sub-blocks of `size` bytes, the first at `x`, to half of four rows at `t`. */
+function transpose_four(x: usize, size: usize, t: usize): void {
+  const a = v128.load(x);
+  const b = v128.load(x + size);
+  const c = v128.load(x + size * 2);
+  const d = v128.load(x + size * 3);
+  const ab01 = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const ab23 = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const cd01 = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const cd23 = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(t, i64x2.shuffle(ab01, cd01, 0, 2));
+  v128.store(t, i64x2.shuffle(ab01, cd01, 1, 3), 32);
+  v128.store(t, i64x2.shuffle(ab23, cd23, 0, 2), 64);
+  v128.store(t, i64x2.shuffle(ab23, cd23, 1, 3), 96);
+}
+
+/** Where the first element of sub-block `j` is, of sub-blocks of `n`; the next is a row, 32 bytes, further. */
+export function lane(j: usize, n: usize): usize {
+  return TILES + (j >> 3) * n * 32 + (j & 7) * 4;
 }
 
 /** Transposes the weights at `w` likewise: an importance matrix taken as it is. */
@@ -46,14 +57,15 @@ export function load_weights(w: usize, n: usize): void {
 
 /** Weights sqrt(mean of x² over the sub-block) + |x|, for Q4_K and Q5_K. */
 export function weigh_by_magnitude(n: usize): void {
-  for (let t = TILES; t < TILES + 1024; t += n * 16) {
+  for (let j: usize = 0; j < 256 / n; j += 4) {
+    const t = lane(j, n);
     let sum = f32x4.splat(0);
-    for (let p = t; p < t + n * 16; p += 16) {
+    for (let p = t; p < t + n * 32; p += 32) {
       const x = v128.load(p);
       sum = f32x4.add(sum, f32x4.mul(x, x));
     }
     const average = f32x4.sqrt(f32x4.div(sum, f32x4.splat(<f32>n)));
-    for (let p = t; p < t + n * 16; p += 16) v128.store(p, f32x4.add(average, f32x4.abs(v128.load(p))), W);
+    for (let p = t; p < t + n * 32; p += 32) v128.store(p, f32x4.add(average, f32x4.abs(v128.load(p))), W);
   }
 }
 
@@ -95,17 +107,18 @@ export function choose(y: usize, value: v128, chosen: v128): void {
 
 /** SUMS of the weights of sub-blocks of 16. */
 export function sum_weights(): void {
-  for (let t = TILES, sums = SUMS; t < TILES + 1024; t += 256, sums += 16) {
+  for (let j: usize = 0; j < 16; j += 4) {
+    const t = lane(j, 16);
     let sum = f32x4.splat(0);
-    for (let p = t; p < t + 256; p += 16) sum = f32x4.add(sum, v128.load(p, W));
-    v128.store(sums, sum);
+    for (let p = t; p < t + 512; p += 32) sum = f32x4.add(sum, v128.load(p, W));
+    v128.store(SUMS + j * 4, sum);
   }
 }
 
-/** The element of largest magnitude in each lane of a tile of 16; of equal magnitudes the first. */
+/** The elements of largest magnitude in four sub-blocks of 16 at `t`; of equal magnitudes the first. */
 export function first_extreme(t: usize): v128 {
   let extreme = f32x4.splat(0);
-  for (let p = t; p < t + 256; p += 16) {
+  for (let p = t; p < t + 512; p += 32) {
     const x = v128.load(p);
     extreme = v128.bitselect(x, extreme, f32x4.gt(f32x4.abs(x), f32x4.abs(extreme)));
   }
