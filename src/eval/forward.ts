@@ -6,7 +6,7 @@ import { WorkerPool } from "../run/pool.js";
 import { type Descriptors, readRowsF32 } from "../run/rows.js";
 import { rowLength } from "../tensor.js";
 import { type DecoderPlan, type LayerPlan, planDecoder } from "./decoder.js";
-import { layerMemory } from "./layer.js";
+import { layerMemory, PIECE_TOKENS } from "./layer.js";
 import { ropeTable } from "./rope.js";
 import { scoreMemory } from "./score.js";
 import { hiddenBytes, type Span } from "./span.js";
@@ -121,9 +121,6 @@ async function runGroups(
   }
 }
 
-/** Tokens in a job, about: enough that reading and unpacking the weights costs little beside the products. */
-const JOB_TOKENS = 1024;
-
 /** How many chunks are kept at once, and how many of them make a job. At least one, whatever it takes. */
 function fitMemory(
   plan: DecoderPlan,
@@ -139,7 +136,7 @@ function fitMemory(
       layerMemory(plan.hparams, plan.layers[0]!, chunks, context),
       scoreMemory(plan.output, chunks * (context - 1 - firstPosition)),
     );
-  let jobChunks = Math.max(1, Math.min(Math.floor(JOB_TOKENS / context), Math.ceil(count / workers)));
+  let jobChunks = Math.max(1, Math.min(Math.floor(PIECE_TOKENS / context), Math.ceil(count / workers)));
   while (jobChunks > 1 && workers * working(jobChunks) > maxMemory / 2) jobChunks--;
   const left = maxMemory - workers * working(jobChunks);
   // When not even one job a thread fits, fewer threads have something to do.

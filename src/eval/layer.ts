@@ -2,6 +2,7 @@ import type { DecoderTraits } from "../arch/architecture.js";
 import type { HParams } from "../arch/hparams.js";
 import type { Kernels } from "../run/kernels.js";
 import type { Descriptors } from "../run/rows.js";
+import type { Tensor } from "../tensor.js";
 import type { LayerPlan } from "./decoder.js";
 import { type Input, multiply, multiplySlab, packInput, readVector, slabMemory, slabsOf } from "./matmul.js";
 import { loadHidden, type Span, spanTokens, storeHidden } from "./span.js";
@@ -33,40 +34,57 @@ export function runLayer(job: LayerJob, kernels: Kernels): undefined {
 /** Bytes of kernel memory that a block takes for so many chunks. */
 export function layerMemory(h: HParams, layer: LayerPlan, chunks: number, context: number): number {
   const tokens = chunks * context;
-  const q = h.headCount * h.keyLength;
-  const kv = h.headCountKv * (h.keyLength + h.valueLength);
-  const o = h.headCount * h.valueLength;
-  const attention = q + kv + 2 * Math.max(h.embeddingLength, o);
-  const feedForward = 2 * (h.feedForwardLength + h.embeddingLength);
-  const floats = tokens * (h.embeddingLength + Math.max(attention, feedForward));
-  const heads = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
-  return 4 * (floats + heads) + 2 * slabMemory(layer.ffn_down.weight, tokens);
+  const piece = Math.min(tokens, PIECE_TOKENS);
+  const o = h.keyLength === h.valueLength ? 0 : h.headCount * h.valueLength;
+  const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
+  const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
+  const attention = tokens * heads + Math.max(2 * piece * h.embeddingLength, keys);
+  const feedForward = 2 * piece * (h.feedForwardLength + h.embeddingLength);
+  const floats = tokens * h.embeddingLength + Math.max(attention, feedForward);
+  return 4 * floats + 2 * slabMemory(layer.ffn_down.weight, piece);
 }
 
 /** Scores of a block of queries, for each token (attention_scratch). */
 const SCORE_FLOATS = 64;
 
+/** Tokens that go through a product together; a long chunk does so in pieces, each of which unpacks the weights. */
+export const PIECE_TOKENS = 1024;
+
+function piecesOf(tokens: number): [first: number, count: number][] {
+  return Array.from({ length: Math.ceil(tokens / PIECE_TOKENS) }, (_, i) => [
+    i * PIECE_TOKENS,
+    Math.min(PIECE_TOKENS, tokens - i * PIECE_TOKENS),
+  ]);
+}
+
+/** x += output(attention(q(n), k(n), v(n))) with n = norm(x) */
 function addAttention(job: LayerJob, kernels: Kernels, x: number): void {
   const { files, hparams, layer, span } = job;
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
   const tokens = spanTokens(span);
+  const [qWidth, kWidth] = [headCount * keyLength, headCountKv * keyLength];
+  const [vWidth, oWidth] = [headCountKv * valueLength, headCount * valueLength];
   const start = kernels.mark();
-  const q = kernels.reserve(tokens * headCount * keyLength * 4);
-  const k = kernels.reserve(tokens * headCountKv * keyLength * 4);
-  const v = kernels.reserve(tokens * headCountKv * valueLength * 4);
+  const q = kernels.reserve(tokens * qWidth * 4);
+  const k = kernels.reserve(tokens * kWidth * 4);
+  const v = kernels.reserve(tokens * vWidth * 4);
+  const o = qWidth === oWidth ? q : kernels.reserve(tokens * oWidth * 4);
   const mark = kernels.mark();
-  const input = normed(job, kernels, x, layer.attn_norm);
-  multiply(kernels, files, layer.attn_q, input, q, "copy_columns");
-  multiply(kernels, files, layer.attn_k, input, k, "copy_columns");
-  multiply(kernels, files, layer.attn_v, input, v, "copy_columns");
-  kernels.reset(mark);
-
+  for (const [first, count] of piecesOf(tokens)) {
+    const input = normed(job, kernels, x + first * span.width * 4, count, layer.attn_norm);
+    multiply(kernels, files, layer.attn_q, input, q + first * qWidth * 4, "copy_columns");
+    multiply(kernels, files, layer.attn_k, input, k + first * kWidth * 4, "copy_columns");
+    multiply(kernels, files, layer.attn_v, input, v + first * vWidth * 4, "copy_columns");
+    kernels.reset(mark);
+  }
   turn(job, kernels, q, headCount);
   turn(job, kernels, k, headCountKv);
-  const o = kernels.reserve(tokens * headCount * valueLength * 4);
   attend(job, kernels, { q, k, v, o });
-  const output = packInput(kernels, o, tokens, headCount * valueLength);
-  multiply(kernels, files, layer.attn_output, output, x, "add_columns");
+  for (const [first, count] of piecesOf(tokens)) {
+    const input = packInput(kernels, o + first * oWidth * 4, count, oWidth);
+    multiply(kernels, files, layer.attn_output, input, x + first * span.width * 4, "add_columns");
+    kernels.reset(mark);
+  }
   kernels.reset(start);
 }
 
@@ -120,12 +138,19 @@ function attend({ hparams, span }: LayerJob, kernels: Kernels, { q, k, v, o }: H
 
 /** x += down(silu(gate(n)) × up(n)) with n = norm(x) */
 function addFeedForward(job: LayerJob, kernels: Kernels, x: number): void {
-  const { files, hparams, layer, span } = job;
-  const tokens = spanTokens(span);
+  const { span } = job;
+  const mark = kernels.mark();
+  for (const [first, count] of piecesOf(spanTokens(span))) {
+    feedPiece(job, kernels, x + first * span.width * 4, count);
+    kernels.reset(mark);
+  }
+}
+
+function feedPiece(job: LayerJob, kernels: Kernels, x: number, tokens: number): void {
+  const { files, hparams, layer } = job;
   const width = hparams.feedForwardLength;
-  const start = kernels.mark();
   const h = kernels.reserve(tokens * width * 4);
-  const input = normed(job, kernels, x, layer.ffn_norm);
+  const input = normed(job, kernels, x, tokens, layer.ffn_norm);
   const mark = kernels.mark();
   for (const [first, rows] of slabsOf(layer.ffn_gate.weight)) {
     const gate = multiplySlab(kernels, files, layer.ffn_gate, input, first, rows);
@@ -134,19 +159,12 @@ function addFeedForward(job: LayerJob, kernels: Kernels, x: number): void {
     kernels.call("copy_columns")(gate.y, gate.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);
   }
-  const activated = packInput(kernels, h, tokens, width);
-  multiply(kernels, files, layer.ffn_down, activated, x, "add_columns");
-  kernels.reset(start);
+  multiply(kernels, files, layer.ffn_down, packInput(kernels, h, tokens, width), x, "add_columns");
 }
 
-/** RMS norm of the hidden states, packed for products. */
-function normed(
-  { files, hparams, span }: LayerJob,
-  kernels: Kernels,
-  x: number,
-  norm: LayerPlan["attn_norm"],
-): Input {
-  const tokens = spanTokens(span);
+/** RMS norm of `tokens` hidden states at `x`, packed for products. */
+function normed(job: LayerJob, kernels: Kernels, x: number, tokens: number, norm: Tensor): Input {
+  const { files, hparams, span } = job;
   const weight = readVector(kernels, files, norm);
   const y = kernels.reserve(tokens * span.width * 4);
   kernels.call("rms_norm")(x, weight, y, tokens, span.width, hparams.normEpsilon);
