@@ -59,7 +59,7 @@ function killAfter(milliseconds: number): Promise<void> {
   });
 }
 
-/** Runs the command so that its `when`th positional write meets `fate`. */
+/** Runs the command so that the `when`th positional write of its one worker meets `fate`. */
 function injectAtWrite(when: number, fate: string): number | null {
   const inject = [
     "-f",
@@ -71,20 +71,30 @@ function injectAtWrite(when: number, fate: string): number | null {
     "-e",
     `inject=pwrite64:${fate}:when=${when}`,
   ];
-  return spawnSync("strace", [...inject, process.execPath, ...command("--force")], { stdio: "ignore" })
-    .status;
+  return spawnSync("strace", [...inject, process.execPath, ...command("--force", "-j", "1")], {
+    stdio: "ignore",
+  }).status;
 }
 
-/** How many positional writes an undisturbed run makes. */
+/** How many positional writes the worker of an undisturbed run makes: strace counts each thread's own. */
 function countWrites(): number {
   const log = join(scratch, "writes");
-  const args = ["-f", "-qq", "-o", log, "-e", "trace=pwrite64", process.execPath, ...command("--force")];
+  const args = [
+    "-f",
+    "-qq",
+    "-o",
+    log,
+    "-e",
+    "trace=pwrite64",
+    process.execPath,
+    ...command("--force", "-j", "1"),
+  ];
   spawnSync("strace", args, { stdio: "ignore" });
   const count = readFileSync(log, "utf8")
     .split("\n")
     .filter((line) => line.includes("pwrite64(")).length;
   rmSync(log);
-  return count;
+  return count - 1; // the header is the main thread's
 }
 
 try {
