@@ -1,4 +1,4 @@
-import { ByteWriter } from "../formats/bytes.js";
+import { alignUp, ByteWriter } from "../formats/bytes.js";
 import { type ErrorCode, LlqError } from "../formats/errors.js";
 
 /** A file in memory, and where its numbers are, for those who want to change them. */
@@ -188,4 +188,67 @@ export function refusal(action: () => unknown): string {
     throw error;
   }
   return "accepted";
+}
+
+export interface DatParts {
+  readonly count?: number;
+  readonly entries: readonly {
+    readonly name: string;
+    readonly nameLength?: number;
+    readonly calls: number;
+    readonly count?: number;
+    readonly values: readonly number[];
+  }[];
+  readonly chunks?: number;
+  readonly dataset?: string;
+  readonly datasetLength?: number;
+}
+
+/** An importance matrix in llama.cpp's older form; what comes after the entries only if there are chunks. */
+export function buildDat({ count, entries, chunks, dataset = "", datasetLength }: DatParts): Uint8Array {
+  const w = new ByteWriter();
+  w.i32(count ?? entries.length);
+  for (const { name, nameLength, calls, count, values } of entries) {
+    w.i32(nameLength ?? name.length);
+    w.bytes(Buffer.from(name));
+    w.i32(calls);
+    w.i32(count ?? values.length);
+    for (const value of values) w.f32(value);
+  }
+  if (chunks === undefined) return w.toBytes();
+  w.i32(chunks);
+  w.i32(datasetLength ?? dataset.length);
+  w.bytes(Buffer.from(dataset));
+  return w.toBytes();
+}
+
+export interface ImatrixParts {
+  /** Sums, expert after expert; counts, one an expert. */
+  readonly entries: readonly (readonly [name: string, sums: readonly number[], counts?: readonly number[]])[];
+  readonly isModel?: boolean;
+}
+
+/** An importance matrix in GGUF; `isModel` leaves out the keys that say so. */
+export function buildImatrixGguf({ entries, isModel = false }: ImatrixParts): Uint8Array {
+  const tensors = entries.flatMap(([name, sums, counts]) => [
+    { name: `${name}.in_sum2`, values: sums },
+    ...(counts === undefined ? [] : [{ name: `${name}.counts`, values: counts }]),
+  ]);
+  const fields: GgufParts["fields"] = [
+    ["imatrix.datasets", T.array, { item: T.string, values: ["text"] }],
+    ["imatrix.chunk_count", T.u32, 5],
+  ];
+  let offset = 0;
+  const placed = tensors.map(({ name, values }) => {
+    const at = offset;
+    offset = alignUp(at + values.length * 4, 32);
+    return { name, dims: [values.length], offset: at };
+  });
+  const { bytes } = buildGguf({ fields: isModel ? [] : fields, tensors: placed, data: offset });
+  const view = new DataView(bytes.buffer);
+  for (const [i, { values }] of tensors.entries()) {
+    const start = bytes.length - offset + placed[i]!.offset;
+    for (const [k, value] of values.entries()) view.setFloat32(start + 4 * k, value, true);
+  }
+  return bytes;
 }

@@ -4,10 +4,13 @@ import type { Container } from "../formats/container.js";
 import { byteLength } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
+import { readImatrix } from "../formats/imatrix.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import {
   type Built,
+  buildDat,
   buildGguf,
+  buildImatrixGguf,
   buildSafetensors,
   everyEntryData,
   everyEntryHeader,
@@ -33,6 +36,26 @@ export const TARGETS: readonly Target[] = [
     ],
     parse: parseSafetensors,
   },
+  {
+    name: "imatrix",
+    samples: [
+      buildDat({
+        entries: [
+          { name: "blk.0.attn_q.weight", calls: 3, values: [1, 2, 0.5] },
+          { name: "output.weight", calls: 1, values: [1e30] },
+        ],
+        chunks: 7,
+        dataset: "text.txt",
+      }),
+      buildImatrixGguf({
+        entries: [
+          ["blk.0.ffn_down_exps.weight", [1, 2, 3, 4], [2, 0]],
+          ["output.weight", [1], [3]],
+        ],
+      }),
+    ].map(anyNumberSample),
+    parse: parseImatrix,
+  },
 ];
 
 function smallGguf(): Built {
@@ -55,6 +78,19 @@ function binarySample({ bytes, numbers }: Built): Sample {
       const value = random.below(4) === 0 ? BigInt(random.below(bytes.length + 2)) : random.pick(EDGES);
       if (size === 4) copy.writeUInt32LE(Number(BigInt.asUintN(32, value)), at);
       else copy.writeBigUInt64LE(BigInt.asUintN(64, value), at);
+      return copy;
+    },
+  };
+}
+
+/** Renumbered at any byte: for formats of which all numbers have 32 bits. */
+function anyNumberSample(bytes: Uint8Array): Sample {
+  return {
+    bytes,
+    renumbered(random) {
+      const copy = bytes.slice();
+      const value = Number(BigInt.asUintN(32, random.pick(EDGES)));
+      new DataView(copy.buffer).setUint32(random.below(copy.length - 3), value, true);
       return copy;
     },
   };
@@ -119,6 +155,18 @@ function rewritten({ metadata, tensors }: Container): GgufHeader {
     metadata,
     Array.from(tensors, ([name, tensor]) => ({ name, ...tensor })),
   );
+}
+
+function parseImatrix(bytes: Uint8Array): void {
+  const { entries, chunks } = readImatrix(new BufferSource("x", bytes));
+  assert.ok(entries.size > 0 && chunks >= 0);
+  for (const [name, values] of entries) {
+    assert.ok(values.length > 0 && values.length * 4 < bytes.length, name);
+    assert.ok(
+      values.every((value) => value >= 0 && Number.isFinite(value)),
+      name,
+    );
+  }
 }
 
 function parseSafetensors(bytes: Uint8Array): void {
