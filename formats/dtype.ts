@@ -50,9 +50,9 @@ export function dtype(name: DTypeName): DType {
   return byName.get(name)!;
 }
 
+/** The type of that name, in any case. */
 export function findDType(name: string): DTypeName | undefined {
-  const upper = name.toUpperCase().replace(/_([SML])$/, "_$1");
-  return (byName.get(upper)?.name ?? byName.get(name)?.name) as DTypeName | undefined;
+  return byName.get(name.toUpperCase())?.name as DTypeName | undefined;
 }
 
 /** The type with this id in a GGUF file, if this version knows it. */

@@ -13,7 +13,34 @@ export type Role =
   | BlockMatrix
   | `${BlockMatrix}_bias`
   | "output_norm"
-  | "output";
+  | "output"
+  | OtherRole;
+
+/** Roles that only some families have: fused or low-rank attention, experts, learned positions, state spaces. */
+export type OtherRole =
+  | "per_layer_token_embd"
+  | "position_embd"
+  | "token_types"
+  | "attn_qkv"
+  | "attn_q_a"
+  | "attn_q_b"
+  | "attn_kv_a"
+  | "attn_kv_b"
+  | "attn_k_b"
+  | "attn_v_b"
+  | "router"
+  | "ffn_gate_exps"
+  | "ffn_up_exps"
+  | "ffn_down_exps"
+  | "ffn_gate_shexp"
+  | "ffn_up_shexp"
+  | "ffn_down_shexp"
+  | "ssm_a"
+  | "ssm_conv"
+  | "ssm_dt"
+  | "ssm_in"
+  | "ssm_out"
+  | "ssm_x";
 
 /**
  * How a tensor differs from the rows stored for it. Plain data, so that a plan can be sent to a thread.
@@ -70,6 +97,11 @@ export function rowLength(tensor: { readonly shape: readonly number[] }): number
 /** Number of rows. */
 export function rowCount(tensor: { readonly shape: readonly number[] }): number {
   return tensor.shape.slice(0, -1).reduce((product, length) => product * length, 1);
+}
+
+/** Which of the stacked matrices (experts) row `row` belongs to; 0 in a tensor of one matrix. */
+export function matrixOf(tensor: { readonly shape: readonly number[] }, row: number): number {
+  return Math.floor(row / (tensor.shape.at(-2) ?? 1));
 }
 
 /** Whether the tensor's bytes are those of its one source, in the same order. */

@@ -21,6 +21,8 @@ export interface HParams {
   readonly contextLength: number;
   readonly embeddingLength: number;
   readonly feedForwardLength: number;
+  /** Experts of a layer; 0 without. */
+  readonly expertCount: number;
   readonly headCount: number;
   readonly headCountKv: number;
   /** Width of a query or key head. */
@@ -66,6 +68,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     contextLength,
     embeddingLength,
     feedForwardLength: count("feed_forward_length"),
+    expertCount: count("expert_count", 0),
     headCount,
     headCountKv,
     keyLength,

@@ -1,14 +1,26 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
+import { openImatrix } from "../../formats/imatrix.js";
 import { openModel } from "../model.js";
-import { planQuantize } from "../quant/plan.js";
+import { parseKeyValue } from "../quant/metadata.js";
+import { findWritableType, parseOverride } from "../quant/override.js";
+import { planQuantize, type QuantizeOptions } from "../quant/plan.js";
+import { parseLayers } from "../quant/prune.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
 import { forceOption, jsonOption, outputOption, resumeOption, threadsOption } from "./options.js";
 import { printPlan, type WriteOptions, writePlan } from "./write.js";
 
-interface QuantizeOptions extends WriteOptions {
+interface CommandOptions extends WriteOptions {
   readonly bits?: string;
   readonly type?: string;
+  readonly imatrix?: string;
+  readonly tensor?: readonly string[];
+  readonly outputType?: string;
+  readonly embeddingType?: string;
+  readonly leaveOutput?: boolean;
+  readonly pure?: boolean;
+  readonly pruneLayers?: string;
+  readonly overrideKv?: readonly string[];
   readonly allowRequantize?: boolean;
   readonly dryRun?: boolean;
 }
@@ -23,7 +35,28 @@ export const quantizeCommand = new Command("quantize")
   .addOption(
     new Option("-b, --bits <n>", "bits per weight, about").choices(Object.keys(BITS)).conflicts("type"),
   )
-  .addOption(new Option("-t, --type <name>", "exact type, such as Q8_0"))
+  .addOption(
+    new Option("-t, --type <name>", "exact mix or type, such as Q4_K_M; a wrong name lists them all"),
+  )
+  .addOption(
+    new Option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: guides the rounding"),
+  )
+  .addOption(
+    repeatable(
+      "--tensor <pattern=type>",
+      "type for the tensors of a role or a glob; the first that fits wins",
+    ),
+  )
+  .addOption(
+    new Option("--output-type <type>", "type of the output matrix (of the embedding, if it is tied)"),
+  )
+  .addOption(new Option("--embedding-type <type>", "type of the token embedding"))
+  .addOption(
+    new Option("--leave-output", "keep the output matrix in the type it has").conflicts("outputType"),
+  )
+  .addOption(new Option("--pure", "one type for all matrices, without the mix's exceptions"))
+  .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
+  .addOption(repeatable("--override-kv <key=type:value>", "set a metadata value: int, float, bool or str"))
   .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
   .addOption(threadsOption())
@@ -36,23 +69,54 @@ export const quantizeCommand = new Command("quantize")
 Examples:
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize llama-1b-f16.gguf -o llama-1b-q8.gguf --type Q8_0
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor ffn_down=Q6_K --tensor 'blk.[0-3].*=Q8_0'
+  llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --output-type Q8_0 --embedding-type F16
+  llq quantize ./Llama-3.2-1B -o out.gguf --type Q8_0 --leave-output
+  llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --pure
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --prune-layers 9,12-13
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --override-kv general.name=str:Mine
+  llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
 
 --bits ${Object.entries(BITS)
       .map(([bits, name]) => `${bits} is ${name}`)
       .join(", --bits ")}.`,
   )
-  .action(async (path: string, options: QuantizeOptions) => {
+  .action(async (path: string, options: CommandOptions) => {
     const recipe = chosenRecipe(options);
-    const plan = planQuantize(openModel(path), recipe, options);
+    const plan = planQuantize(openModel(path), recipe, planOptions(options));
     if (options.dryRun) printPlan(plan, options);
     else await writePlan("quantize", plan, options);
   });
 
-function chosenRecipe({ bits, type }: QuantizeOptions): Recipe {
+/** An option that collects its values. */
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, `${description} (repeatable)`).argParser<string[]>((value, before = []) => [
+    ...before,
+    value,
+  ]);
+}
+
+function chosenRecipe({ bits, type }: CommandOptions): Recipe {
   const name = type ?? (bits === undefined ? undefined : BITS[bits]);
   if (name !== undefined) return findRecipe(name);
   throw new LlqError("usage", "how many bits? neither --bits nor --type is given", {
     hint: "llq quantize <model> -o <file> --bits 4",
   });
+}
+
+function planOptions(options: CommandOptions): QuantizeOptions {
+  const { outputType, embeddingType, leaveOutput, pure, allowRequantize } = options;
+  return {
+    overrides: options.tensor?.map(parseOverride),
+    outputType: outputType === undefined ? undefined : findWritableType(outputType),
+    embeddingType: embeddingType === undefined ? undefined : findWritableType(embeddingType),
+    leaveOutput,
+    pure,
+    allowRequantize,
+    pruneLayers: options.pruneLayers === undefined ? undefined : parseLayers(options.pruneLayers),
+    overrideKv: options.overrideKv?.map(parseKeyValue),
+    imatrix: options.imatrix === undefined ? undefined : openImatrix(options.imatrix),
+  };
 }

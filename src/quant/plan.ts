@@ -1,10 +1,16 @@
-import type { Metadata, MetaField } from "../../formats/container.js";
 import { byteLength, type DTypeName, elementCount } from "../../formats/dtype.js";
-import { LlqError } from "../../formats/errors.js";
-import { ggufHeader, meta } from "../../formats/gguf-write.js";
+import { LlqError, nearest } from "../../formats/errors.js";
+import { ggufHeader } from "../../formats/gguf-write.js";
+import type { Imatrix } from "../../formats/imatrix.js";
 import type { Model } from "../model.js";
 import type { Tensor } from "../tensor.js";
-import { chooseTypes, findRecipe, type Recipe } from "./recipes.js";
+import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
+import type { ModelFacts } from "./conditions.js";
+import { takesWeights, type Weights, weightsOf } from "./importance.js";
+import { imatrixMetadata, type KeyValue, outputMetadata } from "./metadata.js";
+import { matches } from "./override.js";
+import { pruneLayers } from "./prune.js";
+import { findRecipe, type Recipe } from "./recipes.js";
 
 /** One tensor of the output: what it is made of, what it becomes, where it goes. */
 export interface TensorPlan {
@@ -14,6 +20,8 @@ export interface TensorPlan {
   readonly reason: string;
   /** The rows did not divide into blocks of the type the recipe wants. */
   readonly fellBack: boolean;
+  /** From an importance matrix; undefined without. */
+  readonly weights: Weights | undefined;
   /** Bytes from the start of the output file. */
   readonly offset: number;
   readonly byteLength: number;
@@ -27,6 +35,8 @@ export interface Plan {
   /** The output up to its first tensor. */
   readonly header: Uint8Array;
   readonly tensors: readonly TensorPlan[];
+  /** Tensors that an importance matrix should guide but says nothing of; none without a matrix. */
+  readonly unguided: readonly string[];
   /** Of the whole output file. */
   readonly byteLength: number;
 }
@@ -50,52 +60,128 @@ export function losslessType(model: Model): Recipe {
 
 /** The conversion of a model to GGUF in one float type. */
 export function planConvert(model: Model, recipe: Recipe): Plan {
-  return planFile(model, recipe);
+  const choices = chooseTypes(recipe, model.tensors, factsOf(model, undefined));
+  return planFile(model, recipe, choices);
+}
+
+export interface QuantizeOptions extends TypeOptions {
+  /** Accept tensors that are quantized already. */
+  readonly allowRequantize?: boolean | undefined;
+  readonly imatrix?: Imatrix | undefined;
+  /** Metadata to set. */
+  readonly overrideKv?: readonly KeyValue[] | undefined;
+  /** Layers to leave out. */
+  readonly pruneLayers?: readonly number[] | undefined;
 }
 
 /**
  * The quantization of a model.
- * @throws LlqError `usage` when it is quantized already and `allowRequantize` is not set
+ * @throws LlqError `usage` when it is quantized already and `allowRequantize` is not set, for an option that
+ * applies to no tensor, and for an importance matrix that is missing or of another model
  */
-export function planQuantize(
-  model: Model,
-  recipe: Recipe,
-  options: { allowRequantize?: boolean } = {},
-): Plan {
-  const quantized = model.tensors.find(({ dtype }) => !FLOATS.has(dtype));
-  if (quantized !== undefined && options.allowRequantize !== true) {
-    const message = `${model.path}: tensor ${quantized.name} is quantized already (${quantized.dtype})`;
-    throw new LlqError("usage", message, {
-      hint: "quantize the original model; --allow-requantize accepts the loss of doing it twice",
-    });
+export function planQuantize(model: Model, recipe: Recipe, options: QuantizeOptions = {}): Plan {
+  const [kept, imatrix] = pruneLayers(model, options.imatrix, options.pruneLayers ?? []);
+  checkOptions(kept, options);
+  const choices = chooseTypes(recipe, kept.tensors, factsOf(kept, imatrix), options);
+  if (options.allowRequantize !== true) checkSources(kept, choices);
+  const weights = imatrix && weightsOf(kept.tensors, choices, imatrix);
+  if (recipe.needsImatrix === true) checkGuided(recipe, kept, choices, weights);
+  const keys = [
+    ...(options.imatrix === undefined ? [] : imatrixMetadata(options.imatrix)),
+    ...(options.overrideKv ?? []),
+  ];
+  return planFile(kept, recipe, choices, { weights, keys });
+}
+
+function factsOf({ architecture, hparams }: Model, imatrix: Imatrix | undefined): ModelFacts {
+  const { blockCount, headCount, headCountKv, expertCount } = hparams;
+  return {
+    architecture: architecture.name,
+    layers: blockCount,
+    gqa: Math.floor(headCount / headCountKv),
+    experts: expertCount,
+    imatrix: imatrix !== undefined,
+  };
+}
+
+/** Refuses options that would have no effect: a slip of the pen must not pass for an answer. */
+function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): void {
+  const open = tensors.filter(isQuantizable);
+  for (const override of overrides) {
+    if (open.some((tensor) => matches(override, tensor))) continue;
+    const all = tensors.some((tensor) => matches(override, tensor));
+    const near = nearest(
+      override.pattern,
+      open.flatMap(({ name, role }) => [role, name]),
+    );
+    const roles = [...new Set(open.map(({ role }) => role))].join(", ");
+    throw new LlqError(
+      "usage",
+      `--tensor ${override.pattern} matches ${all ? "only tensors that stay F32" : "no tensor"}`,
+      { hint: `${near === undefined ? "" : `did you mean ${near}? `}roles: ${roles}` },
+    );
   }
-  return planFile(model, recipe);
+}
+
+function checkSources(model: Model, choices: readonly Choice[]): void {
+  const again = model.tensors.find(
+    (tensor, i) => !FLOATS.has(tensor.dtype) && tensor.dtype !== choices[i]!.dtype,
+  );
+  if (again === undefined) return;
+  const message = `${model.path}: tensor ${again.name} is quantized already (${again.dtype})`;
+  throw new LlqError("usage", message, {
+    hint: "quantize the original model; --allow-requantize accepts the loss of doing it twice",
+  });
 }
 
 const FLOATS: ReadonlySet<DTypeName> = new Set<DTypeName>(["F32", "F16", "BF16"]);
 
-function planFile(model: Model, recipe: Recipe): Plan {
-  const choices = chooseTypes(recipe, model.tensors);
+/** Embedding and output do without, as in llama-quantize. */
+function checkGuided(
+  recipe: Recipe,
+  { tensors }: Model,
+  choices: readonly Choice[],
+  weights: readonly (Weights | undefined)[] | undefined,
+): void {
+  const blind = tensors.find(
+    ({ layer }, i) => layer !== undefined && choices[i]!.dtype === recipe.base && weights?.[i] === undefined,
+  );
+  if (blind === undefined) return;
+  const why = weights === undefined ? "" : `, and the one given has no entry for ${blind.name}`;
+  throw new LlqError("usage", `${recipe.name} needs an importance matrix${why}`, {
+    hint: "--imatrix <file>; Q2_K does without",
+  });
+}
+
+interface FileExtras {
+  readonly weights?: readonly (Weights | undefined)[] | undefined;
+  readonly keys?: readonly KeyValue[];
+}
+
+function planFile(
+  model: Model,
+  recipe: Recipe,
+  choices: readonly Choice[],
+  { weights, keys = [] }: FileExtras = {},
+): Plan {
   const outputs = model.tensors.map(({ name, shape }, i) => ({ name, shape, dtype: choices[i]!.dtype }));
-  const { header, offsets, byteLength: total } = ggufHeader(withFileType(model.metadata, recipe), outputs);
+  const metadata = outputMetadata(model.metadata, recipe, keys);
+  const { header, offsets, byteLength: total } = ggufHeader(metadata, outputs);
+  const tensors = model.tensors.map((tensor, i) => ({
+    tensor,
+    ...choices[i]!,
+    weights: weights?.[i],
+    offset: offsets[i]!,
+    byteLength: byteLength(choices[i]!.dtype, tensor.shape),
+  }));
+  const unguided =
+    weights === undefined ? [] : tensors.filter((plan) => takesWeights(plan) && plan.weights === undefined);
   return {
     recipe: recipe.name,
     files: model.container.files,
     header,
-    tensors: model.tensors.map((tensor, i) => ({
-      tensor,
-      ...choices[i]!,
-      offset: offsets[i]!,
-      byteLength: byteLength(choices[i]!.dtype, tensor.shape),
-    })),
+    tensors,
+    unguided: unguided.map(({ tensor }) => tensor.name),
     byteLength: total,
   };
-}
-
-/** The metadata with what the recipe changes, existing keys in their place. */
-function withFileType(metadata: Metadata, recipe: Recipe): Map<string, MetaField> {
-  const result = new Map(metadata);
-  result.set("general.file_type", meta.u32(recipe.fileType));
-  result.set("general.quantization_version", meta.u32(2));
-  return result;
 }

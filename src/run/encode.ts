@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput, LlqError, systemErrorCode } from "../../formats/errors.js";
-import { rowLength, type Tensor } from "../tensor.js";
+import { matrixOf, rowLength, type Tensor } from "../tensor.js";
 import type { Kernels } from "./kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "./rows.js";
 
@@ -14,6 +14,8 @@ export interface EncodeJob {
   readonly dtype: DTypeName;
   readonly firstRow: number;
   readonly rows: number;
+  /** Importances of the columns, for each matrix that the rows belong to, in order. */
+  readonly weights: readonly Float32Array[] | undefined;
   readonly output: { readonly fd: number; readonly name: string; readonly offset: number };
 }
 
@@ -42,6 +44,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   const out = kernels.reserve(job.rows * outRow);
   const stats = kernels.reserve(24);
   kernels.bytes(stats, 24).fill(0);
+  const weights = placeWeights(job, kernels);
   if (dtype === tensor.dtype && tensor.values === undefined) {
     copyRows(job, kernels, out);
   } else {
@@ -55,7 +58,8 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
       readRowsF32(kernels, job.files, tensor, job.firstRow + done, rows, x);
       checkFinite(job, kernels, x, rows * length, job.firstRow + done);
       const y = out + done * outRow;
-      kernels.fromF32(dtype, x, y, rows * length);
+      if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
+      else quantizeWeighted(job, kernels, { x, y, weights, firstRow: job.firstRow + done, rows });
       kernels.toF32(dtype, y, back, rows * length);
       kernels.call("error_stats")(x, back, rows * length, stats);
     }
@@ -70,6 +74,37 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
     squaredSum: sums.getFloat64(8, true),
     maxError: sums.getFloat32(16, true),
   };
+}
+
+/** Address of the importances, matrix after matrix. */
+function placeWeights({ tensor, weights }: EncodeJob, kernels: Kernels): number | undefined {
+  if (weights === undefined) return undefined;
+  const length = rowLength(tensor);
+  const address = kernels.reserve(weights.length * length * 4);
+  for (const [i, values] of weights.entries()) kernels.floats(address + i * length * 4, length).set(values);
+  return address;
+}
+
+interface WeightedRows {
+  readonly x: number;
+  readonly y: number;
+  readonly weights: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A row at a time, each with the importances of its matrix. */
+function quantizeWeighted(
+  { tensor, dtype, firstRow: start }: EncodeJob,
+  kernels: Kernels,
+  { x, y, weights, firstRow, rows }: WeightedRows,
+): void {
+  const length = rowLength(tensor);
+  const outRow = rowBytes(tensor, dtype);
+  for (let i = 0; i < rows; i++) {
+    const matrix = matrixOf(tensor, firstRow + i) - matrixOf(tensor, start);
+    kernels.fromF32(dtype, x + i * length * 4, y + i * outRow, length, weights + matrix * length * 4);
+  }
 }
 
 /** Rows that keep their type: moved as bytes, and looked at only to refuse what is not finite. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
-import { rowCount, rowLength } from "../tensor.js";
+import { matrixOf, rowCount, rowLength } from "../tensor.js";
 import { VERSION } from "../version.js";
 import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
 import { type Finished, Journal, readJournal, removeJournal } from "./journal.js";
@@ -200,22 +200,27 @@ async function checkWritten(
 
 /** The tensor cut into jobs of whole rows. */
 export function encodeJobs(
-  { tensor, dtype, offset, byteLength }: TensorPlan,
+  { tensor, dtype, weights, offset, byteLength }: TensorPlan,
   files: readonly number[],
   output: { readonly fd: number; readonly name: string },
 ): EncodeJob[] {
   const rows = rowCount(tensor);
   const step = Math.max(1, Math.floor(JOB_ELEMENTS / rowLength(tensor)));
   const rowBytes = byteLength / rows;
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => ({
-    kind: "encode" as const,
-    tensor,
-    files,
-    dtype,
-    firstRow: i * step,
-    rows: Math.min(step, rows - i * step),
-    output: { ...output, offset: offset + i * step * rowBytes },
-  }));
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
+    const firstRow = i * step;
+    const count = Math.min(step, rows - firstRow);
+    return {
+      kind: "encode" as const,
+      tensor,
+      files,
+      dtype,
+      firstRow,
+      rows: count,
+      weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + count - 1) + 1),
+      output: { ...output, offset: offset + firstRow * rowBytes },
+    };
+  });
 }
 
 /** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
@@ -225,7 +230,10 @@ function fingerprint(plan: Plan): string {
     const { size, mtimeMs } = statSync(file);
     hash.update(JSON.stringify([file, size, mtimeMs]));
   }
-  hash.update(JSON.stringify(plan.tensors));
+  for (const { weights = [], ...tensor } of plan.tensors) {
+    hash.update(JSON.stringify(tensor));
+    for (const values of weights) hash.update(values);
+  }
   return hash.digest("hex");
 }
 

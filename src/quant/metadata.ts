@@ -1,0 +1,56 @@
+import { basename } from "node:path";
+import { type Metadata, type MetaField, nameProblem } from "../../formats/container.js";
+import { LlqError } from "../../formats/errors.js";
+import { ALIGNMENT_KEY } from "../../formats/gguf.js";
+import { meta } from "../../formats/gguf-write.js";
+import type { Imatrix } from "../../formats/imatrix.js";
+import type { Recipe } from "./recipes.js";
+
+export type KeyValue = readonly [key: string, field: MetaField];
+
+/** How the value of `key=type:value` is read; the types are llama-quantize's. */
+const VALUE_TYPES: Readonly<Record<string, (text: string) => MetaField | undefined>> = {
+  int: (text) => (/^\d+$/.test(text) && Number(text) < 2 ** 32 ? meta.u32(Number(text)) : undefined),
+  float: (text) => (text !== "" && Number.isFinite(Number(text)) ? meta.f32(Number(text)) : undefined),
+  bool: (text) => (text === "true" || text === "false" ? meta.bool(text === "true") : undefined),
+  str: (text) => meta.string(text),
+};
+
+/** Reads `key=type:value`, such as `llama.rope.freq_base=float:500000`. @throws LlqError `usage` */
+export function parseKeyValue(text: string): KeyValue {
+  const [, key, type, value] = /^([^=]*)=([^:]*):(.*)$/s.exec(text) ?? [];
+  const fail = (why: string): never => {
+    throw new LlqError("usage", `--override-kv ${text}: ${why}`, {
+      hint: "key=type:value with type int, float, bool or str, such as llama.rope.freq_base=float:500000",
+    });
+  };
+  if (key === undefined) return fail("not of the form key=type:value");
+  const problem = nameProblem(key);
+  if (problem !== undefined) return fail(`the key ${problem}`);
+  if (key === ALIGNMENT_KEY)
+    return fail("the alignment is not a value that can be said otherwise than it is");
+  if (!Object.hasOwn(VALUE_TYPES, type!)) return fail(`unknown type ${type}`);
+  return [key, VALUE_TYPES[type!]!(value!) ?? fail(`${value} is no value of type ${type}`)];
+}
+
+/** What the metadata says of the importance matrix that was used. */
+export function imatrixMetadata({ file, entries, datasets, chunks }: Imatrix): KeyValue[] {
+  const keys: KeyValue[] = [["quantize.imatrix.file", meta.string(basename(file))]];
+  if (datasets.length > 0) keys.push(["quantize.imatrix.dataset", meta.string(datasets[0]!)]);
+  keys.push(["quantize.imatrix.entries_count", meta.u32(entries.size)]);
+  if (chunks > 0) keys.push(["quantize.imatrix.chunks_count", meta.u32(chunks)]);
+  return keys;
+}
+
+/** The metadata with what the recipe and the user change, existing keys in their place. */
+export function outputMetadata(
+  metadata: Metadata,
+  recipe: Recipe,
+  changes: readonly KeyValue[],
+): Map<string, MetaField> {
+  const result = new Map(metadata);
+  result.set("general.file_type", meta.u32(recipe.fileType));
+  result.set("general.quantization_version", meta.u32(2));
+  for (const [key, field] of changes) result.set(key, field);
+  return result;
+}

@@ -1,0 +1,57 @@
+"""Writes test/golden/quantize/tiny-llama.json: what llama-quantize makes of samples/tiny-llama.
+
+usage: quantize.py <llama-quantize> <tiny-llama.gguf> <imatrix.gguf>     (needs the Python package gguf)
+
+The model is samples/tiny-llama as convert_hf_to_gguf.py --outtype f32 writes it, the importance matrix what
+`llama-imatrix -m tiny-llama.gguf -f samples/text.txt -c 256 --chunks 20` does. Form of the result:
+
+    tensors   their names, in the order of everything below
+    types     by recipe, without and with (" imatrix") the matrix: the types
+    sha256    by type, without and with the matrix: the first 16 digits for each tensor's bytes; null: never seen
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import gguf
+
+RECIPES = """F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M
+Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0""".split()
+
+
+def quantize(program, model, output, recipe, imatrix):
+    """Type and hash by tensor, or None where the program refuses."""
+    options = ["--imatrix", imatrix] if imatrix else []
+    run = subprocess.run([program, *options, model, output, recipe], capture_output=True)
+    if run.returncode != 0:
+        return None
+    tensors = gguf.GGUFReader(output).tensors
+    return {t.name: (t.tensor_type.name, hashlib.sha256(t.data.tobytes()).hexdigest()[:16]) for t in tensors}
+
+
+def main():
+    program, model, imatrix = sys.argv[1:4]
+    names = sorted(tensor.name for tensor in gguf.GGUFReader(model).tensors)
+    types, hashes = {}, {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for recipe in RECIPES:
+            for suffix, used in (("", None), (" imatrix", imatrix)):
+                made = quantize(program, model, f"{scratch}/out.gguf", recipe, used)
+                if made is None:
+                    continue
+                types[recipe + suffix] = " ".join(made[name][0] for name in names)
+                for i, name in enumerate(names):
+                    kind, digest = made[name]
+                    row = hashes.setdefault(kind + suffix, [None] * len(names))
+                    assert row[i] in (None, digest)
+                    row[i] = digest
+    result = {"tensors": names, "types": types, "sha256": hashes}
+    path = Path(__file__).parent.parent / "quantize" / "tiny-llama.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+main()
