@@ -19,6 +19,7 @@ export * from "./q6_k";
 export * from "./q8_0";
 export * from "./rows";
 export * from "./scores";
+export * from "./squares";
 export * from "./tq1_0";
 export * from "./tq2_0";
 

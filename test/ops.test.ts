@@ -207,6 +207,25 @@ describe("silu_mul", () => {
   });
 });
 
+describe("add_squares", () => {
+  test.each([
+    [1, 1],
+    [3, 4],
+    [5, 13],
+    [64, 258],
+  ])("%i tokens, %i columns: the sums in f64, to the bit", (tokens, columns) => {
+    const x = noise(tokens * columns);
+    const sums = Float64Array.from(noise(columns));
+    const expected = sums.map((sum, i) => {
+      for (let token = 0; token < tokens; token++) sum += x[token * columns + i]! ** 2;
+      return sum;
+    });
+    const [from, at] = place(x, sums);
+    call("add_squares", from!, tokens, columns, at!);
+    expect(new Float64Array(bytes(at!, columns * 8).buffer)).toEqual(expected);
+  });
+});
+
 describe("scores", () => {
   const size = constant("SCORE_SIZE")!;
 

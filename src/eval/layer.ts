@@ -2,10 +2,10 @@ import type { DecoderTraits } from "../arch/architecture.js";
 import type { HParams } from "../arch/hparams.js";
 import type { Kernels } from "../run/kernels.js";
 import type { Descriptors } from "../run/rows.js";
-import type { Tensor } from "../tensor.js";
 import type { LayerPlan } from "./decoder.js";
 import { type Input, multiply, multiplySlab, packInput, readVector, slabMemory, slabsOf } from "./matmul.js";
 import { loadHidden, type Span, spanTokens, storeHidden } from "./span.js";
+import { type LayerSquares, Squares } from "./squares.js";
 
 /** Work for one thread: one block of the decoder over some chunks. Plain data. */
 export interface LayerJob {
@@ -17,18 +17,29 @@ export interface LayerJob {
   readonly layer: LayerPlan;
   /** See ropeTable. */
   readonly rope: SharedArrayBuffer;
+  /** Return the sums of squares of what goes into the matrices. */
+  readonly collect?: boolean;
 }
+
+/** Undefined when the job does not collect. */
+export type LayerResult = LayerSquares | undefined;
+
+/** The job, and who looks at the inputs of its matrices. */
+type Work = LayerJob & { readonly squares: Squares | undefined };
 
 /**
  * x += attention(norm(x)), x += feedForward(norm(x)), for the hidden states x of the job's chunks. Nothing a chunk
  * goes through depends on which chunks are beside it.
  */
-export function runLayer(job: LayerJob, kernels: Kernels): undefined {
+export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
+  const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  addAttention(job, kernels, x);
-  addFeedForward(job, kernels, x);
+  const work = { ...job, squares };
+  addAttention(work, kernels, x);
+  addFeedForward(work, kernels, x);
   storeHidden(kernels, job.span, x);
+  return squares?.result;
 }
 
 /** Bytes of kernel memory that a block takes for so many chunks. */
@@ -58,7 +69,7 @@ function piecesOf(tokens: number): [first: number, count: number][] {
 }
 
 /** x += output(attention(q(n), k(n), v(n))) with n = norm(x) */
-function addAttention(job: LayerJob, kernels: Kernels, x: number): void {
+function addAttention(job: Work, kernels: Kernels, x: number): void {
   const { files, hparams, layer, span } = job;
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
   const tokens = spanTokens(span);
@@ -71,7 +82,7 @@ function addAttention(job: LayerJob, kernels: Kernels, x: number): void {
   const o = qWidth === oWidth ? q : kernels.reserve(tokens * oWidth * 4);
   const mark = kernels.mark();
   for (const [first, count] of piecesOf(tokens)) {
-    const input = normed(job, kernels, x + first * span.width * 4, count, layer.attn_norm);
+    const input = normed(job, kernels, x + first * span.width * 4, count, "attn_norm");
     multiply(kernels, files, layer.attn_q, input, q + first * qWidth * 4, "copy_columns");
     multiply(kernels, files, layer.attn_k, input, k + first * kWidth * 4, "copy_columns");
     multiply(kernels, files, layer.attn_v, input, v + first * vWidth * 4, "copy_columns");
@@ -81,6 +92,7 @@ function addAttention(job: LayerJob, kernels: Kernels, x: number): void {
   turn(job, kernels, k, headCountKv);
   attend(job, kernels, { q, k, v, o });
   for (const [first, count] of piecesOf(tokens)) {
+    job.squares?.add("attn_output", o + first * oWidth * 4, count, oWidth);
     const input = packInput(kernels, o + first * oWidth * 4, count, oWidth);
     multiply(kernels, files, layer.attn_output, input, x + first * span.width * 4, "add_columns");
     kernels.reset(mark);
@@ -137,7 +149,7 @@ function attend({ hparams, span }: LayerJob, kernels: Kernels, { q, k, v, o }: H
 }
 
 /** x += down(silu(gate(n)) × up(n)) with n = norm(x) */
-function addFeedForward(job: LayerJob, kernels: Kernels, x: number): void {
+function addFeedForward(job: Work, kernels: Kernels, x: number): void {
   const { span } = job;
   const mark = kernels.mark();
   for (const [first, count] of piecesOf(spanTokens(span))) {
@@ -146,11 +158,11 @@ function addFeedForward(job: LayerJob, kernels: Kernels, x: number): void {
   }
 }
 
-function feedPiece(job: LayerJob, kernels: Kernels, x: number, tokens: number): void {
+function feedPiece(job: Work, kernels: Kernels, x: number, tokens: number): void {
   const { files, hparams, layer } = job;
   const width = hparams.feedForwardLength;
   const h = kernels.reserve(tokens * width * 4);
-  const input = normed(job, kernels, x, tokens, layer.ffn_norm);
+  const input = normed(job, kernels, x, tokens, "ffn_norm");
   const mark = kernels.mark();
   for (const [first, rows] of slabsOf(layer.ffn_gate.weight)) {
     const gate = multiplySlab(kernels, files, layer.ffn_gate, input, first, rows);
@@ -159,14 +171,18 @@ function feedPiece(job: LayerJob, kernels: Kernels, x: number, tokens: number): 
     kernels.call("copy_columns")(gate.y, gate.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);
   }
+  job.squares?.add("ffn_down", h, tokens, width);
   multiply(kernels, files, layer.ffn_down, packInput(kernels, h, tokens, width), x, "add_columns");
 }
 
+type Norm = "attn_norm" | "ffn_norm";
+
 /** RMS norm of `tokens` hidden states at `x`, packed for products. */
-function normed(job: LayerJob, kernels: Kernels, x: number, tokens: number, norm: Tensor): Input {
-  const { files, hparams, span } = job;
-  const weight = readVector(kernels, files, norm);
+function normed(job: Work, kernels: Kernels, x: number, tokens: number, norm: Norm): Input {
+  const { files, hparams, layer, span } = job;
+  const weight = readVector(kernels, files, layer[norm]);
   const y = kernels.reserve(tokens * span.width * 4);
   kernels.call("rms_norm")(x, weight, y, tokens, span.width, hparams.normEpsilon);
+  job.squares?.add(norm, y, tokens, span.width);
   return packInput(kernels, y, tokens, span.width);
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { type EmbedJob, embed } from "../eval/embed.js";
-import { type LayerJob, runLayer } from "../eval/layer.js";
+import { type LayerJob, type LayerResult, runLayer } from "../eval/layer.js";
 import { type ScoreJob, type ScoreResult, score } from "../eval/score.js";
 import { type ChecksumJob, type ChecksumResult, checksum } from "./checksum.js";
 import { type CompareJob, type CompareResult, compare } from "./compare.js";
@@ -16,7 +16,7 @@ export interface JobResult {
   checksum: ChecksumResult;
   compare: CompareResult;
   embed: undefined;
-  layer: undefined;
+  layer: LayerResult;
   score: ScoreResult;
 }
 
