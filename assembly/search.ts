@@ -12,27 +12,37 @@ export function hmax(v: v128): f32 {
 
 /** Largest of the 32 floats at `x`; among zeros of both signs the first, as in ggml. */
 export function max32(x: usize): f32 {
-  const a = f32x4.pmax(v128.load(x), v128.load(x, 16));
-  const b = f32x4.pmax(v128.load(x, 32), v128.load(x, 48));
-  const c = f32x4.pmax(v128.load(x, 64), v128.load(x, 80));
-  const d = f32x4.pmax(v128.load(x, 96), v128.load(x, 112));
-  const max = hmax(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
+  const max = highest32(x);
   return max !== 0 ? max : first_zero(x);
 }
 
 /** Smallest of the 32 floats at `x`; among zeros of both signs the first, as in ggml. */
 export function min32(x: usize): f32 {
-  const a = f32x4.pmin(v128.load(x), v128.load(x, 16));
-  const b = f32x4.pmin(v128.load(x, 32), v128.load(x, 48));
-  const c = f32x4.pmin(v128.load(x, 64), v128.load(x, 80));
-  const d = f32x4.pmin(v128.load(x, 96), v128.load(x, 112));
-  const min = -hmax(f32x4.neg(f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d))));
+  const min = lowest32(x);
   return min !== 0 ? min : first_zero(x);
 }
 
 function first_zero(x: usize): f32 {
   while (load<f32>(x) !== 0) x += 4;
   return load<f32>(x);
+}
+
+/** Largest of the 32 floats at `x`, a zero of either sign. */
+function highest32(x: usize): f32 {
+  const a = f32x4.pmax(v128.load(x), v128.load(x, 16));
+  const b = f32x4.pmax(v128.load(x, 32), v128.load(x, 48));
+  const c = f32x4.pmax(v128.load(x, 64), v128.load(x, 80));
+  const d = f32x4.pmax(v128.load(x, 96), v128.load(x, 112));
+  return hmax(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
+}
+
+/** Smallest of the 32 floats at `x`, a zero of either sign. */
+function lowest32(x: usize): f32 {
+  const a = f32x4.pmin(v128.load(x), v128.load(x, 16));
+  const b = f32x4.pmin(v128.load(x, 32), v128.load(x, 48));
+  const c = f32x4.pmin(v128.load(x, 64), v128.load(x, 80));
+  const d = f32x4.pmin(v128.load(x, 96), v128.load(x, 112));
+  return -hmax(f32x4.neg(f32x4.pmin(f32x4.pmin(a, b), f32x4.pmin(c, d))));
 }
 
 /** Largest magnitude among the 32 floats at `x`. */
@@ -58,8 +68,8 @@ function shift_sign_out(x: usize): v128 {
 
 /** The element of largest magnitude among the 32 floats at `x`; of equal magnitudes the first, as in ggml. */
 export function signed_absmax32(x: usize): f32 {
-  const highest = max32(x);
-  const lowest = min32(x);
+  const highest = highest32(x);
+  const lowest = lowest32(x);
   if (highest !== -lowest) return highest > -lowest ? highest : lowest;
   if (highest === 0) return 0;
   while (abs(load<f32>(x)) !== highest) x += 4;
