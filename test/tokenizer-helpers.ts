@@ -2,21 +2,23 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { withFile } from "../formats/bytes.js";
 import { readGguf } from "../formats/gguf.js";
+import type { TokenizerConfig } from "../src/tokenizer/hf-config.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { type Vocab, vocabFromMetadata } from "../src/tokenizer/vocab.js";
 
 const GOLDEN = new URL("golden/tokenizer/", import.meta.url);
 
-function readGolden(name: string): unknown {
+/** A file of golden/tokenizer. */
+export function readGolden<T>(name: string): T {
   return JSON.parse(gunzipSync(readFileSync(new URL(`${name}.json.gz`, GOLDEN))).toString());
 }
 
 /** Strings on which tokenizers tend to disagree; see golden/make/strings.py. */
-export const STRINGS = readGolden("strings") as readonly string[];
+export const STRINGS = readGolden<readonly string[]>("strings");
 
 /** Ids of STRINGS without bos by a reference implementation; see golden/make/tokenizer.py. */
 export function goldenIds(name: string): readonly (readonly number[])[] {
-  return (readGolden(name) as { ids: number[][] }).ids;
+  return readGolden<{ ids: number[][] }>(name).ids;
 }
 
 /** The strings whose ids are not the expected ones, each with both; an empty list when all agree. */
@@ -38,6 +40,18 @@ export function disagreements(
 export function lossy(tokenizer: Tokenizer, strings: readonly string[] = STRINGS): string[] {
   return strings.filter((string) => tokenizer.decode(tokenizer.encode(string)) !== string);
 }
+
+/** What there is to know of a vocabulary that has no other files. */
+export const NO_CONFIG: TokenizerConfig = {
+  addBos: undefined,
+  addEos: undefined,
+  addSpacePrefix: undefined,
+  tokenizerClass: undefined,
+  texts: new Map(),
+  ids: new Map(),
+  added: [],
+  chatTemplates: new Map(),
+};
 
 export function ggufVocab(path: string): Vocab {
   return vocabFromMetadata(path, withFile(path, readGguf).metadata);

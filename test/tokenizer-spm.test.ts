@@ -107,7 +107,7 @@ describe("an spm vocabulary made by hand", () => {
   });
 });
 
-describe.skipIf(!SHARED)("published spm vocabularies (LLQ_SHARED)", () => {
+describe.skipIf(!SHARED)("published spm vocabularies (LLQ_SHARED)", { timeout: 60_000 }, () => {
   const text = (path: string) => readFileSync(`${SHARED}/data/${path}`, "utf8");
   const ids = (path: string) => JSON.parse(text(path)) as number[];
   const stories = "eval/tinystories/tinystories-train-head.317stories.txt";

@@ -9,6 +9,8 @@ export interface TokenizerConfig {
   readonly addBos: boolean | undefined;
   readonly addEos: boolean | undefined;
   readonly addSpacePrefix: boolean | undefined;
+  /** transformers' class for the tokenizer. */
+  readonly tokenizerClass: string | undefined;
   /** Texts of tokens with a role. */
   readonly texts: ReadonlyMap<SpecialToken, string>;
   /** Ids of tokens with a role, where no text settles it. */
@@ -37,6 +39,7 @@ const tokenizerConfig = v.looseObject({
   add_bos_token: v.nullish(v.boolean()),
   add_eos_token: v.nullish(v.boolean()),
   add_prefix_space: v.nullish(v.boolean()),
+  tokenizer_class: v.nullish(v.string()),
   added_tokens_decoder: v.nullish(
     v.record(v.string(), v.looseObject({ content: v.string(), special: v.optional(v.boolean()) })),
   ),
@@ -66,6 +69,7 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
     addBos: config?.add_bos_token ?? undefined,
     addEos: config?.add_eos_token ?? undefined,
     addSpacePrefix: config?.add_prefix_space ?? undefined,
+    tokenizerClass: config?.tokenizer_class ?? undefined,
     texts: specialTexts([config, specialMap]),
     ids: specialIds([model, generation]),
     added: mergeAdded(read("added_tokens.json", addedTokens), config?.added_tokens_decoder ?? undefined),

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { badInput, LlqError } from "../../formats/errors.js";
+import { badInput } from "../../formats/errors.js";
 
 // tokenizer.json holds a pipeline: normalizer → pre_tokenizer → model → post_processor, and a decoder back.
 // Each of its stages is an object with a `type`, or a Sequence of such objects.
@@ -17,7 +17,7 @@ const schema = v.looseObject({
   model: v.looseObject({
     type: v.string(),
     vocab: v.unknown(),
-    merges: v.unknown(),
+    merges: v.optional(v.unknown()),
     unk_token: v.nullish(v.string()),
     unk_id: v.nullish(tokenId),
     byte_fallback: v.nullish(v.boolean()),
@@ -106,10 +106,3 @@ export function addedByPostProcessor(
 }
 
 const templateItems = v.array(v.looseObject({ SpecialToken: v.optional(v.looseObject({ id: v.string() })) }));
-
-/** An LlqError for a part of the pipeline that this program cannot reproduce. */
-export function unsupportedStage(name: string, part: string, stage: Stage): LlqError {
-  const { type, ...settings } = stage;
-  const shown = JSON.stringify(settings).slice(0, 400);
-  return new LlqError("unsupported", `${name}: ${part} ${type} ${shown} is not supported`);
-}

@@ -1,18 +1,29 @@
 import { LlqError } from "../../formats/errors.js";
+import { byteCharacter } from "./byte-alphabet.js";
 import type { AddedToken, TokenizerConfig } from "./hf-config.js";
 import {
   addedByPostProcessor,
   bpeMerges,
   bpeTokens,
   parseTokenizerJson,
-  type Stage,
-  stages,
   type TokenizerJson,
-  unsupportedStage,
+  unigramTokens,
 } from "./hf-pipeline.js";
+import { isByteLevel, spaceRules, splitRequest } from "./hf-stages.js";
+import { recognizePreTokenizer } from "./pretokenize.js";
 import { resolveSpecial } from "./special.js";
-import { ADDED_SCORE, TokenTable } from "./token-table.js";
-import { byteOfTokenText, DEFAULTS, SPACE, TOKEN_TYPE, type Vocab } from "./types.js";
+import { TokenTable } from "./token-table.js";
+import { byteOfTokenText, DEFAULTS, TOKEN_TYPE, type Vocab, type VocabKind } from "./types.js";
+
+/** A tokenizer.json and what surrounds it. */
+interface Source {
+  /** The file, for messages. */
+  readonly name: string;
+  readonly json: TokenizerJson;
+  readonly config: TokenizerConfig;
+  /** Embedding rows of the model, where known. */
+  readonly rows: number | undefined;
+}
 
 /**
  * The vocabulary of a tokenizer.json and the files beside it, for a model of `rows` embedding rows; `name` is
@@ -27,64 +38,112 @@ export function vocabFromTokenizerJson(
   rows?: number,
 ): Vocab {
   const json = parseTokenizerJson(name, value);
-  if (json.model.type === "BPE" && !isByteLevel(json)) return spmVocab(name, json, config, rows);
-  const kind = json.model.type === "BPE" ? "byte-level BPE" : `type ${json.model.type}`;
-  throw new LlqError("unsupported", `${name}: models of ${kind} are not supported yet`);
+  const source = { name, json, config, rows };
+  switch (json.model.type) {
+    case "BPE":
+      return isByteLevel(json) ? bpeVocab(source) : spmVocab(source);
+    case "Unigram":
+      return unigramVocab(source);
+    default:
+      throw new LlqError("unsupported", `${name}: models of type ${json.model.type} are not supported`, {
+        hint: "supported are BPE and Unigram",
+      });
+  }
 }
 
-function isByteLevel(json: TokenizerJson): boolean {
-  return [...stages(json.pre_tokenizer), ...stages(json.decoder)].some(({ type }) => type === "ByteLevel");
+function bpeVocab(source: Source): Vocab {
+  const { name, json } = source;
+  const pre = recognizePreTokenizer(name, splitRequest(name, json));
+  const tokens = bpeTokens(name, json);
+  const table = emptyTable(source, rowsNeeded(tokens.keys()));
+  for (const [id, text] of tokens) table.set(id, text, TOKEN_TYPE.NORMAL, 0);
+  // Where merges are lists of two, their parts may have spaces, which would part them in the wrong place.
+  const spell = (text: string) => text.replaceAll(" ", byteCharacter(0x20));
+  return {
+    ...finish("bpe", source, table, undefined),
+    scores: undefined,
+    merges: bpeMerges(name, json).map(([left, right]) => `${spell(left)} ${spell(right)}`),
+    pre: pre.names[0]!,
+  };
 }
 
 /**
  * A BPE model over words with `▁`, as transformers makes of a SentencePiece model. Its list of merges becomes
  * scores: a token's is minus the place of the first merge that makes it, so that the order of joining is kept.
  */
-function spmVocab(
-  name: string,
-  json: TokenizerJson,
-  config: TokenizerConfig,
-  rows: number | undefined,
-): Vocab {
+function spmVocab(source: Source): Vocab {
+  const { name, json } = source;
   const tokens = bpeTokens(name, json);
   const merges = bpeMerges(name, json);
   const scores = new Map<string, number>();
   for (const [i, [left, right]] of merges.entries()) {
     if (!scores.has(left + right)) scores.set(left + right, -1 - i);
   }
-  const table = new TokenTable(name, rowsNeeded(tokens.keys()), rows);
+  const table = emptyTable(source, rowsNeeded(tokens.keys()));
   for (const [id, text] of tokens) {
-    const isByte = byteOfTokenText(text) !== undefined;
-    const unmade = isByte ? 0 : -1 - merges.length; // single characters come after all merges
-    table.set(id, text, isByte ? TOKEN_TYPE.BYTE : TOKEN_TYPE.NORMAL, scores.get(text) ?? unmade);
+    const type = trainedType(text);
+    const unmade = type === TOKEN_TYPE.BYTE ? 0 : -1 - merges.length; // single characters come after all merges
+    table.set(id, text, type, scores.get(text) ?? unmade);
   }
-  const added = addedTokens(json, config);
-  for (const token of added) {
-    if (token.content === json.model.unk_token) {
-      table.set(token.id, token.content, TOKEN_TYPE.UNKNOWN, ADDED_SCORE);
-    } else table.setAdded(token);
-  }
-  const ids = new Map([...tokens].map(([id, text]) => [text, id]));
-  for (const { id, content } of added) ids.set(content, id);
-  const { addBos, addEos } = addedByPostProcessor(json, config.texts);
-  const unk = json.model.unk_token == null ? undefined : ids.get(json.model.unk_token);
   return {
-    kind: "spm",
+    ...finish("spm", source, table, json.model.unk_token ?? undefined),
+    ...spaceRules(name, json, tokens.values()),
+  };
+}
+
+function unigramVocab(source: Source): Vocab {
+  const { name, json } = source;
+  const tokens = unigramTokens(name, json);
+  const table = emptyTable(source, tokens.length);
+  for (const [id, [text, score]] of tokens.entries()) table.set(id, text, trainedType(text), score);
+  const unknown = json.model.unk_id == null ? undefined : tokens[json.model.unk_id]?.[0];
+  return {
+    ...finish("unigram", source, table, unknown),
+    ...spaceRules(
+      name,
+      json,
+      tokens.map(([text]) => text),
+    ),
+  };
+}
+
+/** With room for the tokens of the model and the added ones, or as many rows as the embedding has. */
+function emptyTable(source: Source, trained: number): TokenTable {
+  const all = Math.max(trained, rowsNeeded(addedTokens(source).map(({ id }) => id)));
+  return new TokenTable(source.name, trained, source.rows ?? all);
+}
+
+function trainedType(text: string): number {
+  return byteOfTokenText(text) === undefined ? TOKEN_TYPE.NORMAL : TOKEN_TYPE.BYTE;
+}
+
+/** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
+function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
+  const { json, config } = source;
+  const added = addedTokens(source);
+  for (const token of added) table.setAdded(token);
+  const ids = new Map(table.tokens.map((text, id) => [text, id]));
+  for (const { id, content } of added) if (id < table.tokens.length) ids.set(content, id);
+  const unk = unknown === undefined ? undefined : ids.get(unknown);
+  if (unk !== undefined) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
+  const { addBos, addEos } = addedByPostProcessor(json, config.texts);
+  return {
+    kind,
     tokens: table.tokens,
     types: table.types,
     scores: table.scores,
     pre: "default",
     special: resolveSpecial(config, (text) => ids.get(text), unk === undefined ? {} : { unk }),
-    addBos: addBos ?? config.addBos ?? DEFAULTS.spm.addBos,
-    addEos: addEos ?? config.addEos ?? DEFAULTS.spm.addEos,
-    addSpacePrefix: addsSpacePrefix(name, json, tokens.values()),
+    addBos: addBos ?? config.addBos ?? DEFAULTS[kind].addBos,
+    addEos: addEos ?? config.addEos ?? DEFAULTS[kind].addEos,
+    addSpacePrefix: false,
     removeExtraWhitespaces: false,
     chatTemplates: config.chatTemplates,
   };
 }
 
 /** tokenizer.json's added tokens, and those that only the files beside it know. */
-function addedTokens(json: TokenizerJson, config: TokenizerConfig): AddedToken[] {
+function addedTokens({ json, config }: Source): AddedToken[] {
   const own: AddedToken[] = json.added_tokens ?? [];
   const known = new Set(own.map(({ id }) => id));
   return [...own, ...config.added.filter(({ id }) => !known.has(id))];
@@ -94,47 +153,4 @@ function rowsNeeded(ids: Iterable<number>): number {
   let largest = -1;
   for (const id of ids) largest = Math.max(largest, id);
   return largest + 1;
-}
-
-/**
- * Whether a space is put in front of a text, from the stages that turn spaces into `▁`.
- * @throws LlqError `unsupported` for stages that do something else as well
- */
-function addsSpacePrefix(name: string, json: TokenizerJson, tokens: Iterable<string>): boolean {
-  let prefix = false;
-  for (const stage of stages(json.normalizer)) {
-    if (stage.type === "Prepend" && stage["prepend"] === SPACE) prefix = true;
-    else if (!replacesSpaces(stage)) throw unsupportedStage(name, "normalizer", stage);
-  }
-  for (const stage of stages(json.pre_tokenizer)) {
-    if (isMetaspace(stage)) {
-      prefix = stage["prepend_scheme"] !== "never" && stage["add_prefix_space"] !== false;
-      if (stage["split"] !== false && someSpansWords(tokens)) {
-        throw unsupportedStage(name, "pre-tokenizer", stage);
-      }
-    } else if (!splitsAtSpaces(stage)) throw unsupportedStage(name, "pre-tokenizer", stage);
-  }
-  return prefix;
-}
-
-function replacesSpaces({ type, ...stage }: Stage): boolean {
-  return type === "Replace" && patternText(stage) === " " && stage["content"] === SPACE;
-}
-
-function isMetaspace(stage: Stage): boolean {
-  return stage.type === "Metaspace" && stage["replacement"] === SPACE;
-}
-
-/** A split at spaces after they have become `▁` finds none. */
-function splitsAtSpaces({ type, ...stage }: Stage): boolean {
-  return type === "Split" && patternText(stage) === " ";
-}
-
-function patternText({ pattern }: Readonly<Record<string, unknown>>): unknown {
-  return typeof pattern === "object" && pattern !== null && "String" in pattern ? pattern.String : undefined;
-}
-
-function someSpansWords(tokens: Iterable<string>): boolean {
-  for (const token of tokens) if (token.includes(SPACE, 1)) return true;
-  return false;
 }

@@ -1,4 +1,5 @@
 import { badInput } from "../../formats/errors.js";
+import { NONE } from "./merger.js";
 import { byteOfTokenText, SPACE, TOKEN_TYPE, type Vocab } from "./types.js";
 
 /**
@@ -39,4 +40,22 @@ export function tokenText(vocab: Vocab, id: number): string {
   const text = vocab.tokens[id];
   if (text === undefined) throw badInput(`token ${id} is not in a vocabulary of ${vocab.tokens.length}`);
   return text;
+}
+
+/** UTF-16 units of a character. */
+export function width(character: number): number {
+  return character > 0xffff ? 2 : 1;
+}
+
+/** The id of each byte's token, if a vocabulary has them all. */
+export function byteIds(vocab: Vocab): Int32Array | undefined {
+  const ids = new Int32Array(256).fill(NONE);
+  for (const [id, text] of vocab.tokens.entries()) {
+    if (vocab.types[id] === TOKEN_TYPE.BYTE) ids[byteOfTokenText(text) ?? badByteToken(text)] = id;
+  }
+  return ids.includes(NONE) ? undefined : ids;
+}
+
+function badByteToken(text: string): never {
+  throw badInput(`byte token ${JSON.stringify(text)} is not of the form <0x0A>`);
 }

@@ -24,10 +24,12 @@ export function vocabFromSentencePiece(
     throw new LlqError("unsupported", message);
   }
   const kind = model.modelType === "bpe" ? "spm" : "unigram";
-  const { NORMAL, USER_DEFINED } = TOKEN_TYPE;
+  const { NORMAL, USER_DEFINED, UNUSED } = TOKEN_TYPE;
   const table = new TokenTable(name, model.pieces.length, rows);
   for (const [id, { text, type, score }] of model.pieces.entries()) {
-    table.set(id, text, kind === "spm" && type === USER_DEFINED ? NORMAL : type, score);
+    if (text === "\0" && model.byteFallback)
+      table.set(id, text, UNUSED, score); // the byte token is meant, not this
+    else table.set(id, text, kind === "spm" && type === USER_DEFINED ? NORMAL : type, score);
   }
   for (const token of config.added) table.setAdded(token);
   const ids = new Map(table.tokens.map((text, id) => [text, id]));

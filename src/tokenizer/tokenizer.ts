@@ -1,6 +1,7 @@
-import { LlqError } from "../../formats/errors.js";
+import { createBpeTokenizer } from "./bpe.js";
 import { createSpmTokenizer } from "./spm.js";
 import type { Vocab } from "./types.js";
+import { createUnigramTokenizer } from "./unigram.js";
 
 export interface Tokenizer {
   /**
@@ -12,12 +13,14 @@ export interface Tokenizer {
   decode(ids: ArrayLike<number>): string;
 }
 
-/** @throws LlqError `bad-input` for a vocabulary that cannot encode, `unsupported` for one not handled yet */
+/** @throws LlqError `bad-input` for a vocabulary that cannot encode, `unsupported` for an unknown pre-tokenizer */
 export function createTokenizer(vocab: Vocab): Tokenizer {
   switch (vocab.kind) {
     case "spm":
       return createSpmTokenizer(vocab);
-    default:
-      throw new LlqError("unsupported", `tokenizers of kind ${vocab.kind} are not supported yet`);
+    case "bpe":
+      return createBpeTokenizer(vocab);
+    case "unigram":
+      return createUnigramTokenizer(vocab);
   }
 }

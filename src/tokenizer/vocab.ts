@@ -1,12 +1,7 @@
-import { join } from "node:path";
-import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import type { Metadata, MetaField, MetaType, MetaValue } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf-write.js";
-import { readSentencePiece } from "../../formats/sentencepiece.js";
-import { readTokenizerConfig } from "./hf-config.js";
-import { vocabFromTokenizerJson } from "./hf-vocab.js";
-import { vocabFromSentencePiece } from "./sentencepiece.js";
+import { findPreTokenizer } from "./pretokenize.js";
 import {
   DEFAULT_TEMPLATE,
   DEFAULTS,
@@ -18,6 +13,7 @@ import {
   type VocabKind,
 } from "./types.js";
 
+export { readVocab } from "./folder.js";
 export type { Vocab } from "./types.js";
 
 // GGUF's names; `seperator` is spelled so.
@@ -44,34 +40,6 @@ const MODELS: Record<VocabKind, string> = { spm: "llama", bpe: "gpt2", unigram: 
 
 const PREFIX = "tokenizer.ggml.";
 const CHAT_TEMPLATE = "tokenizer.chat_template";
-
-/** Larger than any seen; a tokenizer.json of a quarter of a million tokens has 35 MB. */
-const MAX_VOCAB_BYTES = 256 << 20;
-
-/**
- * The vocabulary of a Hugging Face folder whose model has `vocabSize` embedding rows: a SentencePiece
- * tokenizer.model if there is one, as llama.cpp's converter prefers it, else tokenizer.json.
- * @throws LlqError `bad-input` when there is no tokenizer or it does not belong to the model, `unsupported`
- * for one that cannot be told in GGUF's terms
- */
-export function readVocab(folder: string, { vocabSize }: { readonly vocabSize: number }): Vocab {
-  const names = listFolder(folder) ?? [];
-  const config = readTokenizerConfig(folder);
-  if (names.includes("tokenizer.model")) {
-    const path = join(folder, "tokenizer.model");
-    return vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, vocabSize);
-  }
-  if (names.includes("tokenizer.json")) {
-    const path = join(folder, "tokenizer.json");
-    return vocabFromTokenizerJson(
-      path,
-      parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES)),
-      config,
-      vocabSize,
-    );
-  }
-  throw badInput(`${folder}: no tokenizer here; looked for tokenizer.model and tokenizer.json`);
-}
 
 /**
  * The metadata of a GGUF file that describes `vocab`, with llama.cpp's keys and types and in its converter's
@@ -143,7 +111,7 @@ export function vocabFromMetadata(name: string, metadata: Metadata): Vocab {
     merges,
     pre,
     special: specialTokens(fields, tokens.length, absent.special),
-    addBos: fields.bool("add_bos_token") ?? absent.addBos,
+    addBos: fields.bool("add_bos_token") ?? findPreTokenizer(pre)?.addBos ?? absent.addBos,
     addEos: fields.bool("add_eos_token") ?? absent.addEos,
     addSpacePrefix: fields.bool("add_space_prefix") ?? absent.addSpacePrefix,
     removeExtraWhitespaces: fields.bool("remove_extra_whitespaces") ?? false,

@@ -1,0 +1,71 @@
+import { join } from "node:path";
+import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
+import { badInput } from "../../formats/errors.js";
+import { readSentencePiece } from "../../formats/sentencepiece.js";
+import { vocabFromGpt2Files } from "./gpt2-files.js";
+import { readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
+import { vocabFromTokenizerJson } from "./hf-vocab.js";
+import { vocabFromSentencePiece } from "./sentencepiece.js";
+import { vocabFromTiktoken } from "./tiktoken.js";
+import type { Vocab } from "./types.js";
+
+/** Larger than any seen: a tokenizer.json of a quarter of a million tokens has 35 MB. */
+const MAX_BYTES = 256 << 20;
+
+/**
+ * The vocabulary of a model's folder. A SentencePiece tokenizer.model comes first, as in llama.cpp's converter;
+ * then tokenizer.json, a tiktoken rank file, and GPT-2's pair of files.
+ * @param vocabSize rows of the model's embedding; undefined when the folder does not say
+ * @throws LlqError `bad-input` when there is no tokenizer or it does not belong to the model, `unsupported`
+ * for one that GGUF has no words for
+ */
+export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: number | undefined }): Vocab {
+  const names = listFolder(folder) ?? [];
+  const config = readTokenizerConfig(folder);
+  for (const { find, read } of KINDS) {
+    const name = names.find((each) => find(each, folder));
+    if (name !== undefined) return read(join(folder, name), config, vocabSize);
+  }
+  const wanted = "tokenizer.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
+  throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
+}
+
+interface Kind {
+  readonly find: (name: string, folder: string) => boolean;
+  readonly read: (path: string, config: TokenizerConfig, rows: number | undefined) => Vocab;
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    find: (name, folder) => name === "tokenizer.model" && !isRankFile(join(folder, name)),
+    read: (path, config, rows) =>
+      vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, rows),
+  },
+  {
+    find: (name) => name === "tokenizer.json",
+    read: (path, config, rows) => vocabFromTokenizerJson(path, readJson(path), config, rows),
+  },
+  {
+    find: (name) => name === "tokenizer.model" || name.endsWith(".tiktoken"),
+    read: (path, config, rows) => vocabFromTiktoken(path, readText(path), config, rows),
+  },
+  {
+    find: (name) => name === "vocab.json",
+    read: (path, config, rows) =>
+      vocabFromGpt2Files(path, readJson(path), readText(join(path, "..", "merges.txt")), config, rows),
+  },
+];
+
+/** Meta's and Zhipu's tokenizer.model may be a rank file, whose first line is `IQ== 0`. */
+function isRankFile(path: string): boolean {
+  const start = withFile(path, (source) => source.read(0, Math.min(64, source.byteLength)));
+  return /^[A-Za-z0-9+/]+={0,2} 0\r?\n/.test(Buffer.from(start).toString("latin1"));
+}
+
+function readText(path: string): string {
+  return Buffer.from(readSmallFile(path, MAX_BYTES)).toString();
+}
+
+function readJson(path: string): unknown {
+  return parseJson(path, readSmallFile(path, MAX_BYTES));
+}
