@@ -1,5 +1,11 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
+export {
+  evaluatePerplexity,
+  type Perplexity,
+  type PerplexityOptions,
+  type PerplexityProgress,
+} from "./eval/perplexity.js";
 export { type Model, openModel } from "./model.js";
 export {
   bitsPerWeight,
@@ -11,3 +17,4 @@ export {
 } from "./quant/plan.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";
 export { type ExecuteOptions, execute, type Summary } from "./run/execute.js";
+export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
