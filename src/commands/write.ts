@@ -1,6 +1,7 @@
-import { elementCount } from "../../formats/dtype.js";
+import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../quant/plan.js";
 import { execute, type Summary } from "../run/execute.js";
+import { peakMemory } from "../run/memory.js";
 import {
   createProgress,
   formatBytes,
@@ -40,9 +41,18 @@ export async function writePlan(title: string, plan: Plan, options: WriteOptions
   } finally {
     progress.stop();
   }
-  if (options.json)
-    printJson({ schema: 1, ...summary, recipe: plan.recipe, bitsPerWeight: bitsPerWeight(plan) });
+  if (options.json) printWritten(plan, summary);
   else printSummary(plan, summary);
+}
+
+function printWritten(plan: Plan, summary: Summary): void {
+  const fallbacks = fallbackTensors(plan).map(({ tensor, dtype, reason }) => ({
+    name: tensor.name,
+    dtype,
+    reason,
+  }));
+  const { recipe, unguided } = plan;
+  printJson({ schema: 1, ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided });
 }
 
 function printSummary(
@@ -54,12 +64,7 @@ function printSummary(
     `${output}: ${plan.recipe}, ${size}, ${formatCount(elements)} weights in ${formatSeconds(seconds)}`,
   );
   if (resumed > 0) console.log(`${resumed} of ${plan.tensors.length} tensors were done already`);
-  const fallbacks = fallbackTensors(plan);
-  if (fallbacks.length > 0) {
-    console.log(
-      `${fallbacks.length} tensors fell back to another type: ${fallbacks[0]!.tensor.name} to ${fallbacks[0]!.dtype} (${fallbacks[0]!.reason})`,
-    );
-  }
+  printRemarks(plan);
   const worst = tensors.filter(({ relativeError }) => relativeError > 0);
   worst.sort((a, b) => b.relativeError - a.relativeError);
   if (worst.length === 0) return;
@@ -72,12 +77,29 @@ function printSummary(
   console.log(formatTable(["largest errors", "type", "relative RMS", "largest"], rows));
 }
 
+/** What did not go as the options say. */
+function printRemarks(plan: Plan): void {
+  const fallbacks = fallbackTensors(plan);
+  if (fallbacks.length > 0) {
+    const { tensor, dtype, reason } = fallbacks[0]!;
+    console.log(
+      `${fallbacks.length} tensors fell back to another type: ${tensor.name} to ${dtype} (${reason})`,
+    );
+  }
+  if (plan.unguided.length > 0) console.log(`the importance matrix says nothing of ${listed(plan.unguided)}`);
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(", ");
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}
+
 function fallbackTensors(plan: Plan): Plan["tensors"] {
   return plan.tensors.filter(({ fellBack }) => fellBack);
 }
 
-/** The dry run: every tensor with its type and why, and the totals. */
-export function printPlan(plan: Plan, options: { readonly json?: boolean }): void {
+/** The dry run: every tensor with its type and why, and what it would take. */
+export function printPlan(plan: Plan, options: { readonly json?: boolean; readonly threads?: number }): void {
   const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength }) => ({
     name: tensor.name,
     shape: tensor.shape,
@@ -86,13 +108,15 @@ export function printPlan(plan: Plan, options: { readonly json?: boolean }): voi
     byteLength,
     reason,
   }));
+  const { recipe, byteLength, unguided } = plan;
   const totals = {
-    byteLength: plan.byteLength,
+    byteLength,
     elements: planElements(plan),
     bitsPerWeight: bitsPerWeight(plan),
+    peakMemory: peakMemory(plan, options.threads ?? availableParallelism()),
   };
   if (options.json) {
-    printJson({ schema: 1, recipe: plan.recipe, ...totals, tensors });
+    printJson({ schema: 1, recipe, ...totals, unguided, tensors });
     return;
   }
   const rows = tensors.map(({ name, shape, from, to, byteLength, reason }) => [
@@ -103,8 +127,11 @@ export function printPlan(plan: Plan, options: { readonly json?: boolean }): voi
     reason,
   ]);
   console.log(formatTable(["tensor", "shape", "type", "size", "why"], rows));
-  const all = plan.tensors.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
+  printRemarks(plan);
   console.log(
-    `${plan.recipe}: ${formatBytes(plan.byteLength)} on disk, ${formatCount(all)} weights, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+    `${recipe}: ${formatCount(totals.elements)} weights, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+  );
+  console.log(
+    `needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(totals.peakMemory)} of memory`,
   );
 }

@@ -33,7 +33,7 @@ export interface EncodeResult {
 }
 
 /** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
-const PIECE = 1 << 16;
+export const PIECE = 1 << 16;
 
 /** @throws LlqError `bad-input` for a weight that is no finite number, `no-space` when the disk is full */
 export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {

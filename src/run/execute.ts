@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
-import { matrixOf, rowCount, rowLength } from "../tensor.js";
+import { matrixOf, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { VERSION } from "../version.js";
 import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
 import { type Finished, Journal, readJournal, removeJournal } from "./journal.js";
@@ -198,6 +198,11 @@ async function checkWritten(
   throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
 }
 
+/** Rows in a job; the last of a tensor may have fewer. */
+export function rowsOfJob(tensor: Tensor): number {
+  return Math.max(1, Math.floor(JOB_ELEMENTS / rowLength(tensor)));
+}
+
 /** The tensor cut into jobs of whole rows. */
 export function encodeJobs(
   { tensor, dtype, weights, offset, byteLength }: TensorPlan,
@@ -205,7 +210,7 @@ export function encodeJobs(
   output: { readonly fd: number; readonly name: string },
 ): EncodeJob[] {
   const rows = rowCount(tensor);
-  const step = Math.max(1, Math.floor(JOB_ELEMENTS / rowLength(tensor)));
+  const step = rowsOfJob(tensor);
   const rowBytes = byteLength / rows;
   return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
     const firstRow = i * step;

@@ -9,6 +9,7 @@ takes part. Form of the result, types in lower case as llama-quantize prints the
     [stay] ...              tensors that no recipe touches
     [<recipe>]              the commonest type of the others, then those of another type
     [<recipe> imatrix]      only where an importance matrix changes the choice
+    [<recipe> <options>]    with options of llama-quantize, for the models that models.json says
 """
 
 import json
@@ -24,6 +25,9 @@ import numpy as np
 
 RECIPES = """F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M
 Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0""".split()
+OPTIONS = ["--pure", "--leave-output-tensor", "--output-tensor-type q8_0", "--token-embedding-type f16",
+           "--output-tensor-type q5_K --token-embedding-type q8_0", "--tensor-type ffn_down=q6_K",
+           r"--tensor-type blk\.[0-3]\.attn=q8_0 --tensor-type attn_=q5_0", "--tensor-type attn_v=q4_K"]
 LINE = re.compile(r"\[ *\d+/ *\d+\] +(\S+) .*?type = +\w+,.*?(?:MiB \((\w+)\)|size = +[\d.]+ MiB)$")
 
 
@@ -99,9 +103,8 @@ def write_imatrix(path):
     writer.close()
 
 
-def dry_run(program, path, recipe, imatrix):
+def dry_run(program, path, recipe, options=()):
     """Type by tensor; None for those that stay as they are."""
-    options = ["--imatrix", imatrix] if imatrix else []
     run = subprocess.run(
         [program, "--dry-run", *options, path, recipe], capture_output=True, text=True, check=True
     )
@@ -152,17 +155,22 @@ def main():
             path = f"{scratch}/model.gguf"
             write_model(path, model, table["families"])
             names = [name for name, _ in tensors(model, table["families"])]
-            stay = {name: None for name, kind in dry_run(program, path, "Q8_0", None).items() if kind is None}
+            stay = {name: None for name, kind in dry_run(program, path, "Q8_0").items() if kind is None}
             out = ["[stay]", *compact(stay)]
             for recipe in RECIPES:
                 sections = []
-                for used in (None, imatrix):
+                for used in ([], ["--imatrix", imatrix]):
                     types = dry_run(program, path, recipe, used)
                     assert list(sorted(types)) == sorted(names), (model["name"], recipe, len(types), len(names))
                     sections.append(section({n: k for n, k in types.items() if n not in stay}))
                 for title, (base, lines) in zip((recipe, f"{recipe} imatrix"), sections):
                     if title == recipe or sections[1] != sections[0]:
                         out += ["", f"[{title}] {base}", *lines]
+            for options in OPTIONS if model.get("options") else []:
+                types = dry_run(program, path, "Q4_K_M", options.split())
+                kept = {n: k or "f32" for n, k in types.items() if n not in stay}
+                base, lines = section(kept)
+                out += ["", f"[Q4_K_M {options}] {base}", *lines]
             (folder / f"{model['name']}.txt").write_text("\n".join(out) + "\n")
             os.remove(path)
             print(model["name"], len(out), "lines", flush=True)

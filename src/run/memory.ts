@@ -1,0 +1,24 @@
+import type { Plan, TensorPlan } from "../quant/plan.js";
+import { rowLength } from "../tensor.js";
+import { PIECE } from "./encode.js";
+import { rowsOfJob } from "./execute.js";
+import { rowBytes } from "./rows.js";
+
+/** A worker before it has any job: its JavaScript engine and the kernels. */
+const IDLE_WORKER = 10 << 20;
+
+/** Bytes of memory that executing the plan takes at most, about: what is in use now, and the workers. */
+export function peakMemory(plan: Plan, threads: number): number {
+  const { maxRSS } = process.resourceUsage(); // in KiB
+  const largest = plan.tensors.reduce((most, tensor) => Math.max(most, jobMemory(tensor)), 0);
+  return maxRSS * 1024 + threads * (IDLE_WORKER + largest);
+}
+
+/** The rows of a job as they are written, and of a piece of it as stored, as f32 and as read back. */
+function jobMemory({ tensor, dtype }: TensorPlan): number {
+  const length = rowLength(tensor);
+  const pieceRows = Math.max(1, Math.floor(PIECE / length));
+  return (
+    rowsOfJob(tensor) * rowBytes(tensor, dtype) + pieceRows * (rowBytes(tensor, tensor.dtype) + 8 * length)
+  );
+}
