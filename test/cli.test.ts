@@ -6,6 +6,7 @@ import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "./scratch.js";
 
 const CLI = new URL("../dist/src/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
+const IMATRIX = new URL("golden/quantize/tiny-llama.imatrix.gguf", import.meta.url).pathname;
 
 /** Runs the built program as a user would. */
 function llq(...args: string[]) {
@@ -36,6 +37,16 @@ describe("help", () => {
   });
 });
 
+const quantizeWith = (...options: string[]) => [
+  "quantize",
+  TINY_LLAMA,
+  "-o",
+  "x.gguf",
+  "--bits",
+  "4",
+  ...options,
+];
+
 describe("usage errors end with status 2", () => {
   test.each([
     [["quantise"], /unknown command 'quantise'.*\n.*Did you mean quantize/s],
@@ -47,6 +58,28 @@ describe("usage errors end with status 2", () => {
       /unknown type Q8_O\n hint: did you mean Q8_0\?/,
     ],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "8", "-j", "0"], /A whole number of at least 1/],
+    [
+      quantizeWith("--tensor", "ffn_dwn=Q6_K"),
+      /matches no tensor\n hint: did you mean ffn_down\? roles: token_embd, /,
+    ],
+    [quantizeWith("--tensor", "ffn_down=Q6"), /tensor type Q6 is unknown\n hint: .*known: F32, /],
+    [
+      quantizeWith("--tensor", "ffn_down"),
+      /a role or a glob, an equals sign and a type\n? ?.*\n hint: --tensor ffn_down=Q6_K/,
+    ],
+    [quantizeWith("--output-type", "Q6_X"), /tensor type Q6_X is unknown\n hint: did you mean Q6_K\?/],
+    [quantizeWith("--embedding-type", "Q6_X"), /did you mean Q6_K\?/],
+    [quantizeWith("--leave-output", "--output-type", "F16"), /cannot be used with/],
+    [quantizeWith("--prune-layers", "4"), /layer 4 cannot be pruned: there are layers 0 to 3/],
+    [quantizeWith("--prune-layers", "a"), /a is no layer.*\n hint: --prune-layers 3,5,20-23/],
+    [
+      quantizeWith("--override-kv", "a=b"),
+      /not of the form key=type:value\n hint: .*int, float, bool or str/,
+    ],
+    [
+      ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "Q2_K_S"],
+      /needs an importance matrix\n hint: --imatrix/,
+    ],
   ])("%j", (args, message) => {
     const { status, stdout, stderr } = llq(...args);
     expect(stderr).toMatch(message);
@@ -143,6 +176,57 @@ describe("--json prints one document", () => {
     const written = JSON.parse(llq(...args).stdout);
     expect(readFileSync(join(folder, "json.gguf")).length).toBe(planned.byteLength);
     expect(written).toMatchObject({ recipe: "Q8_0", byteLength: planned.byteLength, elements: 4065536 });
+  });
+});
+
+describe("quantize", () => {
+  test("its help has every option of its own in an example", () => {
+    const { stdout } = llq("quantize", "--help");
+    const [options, examples] = stdout.split("Examples:");
+    const general = ["--output", "--threads", "--force", "--resume", "--json", "--help", "--version"];
+    const names = [...options!.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1]!);
+    expect(names.length).toBeGreaterThan(15);
+    expect(names.filter((name) => !general.includes(name) && !RegExp(`${name}\\b`).test(examples!))).toEqual(
+      [],
+    );
+  });
+
+  test("obeys its options together", () => {
+    const { status, stdout } = llq(
+      ...quantizeWith("--tensor", "ffn_down=Q8_0", "--tensor", "blk.1.attn_*=F16", "--output-type", "Q5_K"),
+      ...["--embedding-type", "Q4_1", "--prune-layers", "0,3", "--override-kv", "general.name=str:Two"],
+      ...["--imatrix", IMATRIX, "--dry-run", "--json"],
+    );
+    expect(status).toBe(0);
+    const { tensors, unguided, peakMemory } = JSON.parse(stdout);
+    const types = Object.fromEntries(tensors.map(({ name, to }: { name: string; to: string }) => [name, to]));
+    expect(types).toMatchObject({
+      "token_embd.weight": "Q4_1",
+      "blk.0.attn_q.weight": "Q4_K",
+      "blk.0.ffn_down.weight": "Q8_0",
+      "blk.1.attn_q.weight": "F16",
+      "blk.1.ffn_down.weight": "Q8_0",
+      "output.weight": "Q5_K",
+    });
+    expect(tensors).toHaveLength(21);
+    expect(unguided).toEqual(["token_embd.weight", "output.weight"]);
+    expect(peakMemory).toBeGreaterThan(2 ** 24);
+  });
+
+  test("says what it takes, and which tensors are not as asked", () => {
+    const { stdout } = llq(...quantizeWith("--imatrix", IMATRIX, "--dry-run"));
+    expect(stdout).toMatch(/blk\.2\.attn_v\.weight .* Q4_K_M: attn_v, useMoreBits/);
+    expect(stdout).toMatch(/the importance matrix says nothing of token_embd\.weight, output\.weight\n/);
+    expect(stdout).toMatch(/needs 2\.47 MiB on the disk and about \d+\.\d MiB of memory\n/);
+  });
+
+  test("refuses a file that is no importance matrix", () => {
+    const config = join(TINY_LLAMA, "config.json");
+    expect(llq(...quantizeWith("--imatrix", config))).toMatchObject({ status: 3 });
+    expect(llq(...quantizeWith("--imatrix", "nowhere"))).toMatchObject({
+      status: 3,
+      stderr: "error: nowhere: no such file\n",
+    });
   });
 });
 

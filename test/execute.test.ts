@@ -11,14 +11,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { byteLength } from "../formats/dtype.js";
 import { LlqError } from "../formats/errors.js";
 import { openContainer } from "../formats/open.js";
 import { openModel } from "../src/model.js";
+import type { Weights } from "../src/quant/importance.js";
 import { planConvert, planQuantize } from "../src/quant/plan.js";
 import { findRecipe } from "../src/quant/recipes.js";
 import { encode } from "../src/run/encode.js";
 import { encodeJobs, execute } from "../src/run/execute.js";
 import { Kernels } from "../src/run/kernels.js";
+import { storedWhole, type Tensor } from "../src/tensor.js";
+import { Random } from "./random.js";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "./scratch.js";
 
 const folder = scratchFolder();
@@ -54,6 +58,49 @@ describe("execute", () => {
     await execute(plan, join(folder, "progress.gguf"), { threads: 2, onProgress });
     expect(seen.at(-1)).toBe(1);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  });
+});
+
+describe("an importance matrix", () => {
+  /** Random weights of that shape as a tensor in a file of their own. */
+  function storedTensor(name: string, shape: number[], values: Float32Array): Tensor {
+    const path = join(folder, name);
+    writeFileSync(path, values);
+    const source = { file: 0, offset: 0, byteLength: values.byteLength, dtype: "F32" as const, shape };
+    return { name, role: "ffn_down_exps", layer: 0, shape, ...storedWhole(source) };
+  }
+
+  /** What the jobs of a plan for the tensor write. */
+  function encoded(tensor: Tensor, weights: Weights): Buffer {
+    const size = byteLength("Q4_K", tensor.shape);
+    const plan = { tensor, dtype: "Q4_K" as const, reason: "", fellBack: false, weights };
+    const [source, output] = [join(folder, tensor.name), join(folder, `${tensor.name}.out`)];
+    const [fd, out] = [openSync(source, "r"), openSync(output, "w")];
+    const jobs = encodeJobs({ ...plan, offset: 0, byteLength: size }, [fd], { fd: out, name: output });
+    const kernels = new Kernels();
+    for (const job of jobs) encode(job, kernels);
+    for (const open of [fd, out]) closeSync(open);
+    return readFileSync(output);
+  }
+
+  test("guides each expert by its own columns, also where a job spans several", () => {
+    const random = new Random(1);
+    const [experts, rows, columns] = [5, 900, 512]; // a job has 2048 rows
+    const values = Float32Array.from(
+      { length: experts * rows * columns },
+      () => random.below(2000) / 1000 - 1,
+    );
+    const weights = Array.from({ length: experts }, () =>
+      Float32Array.from({ length: columns }, () => random.below(1000) ** 2),
+    );
+    const stacked = encoded(storedTensor("stacked", [experts, rows, columns], values), weights);
+    const alone = weights.map((each, i) => {
+      const part = values.slice(i * rows * columns, (i + 1) * rows * columns);
+      return encoded(storedTensor(`expert ${i}`, [rows, columns], part), [each]);
+    });
+    expect(Buffer.concat(alone).equals(stacked)).toBe(true);
+    const swapped = encoded(storedTensor("swapped", [experts, rows, columns], values), weights.toReversed());
+    expect(swapped.equals(stacked)).toBe(false);
   });
 });
 

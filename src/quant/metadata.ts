@@ -27,8 +27,7 @@ export function parseKeyValue(text: string): KeyValue {
   if (key === undefined) return fail("not of the form key=type:value");
   const problem = nameProblem(key);
   if (problem !== undefined) return fail(`the key ${problem}`);
-  if (key === ALIGNMENT_KEY)
-    return fail("the alignment is not a value that can be said otherwise than it is");
+  if (key === ALIGNMENT_KEY) return fail("the alignment cannot be chosen");
   if (!Object.hasOwn(VALUE_TYPES, type!)) return fail(`unknown type ${type}`);
   return [key, VALUE_TYPES[type!]!(value!) ?? fail(`${value} is no value of type ${type}`)];
 }

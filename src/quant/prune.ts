@@ -27,6 +27,7 @@ export function pruneLayers(
   imatrix: Imatrix | undefined,
   layers: readonly number[],
 ): [Model, Imatrix | undefined] {
+  if (layers.length === 0) return [model, imatrix];
   const { blockCount } = model.hparams;
   const unknown = layers.find((layer) => layer >= blockCount);
   if (unknown !== undefined) {

@@ -8,6 +8,7 @@ The model is samples/tiny-llama as convert_hf_to_gguf.py --outtype f32 writes it
     tensors   their names, in the order of everything below
     types     by recipe, without and with (" imatrix") the matrix: the types
     sha256    by type, without and with the matrix: the first 16 digits for each tensor's bytes; null: never seen
+    pruned    by recipe and matrix, without layers 0 and 2: types and hashes by tensor
 """
 
 import hashlib
@@ -23,14 +24,18 @@ RECIPES = """F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_
 Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0""".split()
 
 
-def quantize(program, model, output, recipe, imatrix):
+def quantize(program, model, output, recipe, *options):
     """Type and hash by tensor, or None where the program refuses."""
-    options = ["--imatrix", imatrix] if imatrix else []
     run = subprocess.run([program, *options, model, output, recipe], capture_output=True)
     if run.returncode != 0:
         return None
     tensors = gguf.GGUFReader(output).tensors
     return {t.name: (t.tensor_type.name, hashlib.sha256(t.data.tobytes()).hexdigest()[:16]) for t in tensors}
+
+
+def prune_first(program, model, scratch):
+    subprocess.run([program, "--prune-layers", "0,2", model, f"{scratch}/pruned.gguf", "COPY"], check=True)
+    return quantize(program, f"{scratch}/pruned.gguf", f"{scratch}/out.gguf", "Q4_K_M")
 
 
 def main():
@@ -39,8 +44,8 @@ def main():
     types, hashes = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         for recipe in RECIPES:
-            for suffix, used in (("", None), (" imatrix", imatrix)):
-                made = quantize(program, model, f"{scratch}/out.gguf", recipe, used)
+            for suffix, used in (("", []), (" imatrix", ["--imatrix", imatrix])):
+                made = quantize(program, model, f"{scratch}/out.gguf", recipe, *used)
                 if made is None:
                     continue
                 types[recipe + suffix] = " ".join(made[name][0] for name in names)
@@ -49,7 +54,16 @@ def main():
                     row = hashes.setdefault(kind + suffix, [None] * len(names))
                     assert row[i] in (None, digest)
                     row[i] = digest
-    result = {"tensors": names, "types": types, "sha256": hashes}
+        pruned = {
+            # In one step llama-quantize would choose types by the number of layers before the pruning.
+            "Q4_K_M": prune_first(program, model, scratch),
+            # Q6_K gives every layer the same type; here the matrix's entries have to find theirs.
+            "Q6_K imatrix": quantize(
+                program, model, f"{scratch}/out.gguf", "Q6_K", "--imatrix", imatrix, "--prune-layers", "0,2"
+            ),
+        }
+    pruned = {title: {name: " ".join(made) for name, made in each.items()} for title, each in pruned.items()}
+    result = {"tensors": names, "types": types, "sha256": hashes, "pruned": pruned}
     path = Path(__file__).parent.parent / "quantize" / "tiny-llama.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
 
