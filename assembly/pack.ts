@@ -59,10 +59,36 @@ export function load_high_u5(x: usize): v128 {
 
 /** Byte j is 16 where bit j is set, else 0. */
 function fifth_bits(bits: u32): v128 {
+  return v128.and(spread_bits(bits), i8x16.splat(16));
+}
+
+/** Byte j is -1 where bit j of sixteen is set, else 0. */
+export function spread_bits(bits: u32): v128 {
   const mask = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   const v = i16x8.splat(<i16>bits);
   const spread = i8x16.shuffle(v, v, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-  return v128.and(i8x16.eq(v128.and(spread, mask), mask), i8x16.splat(16));
+  return i8x16.eq(v128.and(spread, mask), mask);
+}
+
+/**
+ * Sixteen times two bits, lowest first, as bytes: the levels of 0..3 are bytes 0..3 of `levels`, those of 1..3 also
+ * bytes 4, 8 and 12.
+ */
+export function two_bits(bits: u32, levels: v128): v128 {
+  const v = i32x4.splat(bits);
+  const spread = i8x16.shuffle(v, v, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  const low = v128.and(spread, i8x16(3, 12, 0, 0, 3, 12, 0, 0, 3, 12, 0, 0, 3, 12, 0, 0));
+  const high = v128.and(i8x16.shr_u(spread, 4), i8x16(0, 0, 3, 12, 0, 0, 3, 12, 0, 0, 3, 12, 0, 0, 3, 12));
+  return i8x16.swizzle(levels, v128.or(low, high));
+}
+
+/** Sixteen times four bits, lowest first, as bytes: those of `levels` that they number. */
+export function four_bits(bits: u64, levels: v128): v128 {
+  const v = i64x2.splat(bits);
+  const low = v128.and(v, i8x16.splat(15));
+  const high = i8x16.shr_u(v, 4);
+  const index = i8x16.shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return i8x16.swizzle(levels, index);
 }
 
 /** Sixteen i8 times `d`, as floats at `y`. */
