@@ -2,6 +2,7 @@
 // x is input, y is output, n counts weights.
 export * from "./attention";
 export * from "./f16";
+export * from "./gemm";
 export * from "./iq1_m";
 export * from "./iq1_s";
 export * from "./iq2_s";
@@ -34,5 +35,10 @@ export * from "./squares";
 export * from "./tq1_0";
 export * from "./tq2_0";
 
-/** Where memory is free for the caller. */
-export const HEAP_BASE: usize = __heap_base;
+/**
+ * Where memory is free for the caller. Below lies what the modules that share the memory keep there: these kernels
+ * from 0, the relaxed ones from where asconfig.json puts them (memoryBase).
+ */
+export const HEAP_BASE: usize = 1 << 20;
+/** Where the kernels' own data ends. */
+export const DATA_END: usize = __heap_base;

@@ -24,7 +24,7 @@ export function pack_panels8(x: usize, stride: usize, rows: i32, n: i32, y: usiz
 }
 
 /** Four rows (those from `rows` on are zero) as columns: float i of each goes to y + i × step. */
-function pack4(x: usize, stride: usize, rows: i32, n: i32, y: usize, step: usize): void {
+export function pack4(x: usize, stride: usize, rows: i32, n: i32, y: usize, step: usize): void {
   if (rows === 4) {
     const whole = n & ~3;
     for (const end = x + <usize>whole * 4; x < end; x += 16, y += 4 * step) {
@@ -67,6 +67,7 @@ export function matmul_panels(
   tokens: i32,
   rows: i32,
   k: i32,
+  tile: (x: usize, w: usize, y: usize, y_stride: usize, steps: i32) => void = add_tile,
 ): void {
   const padded = (tokens + 3) & ~3;
   const x_stride = <usize>k * 16;
@@ -80,7 +81,7 @@ export function matmul_panels(
         const panel = w + <usize>(row >> 3) * w_stride + <usize>done * 32;
         for (let token = first; token < last; token += 4) {
           const tokens4 = x + <usize>(token >> 2) * x_stride + <usize>done * 16;
-          add_tile(tokens4, panel, y + <usize>token * y_stride + <usize>row * 4, y_stride, steps);
+          tile(tokens4, panel, y + <usize>token * y_stride + <usize>row * 4, y_stride, steps);
         }
       }
     }
@@ -88,7 +89,7 @@ export function matmul_panels(
 }
 
 /** Adds 4 tokens × 8 rows, over `steps` of k, to y. */
-function add_tile(x: usize, w: usize, y: usize, y_stride: usize, steps: i32): void {
+export function add_tile(x: usize, w: usize, y: usize, y_stride: usize, steps: i32): void {
   let a0 = f32x4.splat(0);
   let a1 = f32x4.splat(0);
   let b0 = f32x4.splat(0);
@@ -120,7 +121,7 @@ function add_tile(x: usize, w: usize, y: usize, y_stride: usize, steps: i32): vo
   add8(y + 3 * y_stride, d0, d1);
 }
 
-function add8(y: usize, low: v128, high: v128): void {
+export function add8(y: usize, low: v128, high: v128): void {
   v128.store(y, f32x4.add(v128.load(y), low));
   v128.store(y, f32x4.add(v128.load(y, 16), high), 16);
 }

@@ -2,7 +2,7 @@
 //   weight = 2^(e - 128) * V[q],  V = 0 1 2 3 4 6 8 12 and the same negative: the fp4 format E2M1, doubled
 // The scale puts the largest magnitude between 8 and 16; quants go to the nearest of V, of two the smaller, and 8 (-0)
 // is never chosen. Below 2^-125 the exponent wraps around as a byte, as in ggml, and such a block comes out as zeros.
-import { join_nibbles, store_scaled, whole_i32 } from "./pack";
+import { join_nibbles, scale_of, store_scaled, whole_i32 } from "./pack";
 import { absmax32 } from "./search";
 
 export const BLOCK_SIZE_MXFP4: i32 = 32;
@@ -17,11 +17,6 @@ export function quantize_row_mxfp4(x: usize, y: usize, n: i32): void {
     const half = f32x4.splat(scale_of(e & 255) / 2);
     v128.store(y, join_nibbles(to_fp4(x, half), to_fp4(x + 64, half)), 1);
   }
-}
-
-/** 2^(e - 128) */
-function scale_of(e: i32): f32 {
-  return reinterpret<f32>(e < 2 ? 0x00200000 << e : (e - 1) << 23);
 }
 
 /** Sixteen floats at `x` to quants, for a scale of 2 * `half`. */

@@ -118,3 +118,8 @@ function low_f32(q: v128): v128 {
 function high_f32(q: v128): v128 {
   return f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(q));
 }
+
+/** 2^(e - 128), the scale of MXFP4. */
+export function scale_of(e: i32): f32 {
+  return reinterpret<f32>(e < 2 ? 0x00200000 << e : (e - 1) << 23);
+}

@@ -82,8 +82,8 @@ function pack_scales(y: usize): void {
   store<u32>(y + 8, ab | (cd << 4));
 }
 
-/** SUB_D of the block at `x`. */
-function unpack_scales(x: usize): void {
+/** The sixteen scales of the block at `x`, -32..31, as i8. */
+export function load_scales(x: usize): v128 {
   const a = load<u32>(x + 96);
   const b = load<u32>(x + 100);
   const c = load<u32>(x + 104);
@@ -91,8 +91,12 @@ function unpack_scales(x: usize): void {
   store<u32>(SUB_SCALES + 4, (b & 0x0f0f0f0f) | (((c >> 2) & 0x03030303) << 4));
   store<u32>(SUB_SCALES + 8, ((a >> 4) & 0x0f0f0f0f) | (((c >> 4) & 0x03030303) << 4));
   store<u32>(SUB_SCALES + 12, ((b >> 4) & 0x0f0f0f0f) | (((c >> 6) & 0x03030303) << 4));
-  const scales = i8x16.sub(v128.load(SUB_SCALES), i8x16.splat(32));
-  store_scaled(SUB_D, scales, f32x4.splat(f16_to_f32(load<u16>(x + 108))));
+  return i8x16.sub(v128.load(SUB_SCALES), i8x16.splat(32));
+}
+
+/** SUB_D of the block at `x`. */
+function unpack_scales(x: usize): void {
+  store_scaled(SUB_D, load_scales(x), f32x4.splat(f16_to_f32(load<u16>(x + 108))));
 }
 
 /** Stores the levels for the final scales; those of sub-blocks whose scale is zero are in LEVELS already. */

@@ -148,15 +148,24 @@ export function pack_scales_mins(y: usize): void {
   store<u32>(y + 8, (scales & 0x0f0f0f0f) | ((mins & 0x0f0f0f0f) << 4));
 }
 
-/** Reads the 12 bytes at `x` and writes SUB_D and SUB_M for the units `d` and `dmin`. */
-export function unpack_scales_mins(x: usize, d: f32, dmin: f32): void {
+/** Reads the 12 bytes at `x` and writes SCALES_MINS. */
+export function load_scales_mins(x: usize): void {
   const a = load<u32>(x);
   const b = load<u32>(x + 4);
   const c = load<u32>(x + 8);
-  multiply_bytes(a & 0x3f3f3f3f, d, SUB_D);
-  multiply_bytes((c & 0x0f0f0f0f) | (((a >> 6) & 0x03030303) << 4), d, SUB_D + 16);
-  multiply_bytes(b & 0x3f3f3f3f, dmin, SUB_M);
-  multiply_bytes(((c >> 4) & 0x0f0f0f0f) | (((b >> 6) & 0x03030303) << 4), dmin, SUB_M + 16);
+  store<u32>(SCALES_MINS, a & 0x3f3f3f3f);
+  store<u32>(SCALES_MINS + 4, (c & 0x0f0f0f0f) | (((a >> 6) & 0x03030303) << 4));
+  store<u32>(SCALES_MINS + 8, b & 0x3f3f3f3f);
+  store<u32>(SCALES_MINS + 12, ((c >> 4) & 0x0f0f0f0f) | (((b >> 6) & 0x03030303) << 4));
+}
+
+/** Reads the 12 bytes at `x` and writes SUB_D and SUB_M for the units `d` and `dmin`. */
+export function unpack_scales_mins(x: usize, d: f32, dmin: f32): void {
+  load_scales_mins(x);
+  multiply_bytes(load<u32>(SCALES_MINS), d, SUB_D);
+  multiply_bytes(load<u32>(SCALES_MINS + 4), d, SUB_D + 16);
+  multiply_bytes(load<u32>(SCALES_MINS + 8), dmin, SUB_M);
+  multiply_bytes(load<u32>(SCALES_MINS + 12), dmin, SUB_M + 16);
 }
 
 /** The four bytes of `bytes` times `unit`, as f32 at `y`. */

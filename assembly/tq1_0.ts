@@ -44,7 +44,7 @@ function trits(x: usize, id: v128): v128 {
   return i8x16.add(to_i8(x, id), i8x16.splat(1));
 }
 
-function triple(t: v128): v128 {
+export function triple(t: v128): v128 {
   return i8x16.add(i8x16.add(t, t), t);
 }
 
@@ -63,14 +63,14 @@ function store_digits5(t: v128, y: usize, stride: usize, d: v128): void {
 }
 
 /** Lane i of the same four bytes times 3^i: first digits of these are digits i. */
-function digits4(t: v128): v128 {
+export function digits4(t: v128): v128 {
   const t3 = triple(t);
   const t9 = triple(t3);
   return i64x2.shuffle(i32x4.shuffle(t, t3, 0, 4, 0, 4), i32x4.shuffle(t9, triple(t9), 0, 4, 0, 4), 0, 2);
 }
 
 /** What tripling carries out of each byte, less 1. */
-function first_digits(t: v128): v128 {
+export function first_digits(t: v128): v128 {
   const at_least_one = i8x16.ge_u(t, i8x16.splat(86));
   const two = i8x16.ge_u(t, i8x16.splat(<i8>171));
   return i8x16.sub(i8x16.splat(-1), i8x16.add(at_least_one, two));

@@ -12,7 +12,16 @@ export function compileKernels(): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(path));
 }
 
-/** Everything the module exports, addresses and counts as numbers. */
+/** A module of relaxed SIMD kernels (assembly/gemm/relaxed.ts) that works here. Plain data. */
+export interface RelaxedModule {
+  readonly module: WebAssembly.Module;
+  /** The dot product it is compiled for. */
+  readonly dot: "i16" | "i32";
+  /** Whether that is exact for quants above 127. */
+  readonly wide: boolean;
+}
+
+/** Everything a module exports, addresses and counts as numbers. */
 type KernelFunction = (...args: number[]) => number;
 
 /**
@@ -21,12 +30,14 @@ type KernelFunction = (...args: number[]) => number;
  */
 export class Kernels {
   readonly memory: WebAssembly.Memory;
+  readonly relaxed: RelaxedModule | undefined;
   readonly #exports: Record<string, KernelFunction>;
+  readonly #relaxedExports: Record<string, KernelFunction> | undefined;
   readonly #heapBase: number;
   #top: number;
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
-  constructor(module: WebAssembly.Module = compileKernels()) {
+  constructor(module: WebAssembly.Module = compileKernels(), relaxed?: RelaxedModule) {
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
@@ -35,15 +46,26 @@ export class Kernels {
         cause,
       });
     }
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
-    this.#exports = instance.exports as Record<string, KernelFunction>;
-    this.#heapBase = (instance.exports["HEAP_BASE"] as WebAssembly.Global).value;
+    this.relaxed = relaxed;
+    const exports = this.#instantiate(module);
+    this.#exports = exports as Record<string, KernelFunction>;
+    this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
+    this.#relaxedExports = relaxed && (this.#instantiate(relaxed.module) as Record<string, KernelFunction>);
     this.#top = this.#heapBase;
+  }
+
+  #instantiate(module: WebAssembly.Module): WebAssembly.Exports {
+    return new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports;
   }
 
   /** The exported function of that name. */
   call(name: string): KernelFunction {
     return this.#exports[name]!;
+  }
+
+  /** The same of the relaxed module. */
+  callRelaxed(name: string): KernelFunction {
+    return this.#relaxedExports![name]!;
   }
 
   /** Forgets every reservation made since `mark`, or all of them. */

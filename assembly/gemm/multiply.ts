@@ -1,0 +1,95 @@
+// The loops around the tiles: every panel of weights with every panel of activations.
+import { add_tile } from "../matmul_f32";
+import {
+  activations_block_size,
+  activations_panel_size,
+  block_length,
+  HEADER_SIZE,
+  ROWS,
+  sums_size,
+  TOKENS,
+  weights_block_size,
+  weights_panel_size,
+} from "./layout";
+import { Tile } from "./tile";
+import { tile_words } from "./tile_words";
+
+/** Bytes of activations worked on together: they stay in a core's own cache while the weights pass by. */
+const CACHED: usize = 1 << 19;
+
+/** A tile of y: 4 tokens × 8 rows of f32. */
+const tile_of_y = memory.data(128, 16);
+
+/** What multiply_panels needs to know of the panels after it: see pack for the words. */
+export function store_header(
+  address: usize,
+  form: i32,
+  rows: usize,
+  k: usize,
+  zero: i32,
+  min_length: usize,
+): void {
+  store<i32>(address, form);
+  store<usize>(address, rows, 4);
+  store<usize>(address, k, 8);
+  store<i32>(address, zero, 12);
+  store<usize>(address, min_length, 16);
+}
+
+/** What matmul_int8 does (index.ts), by the tile for the form that the weights are in. */
+export function multiply_panels(
+  tile: Tile,
+  x: usize,
+  w: usize,
+  y: usize,
+  tokens: usize,
+  stride: usize,
+): void {
+  const form = load<i32>(w);
+  const rows = load<usize>(w, 4);
+  const k = load<usize>(w, 8);
+  const zero = load<i32>(w, 12);
+  const min_length = load<usize>(w, 16);
+  const blocks = k / block_length(form);
+  const mins = blocks * weights_block_size(form);
+  let sums = blocks * activations_block_size(form);
+  if (min_length === 16) sums += blocks * sums_size(form, 32);
+  const w_size = weights_panel_size(form, k, min_length);
+  const x_size = activations_panel_size(form, k);
+  const group = max(CACHED / x_size, 1) * TOKENS;
+  for (let first: usize = 0; first < tokens; first += group) {
+    const last = min(first + group, tokens);
+    for (let row: usize = 0; row < rows; row += ROWS) {
+      const w_panel = w + HEADER_SIZE + (row / ROWS) * w_size;
+      for (let token = first; token < last; token += TOKENS) {
+        const x_panel = x + (token / TOKENS) * x_size;
+        clear_tile();
+        tile(x_panel, w_panel, tile_of_y, blocks, zero);
+        if (min_length !== 0)
+          add_mins(x_panel + sums, w_panel + mins, blocks, block_length(form), min_length);
+        store_tile(y + token * stride + row * 4, stride, min(tokens - token, TOKENS), min(rows - row, ROWS));
+      }
+    }
+  }
+}
+
+/** The mins times the sums of the activations: products with few columns, and so done by the tiles of others. */
+function add_mins(x: usize, w: usize, blocks: usize, length: usize, min_length: usize): void {
+  if (length === 32) add_tile(x, w, tile_of_y, 32, <i32>blocks);
+  else tile_words(x, w, tile_of_y, blocks, length / min_length);
+}
+
+function clear_tile(): void {
+  for (let i: usize = 0; i < 128; i += 16) v128.store(tile_of_y + i, f32x4.splat(0));
+}
+
+/** As much of the tile as exists, to `y`, where tokens are `stride` bytes apart. */
+function store_tile(y: usize, stride: usize, tokens: usize, rows: usize): void {
+  for (let t: usize = 0; t < tokens; t++, y += stride) {
+    const row = tile_of_y + t * 32;
+    if (rows === ROWS) {
+      v128.store(y, v128.load(row));
+      v128.store(y, v128.load(row, 16), 16);
+    } else memory.copy(y, row, rows * 4);
+  }
+}
