@@ -1,4 +1,5 @@
-import { scale_of, TYPE_SIZE_MXFP4 } from "../mxfp4";
+import { TYPE_SIZE_MXFP4 } from "../mxfp4";
+import { scale_of } from "../pack";
 import { pack } from "./pack";
 import { D } from "./unpack";
 

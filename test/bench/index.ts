@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
 import { benchQuantize } from "./quantize.js";
 
@@ -6,6 +7,7 @@ import { benchQuantize } from "./quantize.js";
 
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
+  gemm: benchGemm,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
 };
 

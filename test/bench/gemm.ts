@@ -1,0 +1,93 @@
+import { byteLength, type DTypeName } from "../../formats/dtype.js";
+import { INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "../../src/eval/int8.js";
+import { chooseRelaxed, compileRelaxed, usableDots } from "../../src/eval/relaxed.js";
+import { compileKernels, Kernels, type RelaxedModule } from "../../src/run/kernels.js";
+import { formatTable } from "../../src/ui.js";
+import { Random } from "../random.js";
+import { bestCpuOf } from "./measure.js";
+
+/** The product of a chunk with a matrix of a 7B model, the matrix taken in slabs as the evaluator does. */
+const TOKENS = 512;
+const K = 4096;
+const ROWS = 4096;
+const SLAB = 64;
+const RUNS = 20;
+
+/** Speed of products in this thread, for every block type and module, quantizing and packing included. */
+export function benchGemm(): void {
+  const module = compileKernels();
+  const chosen = chooseRelaxed();
+  const modules: [string, RelaxedModule | undefined][] = [["plain", undefined]];
+  for (const dot of usableDots()) {
+    const wide = chosen?.dot === dot && chosen.wide;
+    const compiled = compileRelaxed(dot);
+    if (compiled !== undefined) modules.push([`relaxed ${dot}`, { module: compiled, dot, wide }]);
+  }
+  const columns = modules.map(([, relaxed]) => speeds(new Kernels(module, relaxed)));
+  const rows = [...INT8_TYPES.map(({ name }) => name), "F32"].map((type, i) => [
+    type,
+    ...columns.map((column) => column[i]!.toFixed(1)),
+  ]);
+  console.log(
+    `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time`,
+  );
+  console.log(formatTable(["type", ...modules.map(([name]) => name)], rows));
+  console.log(`the evaluator takes ${chosen === undefined ? "plain" : `relaxed ${chosen.dot}`} here`);
+}
+
+/** Of each int8 type, and of f32. */
+function speeds(kernels: Kernels): number[] {
+  const random = new Random(1);
+  const x = kernels.reserve(TOKENS * K * 4);
+  kernels.floats(x, TOKENS * K).forEach((_, i, all) => {
+    all[i] = random.u32() / 2 ** 31 - 1;
+  });
+  const mark = kernels.mark();
+  return [...INT8_TYPES.map(({ name }) => name), undefined].map((type) => {
+    kernels.reset(mark);
+    const { quantize, pack, multiply } =
+      type === undefined ? floatProduct(kernels, x) : int8Product(kernels, type, x);
+    // The least of many short timings each: on a busy machine a long one is never undisturbed.
+    const seconds =
+      bestCpuOf(RUNS, quantize) + (ROWS / SLAB) * (bestCpuOf(RUNS, pack) + bestCpuOf(RUNS, multiply));
+    return (TOKENS * K * ROWS) / seconds / 1e9;
+  });
+}
+
+/** The parts of a product; the last two are for one slab. */
+interface Product {
+  readonly quantize: () => void;
+  readonly pack: () => void;
+  readonly multiply: () => void;
+}
+
+function int8Product(kernels: Kernels, type: DTypeName, x: number): Product {
+  const form = int8Form(type, kernels.relaxed)!;
+  const weights = kernels.reserve(byteLength(type, [SLAB, K]));
+  kernels.fromF32(type, x, weights, SLAB * K);
+  const y = kernels.reserve(TOKENS * SLAB * 4);
+  const activations = quantizeActivations(kernels, form, x, TOKENS, K);
+  const packed = packWeights(kernels, type, form, weights, SLAB, K);
+  const again = (work: () => void) => () => {
+    const mark = kernels.mark();
+    work();
+    kernels.reset(mark);
+  };
+  return {
+    quantize: again(() => quantizeActivations(kernels, form, x, TOKENS, K)),
+    pack: again(() => packWeights(kernels, type, form, weights, SLAB, K)),
+    multiply: () => multiplyInt8(kernels, form, activations, packed, y, TOKENS, SLAB * 4),
+  };
+}
+
+function floatProduct(kernels: Kernels, x: number): Product {
+  const activations = kernels.reserve(TOKENS * K * 4);
+  const packed = kernels.reserve(SLAB * K * 4);
+  const y = kernels.reserve(TOKENS * SLAB * 4);
+  const multiply = kernels.relaxed ? kernels.callRelaxed("matmul_f32") : kernels.call("matmul_f32");
+  return {
+    quantize: () => kernels.call("pack_panels4")(x, K * 4, TOKENS, K, activations),
+    pack: () => kernels.call("pack_panels8")(x, K * 4, SLAB, K, packed),
+    multiply: () => multiply(activations, packed, y, TOKENS, SLAB, K),
+  };
+}
