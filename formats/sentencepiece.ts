@@ -50,6 +50,9 @@ const NORMALIZER = {
   escapeWhitespaces: 5,
 };
 
+/** No vocabulary has more pieces; a damaged file could have a great many empty ones. */
+const MAX_PIECES = 1 << 20;
+
 const MODEL_TYPES = ["unigram", "bpe", "word", "char"] as const;
 const LARGEST_TYPE = 6;
 
@@ -132,7 +135,7 @@ class WireReader {
       const field = this.#field(tag.value % 8, tag.end, end);
       const same = fields.get(number);
       if (same === undefined) fields.set(number, [field]);
-      else same.push(field);
+      else if (same.push(field) > MAX_PIECES) this.fail(at, `more than ${MAX_PIECES} pieces`);
       at = field.end;
     }
     return fields;
@@ -155,10 +158,11 @@ class WireReader {
   }
 
   text(message: Message, number: number): string {
+    const bytes = this.bytes(message, number);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.bytes(message, number));
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch {
-      this.fail(message.get(number)?.at(-1)?.start ?? 0, "text is not valid UTF-8");
+      return this.fail(message.get(number)?.at(-1)?.start ?? 0, "text is not valid UTF-8");
     }
   }
 

@@ -1,5 +1,6 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
+export { type Imatrix, openImatrix } from "../formats/imatrix.js";
 export {
   evaluatePerplexity,
   type Perplexity,
@@ -7,12 +8,15 @@ export {
   type PerplexityProgress,
 } from "./eval/perplexity.js";
 export { type Model, openModel } from "./model.js";
+export { parseKeyValue } from "./quant/metadata.js";
+export { parseOverride } from "./quant/override.js";
 export {
   bitsPerWeight,
   losslessType,
   type Plan,
   planConvert,
   planQuantize,
+  type QuantizeOptions,
   type TensorPlan,
 } from "./quant/plan.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
-import { BufferSource } from "../formats/bytes.js";
+import { BufferSource, parseJson } from "../formats/bytes.js";
 import type { Container } from "../formats/container.js";
 import { byteLength } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
 import { readImatrix } from "../formats/imatrix.js";
 import { readSafetensors } from "../formats/safetensors.js";
+import { readSentencePiece } from "../formats/sentencepiece.js";
+import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
+import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
+import { vocabFromSentencePiece } from "../src/tokenizer/sentencepiece.js";
+import { createTokenizer } from "../src/tokenizer/tokenizer.js";
+import { type Vocab, vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
 import {
   type Built,
   buildDat,
@@ -18,6 +24,7 @@ import {
   T,
 } from "./build.js";
 import { EDGES, type Sample, type Target } from "./damage.js";
+import { type Field, protobuf } from "./protobuf.js";
 import type { Random } from "./random.js";
 
 /** What is damaged, by npm test and, for longer, by npm run fuzz. */
@@ -56,7 +63,134 @@ export const TARGETS: readonly Target[] = [
     ].map(anyNumberSample),
     parse: parseImatrix,
   },
+  {
+    name: "sentencepiece",
+    samples: ["unigram", "bpe"].map((type) => anyNumberSample(smallSentencePiece(type))),
+    parse: (bytes) => {
+      const model = readSentencePiece(new BufferSource("x.model", bytes));
+      tryTokenizer(vocabFromSentencePiece("x.model", model, NO_CONFIG));
+    },
+  },
+  {
+    name: "tokenizer.json",
+    samples: [smallBpeJson("ByteLevel"), smallBpeJson("Metaspace"), smallUnigramJson()].map(jsonSample),
+    parse: (bytes) => {
+      tryTokenizer(vocabFromTokenizerJson("x.json", parseJson("x.json", bytes), NO_CONFIG));
+    },
+  },
 ];
+
+/** Pieces of every type but bytes, and a replacement of characters. */
+function smallSentencePiece(modelType: string): Uint8Array {
+  const texts = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "ab", "<n>", "old"];
+  const types = [2, 3, 3, 1, 1, 1, 1, 1, 4, 5];
+  const pieces = texts.map(
+    (text, i): Field => [
+      1,
+      protobuf([
+        [1, text],
+        [2, { f32: -i }],
+        [3, types[i]!],
+      ]),
+    ],
+  );
+  const trainer = protobuf([
+    [3, modelType === "unigram" ? 1 : 2],
+    [35, 0],
+    [40, 0],
+    [41, 1],
+    [42, 2],
+    [43, -1n],
+  ]);
+  const normalizer = protobuf([
+    [1, "mine"],
+    [2, charsmap(0x09, " ")],
+    [3, 1],
+    [4, 1],
+    [5, 1],
+  ]);
+  return protobuf([...pieces, [2, trainer], [3, normalizer]]);
+}
+
+/** A precompiled_charsmap that replaces one ASCII character. */
+export function charsmap(character: number, replacement: string): Uint8Array {
+  const [children, leaf] = [256, 512];
+  const trie = new Uint32Array(768); // in blocks of 256, so that no byte leads out of it
+  trie[0] = children << 10;
+  trie[children ^ character] = character | 0x100 | ((children ^ character ^ leaf) << 10);
+  trie[leaf] = 0x80000000; // the replacement at 0
+  const length = Uint32Array.of(trie.byteLength);
+  return Buffer.concat([
+    new Uint8Array(length.buffer),
+    new Uint8Array(trie.buffer),
+    Buffer.from(`${replacement}\0`),
+  ]);
+}
+
+function smallBpeJson(preTokenizer: string): object {
+  return {
+    normalizer: { type: "Sequence", normalizers: [] },
+    pre_tokenizer: {
+      type: preTokenizer,
+      add_prefix_space: false,
+      replacement: "▁",
+      split: false,
+      use_regex: true,
+    },
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }],
+    },
+    added_tokens: [
+      { id: 4, content: "<s>", special: true },
+      { id: 5, content: "<x>", special: false },
+    ],
+    model: {
+      type: "BPE",
+      unk_token: "<unk>",
+      byte_fallback: true,
+      vocab: { "<unk>": 0, a: 1, b: 2, ab: 3, "<s>": 4, Ġ: 6 },
+      merges: ["a b", ["Ġ", "a"]],
+    },
+  };
+}
+
+function smallUnigramJson(): object {
+  return {
+    normalizer: { type: "Replace", pattern: { Regex: " {2,}" }, content: " " },
+    pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true },
+    added_tokens: [],
+    model: {
+      type: "Unigram",
+      unk_id: 0,
+      vocab: [
+        ["<unk>", 0],
+        ["▁", -1],
+        ["a", -2.5],
+        ["▁a", -3],
+      ],
+    },
+  };
+}
+
+function jsonSample(value: object): Sample {
+  const text = JSON.stringify(value);
+  const utf8 = new TextEncoder();
+  return { bytes: utf8.encode(text), renumbered: (random) => utf8.encode(withAnotherToken(text, random)) };
+}
+
+/** A vocabulary that was accepted encodes any text, and goes to GGUF and back. */
+function tryTokenizer(vocab: Vocab): void {
+  assert.equal(vocab.types.length, vocab.tokens.length);
+  const tokenizer = createTokenizer(vocab);
+  const ids = tokenizer.encode(" a ab  ba<n>é\u00a0ﬁ<x>🦙\n");
+  assert.equal(typeof tokenizer.decode(ids), "string");
+  const metadata = readGguf(new BufferSource("x", ggufHeader(vocabToMetadata(vocab), []).header)).metadata;
+  assert.deepEqual(
+    createTokenizer(vocabFromMetadata("x", metadata)).encode("a ab"),
+    tokenizer.encode("a ab"),
+  );
+}
 
 function smallGguf(): Built {
   return buildGguf({

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { createHfTokenizer, cutAtLines } from "../src/tokenizer/hf.js";
+import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
 import { createTokenizer, type Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { TOKEN_TYPE } from "../src/tokenizer/types.js";
 import { type Vocab, vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
-import { disagreements, lossy, NO_CONFIG, readGolden, STRINGS } from "./tokenizer-helpers.js";
+import { disagreements, lossy, readGolden, STRINGS } from "./tokenizer-helpers.js";
 
 /** One trained vocabulary and the ids Hugging Face's tokenizers gives with each published pre-tokenizer. */
 interface ByteLevel {

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { withFile } from "../formats/bytes.js";
 import { readGguf } from "../formats/gguf.js";
-import type { TokenizerConfig } from "../src/tokenizer/hf-config.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { type Vocab, vocabFromMetadata } from "../src/tokenizer/vocab.js";
 
@@ -40,18 +39,6 @@ export function disagreements(
 export function lossy(tokenizer: Tokenizer, strings: readonly string[] = STRINGS): string[] {
   return strings.filter((string) => tokenizer.decode(tokenizer.encode(string)) !== string);
 }
-
-/** What there is to know of a vocabulary that has no other files. */
-export const NO_CONFIG: TokenizerConfig = {
-  addBos: undefined,
-  addEos: undefined,
-  addSpacePrefix: undefined,
-  tokenizerClass: undefined,
-  texts: new Map(),
-  ids: new Map(),
-  added: [],
-  chatTemplates: new Map(),
-};
 
 export function ggufVocab(path: string): Vocab {
   return vocabFromMetadata(path, withFile(path, readGguf).metadata);

@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { withFile } from "../formats/bytes.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
+import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromSentencePiece } from "../src/tokenizer/sentencepiece.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { readVocab, type Vocab } from "../src/tokenizer/vocab.js";
-import { disagreements, ggufVocab, goldenIds, lossy, NO_CONFIG, SHARED } from "./tokenizer-helpers.js";
+import { disagreements, ggufVocab, goldenIds, lossy, SHARED } from "./tokenizer-helpers.js";
 
 const TOKENIZERS = `${SHARED}/data/tokenizers`;
 const folder = (name: string, vocabSize: number) => readVocab(`${TOKENIZERS}/${name}`, { vocabSize });

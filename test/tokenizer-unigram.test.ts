@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { BufferSource } from "../formats/bytes.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
+import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
 import { vocabFromSentencePiece } from "../src/tokenizer/sentencepiece.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
-import { disagreements, NO_CONFIG, readGolden } from "./tokenizer-helpers.js";
+import { disagreements, readGolden } from "./tokenizer-helpers.js";
 
 describe.each(["unigram-bytes", "unigram-unknown"])("%s", (name) => {
   const golden = readGolden<{ model: string; ids: number[][] }>(name);

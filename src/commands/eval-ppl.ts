@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { readText } from "../../formats/bytes.js";
 import { evaluatePerplexity, type Perplexity, type PerplexityProgress } from "../eval/perplexity.js";
 import { openModel } from "../model.js";
+import { createFolderTokenizer } from "../tokenizer/hf.js";
 import { createTokenizer } from "../tokenizer/tokenizer.js";
 import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./options.js";
@@ -43,7 +44,9 @@ Examples:
       warn(`${path} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
     }
     const { vocab } = model;
-    const tokens = createTokenizer(vocab).encode(readText(textPath, MAX_TEXT_BYTES));
+    const tokenizer =
+      model.folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(model.folder, vocab);
+    const tokens = tokenizer.encode(readText(textPath, MAX_TEXT_BYTES));
     const progress = createProgress("eval-ppl", options.json);
     const result = await evaluatePerplexity(model, tokens, {
       context: options.context,

@@ -71,24 +71,26 @@ function placesOf(tensors: readonly Described[], { layers, experts }: ModelFacts
     const kind = KIND[role] ?? role;
     return kind === "token_embd" && isTied ? "output" : kind;
   });
+  const indices = tensors.map((_, index) => index);
+  const order = indices.sort((a, b) => compare(tensors[a]!, tensors[b]!));
   const counts = new Map<Role, number>();
-  const ranks = new Map<Described, number>();
-  for (const [tensor, kind] of inOrder(tensors.map((tensor, i) => [tensor, kinds[i]!] as const))) {
-    const rank = counts.get(kind) ?? 0;
-    ranks.set(tensor, rank);
-    counts.set(kind, rank + 1);
+  const ranks: number[] = [];
+  for (const index of order) {
+    const rank = counts.get(kinds[index]!) ?? 0;
+    ranks[index] = rank;
+    counts.set(kinds[index]!, rank + 1);
   }
-  return tensors.map((tensor, index) => {
+  return tensors.map(({ layer, shape }, index) => {
     const kind = kinds[index]!;
-    const stacked = tensor.shape.length > 2;
-    const rank = ranks.get(tensor)!;
+    const stacked = shape.length > 2;
+    const rank = ranks[index]!;
     if (kind !== "ffn_down") return { kind, stacked, i: rank, n: counts.get(kind)! };
-    return { kind, stacked, i: experts > 1 ? tensor.layer! : rank, n: layers };
+    return { kind, stacked, i: experts > 1 ? layer! : rank, n: layers };
   });
 }
 
-function inOrder<T>(entries: (readonly [Described, T])[]): (readonly [Described, T])[] {
-  return entries.sort(([a], [b]) => (a.layer ?? -1) - (b.layer ?? -1) || (a.name < b.name ? -1 : 1));
+function compare(a: Described, b: Described): number {
+  return (a.layer ?? -1) - (b.layer ?? -1) || (a.name < b.name ? -1 : 1);
 }
 
 /** The type a tensor should get, and why. */

@@ -109,7 +109,7 @@ function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): 
   const open = tensors.filter(isQuantizable);
   for (const override of overrides) {
     if (open.some((tensor) => matches(override, tensor))) continue;
-    const all = tensors.some((tensor) => matches(override, tensor));
+    const fixed = tensors.some((tensor) => matches(override, tensor));
     const near = nearest(
       override.pattern,
       open.flatMap(({ name, role }) => [role, name]),
@@ -117,7 +117,7 @@ function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): 
     const roles = [...new Set(open.map(({ role }) => role))].join(", ");
     throw new LlqError(
       "usage",
-      `--tensor ${override.pattern} matches ${all ? "only tensors that stay F32" : "no tensor"}`,
+      `--tensor ${override.pattern} matches ${fixed ? "only tensors that stay F32" : "no tensor"}`,
       { hint: `${near === undefined ? "" : `did you mean ${near}? `}roles: ${roles}` },
     );
   }

@@ -2,6 +2,7 @@ import type { Metadata, MetaField } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
+import { renumbered } from "../arch/names.js";
 import type { Model } from "../model.js";
 
 /** Reads a list of layers such as `3,5,20-23`. @throws LlqError `usage` */
@@ -48,14 +49,6 @@ export function pruneLayers(
     tensors,
   };
   return [pruned, imatrix && withoutEntries(imatrix, places)];
-}
-
-/** A tensor's name with the new number of its layer; undefined when that is gone. */
-function renumbered(name: string, places: ReadonlyMap<number, number>): string | undefined {
-  const [prefix, layer] = /^blk\.(\d+)\./.exec(name) ?? [];
-  if (prefix === undefined) return name;
-  const place = places.get(Number(layer));
-  return place === undefined ? undefined : `blk.${place}.${name.slice(prefix.length)}`;
 }
 
 /** The block count, and the values of those keys that have one a layer. */

@@ -28,7 +28,7 @@ export function createBpeTokenizer(vocab: Vocab): Tokenizer {
       }
       return ids.toArray();
     },
-    decode: (ids) => decode(vocab, ids),
+    decode: (ids) => decodeBpe(vocab, ids),
   };
 }
 
@@ -105,7 +105,8 @@ class BpeEncoder {
   }
 }
 
-function decode(vocab: Vocab, ids: ArrayLike<number>): string {
+/** The text of byte-level tokens; what is no spelling of bytes stands for itself. */
+export function decodeBpe(vocab: Vocab, ids: ArrayLike<number>): string {
   const parts: Uint8Array[] = [];
   for (let i = 0; i < ids.length; i++) {
     const text = tokenText(vocab, ids[i]!);

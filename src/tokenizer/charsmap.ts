@@ -6,6 +6,9 @@ import { badInput } from "../../formats/errors.js";
 
 const LEAF = 0x80000000;
 
+/** The longest in Unicode has 33 bytes; a hostile table could make gigabytes of a text. */
+const MAX_REPLACEMENT = 256;
+
 /**
  * A function that replaces, from the left, the longest prefix that the table knows.
  * @throws LlqError `bad-input` for a table that contradicts itself, now or when it is used
@@ -43,7 +46,7 @@ export function createCharsmap(table: Uint8Array): (text: string) => string {
         continue;
       }
       const end = replacements.indexOf(0, match.value);
-      if (end < 0) damaged();
+      if (end < 0 || end - match.value > MAX_REPLACEMENT) damaged();
       parts.push(bytes.subarray(kept, i), replacements.subarray(match.value, end));
       i = kept = match.end;
     }

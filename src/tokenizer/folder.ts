@@ -4,13 +4,11 @@ import { badInput } from "../../formats/errors.js";
 import { readSentencePiece } from "../../formats/sentencepiece.js";
 import { vocabFromGpt2Files } from "./gpt2-files.js";
 import { readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
+import { MAX_VOCAB_BYTES } from "./hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf-vocab.js";
 import { vocabFromSentencePiece } from "./sentencepiece.js";
 import { vocabFromTiktoken } from "./tiktoken.js";
 import type { Vocab } from "./types.js";
-
-/** Larger than any seen: a tokenizer.json of a quarter of a million tokens has 35 MB. */
-const MAX_BYTES = 256 << 20;
 
 /**
  * The vocabulary of a model's folder. A SentencePiece tokenizer.model comes first, as in llama.cpp's converter;
@@ -63,9 +61,9 @@ function isRankFile(path: string): boolean {
 }
 
 function readText(path: string): string {
-  return Buffer.from(readSmallFile(path, MAX_BYTES)).toString();
+  return Buffer.from(readSmallFile(path, MAX_VOCAB_BYTES)).toString();
 }
 
 function readJson(path: string): unknown {
-  return parseJson(path, readSmallFile(path, MAX_BYTES));
+  return parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES));
 }

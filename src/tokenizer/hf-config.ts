@@ -19,6 +19,18 @@ export interface TokenizerConfig {
   readonly chatTemplates: ReadonlyMap<string, string>;
 }
 
+/** Where there is nothing but the vocabulary. */
+export const NO_CONFIG: TokenizerConfig = {
+  addBos: undefined,
+  addEos: undefined,
+  addSpacePrefix: undefined,
+  tokenizerClass: undefined,
+  texts: new Map(),
+  ids: new Map(),
+  added: [],
+  chatTemplates: new Map(),
+};
+
 /** A token added to a vocabulary after its training. */
 export interface AddedToken {
   readonly id: number;

@@ -4,6 +4,9 @@ import { badInput } from "../../formats/errors.js";
 // tokenizer.json holds a pipeline: normalizer → pre_tokenizer → model → post_processor, and a decoder back.
 // Each of its stages is an object with a `type`, or a Sequence of such objects.
 
+/** Larger than any seen: a tokenizer.json of a quarter of a million tokens has 35 MB. */
+export const MAX_VOCAB_BYTES = 128 << 20;
+
 export type Stage = Readonly<Record<string, unknown>> & { readonly type: string };
 
 const stage = v.looseObject({ type: v.string() });

@@ -39,6 +39,11 @@ export function vocabFromTokenizerJson(
 ): Vocab {
   const json = parseTokenizerJson(name, value);
   const source = { name, json, config, rows };
+  for (const affix of ["continuing_subword_prefix", "end_of_word_suffix"] as const) {
+    if (json.model[affix]) {
+      throw new LlqError("unsupported", `${name}: ${affix} ${json.model[affix]} is not supported`);
+    }
+  }
   switch (json.model.type) {
     case "BPE":
       return isByteLevel(json) ? bpeVocab(source) : spmVocab(source);
@@ -127,14 +132,15 @@ function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: str
   const unk = unknown === undefined ? undefined : ids.get(unknown);
   if (unk !== undefined) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
   const { addBos, addEos } = addedByPostProcessor(json, config.texts);
+  const special = resolveSpecial(config, (text) => ids.get(text), unk === undefined ? {} : { unk });
   return {
     kind,
     tokens: table.tokens,
     types: table.types,
     scores: table.scores,
     pre: "default",
-    special: resolveSpecial(config, (text) => ids.get(text), unk === undefined ? {} : { unk }),
-    addBos: addBos ?? config.addBos ?? DEFAULTS[kind].addBos,
+    special,
+    addBos: special.bos !== undefined && (addBos ?? config.addBos ?? DEFAULTS[kind].addBos),
     addEos: addEos ?? config.addEos ?? DEFAULTS[kind].addEos,
     addSpacePrefix: false,
     removeExtraWhitespaces: false,

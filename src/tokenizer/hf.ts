@@ -1,17 +1,31 @@
+import { join } from "node:path";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { listFolder, parseJson, readSmallFile } from "../../formats/bytes.js";
 import { badInput, LlqError } from "../../formats/errors.js";
-import { parseTokenizerJson } from "./hf-pipeline.js";
+import { decodeBpe } from "./bpe.js";
+import { MAX_VOCAB_BYTES, parseTokenizerJson } from "./hf-pipeline.js";
 import { IdList } from "./ids.js";
-import type { Tokenizer } from "./tokenizer.js";
-import { TOKEN_TYPE, type Vocab } from "./types.js";
+import { createTokenizer, type Tokenizer } from "./tokenizer.js";
+import type { Vocab } from "./types.js";
 
-/** Text goes to the library in pieces of about this many characters, which keeps its regular expressions short of memory. */
-const PIECE = 1 << 16;
+/** Characters of text that the library is given at a time, or a few more: its expressions need memory. */
+const PIECE = 1 << 15;
 
 /**
- * The tokenizer of a tokenizer.json as Hugging Face's own library runs it: a second opinion on our encoder and
- * on what became of the vocabulary in GGUF. For byte-level BPE only (`vocab.kind`): over SentencePiece's words
- * the library is some thirty times slower than ours, and pieces would each be given a prefix.
+ * The tokenizer to measure a Hugging Face folder with: Hugging Face's own library where it can be used, a
+ * second opinion on our encoder and on what became of the vocabulary on its way to GGUF; else our encoder.
+ * @throws LlqError as createHfTokenizer and createTokenizer
+ */
+export function createFolderTokenizer(folder: string, vocab: Vocab): Tokenizer {
+  if (vocab.kind !== "bpe" || !listFolder(folder)?.includes("tokenizer.json")) return createTokenizer(vocab);
+  const path = join(folder, "tokenizer.json");
+  return createHfTokenizer(path, parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES)), vocab);
+}
+
+/**
+ * A tokenizer.json as @huggingface/tokenizers runs it; `name` is the file, for messages. For byte-level BPE only
+ * (`vocab.kind`): over SentencePiece's words the library is some thirty times slower than our encoder, needs a
+ * deep stack for unigram, and would put a space in front of every piece of text it is given.
  * @throws LlqError `unsupported` for other kinds, and where the library refuses the file
  */
 export function createHfTokenizer(name: string, json: unknown, vocab: Vocab): Tokenizer {
@@ -23,7 +37,7 @@ export function createHfTokenizer(name: string, json: unknown, vocab: Vocab): To
       if (addBos && vocab.special.bos !== undefined) ids.push(vocab.special.bos);
       for (const piece of cutAtLines(text, PIECE)) {
         for (const id of library.encode(piece, { add_special_tokens: false }).ids) {
-          if (!(id >= 0 && id < vocab.tokens.length)) {
+          if (vocab.tokens[id] === undefined) {
             throw badInput(`${name}: id ${id} is not in a vocabulary of ${vocab.tokens.length}`);
           }
           ids.push(id);
@@ -31,10 +45,7 @@ export function createHfTokenizer(name: string, json: unknown, vocab: Vocab): To
       }
       return ids.toArray();
     },
-    decode(ids) {
-      const plain = Array.from(ids).filter((id) => vocab.types[id] !== TOKEN_TYPE.CONTROL);
-      return library.decode(plain, { clean_up_tokenization_spaces: false });
-    },
+    decode: (ids) => decodeBpe(vocab, ids),
   };
 }
 

@@ -1,6 +1,6 @@
 import { badInput } from "../../formats/errors.js";
 import type { AddedToken } from "./hf-config.js";
-import { SPACE, TOKEN_TYPE } from "./types.js";
+import { MAX_TOKENS, SPACE, TOKEN_TYPE } from "./types.js";
 
 /** The scores llama.cpp's converter gives tokens added after training, and ids that nothing describes. */
 export const ADDED_SCORE = -1000;
@@ -16,13 +16,15 @@ export class TokenTable {
    * @param trained tokens that the vocabulary has by itself
    * @param rows of the embedding; undefined when only the vocabulary knows
    * @param name the vocabulary's file, for messages
-   * @throws LlqError `bad-input` when there are fewer rows than tokens
+   * @throws LlqError `bad-input` when there are fewer rows than tokens, or more than MAX_TOKENS
    */
   constructor(name: string, trained: number, rows: number = trained) {
     if (trained > rows) {
       const message = `${name}: ${trained} tokens, but the embedding of the model has ${rows} rows`;
       throw badInput(message, "the tokenizer belongs to another model");
     }
+    if (rows > MAX_TOKENS)
+      throw badInput(`${name}: a vocabulary of ${rows} tokens; at most ${MAX_TOKENS} are possible`);
     this.tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
     this.types = new Array(rows).fill(TOKEN_TYPE.UNUSED);
     this.scores = new Float32Array(rows).fill(PAD_SCORE);

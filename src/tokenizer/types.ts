@@ -39,6 +39,9 @@ export type SpecialTokens = Readonly<Partial<Record<SpecialToken, number>>>;
 
 export const DEFAULT_TEMPLATE = "default";
 
+/** Eight times the largest vocabulary known; a damaged id must not make a table of gigabytes. */
+export const MAX_TOKENS = 1 << 21;
+
 /** Token types as GGUF (`tokenizer.ggml.token_type`) and SentencePiece number them. */
 export const TOKEN_TYPE = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 } as const;
 
