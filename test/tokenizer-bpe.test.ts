@@ -5,7 +5,7 @@ import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
 import { createTokenizer, type Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { TOKEN_TYPE } from "../src/tokenizer/types.js";
 import { type Vocab, vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
-import { disagreements, lossy, readGolden, STRINGS } from "./tokenizer-helpers.js";
+import { disagreements, lossy, RANDOM_UNICODE, readGolden, STRINGS } from "./tokenizer-helpers.js";
 
 /** One trained vocabulary and the ids Hugging Face's tokenizers gives with each published pre-tokenizer. */
 interface ByteLevel {
@@ -108,6 +108,10 @@ describe("Hugging Face's library", { timeout: 60_000 }, () => {
 
 describe("byte-level BPE", () => {
   const vocab = vocabFromTokenizerJson("x", tokenizerJson("gpt-2"), NO_CONFIG);
+
+  it("gives any characters back", () => {
+    expect(lossy(createTokenizer(vocab), RANDOM_UNICODE)).toEqual([]);
+  });
 
   it("takes user-defined tokens whole, and does not make control tokens from text", () => {
     const { USER_DEFINED, CONTROL } = TOKEN_TYPE;

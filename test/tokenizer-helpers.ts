@@ -4,6 +4,7 @@ import { withFile } from "../formats/bytes.js";
 import { readGguf } from "../formats/gguf.js";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.js";
 import { type Vocab, vocabFromMetadata } from "../src/tokenizer/vocab.js";
+import { Random } from "./random.js";
 
 const GOLDEN = new URL("golden/tokenizer/", import.meta.url);
 
@@ -14,6 +15,16 @@ export function readGolden<T>(name: string): T {
 
 /** Strings on which tokenizers tend to disagree; see golden/make/strings.py. */
 export const STRINGS = readGolden<readonly string[]>("strings");
+
+/** Strings of any characters there can be. */
+export const RANDOM_UNICODE: readonly string[] = Array.from({ length: 2000 }, (_, seed) => {
+  const random = new Random(seed);
+  const character = () => {
+    const point = random.below(random.pick([0x80, 0x800, 0x10000, 0x110000]));
+    return point >= 0xd800 && point < 0xe000 ? " " : String.fromCodePoint(point); // surrogates are no characters
+  };
+  return Array.from({ length: random.below(30) }, character).join("");
+});
 
 /** Ids of STRINGS without bos by a reference implementation; see golden/make/tokenizer.py. */
 export function goldenIds(name: string): readonly (readonly number[])[] {

@@ -12,10 +12,10 @@ export type Stage = Readonly<Record<string, unknown>> & { readonly type: string 
 const stage = v.looseObject({ type: v.string() });
 const tokenId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 const schema = v.looseObject({
-  normalizer: v.nullish(stage),
-  pre_tokenizer: v.nullish(stage),
-  post_processor: v.nullish(stage),
-  decoder: v.nullish(stage),
+  normalizer: v.nullish(stage, null),
+  pre_tokenizer: v.nullish(stage, null),
+  post_processor: v.nullish(stage, null),
+  decoder: v.nullish(stage, null),
   added_tokens: v.nullish(v.array(v.looseObject({ id: tokenId, content: v.string(), special: v.boolean() }))),
   model: v.looseObject({
     type: v.string(),

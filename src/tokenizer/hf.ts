@@ -51,10 +51,11 @@ export function createHfTokenizer(name: string, json: unknown, vocab: Vocab): To
 
 /** Control tokens are taken out: in a text to be measured their spelling is plain text, as in llama.cpp. */
 function load(name: string, json: unknown): Library {
-  const { added_tokens, ...pipeline } = parseTokenizerJson(name, json);
+  const { normalizer, pre_tokenizer, decoder, model, added_tokens } = parseTokenizerJson(name, json);
   const plain = (added_tokens ?? []).filter(({ special }) => !special);
+  const parts = { normalizer, pre_tokenizer, decoder, model, post_processor: null };
   try {
-    return new Library({ ...pipeline, added_tokens: plain, post_processor: null }, {});
+    return new Library({ ...parts, added_tokens: plain }, {});
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LlqError("unsupported", `${name}: @huggingface/tokenizers refuses it: ${why}`, { cause });

@@ -2,12 +2,14 @@ import { cpus } from "node:os";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
 import { benchQuantize } from "./quantize.js";
+import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ...]: speeds and memory, as measured in this one run on this machine.
 
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
   gemm: benchGemm,
+  tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
 };
 

@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { readVocab, type Vocab } from "../../src/tokenizer/vocab.js";
+import { formatTable } from "../../src/ui.js";
+import { bestOf } from "./measure.js";
+
+const SAMPLES = fileURLToPath(new URL("../../../samples/", import.meta.url)); // from dist/test/bench
+const SHARED = process.env["LLQ_SHARED"];
+const TEXT_BYTES = 1_300_000;
+
+/** Published vocabularies in the folder of LLQ_SHARED, and the rows of their models. */
+const PUBLISHED: readonly (readonly [folder: string, rows: number])[] = [
+  ["llama2", 32000],
+  ["llama3", 128256],
+  ["qwen", 151936],
+  ["gpt2", 50257],
+  ["falcon-tokenizer", 65024],
+];
+
+/**
+ * Tokens a second over 1.3 MB of text, each time with an encoder that has met nothing before. The text is
+ * WikiText-2 if LLQ_SHARED has it, else the sample's over and over, which is easier.
+ */
+export function benchTokenizer(): void {
+  const wikitext = `${SHARED}/data/eval/wikitext2/wiki.test.raw`;
+  const text = existsSync(wikitext) ? readFileSync(wikitext, "utf8") : repeatedSample();
+  const rows = [benchVocab("tiny-llama", readVocab(`${SAMPLES}tiny-llama`, { vocabSize: 2048 }), text)];
+  for (const [name, vocabSize] of SHARED === undefined ? [] : PUBLISHED) {
+    rows.push(benchVocab(name, readVocab(`${SHARED}/data/tokenizers/${name}`, { vocabSize }), text));
+  }
+  console.log(
+    `\ntokenizers, one thread, ${existsSync(wikitext) ? "WikiText-2 test" : "repeated sample text"}`,
+  );
+  console.log(formatTable(["vocabulary", "kind", "pre-tokenizer", "tokens", "k tokens/s"], rows));
+}
+
+function benchVocab(name: string, vocab: Vocab, text: string): string[] {
+  const fresh: Tokenizer[] = Array.from({ length: 6 }, () => createTokenizer(vocab));
+  let count = 0;
+  const seconds = bestOf(5, () => {
+    count = fresh.pop()!.encode(text).length;
+  });
+  return [name, vocab.kind, vocab.pre, String(count), (count / seconds / 1000).toFixed(0)];
+}
+
+function repeatedSample(): string {
+  const sample = readFileSync(`${SAMPLES}text.txt`, "utf8");
+  return sample.repeat(Math.ceil(TEXT_BYTES / sample.length));
+}
