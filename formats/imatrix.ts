@@ -6,6 +6,7 @@
 //          entry:  length i32 | name | calls i32 | values i32 | f32 ...   values: mean of squares x calls
 import { ByteReader, type ByteSource, withFile } from "./bytes.js";
 import { type MetaField, nameProblem, type TensorSource } from "./container.js";
+import { elementCount } from "./dtype.js";
 import { badInput } from "./errors.js";
 import { GGUF_MAGIC, readGguf } from "./gguf.js";
 
@@ -20,6 +21,22 @@ export interface Imatrix {
   readonly chunks: number;
 }
 
+/** An importance matrix as it is collected: sums, so that matrices can be added. */
+export interface ImatrixSums {
+  readonly entries: ReadonlyMap<string, ImatrixEntry>;
+  readonly datasets: readonly string[];
+  readonly chunks: number;
+  /** Tokens in a chunk; undefined in a .dat file, which counts chunks where others count tokens. */
+  readonly chunkSize: number | undefined;
+}
+
+export interface ImatrixEntry {
+  /** [experts][columns]: squares of the activations, added up. */
+  readonly sums: Float32Array | Float64Array;
+  /** [experts]: how many were added; .dat files have one count for all experts. */
+  readonly counts: ArrayLike<number>;
+}
+
 export function openImatrix(path: string): Imatrix {
   return withFile(path, readImatrix);
 }
@@ -30,37 +47,62 @@ export function openImatrix(path: string): Imatrix {
  * @throws LlqError `bad-input` when the file is damaged or no importance matrix
  */
 export function readImatrix(source: ByteSource): Imatrix {
+  const { entries, datasets, chunks } = readImatrixSums(source);
+  const means = new Map(Array.from(entries, ([name, entry]) => [name, meansOf(entry)]));
+  return { file: source.name, entries: means, datasets, chunks };
+}
+
+function meansOf({ sums, counts }: ImatrixEntry): Float32Array {
+  const columns = sums.length / counts.length;
+  return Float32Array.from(sums, (sum, i) => {
+    const count = counts[Math.floor(i / columns)]!;
+    return count > 0 ? sum / Math.fround(count) : 1;
+  });
+}
+
+export function openImatrixSums(path: string): ImatrixSums {
+  return withFile(path, readImatrixSums);
+}
+
+/** @throws LlqError `bad-input` when the file is damaged or no importance matrix */
+export function readImatrixSums(source: ByteSource): ImatrixSums {
   const r = new ByteReader(source);
   const imatrix = r.u32() === GGUF_MAGIC ? readGgufForm(source) : readDatForm(source);
-  for (const [name, values] of imatrix.entries) {
-    const bad = values.findIndex((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
+  for (const [name, { sums }] of imatrix.entries) {
+    const bad = sums.findIndex((sum) => !(sum >= 0 && sum < Number.POSITIVE_INFINITY));
     if (bad < 0) continue;
-    throw badInput(`${source.name}: entry ${name}: column ${bad} has an importance of ${values[bad]}`);
+    throw badInput(`${source.name}: entry ${name}: column ${bad} has an importance of ${sums[bad]}`);
   }
   return imatrix;
 }
 
-const SUMS = ".in_sum2";
-const COUNTS = ".counts";
+/** What the names of an entry's two tensors end with. */
+export const SUMS = ".in_sum2";
+export const COUNTS = ".counts";
 
-function readGgufForm(source: ByteSource): Imatrix {
+function readGgufForm(source: ByteSource): ImatrixSums {
   const { tensors, metadata } = readGguf(source);
   const chunks = metadata.get("imatrix.chunk_count")?.value;
+  const chunkSize = metadata.get("imatrix.chunk_size")?.value;
   const datasets = metadata.get("imatrix.datasets");
-  if (typeof chunks !== "number" || !isStrings(datasets)) {
-    const message = `${source.name}: no importance matrix: imatrix.chunk_count or imatrix.datasets is missing`;
+  if (typeof chunks !== "number" || typeof chunkSize !== "number" || !isStrings(datasets)) {
+    const keys = "imatrix.chunk_count, imatrix.chunk_size or imatrix.datasets";
+    const message = `${source.name}: no importance matrix: ${keys} is missing`;
     throw badInput(message, "llama-imatrix and llq imatrix write such files");
   }
-  const entries = new Map<string, Float32Array>();
+  const entries = new Map<string, ImatrixEntry>();
   for (const [name, sums] of tensors) {
     if (!name.endsWith(SUMS)) continue;
     const entry = name.slice(0, -SUMS.length);
     const counts = tensors.get(entry + COUNTS);
     if (counts === undefined) throw badInput(`${source.name}: entry ${entry} has no counts`);
-    entries.set(entry, means(source, entry, readF32(source, name, sums), readF32(source, name, counts)));
+    entries.set(entry, {
+      sums: readF32(source, name, sums),
+      counts: readCounts(source, entry, counts, elementCount(sums.shape)),
+    });
   }
   if (entries.size === 0) throw badInput(`${source.name}: the importance matrix is empty`);
-  return { file: source.name, entries, datasets: datasets.value as readonly string[], chunks };
+  return { entries, datasets: datasets.value as readonly string[], chunks, chunkSize };
 }
 
 function isStrings(field: MetaField | undefined): field is MetaField {
@@ -82,30 +124,24 @@ function toFloats(bytes: Uint8Array): Float32Array {
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
-/** Sums (experts x columns) over counts (experts). */
-function means(source: ByteSource, entry: string, sums: Float32Array, counts: Float32Array): Float32Array {
-  const columns = sums.length / counts.length;
-  if (!Number.isInteger(columns) || columns === 0) {
-    throw badInput(
-      `${source.name}: entry ${entry}: ${sums.length} sums do not go with ${counts.length} counts`,
-    );
+function readCounts(source: ByteSource, entry: string, tensor: TensorSource, sums: number): Float32Array {
+  const counts = readF32(source, entry + COUNTS, tensor).map(Math.round);
+  if (counts.length === 0 || sums === 0 || sums % counts.length !== 0) {
+    throw badInput(`${source.name}: entry ${entry}: ${sums} sums do not go with ${counts.length} counts`);
   }
-  return sums.map((sum, i) => {
-    const count = Math.round(counts[Math.floor(i / columns)]!);
-    if (!(count >= 0)) throw badInput(`${source.name}: entry ${entry} has a count of ${count}`);
-    return count > 0 ? sum / Math.fround(count) : 1;
-  });
+  const bad = counts.find((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY));
+  if (bad !== undefined) throw badInput(`${source.name}: entry ${entry} has a count of ${bad}`);
+  return counts;
 }
 
 // Fewest bytes of an entry: name length, name, calls, number of values, value.
 const MIN_ENTRY = 4 + 1 + 4 + 4 + 4;
 
-function readDatForm(source: ByteSource): Imatrix {
+function readDatForm(source: ByteSource): ImatrixSums {
   const r = new ByteReader(source);
-  const file = source.name;
   const entryCount = readCount(r, MIN_ENTRY, "entries");
   if (entryCount === 0) r.fail("the importance matrix is empty");
-  const entries = new Map<string, Float32Array>();
+  const entries = new Map<string, ImatrixEntry>();
   for (let i = 0; i < entryCount; i++) {
     const at = r.offset;
     const name = r.text(readCount(r, 1, "bytes of a name"));
@@ -116,13 +152,13 @@ function readDatForm(source: ByteSource): Imatrix {
     if (calls < 0) r.fail(`entry ${name} has ${calls} calls`, NO_IMATRIX);
     const values = toFloats(r.bytes(4 * readCount(r, 4, "values")));
     if (values.length === 0) r.fail(`entry ${name} has no values`);
-    entries.set(name, calls > 0 ? values.map((value) => value / Math.fround(calls)) : values);
+    entries.set(name, { sums: values, counts: [Math.max(1, calls)] }); // without calls they are means
   }
-  if (r.remaining === 0) return { file, entries, datasets: [], chunks: 0 };
+  if (r.remaining === 0) return { entries, datasets: [], chunks: 0, chunkSize: undefined };
   const chunks = r.i32();
   if (chunks < 0) r.fail(`${chunks} chunks`);
   const dataset = r.remaining > 0 ? r.text(readCount(r, 1, "bytes of a dataset's name")) : "";
-  return { file, entries, datasets: dataset === "" ? [] : [dataset], chunks };
+  return { entries, datasets: dataset === "" ? [] : [dataset], chunks, chunkSize: undefined };
 }
 
 const NO_IMATRIX = "is this an importance matrix?";

@@ -237,6 +237,7 @@ export function buildImatrixGguf({ entries, isModel = false }: ImatrixParts): Ui
   const fields: GgufParts["fields"] = [
     ["imatrix.datasets", T.array, { item: T.string, values: ["text"] }],
     ["imatrix.chunk_count", T.u32, 5],
+    ["imatrix.chunk_size", T.u32, 32],
   ];
   let offset = 0;
   const placed = tensors.map(({ name, values }) => {
