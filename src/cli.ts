@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { EXIT_CODE, LlqError } from "../formats/errors.js";
 import { convertCommand } from "./commands/convert.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
+import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
 import { verifyCommand } from "./commands/verify.js";
@@ -23,7 +24,14 @@ Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model
 5 out of disk or memory, 6 network, 70 a bug in llq, 75 undecided, 130 interrupted.`,
   );
 
-for (const command of [convertCommand, quantizeCommand, evalPplCommand, inspectCommand, verifyCommand]) {
+for (const command of [
+  convertCommand,
+  quantizeCommand,
+  imatrixCommand,
+  evalPplCommand,
+  inspectCommand,
+  verifyCommand,
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 // commander's own exits (help, version, a wrong option) keep to the documented statuses

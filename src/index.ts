@@ -1,6 +1,13 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix.js";
+export type { ImatrixProgress } from "./eval/imatrix.js";
+export {
+  type ImatrixSource,
+  type WriteImatrixOptions,
+  type WrittenImatrix,
+  writeImatrix,
+} from "./eval/imatrix-file.js";
 export {
   evaluatePerplexity,
   type Perplexity,

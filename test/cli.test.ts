@@ -21,15 +21,18 @@ describe("help", () => {
   test("lists the commands and the exit statuses", () => {
     const { status, stdout } = llq("--help");
     expect(status).toBe(0);
-    for (const word of ["convert", "quantize", "eval-ppl", "inspect", "verify", "Exit status"])
+    for (const word of ["convert", "quantize", "imatrix", "eval-ppl", "inspect", "verify", "Exit status"])
       expect(stdout).toContain(word);
   });
 
-  test.each(["convert", "quantize", "eval-ppl", "inspect", "verify"])("%s has examples", (command) => {
-    const { status, stdout } = llq(command, "--help");
-    expect(status).toBe(0);
-    expect(stdout).toContain("Examples:");
-  });
+  test.each(["convert", "quantize", "imatrix", "eval-ppl", "inspect", "verify"])(
+    "%s has examples",
+    (command) => {
+      const { status, stdout } = llq(command, "--help");
+      expect(status).toBe(0);
+      expect(stdout).toContain("Examples:");
+    },
+  );
 
   test("the version is package.json's", () => {
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
@@ -52,6 +55,8 @@ describe("usage errors end with status 2", () => {
     [["quantise"], /unknown command 'quantise'.*\n.*Did you mean quantize/s],
     [["quantize", TINY_LLAMA], /required option '-o/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf"], /neither --bits nor --type/],
+    [["imatrix", "-o", "x.gguf"], /neither a model and a text nor --in is given/],
+    [["imatrix", TINY_LLAMA, "-o", "x.gguf"], /which text is to be run through/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "7"], /Allowed choices are/],
     [
       ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "Q8_O"],
@@ -167,6 +172,23 @@ describe("--json prints one document", () => {
       tokenizer: { kind: "spm", tokens: 2048 },
       totals: { tensors: 39, elements: 4065536 },
     });
+  });
+
+  test("imatrix, whose file quantize takes", () => {
+    const text = new URL("../samples/text.txt", import.meta.url).pathname;
+    const args = ["-o", "new.imatrix.gguf", "--context", "64", "--chunks", "3", "--in", IMATRIX, "--json"];
+    const { status, stdout } = llq("imatrix", TINY_LLAMA, text, ...args);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      schema: 1,
+      output: "new.imatrix.gguf",
+      entries: 28,
+      datasets: ["text.txt", text],
+      chunks: 20 * 4 + 3,
+      chunkSize: 64,
+      resumed: 0,
+    });
+    expect(llq(...quantizeWith("--imatrix", "new.imatrix.gguf")).status).toBe(0);
   });
 
   test("quantize and its dry run agree on the size", () => {

@@ -1,11 +1,9 @@
 import { Command } from "commander";
-import { readText } from "../../formats/bytes.js";
 import { evaluatePerplexity, type Perplexity, type PerplexityProgress } from "../eval/perplexity.js";
 import { openModel } from "../model.js";
-import { createFolderTokenizer } from "../tokenizer/hf.js";
-import { createTokenizer } from "../tokenizer/tokenizer.js";
 import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { chunkBos, readTokens } from "./text.js";
 
 interface EvalPplOptions {
   readonly context: number;
@@ -13,9 +11,6 @@ interface EvalPplOptions {
   readonly threads?: number;
   readonly json?: boolean;
 }
-
-/** A text larger than this is no text to measure perplexity on. */
-const MAX_TEXT_BYTES = 256 << 20;
 
 export const evalPplCommand = new Command("eval-ppl")
   .summary("measure a model's perplexity on a text")
@@ -43,15 +38,12 @@ Examples:
     if (options.context > contextLength) {
       warn(`${path} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
     }
-    const { vocab } = model;
-    const tokenizer =
-      model.folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(model.folder, vocab);
-    const tokens = tokenizer.encode(readText(textPath, MAX_TEXT_BYTES));
+    const tokens = readTokens(model, textPath);
     const progress = createProgress("eval-ppl", options.json);
     const result = await evaluatePerplexity(model, tokens, {
       context: options.context,
       chunks: options.chunks,
-      bos: vocab.addBos ? vocab.special.bos : undefined,
+      bos: chunkBos(model),
       threads: options.threads,
       signal: interruptSignal(),
       onProgress: (state) => progress.update(state.done, state.total, note(state)),

@@ -9,6 +9,14 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
+/** An option that collects its values. */
+export function repeatable(flags: string, description: string): Option {
+  return new Option(flags, `${description} (repeatable)`).argParser<string[]>((value, before = []) => [
+    ...before,
+    value,
+  ]);
+}
+
 export const outputOption = () =>
   new Option("-o, --output <file>", "GGUF file to write").makeOptionMandatory();
 

@@ -7,7 +7,7 @@ import { findWritableType, parseOverride } from "../quant/override.js";
 import { planQuantize, type QuantizeOptions } from "../quant/plan.js";
 import { parseLayers } from "../quant/prune.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
-import { forceOption, jsonOption, outputOption, resumeOption, threadsOption } from "./options.js";
+import { forceOption, jsonOption, outputOption, repeatable, resumeOption, threadsOption } from "./options.js";
 import { printPlan, type WriteOptions, writePlan } from "./write.js";
 
 interface CommandOptions extends WriteOptions {
@@ -89,14 +89,6 @@ Examples:
     if (options.dryRun) printPlan(plan, options);
     else await writePlan("quantize", plan, options);
   });
-
-/** An option that collects its values. */
-function repeatable(flags: string, description: string): Option {
-  return new Option(flags, `${description} (repeatable)`).argParser<string[]>((value, before = []) => [
-    ...before,
-    value,
-  ]);
-}
 
 function chosenRecipe({ bits, type }: CommandOptions): Recipe {
   const name = type ?? (bits === undefined ? undefined : BITS[bits]);

@@ -1,5 +1,6 @@
 import { badInput, LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
+import { cutChunks } from "./chunks.js";
 import { scoreChunks } from "./forward.js";
 
 export interface PerplexityOptions {
@@ -62,8 +63,13 @@ export async function evaluatePerplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const started = performance.now();
-  const chunks = cutChunks(model, tokens, options);
-  const context = chunks[0]!.length;
+  const { context = DEFAULT_CONTEXT, bos } = options;
+  if (context < MIN_CONTEXT) {
+    throw new LlqError("usage", `a context of ${context} tokens leaves none to score`, {
+      hint: `at least ${MIN_CONTEXT} are needed, ${DEFAULT_CONTEXT} are usual`,
+    });
+  }
+  const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
   const total = chunks.length * context;
   const tally = new Tally(model.path, chunks.length);
   const { threads, maxMemory, signal, onProgress } = options;
@@ -80,30 +86,6 @@ export async function evaluatePerplexity(
     },
   });
   return { ...tally.result(), context, seconds: seconds(), tokensPerSecond: total / seconds() };
-}
-
-function cutChunks(model: Model, tokens: Int32Array, options: PerplexityOptions): Int32Array[] {
-  const { context = DEFAULT_CONTEXT, bos } = options;
-  if (context < MIN_CONTEXT) {
-    throw new LlqError("usage", `a context of ${context} tokens leaves none to score`, {
-      hint: `at least ${MIN_CONTEXT} are needed, ${DEFAULT_CONTEXT} are usual`,
-    });
-  }
-  if (tokens.length < 2 * context) {
-    const message = `the text has ${tokens.length} tokens; a context of ${context} needs at least ${2 * context}`;
-    throw badInput(message, "take a longer text or a shorter context");
-  }
-  const { vocabSize } = model.hparams;
-  const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
-  if (beyond !== undefined) {
-    throw badInput(`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
-  }
-  const count = Math.min(options.chunks ?? Number.POSITIVE_INFINITY, Math.floor(tokens.length / context));
-  return Array.from({ length: count }, (_, i) => {
-    const chunk = tokens.slice(i * context, (i + 1) * context);
-    if (bos !== undefined) chunk[0] = bos;
-    return chunk;
-  });
 }
 
 /** Sums over chunks, which come in any order and are added in theirs. */

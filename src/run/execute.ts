@@ -1,12 +1,20 @@
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
-import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { LlqError } from "../../formats/errors.js";
 import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
 import { matrixOf, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { VERSION } from "../version.js";
 import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
-import { type Finished, Journal, readJournal, removeJournal } from "./journal.js";
-import { checkOutput, journalPath, openPartial, partialPath, publish } from "./output.js";
+import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
+import {
+  checkOutput,
+  isResumable,
+  journalPath,
+  openPartial,
+  partialPath,
+  publish,
+  withResumeHint,
+} from "./output.js";
 import { WorkerPool } from "./pool.js";
 
 export interface ExecuteOptions {
@@ -68,7 +76,7 @@ export async function execute(plan: Plan, output: string, options: ExecuteOption
     return { output, byteLength, elements: planElements(plan), seconds, resumed, tensors };
   } catch (error) {
     const reason = options.signal?.aborted ? options.signal.reason : error;
-    if (reason instanceof LlqError && RESUMABLE.has(reason.code)) throw withResumeHint(reason, output);
+    if (isResumable(reason)) throw withResumeHint(reason, partialPath(output));
     removePartial(output);
     throw reason;
   } finally {
@@ -77,9 +85,6 @@ export async function execute(plan: Plan, output: string, options: ExecuteOption
     for (const file of files) closeSync(file);
   }
 }
-
-/** Failures after which the same work may be gone on with. */
-const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
 
 interface Work {
   readonly plan: Plan;
@@ -231,10 +236,7 @@ export function encodeJobs(
 /** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
 function fingerprint(plan: Plan): string {
   const hash = createHash("sha256").update(VERSION).update(plan.header);
-  for (const file of plan.files) {
-    const { size, mtimeMs } = statSync(file);
-    hash.update(JSON.stringify([file, size, mtimeMs]));
-  }
+  for (const file of plan.files) hash.update(fileIdentity(file));
   for (const { weights = [], ...tensor } of plan.tensors) {
     hash.update(JSON.stringify(tensor));
     for (const values of weights) hash.update(values);
@@ -245,12 +247,6 @@ function fingerprint(plan: Plan): string {
 function removePartial(output: string): void {
   rmSync(partialPath(output), { force: true });
   removeJournal(journalPath(output));
-}
-
-function withResumeHint(error: LlqError, output: string): LlqError {
-  if (!existsSync(partialPath(output))) return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${partialPath(output)}`;
-  return new LlqError(error.code, error.message, { hint, cause: error });
 }
 
 function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[]): TensorReport {

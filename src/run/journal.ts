@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { decodeMulti, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { LlqError } from "../../formats/errors.js";
@@ -63,16 +63,25 @@ export function readJournal(path: string, fingerprint: string): Finished | undef
   const [head, ...records] = readRecords(path);
   if (head === undefined) return undefined;
   const parsed = v.safeParse(headRecord, head);
-  if (!parsed.success || parsed.output.fingerprint !== fingerprint) {
-    const message = `${path}: was left by other options, another source or another version of llq`;
-    throw new LlqError("usage", message, { hint: "run again without --resume to start over" });
-  }
+  if (!parsed.success || parsed.output.fingerprint !== fingerprint) throw foreignJournal(path);
   const finished = new Map<number, readonly EncodeResult[]>();
   for (const record of records) {
     const { success, output } = v.safeParse(tensorRecord, record);
     if (success) finished.set(output.tensor, output.results);
   }
   return finished;
+}
+
+/** The error for a record of other work. */
+export function foreignJournal(path: string): LlqError {
+  const message = `${path}: was left by other options, another source or another version of llq`;
+  return new LlqError("usage", message, { hint: "run again without --resume to start over" });
+}
+
+/** What tells a file from a changed one without reading it, for fingerprints. */
+export function fileIdentity(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  return JSON.stringify([path, size, mtimeMs]);
 }
 
 function readRecords(path: string): unknown[] {

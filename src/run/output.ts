@@ -11,8 +11,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { LlqError, systemErrorCode } from "../../formats/errors.js";
-import { writeError } from "./encode.js";
+import { type ErrorCode, LlqError, systemErrorCode } from "../../formats/errors.js";
+import { writeError, writeFully } from "./encode.js";
 
 /** Where an output grows until it is complete. */
 export function partialPath(output: string): string {
@@ -89,6 +89,32 @@ export function publish(fd: number, output: string, byteLength: number): void {
   closeSync(fd);
   renameSync(partialPath(output), output);
   syncFolder(dirname(output));
+}
+
+/** Writes an output that is in memory. */
+export function writeOutput(output: string, bytes: Uint8Array): void {
+  const fd = openPartial(partialPath(output), bytes.length);
+  try {
+    writeFully({ fd, name: output, offset: 0 }, bytes);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  publish(fd, output, bytes.length);
+}
+
+const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
+
+/** Whether the same work may be gone on with after this failure. */
+export function isResumable(error: unknown): error is LlqError {
+  return error instanceof LlqError && RESUMABLE.has(error.code);
+}
+
+/** The error, telling how to go on if what is done was `kept`. */
+export function withResumeHint(error: LlqError, kept: string): LlqError {
+  if (!existsSync(kept)) return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${kept}`;
+  return new LlqError(error.code, error.message, { hint, cause: error });
 }
 
 /** Makes the rename last through a power cut, where the system allows to sync a folder. */

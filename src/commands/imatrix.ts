@@ -1,0 +1,113 @@
+import { Command } from "commander";
+import { LlqError } from "../../formats/errors.js";
+import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix.js";
+import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix-file.js";
+import { openModel } from "../model.js";
+import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
+import {
+  forceOption,
+  jsonOption,
+  outputOption,
+  repeatable,
+  resumeOption,
+  threadsOption,
+  wholeNumber,
+} from "./options.js";
+import { chunkBos, readTokens } from "./text.js";
+
+interface ImatrixCommandOptions {
+  readonly output: string;
+  readonly in?: readonly string[];
+  readonly context?: number;
+  readonly chunks?: number;
+  readonly threads?: number;
+  readonly force?: boolean;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+}
+
+export const imatrixCommand = new Command("imatrix")
+  .summary("compute an importance matrix, for llq quantize --imatrix")
+  .description(
+    "Run a text through a model and write down how large the inputs of each matrix are, column by column: what\n" +
+      "llama-imatrix computes, in its GGUF format. Quantizing with it spends precision where the model needs it.",
+  )
+  .argument("[model]", "GGUF file, or Hugging Face model folder; none to merge files only")
+  .argument("[text]", "UTF-8 text file like what the model will be used on")
+  .addOption(outputOption())
+  .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
+  .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
+  .option("--chunks <n>", "chunks to run (default: all)", wholeNumber(1))
+  .addOption(threadsOption())
+  .addOption(forceOption())
+  .addOption(resumeOption())
+  .addOption(jsonOption())
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq imatrix ./Llama-3.2-1B calibration.txt -o llama-1b.imatrix.gguf
+  llq imatrix llama-1b-q8.gguf calibration.txt -o llama-1b.imatrix.gguf --context 1024 --chunks 100
+  llq imatrix ./Llama-3.2-1B more.txt --in llama-1b.imatrix.gguf -o larger.imatrix.gguf
+  llq imatrix --in english.imatrix.gguf --in code.imatrix.dat -o both.imatrix.gguf
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf`,
+  )
+  .action(async (path: string | undefined, text: string | undefined, options: ImatrixCommandOptions) => {
+    const source = openSource(path, text, options);
+    const progress = createProgress("imatrix", options.json);
+    const written = await writeImatrix(options.output, source, {
+      merge: options.in,
+      context: options.context,
+      chunks: options.chunks,
+      bos: source && chunkBos(source.model),
+      threads: options.threads,
+      force: options.force,
+      resume: options.resume,
+      signal: interruptSignal(),
+      onProgress: (state) => progress.update(state.done, state.total, note(state)),
+    }).finally(() => progress.stop());
+    if (options.json) printJson(document(path, text, written));
+    else printResult(written);
+  });
+
+function openSource(
+  path: string | undefined,
+  text: string | undefined,
+  options: ImatrixCommandOptions,
+): ImatrixSource | undefined {
+  if (path === undefined) {
+    if (options.in !== undefined) return undefined;
+    throw new LlqError("usage", "nothing to do: neither a model and a text nor --in is given", {
+      hint: "llq imatrix <model> <text> -o <file>",
+    });
+  }
+  if (text === undefined) {
+    throw new LlqError("usage", `which text is to be run through ${path}?`, {
+      hint: "llq imatrix <model> <text> -o <file>",
+    });
+  }
+  const model = openModel(path);
+  const { contextLength } = model.hparams;
+  if ((options.context ?? DEFAULT_CONTEXT) > contextLength) {
+    warn(`${path} was trained with ${contextLength} tokens of context; beyond, its activations are unusual`);
+  }
+  return { model, text, tokens: readTokens(model, text) };
+}
+
+function note({ tokensPerSecond }: ImatrixProgress): string {
+  return `${tokensPerSecond.toFixed(0)} tokens/s`;
+}
+
+function document(model: string | undefined, text: string | undefined, written: WrittenImatrix) {
+  const { computed, ...rest } = written;
+  if (computed === undefined) return { schema: 1, ...rest };
+  const { resumed, seconds, tokensPerSecond } = computed;
+  return { schema: 1, model, text, ...rest, resumed, seconds, tokensPerSecond };
+}
+
+function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
+  console.log(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
+  if (computed === undefined) return;
+  if (computed.resumed > 0) console.log(`${computed.resumed} chunks were done already`);
+  console.log(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
+}

@@ -1,0 +1,55 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { decode, encode } from "@msgpack/msgpack";
+import * as v from "valibot";
+import { writeError } from "../run/encode.js";
+import { foreignJournal } from "../run/journal.js";
+import type { Sums } from "./totals.js";
+
+const record = v.object({
+  llq: v.literal("imatrix 1"),
+  fingerprint: v.string(),
+  chunks: v.pipe(v.number(), v.integer()),
+  /** f64 */
+  sums: v.pipe(
+    v.instance(Uint8Array),
+    v.check(({ length }) => length % 8 === 0),
+  ),
+});
+
+/**
+ * Keeps what is done, so that a run that was killed can go on: one MessagePack record. The file is replaced as a
+ * whole; whenever the kill comes, there is the old one or the new one.
+ */
+export function writeCheckpoint(path: string, fingerprint: string, { chunks, sums }: Sums): void {
+  const bytes = encode({ llq: "imatrix 1", fingerprint, chunks, sums: new Uint8Array(sums.buffer) });
+  try {
+    writeFileSync(newPath(path), bytes, { flush: true });
+    renameSync(newPath(path), path);
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}
+
+/**
+ * What is done according to the file; undefined when there is none, or none that can be read.
+ * @throws LlqError `usage` when it is of another model, another text, other options or another version
+ */
+export function readCheckpoint(path: string, fingerprint: string): Sums | undefined {
+  let content: unknown;
+  try {
+    content = decode(readFileSync(path));
+  } catch {
+    return undefined;
+  }
+  const { success, output } = v.safeParse(record, content);
+  if (!success || output.fingerprint !== fingerprint) throw foreignJournal(path);
+  return { chunks: output.chunks, sums: new Float64Array(new Uint8Array(output.sums).buffer) };
+}
+
+export function removeCheckpoint(path: string): void {
+  for (const file of [path, newPath(path)]) rmSync(file, { force: true });
+}
+
+function newPath(path: string): string {
+  return `${path}.new`;
+}

@@ -1,0 +1,34 @@
+import { badInput } from "../../formats/errors.js";
+import type { Model } from "../model.js";
+
+export interface ChunkOptions {
+  /** Tokens in a chunk. */
+  readonly context: number;
+  /** Chunks to take, from the start of the text. Default: all. */
+  readonly chunks?: number | undefined;
+  /** The token that takes the place of the first of each chunk, for models whose texts begin with one. */
+  readonly bos?: number | undefined;
+}
+
+/**
+ * Cuts a text into chunks of one length as llama.cpp's tools do; what is left over is dropped.
+ * @throws LlqError `bad-input` for a text of fewer than two chunks, or tokens beyond the vocabulary
+ */
+export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOptions): Int32Array[] {
+  const { context, bos } = options;
+  if (tokens.length < 2 * context) {
+    const message = `the text has ${tokens.length} tokens; a context of ${context} needs at least ${2 * context}`;
+    throw badInput(message, "take a longer text or a shorter context");
+  }
+  const { vocabSize } = model.hparams;
+  const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
+  if (beyond !== undefined) {
+    throw badInput(`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
+  }
+  const count = Math.min(options.chunks ?? Number.POSITIVE_INFINITY, Math.floor(tokens.length / context));
+  return Array.from({ length: count }, (_, i) => {
+    const chunk = tokens.slice(i * context, (i + 1) * context);
+    if (bos !== undefined) chunk[0] = bos;
+    return chunk;
+  });
+}

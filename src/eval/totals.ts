@@ -1,0 +1,95 @@
+import { badInput } from "../../formats/errors.js";
+import type { ImatrixEntry } from "../../formats/imatrix.js";
+import { rowLength } from "../tensor.js";
+import type { LayerPlan } from "./decoder.js";
+import { type LayerInput, type LayerSquares, MATRICES_OF } from "./squares.js";
+
+/** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
+export interface Sums {
+  readonly chunks: number;
+  readonly sums: Float64Array;
+}
+
+const INPUTS = Object.keys(MATRICES_OF) as LayerInput[];
+
+interface LayerTotal {
+  readonly plan: LayerPlan;
+  /** Parts of the common array. */
+  readonly sums: ReadonlyMap<LayerInput, Float64Array>;
+  /** By their first chunk, what came before its turn. */
+  readonly waiting: Map<number, readonly [count: number, squares: LayerSquares]>;
+  /** Chunks that are added. */
+  chunks: number;
+}
+
+/** Adds up chunks, which come in any order, in theirs. */
+export class Totals {
+  readonly #model: string;
+  readonly #sums: Float64Array;
+  readonly #layers: readonly LayerTotal[];
+
+  /** @param model what to call it in errors */
+  constructor(model: string, layers: readonly LayerPlan[], start: Sums | undefined) {
+    const columns = layers.flatMap((plan) => INPUTS.map((input) => columnsOf(plan, input)));
+    this.#model = model;
+    this.#sums = start?.sums ?? new Float64Array(columns.reduce((sum, count) => sum + count, 0));
+    let end = 0;
+    const take = (count: number) => {
+      end += count;
+      return this.#sums.subarray(end - count, end);
+    };
+    this.#layers = layers.map((plan) => ({
+      plan,
+      sums: new Map(INPUTS.map((input) => [input, take(columnsOf(plan, input))])),
+      waiting: new Map(),
+      chunks: start?.chunks ?? 0,
+    }));
+  }
+
+  /** Valid while no layer is ahead of another. */
+  get state(): Sums {
+    return { chunks: this.#layers[0]!.chunks, sums: this.#sums };
+  }
+
+  /** @throws LlqError `bad-input` when the model gave no finite number */
+  add(layer: number, chunk: number, count: number, squares: LayerSquares): void {
+    const total = this.#layers[layer]!;
+    total.waiting.set(chunk, [count, squares]);
+    for (;;) {
+      const next = total.waiting.get(total.chunks);
+      if (next === undefined) return;
+      total.waiting.delete(total.chunks);
+      this.#addChunks(total, ...next);
+      total.chunks += next[0];
+    }
+  }
+
+  #addChunks({ plan, sums, chunks }: LayerTotal, count: number, squares: LayerSquares): void {
+    for (const [input, added] of squares) {
+      const total = sums.get(input)!;
+      for (let i = 0; i < added.length; i++) total[i % total.length]! += added[i]!;
+      // The file has f32: what is infinite there is of no use.
+      if (total.every((sum) => Number.isFinite(Math.fround(sum)))) continue;
+      const { name } = plan[MATRICES_OF[input][0]!].weight;
+      const message = `${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
+      throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+    }
+  }
+
+  /** By the names of the matrices. */
+  entries(context: number): Map<string, ImatrixEntry> {
+    const entries = new Map<string, ImatrixEntry>();
+    for (const { plan, sums, chunks } of this.#layers) {
+      for (const input of INPUTS) {
+        for (const matrix of MATRICES_OF[input]) {
+          entries.set(plan[matrix].weight.name, { sums: sums.get(input)!, counts: [chunks * context] });
+        }
+      }
+    }
+    return entries;
+  }
+}
+
+function columnsOf(plan: LayerPlan, input: LayerInput): number {
+  return rowLength(plan[MATRICES_OF[input][0]!].weight);
+}
