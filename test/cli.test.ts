@@ -62,12 +62,22 @@ describe("usage errors end with status 2", () => {
       ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "Q8_O"],
       /unknown type Q8_O\n hint: did you mean Q8_0\?/,
     ],
+    [
+      ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "IQ2_XXS"],
+      /type IQ2_XXS can be read but not written\n hint: known: F32, /,
+    ],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "8", "-j", "0"], /A whole number of at least 1/],
     [
       quantizeWith("--tensor", "ffn_dwn=Q6_K"),
       /matches no tensor\n hint: did you mean ffn_down\? roles: token_embd, /,
     ],
     [quantizeWith("--tensor", "ffn_down=Q6"), /tensor type Q6 is unknown\n hint: .*known: F32, /],
+    [
+      quantizeWith("--tensor", "ffn_down=iq3_s"),
+      /tensor type iq3_s can be read but not written\n hint: known: F32, /,
+    ],
+    [quantizeWith("--output-type", "Q8_1"), /tensor type Q8_1 can be read but not written/],
+    [quantizeWith("--embedding-type", "NVFP4"), /tensor type NVFP4 can be read but not written/],
     [
       quantizeWith("--tensor", "ffn_down"),
       /a role or a glob, an equals sign and a type\n? ?.*\n hint: --tensor ffn_down=Q6_K/,

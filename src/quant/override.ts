@@ -21,15 +21,18 @@ export function parseOverride(text: string): Override {
   return { pattern, names: globToRegExp(pattern), dtype: findWritableType(name) };
 }
 
-/** A type that tensors can be written in. @throws LlqError `usage` */
+/** A type that tensors can be written in. @throws LlqError `usage` naming them, and the nearest to an unknown name */
 export function findWritableType(name: string): DTypeName {
   const found = findDType(name);
   if (found !== undefined && dtype(found).kernels !== "read") return found;
   const names = DTYPES.map((row) => row.name).filter((each) => dtype(each).kernels !== "read");
+  const known = `known: ${names.join(", ")}`;
+  if (found !== undefined) {
+    throw new LlqError("usage", `tensor type ${name} can be read but not written`, { hint: known });
+  }
   const near = nearest(name, names);
-  const why = found === undefined ? "is unknown" : "can be read but not written";
-  throw new LlqError("usage", `tensor type ${name} ${why}`, {
-    hint: `${near === undefined ? "" : `did you mean ${near}? `}known: ${names.join(", ")}`,
+  throw new LlqError("usage", `tensor type ${name} is unknown`, {
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { DTypeName } from "../../formats/dtype.js";
+import { type DTypeName, dtype, findDType } from "../../formats/dtype.js";
 import { LlqError, nearest } from "../../formats/errors.js";
 import type { Role } from "../tensor.js";
 import type { Condition } from "./conditions.js";
@@ -177,14 +177,19 @@ export const BITS: Readonly<Record<string, string>> = {
   "8": "Q8_0",
 };
 
-/** @throws LlqError `usage` naming the recipes, and the nearest */
+/** @throws LlqError `usage` naming the recipes, and the nearest where there is no such type at all */
 export function findRecipe(name: string): Recipe {
   const upper = name.toUpperCase();
   const found = RECIPES.find((recipe) => recipe.name === (ALIASES[upper] ?? upper));
   if (found !== undefined) return found;
   const names = RECIPES.map((recipe) => recipe.name);
+  const known = `known: ${names.join(", ")}`;
+  const stored = findDType(name);
+  if (stored !== undefined && dtype(stored).kernels === "read") {
+    throw new LlqError("usage", `type ${name} can be read but not written`, { hint: known });
+  }
   const near = nearest(name, names);
   throw new LlqError("usage", `unknown type ${name}`, {
-    hint: `${near === undefined ? "" : `did you mean ${near}? `}known: ${names.join(", ")}`,
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
   });
 }
