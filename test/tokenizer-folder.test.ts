@@ -166,6 +166,15 @@ describe("the files beside a vocabulary", () => {
     ]);
   });
 
+  test("special tokens that are not in the vocabulary are none", () => {
+    const files = {
+      "config.json": { pad_token_id: 2048, sep_token_id: -1 },
+      "special_tokens_map.json": { cls_token: "" },
+    };
+    const { special } = readVocab(folderOf(files, "tokenizer.model"), { vocabSize: 2048 });
+    expect(special).toEqual({ bos: 1, eos: 2, unk: 0 });
+  });
+
   test("whether bos is added: tokenizer.json's template, then tokenizer_config.json, then llama.cpp's way", () => {
     const added = (json: object, config: object) => {
       const files = {

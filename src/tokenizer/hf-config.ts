@@ -90,12 +90,8 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
 }
 
 /** A JSON file's value, of the shape wanted. */
-export function checked<T extends v.GenericSchema>(
-  path: string,
-  schema: T,
-  limit = MAX_BYTES,
-): v.InferOutput<T> {
-  const result = v.safeParse(schema, parseJson(path, readSmallFile(path, limit)));
+function checked<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput<T> {
+  const result = v.safeParse(schema, parseJson(path, readSmallFile(path, MAX_BYTES)));
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
   throw badInput(`${path}: ${faults.slice(0, 3).join("; ")}`);

@@ -125,14 +125,11 @@ function trainedType(text: string): number {
 /** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
 function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
   const { json, config } = source;
-  const added = addedTokens(source);
-  for (const token of added) table.setAdded(token);
-  const ids = new Map(table.tokens.map((text, id) => [text, id]));
-  for (const { id, content } of added) if (id < table.tokens.length) ids.set(content, id);
-  const unk = unknown === undefined ? undefined : ids.get(unknown);
-  if (unk !== undefined) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
+  for (const token of addedTokens(source)) table.setAdded(token);
+  const unk = unknown === undefined ? -1 : table.tokens.indexOf(unknown);
+  if (unk >= 0) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
   const { addBos, addEos } = addedByPostProcessor(json, config.texts);
-  const special = resolveSpecial(config, (text) => ids.get(text), unk === undefined ? {} : { unk });
+  const special = resolveSpecial(config, table.tokens, unk >= 0 ? { unk } : {});
   return {
     kind,
     tokens: table.tokens,

@@ -32,14 +32,13 @@ export function vocabFromSentencePiece(
     else table.set(id, text, kind === "spm" && type === USER_DEFINED ? NORMAL : type, score);
   }
   for (const token of config.added) table.setAdded(token);
-  const ids = new Map(table.tokens.map((text, id) => [text, id]));
   return {
     kind,
     tokens: table.tokens,
     types: table.types,
     scores: table.scores,
     pre: "default",
-    special: resolveSpecial(config, (text) => ids.get(text), ownSpecial(model)),
+    special: resolveSpecial(config, table.tokens, ownSpecial(model)),
     addBos: config.addBos ?? DEFAULTS[kind].addBos,
     addEos: config.addEos ?? DEFAULTS[kind].addEos,
     addSpacePrefix: config.addSpacePrefix ?? model.addDummyPrefix,

@@ -4,20 +4,22 @@ import { SPECIAL_TOKENS, type SpecialToken, type SpecialTokens } from "./types.j
 /**
  * The ids of the tokens that have a role: the token whose text a configuration gives, else the id it gives,
  * else the vocabulary's own (`fallback`). In llama.cpp's order, which is that of the keys in a GGUF file.
+ * Models are published with ids beyond their `tokens`; there is no such token.
  */
 export function resolveSpecial(
   config: TokenizerConfig,
-  idOf: (text: string) => number | undefined,
+  tokens: readonly string[],
   fallback: SpecialTokens,
 ): SpecialTokens {
+  const ids = new Map(tokens.map((text, id) => [text, id]));
   const special: Partial<Record<SpecialToken, number>> = {};
   const take = (find: (name: SpecialToken) => number | undefined) => {
     for (const name of SPECIAL_TOKENS) {
       const id = special[name] ?? find(name);
-      if (id !== undefined) special[name] = id;
+      if (id !== undefined && id < tokens.length) special[name] = id;
     }
   };
-  take((name) => (config.texts.has(name) ? idOf(config.texts.get(name)!) : undefined));
+  take((name) => ids.get(config.texts.get(name) ?? ""));
   take((name) => config.ids.get(name));
   take((name) => fallback[name]);
   return special;

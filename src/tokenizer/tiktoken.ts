@@ -82,14 +82,13 @@ export function vocabFromTiktoken(name: string, text: string, config: TokenizerC
     table.setAdded({ id: tokens.length + i, content, special: true });
   }
   for (const token of config.added) table.setAdded(token);
-  const ids = new Map(table.tokens.map((text, id) => [text, id]));
   return {
     kind: "bpe",
     tokens: table.tokens,
     types: table.types,
     merges: mergesOfRanks(tokens),
     pre: family.pre,
-    special: resolveSpecial(config, (text) => ids.get(text), family.special),
+    special: resolveSpecial(config, table.tokens, family.special),
     addBos: config.addBos ?? preTokenizer(family.pre).addBos ?? false,
     addEos: config.addEos ?? false,
     addSpacePrefix: DEFAULTS.bpe.addSpacePrefix,
@@ -124,11 +123,13 @@ function mergesOfRanks(tokens: readonly string[]): string[] {
   const everyRank = Int32Array.from(tokens.keys());
   const merger = new Merger(everyRank, everyRank);
   const long = tokens.filter((token) => token.length > 1);
-  const exact = long.map((token) => lastParts(token, ranks, merger));
-  const pairs = exact.every((parts) => parts.length === 2)
-    ? exact
-    : long.flatMap((token) => pairsOf(token, ranks));
-  return pairs.map((parts) => parts.join(" "));
+  const exact: string[] = [];
+  for (const token of long) {
+    const parts = lastParts(token, ranks, merger);
+    if (parts.length !== 2) return long.flatMap((each) => pairsOf(each, ranks).map((pair) => pair.join(" ")));
+    exact.push(parts.join(" "));
+  }
+  return exact;
 }
 
 /** What merging by rank makes of a token's bytes before the token itself. */
