@@ -29,3 +29,8 @@ export function exp_f32x4(x: v128): v128 {
   const power = i32x4.shl(i32x4.sub(shifted, i32x4.splat(SHIFT_BITS - 127)), 23);
   return v128.andnot(f32x4.mul(p, power), f32x4.lt(x, f32x4.splat(MIN)));
 }
+
+/** e^x of one float, by the same arithmetic as the vectors. */
+export function exp(x: f32): f32 {
+  return f32x4.extract_lane(exp_f32x4(f32x4.splat(x)), 0);
+}

@@ -1,9 +1,8 @@
 // The likelihood of the token that follows, from logits that arrive slab by slab and are never stored whole:
 //   -log softmax(logits)[target] = largest + log(Σ e^(logit - largest)) - logit[target]
 // Exponentials in f32 and their sum in f64, as llama-perplexity does it.
-import { exp_f32x4 } from "./exp";
-import { sum_f64x2 } from "./lanes";
-import { hmax } from "./search";
+import { exp, exp_f32x4 } from "./exp";
+import { max_row, sum_f64x2 } from "./lanes";
 
 /** Bytes of one token's running score: largest logit f32, target's logit f32, Σ e^(logit - largest) f64. */
 export const SCORE_SIZE: i32 = 16;
@@ -42,15 +41,6 @@ export function add_scores(
   }
 }
 
-/** The greatest of `n` floats at `x` and `greatest`. */
-function max_row(x: usize, n: i32, greatest: f32): f32 {
-  const end = x + <usize>n * 4;
-  let lanes = f32x4.splat(greatest);
-  for (; x + 16 <= end; x += 16) lanes = f32x4.pmax(lanes, v128.load(x));
-  for (; x < end; x += 4) lanes = f32x4.pmax(lanes, v128.load32_splat(x));
-  return hmax(lanes);
-}
-
 /** Σ e^(x - greatest) */
 function exp_sum(x: usize, n: i32, greatest: f32): f64 {
   const end = x + <usize>n * 4;
@@ -64,9 +54,4 @@ function exp_sum(x: usize, n: i32, greatest: f32): f64 {
   let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
   for (; x < end; x += 4) sum += <f64>exp(load<f32>(x) - greatest);
   return sum;
-}
-
-/** e^x of one float, by the same arithmetic as the vectors. */
-function exp(x: f32): f32 {
-  return f32x4.extract_lane(exp_f32x4(f32x4.splat(x)), 0);
 }

@@ -34,8 +34,8 @@ async function nllOf(model: Model, chunks: Int32Array[], firstPosition = 0): Pro
   await scoreChunks(model, chunks, {
     firstPosition,
     threads: 0,
-    onChunk: (chunk, values) => {
-      nll[chunk] = [...values];
+    onChunk: (chunk, scores) => {
+      nll[chunk] = [...scores.nll];
     },
   });
   return nll;

@@ -17,6 +17,15 @@ export function repeatable(flags: string, description: string): Option {
   ]);
 }
 
+/** A number above 0 and up to `most`, for an option's value. */
+export function positiveNumber(most = Number.POSITIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value > 0 && value <= most && Number.isFinite(value)) return value;
+    throw new InvalidArgumentError(`A number above 0${most < 2 ? ` and up to ${most}` : ""} is needed.`);
+  };
+}
+
 export const outputOption = () =>
   new Option("-o, --output <file>", "GGUF file to write").makeOptionMandatory();
 

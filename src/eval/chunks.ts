@@ -8,6 +8,8 @@ export interface ChunkOptions {
   readonly chunks?: number | undefined;
   /** The token that takes the place of the first of each chunk, for models whose texts begin with one. */
   readonly bos?: number | undefined;
+  /** Tokens from the start of a chunk to the start of the next, for chunks that overlap. Default: the context. */
+  readonly stride?: number | undefined;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface ChunkOptions {
  * @throws LlqError `bad-input` for a text of fewer than two chunks, or tokens beyond the vocabulary
  */
 export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOptions): Int32Array[] {
-  const { context, bos } = options;
+  const { context, bos, stride } = options;
   if (tokens.length < 2 * context) {
     const message = `the text has ${tokens.length} tokens; a context of ${context} needs at least ${2 * context}`;
     throw badInput(message, "take a longer text or a shorter context");
@@ -25,9 +27,14 @@ export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOption
   if (beyond !== undefined) {
     throw badInput(`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
   }
-  const count = Math.min(options.chunks ?? Number.POSITIVE_INFINITY, Math.floor(tokens.length / context));
-  return Array.from({ length: count }, (_, i) => {
-    const chunk = tokens.slice(i * context, (i + 1) * context);
+  // Of chunks that overlap, llama-perplexity leaves out one that would end exactly where the text does.
+  const all =
+    stride === undefined
+      ? Math.floor(tokens.length / context)
+      : Math.ceil((tokens.length - context) / stride);
+  return Array.from({ length: Math.min(options.chunks ?? all, all) }, (_, i) => {
+    const from = i * (stride ?? context);
+    const chunk = tokens.slice(from, from + context);
     if (bos !== undefined) chunk[0] = bos;
     return chunk;
   });

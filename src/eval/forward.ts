@@ -5,10 +5,14 @@ import { Kernels } from "../run/kernels.js";
 import { WorkerPool } from "../run/pool.js";
 import { type Descriptors, readRowsF32 } from "../run/rows.js";
 import { rowLength } from "../tensor.js";
+import type { Base } from "./base.js";
+import type { BaselineFile } from "./baseline-record.js";
 import { type DecoderPlan, type LayerPlan, planDecoder } from "./decoder.js";
+import type { Head } from "./head.js";
+import type { Keep } from "./keep.js";
 import { layerMemory, PIECE_TOKENS } from "./layer.js";
 import { ropeTable } from "./rope.js";
-import { scoreMemory } from "./score.js";
+import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
 import { hiddenBytes, type Span } from "./span.js";
 import type { LayerSquares } from "./squares.js";
 
@@ -26,8 +30,20 @@ export interface ForwardOptions {
 export interface ScoreOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */
   readonly firstPosition: number;
-  /** Called once for each chunk, in any order: -ln p of each scored token. */
-  readonly onChunk: (chunk: number, nll: Float64Array) => void;
+  /** What to compare the distributions with: another model, or a file's records, one for each chunk. */
+  readonly base?: Model | BaselineFile | undefined;
+  /** What of the distributions to hand over as records of a baseline file. */
+  readonly keep?: Keep | undefined;
+  /** Called once for each chunk, in any order. */
+  readonly onChunk: (chunk: number, scores: ChunkScores) => void;
+  /** Numbers of chunks after which `isEnough` is asked whether the rest can be left out. */
+  readonly looks?: readonly number[] | undefined;
+  readonly isEnough?: ((chunks: number) => boolean) | undefined;
+}
+
+/** What is said of the scored tokens of a chunk. */
+export interface ChunkScores extends TokenScores {
+  readonly record?: Uint8Array | undefined;
 }
 
 /**
@@ -37,50 +53,117 @@ export interface ScoreOptions extends ForwardOptions {
  * Layers are streamed. The hidden states of as many chunks as memory allows (a group) stay in memory, and every
  * layer is read for all of them before the next is touched: a model larger than the memory is read from the disk
  * once a group. Jobs are some chunks in one layer; a thread needs nothing of another, so the result is the same
- * for every number of threads.
+ * for every number of threads. A base model goes through its layers beside it, and both distributions meet slab
+ * by slab in the job that scores them.
  */
 export async function scoreChunks(
   model: Model,
   chunks: readonly Int32Array[],
   options: ScoreOptions,
 ): Promise<void> {
-  await withSession(model, options, async (session) => {
-    const { plan, files, pool } = session;
-    const { output_norm, output } = plan;
-    const { firstPosition } = options;
-    const context = chunks[0]!.length;
-    const scored = context - 1 - firstPosition;
-    const memory = (count: number) => scoreMemory(output, count * scored);
-    const size = fitMemory(session, chunks.length, context, options, memory);
-    const blocks = prepareBlocks(session, context);
-    const scoreWork = elementCount(output.shape) * scored;
-    const advance = countWork(chunks.length * (blocks.chunkWork + scoreWork), options);
-
-    const scoreSpan = async (firstChunk: number, span: Span, own: readonly Int32Array[]) => {
-      await runBlocks(session, blocks, span, own, advance);
-      const targets = join(own.map((chunk) => chunk.subarray(firstPosition + 1)));
-      const epsilon = plan.hparams.normEpsilon;
-      const { nll } = await pool.run({
-        kind: "score",
-        files,
-        span,
-        epsilon,
-        output_norm,
-        output,
-        firstPosition,
-        targets,
-      });
-      advance(scoreWork * span.chunks);
-      own.forEach((_, i) => {
-        options.onChunk(firstChunk + i, nll.subarray(i * scored, (i + 1) * scored));
-      });
-    };
-
-    for (let first = 0; first < chunks.length; first += size.groupChunks) {
-      const group = chunks.slice(first, first + size.groupChunks);
-      await runGroup(session, size, group, (at, span, own) => scoreSpan(first + at, span, own));
-    }
+  await withSession(model, options, async (session, open) => {
+    const { base } = options;
+    const other = base === undefined || "form" in base ? undefined : open(base);
+    await scoreGroups(session, other, chunks, options);
   });
+}
+
+async function scoreGroups(
+  session: Session,
+  other: Session | undefined,
+  chunks: readonly Int32Array[],
+  options: ScoreOptions,
+): Promise<void> {
+  const { plan, pool } = session;
+  const { firstPosition, looks = [], isEnough, keep } = options;
+  const context = chunks[0]!.length;
+  const scored = context - 1 - firstPosition;
+  const { size, otherSize } = fitBoth(session, other, chunks.length, context, options);
+  const blocks = prepareBlocks(session, context);
+  const otherBlocks = other && prepareBlocks(other, context);
+  const scoreWork = (elementCount(plan.output.shape) + outputSize(other)) * scored;
+  const chunkWork = blocks.chunkWork + (otherBlocks?.chunkWork ?? 0) + scoreWork;
+  const advance = countWork(chunks.length * chunkWork, options);
+
+  const scoreSpan = async (firstChunk: number, span: Span, own: readonly Int32Array[]) => {
+    await runBlocks(session, blocks, span, own, advance);
+    let base = baseRecords(options.base, firstChunk, own.length);
+    if (other !== undefined && otherBlocks !== undefined && otherSize !== undefined) {
+      const otherSpan = { ...span, hidden: otherSize.hidden, width: other.plan.hparams.embeddingLength };
+      await runBlocks(other, otherBlocks, otherSpan, own, advance);
+      base = { form: "model", head: headOf(other), span: otherSpan };
+    }
+    const targets = join(own.map((chunk) => chunk.subarray(firstPosition + 1)));
+    const job = { ...headOf(session), kind: "score", span, firstPosition, targets, base, keep } as const;
+    const result = await pool.run(job);
+    advance(scoreWork * span.chunks);
+    own.forEach((_, i) => {
+      options.onChunk(firstChunk + i, scoresOfChunk(result, i, scored));
+    });
+  };
+
+  let first = 0;
+  for (const end of [...looks.filter((look) => look < chunks.length), chunks.length]) {
+    while (first < end) {
+      const group = chunks.slice(first, Math.min(end, first + size.groupChunks));
+      const start = first;
+      await runGroup(session, size, group, (at, span, own) => scoreSpan(start + at, span, own));
+      first += group.length;
+    }
+    if (isEnough?.(end)) return;
+  }
+}
+
+/** Room for the chunks of a group in the model, and in the one it is compared with. */
+function fitBoth(
+  session: Session,
+  other: Session | undefined,
+  count: number,
+  context: number,
+  options: ScoreOptions,
+): { size: GroupSize; otherSize: GroupSize | undefined } {
+  const { keep, firstPosition, maxMemory = process.availableMemory() / 2 } = options;
+  const base = baseRecords(options.base, 0, count);
+  const memory = (chunks: number) =>
+    scoreMemory(session.plan.output, chunks, context - 1 - firstPosition, { base, keep });
+  if (other === undefined) {
+    return { size: fitMemory(session, count, context, options, memory), otherSize: undefined };
+  }
+  const half = { ...options, maxMemory: maxMemory / 2 };
+  const otherMemory = (chunks: number) => scoreMemory(other.plan.output, chunks, context - 1 - firstPosition);
+  const size = fitMemory(session, count, context, half, memory);
+  const otherSize = fitMemory(other, count, context, half, otherMemory);
+  const groupChunks = Math.min(size.groupChunks, otherSize.groupChunks);
+  const jobChunks = Math.min(size.jobChunks, otherSize.jobChunks);
+  return { size: { ...size, groupChunks, jobChunks }, otherSize };
+}
+
+function outputSize(session: Session | undefined): number {
+  return session === undefined ? 0 : elementCount(session.plan.output.shape);
+}
+
+function headOf({ plan, files }: Session): Head {
+  const { output_norm, output, hparams } = plan;
+  return { files, epsilon: hparams.normEpsilon, output_norm, output };
+}
+
+/** The records of some chunks, if the base is a file. */
+function baseRecords(base: ScoreOptions["base"], first: number, count: number): Base | undefined {
+  if (base === undefined || !("form" in base)) return undefined;
+  return { ...base, records: base.records.slice(first, first + count) };
+}
+
+function scoresOfChunk({ nll, base, records }: ScoreResult, chunk: number, scored: number): ChunkScores {
+  const [from, to] = [chunk * scored, (chunk + 1) * scored];
+  return {
+    nll: nll.subarray(from, to),
+    base: base && {
+      nll: base.nll.subarray(from, to),
+      kld: base.kld.subarray(from, to),
+      sameTop: base.sameTop.subarray(from, to),
+    },
+    record: records?.[chunk],
+  };
 }
 
 /** A model that is being run. */
@@ -90,26 +173,30 @@ export interface Session {
   readonly pool: WorkerPool;
 }
 
-/** Opens the model's files and starts threads, for as long as `work` takes. */
+/** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
 export async function withSession(
   model: Model,
   { threads, signal }: ForwardOptions,
-  work: (session: Session) => Promise<void>,
+  work: (session: Session, open: (other: Model) => Session) => Promise<void>,
 ): Promise<void> {
   const pool = new WorkerPool(threads);
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
-  const files: number[] = [];
+  const opened: number[] = [];
+  const open = (one: Model): Session => {
+    const files = one.container.files.map((file) => openSync(file, "r"));
+    opened.push(...files);
+    return { plan: planDecoder(one), files, pool };
+  };
   try {
     signal?.throwIfAborted();
-    for (const file of model.container.files) files.push(openSync(file, "r"));
-    await work({ plan: planDecoder(model), files, pool });
+    await work(open(model), open);
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {
     signal?.removeEventListener("abort", stop);
     await pool.close();
-    for (const file of files) closeSync(file);
+    for (const file of opened) closeSync(file);
   }
 }
 

@@ -31,7 +31,7 @@ export function packInput(kernels: Kernels, x: number, tokens: number, k: number
 /** Weights in a slab, about: as f32 they fit a core's own cache. */
 const SLAB_WEIGHTS = 1 << 18;
 const MIN_SLAB_ROWS = 64;
-const MAX_SLAB_ROWS = 256;
+export const MAX_SLAB_ROWS = 256;
 
 /** The rows of a matrix, cut into slabs: [first, rows] of each. */
 export function slabsOf(weight: Tensor): [first: number, rows: number][] {

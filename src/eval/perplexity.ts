@@ -1,22 +1,27 @@
 import { badInput, LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
+import { type Baseline, createBaseline } from "./baseline.js";
 import { cutChunks } from "./chunks.js";
-import { scoreChunks } from "./forward.js";
+import { type ForwardOptions, scoreChunks } from "./forward.js";
+import type { Keep } from "./keep.js";
+import type { Divergence } from "./kld.js";
+import { chooseProtocol, type Protocol, type ProtocolOptions } from "./protocol.js";
+import { looksAt, spreadOrder } from "./sequential.js";
+import { type ChunkMeans, Tally } from "./tally.js";
 
-export interface PerplexityOptions {
-  /** Tokens in a chunk; the second half of each is scored. Default 512. */
-  readonly context?: number | undefined;
+export interface PerplexityOptions extends ProtocolOptions, Omit<ForwardOptions, "onProgress"> {
   /** Chunks to evaluate, from the start of the text. Default: all. */
   readonly chunks?: number | undefined;
-  /** The token that takes the place of the first of each chunk, for models whose texts begin with one. */
-  readonly bos?: number | undefined;
-  /** Worker threads; 0 works in this thread. Default: one a core. The result does not depend on it. */
-  readonly threads?: number | undefined;
-  /** Bytes for hidden states and the threads' working memory. Default: half of what is free. */
-  readonly maxMemory?: number | undefined;
+  /** What to compare with: another model, or what a baseline file says of the same text. */
+  readonly base?: Model | Baseline | undefined;
+  /** Where to write a baseline, and what of each distribution. */
+  readonly save?: { readonly path: string; readonly keep: Keep } | undefined;
+  /**
+   * Asked at a quarter, half and three quarters of the chunks, which are then taken from all over the text: whether
+   * the rest can be left out. `look` counts from 1.
+   */
+  readonly isEnough?: ((chunks: readonly ChunkMeans[], look: number) => boolean) | undefined;
   readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
-  /** Stops the work; the signal's reason is thrown. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PerplexityProgress {
@@ -37,95 +42,126 @@ export interface Perplexity {
   readonly nll: number;
   /** Scored tokens. */
   readonly count: number;
-  readonly context: number;
-  /** Perplexity after each chunk. */
+  readonly protocol: Protocol;
+  /** Perplexity after each chunk, in the order they were evaluated. */
   readonly running: readonly number[];
+  /** Each chunk for itself, in the same order. */
+  readonly chunkMeans: readonly ChunkMeans[];
+  /** Chunks that the text has; fewer were evaluated when that was enough. */
+  readonly chunksOfText: number;
+  /** Where there is a base. */
+  readonly divergence: Divergence | undefined;
   readonly seconds: number;
   /** Tokens evaluated, scored or not, a second. */
   readonly tokensPerSecond: number;
 }
 
-const DEFAULT_CONTEXT = 512;
-/** So that a chunk has a token to score: context / 2 to context - 2 are positions. */
-const MIN_CONTEXT = 3;
-
 /**
- * Perplexity of a text by the protocol of llama-perplexity: the tokens are cut into chunks of `context`, what is
- * left over is dropped; chunks do not see each other; scored are the tokens that follow positions context / 2 to
- * context - 2.
- * @param tokens the whole text, beginning with bos if the model wants one
- * @throws LlqError `bad-input` for a text of fewer than two chunks, tokens beyond the vocabulary, or weights that
- * give no number; `usage` for a context too short to score anything
+ * Perplexity of a text, and how far the model is from a base. See chooseProtocol for what is scored.
+ * @param tokens the whole text, beginning with bos if the model wants one; a baseline has its own
+ * @throws LlqError `bad-input` for a text of fewer than two chunks, tokens beyond the vocabulary, a base of another
+ * text or vocabulary, or weights that give no number; `usage` for a context too short to score anything
  */
 export async function evaluatePerplexity(
   model: Model,
-  tokens: Int32Array,
+  tokens: Int32Array | undefined,
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const started = performance.now();
-  const { context = DEFAULT_CONTEXT, bos } = options;
-  if (context < MIN_CONTEXT) {
-    throw new LlqError("usage", `a context of ${context} tokens leaves none to score`, {
-      hint: `at least ${MIN_CONTEXT} are needed, ${DEFAULT_CONTEXT} are usual`,
-    });
-  }
-  const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
-  const total = chunks.length * context;
-  const tally = new Tally(model.path, chunks.length);
-  const { threads, maxMemory, signal, onProgress } = options;
+  const { threads, maxMemory, signal, onProgress, base, save, isEnough } = options;
+  const baseline = base !== undefined && "protocol" in base ? base : undefined;
+  const protocol = baseline?.protocol ?? chooseProtocol(options);
+  const chunks = chunksOf(model, tokens, protocol, options);
+  checkVocabulary(model, base);
+  const order = isEnough === undefined ? chunks.map((_, i) => i) : spreadOrder(chunks.length);
+  const looks = isEnough === undefined ? [] : looksAt(chunks.length);
+  const tally = new Tally(model.path, order);
+  const { vocabSize } = model.hparams;
+  const keep = save && fitKeep(save.keep, vocabSize);
+  const writer =
+    save && createBaseline(save.path, { model: model.path, vocabSize, protocol, keep: keep! }, chunks);
   const seconds = () => (performance.now() - started) / 1000;
-  await scoreChunks(model, chunks, {
-    firstPosition: Math.floor(context / 2),
-    threads,
-    maxMemory,
-    signal,
-    onChunk: (chunk, nll) => tally.add(chunk, nll),
-    onProgress: (done, all) => {
-      const tokensPerSecond = ((done / all) * total) / seconds();
-      onProgress?.({ done, total: all, tokensPerSecond, running: tally.running });
-    },
-  });
-  return { ...tally.result(), context, seconds: seconds(), tokensPerSecond: total / seconds() };
+  const tokensIn = (count: number) => count * protocol.context;
+  try {
+    await scoreChunks(
+      model,
+      order.map((i) => chunks[i]!),
+      {
+        firstPosition: protocol.firstPosition,
+        threads,
+        maxMemory,
+        signal,
+        base: baseline === undefined ? (base as Model | undefined) : reorder(baseline, order),
+        keep,
+        looks: looks.map((look) => look.chunks),
+        isEnough: (done) => {
+          const look = looks.find(({ chunks }) => chunks === done);
+          return look !== undefined && isEnough!(tally.means, look.look);
+        },
+        onChunk: (chunk, scores) => {
+          tally.add(chunk, scores);
+          if (scores.record !== undefined) writer?.add(chunk, scores.record);
+        },
+        onProgress: (done, all) => {
+          const tokensPerSecond = ((done / all) * tokensIn(chunks.length)) / seconds();
+          onProgress?.({ done, total: all, tokensPerSecond, running: tally.running });
+        },
+      },
+    );
+    writer?.finish();
+  } finally {
+    writer?.close();
+  }
+  return {
+    ...tally.result(),
+    protocol,
+    chunksOfText: chunks.length,
+    seconds: seconds(),
+    tokensPerSecond: tokensIn(tally.means.length) / seconds(),
+  };
 }
 
-/** Sums over chunks, which come in any order and are added in theirs. */
-class Tally {
-  readonly running: number[] = [];
-  readonly #name: string;
-  readonly #chunks: (Float64Array | undefined)[];
-  #count = 0;
-  #sum = 0;
-  #squares = 0;
-
-  constructor(name: string, chunks: number) {
-    this.#name = name;
-    this.#chunks = Array.from({ length: chunks });
+/** The chunks to evaluate: those of the text, which must be those of the baseline if there is one. */
+function chunksOf(
+  model: Model,
+  tokens: Int32Array | undefined,
+  protocol: Protocol,
+  { base, chunks: most }: PerplexityOptions,
+): readonly Int32Array[] {
+  const { context, stride, bos } = protocol;
+  const own = tokens && cutChunks(model, tokens, { context, stride, bos, chunks: most });
+  if (base === undefined || !("protocol" in base)) {
+    if (own !== undefined) return own;
+    throw new LlqError("usage", "no text to evaluate", { hint: "only a baseline has its own" });
   }
+  const chunks = base.chunks.slice(0, most);
+  const differs = chunks.findIndex((chunk, i) => own !== undefined && !isSame(chunk, own[i]));
+  if (differs < 0) return chunks;
+  throw badInput(
+    `${base.path}: chunk ${differs + 1} has not the text's tokens`,
+    "the baseline was made of another text, by another tokenizer or another protocol",
+  );
+}
 
-  /** @throws LlqError `bad-input` when the model gave no number */
-  add(chunk: number, nll: Float64Array): void {
-    if (!nll.every(Number.isFinite)) {
-      const message = `${this.#name}: chunk ${chunk + 1}: the model's output is not a number`;
-      throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
-    }
-    this.#chunks[chunk] = nll;
-    for (;;) {
-      const next = this.#chunks[this.running.length];
-      if (next === undefined) return;
-      for (const value of next) {
-        this.#sum += value;
-        this.#squares += value * value;
-      }
-      this.#count += next.length;
-      this.running.push(Math.exp(this.#sum / this.#count));
-    }
-  }
+function isSame(a: Int32Array, b: Int32Array | undefined): boolean {
+  return b !== undefined && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+}
 
-  result() {
-    const count = this.#count;
-    const nll = this.#sum / count;
-    const ppl = Math.exp(nll);
-    const variance = Math.max(0, this.#squares / count - nll * nll);
-    return { ppl, error: ppl * Math.sqrt(variance / (count - 1)), nll, count, running: this.running };
-  }
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function checkVocabulary({ path, hparams }: Model, base: Model | Baseline | undefined): void {
+  if (base === undefined) return;
+  const size = "protocol" in base ? base.base.vocabSize : base.hparams.vocabSize;
+  if (size === hparams.vocabSize) return;
+  throw badInput(`${path} has a vocabulary of ${hparams.vocabSize}, ${base.path} one of ${size}`);
+}
+
+function fitKeep(keep: Keep, vocabSize: number): Keep {
+  return keep.form === "top" ? { ...keep, k: Math.min(keep.k, vocabSize) } : keep;
+}
+
+function reorder({ base }: Baseline, order: readonly number[]): Baseline["base"] {
+  return { ...base, records: order.map((i) => base.records[i]!) };
 }

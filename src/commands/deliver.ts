@@ -1,0 +1,49 @@
+import { appendFileSync, writeFileSync } from "node:fs";
+import { describeVerdict } from "../eval/gate.js";
+import { MAX_SUMMARY_BYTES, toAnnotations } from "../report/github.js";
+import { toJunit } from "../report/junit.js";
+import { toMarkdown } from "../report/markdown.js";
+import { extent, measures, type Report, toDocument } from "../report/report.js";
+import { writeError } from "../run/encode.js";
+import { formatSeconds, printJson } from "../ui.js";
+
+export interface DeliverOptions {
+  readonly json?: boolean;
+  readonly junit?: string;
+  readonly markdown?: string;
+}
+
+/** Prints the report and writes it wherever else it is wanted. */
+export function deliver(report: Report, { json, junit, markdown }: DeliverOptions): void {
+  if (json) printJson(toDocument(report));
+  else printReport(report);
+  if (junit !== undefined) write(junit, () => writeFileSync(junit, toJunit(report)));
+  if (markdown !== undefined) write(markdown, () => writeFileSync(markdown, toMarkdown(report)));
+  if (process.env["GITHUB_ACTIONS"] === "true") tellGithub(report, process.env["GITHUB_STEP_SUMMARY"]);
+}
+
+/** Adds to the job's summary and annotates; workflow commands are read from stderr too. */
+function tellGithub(report: Report, summaryFile: string | undefined): void {
+  const summary = toMarkdown(report);
+  if (summaryFile && Buffer.byteLength(summary) <= MAX_SUMMARY_BYTES) {
+    write(summaryFile, () => appendFileSync(summaryFile, summary));
+  }
+  for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
+}
+
+function write(path: string, action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}
+
+function printReport(report: Report): void {
+  const { model, gate, result } = report;
+  console.log(model);
+  for (const [name, value] of measures(report)) console.log(`  ${name.padEnd(26)}  ${value}`);
+  for (const verdict of gate?.verdicts ?? []) console.log(`  ${describeVerdict(verdict)}`);
+  const speed = `${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
+  console.log(`${extent(report)}; ${speed}`);
+}

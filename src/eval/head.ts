@@ -1,0 +1,54 @@
+import type { Kernels } from "../run/kernels.js";
+import type { Descriptors } from "../run/rows.js";
+import { rowLength, type Tensor } from "../tensor.js";
+import { multiplySlab, packInput, readVector, type Slab, slabMemory } from "./matmul.js";
+import { hiddenStates, type Span } from "./span.js";
+
+/** What turns hidden states into logits. Plain data. */
+export interface Head {
+  readonly files: Descriptors;
+  readonly epsilon: number;
+  readonly output_norm: Tensor;
+  readonly output: Tensor;
+}
+
+/** Consecutive positions of each chunk of a span. */
+export interface Positions {
+  readonly span: Span;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Logits of some tokens for the vocabulary's `first` to `first + rows`. The memory is the caller's to give back. */
+export type Logits = (first: number, rows: number) => Slab;
+
+/** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
+export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
+  const { files, epsilon, output_norm, output } = head;
+  const { width, chunks } = positions.span;
+  const tokens = chunks * positions.count;
+  const x = loadPositions(kernels, positions);
+  const norm = readVector(kernels, files, output_norm);
+  kernels.call("rms_norm")(x, norm, x, tokens, width, epsilon);
+  const input = packInput(kernels, x, tokens, width);
+  const linear = { weight: output, bias: undefined };
+  return (first, rows) => multiplySlab(kernels, files, linear, input, first, rows);
+}
+
+/** Bytes of kernel memory that the logits of so many tokens take. */
+export function headMemory(output: Tensor, tokens: number): number {
+  return tokens * 8 * rowLength(output) + slabMemory(output, tokens);
+}
+
+/** The hidden states of these positions only, one after the other. */
+function loadPositions(kernels: Kernels, { span, first, count }: Positions): number {
+  const states = hiddenStates(span);
+  const { chunks, context, width } = span;
+  const x = kernels.reserve(chunks * count * width * 4);
+  const chosen = kernels.floats(x, chunks * count * width);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const from = (chunk * context + first) * width;
+    chosen.set(states.subarray(from, from + count * width), chunk * count * width);
+  }
+  return x;
+}

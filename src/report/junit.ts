@@ -1,0 +1,44 @@
+import { describeVerdict, isBroken, type Verdict } from "../eval/gate.js";
+import { extent, measures, type Report } from "./report.js";
+
+/** The bounds as test cases, in the XML that continuous integration servers read. Undecided ones are skipped tests. */
+export function toJunit(report: Report): string {
+  const { model, gate, result } = report;
+  const verdicts = gate?.verdicts ?? [];
+  const isStrict = gate?.strict ?? false;
+  const counts = {
+    tests: verdicts.length,
+    failures: verdicts.filter((verdict) => isBroken(verdict, isStrict)).length,
+    skipped: verdicts.filter((verdict) => isSkipped(verdict, isStrict)).length,
+  };
+  const attributes = Object.entries(counts).map(([name, count]) => `${name}="${count}"`);
+  const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)].join("\n");
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
+    ...verdicts.map((verdict) => toCase(model, verdict, isStrict)),
+    `<system-out>${escapeXml(text)}</system-out>`,
+    "</testsuite></testsuites>",
+    "",
+  ].join("\n");
+}
+
+function toCase(model: string, verdict: Verdict, isStrict: boolean): string {
+  const message = escapeXml(describeVerdict(verdict));
+  const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;
+  if (isSkipped(verdict, isStrict)) return `${head}><skipped message="${message}"/></testcase>`;
+  if (isBroken(verdict, isStrict)) return `${head}><failure message="${message}"/></testcase>`;
+  return `${head}><system-out>${message}</system-out></testcase>`;
+}
+
+function isSkipped({ outcome }: Verdict, isStrict: boolean): boolean {
+  return isStrict && outcome === "undecided";
+}
+
+/** Text as XML 1.0 may hold it; characters it may not hold at all become U+FFFD. */
+function escapeXml(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  return text
+    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
+    .replace(/[&<>"]/g, (character) => entities[character]!);
+}

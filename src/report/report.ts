@@ -1,0 +1,72 @@
+import type { GateResult, Verdict } from "../eval/gate.js";
+import type { Perplexity } from "../eval/perplexity.js";
+
+/** What an evaluation has found, as every form of report takes it. */
+export interface Report {
+  readonly model: string;
+  readonly text: string | undefined;
+  readonly base: string | undefined;
+  readonly result: Perplexity;
+  /** Where there were bounds. */
+  readonly gate: Gate | undefined;
+}
+
+export interface Gate {
+  readonly result: GateResult;
+  /** Undecided bounds do not pass by their values. */
+  readonly strict: boolean;
+  readonly verdicts: readonly Verdict[];
+}
+
+/** Of `document`. Grows when a reader of the old form would go wrong. */
+const SCHEMA = 1;
+
+/** One JSON document. */
+export function toDocument({ model, text, base, result, gate }: Report) {
+  const { ppl, running, chunkMeans, protocol, chunksOfText, divergence, ...rest } = result;
+  return {
+    schema: SCHEMA,
+    model,
+    text,
+    base,
+    protocol: protocol.name,
+    context: protocol.context,
+    stride: protocol.stride,
+    activations: "f32",
+    perplexity: ppl,
+    chunks: running.length,
+    chunksOfText,
+    ...rest,
+    divergence,
+    gate,
+    running,
+  };
+}
+
+/** [what, value ± error] of everything that was measured. */
+export function measures({ result }: Report): [name: string, value: string][] {
+  const { ppl, error, divergence } = result;
+  const rows: [string, string][] = [["perplexity", `${ppl.toFixed(4)} ± ${error.toFixed(4)}`]];
+  if (divergence === undefined) return rows;
+  const { basePpl, lnPplRatio, kld, sameTop, deltaP, deltaPRms } = divergence;
+  const percent = (value: number) => (100 * value).toFixed(3);
+  return [
+    ...rows,
+    ["perplexity of the base", `${basePpl.value.toFixed(4)} ± ${basePpl.error.toFixed(4)}`],
+    ["ln(PPL / PPL of the base)", `${lnPplRatio.value.toFixed(6)} ± ${lnPplRatio.error.toFixed(6)}`],
+    ["mean KLD", `${kld.value.toFixed(6)} ± ${kld.error.toFixed(6)}`],
+    ["median KLD", kld.median.toFixed(6)],
+    ["99.9 % KLD", kld.percentiles["99.9"]!.toFixed(6)],
+    ["maximum KLD", kld.max.toFixed(6)],
+    ["same top token", `${percent(sameTop.value)} ± ${percent(sameTop.error)} %`],
+    ["mean Δp", `${percent(deltaP.value)} ± ${percent(deltaP.error)} %`],
+    ["RMS Δp", `${percent(deltaPRms.value)} ± ${percent(deltaPRms.error)} %`],
+  ];
+}
+
+/** How much was evaluated, and how. */
+export function extent({ result }: Report): string {
+  const { count, protocol, running, chunksOfText } = result;
+  const chunks = running.length < chunksOfText ? `${running.length} of ${chunksOfText}` : `${running.length}`;
+  return `${chunks} chunks of ${protocol.context} tokens, ${count} scored, by ${protocol.name}`;
+}
