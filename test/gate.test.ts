@@ -26,7 +26,7 @@ function evalPpl(args: readonly string[], env: Record<string, string> = {}) {
 }
 
 const CONTEXT = ["-c", "32", "--chunks", "32"];
-const BOUNDS = ["--max-kld", "0.05", "--max-ppl-ratio", "1.1", "--min-top1", "0.8"];
+const BOUNDS = ["--max-kld", "0.02", "--max-ppl-ratio", "1.1", "--min-top1", "0.7"];
 
 beforeAll(async () => {
   const plan = planQuantize(openModel(TINY_LLAMA), findRecipe("Q8_0"));
@@ -54,7 +54,7 @@ describe("a gate in the command", () => {
 
       const bad = evalPpl(["damaged.gguf", ...common]);
       expect(bad.status).toBe(1);
-      expect(bad.stderr).toMatch(/^error: damaged\.gguf: max-kld broken: .* beyond the bound of 0\.05\n$/);
+      expect(bad.stderr).toMatch(/^error: damaged\.gguf: max-kld broken: .* beyond the bound of 0\.02\n$/);
       const failed = JSON.parse(bad.stdout);
       expect(failed.chunks).toBeLessThanOrEqual(16);
       expect(failed.gate.verdicts).toHaveLength(3);
