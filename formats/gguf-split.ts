@@ -8,6 +8,12 @@ const SPLIT_NO = "split.no";
 const SPLIT_COUNT = "split.count";
 const SPLIT_TENSORS = "split.tensors.count";
 
+/** The name of part `no` (from 0) of `count` of a model named `path`. */
+export function splitPath(path: string, no: number, count: number): string {
+  const five = (n: number) => String(n).padStart(5, "0");
+  return `${path.replace(/\.gguf$/, "")}-${five(no + 1)}-of-${five(count)}.gguf`;
+}
+
 /**
  * The whole model that `first` begins, when llama-gguf-split cut it: the parts lie side by side, named
  * `<model>-00001-of-00003.gguf` and so on. The keys that describe the split are left out.

@@ -7,8 +7,9 @@ import { findWritableType, parseOverride } from "../quant/override.js";
 import { planQuantize, type QuantizeOptions } from "../quant/plan.js";
 import { parseLayers } from "../quant/prune.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
+import { splitLikeSource } from "../quant/split.js";
 import { forceOption, jsonOption, outputOption, repeatable, resumeOption, threadsOption } from "./options.js";
-import { printPlan, type WriteOptions, writePlan } from "./write.js";
+import { printPlan, type WriteOptions, writeParts, writePlan } from "./write.js";
 
 interface CommandOptions extends WriteOptions {
   readonly bits?: string;
@@ -22,6 +23,7 @@ interface CommandOptions extends WriteOptions {
   readonly pruneLayers?: string;
   readonly overrideKv?: readonly string[];
   readonly allowRequantize?: boolean;
+  readonly keepSplit?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -58,6 +60,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
   .addOption(repeatable("--override-kv <key=type:value>", "set a metadata value: int, float, bool or str"))
   .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
+  .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
   .addOption(threadsOption())
   .addOption(forceOption())
@@ -78,6 +81,7 @@ Examples:
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --prune-layers 9,12-13
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --override-kv general.name=str:Mine
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
+  llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
 
 --bits ${Object.entries(BITS)
       .map(([bits, name]) => `${bits} is ${name}`)
@@ -87,7 +91,9 @@ Examples:
     const recipe = chosenRecipe(options);
     const plan = planQuantize(openModel(path), recipe, planOptions(options));
     if (options.dryRun) printPlan(plan, options);
-    else await writePlan("quantize", plan, options);
+    else if (options.keepSplit && plan.files.length > 1) {
+      await writeParts("quantize", splitLikeSource(plan, options.output), options);
+    } else await writePlan("quantize", plan, options);
   });
 
 function chosenRecipe({ bits, type }: CommandOptions): Recipe {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../quant/plan.js";
+import type { PlanPart } from "../quant/split.js";
 import { execute, type Summary } from "../run/execute.js";
 import { peakMemory } from "../run/memory.js";
 import {
@@ -23,15 +24,35 @@ export interface WriteOptions {
 
 /** Carries the plan out, with progress, and says what was written. */
 export async function writePlan(title: string, plan: Plan, options: WriteOptions): Promise<void> {
+  const summary = await carryOut(title, plan, options.output, options);
+  if (options.json) printJson({ schema: 1, ...written(plan, summary) });
+  else printSummary(plan, summary);
+}
+
+/** The same for a model in several files, one after the other. */
+export async function writeParts(
+  title: string,
+  parts: readonly PlanPart[],
+  options: WriteOptions,
+): Promise<void> {
+  const files = [];
+  for (const [i, { plan, output }] of parts.entries()) {
+    const summary = await carryOut(`${title} ${i + 1}/${parts.length}`, plan, output, options);
+    if (options.json) files.push(written(plan, summary));
+    else printSummary(plan, summary);
+  }
+  if (options.json) printJson({ schema: 1, files });
+}
+
+async function carryOut(title: string, plan: Plan, output: string, options: WriteOptions): Promise<Summary> {
   const progress = createProgress(title, options.json);
   const started = performance.now();
   const onProgress = (done: number, total: number) => {
     const seconds = (performance.now() - started) / 1000;
     progress.update(done, total, `${formatCount(done / seconds)} weights/s`);
   };
-  let summary: Summary;
   try {
-    summary = await execute(plan, options.output, {
+    return await execute(plan, output, {
       threads: options.threads,
       force: options.force,
       resume: options.resume,
@@ -41,18 +62,16 @@ export async function writePlan(title: string, plan: Plan, options: WriteOptions
   } finally {
     progress.stop();
   }
-  if (options.json) printWritten(plan, summary);
-  else printSummary(plan, summary);
 }
 
-function printWritten(plan: Plan, summary: Summary): void {
+function written(plan: Plan, summary: Summary) {
   const fallbacks = fallbackTensors(plan).map(({ tensor, dtype, reason }) => ({
     name: tensor.name,
     dtype,
     reason,
   }));
   const { recipe, unguided } = plan;
-  printJson({ schema: 1, ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided });
+  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided };
 }
 
 function printSummary(

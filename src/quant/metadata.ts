@@ -1,9 +1,11 @@
+import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { type Metadata, type MetaField, nameProblem } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
 import { ALIGNMENT_KEY } from "../../formats/gguf.js";
 import { meta } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
+import { VERSION } from "../version.js";
 import type { Recipe } from "./recipes.js";
 
 export type KeyValue = readonly [key: string, field: MetaField];
@@ -30,6 +32,23 @@ export function parseKeyValue(text: string): KeyValue {
   if (key === ALIGNMENT_KEY) return fail("the alignment cannot be chosen");
   if (!Object.hasOwn(VALUE_TYPES, type!)) return fail(`unknown type ${type}`);
   return [key, VALUE_TYPES[type!]!(value!) ?? fail(`${value} is no value of type ${type}`)];
+}
+
+/**
+ * Where a file comes from: this program's version, the recipe, and the sha256 of each source file where it is
+ * known, as in a Hugging Face cache, whose files are links to blobs named by their hash.
+ */
+export function provenance(files: readonly string[], recipe: Recipe): KeyValue[] {
+  const keys: KeyValue[] = [
+    ["llq.version", meta.string(VERSION)],
+    ["llq.recipe", meta.string(recipe.name)],
+  ];
+  const hashes = files
+    .map((file) => basename(realpathSync(file)))
+    .filter((name) => /^[0-9a-f]{64}$/.test(name));
+  if (hashes.length === files.length && hashes.length > 0)
+    keys.push(["llq.source.sha256", meta.strings(hashes)]);
+  return keys;
 }
 
 /** What the metadata says of the importance matrix that was used. */

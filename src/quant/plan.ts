@@ -1,3 +1,4 @@
+import type { Metadata } from "../../formats/container.js";
 import { byteLength, type DTypeName, elementCount } from "../../formats/dtype.js";
 import { LlqError, nearest } from "../../formats/errors.js";
 import { ggufHeader } from "../../formats/gguf-write.js";
@@ -7,7 +8,7 @@ import type { Tensor } from "../tensor.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
 import type { ModelFacts } from "./conditions.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
-import { imatrixMetadata, type KeyValue, outputMetadata } from "./metadata.js";
+import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
 import { matches } from "./override.js";
 import { pruneLayers } from "./prune.js";
 import { findRecipe, type Recipe } from "./recipes.js";
@@ -32,6 +33,8 @@ export interface Plan {
   readonly recipe: string;
   /** The files the tensors are read from, by TensorSource.file. */
   readonly files: readonly string[];
+  /** What the output says of itself. */
+  readonly metadata: Metadata;
   /** The output up to its first tensor. */
   readonly header: Uint8Array;
   readonly tensors: readonly TensorPlan[];
@@ -165,7 +168,10 @@ function planFile(
   { weights, keys = [] }: FileExtras = {},
 ): Plan {
   const outputs = model.tensors.map(({ name, shape }, i) => ({ name, shape, dtype: choices[i]!.dtype }));
-  const metadata = outputMetadata(model.metadata, recipe, keys);
+  const metadata = outputMetadata(model.metadata, recipe, [
+    ...provenance(model.container.files, recipe),
+    ...keys,
+  ]);
   const { header, offsets, byteLength: total } = ggufHeader(metadata, outputs);
   const tensors = model.tensors.map((tensor, i) => ({
     tensor,
@@ -179,6 +185,7 @@ function planFile(
   return {
     recipe: recipe.name,
     files: model.container.files,
+    metadata,
     header,
     tensors,
     unguided: unguided.map(({ tensor }) => tensor.name),
