@@ -148,7 +148,7 @@ describe("metadata", () => {
       { type: "u32", value: 7 },
       { type: "bool", value: true },
     ]);
-    const order = [...MODEL.metadata.keys()];
+    const order = [...MODEL.metadata.keys(), "llq.version", "llq.recipe"];
     expect([...metadata.keys()]).toEqual([...order, "x.y", "a.b"]);
   });
 
