@@ -96,6 +96,8 @@ describe("a gate in the command", () => {
     [["q8.gguf"], /no text to evaluate/],
     [["q8.gguf", TEXT, "--min-top1", "95"], /A number above 0 and up to 1 is needed/],
     [["q8.gguf", TEXT, "--full-logits"], /there is no --save/],
+    [["q8.gguf", TEXT, "--save", "base.llq"], /base\.llq: exists already/],
+    [["q8.gguf", TEXT, "--save", "q8.gguf", "--force"], /is an input too/],
   ])("%j is a usage error", (args, message) => {
     expect(evalPpl(args)).toMatchObject({ status: 2, stdout: "", stderr: expect.stringMatching(message) });
     expect(existsSync(join(folder, "base.llq.partial"))).toBe(false);

@@ -7,9 +7,10 @@ import { boundary } from "../eval/sequential.js";
 import type { ChunkMeans } from "../eval/tally.js";
 import { type Model, openModel } from "../model.js";
 import type { Gate, Report } from "../report/report.js";
+import { checkOutput } from "../run/output.js";
 import { createProgress, interruptSignal, warn } from "../ui.js";
 import { type DeliverOptions, deliver } from "./deliver.js";
-import { jsonOption, positiveNumber, threadsOption, wholeNumber } from "./options.js";
+import { forceOption, jsonOption, positiveNumber, threadsOption, wholeNumber } from "./options.js";
 import { chunkBos, readTokens } from "./text.js";
 
 interface EvalPplOptions extends DeliverOptions {
@@ -22,6 +23,7 @@ interface EvalPplOptions extends DeliverOptions {
   readonly save?: string;
   readonly top: number;
   readonly fullLogits?: boolean;
+  readonly force?: boolean;
   readonly maxPpl?: number;
   readonly maxPplRatio?: number;
   readonly maxKld?: number;
@@ -56,6 +58,7 @@ export const evalPplCommand = new Command("eval-ppl")
   .option("--save <file>", "write what the model says, for --baseline")
   .option("--top <k>", "likeliest tokens that --save keeps of each distribution", wholeNumber(1), DEFAULT_TOP)
   .option("--full-logits", "let --save keep whole distributions, in f16")
+  .addOption(forceOption())
   .option("--max-ppl <x>", "fail above this perplexity", positiveNumber())
   .option("--max-ppl-ratio <x>", "fail above this ratio to the base's perplexity", positiveNumber())
   .option("--max-kld <x>", "fail above this mean divergence from the base, in nats", positiveNumber())
@@ -82,6 +85,9 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
+    const { save, force = false } = options;
+    if (save !== undefined)
+      checkOutput(save, 0, [path, ...(textPath === undefined ? [] : [textPath])], force);
     const model = openModel(path);
     const { baseline, baseModel } = options;
     const report =

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What action.yml runs: llq eval-ppl with the inputs, which are variables LLQ_*; an empty one is an option left out.
+# Ends with llq's exit status, after the outputs are written.
+set -euo pipefail
+
+llq() {
+  if [ -f "$GITHUB_ACTION_PATH/dist/src/cli.js" ]; then
+    node "$GITHUB_ACTION_PATH/dist/src/cli.js" "$@"
+  else
+    npx --yes "llq@$(node -p 'JSON.parse(fs.readFileSync(process.argv[1])).version' "$GITHUB_ACTION_PATH/package.json")" "$@"
+  fi
+}
+
+options=(--json)
+for name in base-model baseline context chunks max-ppl max-ppl-ratio max-kld min-top1 junit; do
+  variable="LLQ_$(tr 'a-z-' 'A-Z_' <<< "$name")"
+  if [ -n "${!variable:-}" ]; then options+=("--$name=${!variable}"); fi
+done
+if [ "${LLQ_SEQUENTIAL:-}" = true ]; then options+=(--sequential); fi
+if [ "${LLQ_STRICT:-}" = true ]; then options+=(--strict); fi
+
+report="$RUNNER_TEMP/llq-eval-ppl.json"
+status=0
+# After -- a name that begins with a dash is still a name.
+llq eval-ppl "${options[@]}" -- "$LLQ_MODEL" ${LLQ_TEXT:+"$LLQ_TEXT"} > "$report" || status=$?
+
+if [ -s "$report" ]; then
+  node -e '
+    const { perplexity, gate } = JSON.parse(fs.readFileSync(process.argv[1]));
+    console.log(`perplexity=${perplexity}\nresult=${gate?.result ?? ""}`);
+  ' "$report" >> "$GITHUB_OUTPUT"
+  echo "report=$report" >> "$GITHUB_OUTPUT"
+fi
+exit "$status"
