@@ -1,19 +1,31 @@
 import { cpus } from "node:os";
+import { parseArgs } from "node:util";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
+import { benchNative } from "./native.js";
 import { benchQuantize } from "./quantize.js";
 import { benchTokenizer } from "./tokenizer.js";
 
-// npm run bench [-- section ...]: speeds and memory, as measured in this one run on this machine.
+// npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
+// With a folder of llama.cpp's programs, also against those.
+
+const { values, positionals: asked } = parseArgs({
+  options: { "llama-cpp": { type: "string" } },
+  allowPositionals: true,
+});
+const llamaCpp = values["llama-cpp"];
 
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
   gemm: benchGemm,
   tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
+  native: () => {
+    if (llamaCpp === undefined) console.log("\nnative: not measured, --llama-cpp names no build");
+    else benchNative(llamaCpp);
+  },
 };
 
-const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in SECTIONS));
 if (unknown.length > 0) {
   console.error(`no section ${unknown.join(", ")}; there are ${Object.keys(SECTIONS).join(", ")}`);
