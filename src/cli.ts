@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { EXIT_CODE, LlqError } from "../formats/errors.js";
 import { convertCommand } from "./commands/convert.js";
+import { evalChoiceCommand } from "./commands/eval-choice.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
 import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
@@ -29,6 +30,7 @@ for (const command of [
   quantizeCommand,
   imatrixCommand,
   evalPplCommand,
+  evalChoiceCommand,
   inspectCommand,
   verifyCommand,
 ]) {

@@ -1,6 +1,7 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix.js";
+export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice.js";
 export type { ImatrixProgress } from "./eval/imatrix.js";
 export {
   type ImatrixSource,
@@ -14,6 +15,7 @@ export {
   type PerplexityOptions,
   type PerplexityProgress,
 } from "./eval/perplexity.js";
+export { type QuestionFile, readQuestions } from "./eval/questions.js";
 export { type Model, openModel } from "./model.js";
 export { parseKeyValue } from "./quant/metadata.js";
 export { parseOverride } from "./quant/override.js";

@@ -21,11 +21,20 @@ describe("help", () => {
   test("lists the commands and the exit statuses", () => {
     const { status, stdout } = llq("--help");
     expect(status).toBe(0);
-    for (const word of ["convert", "quantize", "imatrix", "eval-ppl", "inspect", "verify", "Exit status"])
+    for (const word of [
+      "convert",
+      "quantize",
+      "imatrix",
+      "eval-ppl",
+      "eval-choice",
+      "inspect",
+      "verify",
+      "Exit status",
+    ])
       expect(stdout).toContain(word);
   });
 
-  test.each(["convert", "quantize", "imatrix", "eval-ppl", "inspect", "verify"])(
+  test.each(["convert", "quantize", "imatrix", "eval-ppl", "eval-choice", "inspect", "verify"])(
     "%s has examples",
     (command) => {
       const { status, stdout } = llq(command, "--help");

@@ -1,16 +1,19 @@
 import { readText } from "../../formats/bytes.js";
 import type { Model } from "../model.js";
 import { createFolderTokenizer } from "../tokenizer/hf.js";
-import { createTokenizer } from "../tokenizer/tokenizer.js";
+import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
 
 /** A text larger than this is no text to run through a model. */
 const MAX_TEXT_BYTES = 256 << 20;
 
 /** The tokens of a text file, which is read as llama.cpp's tools do: a newline at its end is no part of the text. */
-export function readTokens({ folder, vocab }: Model, path: string): Int32Array {
+export function readTokens(model: Model, path: string): Int32Array {
   const text = readText(path, MAX_TEXT_BYTES).replace(/\n$/, "");
-  const tokenizer = folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(folder, vocab);
-  return tokenizer.encode(text);
+  return modelTokenizer(model).encode(text);
+}
+
+export function modelTokenizer({ folder, vocab }: Model): Tokenizer {
+  return folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(folder, vocab);
 }
 
 /** What takes the place of the first token of each chunk, for models whose texts begin with one. */

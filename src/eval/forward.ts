@@ -68,7 +68,8 @@ export async function scoreChunks(
   });
 }
 
-async function scoreGroups(
+/** As scoreChunks, with models that are open already. */
+export async function scoreGroups(
   session: Session,
   other: Session | undefined,
   chunks: readonly Int32Array[],

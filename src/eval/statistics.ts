@@ -64,3 +64,19 @@ export function zOfT(t: number, freedom: number): number {
   const z = ((8 * freedom + 1) / (8 * freedom + 3)) * Math.sqrt(freedom * Math.log1p(t ** 2 / freedom));
   return Math.sign(t) * z;
 }
+
+/** A share with the bounds of its 95 % confidence interval. */
+export interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How many of `n` there are, by Wilson's score interval (JASA 22, 1927), which holds near 0 and 1 too. */
+export function wilsonInterval(count: number, n: number): Interval {
+  const z = 1.959964;
+  const value = count / n;
+  const middle = (value + z ** 2 / (2 * n)) / (1 + z ** 2 / n);
+  const half = ((z / n) * Math.sqrt(n * value * (1 - value) + z ** 2 / 4)) / (1 + z ** 2 / n);
+  return { value, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+}
