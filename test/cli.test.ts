@@ -64,6 +64,7 @@ describe("usage errors end with status 2", () => {
     [["quantise"], /unknown command 'quantise'.*\n.*Did you mean quantize/s],
     [["quantize", TINY_LLAMA], /required option '-o/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf"], /neither --bits nor --type/],
+    [["eval-choice", TINY_LLAMA, "x.csv", "--shots", "2"], /--shots are taken from --dev/],
     [["imatrix", "-o", "x.gguf"], /neither a model and a text nor --in is given/],
     [["imatrix", TINY_LLAMA, "-o", "x.gguf"], /which text is to be run through/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "7"], /Allowed choices are/],

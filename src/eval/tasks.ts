@@ -69,7 +69,8 @@ function continued(prompt: string, endings: readonly string[], answer: number): 
 
 const english = (subject: string) =>
   `The following are multiple choice questions (with answers) about ${subject}.\n\n`;
-const chinese = (subject: string) => `以下是关于${subject}的单项选择题，请直接给出正确答案的选项。\n\n`;
+const ceval = (subject: string) => `以下是中国关于${subject}考试的单项选择题，请选出其中的正确答案。\n\n`;
+const cmmlu = (subject: string) => `以下是关于${subject}的单项选择题，请直接给出正确答案的选项。\n\n`;
 const CHINESE_CUE = "答案：";
 
 /** The fields of MMLU's files, which have no line that names them. */
@@ -84,13 +85,13 @@ export const TASKS: readonly Task[] = [
     "C-Eval",
     { id: v.string(), question: v.string(), ...abcd, answer: letter },
     ({ question, A, B, C, D, answer }) => lettered(question, [A, B, C, D], answer, CHINESE_CUE),
-    chinese,
+    ceval,
   ),
   task(
     "CMMLU",
     { Question: v.string(), ...abcd, Answer: letter },
     ({ Question, A, B, C, D, Answer }) => lettered(Question, [A, B, C, D], Answer, CHINESE_CUE),
-    chinese,
+    cmmlu,
   ),
   task(
     "MMLU",

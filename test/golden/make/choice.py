@@ -41,7 +41,11 @@ def mmlu_header(subject):
     return f"The following are multiple choice questions (with answers) about {subject}.\n\n"
 
 
-def chinese_header(subject):
+def ceval_header(subject):
+    return f"以下是中国关于{subject}考试的单项选择题，请选出其中的正确答案。\n\n"
+
+
+def cmmlu_header(subject):
     return f"以下是关于{subject}的单项选择题，请直接给出正确答案的选项。\n\n"
 
 
@@ -58,8 +62,8 @@ def mmlu(folder, shots):
     return [with_header(header, lettered(row["question"], [row[c] for c in LETTERS])) for row in rows]
 
 
-def chinese(path, key):
-    header = chinese_header(path.stem)
+def chinese(path, key, make_header):
+    header = make_header(path.stem)
     return [
         with_header(header, lettered(row[key], [row[c] for c in LETTERS], "答案："))
         for row in table(path)
@@ -108,8 +112,8 @@ def main(folder, data):
     files = {
         "mmlu.csv": mmlu(data, 0),
         "mmlu.csv, 2 shots": mmlu(data, 2),
-        "ceval.csv": chinese(data / "ceval.csv", "question"),
-        "cmmlu.csv": chinese(data / "cmmlu.csv", "Question"),
+        "ceval.csv": chinese(data / "ceval.csv", "question", ceval_header),
+        "cmmlu.csv": chinese(data / "cmmlu.csv", "Question", cmmlu_header),
     }
     for name, read in [
         ("arc", arc),
