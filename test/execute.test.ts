@@ -229,5 +229,7 @@ describe("a stopped run", () => {
     await expect(execute(other, output, { threads: 0, resume: true })).rejects.toThrow(
       /was left by other options/,
     );
+    await execute(plan, output, { threads: 0, resume: true }); // nothing was lost
+    expect(sha256(output)).toBe(sha256(whole));
   });
 });

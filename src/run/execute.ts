@@ -77,7 +77,8 @@ export async function execute(plan: Plan, output: string, options: ExecuteOption
   } catch (error) {
     const reason = options.signal?.aborted ? options.signal.reason : error;
     if (isResumable(reason)) throw withResumeHint(reason, partialPath(output));
-    removePartial(output);
+    // Another run's work is not this one's to throw away.
+    if (!(reason instanceof LlqError && reason.code === "usage")) removePartial(output);
     throw reason;
   } finally {
     options.signal?.removeEventListener("abort", stop);
