@@ -9,6 +9,7 @@ export {
   type WrittenImatrix,
   writeImatrix,
 } from "./eval/imatrix-file.js";
+export type { Activations } from "./eval/matmul.js";
 export {
   evaluatePerplexity,
   type Perplexity,

@@ -1,7 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type Baseline, withBaseline } from "../eval/baseline.js";
 import { describeVerdict, gateResult, isBroken, isSettled, judge, needsBase } from "../eval/gate.js";
+import type { Activations } from "../eval/matmul.js";
 import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity.js";
 import { boundary } from "../eval/sequential.js";
 import type { ChunkMeans } from "../eval/tally.js";
@@ -16,6 +17,7 @@ import { chunkBos, readTokens } from "./text.js";
 interface EvalPplOptions extends DeliverOptions {
   readonly context: number;
   readonly chunks?: number;
+  readonly activations: Activations;
   readonly stride?: number;
   readonly fullWindow?: boolean;
   readonly baseline?: string;
@@ -43,14 +45,19 @@ const DEFAULT_TOP = 256;
 export const evalPplCommand = new Command("eval-ppl")
   .summary("measure a model's perplexity on a text, and how far it is from a base")
   .description(
-    "Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity, with the weights\n" +
-      "as they are stored and activations in f32. Lower is better; compare files of one model on one text.\n" +
+    "Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity. Lower is better;\n" +
+      "compare files of one model on one text.\n" +
       "With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).",
   )
   .argument("<model>", "GGUF file, or Hugging Face model folder")
   .argument("[text]", "UTF-8 text file that the model was not trained on; a baseline has its own")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .addOption(
+    new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
+      .choices(["int8", "f32"] satisfies Activations[])
+      .default("int8"),
+  )
   .option("--stride <n>", "overlapping chunks, as llama-perplexity --ppl-stride", wholeNumber(1))
   .option("--full-window", "score every token of each chunk, as papers on quantization do")
   .option("--base-model <model>", "compare with this model, evaluated beside it")
@@ -81,6 +88,8 @@ Examples:
   llq eval-ppl llama-1b-q4.gguf --baseline base.llq --max-kld 0.05 --max-ppl-ratio 1.03 --sequential
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --json > ppl.json
 
+With --activations f32 the loss is that of the weights alone; int8 is faster, and what a device will compute.
+Weights that are floats are multiplied in f32 either way.
 In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`,
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
@@ -129,7 +138,7 @@ async function evaluate(
   base: Model | Baseline | undefined,
 ): Promise<Report> {
   const { contextLength } = model.hparams;
-  const { context, chunks, stride, fullWindow, threads, save, fullLogits, top } = options;
+  const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
   const { sequential, strict = false } = options;
   if (options.baseline === undefined && context > contextLength) {
     warn(`${model.path} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
@@ -146,6 +155,7 @@ async function evaluate(
     {
       context,
       chunks,
+      activations,
       stride,
       fullWindow,
       bos: chunkBos(model),

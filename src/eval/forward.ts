@@ -11,12 +11,16 @@ import { type DecoderPlan, type LayerPlan, planDecoder } from "./decoder.js";
 import type { Head } from "./head.js";
 import type { Keep } from "./keep.js";
 import { layerMemory, PIECE_TOKENS } from "./layer.js";
+import type { Activations } from "./matmul.js";
+import { chooseRelaxed } from "./relaxed.js";
 import { ropeTable } from "./rope.js";
 import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
 import { hiddenBytes, type Span } from "./span.js";
 import type { LayerSquares } from "./squares.js";
 
 export interface ForwardOptions {
+  /** What meets quantized weights. Default: int8. */
+  readonly activations?: Activations | undefined;
   /** Worker threads; 0 works in this thread. Default: one a core. The result does not depend on it. */
   readonly threads?: number | undefined;
   /** Bytes for hidden states and the threads' working memory. Default: half of what is free. */
@@ -47,8 +51,7 @@ export interface ChunkScores extends TokenScores {
 }
 
 /**
- * Runs chunks of tokens, all of one length, through the model and scores the tokens that follow. Weights as they
- * are stored, activations in f32.
+ * Runs chunks of tokens, all of one length, through the model and scores the tokens that follow.
  *
  * Layers are streamed. The hidden states of as many chunks as memory allows (a group) stay in memory, and every
  * layer is read for all of them before the next is touched: a model larger than the memory is read from the disk
@@ -143,9 +146,9 @@ function outputSize(session: Session | undefined): number {
   return session === undefined ? 0 : elementCount(session.plan.output.shape);
 }
 
-function headOf({ plan, files }: Session): Head {
+function headOf({ plan, files, activations }: Session): Head {
   const { output_norm, output, hparams } = plan;
-  return { files, epsilon: hparams.normEpsilon, output_norm, output };
+  return { files, activations, epsilon: hparams.normEpsilon, output_norm, output };
 }
 
 /** The records of some chunks, if the base is a file. */
@@ -171,23 +174,24 @@ function scoresOfChunk({ nll, base, records }: ScoreResult, chunk: number, score
 export interface Session {
   readonly plan: DecoderPlan;
   readonly files: Descriptors;
+  readonly activations: Activations;
   readonly pool: WorkerPool;
 }
 
 /** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
 export async function withSession(
   model: Model,
-  { threads, signal }: ForwardOptions,
+  { activations = "int8", threads, signal }: ForwardOptions,
   work: (session: Session, open: (other: Model) => Session) => Promise<void>,
 ): Promise<void> {
-  const pool = new WorkerPool(threads);
+  const pool = new WorkerPool(threads, chooseRelaxed());
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
   const opened: number[] = [];
   const open = (one: Model): Session => {
     const files = one.container.files.map((file) => openSync(file, "r"));
     opened.push(...files);
-    return { plan: planDecoder(one), files, pool };
+    return { plan: planDecoder(one), files, activations, pool };
   };
   try {
     signal?.throwIfAborted();
@@ -220,7 +224,7 @@ export function prepareBlocks({ plan, files }: Session, context: number): Blocks
 
 /** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
 export async function runBlocks(
-  { plan, files, pool }: Session,
+  { plan, files, activations, pool }: Session,
   { rope, layerWork }: Blocks,
   span: Span,
   chunks: readonly Int32Array[],
@@ -231,7 +235,8 @@ export async function runBlocks(
   const collect = onLayer !== undefined;
   await pool.run({ kind: "embed", files, span, token_embd, tokens: join(chunks) });
   for (const [i, layer] of layers.entries()) {
-    const squares = await pool.run({ kind: "layer", files, span, hparams, traits, layer, rope, collect });
+    const job = { kind: "layer", files, activations, span, hparams, traits, layer, rope, collect } as const;
+    const squares = await pool.run(job);
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);
   }

@@ -1,12 +1,13 @@
 import type { Kernels } from "../run/kernels.js";
 import type { Descriptors } from "../run/rows.js";
 import { rowLength, type Tensor } from "../tensor.js";
-import { multiplySlab, packInput, readVector, type Slab, slabMemory } from "./matmul.js";
+import { type Activations, multiplySlab, packInput, readVector, type Slab, slabMemory } from "./matmul.js";
 import { hiddenStates, type Span } from "./span.js";
 
 /** What turns hidden states into logits. Plain data. */
 export interface Head {
   readonly files: Descriptors;
+  readonly activations: Activations;
   readonly epsilon: number;
   readonly output_norm: Tensor;
   readonly output: Tensor;
@@ -24,15 +25,16 @@ export type Logits = (first: number, rows: number) => Slab;
 
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
-  const { files, epsilon, output_norm, output } = head;
+  const { epsilon, output_norm, output } = head;
+  const on = { ...head, kernels };
   const { width, chunks } = positions.span;
   const tokens = chunks * positions.count;
   const x = loadPositions(kernels, positions);
-  const norm = readVector(kernels, files, output_norm);
+  const norm = readVector(on, output_norm);
   kernels.call("rms_norm")(x, norm, x, tokens, width, epsilon);
-  const input = packInput(kernels, x, tokens, width);
   const linear = { weight: output, bias: undefined };
-  return (first, rows) => multiplySlab(kernels, files, linear, input, first, rows);
+  const input = packInput(on, x, tokens, [linear]);
+  return (first, rows) => multiplySlab(on, linear, input, first, rows);
 }
 
 /** Bytes of kernel memory that the logits of so many tokens take. */

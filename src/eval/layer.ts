@@ -3,7 +3,15 @@ import type { HParams } from "../arch/hparams.js";
 import type { Kernels } from "../run/kernels.js";
 import type { Descriptors } from "../run/rows.js";
 import type { LayerPlan } from "./decoder.js";
-import { type Input, multiply, multiplySlab, packInput, readVector, slabMemory, slabsOf } from "./matmul.js";
+import {
+  type Activations,
+  multiply,
+  multiplySlab,
+  packInput,
+  readVector,
+  slabMemory,
+  slabsOf,
+} from "./matmul.js";
 import { loadHidden, type Span, spanTokens, storeHidden } from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
 
@@ -11,6 +19,7 @@ import { type LayerSquares, Squares } from "./squares.js";
 export interface LayerJob {
   readonly kind: "layer";
   readonly files: Descriptors;
+  readonly activations: Activations;
   readonly span: Span;
   readonly hparams: HParams;
   readonly traits: DecoderTraits;
@@ -24,8 +33,8 @@ export interface LayerJob {
 /** Undefined when the job does not collect. */
 export type LayerResult = LayerSquares | undefined;
 
-/** The job, and who looks at the inputs of its matrices. */
-type Work = LayerJob & { readonly squares: Squares | undefined };
+/** The job, what does it, and who looks at the inputs of its matrices. */
+type Work = LayerJob & { readonly kernels: Kernels; readonly squares: Squares | undefined };
 
 /**
  * x += attention(norm(x)), x += feedForward(norm(x)), for the hidden states x of the job's chunks. Nothing a chunk
@@ -35,9 +44,9 @@ export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  const work = { ...job, squares };
-  addAttention(work, kernels, x);
-  addFeedForward(work, kernels, x);
+  const work = { ...job, kernels, squares };
+  addAttention(work, x);
+  addFeedForward(work, x);
   storeHidden(kernels, job.span, x);
   return squares?.result;
 }
@@ -69,8 +78,8 @@ function piecesOf(tokens: number): [first: number, count: number][] {
 }
 
 /** x += output(attention(q(n), k(n), v(n))) with n = norm(x) */
-function addAttention(job: Work, kernels: Kernels, x: number): void {
-  const { files, hparams, layer, span } = job;
+function addAttention(work: Work, x: number): void {
+  const { kernels, hparams, layer, span } = work;
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
   const tokens = spanTokens(span);
   const [qWidth, kWidth] = [headCount * keyLength, headCountKv * keyLength];
@@ -82,26 +91,27 @@ function addAttention(job: Work, kernels: Kernels, x: number): void {
   const o = qWidth === oWidth ? q : kernels.reserve(tokens * oWidth * 4);
   const mark = kernels.mark();
   for (const [first, count] of piecesOf(tokens)) {
-    const input = normed(job, kernels, x + first * span.width * 4, count, "attn_norm");
-    multiply(kernels, files, layer.attn_q, input, q + first * qWidth * 4, "copy_columns");
-    multiply(kernels, files, layer.attn_k, input, k + first * kWidth * 4, "copy_columns");
-    multiply(kernels, files, layer.attn_v, input, v + first * vWidth * 4, "copy_columns");
+    const n = normed(work, x + first * span.width * 4, count, "attn_norm");
+    const input = packInput(work, n, count, [layer.attn_q, layer.attn_k, layer.attn_v]);
+    multiply(work, layer.attn_q, input, q + first * qWidth * 4, "copy_columns");
+    multiply(work, layer.attn_k, input, k + first * kWidth * 4, "copy_columns");
+    multiply(work, layer.attn_v, input, v + first * vWidth * 4, "copy_columns");
     kernels.reset(mark);
   }
-  turn(job, kernels, q, headCount);
-  turn(job, kernels, k, headCountKv);
-  attend(job, kernels, { q, k, v, o });
+  turn(work, q, headCount);
+  turn(work, k, headCountKv);
+  attend(work, { q, k, v, o });
   for (const [first, count] of piecesOf(tokens)) {
-    job.squares?.add("attn_output", o + first * oWidth * 4, count, oWidth);
-    const input = packInput(kernels, o + first * oWidth * 4, count, oWidth);
-    multiply(kernels, files, layer.attn_output, input, x + first * span.width * 4, "add_columns");
+    work.squares?.add("attn_output", o + first * oWidth * 4, count, oWidth);
+    const input = packInput(work, o + first * oWidth * 4, count, [layer.attn_output]);
+    multiply(work, layer.attn_output, input, x + first * span.width * 4, "add_columns");
     kernels.reset(mark);
   }
   kernels.reset(start);
 }
 
 /** Gives the heads at `x` their positions. */
-function turn({ hparams, traits, rope, span }: LayerJob, kernels: Kernels, x: number, heads: number): void {
+function turn({ kernels, hparams, traits, rope, span }: Work, x: number, heads: number): void {
   const mark = kernels.mark();
   const { keyLength, ropeDimensionCount } = hparams;
   const pairs = ropeDimensionCount / 2;
@@ -124,7 +134,7 @@ interface Heads {
 }
 
 /** Each chunk sees itself only. */
-function attend({ hparams, span }: LayerJob, kernels: Kernels, { q, k, v, o }: Heads): void {
+function attend({ kernels, hparams, span }: Work, { q, k, v, o }: Heads): void {
   const mark = kernels.mark();
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
   const { chunks, context } = span;
@@ -149,40 +159,39 @@ function attend({ hparams, span }: LayerJob, kernels: Kernels, { q, k, v, o }: H
 }
 
 /** x += down(silu(gate(n)) × up(n)) with n = norm(x) */
-function addFeedForward(job: Work, kernels: Kernels, x: number): void {
-  const { span } = job;
+function addFeedForward(work: Work, x: number): void {
+  const { kernels, span } = work;
   const mark = kernels.mark();
   for (const [first, count] of piecesOf(spanTokens(span))) {
-    feedPiece(job, kernels, x + first * span.width * 4, count);
+    feedPiece(work, x + first * span.width * 4, count);
     kernels.reset(mark);
   }
 }
 
-function feedPiece(job: Work, kernels: Kernels, x: number, tokens: number): void {
-  const { files, hparams, layer } = job;
+function feedPiece(work: Work, x: number, tokens: number): void {
+  const { kernels, hparams, layer } = work;
+  const { ffn_gate, ffn_up, ffn_down } = layer;
   const width = hparams.feedForwardLength;
   const h = kernels.reserve(tokens * width * 4);
-  const input = normed(job, kernels, x, tokens, "ffn_norm");
+  const input = packInput(work, normed(work, x, tokens, "ffn_norm"), tokens, [ffn_gate, ffn_up]);
   const mark = kernels.mark();
-  for (const [first, rows] of slabsOf(layer.ffn_gate.weight)) {
-    const gate = multiplySlab(kernels, files, layer.ffn_gate, input, first, rows);
-    const up = multiplySlab(kernels, files, layer.ffn_up, input, first, rows);
+  for (const [first, rows] of slabsOf(ffn_gate.weight)) {
+    const gate = multiplySlab(work, ffn_gate, input, first, rows);
+    const up = multiplySlab(work, ffn_up, input, first, rows);
     kernels.call("silu_mul")(gate.y, up.y, gate.y, (tokens * gate.stride) / 4);
     kernels.call("copy_columns")(gate.y, gate.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);
   }
-  job.squares?.add("ffn_down", h, tokens, width);
-  multiply(kernels, files, layer.ffn_down, packInput(kernels, h, tokens, width), x, "add_columns");
+  work.squares?.add("ffn_down", h, tokens, width);
+  multiply(work, ffn_down, packInput(work, h, tokens, [ffn_down]), x, "add_columns");
 }
 
-type Norm = "attn_norm" | "ffn_norm";
-
-/** RMS norm of `tokens` hidden states at `x`, packed for products. */
-function normed(job: Work, kernels: Kernels, x: number, tokens: number, norm: Norm): Input {
-  const { files, hparams, layer, span } = job;
-  const weight = readVector(kernels, files, layer[norm]);
+/** RMS norm of `tokens` hidden states at `x`. */
+function normed(work: Work, x: number, tokens: number, norm: "attn_norm" | "ffn_norm"): number {
+  const { kernels, hparams, layer, span } = work;
+  const weight = readVector(work, layer[norm]);
   const y = kernels.reserve(tokens * span.width * 4);
   kernels.call("rms_norm")(x, weight, y, tokens, span.width, hparams.normEpsilon);
-  job.squares?.add(norm, y, tokens, span.width);
-  return packInput(kernels, y, tokens, span.width);
+  work.squares?.add(norm, y, tokens, span.width);
+  return y;
 }

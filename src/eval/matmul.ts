@@ -1,31 +1,67 @@
 import type { Kernels } from "../run/kernels.js";
-import { type Descriptors, readRowsF32 } from "../run/rows.js";
+import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../run/rows.js";
 import { rowCount, rowLength, type Tensor } from "../tensor.js";
 import type { Linear } from "./decoder.js";
+import {
+  activationForm,
+  type Form,
+  int8Form,
+  multiplyInt8,
+  packWeights,
+  quantizeActivations,
+} from "./int8.js";
 
 // y[tokens, rows] = x[tokens, k] · W[rows, k]ᵀ. Weights come from the file a slab of rows at a time and are used
-// for all tokens at hand: the whole matrix is never in memory. How both sides are laid out for the product is
-// known here and in assembly/matmul_f32.ts only.
+// for all tokens at hand: the whole matrix is never in memory. There are two kinds of products: of weights as they
+// are stored with activations in int8 (int8.ts), and of both in f32 (assembly/matmul_f32.ts).
 
-/** Activations [tokens, k], packed for products. */
+/**
+ * How activations meet quantized weights: rounded to int8 as ggml's CPU backend rounds them, or in f32, so that the
+ * loss is that of the weights alone. Weights stored as floats meet them in f32 either way.
+ */
+export type Activations = "int8" | "f32";
+
+/** Where products are done. */
+export interface Multiplier {
+  readonly kernels: Kernels;
+  readonly files: Descriptors;
+  readonly activations: Activations;
+}
+
+/** How a tensor is multiplied: the int8 layout of its weights, or f32. */
+function formOf({ kernels, activations }: Multiplier, { dtype }: Tensor): Form | "f32" {
+  return (activations === "int8" ? int8Form(dtype, kernels.relaxed) : undefined) ?? "f32";
+}
+
+function inputForm(form: Form | "f32"): Form | "f32" {
+  return form === "f32" ? form : activationForm(form);
+}
+
+/** Activations [tokens, k], packed in each form that the weights they are for ask for. */
 export interface Input {
-  readonly address: number;
   readonly tokens: number;
+  readonly packed: ReadonlyMap<Form | "f32", number>;
 }
 
-/** A product with some rows of W: [tokens][rows] at `y`, rows of `stride` bytes. */
-export interface Slab {
-  readonly y: number;
-  readonly stride: number;
-  readonly first: number;
-  readonly rows: number;
+/** Packs x[tokens, k] for products with `weights`. The memory is the caller's to give back. */
+export function packInput(on: Multiplier, x: number, tokens: number, weights: readonly Linear[]): Input {
+  const { kernels } = on;
+  const k = rowLength(weights[0]!.weight);
+  const packed = new Map<Form | "f32", number>();
+  for (const { weight } of weights) {
+    const form = inputForm(formOf(on, weight));
+    if (packed.has(form)) continue;
+    const address =
+      form === "f32" ? packFloats(kernels, x, tokens, k) : quantizeActivations(kernels, form, x, tokens, k);
+    packed.set(form, address);
+  }
+  return { tokens, packed };
 }
 
-/** Packs x[tokens, k]. The memory is the caller's to give back. */
-export function packInput(kernels: Kernels, x: number, tokens: number, k: number): Input {
+function packFloats(kernels: Kernels, x: number, tokens: number, k: number): number {
   const address = kernels.reserve(roundUp(tokens, 4) * k * 4);
   kernels.call("pack_panels4")(x, k * 4, tokens, k, address);
-  return { address, tokens };
+  return address;
 }
 
 /** Weights in a slab, about: as f32 they fit a core's own cache. */
@@ -44,60 +80,99 @@ export function slabsOf(weight: Tensor): [first: number, rows: number][] {
   ]);
 }
 
+/** A product with some rows of W: [tokens][rows] at `y`, each token's `stride` bytes, a multiple of 32. */
+export interface Slab {
+  readonly y: number;
+  readonly stride: number;
+  readonly first: number;
+  readonly rows: number;
+}
+
 /** Multiplies with rows `first` to `first + rows` of a matrix. The memory is the caller's to give back. */
 export function multiplySlab(
-  kernels: Kernels,
-  files: Descriptors,
+  on: Multiplier,
   { weight, bias }: Linear,
   input: Input,
   first: number,
   rows: number,
 ): Slab {
+  const { kernels } = on;
+  const { tokens } = input;
+  const form = formOf(on, weight);
+  const x = input.packed.get(inputForm(form))!;
   const k = rowLength(weight);
-  const { address, tokens } = input;
   const stride = roundUp(rows, 8) * 4;
   const y = kernels.reserve(roundUp(tokens, 4) * stride);
   const mark = kernels.mark();
-  const packed = kernels.reserve(roundUp(rows, 8) * k * 4);
-  const weights = kernels.reserve(rows * k * 4);
-  readRowsF32(kernels, files, weight, first, rows, weights);
-  kernels.call("pack_panels8")(weights, k * 4, rows, k, packed);
-  kernels.call("matmul_f32")(address, packed, y, tokens, rows, k);
-  if (bias !== undefined) {
-    kernels.reset(mark);
-    const values = readVector(kernels, files, bias);
-    kernels.call("add_bias")(y, stride, values + first * 4, tokens, rows);
+  if (form === "f32") {
+    const w = readFloats(on, weight, first, rows);
+    const multiply =
+      kernels.relaxed === undefined ? kernels.call("matmul_f32") : kernels.callRelaxed("matmul_f32");
+    multiply(x, w, y, tokens, rows, k);
+  } else {
+    const w = readPacked(on, weight, form, first, rows);
+    multiplyInt8(kernels, form, x, w, y, tokens, stride);
   }
   kernels.reset(mark);
+  if (bias !== undefined) {
+    const values = readVector(on, bias);
+    kernels.call("add_bias")(y, stride, values + first * 4, tokens, rows);
+    kernels.reset(mark);
+  }
   return { y, stride, first, rows };
 }
 
-/** Multiplies with the whole matrix, into `y` [tokens][rows]. */
+/** Rows of a matrix as panels of f32. */
+function readFloats({ kernels, files }: Multiplier, weight: Tensor, first: number, rows: number): number {
+  const k = rowLength(weight);
+  const packed = kernels.reserve(roundUp(rows, 8) * k * 4);
+  const mark = kernels.mark();
+  const floats = kernels.reserve(rows * k * 4);
+  readRowsF32(kernels, files, weight, first, rows, floats);
+  kernels.call("pack_panels8")(floats, k * 4, rows, k, packed);
+  kernels.reset(mark);
+  return packed;
+}
+
+/** Rows of a matrix in an int8 layout. */
+function readPacked(
+  { kernels, files }: Multiplier,
+  weight: Tensor,
+  form: Form,
+  first: number,
+  rows: number,
+): number {
+  const stored = kernels.reserve(rows * rowBytes(weight, weight.dtype));
+  readStoredRows(kernels, files, weight, first, rows, stored);
+  return packWeights(kernels, weight.dtype, form, stored, rows, rowLength(weight));
+}
+
+/** Multiplies with the whole matrix; the product is copied or added to `y` [tokens][rows]. */
 export function multiply(
-  kernels: Kernels,
-  files: Descriptors,
+  on: Multiplier,
   linear: Linear,
   input: Input,
   y: number,
-  accumulate: "copy_columns" | "add_columns",
+  into: "copy_columns" | "add_columns",
 ): void {
+  const { kernels } = on;
   const mark = kernels.mark();
-  const rowBytes = rowCount(linear.weight) * 4;
+  const rowSize = rowCount(linear.weight) * 4;
   for (const [first, rows] of slabsOf(linear.weight)) {
-    const slab = multiplySlab(kernels, files, linear, input, first, rows);
-    kernels.call(accumulate)(slab.y, slab.stride, y + first * 4, rowBytes, input.tokens, rows);
+    const slab = multiplySlab(on, linear, input, first, rows);
+    kernels.call(into)(slab.y, slab.stride, y + first * 4, rowSize, input.tokens, rows);
     kernels.reset(mark);
   }
 }
 
-/** Bytes of kernel memory that a product with `weight` takes beside its input and its output. */
+/** Bytes of kernel memory that a product with `weight` takes beside its input and its output, at most. */
 export function slabMemory(weight: Tensor, tokens: number): number {
   const rows = slabsOf(weight)[0]![1];
   return roundUp(tokens, 4) * rows * 4 + 3 * rows * rowLength(weight) * 4;
 }
 
 /** A vector of the model as f32. The memory is the caller's to give back. */
-export function readVector(kernels: Kernels, files: Descriptors, tensor: Tensor): number {
+export function readVector({ kernels, files }: Multiplier, tensor: Tensor): number {
   const address = kernels.reserve(rowLength(tensor) * 4);
   readRowsF32(kernels, files, tensor, 0, 1, address);
   return address;

@@ -5,6 +5,7 @@ import { cutChunks } from "./chunks.js";
 import { type ForwardOptions, scoreChunks } from "./forward.js";
 import type { Keep } from "./keep.js";
 import type { Divergence } from "./kld.js";
+import type { Activations } from "./matmul.js";
 import { chooseProtocol, type Protocol, type ProtocolOptions } from "./protocol.js";
 import { looksAt, spreadOrder } from "./sequential.js";
 import { type ChunkMeans, Tally } from "./tally.js";
@@ -43,6 +44,8 @@ export interface Perplexity {
   /** Scored tokens. */
   readonly count: number;
   readonly protocol: Protocol;
+  /** What met quantized weights. */
+  readonly activations: Activations;
   /** Perplexity after each chunk, in the order they were evaluated. */
   readonly running: readonly number[];
   /** Each chunk for itself, in the same order. */
@@ -68,7 +71,7 @@ export async function evaluatePerplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const started = performance.now();
-  const { threads, maxMemory, signal, onProgress, base, save, isEnough } = options;
+  const { activations = "int8", threads, maxMemory, signal, onProgress, base, save, isEnough } = options;
   const baseline = base !== undefined && "protocol" in base ? base : undefined;
   const protocol = baseline?.protocol ?? chooseProtocol(options);
   const chunks = chunksOf(model, tokens, protocol, options);
@@ -88,6 +91,7 @@ export async function evaluatePerplexity(
       order.map((i) => chunks[i]!),
       {
         firstPosition: protocol.firstPosition,
+        activations,
         threads,
         maxMemory,
         signal,
@@ -115,6 +119,7 @@ export async function evaluatePerplexity(
   return {
     ...tally.result(),
     protocol,
+    activations,
     chunksOfText: chunks.length,
     seconds: seconds(),
     tokensPerSecond: tokensIn(tally.means.length) / seconds(),

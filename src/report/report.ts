@@ -23,7 +23,7 @@ const SCHEMA = 1;
 
 /** One JSON document. */
 export function toDocument({ model, text, base, result, gate }: Report) {
-  const { ppl, running, chunkMeans, protocol, chunksOfText, divergence, ...rest } = result;
+  const { ppl, activations, running, chunkMeans, protocol, chunksOfText, divergence, ...rest } = result;
   return {
     schema: SCHEMA,
     model,
@@ -32,7 +32,7 @@ export function toDocument({ model, text, base, result, gate }: Report) {
     protocol: protocol.name,
     context: protocol.context,
     stride: protocol.stride,
-    activations: "f32",
+    activations,
     perplexity: ppl,
     chunks: running.length,
     chunksOfText,

@@ -3,10 +3,16 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../formats/errors.js";
 import { errorFromData, type Job, type Reply, type Request, type ResultOf, runJob } from "./jobs.js";
-import { compileKernels, Kernels } from "./kernels.js";
+import { compileKernels, Kernels, type RelaxedModule } from "./kernels.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
 const IN_HAND = 2;
+
+/** What a thread starts with. */
+export interface WorkerModules {
+  readonly kernels: WebAssembly.Module;
+  readonly relaxed: RelaxedModule | undefined;
+}
 
 interface Waiting {
   readonly request: Request;
@@ -28,11 +34,12 @@ export class WorkerPool {
   #nextId = 0;
   #failure: Error | undefined;
 
-  constructor(threads: number = availableParallelism()) {
+  /** @param relaxed for jobs that multiply */
+  constructor(threads: number = availableParallelism(), relaxed?: RelaxedModule) {
     this.threads = threads;
-    const module = compileKernels();
-    if (threads === 0) this.#own = new Kernels(module);
-    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(module));
+    const modules = { kernels: compileKernels(), relaxed };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, relaxed);
+    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
 
   /** Rejects with what the job threw; jobs that are still waiting go on. */
@@ -80,9 +87,9 @@ export class WorkerPool {
     }
   }
 
-  #start(module: WebAssembly.Module): Thread {
+  #start(modules: WorkerModules): Thread {
     const path = createRequire(import.meta.url).resolve("#worker");
-    const worker = new Worker(path, { workerData: module });
+    const worker = new Worker(path, { workerData: modules });
     const thread: Thread = { worker, inHand: new Map() };
     worker.on("message", (reply: Reply) => {
       const waiting = thread.inHand.get(reply.id);

@@ -1,8 +1,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { errorToData, type Reply, type Request, runJob } from "./jobs.js";
 import { Kernels } from "./kernels.js";
+import type { WorkerModules } from "./pool.js";
 
-const kernels = new Kernels(workerData as WebAssembly.Module);
+const modules = workerData as WorkerModules;
+const kernels = new Kernels(modules.kernels, modules.relaxed);
 
 parentPort!.on("message", ({ id, job }: Request) => {
   let reply: Reply;
