@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
 import { benchNative } from "./native.js";
@@ -24,6 +25,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     if (llamaCpp === undefined) console.log("\nnative: not measured, --llama-cpp names no build");
     else benchNative(llamaCpp);
   },
+  eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
 };
 
 const unknown = asked.filter((name) => !(name in SECTIONS));
