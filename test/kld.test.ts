@@ -85,6 +85,7 @@ describe("equals llama-perplexity --kl-divergence for samples/tiny-llama in Q4_0
   test("every statistic, of a base model beside it", async () => {
     const { context, statistics, chunks } = run!;
     const result = await evaluatePerplexity(q4, text, {
+      activations: "f32",
       context,
       chunks: chunks.length,
       bos: 1,
@@ -106,6 +107,7 @@ describe("equals llama-perplexity --kl-divergence for samples/tiny-llama in Q4_0
       const { chunks } = smallest!;
       for (let count = 1; count <= chunks.length; count++) {
         const { ppl, divergence } = await evaluatePerplexity(q4, undefined, {
+          activations: "f32",
           base,
           chunks: count,
           threads: 0,

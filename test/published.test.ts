@@ -17,7 +17,7 @@ function llq(...args: string[]): string {
 }
 
 function perplexity(model: string, text: string, ...options: string[]): number {
-  return JSON.parse(llq("eval-ppl", model, text, "--json", ...options)).perplexity;
+  return JSON.parse(llq("eval-ppl", model, text, "--json", "--activations", "f32", ...options)).perplexity;
 }
 
 describe.skipIf(shared === "")("perplexities of published models (needs LLQ_SHARED)", () => {

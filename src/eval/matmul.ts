@@ -106,9 +106,8 @@ export function multiplySlab(
   const mark = kernels.mark();
   if (form === "f32") {
     const w = readFloats(on, weight, first, rows);
-    const multiply =
-      kernels.relaxed === undefined ? kernels.call("matmul_f32") : kernels.callRelaxed("matmul_f32");
-    multiply(x, w, y, tokens, rows, k);
+    // Not the relaxed one: fused multiply-adds would make the result depend on the engine.
+    kernels.call("matmul_f32")(x, w, y, tokens, rows, k);
   } else {
     const w = readPacked(on, weight, form, first, rows);
     multiplyInt8(kernels, form, x, w, y, tokens, stride);
