@@ -48,6 +48,15 @@ export type OtherRole =
  */
 export type Transform = { readonly kind: "permuteRope"; readonly heads: number };
 
+/**
+ * What is done with the f32 values of rows after they are read. Plain data; src/run/steps.ts does it.
+ * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw².
+ */
+export type ValueStep =
+  | { readonly kind: "add"; readonly value: number }
+  | { readonly kind: "negExp" }
+  | { readonly kind: "normalizeRows" };
+
 /** Rows `first` to `first + count` of one of a tensor's sources. */
 export interface RowRange {
   readonly source: number;
@@ -73,6 +82,8 @@ export interface Tensor {
   /** Which rows of the sources make up the tensor, in order; undefined: all of them. Elements, for a vector. */
   readonly ranges: readonly RowRange[] | undefined;
   readonly transforms: readonly Transform[];
+  /** In order, on values whose rows are in place; a tensor with steps is neither copied nor multiplied as stored. */
+  readonly steps: readonly ValueStep[];
   /** A small tensor that no file holds, such as RoPE divisors; F32. */
   readonly values: readonly number[] | undefined;
 }
@@ -85,8 +96,14 @@ export function storedWhole(source: TensorSource) {
     joined: "rows" as const,
     ranges: undefined,
     transforms: [],
+    steps: [],
     values: undefined,
   };
+}
+
+/** Whether the tensor's values are those of stored rows, in whatever order: then their bytes can serve as they are. */
+export function keepsStoredValues({ values, steps }: Pick<Tensor, "values" | "steps">): boolean {
+  return values === undefined && steps.length === 0;
 }
 
 /** Length of the innermost dimension. */

@@ -106,6 +106,7 @@ function biases(model: Model): Tensor[] {
         joined: "rows" as const,
         ranges: undefined,
         transforms: [],
+        steps: [],
         values: Array.from({ length: rows }, (_, row) => Math.sin(stored(row) + matrix.layer!) / 4),
       };
     });

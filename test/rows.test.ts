@@ -27,7 +27,7 @@ function source(firstElement: number, shape: number[], strides?: number[]): Tens
 function tensor(shape: number[], sources: TensorSource[], parts: Partial<Tensor> = {}): Tensor {
   const name = "t";
   const rest = { role: "ffn_up", layer: 0, dtype: "F32", joined: "rows", ranges: undefined } as const;
-  return { name, shape, sources, ...rest, transforms: [], values: undefined, ...parts };
+  return { name, shape, sources, ...rest, transforms: [], steps: [], values: undefined, ...parts };
 }
 
 /** All rows, read `step` at a time. */
@@ -96,4 +96,18 @@ test("a vector is permuted and cut by element", () => {
   expect(read(t, 1)).toEqual([Array.from({ length: 12 }, (_, i) => 40 + permuted(i, 4))]);
   const cut = tensor([8], [source(0, [9]), source(50, [9])], { ranges });
   expect(read(cut, 1)).toEqual([[52, 53, 54, 1, 2, 3, 4, 50]]);
+});
+
+test.each([1, 2, 4])("steps change the values, rows read %d at a time", (step) => {
+  const t = (...steps: Tensor["steps"]) => tensor([4, 6], [source(1, [4, 6])], { steps });
+  const at = (r: number, c: number) => 1 + 6 * r + c;
+  expect(read(t({ kind: "add", value: 0.5 }), step)).toEqual(expected(4, 6, (r, c) => at(r, c) + 0.5));
+  expect(read(t({ kind: "add", value: -2 }, { kind: "negExp" }), step)).toEqual(
+    expected(4, 6, (r, c) => Math.fround(-Math.exp(at(r, c) - 2))),
+  );
+  const length = (r: number) => Math.hypot(...Array.from({ length: 6 }, (_, c) => at(r, c)));
+  const normalized = read(t({ kind: "normalizeRows" }), step);
+  for (const [r, row] of normalized.entries()) {
+    for (const [c, value] of row.entries()) expect(value).toBeCloseTo(at(r, c) / length(r), 6);
+  }
 });

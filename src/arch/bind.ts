@@ -137,6 +137,7 @@ function computedTensor({ row, layer, name }: Bound, shape: number[], values: re
     joined: "rows",
     ranges: undefined,
     transforms: [],
+    steps: [],
     values,
   };
 }

@@ -1,6 +1,6 @@
 import type { Kernels } from "../run/kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../run/rows.js";
-import { rowCount, rowLength, type Tensor } from "../tensor.js";
+import { keepsStoredValues, rowCount, rowLength, type Tensor } from "../tensor.js";
 import type { Linear } from "./decoder.js";
 import {
   activationForm,
@@ -29,8 +29,9 @@ export interface Multiplier {
 }
 
 /** How a tensor is multiplied: the int8 layout of its weights, or f32. */
-function formOf({ kernels, activations }: Multiplier, { dtype }: Tensor): Form | "f32" {
-  return (activations === "int8" ? int8Form(dtype, kernels.relaxed) : undefined) ?? "f32";
+function formOf({ kernels, activations }: Multiplier, weight: Tensor): Form | "f32" {
+  const asStored = activations === "int8" && keepsStoredValues(weight);
+  return (asStored ? int8Form(weight.dtype, kernels.relaxed) : undefined) ?? "f32";
 }
 
 function inputForm(form: Form | "f32"): Form | "f32" {

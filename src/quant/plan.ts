@@ -4,7 +4,7 @@ import { LlqError, nearest } from "../../formats/errors.js";
 import { ggufHeader } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
 import type { Model } from "../model.js";
-import type { Tensor } from "../tensor.js";
+import { keepsStoredValues, type Tensor } from "../tensor.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
 import type { ModelFacts } from "./conditions.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
@@ -128,7 +128,8 @@ function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): 
 
 function checkSources(model: Model, choices: readonly Choice[]): void {
   const again = model.tensors.find(
-    (tensor, i) => !FLOATS.has(tensor.dtype) && tensor.dtype !== choices[i]!.dtype,
+    (tensor, i) =>
+      !FLOATS.has(tensor.dtype) && !(tensor.dtype === choices[i]!.dtype && keepsStoredValues(tensor)),
   );
   if (again === undefined) return;
   const message = `${model.path}: tensor ${again.name} is quantized already (${again.dtype})`;

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput, LlqError, systemErrorCode } from "../../formats/errors.js";
-import { matrixOf, rowLength, type Tensor } from "../tensor.js";
+import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../tensor.js";
 import type { Kernels } from "./kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "./rows.js";
 
@@ -45,7 +45,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   const stats = kernels.reserve(24);
   kernels.bytes(stats, 24).fill(0);
   const weights = placeWeights(job, kernels);
-  if (dtype === tensor.dtype && tensor.values === undefined) {
+  if (dtype === tensor.dtype && keepsStoredValues(tensor)) {
     copyRows(job, kernels, out);
   } else {
     const pieceRows = Math.max(1, Math.floor(PIECE / length));

@@ -4,6 +4,7 @@ import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import { isStoredAsIs, locateRow, rowLength, type Tensor } from "../tensor.js";
 import type { Kernels } from "./kernels.js";
+import { applyStep } from "./steps.js";
 
 /** Descriptors of a model's files, by TensorSource.file. They are process-wide: threads share them. */
 export type Descriptors = readonly number[];
@@ -14,7 +15,7 @@ export function rowBytes(tensor: Tensor, name: DTypeName): number {
 }
 
 /**
- * Rows `first` to `first + count` of a tensor as f32 at `dst` (count × row length), its transforms applied.
+ * Rows `first` to `first + count` of a tensor as f32 at `dst` (count × row length), its transforms and steps applied.
  * Scratch memory above the current mark is used and given back.
  */
 export function readRowsF32(
@@ -35,6 +36,7 @@ export function readRowsF32(
   readStoredRows(kernels, files, tensor, first, count, raw);
   kernels.toF32(tensor.dtype, raw, dst, count * length);
   kernels.reset(mark);
+  for (const step of tensor.steps) applyStep(kernels, step, dst, count, length);
 }
 
 /** The same rows as they are stored, `count` × bytes of a row at `dst`, in the tensor's order. */
