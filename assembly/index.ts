@@ -3,6 +3,7 @@
 export * from "./attention";
 export * from "./divergence";
 export * from "./f16";
+export * from "./f64";
 export * from "./gemm";
 export * from "./iq1_m";
 export * from "./iq1_s";

@@ -24,6 +24,7 @@ export const DTYPES = [
   { name: "F32",     ggml: 0,  blockSize: 1,   typeSize: 4,   kernel: "f32",     kernels: "write" },
   { name: "F16",     ggml: 1,  blockSize: 1,   typeSize: 2,   kernel: "f16",     kernels: "write" },
   { name: "BF16",    ggml: 30, blockSize: 1,   typeSize: 2,   kernel: "bf16",    kernels: "write" },
+  { name: "F64",     ggml: 28, blockSize: 1,   typeSize: 8,   kernel: "f64",     kernels: "read" },
   { name: "Q4_0",    ggml: 2,  blockSize: 32,  typeSize: 18,  kernel: "q4_0",    kernels: "weighted", fallback: "F16" },
   { name: "Q4_1",    ggml: 3,  blockSize: 32,  typeSize: 20,  kernel: "q4_1",    kernels: "weighted", fallback: "F16" },
   { name: "Q5_0",    ggml: 6,  blockSize: 32,  typeSize: 22,  kernel: "q5_0",    kernels: "weighted", fallback: "F16" },

@@ -4,7 +4,8 @@ import { dirname, join, win32 } from "node:path";
 import * as v from "valibot";
 import { ByteReader, type ByteSource, parseJson, readSmallFile, withFile } from "./bytes.js";
 import { type Container, type MetaField, nameProblem, type TensorSource } from "./container.js";
-import { type DTypeName, elementCount } from "./dtype.js";
+import { elementCount } from "./dtype.js";
+import { ELEMENT_TYPES } from "./elements.js";
 import { badInput, LlqError } from "./errors.js";
 
 /** The format's own limit, in bytes. */
@@ -14,32 +15,6 @@ const MAX_INDEX = 64 << 20;
 const MAX_TENSORS = 2 ** 18;
 /** As many as NumPy allows. */
 const MAX_RANK = 64;
-
-/** Bits of an element, and the row of DTYPES if there is one. */
-const TYPES: Readonly<Record<string, { readonly bits: number; readonly dtype?: DTypeName }>> = {
-  F32: { bits: 32, dtype: "F32" },
-  F16: { bits: 16, dtype: "F16" },
-  BF16: { bits: 16, dtype: "BF16" },
-  F64: { bits: 64 },
-  C64: { bits: 64 },
-  I64: { bits: 64 },
-  U64: { bits: 64 },
-  I32: { bits: 32 },
-  U32: { bits: 32 },
-  I16: { bits: 16 },
-  U16: { bits: 16 },
-  I8: { bits: 8 },
-  U8: { bits: 8 },
-  BOOL: { bits: 8 },
-  F8_E4M3: { bits: 8 },
-  F8_E5M2: { bits: 8 },
-  F8_E8M0: { bits: 8 },
-  F8_E4M3FNUZ: { bits: 8 },
-  F8_E5M2FNUZ: { bits: 8 },
-  F6_E2M3: { bits: 6 },
-  F6_E3M2: { bits: 6 },
-  F4: { bits: 4 },
-};
 
 /** A tensor as the header describes it. */
 interface Entry {
@@ -69,7 +44,7 @@ export function readSafetensors(source: ByteSource): Container {
   const tensors = new Map<string, TensorSource>();
   const opaque = new Map<string, string>();
   for (const { name, dtype: stored, shape, begin, end } of entries) {
-    const dtype = TYPES[stored]?.dtype;
+    const dtype = ELEMENT_TYPES[stored]?.dtype;
     if (dtype === undefined) opaque.set(name, stored);
     else tensors.set(name, { file: 0, offset: dataStart + begin, byteLength: end - begin, dtype, shape });
   }
@@ -77,7 +52,7 @@ export function readSafetensors(source: ByteSource): Container {
 }
 
 function checkSize(file: string, { name, dtype, shape, begin, end }: Entry): void {
-  const type = Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : undefined;
+  const type = Object.hasOwn(ELEMENT_TYPES, dtype) ? ELEMENT_TYPES[dtype] : undefined;
   if (type === undefined) {
     throw new LlqError(
       "unsupported",

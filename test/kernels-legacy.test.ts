@@ -9,6 +9,7 @@ import {
   sha256,
   typeOf,
 } from "./kernels.js";
+import { Random } from "./random.js";
 
 const BLOCKS_OF_32 = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "mxfp4"];
 const TYPES = ["f16", "bf16", ...BLOCKS_OF_32, "iq4_xs", "tq1_0", "tq2_0"];
@@ -41,6 +42,21 @@ test.each(["f16", "bf16"])("%s takes a row of any length", (kernel) => {
   const expected = goldenFile(`${kernel}.normal.bin`).subarray(0, 37 * 2);
   const actual = quantize(typeOf(kernel), goldenFloats("normal.f32").subarray(0, 37));
   expect(Buffer.compare(actual, expected)).toBe(0);
+});
+
+test("f64 becomes the nearest f32", () => {
+  const random = new Random(7);
+  const x = Float64Array.from({ length: 20_003 }, (_, i) => {
+    // Every exponent that f32 has, and ties: bits below f32's last that are exactly a half.
+    const tie = i % 3 === 0 ? 2 ** -24 : random.u32() * 2 ** -55;
+    return (
+      (random.below(2) * 2 - 1) *
+      (1 + random.below(1 << 23) / (1 << 23) + tie) *
+      2 ** (random.below(300) - 160)
+    );
+  });
+  const bytes = new Uint8Array(x.buffer);
+  expect(dequantize(typeOf("f64"), bytes)).toEqual(Float32Array.from(x, Math.fround));
 });
 
 // ggml run on these blocks stores as m the zero that comes first.

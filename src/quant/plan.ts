@@ -138,7 +138,7 @@ function checkSources(model: Model, choices: readonly Choice[]): void {
   });
 }
 
-const FLOATS: ReadonlySet<DTypeName> = new Set<DTypeName>(["F32", "F16", "BF16"]);
+const FLOATS: ReadonlySet<DTypeName> = new Set<DTypeName>(["F64", "F32", "F16", "BF16"]);
 
 /** Embedding and output do without, as in llama-quantize. */
 function checkGuided(
