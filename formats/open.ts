@@ -4,6 +4,7 @@ import type { Container } from "./container.js";
 import { badInput, LlqError } from "./errors.js";
 import { readGguf } from "./gguf.js";
 import { joinSplit } from "./gguf-split.js";
+import { isLlama2c, readLlama2c } from "./llama2c.js";
 import { openSafetensors, openShards, readSafetensors } from "./safetensors.js";
 
 /** What a folder is searched for, in the order transformers does. */
@@ -13,8 +14,8 @@ const FOLDER: readonly [name: string, open: (path: string) => Container][] = [
 ];
 
 /**
- * Opens a GGUF file, a safetensors file or a Hugging Face folder. A file is known by its first bytes, never by
- * its name.
+ * Opens a GGUF file, a safetensors file, a llama2.c file or a Hugging Face folder. A file is known by its first
+ * bytes, never by its name.
  * @throws LlqError `bad-input` when nothing is there or it breaks its format's rules, `unsupported` for other
  * formats
  */
@@ -60,7 +61,10 @@ function readContainer(source: FileSource): Container {
   if (start.startsWith("GGUF")) return joinSplit(readGguf(source));
   if (start[8] === "{") return readSafetensors(source);
   const stranger = STRANGERS.find(([known]) => start.startsWith(known));
-  if (stranger === undefined) throw badInput(`${source.name}: neither GGUF nor safetensors`);
+  if (stranger === undefined) {
+    if (isLlama2c(source)) return readLlama2c(source);
+    throw badInput(`${source.name}: neither GGUF, safetensors nor llama2.c`);
+  }
   const [, code, what, hint] = stranger;
   throw new LlqError(code, `${source.name}: ${what}`, { hint });
 }

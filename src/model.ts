@@ -11,7 +11,13 @@ import { configArchitecture, parseConfig } from "./arch/config.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfGguf, architectureOfModel } from "./arch/index.js";
 import type { Tensor } from "./tensor.js";
-import { readVocab, type Vocab, vocabFromMetadata, vocabToMetadata } from "./tokenizer/vocab.js";
+import {
+  readLlama2cVocab,
+  readVocab,
+  type Vocab,
+  vocabFromMetadata,
+  vocabToMetadata,
+} from "./tokenizer/vocab.js";
 
 /** A checkpoint whose tensors have a meaning. Plain data: nothing is open. */
 export interface Model {
@@ -29,13 +35,13 @@ export interface Model {
 }
 
 /**
- * Opens a GGUF file, or a Hugging Face folder (or its one safetensors file): finds where every tensor is and
- * what it is for. Reads headers only, no weights.
+ * Opens a GGUF file, a llama2.c file, or a Hugging Face folder (or its one safetensors file): finds where every
+ * tensor is and what it is for. Reads headers only, no weights.
  * @throws LlqError `bad-input` for a damaged, incomplete or inconsistent model, `unsupported` for an unknown one
  */
 export function openModel(path: string): Model {
   const folder = checkpointFolder(path);
-  return folder === undefined ? openGguf(path) : openHuggingFace(path, folder);
+  return folder === undefined ? openDescribed(path) : openHuggingFace(path, folder);
 }
 
 /** The folder of a Hugging Face checkpoint, or undefined when `path` is a file of its own. */
@@ -43,12 +49,13 @@ function checkpointFolder(path: string): string | undefined {
   if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
   if (statSync(path).isDirectory()) return path;
   const container = openContainer(path);
-  return container.format === "gguf" ? undefined : dirname(path);
+  return container.format === "safetensors" ? dirname(path) : undefined;
 }
 
-function openGguf(path: string): Model {
+/** A container whose own metadata describes the model, with GGUF's keys. */
+function openDescribed(path: string): Model {
   const container = openContainer(path);
-  const { metadata } = container;
+  const metadata = container.format === "llama2.c" ? describeLlama2c(path, container) : container.metadata;
   const name = metadata.get("general.architecture")?.value;
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const architecture = architectureOfGguf(path, name);
@@ -64,6 +71,16 @@ function openGguf(path: string): Model {
     metadata,
     tensors,
   };
+}
+
+/** A llama2.c file says its numbers; the name and the tokenizer are from files. */
+function describeLlama2c(path: string, { metadata }: Container): Metadata {
+  const rows = Number(metadata.get("llama.vocab_size")!.value);
+  return new Map([
+    ...metadata,
+    ["general.name", meta.string(basename(path).replace(/\.bin$/, ""))],
+    ...vocabToMetadata(readLlama2cVocab(path, rows)),
+  ]);
 }
 
 const MAX_CONFIG_BYTES = 16 << 20;

@@ -42,6 +42,7 @@ describe.skipIf(shared === "")("perplexities of published models (needs LLQ_SHAR
     const text = data("eval/tinystories/tinystories-train-head.317stories.txt");
     const ppl = perplexity(data("weights/stories260K-gguf/stories260K.gguf"), text, ...twenty);
     expect(Math.abs(ppl - 3.7885)).toBeLessThanOrEqual(0.0005);
+    expect(perplexity(data("weights/stories260K-bin/stories260K.bin"), text, ...twenty)).toBe(ppl);
   });
 
   // Of the weights alone, and as llama.cpp's CPU multiplies (a build whose Q4_0 and Q4_1 were wrong).

@@ -5,10 +5,12 @@ import { byteLength } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
 import { readImatrix } from "../formats/imatrix.js";
+import { readLlama2c } from "../formats/llama2c.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
 import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
+import { vocabFromLlama2c } from "../src/tokenizer/llama2c.js";
 import { vocabFromSentencePiece } from "../src/tokenizer/sentencepiece.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { type Vocab, vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
@@ -23,6 +25,7 @@ import {
   everyFieldGguf,
   T,
 } from "./build.js";
+import { buildLlama2c, buildTokenizerBin } from "./build-llama2c.js";
 import { EDGES, type Sample, type Target } from "./damage.js";
 import { type Field, protobuf } from "./protobuf.js";
 import type { Random } from "./random.js";
@@ -78,7 +81,34 @@ export const TARGETS: readonly Target[] = [
       tryTokenizer(vocabFromTokenizerJson("x.json", parseJson("x.json", bytes), NO_CONFIG));
     },
   },
+  {
+    name: "llama2c",
+    samples: smallLlama2c().map(anyNumberSample),
+    parse: (bytes) => checkTensors(readLlama2c(new BufferSource("x.bin", bytes)), bytes.length),
+  },
+  {
+    name: "llama2c tokenizer",
+    samples: [
+      buildTokenizerBin([
+        ["<unk>", 0],
+        ["\n<s>\n", 0],
+        ["\n</s>\n", 0],
+        ["<0x00>", 0],
+        [" a", -1],
+      ]),
+    ].map(anyNumberSample),
+    parse: (bytes) => tryTokenizer(vocabFromLlama2c(new BufferSource("t.bin", bytes), 5)),
+  },
 ];
+
+/** Version 0 with an output of its own, version 1 without. */
+function smallLlama2c(): Uint8Array[] {
+  const zeros = (count: number) => [new Uint8Array(count * 4)];
+  return [
+    buildLlama2c({ numbers: [4, 6, 1, 2, 1, -3, 5], tensors: zeros(166) }),
+    buildLlama2c({ version: 1, numbers: [4, 6, 1, 2, 1, 3, 5], shared: 1, tensors: zeros(144) }),
+  ];
+}
 
 /** Pieces of every type but bytes, and a replacement of characters. */
 function smallSentencePiece(modelType: string): Uint8Array {

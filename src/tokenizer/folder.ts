@@ -1,11 +1,12 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { readSentencePiece } from "../../formats/sentencepiece.js";
 import { vocabFromGpt2Files } from "./gpt2-files.js";
-import { readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
+import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
 import { MAX_VOCAB_BYTES } from "./hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf-vocab.js";
+import { vocabFromLlama2c } from "./llama2c.js";
 import { vocabFromSentencePiece } from "./sentencepiece.js";
 import { vocabFromTiktoken } from "./tiktoken.js";
 import type { Vocab } from "./types.js";
@@ -26,6 +27,28 @@ export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: 
   }
   const wanted = "tokenizer.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
   throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
+}
+
+/**
+ * The vocabulary of a llama2.c model: a file beside it, SentencePiece first since it has a normaliser.
+ * @param rows of the model's embedding
+ * @throws LlqError `bad-input` when there is none or it is of another model
+ */
+export function readLlama2cVocab(model: string, rows: number): Vocab {
+  const folder = dirname(model);
+  const stems = ["tokenizer", `tok${rows}`];
+  const wanted = [...stems.map((stem) => `${stem}.model`), ...stems.map((stem) => `${stem}.bin`)];
+  const names = listFolder(folder) ?? [];
+  const name = wanted.find((each) => names.includes(each));
+  if (name === undefined) {
+    throw badInput(`${model}: no tokenizer beside it; looked for ${wanted.join(", ")}`);
+  }
+  const path = join(folder, name);
+  return withFile(path, (source) =>
+    name.endsWith(".bin")
+      ? vocabFromLlama2c(source, rows)
+      : vocabFromSentencePiece(path, readSentencePiece(source), NO_CONFIG, rows),
+  );
 }
 
 interface Kind {

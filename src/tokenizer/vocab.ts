@@ -13,7 +13,7 @@ import {
   type VocabKind,
 } from "./types.js";
 
-export { readVocab } from "./folder.js";
+export { readLlama2cVocab, readVocab } from "./folder.js";
 export type { Vocab } from "./types.js";
 
 // GGUF's names; `seperator` is spelled so.
