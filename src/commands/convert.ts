@@ -2,11 +2,20 @@ import { Command, Option } from "commander";
 import { openModel } from "../model.js";
 import { losslessType, planConvert } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes.js";
-import { forceOption, jsonOption, outputOption, resumeOption, threadsOption } from "./options.js";
-import { type WriteOptions, writePlan } from "./write.js";
+import { parseSize, splitBySize } from "../quant/split.js";
+import {
+  forceOption,
+  jsonOption,
+  outputOption,
+  resumeOption,
+  splitOption,
+  threadsOption,
+} from "./options.js";
+import { type WriteOptions, writeParts } from "./write.js";
 
 interface ConvertOptions extends WriteOptions {
   readonly type: string;
+  readonly splitMaxSize?: string;
 }
 
 export const convertCommand = new Command("convert")
@@ -19,6 +28,7 @@ export const convertCommand = new Command("convert")
       .choices(["f32", "f16", "bf16", "auto"])
       .default("auto"),
   )
+  .addOption(splitOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -28,10 +38,15 @@ export const convertCommand = new Command("convert")
     `
 Examples:
   llq convert ./Llama-3.2-1B -o llama-1b.gguf
-  llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16`,
+  llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
+  llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G`,
   )
   .action(async (path: string, options: ConvertOptions) => {
     const model = openModel(path);
     const recipe = options.type === "auto" ? losslessType(model) : findRecipe(options.type);
-    await writePlan("convert", planConvert(model, recipe), options);
+    const plan = planConvert(model, recipe);
+    const { output, splitMaxSize } = options;
+    const parts =
+      splitMaxSize === undefined ? [{ plan, output }] : splitBySize(plan, output, parseSize(splitMaxSize));
+    await writeParts("convert", parts, options);
   });

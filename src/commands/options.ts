@@ -41,3 +41,9 @@ export const jsonOption = () => new Option("--json", "print one JSON document in
 
 export const resumeOption = () =>
   new Option("--resume", "go on where a run with the same options was stopped");
+
+export const splitOption = () =>
+  new Option(
+    "--split-max-size <size>",
+    "write files with at most so many bytes of tensors, such as 2G or 500M, named -00001-of-0000N.gguf",
+  );

@@ -4,12 +4,20 @@ import { openImatrix } from "../../formats/imatrix.js";
 import { openModel } from "../model.js";
 import { parseKeyValue } from "../quant/metadata.js";
 import { findWritableType, parseOverride } from "../quant/override.js";
-import { planQuantize, type QuantizeOptions } from "../quant/plan.js";
+import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js";
 import { parseLayers } from "../quant/prune.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
-import { splitLikeSource } from "../quant/split.js";
-import { forceOption, jsonOption, outputOption, repeatable, resumeOption, threadsOption } from "./options.js";
-import { printPlan, type WriteOptions, writeParts, writePlan } from "./write.js";
+import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
+import {
+  forceOption,
+  jsonOption,
+  outputOption,
+  repeatable,
+  resumeOption,
+  splitOption,
+  threadsOption,
+} from "./options.js";
+import { printPlan, type WriteOptions, writeParts } from "./write.js";
 
 interface CommandOptions extends WriteOptions {
   readonly bits?: string;
@@ -24,6 +32,7 @@ interface CommandOptions extends WriteOptions {
   readonly overrideKv?: readonly string[];
   readonly allowRequantize?: boolean;
   readonly keepSplit?: boolean;
+  readonly splitMaxSize?: string;
   readonly dryRun?: boolean;
 }
 
@@ -61,6 +70,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(repeatable("--override-kv <key=type:value>", "set a metadata value: int, float, bool or str"))
   .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
   .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
+  .addOption(splitOption().conflicts("keepSplit"))
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
   .addOption(threadsOption())
   .addOption(forceOption())
@@ -82,6 +92,7 @@ Examples:
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --override-kv general.name=str:Mine
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
+  llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
 
 --bits ${Object.entries(BITS)
       .map(([bits, name]) => `${bits} is ${name}`)
@@ -90,11 +101,15 @@ Examples:
   .action(async (path: string, options: CommandOptions) => {
     const recipe = chosenRecipe(options);
     const plan = planQuantize(openModel(path), recipe, planOptions(options));
-    if (options.dryRun) printPlan(plan, options);
-    else if (options.keepSplit && plan.files.length > 1) {
-      await writeParts("quantize", splitLikeSource(plan, options.output), options);
-    } else await writePlan("quantize", plan, options);
+    const parts = partsOf(plan, options);
+    if (options.dryRun) printPlan(plan, parts, options);
+    else await writeParts("quantize", parts, options);
   });
+
+function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions): PlanPart[] {
+  if (splitMaxSize !== undefined) return splitBySize(plan, output, parseSize(splitMaxSize));
+  return keepSplit && plan.files.length > 1 ? splitLikeSource(plan, output) : [{ plan, output }];
+}
 
 function chosenRecipe({ bits, type }: CommandOptions): Recipe {
   const name = type ?? (bits === undefined ? undefined : BITS[bits]);

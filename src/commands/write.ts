@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../quant/plan.js";
 import type { PlanPart } from "../quant/split.js";
-import { execute, type Summary } from "../run/execute.js";
+import { executeParts, type Summary } from "../run/execute.js";
 import { peakMemory } from "../run/memory.js";
 import {
   createProgress,
@@ -22,29 +22,27 @@ export interface WriteOptions {
   readonly json?: boolean;
 }
 
-/** Carries the plan out, with progress, and says what was written. */
-export async function writePlan(title: string, plan: Plan, options: WriteOptions): Promise<void> {
-  const summary = await carryOut(title, plan, options.output, options);
-  if (options.json) printJson({ schema: 1, ...written(plan, summary) });
-  else printSummary(plan, summary);
-}
-
-/** The same for a model in several files, one after the other. */
+/** Carries the plan out, in one file or several, with progress, and says what was written. */
 export async function writeParts(
   title: string,
   parts: readonly PlanPart[],
   options: WriteOptions,
 ): Promise<void> {
-  const files = [];
-  for (const [i, { plan, output }] of parts.entries()) {
-    const summary = await carryOut(`${title} ${i + 1}/${parts.length}`, plan, output, options);
-    if (options.json) files.push(written(plan, summary));
-    else printSummary(plan, summary);
+  const summaries = await carryOut(title, parts, options);
+  const plans = parts.map(({ plan }, i) => ({ plan, summary: summaries[i]! }));
+  if (options.json) {
+    const files = plans.map(({ plan, summary }) => written(plan, summary));
+    printJson({ schema: 1, ...(files.length === 1 ? files[0] : { files }) });
+  } else {
+    for (const { plan, summary } of plans) printSummary(plan, summary);
   }
-  if (options.json) printJson({ schema: 1, files });
 }
 
-async function carryOut(title: string, plan: Plan, output: string, options: WriteOptions): Promise<Summary> {
+async function carryOut(
+  title: string,
+  parts: readonly PlanPart[],
+  options: WriteOptions,
+): Promise<Summary[]> {
   const progress = createProgress(title, options.json);
   const started = performance.now();
   const onProgress = (done: number, total: number) => {
@@ -52,7 +50,7 @@ async function carryOut(title: string, plan: Plan, output: string, options: Writ
     progress.update(done, total, `${formatCount(done / seconds)} weights/s`);
   };
   try {
-    return await execute(plan, output, {
+    return await executeParts(parts, {
       threads: options.threads,
       force: options.force,
       resume: options.resume,
@@ -117,8 +115,12 @@ function fallbackTensors(plan: Plan): Plan["tensors"] {
   return plan.tensors.filter(({ fellBack }) => fellBack);
 }
 
-/** The dry run: every tensor with its type and why, and what it would take. */
-export function printPlan(plan: Plan, options: { readonly json?: boolean; readonly threads?: number }): void {
+/** The dry run: every tensor with its type and why, and what it would take; `parts` are the files. */
+export function printPlan(
+  plan: Plan,
+  parts: readonly PlanPart[],
+  options: { readonly json?: boolean; readonly threads?: number },
+): void {
   const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength }) => ({
     name: tensor.name,
     shape: tensor.shape,
@@ -134,8 +136,9 @@ export function printPlan(plan: Plan, options: { readonly json?: boolean; readon
     bitsPerWeight: bitsPerWeight(plan),
     peakMemory: peakMemory(plan, options.threads ?? availableParallelism()),
   };
+  const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {
-    printJson({ schema: 1, recipe, ...totals, unguided, tensors });
+    printJson({ schema: 1, recipe, ...totals, unguided, files, tensors });
     return;
   }
   const rows = tensors.map(({ name, shape, from, to, byteLength, reason }) => [
@@ -150,6 +153,11 @@ export function printPlan(plan: Plan, options: { readonly json?: boolean; readon
   console.log(
     `${recipe}: ${formatCount(totals.elements)} weights, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
+  if (files.length > 1) {
+    console.log(
+      `${files.length} files: ${files.map((file) => `${file.output} (${formatBytes(file.byteLength)})`).join(", ")}`,
+    );
+  }
   console.log(
     `needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(totals.peakMemory)} of memory`,
   );

@@ -1,7 +1,10 @@
+import { alignUp } from "../../formats/bytes.js";
 import type { Metadata } from "../../formats/container.js";
+import { LlqError } from "../../formats/errors.js";
+import { DEFAULT_ALIGNMENT } from "../../formats/gguf.js";
 import { splitPath } from "../../formats/gguf-split.js";
 import { ggufHeader, meta } from "../../formats/gguf-write.js";
-import type { Plan } from "./plan.js";
+import type { Plan, TensorPlan } from "./plan.js";
 
 /** One file of several. */
 export interface PlanPart {
@@ -9,18 +12,45 @@ export interface PlanPart {
   readonly output: string;
 }
 
-/**
- * The planned file in as many parts as the model has files, each with the tensors that stand in that file, named
- * and described as llama-gguf-split does: `out-00001-of-00003.gguf`, the metadata in the first.
- */
+/** The planned file in as many parts as the model has files, each with the tensors that stand in that file. */
 export function splitLikeSource(plan: Plan, output: string): PlanPart[] {
-  const count = plan.files.length;
-  return plan.files.map((_, no) => {
-    const tensors = plan.tensors.filter(({ tensor }) => (tensor.sources[0]?.file ?? 0) === no);
+  const groups = plan.files.map((_, no) =>
+    plan.tensors.filter(({ tensor }) => (tensor.sources[0]?.file ?? 0) === no),
+  );
+  return splitInto(plan, output, groups);
+}
+
+/**
+ * The planned file in parts with at most `limit` bytes of tensors each, filled in order as llama-gguf-split
+ * --split-max-size does; headers do not count. A tensor above the limit has a part of its own. A model within
+ * the limit stays one file with its own name.
+ */
+export function splitBySize(plan: Plan, output: string, limit: number): PlanPart[] {
+  const groups: TensorPlan[][] = [[]];
+  let size = 0;
+  for (const tensor of plan.tensors) {
+    const bytes = alignUp(tensor.byteLength, DEFAULT_ALIGNMENT);
+    if (size > 0 && size + bytes > limit) {
+      groups.push([]);
+      size = 0;
+    }
+    groups.at(-1)!.push(tensor);
+    size += bytes;
+  }
+  return groups.length === 1 ? [{ plan, output }] : splitInto(plan, output, groups);
+}
+
+/** Parts named and described as llama-gguf-split does: `out-00001-of-00003.gguf`, the metadata in the first. */
+function splitInto(plan: Plan, output: string, groups: readonly (readonly TensorPlan[])[]): PlanPart[] {
+  const count = groups.length;
+  if (count > MAX_PARTS) {
+    throw new LlqError("usage", `${output}: would be ${count} files; at most ${MAX_PARTS} are possible`);
+  }
+  return groups.map((tensors, no) => {
     const split: Metadata = new Map([
       ["split.no", meta.u16(no)],
-      ["split.count", meta.u16(count)],
       ["split.tensors.count", meta.i32(plan.tensors.length)],
+      ["split.count", meta.u16(count)],
     ]);
     const metadata = no === 0 ? new Map([...plan.metadata, ...split]) : split;
     const infos = tensors.map(({ tensor, dtype }) => ({ name: tensor.name, shape: tensor.shape, dtype }));
@@ -30,5 +60,18 @@ export function splitLikeSource(plan: Plan, output: string): PlanPart[] {
       plan: { ...plan, metadata, header, tensors: placed, byteLength },
       output: splitPath(output, no, count),
     };
+  });
+}
+
+/** split.count has 16 bits. */
+const MAX_PARTS = 2 ** 16 - 1;
+
+/** Bytes of a size such as `2G`, `500M` or a number; units are powers of 1000, as llama.cpp has them. @throws LlqError `usage` */
+export function parseSize(text: string): number {
+  const [, digits, unit] = /^(\d{1,15})([KMG]?)$/.exec(text) ?? [];
+  const bytes = Number(digits) * 1000 ** ["", "K", "M", "G"].indexOf(unit ?? "");
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new LlqError("usage", `--split-max-size ${text}: not a size`, {
+    hint: "--split-max-size 2G, or 500M",
   });
 }

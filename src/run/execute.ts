@@ -2,17 +2,19 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
 import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
+import type { PlanPart } from "../quant/split.js";
 import { matrixOf, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { VERSION } from "../version.js";
 import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
 import {
-  checkOutput,
+  checkOutputs,
   isResumable,
   journalPath,
   openPartial,
   partialPath,
-  publish,
+  release,
+  settle,
   withResumeHint,
 } from "./output.js";
 import { WorkerPool } from "./pool.js";
@@ -61,24 +63,46 @@ const JOB_ELEMENTS = 1 << 20;
  * for weights that cannot be read or are not finite, and the reason of `signal`
  */
 export async function execute(plan: Plan, output: string, options: ExecuteOptions = {}): Promise<Summary> {
-  checkOutput(output, plan.byteLength, plan.files, options.force === true);
-  const started = performance.now();
+  const [summary] = await executeParts([{ plan, output }], options);
+  return summary!;
+}
+
+/**
+ * The same for a model in several files of the same sources, one after the other. None has its name before all
+ * are complete: a model of which the first part is there is all there.
+ */
+export async function executeParts(
+  parts: readonly PlanPart[],
+  options: ExecuteOptions = {},
+): Promise<Summary[]> {
+  const total = parts.reduce((sum, { plan }) => sum + plan.byteLength, 0);
+  const outputs = parts.map(({ output }) => output);
+  checkOutputs(outputs, total, parts[0]!.plan.files, options.force === true);
   const pool = new WorkerPool(options.threads);
   const stop = () => void pool.close();
   options.signal?.addEventListener("abort", stop, { once: true });
   const files: number[] = [];
+  const summaries: Summary[] = [];
+  const progress = new Progress(parts, options.onProgress);
+  let current = parts[0]!.output;
   try {
-    for (const file of plan.files) files.push(openSync(file, "r"));
-    const { finished, resumed } = await writePartial({ plan, output, pool, files, options });
-    const tensors = plan.tensors.map((tensor, i) => report(tensor, finished.get(i)!));
-    const seconds = (performance.now() - started) / 1000;
-    const { byteLength } = plan;
-    return { output, byteLength, elements: planElements(plan), seconds, resumed, tensors };
+    for (const file of parts[0]!.plan.files) files.push(openSync(file, "r"));
+    for (const part of parts) {
+      current = part.output;
+      summaries.push(await writePartial({ ...part, pool, files, progress, resume: options.resume === true }));
+    }
+    for (const { output } of parts) {
+      release(output);
+      removeJournal(journalPath(output));
+    }
+    return summaries;
   } catch (error) {
     const reason = options.signal?.aborted ? options.signal.reason : error;
-    if (isResumable(reason)) throw withResumeHint(reason, partialPath(output));
+    if (isResumable(reason)) throw withResumeHint(reason, partialPath(current));
     // Another run's work is not this one's to throw away.
-    if (!(reason instanceof LlqError && reason.code === "usage")) removePartial(output);
+    if (!(reason instanceof LlqError && reason.code === "usage")) {
+      for (const { output } of parts) removePartial(output);
+    }
     throw reason;
   } finally {
     options.signal?.removeEventListener("abort", stop);
@@ -87,18 +111,36 @@ export async function execute(plan: Plan, output: string, options: ExecuteOption
   }
 }
 
-interface Work {
-  readonly plan: Plan;
-  readonly output: string;
-  readonly pool: WorkerPool;
-  readonly files: readonly number[];
-  readonly options: ExecuteOptions;
+/** Weights done of those of all parts. */
+class Progress {
+  readonly #total: number;
+  readonly #report: ExecuteOptions["onProgress"];
+  #done = 0;
+
+  constructor(parts: readonly PlanPart[], report: ExecuteOptions["onProgress"]) {
+    this.#total = parts.reduce((sum, { plan }) => sum + planElements(plan), 0);
+    this.#report = report;
+  }
+
+  advance(elements: number): void {
+    this.#done += elements;
+    this.#report?.(this.#done, this.#total);
+  }
 }
 
-async function writePartial(work: Work): Promise<{ finished: Finished; resumed: number }> {
-  const { plan, output, pool, options } = work;
+interface Work extends PlanPart {
+  readonly pool: WorkerPool;
+  readonly files: readonly number[];
+  readonly progress: Progress;
+  readonly resume: boolean;
+}
+
+/** Leaves the complete file on the disk, under its partial name. */
+async function writePartial(work: Work): Promise<Summary> {
+  const { plan, output, pool } = work;
+  const started = performance.now();
   const print = fingerprint(plan);
-  const kept = options.resume === true && existsSync(partialPath(output));
+  const kept = work.resume && existsSync(partialPath(output));
   const recorded = kept ? readJournal(journalPath(output), print) : undefined;
   if (recorded === undefined) removePartial(output);
   const fd = openPartial(partialPath(output), plan.byteLength);
@@ -114,9 +156,15 @@ async function writePartial(work: Work): Promise<{ finished: Finished; resumed: 
       journal.close();
     }
     await checkWritten(pool, plan, file, done);
-    publish(fd, output, plan.byteLength);
-    removeJournal(journalPath(output));
-    return { finished: done, resumed };
+    settle(fd, output, plan.byteLength);
+    return {
+      output,
+      byteLength: plan.byteLength,
+      elements: planElements(plan),
+      seconds: (performance.now() - started) / 1000,
+      resumed,
+      tensors: plan.tensors.map((tensor, i) => report(tensor, done.get(i)!)),
+    };
   } catch (error) {
     await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
     closeSync(fd);
@@ -158,27 +206,21 @@ async function isIntact(
 
 /** Adds what is missing to `done`. */
 async function encodeTensors(
-  { plan, pool, files, options }: Work,
+  { plan, pool, files, progress }: Work,
   file: { readonly fd: number; readonly name: string },
   done: Map<number, readonly EncodeResult[]>,
   journal: Journal,
 ): Promise<void> {
-  const total = planElements(plan);
-  let elements = 0;
-  const advance = (count: number) => {
-    elements += count;
-    options.onProgress?.(elements, total);
-  };
   const encodeTensor = async (tensor: TensorPlan, index: number): Promise<void> => {
     const jobs = encodeJobs(tensor, files, file);
     if (done.has(index)) {
-      for (const job of jobs) advance(job.rows * rowLength(job.tensor));
+      for (const job of jobs) progress.advance(job.rows * rowLength(job.tensor));
       return;
     }
     const results = await Promise.all(
       jobs.map(async (job) => {
         const result = await pool.run(job);
-        advance(job.rows * rowLength(job.tensor));
+        progress.advance(job.rows * rowLength(job.tensor));
         return result;
       }),
     );

@@ -34,11 +34,33 @@ export function checkOutput(
   inputs: readonly string[],
   force: boolean,
 ): void {
-  const folder = dirname(output);
+  checkOutputs([output], byteLength, inputs, force);
+}
+
+/** The same for outputs in one folder, of `byteLength` bytes together. */
+export function checkOutputs(
+  outputs: readonly string[],
+  byteLength: number,
+  inputs: readonly string[],
+  force: boolean,
+): void {
+  const first = outputs[0]!;
+  const folder = dirname(first);
   if (!existsSync(folder)) {
-    const message = `${output}: the folder ${folder} does not exist`;
+    const message = `${first}: the folder ${folder} does not exist`;
     throw new LlqError("usage", message, { hint: `mkdir -p ${folder}` });
   }
+  for (const output of outputs) checkPlace(output, inputs, force);
+  const { bavail, bsize } = statfsSync(folder);
+  const kept = outputs.map(partialPath).filter((path) => existsSync(path));
+  const free = kept.reduce((sum, path) => sum + statSync(path).blocks * 512, bavail * bsize);
+  if (free < byteLength) {
+    const message = `${first}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
+    throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
+  }
+}
+
+function checkPlace(output: string, inputs: readonly string[], force: boolean): void {
   for (const path of [output, partialPath(output), journalPath(output)]) {
     if (!existsSync(path)) continue;
     if (inputs.some((input) => isSameFile(input, path))) {
@@ -49,13 +71,6 @@ export function checkOutput(
   }
   if (existsSync(output) && !force) {
     throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
-  }
-  const { bavail, bsize } = statfsSync(folder);
-  const kept = existsSync(partialPath(output)) ? statSync(partialPath(output)).blocks * 512 : 0;
-  const free = bavail * bsize + kept;
-  if (free < byteLength) {
-    const message = `${output}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
-    throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
   }
 }
 
@@ -75,8 +90,8 @@ export function openPartial(partial: string, byteLength: number): number {
   }
 }
 
-/** Makes sure that all of it is on the disk, then gives it its name. Closes `fd`. */
-export function publish(fd: number, output: string, byteLength: number): void {
+/** Makes sure that all of it is on the disk. Closes `fd`. */
+export function settle(fd: number, output: string, byteLength: number): void {
   try {
     fsyncSync(fd);
   } catch (cause) {
@@ -87,6 +102,10 @@ export function publish(fd: number, output: string, byteLength: number): void {
     throw new LlqError("no-space", `${output}: ${byteLength} bytes were written, but the file has ${size}`);
   }
   closeSync(fd);
+}
+
+/** Gives a settled output its name. */
+export function release(output: string): void {
   renameSync(partialPath(output), output);
   syncFolder(dirname(output));
 }
@@ -100,7 +119,8 @@ export function writeOutput(output: string, bytes: Uint8Array): void {
     closeSync(fd);
     throw error;
   }
-  publish(fd, output, bytes.length);
+  settle(fd, output, bytes.length);
+  release(output);
 }
 
 const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
