@@ -1,5 +1,4 @@
 import { Command, Option } from "commander";
-import { openModel } from "../model.js";
 import { losslessType, planConvert } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes.js";
 import { parseSize, splitBySize } from "../quant/split.js";
@@ -11,6 +10,7 @@ import {
   splitOption,
   threadsOption,
 } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { type WriteOptions, writeParts } from "./write.js";
 
 interface ConvertOptions extends WriteOptions {
@@ -21,7 +21,7 @@ interface ConvertOptions extends WriteOptions {
 export const convertCommand = new Command("convert")
   .summary("convert a model to GGUF")
   .description("Convert a Hugging Face checkpoint to a GGUF file in one float type.")
-  .argument("<model>", "Hugging Face model folder, or a GGUF file")
+  .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
   .addOption(
     new Option("-t, --type <type>", "type of the matrices; auto keeps them exactly as they are")
@@ -39,10 +39,11 @@ export const convertCommand = new Command("convert")
 Examples:
   llq convert ./Llama-3.2-1B -o llama-1b.gguf
   llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
-  llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G`,
+  llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G
+  llq convert hf:meta-llama/Llama-3.2-1B -o llama-1b.gguf`,
   )
   .action(async (path: string, options: ConvertOptions) => {
-    const model = openModel(path);
+    const model = await openSource(path, options);
     const recipe = options.type === "auto" ? losslessType(model) : findRecipe(options.type);
     const plan = planConvert(model, recipe);
     const { output, splitMaxSize } = options;

@@ -3,9 +3,9 @@ import { LlqError } from "../../formats/errors.js";
 import { type ChoiceResult, evaluateChoice } from "../eval/choice.js";
 import { readQuestions } from "../eval/questions.js";
 import type { Interval } from "../eval/statistics.js";
-import { openModel } from "../model.js";
 import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { modelTokenizer } from "./text.js";
 
 interface EvalChoiceOptions {
@@ -24,7 +24,7 @@ export const evalChoiceCommand = new Command("eval-choice")
       "files of MMLU, C-Eval and CMMLU (csv) and of ARC, HellaSwag, Winogrande and BoolQ (jsonl), and asks in the\n" +
       "words that are usual for each. Questions longer than the model's context are left out and counted.",
   )
-  .argument("<model>", "GGUF file, or Hugging Face model folder")
+  .argument("<model>", MODEL_ARGUMENT)
   .argument("<file>", "questions, as csv or jsonl; their fields say which format it is")
   .option("--dev <file>", "file of the same format whose questions are shown first, with their answers")
   .option("--shots <n>", "how many of them (default: all)", wholeNumber(0))
@@ -48,7 +48,7 @@ Examples:
     }
     const file = readQuestions(filePath);
     const examples = dev === undefined ? undefined : readQuestions(dev);
-    const model = openModel(path);
+    const model = await openSource(path, { json });
     const progress = createProgress("eval-choice", json);
     const result = await evaluateChoice(model, modelTokenizer(model), file, {
       examples,

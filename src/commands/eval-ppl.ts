@@ -6,12 +6,13 @@ import type { Activations } from "../eval/matmul.js";
 import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity.js";
 import { boundary } from "../eval/sequential.js";
 import type { ChunkMeans } from "../eval/tally.js";
-import { type Model, openModel } from "../model.js";
+import type { Model } from "../model.js";
 import type { Gate, Report } from "../report/report.js";
 import { checkOutput } from "../run/output.js";
 import { createProgress, interruptSignal, warn } from "../ui.js";
 import { type DeliverOptions, deliver } from "./deliver.js";
 import { forceOption, jsonOption, positiveNumber, threadsOption, wholeNumber } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { chunkBos, readTokens } from "./text.js";
 
 interface EvalPplOptions extends DeliverOptions {
@@ -49,7 +50,7 @@ export const evalPplCommand = new Command("eval-ppl")
       "compare files of one model on one text.\n" +
       "With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).",
   )
-  .argument("<model>", "GGUF file, or Hugging Face model folder")
+  .argument("<model>", MODEL_ARGUMENT)
   .argument("[text]", "UTF-8 text file that the model was not trained on; a baseline has its own")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
@@ -97,11 +98,16 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
     const { save, force = false } = options;
     if (save !== undefined)
       checkOutput(save, 0, [path, ...(textPath === undefined ? [] : [textPath])], force);
-    const model = openModel(path);
+    const model = await openSource(path, options);
     const { baseline, baseModel } = options;
     const report =
       baseline === undefined
-        ? await evaluate(model, textPath, options, baseModel === undefined ? undefined : openModel(baseModel))
+        ? await evaluate(
+            model,
+            textPath,
+            options,
+            baseModel === undefined ? undefined : await openSource(baseModel, options),
+          )
         : await withBaseline(baseline, chunkBos(model), (base) => evaluate(model, textPath, options, base));
     deliver(report, options);
     if (report.gate !== undefined) passGate(path, report.gate);

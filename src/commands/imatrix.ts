@@ -2,7 +2,6 @@ import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix-file.js";
-import { openModel } from "../model.js";
 import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
 import {
   forceOption,
@@ -13,6 +12,7 @@ import {
   threadsOption,
   wholeNumber,
 } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { chunkBos, readTokens } from "./text.js";
 
 interface ImatrixCommandOptions {
@@ -32,7 +32,7 @@ export const imatrixCommand = new Command("imatrix")
     "Run a text through a model and write down how large the inputs of each matrix are, column by column: what\n" +
       "llama-imatrix computes, in its GGUF format. Quantizing with it spends precision where the model needs it.",
   )
-  .argument("[model]", "GGUF file, or Hugging Face model folder; none to merge files only")
+  .argument("[model]", `${MODEL_ARGUMENT}; none to merge files only`)
   .argument("[text]", "UTF-8 text file like what the model will be used on")
   .addOption(outputOption())
   .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
@@ -53,7 +53,7 @@ Examples:
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf`,
   )
   .action(async (path: string | undefined, text: string | undefined, options: ImatrixCommandOptions) => {
-    const source = openSource(path, text, options);
+    const source = await imatrixSource(path, text, options);
     const progress = createProgress("imatrix", options.json);
     const written = await writeImatrix(options.output, source, {
       merge: options.in,
@@ -70,11 +70,11 @@ Examples:
     else printResult(written);
   });
 
-function openSource(
+async function imatrixSource(
   path: string | undefined,
   text: string | undefined,
   options: ImatrixCommandOptions,
-): ImatrixSource | undefined {
+): Promise<ImatrixSource | undefined> {
   if (path === undefined) {
     if (options.in !== undefined) return undefined;
     throw new LlqError("usage", "nothing to do: neither a model and a text nor --in is given", {
@@ -86,7 +86,7 @@ function openSource(
       hint: "llq imatrix <model> <text> -o <file>",
     });
   }
-  const model = openModel(path);
+  const model = await openSource(path, options);
   const { contextLength } = model.hparams;
   if ((options.context ?? DEFAULT_CONTEXT) > contextLength) {
     warn(`${path} was trained with ${contextLength} tokens of context; beyond, its activations are unusual`);

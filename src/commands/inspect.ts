@@ -1,20 +1,21 @@
 import { Command } from "commander";
 import type { Metadata, MetaField } from "../../formats/container.js";
 import { byteLength, elementCount } from "../../formats/dtype.js";
-import { type Model, openModel } from "../model.js";
+import type { Model } from "../model.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
 import { jsonOption } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 
 export const inspectCommand = new Command("inspect")
   .summary("show what is in a model")
   .description(
     "Show a model's format, architecture, hyperparameters, tokenizer and tensors. Reads no weights.",
   )
-  .argument("<model>", "Hugging Face model folder, or a GGUF file")
+  .argument("<model>", MODEL_ARGUMENT)
   .addOption(jsonOption())
   .addHelpText("after", "\nExamples:\n  llq inspect llama-1b-q4.gguf\n  llq inspect ./Llama-3.2-1B --json")
-  .action((path: string, options: { json?: boolean }) => {
-    const model = openModel(path);
+  .action(async (path: string, options: { json?: boolean }) => {
+    const model = await openSource(path, options);
     if (options.json) printJson(describe(model));
     else printModel(model);
   });

@@ -1,7 +1,6 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { openImatrix } from "../../formats/imatrix.js";
-import { openModel } from "../model.js";
 import { parseKeyValue } from "../quant/metadata.js";
 import { findWritableType, parseOverride } from "../quant/override.js";
 import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js";
@@ -17,6 +16,7 @@ import {
   splitOption,
   threadsOption,
 } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { printPlan, type WriteOptions, writeParts } from "./write.js";
 
 interface CommandOptions extends WriteOptions {
@@ -41,7 +41,7 @@ export const quantizeCommand = new Command("quantize")
   .description(
     "Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.",
   )
-  .argument("<model>", "Hugging Face model folder, or a GGUF file of floats")
+  .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
   .addOption(
     new Option("-b, --bits <n>", "bits per weight, about").choices(Object.keys(BITS)).conflicts("type"),
@@ -82,6 +82,7 @@ export const quantizeCommand = new Command("quantize")
 Examples:
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize llama-1b-f16.gguf -o llama-1b-q8.gguf --type Q8_0
+  llq quantize hf:meta-llama/Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor ffn_down=Q6_K --tensor 'blk.[0-3].*=Q8_0'
@@ -100,7 +101,8 @@ Examples:
   )
   .action(async (path: string, options: CommandOptions) => {
     const recipe = chosenRecipe(options);
-    const plan = planQuantize(openModel(path), recipe, planOptions(options));
+    const model = await openSource(path, options.dryRun ? { json: options.json } : options);
+    const plan = planQuantize(model, recipe, planOptions(options));
     const parts = partsOf(plan, options);
     if (options.dryRun) printPlan(plan, parts, options);
     else await writeParts("quantize", parts, options);

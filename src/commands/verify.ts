@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { openModel } from "../model.js";
 import { verify } from "../run/verify.js";
 import { createProgress, interruptSignal, printJson } from "../ui.js";
 import { jsonOption, threadsOption } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
 
 interface VerifyCommandOptions {
   readonly source: string;
@@ -17,15 +17,16 @@ export const verifyCommand = new Command("verify")
     "Recompute every tensor from the source and compare: nothing missing or surplus, shapes, error no larger\n" +
       "than the type's, no NaN, nothing all zero. Exit status 1 and the tensors' names when something is wrong.",
   )
-  .argument("<file>", "GGUF file to check")
-  .requiredOption("-s, --source <model>", "what it was made from: a model folder or a GGUF file")
+  .argument("<file>", `what to check: ${MODEL_ARGUMENT}`)
+  .requiredOption("-s, --source <model>", `what it was made from: ${MODEL_ARGUMENT}`)
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText("after", "\nExamples:\n  llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B")
   .action(async (path: string, options: VerifyCommandOptions) => {
+    const [file, source] = [await openSource(path, options), await openSource(options.source, options)];
     const progress = createProgress("verify", options.json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
-    const verdicts = await verify(openModel(path), openModel(options.source), {
+    const verdicts = await verify(file, source, {
       threads: options.threads,
       onProgress,
       signal: interruptSignal(),

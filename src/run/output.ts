@@ -75,8 +75,8 @@ function checkPlace(output: string, inputs: readonly string[], force: boolean): 
 }
 
 function isSameFile(a: string, b: string): boolean {
-  const [x, y] = [statSync(a), statSync(b)];
-  return x.ino === y.ino && x.dev === y.dev;
+  const [x, y] = [statSync(a, { throwIfNoEntry: false }), statSync(b)];
+  return x !== undefined && x.ino === y.ino && x.dev === y.dev;
 }
 
 /** Opens the partial output at its full length; what it holds already stays. */

@@ -1,0 +1,124 @@
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { systemErrorCode } from "../../formats/errors.js";
+import { writeError } from "../run/encode.js";
+import type { HubFile } from "./listing.js";
+import type { HubReference } from "./reference.js";
+
+/**
+ * One repository in the cache that all tools for the Hub share:
+ *
+ *     models--owner--name/blobs/<digest>               a file's bytes
+ *     models--owner--name/refs/<revision>              the commit that a branch or tag was last
+ *     models--owner--name/snapshots/<commit>/<path>    a relative link to a blob
+ *
+ * What it is given as paths must be safe (isSafePath).
+ */
+export class RepositoryCache {
+  readonly #folder: string;
+  readonly #locks: string;
+
+  constructor(cache: string, { owner, name }: HubReference) {
+    const repository = `models--${owner}--${name}`;
+    this.#folder = join(cache, repository);
+    this.#locks = join(cache, ".locks", repository);
+  }
+
+  blobPath({ digest }: HubFile): string {
+    return join(this.#folder, "blobs", digest.hex);
+  }
+
+  /** Where a blob grows until it is complete. */
+  partialPath(file: HubFile): string {
+    return `${this.blobPath(file)}.llq-incomplete`;
+  }
+
+  lockPath({ digest }: HubFile): string {
+    return join(this.#locks, `${digest.hex}.llq-lock`);
+  }
+
+  snapshotPath(commit: string, path = ""): string {
+    return join(this.#folder, "snapshots", commit, path);
+  }
+
+  /** Whether the whole file is there. */
+  has(file: HubFile): boolean {
+    const blob = this.blobPath(file);
+    return existsSync(blob) && statSync(blob).size === file.size;
+  }
+
+  /** Bytes of it that an earlier run has left. */
+  partialSize(file: HubFile): number {
+    return statSync(this.partialPath(file), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** The commit that `revision` was when it was last asked for; itself, for a commit; undefined if unknown. */
+  knownCommit(revision: string): string | undefined {
+    if (isCommit(revision)) return existsSync(this.snapshotPath(revision)) ? revision : undefined;
+    const ref = join(this.#folder, "refs", revision);
+    if (!existsSync(ref) || !statSync(ref).isFile()) return undefined;
+    const commit = readFileSync(ref, "utf8").trim();
+    return isCommit(commit) && existsSync(this.snapshotPath(commit)) ? commit : undefined;
+  }
+
+  /** Paths of the files in a snapshot that are whole. */
+  snapshotFiles(commit: string): string[] {
+    const folder = this.snapshotPath(commit);
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((path) => statSync(join(folder, path), { throwIfNoEntry: false })?.isFile())
+      .map((path) => path.replaceAll("\\", "/"));
+  }
+
+  /** Notes what `revision` is now. */
+  noteCommit(revision: string, commit: string): void {
+    if (isCommit(revision)) return;
+    const ref = join(this.#folder, "refs", revision);
+    this.#write(ref, () => {
+      writeFileSync(`${ref}.llq`, commit);
+      renameSync(`${ref}.llq`, ref);
+    });
+  }
+
+  /** Makes the snapshot's entry for a file whose blob is there. */
+  link(commit: string, file: HubFile): void {
+    const blob = this.blobPath(file);
+    const entry = this.snapshotPath(commit, file.path);
+    if (existsSync(entry) && statSync(entry).size === file.size) return;
+    this.#write(entry, () => {
+      if (lstatSync(entry, { throwIfNoEntry: false }) !== undefined) rmSync(entry);
+      try {
+        symlinkSync(relative(dirname(entry), blob), entry);
+      } catch (error) {
+        // Windows lets not everybody make symbolic links.
+        if (systemErrorCode(error) !== "EPERM") throw error;
+        linkSync(blob, entry);
+      }
+    });
+  }
+
+  /** Makes the folder that `path` is in, and turns what goes wrong into our error. */
+  #write(path: string, action: () => void): void {
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      action();
+    } catch (cause) {
+      throw writeError(path, cause);
+    }
+  }
+}
+
+function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}

@@ -1,0 +1,244 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { LlqError, systemErrorCode } from "../../formats/errors.js";
+import type { HubSettings } from "./settings.js";
+
+/** Failures in a row, without a byte gained between them, before we give up. */
+const MAX_FAILURES = 5;
+const MAX_REDIRECTS = 5;
+/** Longest wait that a server may ask for, in milliseconds. */
+const MAX_WAIT = 300_000;
+
+/** A failure that may pass. Never leaves this folder: who gives up throws its error. */
+class Transient extends Error {
+  readonly error: LlqError;
+  /** Milliseconds that the server asks to wait. */
+  readonly wait: number | undefined;
+
+  constructor(error: LlqError, wait?: number) {
+    super(error.message);
+    this.error = error;
+    this.wait = wait;
+  }
+}
+
+function givenUp(last: Transient): LlqError {
+  const { code, message, hint } = last.error;
+  return new LlqError(code, message, { hint, cause: last });
+}
+
+/** Whether an error is what is left of a failure that may pass some other time. */
+export function isUnreachable(error: unknown): error is LlqError {
+  return error instanceof LlqError && error.cause instanceof Transient;
+}
+
+/** An answer whose body is still to come. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Of the file itself, wherever it was redirected to. */
+  readonly etag: string | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Requests to the Hub: repeated when that may help, and with the token where it belongs. */
+export class HubClient {
+  readonly settings: HubSettings;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(settings: HubSettings, signal?: AbortSignal) {
+    this.settings = settings;
+    this.#signal = signal;
+  }
+
+  /**
+   * Runs `work` again, each time after a longer wait, as long as it fails in ways that may pass. `gained` says
+   * that something was achieved, so that the failures before count no longer.
+   * @throws LlqError `network` of the last failure
+   */
+  async retry<T>(work: (gained: () => void) => Promise<T>): Promise<T> {
+    for (let failures = 0; ; ) {
+      try {
+        return await work(() => {
+          failures = 0;
+        });
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        if (!(error instanceof Transient)) throw error;
+        if (++failures === MAX_FAILURES) throw givenUp(error);
+        const wait = error.wait ?? this.settings.retryDelay * 2 ** (failures - 1);
+        await delay(Math.min(wait, MAX_WAIT), undefined, { signal: this.#signal }).catch(() => {});
+        this.#signal?.throwIfAborted();
+      }
+    }
+  }
+
+  /**
+   * One GET; follows redirects. Statuses from 200 to 299, and 416, are answers.
+   * @throws LlqError `bad-input` for what is not there, `network` for what is refused; what may pass, only
+   * retry() sees
+   */
+  async get(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    const idle = new IdleTimer(this.settings.idleTimeout);
+    const signal = this.#signal === undefined ? idle.signal : AbortSignal.any([this.#signal, idle.signal]);
+    let etag: string | undefined;
+    let at = url;
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+      const init = { headers: this.#headersFor(at, headers), redirect: "manual", signal } as const;
+      const response = await fetch(at, init).catch((cause) => {
+        idle.stop();
+        throw connectionLost(at, cause);
+      });
+      etag ??= plainEtag(response.headers.get("x-linked-etag"));
+      const next = response.headers.get("location");
+      if (response.status < 300 || response.status >= 400 || next === null) {
+        if (!response.ok && response.status !== 416) {
+          idle.stop();
+          await response.body?.cancel();
+          throw this.#refusal(at, response);
+        }
+        etag ??= plainEtag(response.headers.get("etag"));
+        return { status: response.status, headers: response.headers, etag, body: chunks(at, response, idle) };
+      }
+      await response.body?.cancel();
+      at = redirected(at, next);
+    }
+    idle.stop();
+    throw new LlqError("network", `${shown(url)}: more than ${MAX_REDIRECTS} redirects`);
+  }
+
+  /** Only the endpoint learns the token: files come from other hosts, by addresses that need none. */
+  #headersFor(url: URL, headers: Readonly<Record<string, string>>): Record<string, string> {
+    const { endpoint, token } = this.settings;
+    const all = { "accept-encoding": "identity", "user-agent": "llq", ...headers };
+    const isOwn = url.origin === new URL(endpoint).origin;
+    return token !== undefined && isOwn ? { ...all, authorization: `Bearer ${token}` } : all;
+  }
+
+  #refusal(url: URL, { status, headers }: Response): Error {
+    const where = shown(url);
+    if (status === 408 || status === 429 || status >= 500) {
+      const hint =
+        status === 429 ? "too many requests: wait, or set HF_TOKEN to be granted more" : "try again later";
+      return new Transient(
+        new LlqError("network", `${where}: status ${status}`, { hint }),
+        retryAfter(headers),
+      );
+    }
+    if (status === 401) {
+      return this.settings.token === undefined
+        ? new LlqError(
+            "network",
+            `${where}: the repository is private, gated or does not exist (status 401)`,
+            {
+              hint: "check the name; for a private or gated repository set HF_TOKEN",
+            },
+          )
+        : new LlqError("network", `${where}: the token is not accepted (status 401)`, {
+            hint: "check the name and HF_TOKEN, or the token that hf auth login has left",
+          });
+    }
+    if (status === 403) {
+      return new LlqError("network", `${where}: access is refused (status 403)`, {
+        hint: "ask for access on the model's page, and set HF_TOKEN to a token that may read it",
+      });
+    }
+    if (status === 404) {
+      const missing: Record<string, string> = {
+        RevisionNotFound: "no such revision",
+        EntryNotFound: "no such file",
+      };
+      const what = missing[headers.get("x-error-code") ?? ""] ?? "no such repository";
+      return new LlqError("bad-input", `${where}: ${what}`);
+    }
+    return new LlqError("network", `${where}: status ${status}`);
+  }
+}
+
+/** A whole body. @throws LlqError `network` when it is larger than `limit` bytes */
+export async function readBody({ body }: Answer, url: URL, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body) {
+    length += part.length;
+    if (length > limit) throw new LlqError("network", `${shown(url)}: answers with more than ${limit} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Signed addresses have secrets in their queries. */
+export function shown(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+/** A failure that retry() may try to mend. */
+export function transient(message: string): Error {
+  return new Transient(new LlqError("network", message, { hint: "try again: what has arrived is kept" }));
+}
+
+async function* chunks(url: URL, response: Response, idle: IdleTimer): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of response.body ?? []) {
+      idle.refresh();
+      yield chunk;
+    }
+  } catch (cause) {
+    throw connectionLost(url, cause);
+  } finally {
+    idle.stop();
+  }
+}
+
+function connectionLost(url: URL, cause: unknown): Error {
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  const isIdle = cause instanceof Error && cause.name === "TimeoutError";
+  const why = isIdle
+    ? "nothing arrives"
+    : (systemErrorCode(inner) ?? systemErrorCode(cause) ?? "connection lost");
+  const hint = "check the network; HF_HUB_OFFLINE=1 uses what was fetched before, HF_ENDPOINT names a mirror";
+  return new Transient(new LlqError("network", `${url.origin}: cannot be reached (${why})`, { hint, cause }));
+}
+
+function redirected(from: URL, location: string): URL {
+  const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+  const isAsSafe = to?.protocol === "https:" || (to?.protocol === "http:" && from.protocol === "http:");
+  if (to !== undefined && isAsSafe) return to;
+  throw new LlqError("network", `${shown(from)}: redirects to something that is no safe address`);
+}
+
+/** `W/"abc"` and `"abc"` as abc. */
+function plainEtag(header: string | null): string | undefined {
+  return header?.replace(/^W\//, "").replaceAll('"', "") || undefined;
+}
+
+/** Milliseconds of a Retry-After header, which has seconds or a date. */
+function retryAfter(headers: Headers): number | undefined {
+  const text = headers.get("retry-after");
+  if (text === null) return undefined;
+  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return wait >= 0 ? wait : undefined;
+}
+
+/** Aborts when nothing has happened for a while. */
+class IdleTimer {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timeout: number) {
+    this.#timer = setTimeout(() => {
+      this.#controller.abort(new DOMException("nothing arrives", "TimeoutError"));
+    }, timeout);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  refresh(): void {
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
