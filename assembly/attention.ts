@@ -1,8 +1,10 @@
 // Causal attention of one chunk in f32, query heads sharing key/value heads (GQA):
-//   s[i, j] = q[i] · k[j] / sqrt(k_length) for i - window < j <= i,   o[i] = Σ_j softmax(s[i])[j] v[j]
+//   s[i, j] = scale q[i] · k[j] - slope (i - j) for i - window < j <= i,   o[i] = Σ_j softmax(s[i])[j] v[j]
+// where scale q · k may be capped: cap tanh(scale q · k / cap).
 //
 // Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
 // key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
+import { softcap_f32x4 } from "./activations";
 import { exp_f32x4 } from "./exp";
 import { sum_f64x2 } from "./lanes";
 import { matmul_panels, pack_panels4, pack_panels8 } from "./matmul_f32";
@@ -26,6 +28,8 @@ export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): us
  * @param k [tokens][heads_kv × k_length]
  * @param v [tokens][heads_kv × v_length]
  * @param o [tokens][heads × v_length], output; may be q when the lengths are equal
+ * @param cap of the scores; 0 for none
+ * @param slopes [heads] of ALiBi; 0 for none
  * @param window tokens a query sees, itself included; 0 for all before it
  * @param scratch attention_scratch(...) bytes
  */
@@ -39,6 +43,9 @@ export function attention(
   heads_kv: i32,
   k_length: i32,
   v_length: i32,
+  scale: f32,
+  cap: f32,
+  slopes: usize,
   window: i32,
   scratch: usize,
 ): void {
@@ -55,7 +62,6 @@ export function attention(
   const q_stride = <usize>(heads * k_length) * 4;
   const o_stride = <usize>(heads * v_length) * 4;
   const group = heads / heads_kv;
-  const scale = <f32>(1 / sqrt(<f64>k_length));
 
   for (let head_kv = 0; head_kv < heads_kv; head_kv++) {
     const k_head = k + <usize>(head_kv * k_length) * 4;
@@ -81,7 +87,14 @@ export function attention(
         for (let i = 0; i < count; i++) {
           const last = first + i - first_key; // the key at the query's own position
           const earliest = window > 0 ? max(0, last - window + 1) : 0;
-          const factor = softmax_row(scores + <usize>(i * keys) * 4, keys, earliest, last, scale);
+          const row = scores + <usize>(i * keys) * 4;
+          let left = scale; // what the scores are still to be multiplied by
+          if (cap > 0 || slopes !== 0) {
+            const slope: f32 = slopes === 0 ? 0 : load<f32>(slopes + ((<usize>head) << 2));
+            bend_row(row, keys, last, scale, cap, slope);
+            left = 1;
+          }
+          const factor = softmax_row(row, keys, earliest, last, left);
           store<f32>(factors + ((<usize>i) << 2), factor);
         }
 
@@ -121,6 +134,17 @@ function pack_columns8(x: usize, stride: usize, rows: i32, n: i32, y: usize): vo
         if (row < rows) memory.copy(y, from, <usize>(n - column) * 4);
       }
     }
+  }
+}
+
+/** Scores s of keys j at `x` to cap tanh(scale s / cap) - slope (last - j); without a cap, scale s - …. */
+function bend_row(x: usize, n: i32, last: i32, scale: f32, cap: f32, slope: f32): void {
+  let distance = f32x4.add(f32x4(0, 1, 2, 3), f32x4.splat(-(<f32>last)));
+  for (const end = x + <usize>n * 4; x < end; x += 16) {
+    let s = f32x4.mul(v128.load(x), f32x4.splat(scale));
+    if (cap > 0) s = softcap_f32x4(s, cap);
+    v128.store(x, f32x4.add(s, f32x4.mul(distance, f32x4.splat(slope))));
+    distance = f32x4.add(distance, f32x4.splat(4));
   }
 }
 

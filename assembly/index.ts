@@ -1,5 +1,6 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
+export * from "./activations";
 export * from "./attention";
 export * from "./divergence";
 export * from "./f16";

@@ -7,9 +7,8 @@ import { meta } from "../formats/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace } from "./arch/bind.js";
-import { configArchitecture, parseConfig } from "./arch/config.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
-import { architectureOfGguf, architectureOfModel } from "./arch/index.js";
+import { architectureOfConfig, architectureOfGguf } from "./arch/index.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -94,10 +93,10 @@ function openHuggingFace(path: string, folder: string): Model {
     );
   }
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
-  const architecture = architectureOfModel(file, configArchitecture(file, json));
-  const config = parseConfig(file, json);
+  const architecture = architectureOfConfig(file, json);
+  const config = architecture.read(file, json);
   const container = openContainer(path);
-  const vocab = readVocab(folder, { vocabSize: config.vocab_size });
+  const vocab = readVocab(folder, { vocabSize: config.vocabSize });
   const metadata: Metadata = new Map([
     ["general.architecture", meta.string(architecture.name)],
     ["general.type", meta.string("model")],
@@ -105,7 +104,7 @@ function openHuggingFace(path: string, folder: string): Model {
     // what is written decides these two; here they have their place among the keys
     ["general.file_type", meta.u32(0)],
     ["general.quantization_version", meta.u32(2)],
-    ...architecture.metadata(config),
+    ...config.keys.map(([key, field]) => [`${architecture.name}.${key}`, field] as const),
     ...vocabToMetadata(vocab),
   ]);
   const hparams = readHParams(file, metadata);

@@ -2,26 +2,43 @@ import type { TensorSource } from "../formats/container.js";
 import type { DTypeName } from "../formats/dtype.js";
 
 /** The matrices of a decoder's block, as GGUF names them. */
-export type BlockMatrix = "attn_q" | "attn_k" | "attn_v" | "attn_output" | "ffn_gate" | "ffn_up" | "ffn_down";
+export type BlockMatrix =
+  | "attn_q"
+  | "attn_k"
+  | "attn_v"
+  | "attn_qkv"
+  | "attn_output"
+  | "ffn_gate"
+  | "ffn_up"
+  | "ffn_down";
+
+/** Norms before and after the halves of a block, of queries and keys, and before the output. */
+export type Norm =
+  | "attn_norm"
+  | "attn_norm_2"
+  | "attn_q_norm"
+  | "attn_k_norm"
+  | "attn_post_norm"
+  | "ffn_norm"
+  | "ffn_post_norm"
+  | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
 export type Role =
   | "token_embd"
   | "rope_freqs"
-  | "attn_norm"
-  | "ffn_norm"
+  | Norm
+  | `${Norm}_bias`
   | BlockMatrix
   | `${BlockMatrix}_bias`
-  | "output_norm"
   | "output"
   | OtherRole;
 
-/** Roles that only some families have: fused or low-rank attention, experts, learned positions, state spaces. */
+/** Roles that only some families have: low-rank attention, experts, learned positions, state spaces. */
 export type OtherRole =
   | "per_layer_token_embd"
   | "position_embd"
   | "token_types"
-  | "attn_qkv"
   | "attn_q_a"
   | "attn_q_b"
   | "attn_kv_a"
@@ -29,6 +46,7 @@ export type OtherRole =
   | "attn_k_b"
   | "attn_v_b"
   | "router"
+  | "shexp_router"
   | "ffn_gate_exps"
   | "ffn_up_exps"
   | "ffn_down_exps"
@@ -119,6 +137,22 @@ export function rowCount(tensor: { readonly shape: readonly number[] }): number 
 /** Which of the stacked matrices (experts) row `row` belongs to; 0 in a tensor of one matrix. */
 export function matrixOf(tensor: { readonly shape: readonly number[] }, row: number): number {
   return Math.floor(row / (tensor.shape.at(-2) ?? 1));
+}
+
+/**
+ * Rows `first` to `first + count` as a tensor of their own (elements, of a vector), of that shape if it is not just
+ * fewer rows: a part of a fused matrix, or one of stacked ones. It keeps the name and the role.
+ */
+export function sliceRows(tensor: Tensor, first: number, count: number, shape?: readonly number[]): Tensor {
+  const ranges: RowRange[] = [];
+  let before = 0;
+  for (const range of tensor.ranges ?? wholeSources(tensor)) {
+    const from = Math.max(first, before);
+    const to = Math.min(first + count, before + range.count);
+    if (from < to) ranges.push({ ...range, first: range.first + from - before, count: to - from });
+    before += range.count;
+  }
+  return { ...tensor, shape: shape ?? [count, ...tensor.shape.slice(1)], ranges };
 }
 
 /** Whether the tensor's bytes are those of its one source, in the same order. */

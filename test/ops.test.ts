@@ -87,11 +87,15 @@ interface Shape {
   readonly kLength: number;
   readonly vLength: number;
   readonly window: number;
+  readonly scale?: number;
+  readonly cap?: number;
+  readonly slopes?: readonly number[];
 }
 
 /** o[tokens][heads × vLength] in f64. */
 function attentionReference(q: Float32Array, k: Float32Array, v: Float32Array, shape: Shape): number[] {
-  const { tokens, heads, headsKv, kLength, vLength, window } = shape;
+  const { tokens, heads, headsKv, kLength, vLength, window, slopes } = shape;
+  const { scale = 1 / Math.sqrt(kLength), cap } = shape;
   const o: number[] = [];
   for (let i = 0; i < tokens; i++) {
     for (let head = 0; head < heads; head++) {
@@ -102,7 +106,8 @@ function attentionReference(q: Float32Array, k: Float32Array, v: Float32Array, s
         for (let d = 0; d < kLength; d++) {
           dot += q[(i * heads + head) * kLength + d]! * k[((first + j) * headsKv + kv) * kLength + d]!;
         }
-        return Math.exp(dot / Math.sqrt(kLength));
+        const score = cap === undefined ? dot * scale : cap * Math.tanh((dot * scale) / cap);
+        return Math.exp(score - (slopes?.[head] ?? 0) * (i - first - j));
       });
       const sum = scores.reduce((total, score) => total + score, 0);
       for (let d = 0; d < vLength; d++) {
@@ -128,13 +133,24 @@ describe("attention", () => {
       "a window wider than the chunk",
       { tokens: 66, heads: 1, headsKv: 1, kLength: 8, vLength: 8, window: 70 },
     ],
+    ["a scale", { tokens: 40, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 0, scale: 0.2 }],
+    ["a cap", { tokens: 41, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 5, cap: 3 }],
+    ["slopes", { tokens: 77, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 0, slopes: [0.5, 0.03] }],
+    [
+      "slopes, a cap and a window",
+      { tokens: 50, heads: 2, headsKv: 2, kLength: 8, vLength: 8, window: 9, cap: 2, slopes: [0.1, 0.9] },
+    ],
   ])("%s", (_, shape) => {
-    const { tokens, heads, headsKv, kLength, vLength, window } = shape;
+    const { tokens, heads, headsKv, kLength, vLength, window, cap = 0, slopes } = shape;
+    const { scale = 1 / Math.sqrt(kLength) } = shape;
     const q = noise(tokens * heads * kLength).map((value) => value * 8); // sharp enough to tell keys apart
     const [k, v] = [noise(tokens * headsKv * kLength), noise(tokens * headsKv * vLength)];
     const scratch = room(call("attention_scratch", tokens, kLength, vLength) / 4);
-    const [qAt, kAt, vAt, oAt, at] = place(q, k, v, room(tokens * heads * vLength), scratch);
-    call("attention", qAt!, kAt!, vAt!, oAt!, tokens, heads, headsKv, kLength, vLength, window, at!);
+    const bias = Float32Array.from(slopes ?? [0]);
+    const [qAt, kAt, vAt, oAt, at, slopesAt] = place(q, k, v, room(tokens * heads * vLength), scratch, bias);
+    const lengths = [tokens, heads, headsKv, kLength, vLength];
+    const bend = [scale, cap, slopes === undefined ? 0 : slopesAt!];
+    call("attention", qAt!, kAt!, vAt!, oAt!, ...lengths, ...bend, window, at!);
     const o = floats(oAt!, tokens * heads * vLength);
     expect(error(o, attentionReference(q, k, v, shape))).toBeLessThan(2e-6);
   });
@@ -179,6 +195,78 @@ test.each([
     }
   }
   expect(error(turned, expected)).toBeLessThan(2e-7);
+});
+
+test.each([8, 13, 256])("layer_norm of %i, with bias and without", (n) => {
+  const tokens = 3;
+  const [x, weight, bias] = [noise(tokens * n).map((value) => value + 3), noise(n), noise(n)];
+  const [from, by, plus, to] = place(x, weight, bias, room(tokens * n));
+  const expected = (withBias: boolean) =>
+    Array.from({ length: tokens }, (_, token) => {
+      const row = [...x.subarray(token * n, (token + 1) * n)];
+      const mean = row.reduce((sum, value) => sum + value, 0) / n;
+      const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n;
+      const normed = row.map((value) => (value - mean) / Math.sqrt(variance + 1e-5));
+      return normed.map((value, i) => value * weight[i]! + (withBias ? bias[i]! : 0));
+    }).flat();
+  call("layer_norm", from!, by!, plus!, to!, tokens, n, 1e-5);
+  expect(error(floats(to!, tokens * n), expected(true))).toBeLessThan(2e-6);
+  call("layer_norm", from!, by!, 0, to!, tokens, n, 1e-5);
+  expect(error(floats(to!, tokens * n), expected(false))).toBeLessThan(2e-6);
+});
+
+/** By its series, which converges fast enough here. */
+function erf(z: number): number {
+  let term = z;
+  let sum = z;
+  for (let n = 1; n < 200; n++) {
+    term *= (-z * z) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (sum * 2) / Math.sqrt(Math.PI);
+}
+
+describe("gelu", () => {
+  const x = Float32Array.from({ length: 4096 }, (_, i) => (i - 2048) / 400);
+  const up = noise(x.length);
+  const FORMS = {
+    gelu_tanh: (v: number) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
+    gelu_erf: (v: number) => 0.5 * v * (1 + erf(v / Math.SQRT2)),
+    silu: (v: number) => v / (1 + Math.exp(-v)),
+  };
+  test.each(Object.entries(FORMS))("%s, plain and gated", (name, exact) => {
+    const [from, by, to] = place(x, up, room(x.length));
+    call(name, from!, to!, x.length);
+    const worst = (found: Float32Array, expected: (i: number) => number) =>
+      found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected(i))), 0);
+    expect(worst(floats(to!, x.length), (i) => exact(x[i]!))).toBeLessThan(8e-7);
+    call(`${name}_mul`, from!, by!, to!, x.length);
+    expect(worst(floats(to!, x.length), (i) => exact(x[i]!) * up[i]!)).toBeLessThan(8e-7);
+  });
+
+  test("far out they are 0 and x", () => {
+    const far = Float32Array.of(-1e4, 1e4, -30, 30, -1e30, 1e30, 0, 0);
+    for (const name of ["gelu_tanh", "gelu_erf"]) {
+      const [from, to] = place(far, room(8));
+      call(name, from!, to!, 8);
+      const found = [...floats(to!, 8)];
+      for (const [i, value] of far.entries()) expect(found[i]! - Math.max(value, 0)).toBeCloseTo(0, 6);
+    }
+  });
+});
+
+test.each([1, 8, 13])("clamp, scale and softcap of %i", (n) => {
+  const x = noise(n).map((value) => value * 40);
+  const run = (name: string, value: number) => {
+    const [at] = place(x);
+    call(name, at!, n, value);
+    return [...floats(at!, n)];
+  };
+  expect(run("clamp", 6)).toEqual([...x].map((value) => Math.min(6, Math.max(-6, value))));
+  expect(run("scale", 0.75)).toEqual([...x.map((value) => value * 0.75)]);
+  for (const [i, value] of run("softcap", 30).entries()) {
+    expect(value).toBeCloseTo(30 * Math.tanh(x[i]! / 30), 4);
+  }
 });
 
 describe("silu_mul", () => {

@@ -1,72 +1,100 @@
 import type { MetaField } from "../../formats/container.js";
-import { badInput } from "../../formats/errors.js";
-import type { Role, Transform } from "../tensor.js";
-import type { HfConfig } from "./config.js";
+import type { Role, Transform, ValueStep } from "../tensor.js";
+import type { Dimension } from "./dimensions.js";
+import type { Part } from "./fused.js";
 import type { HParams } from "./hparams.js";
-
-/** The lengths that tensor shapes are made of. */
-export type Dimension = "vocab" | "embd" | "q" | "kv" | "v" | "attn" | "ffn" | "rope/2";
 
 /** One tensor of an architecture, or one of every block when the names hold `{i}`. */
 export interface TensorRow {
   /** GGUF name. */
   readonly name: string;
-  /** Hugging Face name; absent for a tensor that is computed. */
-  readonly source?: string;
+  /**
+   * Hugging Face name, or the names that different writers use; absent for a tensor that is computed. With `{e}`
+   * it stands for one tensor of each expert, which are stacked.
+   */
+  readonly source?: string | readonly string[];
   readonly role: Role;
   /** Outermost dimension first; checked against the file. */
   readonly shape: readonly Dimension[];
+  /** The rows of the source that make up this tensor, where several share one; see fused.ts. */
+  readonly part?: (hparams: HParams) => Part;
+  /** The source has rows and columns the other way round. */
+  readonly transposed?: true;
+  /** The source's shape where it is written otherwise: with dimensions of one in between. */
+  readonly storedShape?: readonly Dimension[];
   /** From the Hugging Face layout to GGUF's. */
   readonly transform?: (hparams: HParams) => Transform;
+  /** From Hugging Face's values to GGUF's. */
+  readonly steps?: readonly ValueStep[];
   /** May be absent (biases, RoPE divisors). */
   readonly optional?: true;
+  /** Whether models of these numbers have it at all; default: all have. */
+  readonly when?: (hparams: HParams) => boolean;
 }
 
-/** What the evaluator has to know of a decoder's block, beyond its numbers. */
+/** How queries and keys learn where they are: RoPE over neighbours 2i and 2i + 1, or over halves i and i + d/2. */
+export type Positions = "neighbours" | "halves" | "alibi" | "learned" | "none";
+
+export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
+
+/**
+ * What the evaluator has to know of a decoder's blocks, beyond its numbers and which tensors there are: biases,
+ * norms before or after, norms of queries and keys, gates and fused matrices show in the tensors. Plain data.
+ */
 export interface DecoderTraits {
-  /** Which dimensions of a head RoPE turns together: neighbours 2i and 2i + 1, or halves i and i + d/2. */
-  readonly rope: "neighbours" | "halves";
+  readonly norm: "rms" | "layer";
+  readonly positions: Positions;
+  readonly activation: Activation;
+  /** Attention and feed-forward both see what the block begins with. */
+  readonly parallel?: true;
+  /** Tokens a query sees, itself included. */
+  readonly window?: number | undefined;
+  /** Of so many layers the last has no window; absent: all have it. */
+  readonly windowPeriod?: number;
+  /** RoPE's base in layers with a window, where there is another; no scaling applies to those. */
+  readonly windowRopeBase?: number;
+  /** ALiBi's largest slope is 2^(-maxBias / heads). */
+  readonly alibiMaxBias?: number;
+  /** What the embeddings are multiplied by. */
+  readonly embeddingScale?: number;
+  /** What q · k is multiplied by; default 1 / √(head width). */
+  readonly attentionScale?: number;
+  /** Scores s become cap × tanh(s / cap). */
+  readonly attentionSoftcap?: number | undefined;
+  /** Queries, keys and values stay between -clamp and clamp. */
+  readonly clampQkv?: number | undefined;
+  /** What logits are multiplied by. */
+  readonly logitScale?: number | undefined;
+  readonly logitSoftcap?: number | undefined;
+}
+
+/** What a config.json says of its model. */
+export interface HfModel {
+  readonly vocabSize: number;
+  /** The output is the embedding. */
+  readonly tied: boolean;
+  /** `<architecture>.*` metadata, without the architecture. */
+  readonly keys: readonly (readonly [key: string, field: MetaField])[];
+  /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
+  readonly computed?: ReadonlyMap<string, readonly number[]>;
 }
 
 /** A model family: what its checkpoints hold, how that becomes GGUF, and how the decoder computes. */
 export interface Architecture {
-  /** general.architecture */
+  /** general.architecture. Of several with one name, the first says what its GGUF files hold. */
   readonly name: string;
+  /** The models it covers, as people call them. */
+  readonly covers: readonly string[];
   /** The strings in config.json's `architectures`. */
-  readonly models: readonly string[];
-  /** `<name>.*` metadata for a Hugging Face config. */
-  readonly metadata: (config: HfConfig) => ReadonlyMap<string, MetaField>;
+  readonly classes: readonly string[];
+  /** Where a class stands for several families: whether the config is one of this. */
+  readonly accepts?: (config: Readonly<Record<string, unknown>>) => boolean;
+  /** @throws LlqError `bad-input` for fields that are missing or wrong, `unsupported` for variants we lack */
+  readonly read: (file: string, json: unknown) => HfModel;
   readonly tensors: readonly TensorRow[];
+  /** Names in checkpoints may come without this. */
+  readonly prefix?: string;
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
-  /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
-  readonly computed: (config: HfConfig) => ReadonlyMap<string, readonly number[]>;
-  readonly decoder: DecoderTraits;
-}
-
-export function dimension(name: Dimension, h: HParams): number {
-  const lengths: Record<Dimension, number> = {
-    vocab: h.vocabSize,
-    embd: h.embeddingLength,
-    q: h.headCount * h.keyLength,
-    kv: h.headCountKv * h.keyLength,
-    v: h.headCountKv * h.valueLength,
-    attn: h.headCount * h.valueLength,
-    ffn: h.feedForwardLength,
-    "rope/2": h.ropeDimensionCount / 2,
-  };
-  return lengths[name];
-}
-
-/** Key/value heads of a Hugging Face config; absent means as many as query heads. */
-export function headsKv(config: HfConfig): number {
-  return config.num_key_value_heads ?? config.num_attention_heads;
-}
-
-/** Head width of a Hugging Face config. @throws LlqError `bad-input` when heads do not divide the width */
-export function headDim(config: HfConfig): number {
-  const { hidden_size: hidden, num_attention_heads: heads } = config;
-  const width = config.head_dim ?? hidden / heads;
-  if (Number.isInteger(width)) return width;
-  throw badInput(`config.json: hidden_size ${hidden} does not divide into ${heads} heads`);
+  readonly decoder: (hparams: HParams) => DecoderTraits;
 }

@@ -1,8 +1,8 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput } from "../../formats/errors.js";
-import { storedWhole, type Tensor } from "../tensor.js";
-import { type Architecture, dimension, type TensorRow } from "./architecture.js";
-import type { HfConfig } from "./config.js";
+import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
+import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 
 /** A row of the architecture's table for one block. */
@@ -10,7 +10,8 @@ interface Bound {
   readonly row: TensorRow;
   readonly layer: number | undefined;
   readonly name: string;
-  readonly source: string | undefined;
+  /** Names it may have in a checkpoint: of each writer, those of the tensors that are stacked. */
+  readonly sources: readonly (readonly string[])[];
 }
 
 /**
@@ -21,45 +22,114 @@ export function bindHuggingFace(
   architecture: Architecture,
   hparams: HParams,
   container: Container,
-  config: HfConfig,
+  { tied, computed }: HfModel,
 ): Tensor[] {
-  const computed = architecture.computed(config);
-  const tied = config.tie_word_embeddings === true;
+  const find = (name: string) => foundName(architecture, container, name);
   const used = new Set<string>();
   const missing: string[] = [];
   const tensors: Tensor[] = [];
   const rows = expand(architecture, hparams);
-  const head = rows.find(({ row }) => row.role === "output")?.source;
+  const head = rows.find(({ row }) => row.role === "output");
   for (const bound of rows) {
     const { row, name } = bound;
     if (row.source === undefined) {
-      const values = computed.get(name);
+      const values = computed?.get(name);
       if (values !== undefined) tensors.push(computedTensor(bound, shapeOf(row, hparams), values));
       continue;
     }
-    let from = bound.source!;
     if (tied && row.role === "output") {
-      used.add(from); // GGUF leaves the output of a tied model out; loaders take the embedding
+      // GGUF leaves the output of a tied model out; loaders take the embedding.
+      for (const [from] of bound.sources) used.add(find(from!) ?? from!);
       continue;
     }
     // Writers of tied checkpoints keep one of the two names, and not all keep the same.
-    if (tied && row.role === "token_embd" && !container.tensors.has(from)) from = head!;
-    const source = container.tensors.get(from);
-    if (source !== undefined) {
-      used.add(from);
-      tensors.push(
-        storedTensor(bound, from, shapeOf(row, hparams), source, row.transform && [row.transform(hparams)]),
-      );
-    } else if (row.optional === undefined) {
-      missing.push(from);
+    const spare = tied && row.role === "token_embd" ? (head?.sources ?? []) : [];
+    const names = [...bound.sources, ...spare]
+      .map((each) => each.map(find))
+      .find((each) => each.some(Boolean));
+    const from = names?.filter((each) => each !== undefined) ?? [];
+    for (const each of from) used.add(each);
+    if (names !== undefined && from.length === names.length) {
+      const sources = from.map((each) => container.tensors.get(each)!);
+      tensors.push(sourcedTensor(bound, from, sources, hparams));
+    } else if (row.optional === undefined || names !== undefined) {
+      missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
     }
   }
   const where = container.files[0] ?? "the checkpoint";
   if (missing.length > 0) throw missingTensors(where, missing);
-  const ignored = new Set(architecture.ignored.flatMap((pattern) => numbered(pattern, hparams.blockCount)));
-  const unknown = [...container.tensors.keys()].filter((name) => !used.has(name) && !ignored.has(name));
+  const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
+  const { prefix = "" } = architecture;
+  const unknown = [...container.tensors.keys()].filter(
+    (name) => !used.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
+  );
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   return tensors;
+}
+
+/** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */
+function foundName({ prefix = "" }: Architecture, { tensors }: Container, name: string): string | undefined {
+  if (tensors.has(name)) return name;
+  const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+  return tensors.has(bare) ? bare : undefined;
+}
+
+/** A tensor of a checkpoint as GGUF has it. */
+function sourcedTensor(
+  { row, layer, name }: Bound,
+  names: readonly string[],
+  stored: readonly TensorSource[],
+  hparams: HParams,
+): Tensor {
+  const shape = shapeOf(row, hparams);
+  const part = row.part?.(hparams);
+  const whole = part === undefined ? shape : [part.rows, ...shape.slice(1)];
+  const expected = [row.source ?? []].flat().some((source) => source.includes("{e}"))
+    ? whole.slice(1)
+    : whole;
+  const sources = stored.map((source, i) => laidOut(row, names[i]!, source, expected, hparams));
+  const odd = stored.find(({ dtype }) => dtype !== stored[0]!.dtype);
+  if (odd !== undefined) {
+    throw badInput(
+      `tensor ${names[stored.indexOf(odd)]} is ${odd.dtype}, but ${names[0]} is ${stored[0]!.dtype}`,
+    );
+  }
+  return {
+    ...storedWhole(sources[0]!),
+    name,
+    role: row.role,
+    layer,
+    shape,
+    sources,
+    ranges: part?.ranges.map((range) => ({ source: 0, ...range })),
+    transforms: row.transform === undefined ? [] : [row.transform(hparams)],
+    steps: row.steps ?? [],
+  };
+}
+
+/** The source as rows and columns of the expected shape. */
+function laidOut(
+  { transposed, storedShape }: TensorRow,
+  name: string,
+  source: TensorSource,
+  expected: readonly number[],
+  hparams: HParams,
+): TensorSource {
+  if (transposed) {
+    checkShape(name, source, expected.toReversed());
+    const [rows, columns] = source.strides ?? [rowLength(source), 1];
+    return { ...source, shape: expected, strides: [columns!, rows!] };
+  }
+  if (storedShape === undefined) {
+    checkShape(name, source, expected);
+    return source;
+  }
+  checkShape(
+    name,
+    source,
+    storedShape.map((each) => dimension(each, hparams)),
+  );
+  return { ...source, shape: expected };
 }
 
 /**
@@ -74,7 +144,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
   for (const [name, source] of container.tensors) {
     const bound = rows.get(name);
     if (bound === undefined) unknown.push(name);
-    else tensors.push(storedTensor(bound, name, shapeOf(bound.row, hparams), source));
+    else tensors.push(storedTensor(bound, source, shapeOf(bound.row, hparams)));
   }
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   const missing = [...rows.values()].filter(
@@ -89,41 +159,44 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
 }
 
 function expand(architecture: Architecture, hparams: HParams): Bound[] {
-  const { blockCount } = hparams;
-  const all = architecture.tensors.filter(({ name }) => !name.includes("{i}"));
-  const blocks = architecture.tensors.filter(({ name }) => name.includes("{i}"));
-  const before = all.filter(({ role }) => role === "token_embd" || role === "rope_freqs");
+  const { blockCount, expertCount } = hparams;
+  const table = architecture.tensors.filter(({ when }) => when?.(hparams) ?? true);
+  const all = table.filter(({ name }) => !name.includes("{i}"));
+  const blocks = table.filter(({ name }) => name.includes("{i}"));
+  const before = all.filter(({ role }) => BEFORE_BLOCKS.has(role));
   const after = all.filter((row) => !before.includes(row));
   const bind = (row: TensorRow, layer?: number): Bound => ({
     row,
     layer,
     name: row.name.replace("{i}", String(layer)),
-    source: row.source?.replace("{i}", String(layer)),
+    sources: [row.source ?? []].flat().map((source) => {
+      const name = source.replace("{i}", String(layer));
+      return name.includes("{e}") ? numbered(name, "{e}", expertCount) : [name];
+    }),
   });
   const inBlocks = Array.from({ length: blockCount }, (_, layer) => blocks.map((row) => bind(row, layer)));
   return [...before.map((row) => bind(row)), ...inBlocks.flat(), ...after.map((row) => bind(row))];
 }
 
-function numbered(pattern: string, blockCount: number): string[] {
-  return Array.from({ length: blockCount }, (_, i) => pattern.replace("{i}", String(i)));
+const BEFORE_BLOCKS: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "rope_freqs"]);
+
+function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[] {
+  return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));
 }
 
 function shapeOf(row: TensorRow, hparams: HParams): number[] {
   return row.shape.map((name) => dimension(name, hparams));
 }
 
-function storedTensor(
-  { row, layer, name }: Bound,
-  storedName: string,
-  shape: number[],
-  source: TensorSource,
-  transforms: Tensor["transforms"] = [],
-): Tensor {
-  if (source.shape.join() !== shape.join()) {
-    const message = `tensor ${storedName} is ${source.shape.join(" x ")}; the configuration asks for ${shape.join(" x ")}`;
-    throw badInput(message, "the checkpoint and its configuration do not belong together");
-  }
-  return { name, role: row.role, layer, shape, ...storedWhole(source), transforms };
+function checkShape(name: string, { shape }: TensorSource, expected: readonly number[]): void {
+  if (shape.join() === expected.join()) return;
+  const message = `tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
+  throw badInput(message, "the checkpoint and its configuration do not belong together");
+}
+
+function storedTensor({ row, layer, name }: Bound, source: TensorSource, shape: number[]): Tensor {
+  checkShape(name, source, shape);
+  return { ...storedWhole(source), name, role: row.role, layer, shape };
 }
 
 function computedTensor({ row, layer, name }: Bound, shape: number[], values: readonly number[]): Tensor {

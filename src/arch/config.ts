@@ -1,26 +1,17 @@
 import * as v from "valibot";
-import { badInput } from "../../formats/errors.js";
+import { badInput, LlqError } from "../../formats/errors.js";
+import { meta } from "../../formats/gguf-write.js";
+import type { HfModel } from "./architecture.js";
+import { ropeScaling } from "./rope-scaling.js";
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
-const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
-const architectures = v.pipe(v.array(v.string()), v.minLength(1));
+// What the readers of the families' config.json share. A family has a schema of its own, made of these pieces.
 
-const ropeScaling = v.looseObject({
-  rope_type: v.optional(v.string()),
-  type: v.optional(v.string()),
-  factor: v.optional(positive),
-  original_max_position_embeddings: v.optional(count),
-  low_freq_factor: v.optional(positive),
-  high_freq_factor: v.optional(positive),
-  attention_factor: v.nullish(positive),
-  beta_fast: v.nullish(positive),
-  beta_slow: v.nullish(positive),
-});
+export const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
+export const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+export const flag = v.nullish(v.boolean());
 
-/** The fields of a Hugging Face config.json that decoders of the Llama kind share. Unknown fields pass. */
-const schema = v.looseObject({
-  architectures,
-  _name_or_path: v.nullish(v.string()),
+/** The fields of decoders of the Llama kind. */
+export const decoderFields = {
   hidden_size: count,
   num_hidden_layers: count,
   num_attention_heads: count,
@@ -32,24 +23,65 @@ const schema = v.looseObject({
   rms_norm_eps: positive,
   rope_theta: v.nullish(positive),
   rope_scaling: v.nullish(ropeScaling),
-  sliding_window: v.nullish(count),
-  tie_word_embeddings: v.nullish(v.boolean()),
-  hidden_act: v.optional(v.string()),
-});
+  rope_parameters: v.nullish(ropeScaling),
+  tie_word_embeddings: flag,
+  hidden_act: v.nullish(v.string()),
+};
 
-export type HfConfig = v.InferOutput<typeof schema>;
+const decoder = v.looseObject(decoderFields);
+export type DecoderConfig = v.InferOutput<typeof decoder>;
 
-/** What config.json calls its model. @throws LlqError `bad-input` when it names none */
-export function configArchitecture(file: string, json: unknown): string {
-  const result = v.safeParse(v.looseObject({ architectures }), json);
-  if (result.success) return result.output.architectures[0]!;
-  throw badInput(`${file}: no "architectures"`, "is this the config.json of a language model?");
+/** Checks a config.json against a family's schema, and hands it to what makes metadata of it. */
+export function reader<S extends v.GenericSchema>(
+  schema: S,
+  read: (config: v.InferOutput<S>) => HfModel,
+): (file: string, json: unknown) => HfModel {
+  return (file, json) => {
+    const result = v.safeParse(schema, json);
+    if (result.success) return read(result.output);
+    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
+    throw badInput(`${file}: ${faults.join("; ")}`);
+  };
 }
 
-/** @throws LlqError `bad-input` naming each field that is missing or out of range */
-export function parseConfig(file: string, json: unknown): HfConfig {
-  const result = v.safeParse(schema, json);
-  if (result.success) return result.output;
-  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-  throw badInput(`${file}: ${faults.join("; ")}`);
+/** @throws LlqError `unsupported` unless the field has one of the values */
+export function expectField(name: string, value: unknown, ...supported: readonly unknown[]): void {
+  if (supported.includes(value)) return;
+  const known = supported.filter((each) => each !== undefined && each !== null);
+  throw new LlqError("unsupported", `config.json: ${name} ${value} is not supported`, {
+    hint: `supported: ${known.join(", ")}`,
+  });
+}
+
+/** Key/value heads; absent means as many as query heads. */
+export function headsKv(config: Pick<DecoderConfig, "num_key_value_heads" | "num_attention_heads">): number {
+  return config.num_key_value_heads ?? config.num_attention_heads;
+}
+
+/** Width of a head. @throws LlqError `bad-input` when heads do not divide the width */
+export function headDim(
+  config: Pick<DecoderConfig, "hidden_size" | "num_attention_heads"> & {
+    head_dim?: number | null | undefined;
+  },
+): number {
+  const { hidden_size: hidden, num_attention_heads: heads } = config;
+  const width = config.head_dim ?? hidden / heads;
+  if (Number.isInteger(width)) return width;
+  throw badInput(`config.json: hidden_size ${hidden} does not divide into ${heads} heads`);
+}
+
+/** The metadata keys of decoders of the Llama kind, RoPE's excepted. */
+export function decoderKeys(config: DecoderConfig): HfModel["keys"] {
+  return [
+    ["vocab_size", meta.u32(config.vocab_size)],
+    ["context_length", meta.u32(config.max_position_embeddings)],
+    ["embedding_length", meta.u32(config.hidden_size)],
+    ["block_count", meta.u32(config.num_hidden_layers)],
+    ["feed_forward_length", meta.u32(config.intermediate_size)],
+    ["attention.head_count", meta.u32(config.num_attention_heads)],
+    ["attention.head_count_kv", meta.u32(headsKv(config))],
+    ["attention.key_length", meta.u32(headDim(config))],
+    ["attention.value_length", meta.u32(headDim(config))],
+    ["attention.layer_norm_rms_epsilon", meta.f32(config.rms_norm_eps)],
+  ];
 }

@@ -21,8 +21,13 @@ export interface HParams {
   readonly contextLength: number;
   readonly embeddingLength: number;
   readonly feedForwardLength: number;
-  /** Experts of a layer; 0 without. */
+  /** Experts of a layer, and how many of them a token goes through; 0 without. */
   readonly expertCount: number;
+  readonly expertUsedCount: number;
+  readonly expertFeedForwardLength: number;
+  /** Of the expert that every token goes through; 0 without. */
+  readonly sharedExpertFeedForwardLength: number;
+  /** 0 in models without attention. */
   readonly headCount: number;
   readonly headCountKv: number;
   /** Width of a query or key head. */
@@ -37,6 +42,15 @@ export interface HParams {
   readonly ropeScaling: RopeScaling;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
+  /** RoPE's base in layers with a window, if it is another there. */
+  readonly windowRopeFreqBase: number | undefined;
+  readonly alibiMaxBias: number | undefined;
+  /** Limit of queries, keys and values. */
+  readonly clampQkv: number | undefined;
+  readonly attentionScale: number | undefined;
+  readonly attentionSoftcap: number | undefined;
+  readonly logitSoftcap: number | undefined;
+  readonly logitScale: number | undefined;
   readonly vocabSize: number;
 }
 
@@ -49,37 +63,63 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const keys = new KeyReader(name, metadata);
   const architecture = keys.string("general.architecture");
   const count = (key: string, fallback?: number) => keys.count(`${architecture}.${key}`, fallback);
+  const some = (key: string) => keys.optional(`${architecture}.${key}`);
   const embeddingLength = count("embedding_length");
-  const headCount = count("attention.head_count");
+  // State space models have no heads, and may have no feed-forward.
+  const least = metadata.has(`${architecture}.ssm.state_size`) ? 0 : undefined;
+  const headCount = count("attention.head_count", least);
   const headCountKv = count("attention.head_count_kv", headCount);
-  if (headCount % headCountKv !== 0) {
+  if (headCount > 0 && headCount % headCountKv !== 0) {
     throw badInput(`${name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
   }
-  const keyLength = count("attention.key_length", embeddingLength / headCount);
+  const keyLength = count("attention.key_length", headCount > 0 ? embeddingLength / headCount : 0);
   const ropeDimensionCount = count("rope.dimension_count", keyLength);
   if (ropeDimensionCount % 2 !== 0 || ropeDimensionCount > keyLength) {
     throw badInput(`${name}: RoPE over ${ropeDimensionCount} of ${keyLength} dimensions`);
   }
   const contextLength = count("context_length");
   const window = count("attention.sliding_window", 0);
+  const feedForwardLength = count("feed_forward_length", least);
+  const expertCount = count("expert_count", 0);
+  const expertUsedCount = count("expert_used_count", 0);
+  if (expertUsedCount > expertCount) {
+    throw badInput(`${name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
+  }
   return {
     architecture,
     blockCount: count("block_count"),
     contextLength,
     embeddingLength,
-    feedForwardLength: count("feed_forward_length"),
-    expertCount: count("expert_count", 0),
+    feedForwardLength,
+    expertCount,
+    expertUsedCount,
+    expertFeedForwardLength: count("expert_feed_forward_length", feedForwardLength),
+    sharedExpertFeedForwardLength: count("expert_shared_feed_forward_length", 0),
     headCount,
     headCountKv,
     keyLength,
     valueLength: count("attention.value_length", keyLength),
-    normEpsilon: keys.positive(`${architecture}.attention.layer_norm_rms_epsilon`),
+    normEpsilon: readEpsilon(keys, architecture),
     ropeDimensionCount,
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
+    windowRopeFreqBase: some("rope.freq_base_swa"),
+    alibiMaxBias: some("attention.max_alibi_bias"),
+    clampQkv: some("attention.clamp_kqv"),
+    attentionScale: some("attention.scale"),
+    attentionSoftcap: some("attn_logit_softcapping"),
+    logitSoftcap: some("final_logit_softcapping"),
+    logitScale: some("logit_scale"),
     vocabSize: readVocabSize(keys, architecture),
   };
+}
+
+/** Of RMS norms, or of layer norms. */
+function readEpsilon(keys: KeyReader, architecture: string): number {
+  const rms = `${architecture}.attention.layer_norm_rms_epsilon`;
+  const layer = `${architecture}.attention.layer_norm_epsilon`;
+  return keys.positive(keys.metadata.has(layer) && !keys.metadata.has(rms) ? layer : rms);
 }
 
 function readScaling(keys: KeyReader, architecture: string, contextLength: number): RopeScaling {
@@ -135,6 +175,12 @@ class KeyReader {
     const value = this.#number(key, fallback);
     if (value > 0 && value < Number.POSITIVE_INFINITY) return value;
     throw badInput(`${this.name}: ${key} is ${value}; a positive number is needed`);
+  }
+
+  /** A positive number; undefined when the key is absent or 0. */
+  optional(key: string): number | undefined {
+    const value = this.#number(key, 0);
+    return value === 0 ? undefined : this.positive(key);
   }
 
   string(key: string, fallback?: string): string {

@@ -1,19 +1,38 @@
-import { LlqError, nearest } from "../../formats/errors.js";
+import * as v from "valibot";
+import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { llama } from "./llama.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
 export const ARCHITECTURES: readonly Architecture[] = [llama];
 
-/** By the name in config.json's `architectures`. @throws LlqError `unsupported` */
-export function architectureOfModel(file: string, model: string): Architecture {
-  const found = ARCHITECTURES.find(({ models }) => models.includes(model));
-  if (found !== undefined) return found;
-  throw unknown(
-    file,
-    model,
-    ARCHITECTURES.flatMap(({ models }) => models),
+/** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
+export function architectureOfConfig(file: string, json: unknown): Architecture {
+  const parsed = v.safeParse(
+    v.looseObject({ architectures: v.pipe(v.array(v.string()), v.minLength(1)) }),
+    json,
   );
+  if (!parsed.success) {
+    throw badInput(
+      `${file}: no "architectures"`,
+      'a language model\'s config.json names its class, as in "architectures": ["LlamaForCausalLM"]',
+    );
+  }
+  const config = parsed.output;
+  const name = config.architectures[0]!;
+  const ofClass = ARCHITECTURES.filter(({ classes }) => classes.includes(name));
+  const found = ofClass.find(({ accepts }) => accepts?.(config) ?? true);
+  if (found !== undefined) return found;
+  if (ofClass.length === 0) {
+    throw unknown(
+      file,
+      name,
+      ARCHITECTURES.flatMap(({ classes }) => classes),
+    );
+  }
+  throw new LlqError("unsupported", `${file}: this kind of ${name} is not supported`, {
+    hint: `${name} is supported for ${ofClass.flatMap(({ covers }) => covers).join(", ")}`,
+  });
 }
 
 /** By GGUF's `general.architecture`. @throws LlqError `unsupported` */

@@ -1,21 +1,40 @@
-import type { MetaField } from "../../formats/container.js";
-import { LlqError } from "../../formats/errors.js";
+import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Transform } from "../tensor.js";
-import { type Architecture, headDim, headsKv } from "./architecture.js";
-import type { HfConfig } from "./config.js";
+import type { Architecture, HfModel } from "./architecture.js";
+import { count, decoderFields, decoderKeys, expectField, headDim, reader } from "./config.js";
 import type { HParams } from "./hparams.js";
-import { llama3Divisors, ropeScalingMetadata } from "./rope-scaling.js";
+import { llama3Divisors, ropeKeys } from "./rope-scaling.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
-const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
-const permuteK = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCountKv });
+export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
+export const permuteK = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCountKv });
 
-/** Llama 1 to 3, Mistral, TinyLlama, SmolLM2, Yi. */
+const schema = v.looseObject({ ...decoderFields, sliding_window: v.nullish(count) });
+
+/** Also what other families' config.json means that became a "llama". */
+export function readLlama(config: v.InferOutput<typeof schema>): HfModel {
+  expectField("hidden_act", config.hidden_act ?? "silu", "silu");
+  const width = headDim(config);
+  const divisors = llama3Divisors(config, width);
+  const window = config.sliding_window ?? undefined;
+  return {
+    vocabSize: config.vocab_size,
+    tied: config.tie_word_embeddings === true,
+    keys: [
+      ...decoderKeys(config),
+      ...ropeKeys(config, width),
+      ...(window === undefined ? [] : [["attention.sliding_window", meta.u32(window)] as const]),
+    ],
+    computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
+  };
+}
+
 export const llama: Architecture = {
   name: "llama",
-  models: ["LlamaForCausalLM", "MistralForCausalLM"],
-  metadata: llamaMetadata,
+  covers: ["Llama 1, 2, 3, 3.1 and 3.2", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
+  classes: ["LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"],
+  read: reader(schema, readLlama),
   // biome-ignore format: columns
   tensors: [
     { name: "token_embd.weight",          source: "model.embed_tokens.weight",                       role: "token_embd",       shape: ["vocab", "embd"] },
@@ -40,32 +59,10 @@ export const llama: Architecture = {
     { name: "output.weight",              source: "lm_head.weight",                                   role: "output",           shape: ["vocab", "embd"] },
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
-  computed: (config) => {
-    const divisors = llama3Divisors(config);
-    return new Map(divisors && [["rope_freqs.weight", divisors]]);
-  },
-  decoder: { rope: "neighbours" },
+  decoder: (h) => ({
+    norm: "rms",
+    positions: "neighbours",
+    activation: "silu",
+    window: h.slidingWindow,
+  }),
 };
-
-function llamaMetadata(config: HfConfig): Map<string, MetaField> {
-  if (config.hidden_act !== undefined && config.hidden_act !== "silu") {
-    throw new LlqError("unsupported", `config.json: hidden_act ${config.hidden_act}; llama has silu`);
-  }
-  const keys: [string, MetaField][] = [
-    ["vocab_size", meta.u32(config.vocab_size)],
-    ["context_length", meta.u32(config.max_position_embeddings)],
-    ["embedding_length", meta.u32(config.hidden_size)],
-    ["block_count", meta.u32(config.num_hidden_layers)],
-    ["feed_forward_length", meta.u32(config.intermediate_size)],
-    ["attention.head_count", meta.u32(config.num_attention_heads)],
-    ["attention.head_count_kv", meta.u32(headsKv(config))],
-    ["attention.key_length", meta.u32(headDim(config))],
-    ["attention.value_length", meta.u32(headDim(config))],
-    ["attention.layer_norm_rms_epsilon", meta.f32(config.rms_norm_eps)],
-    ["rope.dimension_count", meta.u32(headDim(config))],
-    ["rope.freq_base", meta.f32(config.rope_theta ?? 10000)],
-    ...ropeScalingMetadata(config),
-  ];
-  if (config.sliding_window != null) keys.push(["attention.sliding_window", meta.u32(config.sliding_window)]);
-  return new Map(keys.map(([key, field]) => [`llama.${key}`, field]));
-}

@@ -1,31 +1,74 @@
+import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf-write.js";
-import { headDim } from "./architecture.js";
-import type { HfConfig } from "./config.js";
 
-/** The kind of RoPE scaling a config asks for; older configs say `type`, newer ones `rope_type`. */
-function scalingType(config: HfConfig): string {
-  return config.rope_scaling?.rope_type ?? config.rope_scaling?.type ?? "default";
+const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
+
+/** config.json's `rope_scaling`; transformers 5 calls it `rope_parameters` and has the base in it. */
+export const ropeScaling = v.looseObject({
+  rope_type: v.optional(v.string()),
+  type: v.optional(v.string()),
+  rope_theta: v.nullish(positive),
+  factor: v.nullish(positive),
+  original_max_position_embeddings: v.nullish(whole),
+  low_freq_factor: v.nullish(positive),
+  high_freq_factor: v.nullish(positive),
+  attention_factor: v.nullish(positive),
+  beta_fast: v.nullish(positive),
+  beta_slow: v.nullish(positive),
+  partial_rotary_factor: v.nullish(positive),
+});
+
+/** What of a config RoPE depends on. */
+export interface RopeConfig {
+  readonly max_position_embeddings: number;
+  readonly rope_theta?: number | null | undefined;
+  readonly rope_scaling?: v.InferOutput<typeof ropeScaling> | null | undefined;
+  readonly rope_parameters?: v.InferOutput<typeof ropeScaling> | null | undefined;
+}
+
+function scalingOf(config: RopeConfig): v.InferOutput<typeof ropeScaling> {
+  return config.rope_parameters ?? config.rope_scaling ?? {};
+}
+
+/** The kind of scaling a config asks for; older configs say `type`, newer ones `rope_type`. */
+function scalingType(config: RopeConfig): string {
+  const scaling = scalingOf(config);
+  return scaling.rope_type ?? scaling.type ?? "default";
+}
+
+/** RoPE's base. */
+export function ropeBase(config: RopeConfig, fallback = 10000): number {
+  return config.rope_parameters?.rope_theta ?? config.rope_theta ?? fallback;
 }
 
 /**
- * GGUF's `rope.scaling.*` keys (without the architecture) for a Hugging Face config. The llama3 kind has no
- * keys: it is the tensor rope_freqs.weight, see llama3Divisors.
+ * GGUF's `rope.*` keys (without the architecture) for a Hugging Face config whose RoPE turns `dimensions` of a
+ * head. The llama3 kind of scaling has no keys: it is the tensor rope_freqs.weight, see llama3Divisors.
  * @throws LlqError `unsupported` for a kind that GGUF or the evaluator cannot express
  */
-export function ropeScalingMetadata(config: HfConfig): [string, MetaField][] {
-  const scaling = config.rope_scaling ?? {};
+export function ropeKeys(config: RopeConfig, dimensions: number): [string, MetaField][] {
+  return [
+    ["rope.dimension_count", meta.u32(dimensions)],
+    ["rope.freq_base", meta.f32(ropeBase(config))],
+    ...scalingKeys(config),
+  ];
+}
+
+function scalingKeys(config: RopeConfig): [string, MetaField][] {
+  const scaling = scalingOf(config);
   const type = scalingType(config);
-  const factor = scaling.factor;
+  const { factor } = scaling;
   if (type === "default" || type === "llama3") return [];
-  if (type === "linear" && factor !== undefined) {
+  if (type === "linear" && factor != null) {
     return [
       ["rope.scaling.type", meta.string("linear")],
       ["rope.scaling.factor", meta.f32(factor)],
     ];
   }
-  if (type === "yarn" && factor !== undefined) {
+  if (type === "yarn" && factor != null) {
     const original = scaling.original_max_position_embeddings ?? config.max_position_embeddings;
     const keys: [string, MetaField][] = [
       ["rope.scaling.type", meta.string("yarn")],
@@ -47,17 +90,19 @@ export function ropeScalingMetadata(config: HfConfig): [string, MetaField][] {
 }
 
 /**
- * The Llama 3.1 divisors of each pair's frequency (head_dim / 2 values), or undefined for other kinds.
+ * The Llama 3.1 divisors of each pair's frequency (dimensions / 2 values), or undefined for other kinds.
  * Wavelengths beyond the original context are divided by `factor`, short ones kept, those between blended
  * (apply_scaling in Meta's llama-models, _compute_llama3_parameters in transformers).
  */
-export function llama3Divisors(config: HfConfig): number[] | undefined {
+export function llama3Divisors(config: RopeConfig, dimensions: number): number[] | undefined {
   if (scalingType(config) !== "llama3") return undefined;
-  const { factor = 8, low_freq_factor: low = 1, high_freq_factor: high = 4 } = config.rope_scaling ?? {};
-  const original = config.rope_scaling?.original_max_position_embeddings ?? 8192;
-  const d = headDim(config);
-  return Array.from({ length: d / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * (config.rope_theta ?? 10000) ** ((2 * i) / d);
+  const scaling = scalingOf(config);
+  const factor = scaling.factor ?? 8;
+  const low = scaling.low_freq_factor ?? 1;
+  const high = scaling.high_freq_factor ?? 4;
+  const original = scaling.original_max_position_embeddings ?? 8192;
+  return Array.from({ length: dimensions / 2 }, (_, i) => {
+    const wavelength = 2 * Math.PI * ropeBase(config) ** ((2 * i) / dimensions);
     if (wavelength < original / high) return 1;
     if (wavelength > original / low) return factor;
     const smooth = (original / wavelength - low) / (high - low);

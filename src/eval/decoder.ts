@@ -1,7 +1,15 @@
 import type { DecoderTraits } from "../arch/architecture.js";
 import type { HParams } from "../arch/hparams.js";
 import type { Model } from "../model.js";
-import type { BlockMatrix, Role, Tensor } from "../tensor.js";
+import {
+  type BlockMatrix,
+  type Norm,
+  type Role,
+  rowCount,
+  rowLength,
+  sliceRows,
+  type Tensor,
+} from "../tensor.js";
 
 /** y = x · weightᵀ + bias */
 export interface Linear {
@@ -11,54 +19,142 @@ export interface Linear {
   readonly bias: Tensor | undefined;
 }
 
+/** Weight and bias of a norm, as long as what it normalizes. */
+export interface NormPlan {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+}
+
+/** The tensors of a block's attention. Matrices that a file has fused are parts of one tensor here. */
+export interface AttentionPlan {
+  readonly norm: NormPlan | undefined;
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  /** Of each head, or of all heads at once: as long as their weights are. */
+  readonly qNorm: NormPlan | undefined;
+  readonly kNorm: NormPlan | undefined;
+  readonly output: Linear;
+  readonly postNorm: NormPlan | undefined;
+  /** Tokens a query sees, itself included; 0 for all. */
+  readonly window: number;
+}
+
+/** The tensors of a block's feed-forward. */
+export interface FeedForwardPlan {
+  readonly norm: NormPlan | undefined;
+  readonly gate: Linear | undefined;
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly postNorm: NormPlan | undefined;
+}
+
 /** The tensors of one block, by what they do. */
-export type LayerPlan = Readonly<Record<BlockMatrix, Linear>> & {
-  readonly attn_norm: Tensor;
-  readonly ffn_norm: Tensor;
-};
+export interface LayerPlan {
+  readonly attention: AttentionPlan;
+  readonly feedForward: FeedForwardPlan;
+}
 
 /** All that the forward pass needs to know of a model. Plain data. */
 export interface DecoderPlan {
   readonly hparams: HParams;
   readonly traits: DecoderTraits;
   readonly token_embd: Tensor;
+  readonly position_embd: Tensor | undefined;
   readonly rope_freqs: Tensor | undefined;
   readonly layers: readonly LayerPlan[];
-  readonly output_norm: Tensor;
+  readonly output_norm: NormPlan;
   /** The embedding itself when the model is tied. */
   readonly output: Tensor;
+}
+
+/** Finds the tensors of a block by role, or those outside of blocks. */
+class Finder {
+  readonly #tensors: ReadonlyMap<string, Tensor>;
+  readonly #layer: number | undefined;
+
+  constructor(tensors: ReadonlyMap<string, Tensor>, layer?: number) {
+    this.#tensors = tensors;
+    this.#layer = layer;
+  }
+
+  tensor(role: Role): Tensor | undefined {
+    return this.#tensors.get(key(role, this.#layer));
+  }
+
+  norm(role: Norm): NormPlan | undefined {
+    const weight = this.tensor(role);
+    return weight && { weight, bias: this.tensor(`${role}_bias`) };
+  }
+
+  linear(role: BlockMatrix): Linear | undefined {
+    const weight = this.tensor(role);
+    return weight && { weight, bias: this.tensor(`${role}_bias`) };
+  }
 }
 
 /** Which tensor does what in the forward pass of a model; its tensors are complete, as binding has checked. */
 export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "tensors">): DecoderPlan {
   const { architecture, hparams, tensors } = model;
+  const traits = architecture.decoder(hparams);
   const byRole = new Map(tensors.map((tensor) => [key(tensor.role, tensor.layer), tensor]));
-  const find = (role: Role, layer?: number) => byRole.get(key(role, layer));
+  const outside = new Finder(byRole);
+  const token_embd = outside.tensor("token_embd")!;
   return {
     hparams,
-    traits: architecture.decoder,
-    token_embd: find("token_embd")!,
-    rope_freqs: find("rope_freqs"),
+    traits,
+    token_embd,
+    position_embd: outside.tensor("position_embd"),
+    rope_freqs: outside.tensor("rope_freqs"),
     layers: Array.from({ length: hparams.blockCount }, (_, layer) => {
-      const linear = (role: BlockMatrix): Linear => ({
-        weight: find(role, layer)!,
-        bias: find(`${role}_bias`, layer),
-      });
-      return {
-        attn_norm: find("attn_norm", layer)!,
-        attn_q: linear("attn_q"),
-        attn_k: linear("attn_k"),
-        attn_v: linear("attn_v"),
-        attn_output: linear("attn_output"),
-        ffn_norm: find("ffn_norm", layer)!,
-        ffn_gate: linear("ffn_gate"),
-        ffn_up: linear("ffn_up"),
-        ffn_down: linear("ffn_down"),
-      };
+      const find = new Finder(byRole, layer);
+      const attention = planAttention(find, hparams, windowOf(traits, layer));
+      return { attention, feedForward: planFeedForward(find, traits) };
     }),
-    output_norm: find("output_norm")!,
-    output: find("output") ?? find("token_embd")!,
+    output_norm: outside.norm("output_norm")!,
+    output: outside.tensor("output") ?? token_embd,
   };
+}
+
+function windowOf({ window = 0, windowPeriod }: DecoderTraits, layer: number): number {
+  const isLast = windowPeriod !== undefined && layer % windowPeriod === windowPeriod - 1;
+  return isLast ? 0 : window;
+}
+
+function planAttention(find: Finder, h: HParams, window: number): AttentionPlan {
+  const fused = find.linear("attn_qkv");
+  const [q, k, v] = [h.headCount * h.keyLength, h.headCountKv * h.keyLength, h.headCountKv * h.valueLength];
+  return {
+    norm: find.norm("attn_norm_2") ?? find.norm("attn_norm"),
+    q: find.linear("attn_q") ?? part(fused!, 0, q),
+    k: find.linear("attn_k") ?? part(fused!, q, k),
+    v: find.linear("attn_v") ?? part(fused!, q + k, v),
+    qNorm: find.norm("attn_q_norm"),
+    kNorm: find.norm("attn_k_norm"),
+    output: find.linear("attn_output")!,
+    postNorm: find.norm("attn_post_norm"),
+    window,
+  };
+}
+
+function planFeedForward(find: Finder, { parallel }: DecoderTraits): FeedForwardPlan {
+  const up = find.linear("ffn_up")!;
+  const down = find.linear("ffn_down")!;
+  const width = rowLength(down.weight);
+  const hasGate = rowCount(up.weight) === 2 * width;
+  return {
+    // A parallel feed-forward without a norm of its own shares attention's; Falcon-40B calls its own attn_norm.
+    norm: find.norm("ffn_norm") ?? (parallel ? find.norm("attn_norm") : undefined),
+    gate: hasGate ? part(up, 0, width) : find.linear("ffn_gate"),
+    up: hasGate ? part(up, width, width) : up,
+    down,
+    postNorm: find.norm("ffn_post_norm"),
+  };
+}
+
+/** Some rows of a fused matrix. */
+function part({ weight, bias }: Linear, first: number, count: number): Linear {
+  return { weight: sliceRows(weight, first, count), bias: bias && sliceRows(bias, first, count) };
 }
 
 function key(role: Role, layer: number | undefined): string {

@@ -7,16 +7,17 @@ import { type Descriptors, readRowsF32 } from "../run/rows.js";
 import { rowLength } from "../tensor.js";
 import type { Base } from "./base.js";
 import type { BaselineFile } from "./baseline-record.js";
+import { PIECE_TOKENS } from "./block.js";
 import { type DecoderPlan, type LayerPlan, planDecoder } from "./decoder.js";
 import type { Head } from "./head.js";
 import type { Keep } from "./keep.js";
-import { layerMemory, PIECE_TOKENS } from "./layer.js";
+import { layerMemory } from "./layer.js";
 import type { Activations } from "./matmul.js";
 import { chooseRelaxed } from "./relaxed.js";
 import { ropeTable } from "./rope.js";
 import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
 import { hiddenBytes, type Span } from "./span.js";
-import type { LayerSquares } from "./squares.js";
+import { inputsOf, type LayerSquares } from "./squares.js";
 
 export interface ForwardOptions {
   /** What meets quantized weights. Default: int8. */
@@ -147,8 +148,8 @@ function outputSize(session: Session | undefined): number {
 }
 
 function headOf({ plan, files, activations }: Session): Head {
-  const { output_norm, output, hparams } = plan;
-  return { files, activations, epsilon: hparams.normEpsilon, output_norm, output };
+  const { output_norm, output, hparams, traits } = plan;
+  return { files, activations, hparams, traits, output_norm, output };
 }
 
 /** The records of some chunks, if the base is a file. */
@@ -207,7 +208,8 @@ export async function withSession(
 
 /** What the blocks of a model need beside their weights, for chunks of one length. */
 export interface Blocks {
-  readonly rope: SharedArrayBuffer;
+  /** RoPE's table of each layer; undefined without RoPE. */
+  readonly ropes: readonly (SharedArrayBuffer | undefined)[];
   /** Multiply-adds in each block, and in all of them, for one chunk. */
   readonly layerWork: readonly number[];
   readonly chunkWork: number;
@@ -216,25 +218,53 @@ export interface Blocks {
 export function prepareBlocks({ plan, files }: Session, context: number): Blocks {
   const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
   return {
-    rope: ropeTable(plan.hparams, context, readDivisors(plan, files)).buffer,
+    ropes: ropesOf(plan, context, readDivisors(plan, files)),
     layerWork,
     chunkWork: layerWork.reduce((sum, work) => sum + work, 0),
   };
 }
 
+/** Layers with a window may have a table of their own. */
+function ropesOf(
+  { hparams, traits, layers }: DecoderPlan,
+  context: number,
+  divisors: Float32Array | undefined,
+): (SharedArrayBuffer | undefined)[] {
+  if (traits.positions !== "neighbours" && traits.positions !== "halves") return layers.map(() => undefined);
+  const rope = ropeTable(hparams, context, divisors).buffer;
+  if (traits.windowRopeBase === undefined) return layers.map(() => rope);
+  const unscaled = {
+    ...hparams,
+    ropeFreqBase: traits.windowRopeBase,
+    ropeScaling: { type: "none" },
+  } as const;
+  const inWindow = ropeTable(unscaled, context, undefined).buffer;
+  return layers.map(({ attention }) => (attention.window > 0 ? inWindow : rope));
+}
+
 /** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
 export async function runBlocks(
   { plan, files, activations, pool }: Session,
-  { rope, layerWork }: Blocks,
+  { ropes, layerWork }: Blocks,
   span: Span,
   chunks: readonly Int32Array[],
   advance: (work: number) => void,
   onLayer?: (layer: number, squares: LayerSquares) => void,
 ): Promise<void> {
-  const { token_embd, hparams, traits, layers } = plan;
+  const { token_embd, position_embd, hparams, traits, layers } = plan;
   const collect = onLayer !== undefined;
-  await pool.run({ kind: "embed", files, span, token_embd, tokens: join(chunks) });
+  const tokens = join(chunks);
+  await pool.run({
+    kind: "embed",
+    files,
+    span,
+    token_embd,
+    position_embd,
+    scale: traits.embeddingScale,
+    tokens,
+  });
   for (const [i, layer] of layers.entries()) {
+    const rope = ropes[i];
     const job = { kind: "layer", files, activations, span, hparams, traits, layer, rope, collect } as const;
     const squares = await pool.run(job);
     if (squares !== undefined) onLayer?.(i, squares);
@@ -285,11 +315,10 @@ export function fitMemory(
   { maxMemory = process.availableMemory() / 2 }: ForwardOptions,
   memoryAfterBlocks: (chunks: number) => number,
 ): GroupSize {
-  const { hparams, layers } = plan;
+  const { hparams } = plan;
   const workers = Math.max(1, pool.threads);
   const hidden = hiddenBytes(1, context, hparams.embeddingLength);
-  const working = (chunks: number) =>
-    Math.max(layerMemory(hparams, layers[0]!, chunks, context), memoryAfterBlocks(chunks));
+  const working = (chunks: number) => Math.max(layerMemory(plan, chunks, context), memoryAfterBlocks(chunks));
   let jobChunks = Math.max(1, Math.min(Math.floor(PIECE_TOKENS / context), Math.ceil(count / workers)));
   while (jobChunks > 1 && workers * working(jobChunks) > maxMemory / 2) jobChunks--;
   const left = maxMemory - workers * working(jobChunks);
@@ -303,8 +332,9 @@ export function fitMemory(
   return { groupChunks, jobChunks, hidden: shared };
 }
 
-function matrixElements({ attn_norm, ffn_norm, ...linears }: LayerPlan): number {
-  return Object.values(linears).reduce((sum, { weight }) => sum + elementCount(weight.shape), 0);
+function matrixElements(layer: LayerPlan): number {
+  const matrices = [...inputsOf(layer).values()].flat();
+  return matrices.reduce((sum, { weight }) => sum + elementCount(weight.shape), 0);
 }
 
 /** RoPE divisors of each pair, for models that have them. */

@@ -1,15 +1,20 @@
+import type { DecoderTraits } from "../arch/architecture.js";
+import type { HParams } from "../arch/hparams.js";
 import type { Kernels } from "../run/kernels.js";
 import type { Descriptors } from "../run/rows.js";
 import { rowLength, type Tensor } from "../tensor.js";
-import { type Activations, multiplySlab, packInput, readVector, type Slab, slabMemory } from "./matmul.js";
+import type { NormPlan } from "./decoder.js";
+import { type Activations, multiplySlab, packInput, type Slab, slabMemory } from "./matmul.js";
+import { normalize } from "./norm.js";
 import { hiddenStates, type Span } from "./span.js";
 
 /** What turns hidden states into logits. Plain data. */
 export interface Head {
   readonly files: Descriptors;
   readonly activations: Activations;
-  readonly epsilon: number;
-  readonly output_norm: Tensor;
+  readonly hparams: HParams;
+  readonly traits: DecoderTraits;
+  readonly output_norm: NormPlan;
   readonly output: Tensor;
 }
 
@@ -25,16 +30,21 @@ export type Logits = (first: number, rows: number) => Slab;
 
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
-  const { epsilon, output_norm, output } = head;
+  const { traits, output_norm, output } = head;
   const on = { ...head, kernels };
-  const { width, chunks } = positions.span;
+  const { chunks } = positions.span;
   const tokens = chunks * positions.count;
   const x = loadPositions(kernels, positions);
-  const norm = readVector(on, output_norm);
-  kernels.call("rms_norm")(x, norm, x, tokens, width, epsilon);
+  normalize(on, output_norm, x, x, tokens);
   const linear = { weight: output, bias: undefined };
   const input = packInput(on, x, tokens, [linear]);
-  return (first, rows) => multiplySlab(on, linear, input, first, rows);
+  return (first, rows) => {
+    const slab = multiplySlab(on, linear, input, first, rows);
+    const floats = (tokens * slab.stride) / 4;
+    if (traits.logitScale !== undefined) kernels.call("scale")(slab.y, floats, traits.logitScale);
+    if (traits.logitSoftcap !== undefined) kernels.call("softcap")(slab.y, floats, traits.logitSoftcap);
+    return slab;
+  };
 }
 
 /** Bytes of kernel memory that the logits of so many tokens take. */

@@ -1,17 +1,20 @@
 import type { Kernels } from "../run/kernels.js";
-import type { BlockMatrix } from "../tensor.js";
+import type { LayerPlan, Linear } from "./decoder.js";
 import type { Span } from "./span.js";
 
 /** What goes into the matrices of a block, by where it comes from or goes to. */
 export type LayerInput = "attn_norm" | "attn_output" | "ffn_norm" | "ffn_down";
 
-/** The matrices that take each input. */
-export const MATRICES_OF: Readonly<Record<LayerInput, readonly BlockMatrix[]>> = {
-  attn_norm: ["attn_q", "attn_k", "attn_v"],
-  attn_output: ["attn_output"],
-  ffn_norm: ["ffn_gate", "ffn_up"],
-  ffn_down: ["ffn_down"],
-};
+/** The matrices of a block, by what goes into them. */
+export function inputsOf({ attention, feedForward }: LayerPlan): ReadonlyMap<LayerInput, readonly Linear[]> {
+  const { gate, up, down } = feedForward;
+  return new Map([
+    ["attn_norm", [attention.q, attention.k, attention.v]],
+    ["attn_output", [attention.output]],
+    ["ffn_norm", gate === undefined ? [up] : [gate, up]],
+    ["ffn_down", [down]],
+  ]);
+}
 
 /** [chunks][columns]: sum of the squares of each input's columns over the tokens of each of a job's chunks. */
 export type LayerSquares = ReadonlyMap<LayerInput, Float64Array>;

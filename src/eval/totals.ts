@@ -1,8 +1,8 @@
 import { badInput } from "../../formats/errors.js";
 import type { ImatrixEntry } from "../../formats/imatrix.js";
 import { rowLength } from "../tensor.js";
-import type { LayerPlan } from "./decoder.js";
-import { type LayerInput, type LayerSquares, MATRICES_OF } from "./squares.js";
+import type { LayerPlan, Linear } from "./decoder.js";
+import { inputsOf, type LayerInput, type LayerSquares } from "./squares.js";
 
 /** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
 export interface Sums {
@@ -10,10 +10,8 @@ export interface Sums {
   readonly sums: Float64Array;
 }
 
-const INPUTS = Object.keys(MATRICES_OF) as LayerInput[];
-
 interface LayerTotal {
-  readonly plan: LayerPlan;
+  readonly inputs: ReadonlyMap<LayerInput, readonly Linear[]>;
   /** Parts of the common array. */
   readonly sums: ReadonlyMap<LayerInput, Float64Array>;
   /** By their first chunk, what came before its turn. */
@@ -30,7 +28,8 @@ export class Totals {
 
   /** @param model what to call it in errors */
   constructor(model: string, layers: readonly LayerPlan[], start: Sums | undefined) {
-    const columns = layers.flatMap((plan) => INPUTS.map((input) => columnsOf(plan, input)));
+    const inputs = layers.map(inputsOf);
+    const columns = inputs.flatMap((each) => [...each.values()].map(columnsOf));
     this.#model = model;
     this.#sums = start?.sums ?? new Float64Array(columns.reduce((sum, count) => sum + count, 0));
     let end = 0;
@@ -38,9 +37,9 @@ export class Totals {
       end += count;
       return this.#sums.subarray(end - count, end);
     };
-    this.#layers = layers.map((plan) => ({
-      plan,
-      sums: new Map(INPUTS.map((input) => [input, take(columnsOf(plan, input))])),
+    this.#layers = inputs.map((each) => ({
+      inputs: each,
+      sums: new Map([...each].map(([input, matrices]) => [input, take(columnsOf(matrices))])),
       waiting: new Map(),
       chunks: start?.chunks ?? 0,
     }));
@@ -64,13 +63,13 @@ export class Totals {
     }
   }
 
-  #addChunks({ plan, sums, chunks }: LayerTotal, count: number, squares: LayerSquares): void {
+  #addChunks({ inputs, sums, chunks }: LayerTotal, count: number, squares: LayerSquares): void {
     for (const [input, added] of squares) {
       const total = sums.get(input)!;
       for (let i = 0; i < added.length; i++) total[i % total.length]! += added[i]!;
       // The file has f32: what is infinite there is of no use.
       if (total.every((sum) => Number.isFinite(Math.fround(sum)))) continue;
-      const { name } = plan[MATRICES_OF[input][0]!].weight;
+      const { name } = inputs.get(input)![0]!.weight;
       const message = `${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
       throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
     }
@@ -79,10 +78,10 @@ export class Totals {
   /** By the names of the matrices. */
   entries(context: number): Map<string, ImatrixEntry> {
     const entries = new Map<string, ImatrixEntry>();
-    for (const { plan, sums, chunks } of this.#layers) {
-      for (const input of INPUTS) {
-        for (const matrix of MATRICES_OF[input]) {
-          entries.set(plan[matrix].weight.name, { sums: sums.get(input)!, counts: [chunks * context] });
+    for (const { inputs, sums, chunks } of this.#layers) {
+      for (const [input, matrices] of inputs) {
+        for (const { weight } of matrices) {
+          entries.set(weight.name, { sums: sums.get(input)!, counts: [chunks * context] });
         }
       }
     }
@@ -90,6 +89,6 @@ export class Totals {
   }
 }
 
-function columnsOf(plan: LayerPlan, input: LayerInput): number {
-  return rowLength(plan[MATRICES_OF[input][0]!].weight);
+function columnsOf(matrices: readonly Linear[]): number {
+  return rowLength(matrices[0]!.weight);
 }

@@ -1,6 +1,7 @@
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
+import type { LayerJob, LayerResult } from "../eval/block.js";
 import { type EmbedJob, embed } from "../eval/embed.js";
-import { type LayerJob, type LayerResult, runLayer } from "../eval/layer.js";
+import { runLayer } from "../eval/layer.js";
 import { type ScoreJob, type ScoreResult, score } from "../eval/score.js";
 import { type ChecksumJob, type ChecksumResult, checksum } from "./checksum.js";
 import { type CompareJob, type CompareResult, compare } from "./compare.js";

@@ -1,0 +1,87 @@
+// Activations of feed-forwards in f32, plain and with a gate: y = act(x), y = act(gate) × up. n is a multiple of 8;
+// y may be an input.
+import { exp_f32x4 } from "./exp";
+
+/** y = silu(x) */
+export function silu(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 16, y += 16) v128.store(y, silu_f32x4(v128.load(x)));
+}
+
+/** y = silu(gate) × up */
+export function silu_mul(gate: usize, up: usize, y: usize, n: i32): void {
+  for (const end = gate + <usize>n * 4; gate < end; gate += 32, up += 32, y += 32) {
+    const a = f32x4.mul(silu_f32x4(v128.load(gate)), v128.load(up));
+    const b = f32x4.mul(silu_f32x4(v128.load(gate, 16)), v128.load(up, 16));
+    v128.store(y, a);
+    v128.store(y, b, 16);
+  }
+}
+
+/** y = gelu(x) in the tanh form, which transformers calls gelu_new or gelu_pytorch_tanh. */
+export function gelu_tanh(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 16, y += 16) v128.store(y, gelu_tanh_f32x4(v128.load(x)));
+}
+
+/** y = gelu(gate) × up in the tanh form. */
+export function gelu_tanh_mul(gate: usize, up: usize, y: usize, n: i32): void {
+  for (const end = gate + <usize>n * 4; gate < end; gate += 16, up += 16, y += 16) {
+    v128.store(y, f32x4.mul(gelu_tanh_f32x4(v128.load(gate)), v128.load(up)));
+  }
+}
+
+/** y = gelu(x) in the exact form: x Φ(x). */
+export function gelu_erf(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 16, y += 16) v128.store(y, gelu_erf_f32x4(v128.load(x)));
+}
+
+/** y = gelu(gate) × up in the exact form. */
+export function gelu_erf_mul(gate: usize, up: usize, y: usize, n: i32): void {
+  for (const end = gate + <usize>n * 4; gate < end; gate += 16, up += 16, y += 16) {
+    v128.store(y, f32x4.mul(gelu_erf_f32x4(v128.load(gate)), v128.load(up)));
+  }
+}
+
+/** x = cap × tanh(x / cap) for `n` floats, any number of them. */
+export function softcap(x: usize, n: i32, cap: f32): void {
+  const end = x + <usize>n * 4;
+  for (; x + 16 <= end; x += 16) v128.store(x, softcap_f32x4(v128.load(x), cap));
+  for (; x < end; x += 4) store<f32>(x, f32x4.extract_lane(softcap_f32x4(f32x4.splat(load<f32>(x)), cap), 0));
+}
+
+/** x / (1 + e^-x) */
+function silu_f32x4(x: v128): v128 {
+  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp_f32x4(f32x4.neg(x))));
+}
+
+/** x (1 + tanh(u)) / 2 with u = √(2/π) (x + 0.044715 x³); that is x / (1 + e^-2u). */
+function gelu_tanh_f32x4(x: v128): v128 {
+  const cubic = f32x4.mul(f32x4.mul(f32x4.mul(x, x), x), f32x4.splat(0.044715));
+  const minus_2u = f32x4.mul(f32x4.add(x, cubic), f32x4.splat(-1.5957691216057308));
+  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp_f32x4(minus_2u)));
+}
+
+/**
+ * x (1 + erf(x / √2)) / 2 with erf by formula 7.1.26 of Abramowitz and Stegun, within 1.5e-7. For z >= 0 it gives
+ * 1 - erf(z) = t (a1 + t (a2 + …)) e^-z² with t = 1 / (1 + pz).
+ */
+function gelu_erf_f32x4(x: v128): v128 {
+  const z = f32x4.mul(f32x4.abs(x), f32x4.splat(Mathf.SQRT1_2));
+  const t = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), f32x4.mul(z, f32x4.splat(0.3275911))));
+  let p = f32x4.splat(1.061405429);
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-1.453152027));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(1.421413741));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-0.284496736));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(0.254829592));
+  const rest = f32x4.mul(f32x4.mul(p, t), exp_f32x4(f32x4.neg(f32x4.mul(z, z))));
+  // Φ(x) is half of rest below 0, and 1 minus that above.
+  const half = f32x4.mul(rest, f32x4.splat(0.5));
+  const positive = f32x4.gt(x, f32x4.splat(0));
+  return f32x4.mul(x, v128.bitselect(f32x4.sub(f32x4.splat(1), half), half, positive));
+}
+
+/** tanh(u) = 1 - 2 / (1 + e^2u) */
+export function softcap_f32x4(x: v128, cap: f32): v128 {
+  const e = exp_f32x4(f32x4.mul(x, f32x4.splat(2 / cap)));
+  const tanh = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(f32x4.splat(1), e)));
+  return f32x4.mul(tanh, f32x4.splat(cap));
+}
