@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { evaluatePerplexity } from "../src/eval/perplexity.js";
+import { openModel } from "../src/model.js";
+import { planConvert, planQuantize } from "../src/quant/plan.js";
+import { findRecipe } from "../src/quant/recipes.js";
+import { execute } from "../src/run/execute.js";
+import { createTokenizer } from "../src/tokenizer/tokenizer.js";
+import { logitsOf } from "./logits.js";
+import { scratchFolder } from "./scratch.js";
+
+// Tiny checkpoints of every family, and what the reference implementation makes of a text; golden/make/families.py.
+const GOLDEN = new URL("golden/families/", import.meta.url).pathname;
+const TEXT = readFileSync(join(GOLDEN, "text.txt"), "utf8");
+/** Whose references are here before they are supported. */
+// biome-ignore format: as many as fit a line
+const PENDING: readonly string[] = [
+
+  "baichuan-7b", "baichuan2-13b", "chatglm", "chatglm2", "chatglm2-32k", "chatglm3", "falcon-40b", "falcon-7b", "gemma",
+  "gemma2", "gemma3", "glm-4", "glm-4-hf", "gpt2", "internlm", "internlm2", "mamba", "mixtral", "mpt", "olmo2", "phi3",
+  "qwen", "qwen2", "qwen2-moe", "qwen2-tied", "qwen3", "qwen3-moe", "qwen3-tied", "starcoder2", "yi",
+];
+const FAMILIES = readdirSync(GOLDEN).filter(
+  (name) => existsSync(join(GOLDEN, name, "reference.json")) && !PENDING.includes(name),
+);
+
+interface Reference {
+  readonly context: number;
+  /** Tokens whose logits are kept. */
+  readonly positions: number;
+  readonly perplexity: number;
+  readonly tokens: readonly number[];
+}
+
+const scratch = scratchFolder();
+
+/** [positions][vocabulary] */
+function readLogits(family: string): Float32Array {
+  const bytes = gunzipSync(readFileSync(join(GOLDEN, family, "logits.f32.gz")));
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+/** The largest difference, as a part of the range of what is expected. */
+function difference(actual: Float32Array, expected: Float32Array): number {
+  expect(actual.length).toBe(expected.length);
+  const range = Math.max(...expected) - Math.min(...expected);
+  let largest = 0;
+  for (const [i, value] of actual.entries()) largest = Math.max(largest, Math.abs(value - expected[i]!));
+  return largest / range;
+}
+
+async function converted(model: string, name: string, type: string): Promise<string> {
+  const output = join(scratch, `${name}.${type}.gguf`);
+  const recipe = findRecipe(type);
+  const plan =
+    type === "F32" ? planConvert(openModel(model), recipe) : planQuantize(openModel(model), recipe);
+  await execute(plan, output, { threads: 0 });
+  return output;
+}
+
+describe.each(FAMILIES)("%s", (family) => {
+  const folder = join(GOLDEN, family);
+  const reference: Reference = JSON.parse(readFileSync(join(folder, "reference.json"), "utf8"));
+  const tokens = Int32Array.from(reference.tokens);
+
+  test("the folder and its conversion say what the reference says", async () => {
+    const file = await converted(folder, family, "F32");
+    for (const path of [folder, file]) {
+      const model = openModel(path);
+      expect([...createTokenizer(model.vocab).encode(TEXT)].slice(0, tokens.length)).toEqual([...tokens]);
+      const logits = await logitsOf(model, tokens.subarray(0, reference.positions));
+      expect(difference(logits, readLogits(family))).toBeLessThanOrEqual(2e-4);
+      const { context } = reference;
+      const bos = model.vocab.addBos ? model.vocab.special.bos : undefined;
+      const options = { context, bos, activations: "f32", threads: 0 } as const;
+      const { ppl } = await evaluatePerplexity(model, tokens, options);
+      expect(Math.abs(ppl / reference.perplexity - 1)).toBeLessThanOrEqual(1e-5);
+    }
+  });
+
+  test.each(["Q8_0", "Q4_K_M"])("is quantized to %s and evaluated", async (type) => {
+    const model = openModel(await converted(folder, family, type));
+    const bos = model.vocab.addBos ? model.vocab.special.bos : undefined;
+    const { ppl } = await evaluatePerplexity(model, tokens, { context: reference.context, bos, threads: 0 });
+    expect(Math.abs(Math.log(ppl / reference.perplexity))).toBeLessThan(type === "Q8_0" ? 0.02 : 0.5);
+  });
+});
