@@ -147,7 +147,8 @@ function outputSize(session: Session | undefined): number {
   return session === undefined ? 0 : elementCount(session.plan.output.shape);
 }
 
-function headOf({ plan, files, activations }: Session): Head {
+/** What turns a model's last hidden states into logits. */
+export function headOf({ plan, files, activations }: Session): Head {
   const { output_norm, output, hparams, traits } = plan;
   return { files, activations, hparams, traits, output_norm, output };
 }
@@ -244,16 +245,24 @@ function ropesOf(
 
 /** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
 export async function runBlocks(
-  { plan, files, activations, pool }: Session,
-  { ropes, layerWork }: Blocks,
+  session: Session,
+  blocks: Blocks,
   span: Span,
   chunks: readonly Int32Array[],
   advance: (work: number) => void,
   onLayer?: (layer: number, squares: LayerSquares) => void,
 ): Promise<void> {
-  const { token_embd, position_embd, hparams, traits, layers } = plan;
-  const collect = onLayer !== undefined;
-  const tokens = join(chunks);
+  await embedChunks(session, span, chunks);
+  await runLayers(session, blocks, span, { first: 0, advance, onLayer });
+}
+
+/** The first hidden states of a span's chunks. */
+export async function embedChunks(
+  { plan, files, pool }: Session,
+  span: Span,
+  chunks: readonly Int32Array[],
+): Promise<void> {
+  const { token_embd, position_embd, traits } = plan;
   await pool.run({
     kind: "embed",
     files,
@@ -261,10 +270,30 @@ export async function runBlocks(
     token_embd,
     position_embd,
     scale: traits.embeddingScale,
-    tokens,
+    tokens: join(chunks),
   });
-  for (const [i, layer] of layers.entries()) {
-    const rope = ropes[i];
+}
+
+/** Some of the blocks, in order. */
+export interface LayerRange {
+  readonly first: number;
+  /** The one after the last. Default: all. */
+  readonly end?: number;
+  readonly advance: (work: number) => void;
+  readonly onLayer?: ((layer: number, squares: LayerSquares) => void) | undefined;
+}
+
+/** Runs the hidden states of a span through some of the blocks. */
+export async function runLayers(
+  { plan, files, activations, pool }: Session,
+  { ropes, layerWork }: Blocks,
+  span: Span,
+  { first, end = plan.layers.length, advance, onLayer }: LayerRange,
+): Promise<void> {
+  const { hparams, traits, layers } = plan;
+  const collect = onLayer !== undefined;
+  for (let i = first; i < end; i++) {
+    const [layer, rope] = [layers[i]!, ropes[i]];
     const job = { kind: "layer", files, activations, span, hparams, traits, layer, rope, collect } as const;
     const squares = await pool.run(job);
     if (squares !== undefined) onLayer?.(i, squares);
