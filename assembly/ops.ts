@@ -141,3 +141,12 @@ export function clamp(x: usize, n: i32, limit: f32): void {
 export function scale(x: usize, n: i32, factor: f32): void {
   for (const end = x + <usize>n * 4; x < end; x += 4) store<f32>(x, load<f32>(x) * factor);
 }
+
+/** y += factor × x for `n` floats. */
+export function add_scaled(x: usize, factor: f32, y: usize, n: i32): void {
+  const end = x + <usize>n * 4;
+  for (; x + 16 <= end; x += 16, y += 16) {
+    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(v128.load(x), f32x4.splat(factor))));
+  }
+  for (; x < end; x += 4, y += 4) store<f32>(y, load<f32>(y) + load<f32>(x) * factor);
+}

@@ -8,9 +8,12 @@ export type BlockMatrix =
   | "attn_v"
   | "attn_qkv"
   | "attn_output"
-  | "ffn_gate"
-  | "ffn_up"
-  | "ffn_down";
+  | FeedForwardMatrix
+  | `${FeedForwardMatrix}_exps`
+  | `${FeedForwardMatrix}_shexp`;
+
+/** Also of experts, stacked, and of the expert that is shared by all tokens. */
+export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
 
 /** Norms before and after the halves of a block, of queries and keys, and before the output. */
 export type Norm =
@@ -46,13 +49,7 @@ export type OtherRole =
   | "attn_k_b"
   | "attn_v_b"
   | "router"
-  | "shexp_router"
-  | "ffn_gate_exps"
-  | "ffn_up_exps"
-  | "ffn_down_exps"
-  | "ffn_gate_shexp"
-  | "ffn_up_shexp"
-  | "ffn_down_shexp"
+  | "router_shexp"
   | "ssm_a"
   | "ssm_conv"
   | "ssm_dt"
@@ -152,7 +149,14 @@ export function sliceRows(tensor: Tensor, first: number, count: number, shape?: 
     if (from < to) ranges.push({ ...range, first: range.first + from - before, count: to - from });
     before += range.count;
   }
-  return { ...tensor, shape: shape ?? [count, ...tensor.shape.slice(1)], ranges };
+  // A part of many experts needs to know of its own file places only.
+  const used = [...new Set(ranges.map(({ source }) => source))];
+  return {
+    ...tensor,
+    shape: shape ?? [count, ...tensor.shape.slice(1)],
+    sources: used.map((source) => tensor.sources[source]!),
+    ranges: ranges.map((range) => ({ ...range, source: used.indexOf(range.source) })),
+  };
 }
 
 /** Whether the tensor's bytes are those of its one source, in the same order. */

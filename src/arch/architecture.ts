@@ -63,6 +63,8 @@ export interface DecoderTraits {
   readonly attentionSoftcap?: number | undefined;
   /** Queries, keys and values stay between -clamp and clamp. */
   readonly clampQkv?: number | undefined;
+  /** The weights of the experts that a token goes through add up to 1. */
+  readonly normalizeExperts?: boolean;
   /** What logits are multiplied by. */
   readonly logitScale?: number | undefined;
   readonly logitSoftcap?: number | undefined;

@@ -54,6 +54,15 @@ export interface HParams {
   readonly vocabSize: number;
 }
 
+/** Whether feed-forwards are mixtures of experts. */
+export function hasExperts({ expertCount }: HParams): boolean {
+  return expertCount > 0;
+}
+
+export function isDense({ expertCount }: HParams): boolean {
+  return expertCount === 0;
+}
+
 /**
  * Reads `<architecture>.*` with the defaults of llama.cpp's loader.
  * @throws LlqError `bad-input` for a missing, mistyped or inconsistent key, `unsupported` for a scaling kind

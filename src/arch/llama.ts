@@ -3,7 +3,7 @@ import { meta } from "../../formats/gguf-write.js";
 import type { Transform } from "../tensor.js";
 import type { Architecture, HfModel } from "./architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, reader } from "./config.js";
-import type { HParams } from "./hparams.js";
+import { type HParams, hasExperts, isDense } from "./hparams.js";
 import { llama3Divisors, ropeKeys } from "./rope-scaling.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
@@ -49,12 +49,16 @@ export const llama: Architecture = {
     { name: "blk.{i}.attn_output.weight", source: "model.layers.{i}.self_attn.o_proj.weight",         role: "attn_output",      shape: ["embd", "attn"] },
     { name: "blk.{i}.attn_output.bias",   source: "model.layers.{i}.self_attn.o_proj.bias",           role: "attn_output_bias", shape: ["embd"],       optional: true },
     { name: "blk.{i}.ffn_norm.weight",    source: "model.layers.{i}.post_attention_layernorm.weight", role: "ffn_norm",         shape: ["embd"] },
-    { name: "blk.{i}.ffn_gate.weight",    source: "model.layers.{i}.mlp.gate_proj.weight",            role: "ffn_gate",         shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_gate.bias",      source: "model.layers.{i}.mlp.gate_proj.bias",              role: "ffn_gate_bias",    shape: ["ffn"],        optional: true },
-    { name: "blk.{i}.ffn_up.weight",      source: "model.layers.{i}.mlp.up_proj.weight",              role: "ffn_up",           shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_up.bias",        source: "model.layers.{i}.mlp.up_proj.bias",                role: "ffn_up_bias",      shape: ["ffn"],        optional: true },
-    { name: "blk.{i}.ffn_down.weight",    source: "model.layers.{i}.mlp.down_proj.weight",            role: "ffn_down",         shape: ["embd", "ffn"] },
-    { name: "blk.{i}.ffn_down.bias",      source: "model.layers.{i}.mlp.down_proj.bias",              role: "ffn_down_bias",    shape: ["embd"],       optional: true },
+    { name: "blk.{i}.ffn_gate_inp.weight",  source: "model.layers.{i}.block_sparse_moe.gate.weight",           role: "router",        shape: ["experts", "embd"],              when: hasExperts },
+    { name: "blk.{i}.ffn_gate_exps.weight", source: "model.layers.{i}.block_sparse_moe.experts.{e}.w1.weight", role: "ffn_gate_exps", shape: ["experts", "expertFfn", "embd"], when: hasExperts },
+    { name: "blk.{i}.ffn_down_exps.weight", source: "model.layers.{i}.block_sparse_moe.experts.{e}.w2.weight", role: "ffn_down_exps", shape: ["experts", "embd", "expertFfn"], when: hasExperts },
+    { name: "blk.{i}.ffn_up_exps.weight",   source: "model.layers.{i}.block_sparse_moe.experts.{e}.w3.weight", role: "ffn_up_exps",   shape: ["experts", "expertFfn", "embd"], when: hasExperts },
+    { name: "blk.{i}.ffn_gate.weight",    source: "model.layers.{i}.mlp.gate_proj.weight",            role: "ffn_gate",         shape: ["ffn", "embd"],  when: isDense },
+    { name: "blk.{i}.ffn_gate.bias",      source: "model.layers.{i}.mlp.gate_proj.bias",              role: "ffn_gate_bias",    shape: ["ffn"],        when: isDense, optional: true },
+    { name: "blk.{i}.ffn_up.weight",      source: "model.layers.{i}.mlp.up_proj.weight",              role: "ffn_up",           shape: ["ffn", "embd"],  when: isDense },
+    { name: "blk.{i}.ffn_up.bias",        source: "model.layers.{i}.mlp.up_proj.bias",                role: "ffn_up_bias",      shape: ["ffn"],        when: isDense, optional: true },
+    { name: "blk.{i}.ffn_down.weight",    source: "model.layers.{i}.mlp.down_proj.weight",            role: "ffn_down",         shape: ["embd", "ffn"],  when: isDense },
+    { name: "blk.{i}.ffn_down.bias",      source: "model.layers.{i}.mlp.down_proj.bias",              role: "ffn_down_bias",    shape: ["embd"],       when: isDense, optional: true },
     { name: "output_norm.weight",         source: "model.norm.weight",                                role: "output_norm",      shape: ["embd"] },
     { name: "output.weight",              source: "lm_head.weight",                                   role: "output",           shape: ["vocab", "embd"] },
   ],
@@ -64,5 +68,6 @@ export const llama: Architecture = {
     positions: "neighbours",
     activation: "silu",
     window: h.slidingWindow,
+    normalizeExperts: true,
   }),
 };

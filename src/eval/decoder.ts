@@ -40,12 +40,29 @@ export interface AttentionPlan {
   readonly window: number;
 }
 
-/** The tensors of a block's feed-forward. */
-export interface FeedForwardPlan {
-  readonly norm: NormPlan | undefined;
+/** down(act(gate(x)) × up(x)), or down(act(up(x))) without a gate. */
+export interface MlpPlan {
   readonly gate: Linear | undefined;
   readonly up: Linear;
   readonly down: Linear;
+}
+
+/** A mixture: every token goes through some of the experts, and through the shared one if there is one. */
+export interface ExpertsPlan {
+  /** A row for each expert. */
+  readonly router: Linear;
+  readonly experts: readonly MlpPlan[];
+  readonly used: number;
+  readonly shared: MlpPlan | undefined;
+  /** One row: how much of the shared expert a token gets; all of it when absent. */
+  readonly sharedRouter: Linear | undefined;
+}
+
+/** The tensors of a block's feed-forward: one of `mlp` and `mixture`. */
+export interface FeedForwardPlan {
+  readonly norm: NormPlan | undefined;
+  readonly mlp: MlpPlan | undefined;
+  readonly mixture: ExpertsPlan | undefined;
   readonly postNorm: NormPlan | undefined;
 }
 
@@ -91,6 +108,17 @@ class Finder {
     const weight = this.tensor(role);
     return weight && { weight, bias: this.tensor(`${role}_bias`) };
   }
+
+  router(role: "router" | "router_shexp"): Linear | undefined {
+    const weight = this.tensor(role);
+    return weight && { weight, bias: undefined };
+  }
+
+  mlp(form: "" | "_exps" | "_shexp"): MlpPlan | undefined {
+    const up = this.linear(`ffn_up${form}`);
+    const down = this.linear(`ffn_down${form}`);
+    return up && down && { gate: this.linear(`ffn_gate${form}`), up, down };
+  }
 }
 
 /** Which tensor does what in the forward pass of a model; its tensors are complete, as binding has checked. */
@@ -109,7 +137,7 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     layers: Array.from({ length: hparams.blockCount }, (_, layer) => {
       const find = new Finder(byRole, layer);
       const attention = planAttention(find, hparams, windowOf(traits, layer));
-      return { attention, feedForward: planFeedForward(find, traits) };
+      return { attention, feedForward: planFeedForward(find, hparams, traits) };
     }),
     output_norm: outside.norm("output_norm")!,
     output: outside.tensor("output") ?? token_embd,
@@ -137,19 +165,37 @@ function planAttention(find: Finder, h: HParams, window: number): AttentionPlan 
   };
 }
 
-function planFeedForward(find: Finder, { parallel }: DecoderTraits): FeedForwardPlan {
-  const up = find.linear("ffn_up")!;
-  const down = find.linear("ffn_down")!;
-  const width = rowLength(down.weight);
-  const hasGate = rowCount(up.weight) === 2 * width;
+function planFeedForward(find: Finder, h: HParams, { parallel }: DecoderTraits): FeedForwardPlan {
+  const mlp = find.mlp("");
+  const stacked = find.mlp("_exps");
   return {
     // A parallel feed-forward without a norm of its own shares attention's; Falcon-40B calls its own attn_norm.
     norm: find.norm("ffn_norm") ?? (parallel ? find.norm("attn_norm") : undefined),
-    gate: hasGate ? part(up, 0, width) : find.linear("ffn_gate"),
-    up: hasGate ? part(up, width, width) : up,
-    down,
+    mlp: mlp && withGate(mlp),
+    mixture: stacked && {
+      router: find.router("router")!,
+      experts: Array.from({ length: h.expertCount }, (_, expert) => expertOf(stacked, expert)),
+      used: h.expertUsedCount,
+      shared: find.mlp("_shexp"),
+      sharedRouter: find.router("router_shexp"),
+    },
     postNorm: find.norm("ffn_post_norm"),
   };
+}
+
+/** Of up matrices with twice the rows, the first half is the gate. */
+function withGate({ gate, up, down }: MlpPlan): MlpPlan {
+  const width = rowLength(down.weight);
+  if (rowCount(up.weight) !== 2 * width) return { gate, up, down };
+  return { gate: part(up, 0, width), up: part(up, width, width), down };
+}
+
+function expertOf({ gate, up, down }: MlpPlan, expert: number): MlpPlan {
+  const one = ({ weight }: Linear): Linear => {
+    const [rows, columns] = weight.shape.slice(-2) as [number, number];
+    return { weight: sliceRows(weight, expert * rows, rows, [rows, columns]), bias: undefined };
+  };
+  return { gate: gate && one(gate), up: one(up), down: one(down) };
 }
 
 /** Some rows of a fused matrix. */

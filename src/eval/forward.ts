@@ -362,8 +362,11 @@ export function fitMemory(
 }
 
 function matrixElements(layer: LayerPlan): number {
-  const matrices = [...inputsOf(layer).values()].flat();
-  return matrices.reduce((sum, { weight }) => sum + elementCount(weight.shape), 0);
+  const used = layer.feedForward.mixture?.used ?? 0;
+  const work = [...inputsOf(layer).values()].flatMap(({ matrices, experts }) =>
+    matrices.map(({ weight }) => elementCount(weight.shape) * (experts > 0 ? used : 1)),
+  );
+  return work.reduce((sum, each) => sum + each, 0);
 }
 
 /** RoPE divisors of each pair, for models that have them. */

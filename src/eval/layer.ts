@@ -1,10 +1,10 @@
 import type { Kernels } from "../run/kernels.js";
-import { rowLength } from "../tensor.js";
 import { addAttention } from "./attention.js";
 import { type LayerJob, type LayerResult, PIECE_TOKENS, type Work } from "./block.js";
 import type { DecoderPlan } from "./decoder.js";
 import { addFeedForward } from "./feed-forward.js";
 import { slabMemory } from "./matmul.js";
+import { mlpMemory } from "./mlp.js";
 import { loadHidden, spanTokens, storeHidden } from "./span.js";
 import { Squares } from "./squares.js";
 
@@ -43,10 +43,12 @@ export function layerMemory(
   const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
   const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
   const attention = tokens * heads + Math.max(3 * piece * h.embeddingLength, keys);
-  const { down } = layers[0]!.feedForward;
-  const feedForward = 2 * piece * (rowLength(down.weight) + h.embeddingLength) + piece * h.embeddingLength;
-  const floats = (traits.parallel ? 2 : 1) * tokens * h.embeddingLength + Math.max(attention, feedForward);
-  return 4 * floats + 2 * slabMemory(down.weight, piece);
+  const states = (traits.parallel ? 2 : 1) * tokens * h.embeddingLength;
+  const { mlp, mixture } = layers[0]!.feedForward;
+  const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
+  const largest = Math.max(...mlps.map((each) => mlpMemory(each, piece)));
+  const attentionMemory = 4 * attention + slabMemory(layers[0]!.attention.output.weight, piece);
+  return 4 * states + Math.max(attentionMemory, largest + 4 * 3 * piece * h.embeddingLength);
 }
 
 /** Scores of a block of queries, for each token (attention_scratch). */

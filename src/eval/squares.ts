@@ -1,22 +1,57 @@
 import type { Kernels } from "../run/kernels.js";
+import { rowLength } from "../tensor.js";
 import type { LayerPlan, Linear } from "./decoder.js";
 import type { Span } from "./span.js";
 
 /** What goes into the matrices of a block, by where it comes from or goes to. */
-export type LayerInput = "attn_norm" | "attn_output" | "ffn_norm" | "ffn_down";
+export type LayerInput =
+  | "attn_norm"
+  | "attn_output"
+  | "ffn_norm"
+  | "ffn_down"
+  | "experts"
+  | "experts_down"
+  | "shared_down";
 
-/** The matrices of a block, by what goes into them. */
-export function inputsOf({ attention, feedForward }: LayerPlan): ReadonlyMap<LayerInput, readonly Linear[]> {
-  const { gate, up, down } = feedForward;
-  return new Map([
-    ["attn_norm", [attention.q, attention.k, attention.v]],
-    ["attn_output", [attention.output]],
-    ["ffn_norm", gate === undefined ? [up] : [gate, up]],
-    ["ffn_down", [down]],
-  ]);
+/** The matrices that take an input. Of experts it is those of the first, whose names stand for all. */
+export interface InputPlan {
+  readonly matrices: readonly Linear[];
+  readonly columns: number;
+  /** Experts that each get some of the tokens; 0 when all go through all matrices. */
+  readonly experts: number;
 }
 
-/** [chunks][columns]: sum of the squares of each input's columns over the tokens of each of a job's chunks. */
+/** The matrices of a block, by what goes into them. */
+export function inputsOf({ attention, feedForward }: LayerPlan): ReadonlyMap<LayerInput, InputPlan> {
+  const inputs = new Map<LayerInput, InputPlan>();
+  const set = (input: LayerInput, matrices: readonly (Linear | undefined)[], experts = 0) => {
+    const present = matrices.filter((each) => each !== undefined);
+    inputs.set(input, { matrices: present, columns: rowLength(present[0]!.weight), experts });
+  };
+  const { mlp, mixture } = feedForward;
+  set("attn_norm", [attention.q, attention.k, attention.v]);
+  set("attn_output", [attention.output]);
+  if (mlp !== undefined) {
+    set("ffn_norm", [mlp.gate, mlp.up]);
+    set("ffn_down", [mlp.down]);
+  }
+  if (mixture !== undefined) {
+    const { router, experts, shared, sharedRouter } = mixture;
+    const { gate, up, down } = experts[0]!;
+    set("ffn_norm", [router, sharedRouter, shared?.gate, shared?.up]);
+    set("experts", [gate, up], experts.length);
+    set("experts_down", [down], experts.length);
+    if (shared !== undefined) set("shared_down", [shared.down]);
+  }
+  return inputs;
+}
+
+/** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */
+export function squaresLength({ columns, experts }: InputPlan): number {
+  return experts === 0 ? columns : experts * (columns + 1);
+}
+
+/** [chunks][squaresLength]: sums of squares over the tokens of each of a job's chunks. */
 export type LayerSquares = ReadonlyMap<LayerInput, Float64Array>;
 
 /** Adds up the squares of the inputs that pass by, each chunk for itself and token after token. */
@@ -45,6 +80,34 @@ export class Squares {
     }
     this.result.set(input, sums);
     this.#seen.set(input, seen + tokens);
+  }
+
+  /**
+   * Takes what goes into an expert: [tokens.length][columns] at `x`, of these tokens of the span, in order.
+   * @param experts how many there are
+   */
+  addExpert(
+    input: LayerInput,
+    x: number,
+    tokens: readonly number[],
+    columns: number,
+    expert: number,
+    experts: number,
+  ): void {
+    const { chunks, context } = this.#span;
+    const length = experts * (columns + 1);
+    const all = this.result.get(input) ?? new Float64Array(chunks * length);
+    this.result.set(input, all);
+    for (let done = 0; done < tokens.length; ) {
+      const chunk = Math.floor(tokens[done]! / context);
+      let end = done + 1;
+      while (end < tokens.length && Math.floor(tokens[end]! / context) === chunk) end++;
+      const sums = all.subarray(chunk * length, (chunk + 1) * length);
+      const own = sums.subarray(expert * columns, (expert + 1) * columns);
+      this.#addTo(own, x + done * columns * 4, end - done);
+      sums[experts * columns + expert]! += end - done;
+      done = end;
+    }
   }
 
   #addTo(sums: Float64Array, x: number, tokens: number): void {

@@ -1,8 +1,7 @@
 import { badInput } from "../../formats/errors.js";
 import type { ImatrixEntry } from "../../formats/imatrix.js";
-import { rowLength } from "../tensor.js";
-import type { LayerPlan, Linear } from "./decoder.js";
-import { inputsOf, type LayerInput, type LayerSquares } from "./squares.js";
+import type { LayerPlan } from "./decoder.js";
+import { type InputPlan, inputsOf, type LayerInput, type LayerSquares, squaresLength } from "./squares.js";
 
 /** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
 export interface Sums {
@@ -11,7 +10,7 @@ export interface Sums {
 }
 
 interface LayerTotal {
-  readonly inputs: ReadonlyMap<LayerInput, readonly Linear[]>;
+  readonly inputs: ReadonlyMap<LayerInput, InputPlan>;
   /** Parts of the common array. */
   readonly sums: ReadonlyMap<LayerInput, Float64Array>;
   /** By their first chunk, what came before its turn. */
@@ -29,7 +28,7 @@ export class Totals {
   /** @param model what to call it in errors */
   constructor(model: string, layers: readonly LayerPlan[], start: Sums | undefined) {
     const inputs = layers.map(inputsOf);
-    const columns = inputs.flatMap((each) => [...each.values()].map(columnsOf));
+    const columns = inputs.flatMap((each) => [...each.values()].map(squaresLength));
     this.#model = model;
     this.#sums = start?.sums ?? new Float64Array(columns.reduce((sum, count) => sum + count, 0));
     let end = 0;
@@ -39,7 +38,7 @@ export class Totals {
     };
     this.#layers = inputs.map((each) => ({
       inputs: each,
-      sums: new Map([...each].map(([input, matrices]) => [input, take(columnsOf(matrices))])),
+      sums: new Map([...each].map(([input, plan]) => [input, take(squaresLength(plan))])),
       waiting: new Map(),
       chunks: start?.chunks ?? 0,
     }));
@@ -69,7 +68,7 @@ export class Totals {
       for (let i = 0; i < added.length; i++) total[i % total.length]! += added[i]!;
       // The file has f32: what is infinite there is of no use.
       if (total.every((sum) => Number.isFinite(Math.fround(sum)))) continue;
-      const { name } = inputs.get(input)![0]!.weight;
+      const { name } = inputs.get(input)!.matrices[0]!.weight;
       const message = `${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
       throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
     }
@@ -79,16 +78,15 @@ export class Totals {
   entries(context: number): Map<string, ImatrixEntry> {
     const entries = new Map<string, ImatrixEntry>();
     for (const { inputs, sums, chunks } of this.#layers) {
-      for (const [input, matrices] of inputs) {
-        for (const { weight } of matrices) {
-          entries.set(weight.name, { sums: sums.get(input)!, counts: [chunks * context] });
-        }
+      for (const [input, { matrices, columns, experts }] of inputs) {
+        const all = sums.get(input)!;
+        const entry =
+          experts === 0
+            ? { sums: all, counts: [chunks * context] }
+            : { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
+        for (const { weight } of matrices) entries.set(weight.name, entry);
       }
     }
     return entries;
   }
-}
-
-function columnsOf(matrices: readonly Linear[]): number {
-  return rowLength(matrices[0]!.weight);
 }

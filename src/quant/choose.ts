@@ -28,7 +28,14 @@ export interface Choice {
 type Described = Pick<Tensor, "name" | "role" | "layer" | "shape" | "dtype">;
 
 /** Matrices that are small, and that ggml reads as F32. So it does vectors, norms and biases. */
-const STAY_F32: ReadonlySet<Role> = new Set(["router", "position_embd", "token_types", "ssm_conv", "ssm_a"]);
+const STAY_F32: ReadonlySet<Role> = new Set([
+  "router",
+  "router_shexp",
+  "position_embd",
+  "token_types",
+  "ssm_conv",
+  "ssm_a",
+]);
 
 /** Whether the type of a tensor is a matter of choice at all. */
 export function isQuantizable({ role, shape }: Pick<Tensor, "role" | "shape">): boolean {
