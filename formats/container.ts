@@ -35,7 +35,7 @@ export type Metadata = ReadonlyMap<string, MetaField>;
 
 /** A checkpoint on disk: named tensors located in files, and metadata. What the names mean is not known here. */
 export interface Container {
-  readonly format: "gguf" | "safetensors" | "llama2.c";
+  readonly format: "gguf" | "safetensors" | "torch" | "llama2.c";
   /** Paths of the files that hold tensors. */
   readonly files: readonly string[];
   /** In file order. */

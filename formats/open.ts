@@ -5,33 +5,41 @@ import { badInput, LlqError } from "./errors.js";
 import { readGguf } from "./gguf.js";
 import { joinSplit } from "./gguf-split.js";
 import { isLlama2c, readLlama2c } from "./llama2c.js";
-import { openSafetensors, openShards, readSafetensors } from "./safetensors.js";
+import { openSafetensors, readSafetensors } from "./safetensors.js";
+import { openShards } from "./shards.js";
+import { readTorch } from "./torch.js";
 
 /** What a folder is searched for, in the order transformers does. */
 const FOLDER: readonly [name: string, open: (path: string) => Container][] = [
   ["model.safetensors", openSafetensors],
-  ["model.safetensors.index.json", openShards],
+  ["model.safetensors.index.json", (path) => openShards(path, openSafetensors)],
+  ["pytorch_model.bin", openFile],
+  ["pytorch_model.bin.index.json", (path) => openShards(path, openFile)],
 ];
 
+/** The first of them that is among the files of a folder. */
+export function findWeights(names: readonly string[]): string | undefined {
+  return FOLDER.find(([name]) => names.includes(name))?.[0];
+}
+
 /**
- * Opens a GGUF file, a safetensors file, a llama2.c file or a Hugging Face folder. A file is known by its first
+ * Opens a file of GGUF, safetensors, torch.save or llama2.c, or a Hugging Face folder. A file is known by its first
  * bytes, never by its name.
  * @throws LlqError `bad-input` when nothing is there or it breaks its format's rules, `unsupported` for other
  * formats
  */
 export function openContainer(path: string): Container {
   const names = listFolder(path);
-  return names === undefined ? withFile(path, readContainer) : openFolder(path, names);
+  return names === undefined ? openFile(path) : openFolder(path, names);
+}
+
+function openFile(path: string): Container {
+  return withFile(path, readContainer);
 }
 
 function openFolder(folder: string, names: readonly string[]): Container {
   for (const [name, open] of FOLDER) {
     if (names.includes(name)) return open(join(folder, name));
-  }
-  const torch = names.find((name) => /^(pytorch_model.*\.bin|consolidated.*\.pth)$/.test(name));
-  if (torch !== undefined) {
-    const message = `${folder}: has PyTorch weights (${torch}) and no safetensors`;
-    throw new LlqError("unsupported", message, { hint: "save the model with safetensors first" });
   }
   const gguf = names.find((name) => name.endsWith(".gguf"));
   throw badInput(
@@ -43,12 +51,11 @@ function openFolder(folder: string, names: readonly string[]): Container {
 /** Beginnings of files that are no container of ours. */
 const STRANGERS: readonly [start: string, code: "bad-input" | "unsupported", what: string, hint: string][] = [
   [
-    "PK\x03\x04",
+    "\x80\x02",
     "unsupported",
-    "a zip file, perhaps PyTorch weights",
-    "save the model with safetensors first",
+    "a Python pickle, perhaps weights saved before PyTorch 1.6",
+    "torch.save(torch.load(file, weights_only=True), another) in a newer PyTorch makes a file that can be read",
   ],
-  ["\x80\x02", "unsupported", "a Python pickle", "save the model with safetensors first"],
   ["tjgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
   ["lmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
   ["fmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
@@ -60,10 +67,11 @@ function readContainer(source: FileSource): Container {
   const start = Buffer.from(source.read(0, Math.min(32, source.byteLength))).toString("latin1");
   if (start.startsWith("GGUF")) return joinSplit(readGguf(source));
   if (start[8] === "{") return readSafetensors(source);
+  if (start.startsWith("PK")) return readTorch(source);
   const stranger = STRANGERS.find(([known]) => start.startsWith(known));
   if (stranger === undefined) {
     if (isLlama2c(source)) return readLlama2c(source);
-    throw badInput(`${source.name}: neither GGUF, safetensors nor llama2.c`);
+    throw badInput(`${source.name}: neither GGUF, safetensors, torch.save nor llama2.c`);
   }
   const [, code, what, hint] = stranger;
   throw new LlqError(code, `${source.name}: ${what}`, { hint });

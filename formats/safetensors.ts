@@ -1,8 +1,6 @@
 // safetensors:  header length u64 | header, JSON | tensor data
 // See safetensors.md for the layout and for what is refused.
-import { dirname, join, win32 } from "node:path";
-import * as v from "valibot";
-import { ByteReader, type ByteSource, parseJson, readSmallFile, withFile } from "./bytes.js";
+import { ByteReader, type ByteSource, withFile } from "./bytes.js";
 import { type Container, type MetaField, nameProblem, type TensorSource } from "./container.js";
 import { elementCount } from "./dtype.js";
 import { ELEMENT_TYPES } from "./elements.js";
@@ -10,7 +8,6 @@ import { badInput, LlqError } from "./errors.js";
 
 /** The format's own limit, in bytes. */
 const MAX_HEADER = 100_000_000;
-const MAX_INDEX = 64 << 20;
 // With every expert apart a model has some 200,000 tensors in all its files. More only take memory.
 const MAX_TENSORS = 2 ** 18;
 /** As many as NumPy allows. */
@@ -226,60 +223,4 @@ class HeaderParser {
 /** One safetensors file. */
 export function openSafetensors(path: string): Container {
   return withFile(path, readSafetensors);
-}
-
-const Index = v.object({ weight_map: v.record(v.string(), v.string()) });
-
-/**
- * The shards that a model.safetensors.index.json lists, as one container. The index and the shards must agree
- * on every tensor; a shard is a file beside the index.
- */
-export function openShards(indexPath: string): Container {
-  const map = readIndex(indexPath);
-  const files = [...new Set(map.values())];
-  const tensors = new Map<string, TensorSource>();
-  const opaque = new Map<string, string>();
-  const shards = files.map((name) => openSafetensors(join(dirname(indexPath), name)));
-  for (const [file, shard] of shards.entries()) {
-    for (const name of [...shard.tensors.keys(), ...shard.opaque.keys()]) {
-      checkMapped(indexPath, name, map.get(name), files[file]!);
-    }
-    for (const [name, tensor] of shard.tensors) tensors.set(name, { ...tensor, file });
-    for (const [name, stored] of shard.opaque) opaque.set(name, stored);
-  }
-  for (const [name, file] of map) {
-    if (!tensors.has(name) && !opaque.has(name)) {
-      throw badInput(`${indexPath}: tensor ${name} is not in ${file}`, "fetch that file again");
-    }
-  }
-  return {
-    format: "safetensors",
-    files: shards.flatMap((shard) => shard.files),
-    tensors,
-    opaque,
-    metadata: shards[0]?.metadata ?? new Map(),
-  };
-}
-
-/** Tensor name to file name. */
-function readIndex(path: string): Map<string, string> {
-  const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX)));
-  if (!result.success) throw badInput(`${path}: weight_map is not an object of file names`);
-  const map = new Map(Object.entries(result.output.weight_map));
-  for (const file of map.values()) {
-    // win32 knows both separators and drives, so this holds wherever the folder is read.
-    if (win32.basename(file) !== file || file === "." || file === ".." || nameProblem(file) !== undefined) {
-      throw badInput(`${path}: ${JSON.stringify(file.slice(0, 80))} is not the name of a file beside it`);
-    }
-  }
-  return map;
-}
-
-function checkMapped(index: string, name: string, expected: string | undefined, found: string): void {
-  if (expected === found) return;
-  const says = expected === undefined ? "the index does not list it" : `the index says ${expected}`;
-  throw badInput(
-    `${index}: tensor ${name} is in ${found}, but ${says}`,
-    "the index and the files do not match",
-  );
 }

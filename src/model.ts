@@ -48,7 +48,7 @@ function checkpointFolder(path: string): string | undefined {
   if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
   if (statSync(path).isDirectory()) return path;
   const container = openContainer(path);
-  return container.format === "safetensors" ? dirname(path) : undefined;
+  return container.format === "safetensors" || container.format === "torch" ? dirname(path) : undefined;
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { BufferSource, parseJson } from "../formats/bytes.js";
+import { BufferSource, ByteReader, parseJson } from "../formats/bytes.js";
 import type { Container } from "../formats/container.js";
-import { byteLength } from "../formats/dtype.js";
+import { byteLength, elementCount } from "../formats/dtype.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
 import { readImatrix } from "../formats/imatrix.js";
 import { readLlama2c } from "../formats/llama2c.js";
+import { type PickleValue, readPickle } from "../formats/pickle.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
+import { readTorch } from "../formats/torch.js";
+import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
 import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
 import { vocabFromLlama2c } from "../src/tokenizer/llama2c.js";
@@ -26,9 +29,66 @@ import {
   T,
 } from "./build.js";
 import { buildLlama2c, buildTokenizerBin } from "./build-llama2c.js";
+import { buildTorch, P, storagePickle, tensorPickle } from "./build-torch.js";
 import { EDGES, type Sample, type Target } from "./damage.js";
 import { type Field, protobuf } from "./protobuf.js";
 import type { Random } from "./random.js";
+
+/** Every opcode that is allowed. */
+const everyOpcode = [
+  P.proto,
+  P.dictOf(
+    ["texts", P.listOf("U\x02ab", P.text("\u00e9"), "N\x85", "NN\x86", "NNN\x87")],
+    ["numbers", `]${P.int(-1)}aK\x01aM\x01\0a${P.long(1, 2, 3)}a${P.float(0.5)}a\x88a\x89a\x8fa`],
+    ["again", `]${P.put(0)}r\x01\x01\0\0${P.get(0)}aj\x01\x01\0\0a`],
+    ["made", `${P.orderedDict}${P.text("k")}Ns}b`],
+    ["new", `${P.global("torch", "Size")}${P.tupleOf(P.tupleOf("K\x02"))}\x81`],
+  ),
+  P.stop,
+].join("");
+
+/** A small training checkpoint. */
+const statePickle = `${P.proto}${P.dictOf(
+  [
+    "model",
+    P.dictOf(
+      ["w", tensorPickle({ size: [2, 1], stride: [1, 1] })],
+      ["p", P.call("torch._utils", "_rebuild_parameter", tensorPickle(), P.true, P.orderedDict)],
+      [
+        "v3",
+        P.call(
+          "torch._utils",
+          "_rebuild_tensor_v3",
+          storagePickle(P.global("torch.storage", "UntypedStorage"), "0", 8),
+          P.int(1),
+          P.tupleOf(P.int(2)),
+          P.tupleOf(P.int(1)),
+          P.false,
+          P.orderedDict,
+          P.global("torch", "bfloat16"),
+          "}",
+        ),
+      ],
+    ),
+  ],
+  ["optimizer", P.listOf(tensorPickle({ size: [1], offset: 1 }), P.dictOf(["lr", P.float(0.1)]))],
+  ["step", P.int(3)],
+)}.`;
+
+const PIECES: readonly string[] = [
+  ..."(t]}RQbuesaN)\x81\x85\x86\x87\x88\x8f.",
+  ...EDGES.map((edge) => P.int(Number(BigInt.asIntN(32, edge)))),
+  P.long(255, 255, 255, 255, 255, 255, 255, 127),
+  P.float(Number.NaN),
+  P.text("storage"),
+  P.text("__proto__"),
+  P.get(0),
+  P.put(0),
+  P.global("torch", "FloatStorage"),
+  P.global("torch", "Size"),
+  P.global("os", "system"),
+  tensorPickle(),
+];
 
 /** What is damaged, by npm test and, for longer, by npm run fuzz. */
 export const TARGETS: readonly Target[] = [
@@ -45,6 +105,27 @@ export const TARGETS: readonly Target[] = [
       headerSample("{}", 0),
     ],
     parse: parseSafetensors,
+  },
+  {
+    name: "pickle",
+    samples: [opcodeSample(everyOpcode), opcodeSample(statePickle)],
+    parse: (bytes) =>
+      checkInert(readPickle(new ByteReader(new BufferSource("x.pkl", bytes)), ALLOWED_GLOBALS)),
+  },
+  {
+    name: "torch",
+    samples: [
+      opcodeSample(statePickle, (pickle) => buildTorch(pickle.slice(2, -1))),
+      anyNumberSample(buildTorch(statePickle.slice(2, -1))),
+    ],
+    parse: (bytes) => {
+      for (const [name, tensor] of readTorch(new BufferSource("x.pt", bytes)).tensors) {
+        const { shape, strides = contiguous(shape), dtype, offset } = tensor;
+        const last = shape.reduce((at, length, i) => at + (length - 1) * strides[i]!, 0);
+        const end = shape.includes(0) ? offset : offset + byteLength(dtype, [last + 1]);
+        assert.ok(offset > 0 && end <= bytes.length, name);
+      }
+    },
   },
   {
     name: "imatrix",
@@ -108,6 +189,46 @@ function smallLlama2c(): Uint8Array[] {
     buildLlama2c({ numbers: [4, 6, 1, 2, 1, -3, 5], tensors: zeros(166) }),
     buildLlama2c({ version: 1, numbers: [4, 6, 1, 2, 1, 3, 5], shared: 1, tensors: zeros(144) }),
   ];
+}
+
+/** Renumbered by putting a piece of a pickle somewhere, before what is there or over it. */
+function opcodeSample(
+  pickle: string,
+  wrap = (text: string): Uint8Array => Buffer.from(text, "latin1"),
+): Sample {
+  return {
+    bytes: wrap(pickle),
+    renumbered(random) {
+      const at = random.below(pickle.length);
+      const piece = random.pick(PIECES);
+      return wrap(pickle.slice(0, at) + piece + pickle.slice(at + random.below(2) * piece.length));
+    },
+  };
+}
+
+function contiguous(shape: readonly number[]): number[] {
+  return shape.map((_, i) => elementCount(shape.slice(i + 1)));
+}
+
+/** What a pickle built is data of the known kinds, and names no global that is not allowed. */
+function checkInert(value: PickleValue): void {
+  const seen = new Set<PickleValue>();
+  const open: PickleValue[] = [value];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (typeof next !== "object" || next === null) {
+      assert.ok(["number", "bigint", "string", "boolean", "object"].includes(typeof next));
+      continue;
+    }
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (Array.isArray(next)) open.push(...next);
+    else if (next.kind === "global") assert.ok(ALLOWED_GLOBALS.has(next.name), next.name);
+    else if (next.kind === "call") open.push(next.callee, ...next.args);
+    else if (next.kind === "tuple") open.push(...next.items);
+    else if (next.kind === "dict")
+      open.push(...(next.entries?.keys() ?? []), ...(next.entries?.values() ?? []));
+    else open.push(next.id);
+  }
 }
 
 /** Pieces of every type but bytes, and a replacement of characters. */

@@ -140,10 +140,39 @@ function readSourceRows(
   }
 }
 
-/** Rows of a view such as a transposed matrix: read along the dimension that is denser in the file. */
+/** Rows of a view such as a transposed matrix, or of several such matrices. */
 function readStridedRows(
   fd: number,
   source: TensorSource,
+  first: number,
+  count: number,
+  target: Target,
+): void {
+  const rows = source.shape.at(-2)!;
+  for (let done = 0; done < count; ) {
+    const row = (first + done) % rows;
+    const some = Math.min(count - done, rows - row);
+    const start = matrixStart(source, Math.floor((first + done) / rows));
+    readMatrixRows(fd, source, start, row, some, { ...target, at: target.at + done * target.pitch });
+    done += some;
+  }
+}
+
+/** The element at which a matrix begins, of those that the outer dimensions number. */
+function matrixStart({ shape, strides }: TensorSource, matrix: number): number {
+  let start = 0;
+  for (let i = shape.length - 3; i >= 0; i--) {
+    start += (matrix % shape[i]!) * strides![i]!;
+    matrix = Math.floor(matrix / shape[i]!);
+  }
+  return start;
+}
+
+/** Rows of the matrix that begins at element `start`: read along the dimension that is denser in the file. */
+function readMatrixRows(
+  fd: number,
+  source: TensorSource,
+  start: number,
   first: number,
   count: number,
   target: Target,
@@ -155,13 +184,19 @@ function readStridedRows(
   const [lines, items] = byRow ? [count, columns] : [columns, count];
   const [lineStride, itemStride] = byRow ? [rowStride, columnStride] : [columnStride, rowStride];
   const [lineStep, itemStep] = byRow ? [target.pitch, typeSize] : [typeSize, target.pitch];
-  const line = new Uint8Array(((items - 1) * itemStride + 1) * typeSize);
+  const together = Math.max(1, Math.min(items, Math.floor(MAX_READ / (itemStride * typeSize)))); // items a read
+  const span = new Uint8Array(((together - 1) * itemStride + 1) * typeSize);
   for (let l = 0; l < lines; l++) {
-    const element = first * rowStride + l * lineStride;
-    readInto(fd, { ...target, memory: line }, 0, line.length, source.offset + element * typeSize);
-    for (let i = 0; i < items; i++) {
-      const from = i * itemStride * typeSize;
-      target.memory.set(line.subarray(from, from + typeSize), target.at + l * lineStep + i * itemStep);
+    for (let i = 0; i < items; i += together) {
+      const some = Math.min(together, items - i);
+      const element = start + first * rowStride + l * lineStride + i * itemStride;
+      const length = ((some - 1) * itemStride + 1) * typeSize;
+      readInto(fd, { ...target, memory: span }, 0, length, source.offset + element * typeSize);
+      for (let k = 0; k < some; k++) {
+        const from = k * itemStride * typeSize;
+        const to = target.at + l * lineStep + (i + k) * itemStep;
+        target.memory.set(span.subarray(from, from + typeSize), to);
+      }
     }
   }
 }
