@@ -51,12 +51,12 @@ export function dequantize_row_f32(x: usize, y: usize, n: i32): void {
 export function quantize_row_f16(x: usize, y: usize, n: i32): void {
   const end = x + <usize>n * 4;
   for (; x + 32 <= end; x += 32, y += 16) {
-    v128.store(y, i16x8.narrow_i32x4_u(to_f16(v128.load(x)), to_f16(v128.load(x, 16))));
+    v128.store(y, i16x8.narrow_i32x4_u(f16_of_f32x4(v128.load(x)), f16_of_f32x4(v128.load(x, 16))));
   }
   for (; x < end; x += 4, y += 2) store<u16>(y, <u16>f32_to_f16(load<f32>(x)));
 }
 
-function to_f16(f: v128): v128 {
+export function f16_of_f32x4(f: v128): v128 {
   let base = f32x4.mul(f32x4.abs(f), f32x4.splat(reinterpret<f32>(TWO_112)));
   base = f32x4.mul(base, f32x4.splat(reinterpret<f32>(TWO_MINUS_110)));
   const twice = i32x4.add(f, f);

@@ -34,6 +34,11 @@ export function narrow_i8(a: v128, b: v128, c: v128, d: v128): v128 {
   return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
 }
 
+/** Four times four i32 to u8, cut to its range. */
+export function narrow_u8(a: v128, b: v128, c: v128, d: v128): v128 {
+  return i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
 /** Bytes of `low` in 0..15 with those of `high` as upper halves. */
 export function join_nibbles(low: v128, high: v128): v128 {
   return v128.or(low, i16x8.shl(high, 4));

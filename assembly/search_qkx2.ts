@@ -5,21 +5,25 @@
 import { ISCALES, MINS, nearest_int4, OFFSETS, SCALES, SUMS } from "./superblock";
 import { choose, L, TILES, W } from "./tiles";
 
-// The state of make_qkx2_quants for a tile. Eight sub-blocks at a time hide the latency of the sums: an entry is a
-// vector for the first four and, 16 bytes on, one for the others.
-const STATE: usize = memory.data(384, 16);
+// The state of make_qkx2_quants for a tile: an entry is a vector for the first four sub-blocks and, 16 bytes on, one
+// for the others.
+const STATE: usize = memory.data(416, 16);
 const MIN: usize = 0;
-const MAX: usize = 32;
-const SUM_WX: usize = 64;
-const LEAST: usize = 96;
-const ISCALE: usize = 128;
-const SUM_WL: usize = 160;
-const SUM_WLL: usize = 192;
-const SUM_WLX: usize = 224;
-const DETERMINANT: usize = 256;
-const TRY_SCALE: usize = 288;
-const TRY_MIN: usize = 320;
-const ERROR: usize = 352;
+const LOWEST: usize = 32;
+const HIGHEST: usize = 64;
+const SUM_WX: usize = 96;
+const LEAST: usize = 128;
+const ISCALE: usize = 160;
+const SUM_WL: usize = 192;
+const SUM_WLL: usize = 224;
+const SUM_WLX: usize = 256;
+const DETERMINANT: usize = 288;
+const TRY_SCALE: usize = 320;
+const TRY_MIN: usize = 352;
+const ERROR: usize = 384;
+
+/** Below this magnitude nearest_int is plain rounding. */
+const RANGE: f32 = 4194303;
 
 /**
  * Finds for each sub-block of `n` the scale and min (SCALES, MINS) with the least error of scale * level - min, for
@@ -36,29 +40,40 @@ export function make_qkx2_quants(
   use_mad: bool,
 ): void {
   const size = n * 32;
+  const s = STATE;
+  const others = STATE + 16; // the other half of a tile
   for (let t = TILES, out: usize = 0; t < TILES + 1024; t += size, out += 32) {
-    measure(t, size, STATE, out);
-    measure(t + 16, size, STATE + 16, out + 16);
-    aim(<f32>nmax);
-    sum_levels(t, size, nmax);
-    try_range();
+    measure(t, size, s, out);
+    measure(t + 16, size, others, out + 16);
+    aim(<f32>nmax, s);
+    aim(<f32>nmax, others);
+    sum_levels(t, size, <f32>nmax, s);
+    sum_levels(t + 16, size, <f32>nmax, others);
+    try_range(s);
+    try_range(others);
     sum_errors(t, size, use_mad);
-    keep(STATE, out, i32x4.splat(-1));
-    keep(STATE + 16, out + 16, i32x4.splat(-1));
+    keep(s, out, i32x4.splat(-1));
+    keep(others, out + 16, i32x4.splat(-1));
     for (let step = 0; step <= nstep; step++) {
-      aim(rmin + rdelta * <f32>step + <f32>nmax);
-      sum_levels(t, size, nmax);
-      fit_line(out);
+      const levels = rmin + rdelta * <f32>step + <f32>nmax;
+      // Levels half by half: the sums of both would not fit the registers, and one half's divisions pass beside the
+      // other's sums.
+      aim(levels, s);
+      aim(levels, others);
+      sum_levels(t, size, <f32>nmax, s);
+      fit_line(s, out);
+      sum_levels(t + 16, size, <f32>nmax, others);
+      fit_line(others, out + 16);
       sum_errors(t, size, use_mad);
-      keep(STATE, out, better(STATE));
-      keep(STATE + 16, out + 16, better(STATE + 16));
+      keep(s, out, better(s));
+      keep(others, out + 16, better(others));
     }
-    v128.store(MINS + out, f32x4.neg(v128.load(STATE, MIN)));
-    v128.store(MINS + out, f32x4.neg(v128.load(STATE + 16, MIN)), 16);
+    v128.store(MINS + out, f32x4.neg(v128.load(s, MIN)));
+    v128.store(MINS + out, f32x4.neg(v128.load(others, MIN)), 16);
   }
 }
 
-/** Least (at most 0), largest, sum of w and sum of w * x for the four sub-blocks at `t`. */
+/** Least, at most 0 as a min, and largest, sum of w and sum of w * x for the four sub-blocks at `t`. */
 function measure(t: usize, size: usize, s: usize, out: usize): void {
   let x = v128.load(t);
   let w = v128.load(t, W);
@@ -75,89 +90,103 @@ function measure(t: usize, size: usize, s: usize, out: usize): void {
     sum_wx = f32x4.add(sum_wx, f32x4.mul(w, x));
   }
   v128.store(s, f32x4.pmin(least, f32x4.splat(0)), MIN);
-  v128.store(s, most, MAX);
+  v128.store(s, least, LOWEST);
+  v128.store(s, most, HIGHEST);
   v128.store(s, sum_wx, SUM_WX);
   v128.store(SUMS + out, sum_w);
 }
 
-/** The inverse scale that cuts min..max into `levels` steps; infinite where they are equal, so that all levels are 0. */
-function aim(levels: f32): void {
-  for (let s = STATE; s < STATE + 32; s += 16) {
-    const range = f32x4.sub(v128.load(s, MAX), v128.load(s, MIN));
-    v128.store(s, f32x4.div(f32x4.splat(levels), range), ISCALE);
-  }
-}
-
-/** Levels for ISCALE and MIN, to L, and their weighted sums. */
-function sum_levels(t: usize, size: usize, nmax: i32): void {
-  const top = i32x4.splat(nmax);
-  const iscale_a = v128.load(STATE, ISCALE);
-  const iscale_b = v128.load(STATE + 16, ISCALE);
-  const min_a = v128.load(STATE, MIN);
-  const min_b = v128.load(STATE + 16, MIN);
-  let wl_a = f32x4.splat(0);
-  let wl_b = f32x4.splat(0);
-  let wll_a = f32x4.splat(0);
-  let wll_b = f32x4.splat(0);
-  let wlx_a = f32x4.splat(0);
-  let wlx_b = f32x4.splat(0);
-  for (const end = t + size; t < end; t += 32) {
-    const x_a = v128.load(t);
-    const x_b = v128.load(t, 16);
-    const l_a = level(f32x4.mul(iscale_a, f32x4.sub(x_a, min_a)), top);
-    const l_b = level(f32x4.mul(iscale_b, f32x4.sub(x_b, min_b)), top);
-    const w_a = f32x4.mul(v128.load(t, W), l_a);
-    const w_b = f32x4.mul(v128.load(t, W + 16), l_b);
-    v128.store(t, l_a, L);
-    v128.store(t, l_b, L + 16);
-    wl_a = f32x4.add(wl_a, w_a);
-    wl_b = f32x4.add(wl_b, w_b);
-    wll_a = f32x4.add(wll_a, f32x4.mul(w_a, l_a));
-    wll_b = f32x4.add(wll_b, f32x4.mul(w_b, l_b));
-    wlx_a = f32x4.add(wlx_a, f32x4.mul(w_a, x_a));
-    wlx_b = f32x4.add(wlx_b, f32x4.mul(w_b, x_b));
-  }
-  v128.store(STATE, wl_a, SUM_WL);
-  v128.store(STATE + 16, wl_b, SUM_WL);
-  v128.store(STATE, wll_a, SUM_WLL);
-  v128.store(STATE + 16, wll_b, SUM_WLL);
-  v128.store(STATE, wlx_a, SUM_WLX);
-  v128.store(STATE + 16, wlx_b, SUM_WLX);
-}
-
-/** nearest_int cut to 0..top, as floats. */
-function level(f: v128, top: v128): v128 {
-  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(nearest_int4(f), i32x4.splat(0)), top));
-}
-
 /** The first candidate: the range itself. */
-function try_range(): void {
-  for (let s = STATE; s < STATE + 32; s += 16) {
-    v128.store(s, f32x4.div(f32x4.splat(1), v128.load(s, ISCALE)), TRY_SCALE);
-    v128.store(s, v128.load(s, MIN), TRY_MIN);
+function try_range(s: usize): void {
+  v128.store(s, f32x4.div(f32x4.splat(1), v128.load(s, ISCALE)), TRY_SCALE);
+  v128.store(s, v128.load(s, MIN), TRY_MIN);
+}
+
+/** The inverse scale that cuts min..max into `levels` steps; infinite where they are equal, so that all levels are 0. */
+function aim(levels: f32, s: usize): void {
+  const range = f32x4.sub(v128.load(s, HIGHEST), v128.load(s, MIN));
+  v128.store(s, f32x4.div(f32x4.splat(levels), range), ISCALE);
+}
+
+/** Levels of four sub-blocks for ISCALE and MIN, to L, and their weighted sums. */
+function sum_levels(t: usize, size: usize, nmax: f32, s: usize): void {
+  if (is_plain(s)) sum_plain_levels(t, size, nmax, s);
+  else sum_nearest_levels(t, size, nmax, s);
+}
+
+function sum_plain_levels(t: usize, size: usize, nmax: f32, s: usize): void {
+  const iscale = v128.load(s, ISCALE);
+  const min = v128.load(s, MIN);
+  const top = f32x4.splat(nmax);
+  let wl = f32x4.splat(0);
+  let wll = f32x4.splat(0);
+  let wlx = f32x4.splat(0);
+  for (const end = t + size; t < end; t += 32) {
+    const x = v128.load(t);
+    const nearest = f32x4.nearest(f32x4.mul(iscale, f32x4.sub(x, min)));
+    const l = f32x4.pmax(f32x4.pmin(nearest, top), f32x4.splat(0));
+    v128.store(t, l, L);
+    const w = f32x4.mul(v128.load(t, W), l);
+    wl = f32x4.add(wl, w);
+    wll = f32x4.add(wll, f32x4.mul(w, l));
+    wlx = f32x4.add(wlx, f32x4.mul(w, x));
   }
+  v128.store(s, wl, SUM_WL);
+  v128.store(s, wll, SUM_WLL);
+  v128.store(s, wlx, SUM_WLX);
+}
+
+/** Whether nearest_int is plain rounding for all levels: for those of the least and the largest x. */
+function is_plain(s: usize): bool {
+  const iscale = v128.load(s, ISCALE);
+  const min = v128.load(s, MIN);
+  const low = f32x4.mul(iscale, f32x4.sub(v128.load(s, LOWEST), min));
+  const high = f32x4.mul(iscale, f32x4.sub(v128.load(s, HIGHEST), min));
+  const range = f32x4.splat(RANGE);
+  return i32x4.all_true(v128.and(f32x4.lt(f32x4.abs(low), range), f32x4.lt(f32x4.abs(high), range)));
+}
+
+/** The same with nearest_int itself: for levels beyond that range, and where all x are equal. */
+function sum_nearest_levels(t: usize, size: usize, nmax: f32, s: usize): void {
+  const iscale = v128.load(s, ISCALE);
+  const min = v128.load(s, MIN);
+  const top = i32x4.splat(<i32>nmax);
+  let wl = f32x4.splat(0);
+  let wll = f32x4.splat(0);
+  let wlx = f32x4.splat(0);
+  for (const end = t + size; t < end; t += 32) {
+    const x = v128.load(t);
+    const nearest = nearest_int4(f32x4.mul(iscale, f32x4.sub(x, min)));
+    const l = f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(nearest, i32x4.splat(0)), top));
+    v128.store(t, l, L);
+    const w = f32x4.mul(v128.load(t, W), l);
+    wl = f32x4.add(wl, w);
+    wll = f32x4.add(wll, f32x4.mul(w, l));
+    wlx = f32x4.add(wlx, f32x4.mul(w, x));
+  }
+  v128.store(s, wl, SUM_WL);
+  v128.store(s, wll, SUM_WLL);
+  v128.store(s, wlx, SUM_WLX);
 }
 
 /** The other candidates: scale and min by weighted least squares, the min kept from rising above 0. */
-function fit_line(out: usize): void {
+function fit_line(s: usize, out: usize): void {
   const zero = f32x4.splat(0);
-  for (let s = STATE; s < STATE + 32; s += 16, out += 16) {
-    const w = v128.load(SUMS + out);
-    const wx = v128.load(s, SUM_WX);
-    const wl = v128.load(s, SUM_WL);
-    const wll = v128.load(s, SUM_WLL);
-    const wlx = v128.load(s, SUM_WLX);
-    const determinant = f32x4.sub(f32x4.mul(w, wll), f32x4.mul(wl, wl));
-    const scale = f32x4.div(f32x4.sub(f32x4.mul(w, wlx), f32x4.mul(wx, wl)), determinant);
-    const min = f32x4.div(f32x4.sub(f32x4.mul(wll, wx), f32x4.mul(wl, wlx)), determinant);
-    const positive = f32x4.gt(min, zero);
-    v128.store(s, determinant, DETERMINANT);
-    v128.store(s, v128.bitselect(f32x4.div(wlx, wll), scale, positive), TRY_SCALE);
-    v128.store(s, v128.andnot(min, positive), TRY_MIN);
-  }
+  const w = v128.load(SUMS + out);
+  const wx = v128.load(s, SUM_WX);
+  const wl = v128.load(s, SUM_WL);
+  const wll = v128.load(s, SUM_WLL);
+  const wlx = v128.load(s, SUM_WLX);
+  const determinant = f32x4.sub(f32x4.mul(w, wll), f32x4.mul(wl, wl));
+  const scale = f32x4.div(f32x4.sub(f32x4.mul(w, wlx), f32x4.mul(wx, wl)), determinant);
+  const min = f32x4.div(f32x4.sub(f32x4.mul(wll, wx), f32x4.mul(wl, wlx)), determinant);
+  const positive = f32x4.gt(min, zero);
+  v128.store(s, determinant, DETERMINANT);
+  v128.store(s, v128.bitselect(f32x4.div(wlx, wll), scale, positive), TRY_SCALE);
+  v128.store(s, v128.andnot(min, positive), TRY_MIN);
 }
 
-/** Weighted errors of the levels at L under TRY_SCALE and TRY_MIN. */
+/** Weighted errors of all eight sub-blocks' levels at L under TRY_SCALE and TRY_MIN. */
 function sum_errors(t: usize, size: usize, use_mad: bool): void {
   const scale_a = v128.load(STATE, TRY_SCALE);
   const scale_b = v128.load(STATE + 16, TRY_SCALE);

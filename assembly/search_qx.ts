@@ -43,11 +43,13 @@ export function make_qx_scales(nmax: i32, q: usize): f32 {
 /** make_qx_quants for the four sub-blocks at `t`. */
 function search_four(t: usize, nmax: i32): void {
   const zero = f32x4.splat(0);
+  const low = f32x4.splat(-(<f32>nmax));
+  const high = f32x4.splat(<f32>(nmax - 1));
   const extreme = first_extreme(t);
   for (let p = t; p < t + 512; p += 32) v128.store(p, f32x4.mul(v128.load(p, W), v128.load(p)), L);
 
   const iscale = f32x4.div(f32x4.splat(-(<f32>nmax)), extreme);
-  sum_products(t, nmax, iscale, iscale);
+  sum_products(t, low, high, iscale, iscale);
   const sum_lx = v128.load(BEST, SUM_LX);
   const sum_ll = v128.load(BEST, SUM_LL);
   const scale = v128.and(f32x4.div(sum_lx, sum_ll), f32x4.ne(sum_ll, zero));
@@ -57,7 +59,7 @@ function search_four(t: usize, nmax: i32): void {
   for (let i = 0; i < 18; i += 2) {
     const a = f32x4.div(f32x4.splat(-candidate(i, nmax)), extreme);
     const b = f32x4.div(f32x4.splat(-candidate(i + 1, nmax)), extreme);
-    sum_products(t, nmax, a, b);
+    sum_products(t, low, high, a, b);
     keep_gain(a, v128.load(BEST, SUM_LX), v128.load(BEST, SUM_LL));
     keep_gain(b, v128.load(BEST + 16, SUM_LX), v128.load(BEST + 16, SUM_LL));
   }
@@ -72,9 +74,7 @@ function candidate(i: i32, nmax: i32): f32 {
 }
 
 /** Weighted sums of level * x and level², for levels nearest_int(iscale * x) of two inverse scales. */
-function sum_products(t: usize, nmax: i32, iscale_a: v128, iscale_b: v128): void {
-  const low = f32x4.splat(-(<f32>nmax));
-  const high = f32x4.splat(<f32>(nmax - 1));
+function sum_products(t: usize, low: v128, high: v128, iscale_a: v128, iscale_b: v128): void {
   let lx_a = f32x4.splat(0);
   let lx_b = f32x4.splat(0);
   let ll_a = f32x4.splat(0);
