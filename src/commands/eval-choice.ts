@@ -1,10 +1,11 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type ChoiceResult, evaluateChoice } from "../eval/choice.js";
+import type { Activations } from "../eval/matmul.js";
 import { readQuestions } from "../eval/questions.js";
 import type { Interval } from "../eval/statistics.js";
 import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
-import { jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { activationsOption, jsonOption, threadsOption, wholeNumber } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { modelTokenizer } from "./text.js";
 
@@ -13,6 +14,7 @@ interface EvalChoiceOptions {
   readonly shots?: number;
   readonly subject?: string;
   readonly limit?: number;
+  readonly activations: Activations;
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -30,6 +32,7 @@ export const evalChoiceCommand = new Command("eval-choice")
   .option("--shots <n>", "how many of them (default: all)", wholeNumber(0))
   .option("--subject <name>", "what the prompt says they are about (default: by the file's name)")
   .option("--limit <n>", "questions to ask, from the start of the file (default: all)", wholeNumber(1))
+  .addOption(activationsOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
@@ -42,7 +45,7 @@ Examples:
   llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { dev, shots, subject, limit, threads, json } = options;
+    const { dev, shots, subject, limit, activations, threads, json } = options;
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", "--shots are taken from --dev, which is not given");
     }
@@ -55,6 +58,7 @@ Examples:
       shots,
       subject,
       limit,
+      activations,
       threads,
       signal: interruptSignal(),
       onProgress: (done, total) => progress.update(done, total),

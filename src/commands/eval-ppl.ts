@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type Baseline, withBaseline } from "../eval/baseline.js";
 import { describeVerdict, gateResult, isBroken, isSettled, judge, needsBase } from "../eval/gate.js";
@@ -11,7 +11,14 @@ import type { Gate, Report } from "../report/report.js";
 import { checkOutput } from "../run/output.js";
 import { createProgress, interruptSignal, warn } from "../ui.js";
 import { type DeliverOptions, deliver } from "./deliver.js";
-import { forceOption, jsonOption, positiveNumber, threadsOption, wholeNumber } from "./options.js";
+import {
+  activationsOption,
+  forceOption,
+  jsonOption,
+  positiveNumber,
+  threadsOption,
+  wholeNumber,
+} from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { chunkBos, readTokens } from "./text.js";
 
@@ -54,11 +61,7 @@ export const evalPplCommand = new Command("eval-ppl")
   .argument("[text]", "UTF-8 text file that the model was not trained on; a baseline has its own")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
-  .addOption(
-    new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
-      .choices(["int8", "f32"] satisfies Activations[])
-      .default("int8"),
-  )
+  .addOption(activationsOption())
   .option("--stride <n>", "overlapping chunks, as llama-perplexity --ppl-stride", wholeNumber(1))
   .option("--full-window", "score every token of each chunk, as papers on quantization do")
   .option("--base-model <model>", "compare with this model, evaluated beside it")

@@ -2,8 +2,10 @@ import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix-file.js";
+import type { Activations } from "../eval/matmul.js";
 import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
 import {
+  activationsOption,
   forceOption,
   jsonOption,
   outputOption,
@@ -20,6 +22,7 @@ interface ImatrixCommandOptions {
   readonly in?: readonly string[];
   readonly context?: number;
   readonly chunks?: number;
+  readonly activations: Activations;
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
@@ -38,6 +41,7 @@ export const imatrixCommand = new Command("imatrix")
   .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
   .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
   .option("--chunks <n>", "chunks to run (default: all)", wholeNumber(1))
+  .addOption(activationsOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -59,6 +63,7 @@ Examples:
       merge: options.in,
       context: options.context,
       chunks: options.chunks,
+      activations: options.activations,
       bos: source && chunkBos(source.model),
       threads: options.threads,
       force: options.force,

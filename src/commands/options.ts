@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import { type Activations, DEFAULT_ACTIVATIONS } from "../eval/matmul.js";
 
 /** A whole number of at least `least`, for an option's value. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -34,6 +35,11 @@ export const threadsOption = () =>
     "-j, --threads <n>",
     "worker threads (default: one a core); the result does not depend on it",
   ).argParser(wholeNumber(1));
+
+export const activationsOption = () =>
+  new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
+    .choices(["int8", "f32"] satisfies Activations[])
+    .default(DEFAULT_ACTIVATIONS);
 
 export const forceOption = () => new Option("-f, --force", "replace the output if it exists");
 

@@ -2,6 +2,7 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type ForwardOptions, scoreGroups, withSession } from "./forward.js";
+import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions.js";
 import { type Interval, wilsonInterval } from "./statistics.js";
 
@@ -29,6 +30,8 @@ export interface ChoiceResult {
   /** Questions longer than the context, which were left out. */
   readonly skipped: number;
   readonly shots: number;
+  /** What met quantized weights. */
+  readonly activations: Activations;
   readonly seconds: number;
 }
 
@@ -63,6 +66,7 @@ export async function evaluateChoice(
 ): Promise<ChoiceResult> {
   const started = performance.now();
   const { examples, shots = examples?.questions.length ?? 0, limit } = options;
+  const { activations = DEFAULT_ACTIVATIONS } = options;
   const preamble = preambleOf(file, options.subject ?? subjectOf(file.path), examples, shots);
   const asked = file.questions.slice(0, limit);
   const all = asked.map((question, i) => sequencesOf(question, i, preamble, tokenizer));
@@ -84,6 +88,7 @@ export async function evaluateChoice(
     questions,
     skipped: all.length - fitting.length,
     shots,
+    activations,
     seconds: (performance.now() - started) / 1000,
   };
 }
@@ -127,10 +132,10 @@ const MAX_PADDING = 1.25;
 async function scoreSequences(
   model: Model,
   sequences: readonly Sequence[],
-  { threads, maxMemory, signal, onProgress }: ChoiceOptions,
+  { activations, threads, maxMemory, signal, onProgress }: ChoiceOptions,
 ): Promise<Map<Sequence, number>> {
   const found = new Map<Sequence, number>();
-  await withSession(model, { threads, signal }, async (session) => {
+  await withSession(model, { activations, threads, signal }, async (session) => {
     for (const group of groupByLength(sequences)) {
       const context = Math.max(...group.map(({ tokens }) => tokens.length));
       const firstPosition = Math.min(...group.map(({ start }) => start)) - 1;

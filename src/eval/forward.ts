@@ -12,7 +12,7 @@ import { type DecoderPlan, type LayerPlan, planDecoder } from "./decoder.js";
 import type { Head } from "./head.js";
 import type { Keep } from "./keep.js";
 import { layerMemory } from "./layer.js";
-import type { Activations } from "./matmul.js";
+import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { chooseRelaxed } from "./relaxed.js";
 import { ropeTable } from "./rope.js";
 import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
@@ -183,7 +183,7 @@ export interface Session {
 /** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
 export async function withSession(
   model: Model,
-  { activations = "int8", threads, signal }: ForwardOptions,
+  { activations = DEFAULT_ACTIVATIONS, threads, signal }: ForwardOptions,
   work: (session: Session, open: (other: Model) => Session) => Promise<void>,
 ): Promise<void> {
   const pool = new WorkerPool(threads, chooseRelaxed());

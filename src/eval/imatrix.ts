@@ -8,6 +8,7 @@ import { cutChunks } from "./chunks.js";
 import { collectSquares } from "./collect.js";
 import { planDecoder } from "./decoder.js";
 import type { ForwardOptions } from "./forward.js";
+import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { Totals } from "./totals.js";
 
 export interface ImatrixOptions extends Omit<ForwardOptions, "onProgress"> {
@@ -59,15 +60,16 @@ export async function computeImatrix(
 ): Promise<ComputedImatrix> {
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
-  const { context = DEFAULT_CONTEXT, bos, checkpoint, dataset } = options;
+  const { context = DEFAULT_CONTEXT, bos, checkpoint, dataset, activations = DEFAULT_ACTIVATIONS } = options;
   const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
-  const print = fingerprint(model, chunks);
+  const print = fingerprint(model, chunks, activations);
   const kept = checkpoint !== undefined && options.resume ? readCheckpoint(checkpoint, print) : undefined;
   const totals = new Totals(model.path, planDecoder(model).layers, kept);
   const resumed = kept?.chunks ?? 0;
   const total = (chunks.length - resumed) * context;
   const { threads, maxMemory, signal, onProgress } = options;
   await collectSquares(model, chunks, {
+    activations,
     threads,
     maxMemory,
     signal,
@@ -97,10 +99,11 @@ export function emptyImatrix(model: Model): ImatrixSums {
   return { entries: totals.entries(0), datasets: [], chunks: 0, chunkSize: 0 };
 }
 
-/** Of everything the sums depend on: the model, the chunks, the version. */
-function fingerprint(model: Model, chunks: readonly Int32Array[]): string {
+/** Of everything the sums depend on: the model, the chunks, the arithmetic, the version. */
+function fingerprint(model: Model, chunks: readonly Int32Array[], activations: Activations): string {
   const hash = createHash("sha256")
     .update(VERSION)
+    .update(activations)
     .update(JSON.stringify(planDecoder(model)));
   for (const file of model.container.files) hash.update(fileIdentity(file));
   for (const chunk of chunks) hash.update(`${chunk.length}`).update(chunk);

@@ -21,6 +21,9 @@ import {
  */
 export type Activations = "int8" | "f32";
 
+/** As llama.cpp's CPU computes, so that numbers compare with its tools'. */
+export const DEFAULT_ACTIVATIONS: Activations = "int8";
+
 /** Where products are done. */
 export interface Multiplier {
   readonly kernels: Kernels;

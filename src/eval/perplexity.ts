@@ -5,7 +5,7 @@ import { cutChunks } from "./chunks.js";
 import { type ForwardOptions, scoreChunks } from "./forward.js";
 import type { Keep } from "./keep.js";
 import type { Divergence } from "./kld.js";
-import type { Activations } from "./matmul.js";
+import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { chooseProtocol, type Protocol, type ProtocolOptions } from "./protocol.js";
 import { looksAt, spreadOrder } from "./sequential.js";
 import { type ChunkMeans, Tally } from "./tally.js";
@@ -71,7 +71,16 @@ export async function evaluatePerplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const started = performance.now();
-  const { activations = "int8", threads, maxMemory, signal, onProgress, base, save, isEnough } = options;
+  const {
+    activations = DEFAULT_ACTIVATIONS,
+    threads,
+    maxMemory,
+    signal,
+    onProgress,
+    base,
+    save,
+    isEnough,
+  } = options;
   const baseline = base !== undefined && "protocol" in base ? base : undefined;
   const protocol = baseline?.protocol ?? chooseProtocol(options);
   const chunks = chunksOf(model, tokens, protocol, options);
