@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { EXIT_CODE, LlqError } from "../formats/errors.js";
+import { compareCommand } from "./commands/compare.js";
 import { convertCommand } from "./commands/convert.js";
 import { evalChoiceCommand } from "./commands/eval-choice.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
@@ -30,6 +31,7 @@ for (const command of [
   quantizeCommand,
   imatrixCommand,
   evalPplCommand,
+  compareCommand,
   evalChoiceCommand,
   inspectCommand,
   verifyCommand,

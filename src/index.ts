@@ -2,6 +2,13 @@
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice.js";
+export {
+  type ComparedModel,
+  type CompareOptions,
+  compareModels,
+  type MeasuredModel,
+  type ModelComparison,
+} from "./eval/compare-models.js";
 export type { ImatrixProgress } from "./eval/imatrix.js";
 export {
   type ImatrixSource,

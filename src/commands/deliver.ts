@@ -5,6 +5,7 @@ import { toJunit } from "../report/junit.js";
 import { toMarkdown } from "../report/markdown.js";
 import { extent, measures, type Report, toDocument } from "../report/report.js";
 import { writeError } from "../run/encode.js";
+import { refuseInput } from "../run/output.js";
 import { formatSeconds, printJson } from "../ui.js";
 
 export interface DeliverOptions {
@@ -17,8 +18,8 @@ export interface DeliverOptions {
 export function deliver(report: Report, { json, junit, markdown }: DeliverOptions): void {
   if (json) printJson(toDocument(report));
   else printReport(report);
-  if (junit !== undefined) write(junit, () => writeFileSync(junit, toJunit(report)));
-  if (markdown !== undefined) write(markdown, () => writeFileSync(markdown, toMarkdown(report)));
+  if (junit !== undefined) writeReport(junit, toJunit(report));
+  if (markdown !== undefined) writeReport(markdown, toMarkdown(report));
   if (process.env["GITHUB_ACTIONS"] === "true") tellGithub(report, process.env["GITHUB_STEP_SUMMARY"]);
 }
 
@@ -29,6 +30,19 @@ function tellGithub(report: Report, summaryFile: string | undefined): void {
     write(summaryFile, () => appendFileSync(summaryFile, summary));
   }
   for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
+}
+
+/**
+ * Refuses, before any work, reports that would replace an input.
+ * @throws LlqError `usage`
+ */
+export function checkReports(reports: readonly (string | undefined)[], inputs: readonly string[]): void {
+  for (const report of reports) if (report !== undefined) refuseInput(report, inputs);
+}
+
+/** A report replaces the one before it. */
+export function writeReport(path: string, text: string): void {
+  write(path, () => writeFileSync(path, text));
 }
 
 function write(path: string, action: () => void): void {

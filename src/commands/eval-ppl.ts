@@ -10,7 +10,7 @@ import type { Model } from "../model.js";
 import type { Gate, Report } from "../report/report.js";
 import { checkOutput } from "../run/output.js";
 import { createProgress, interruptSignal, warn } from "../ui.js";
-import { type DeliverOptions, deliver } from "./deliver.js";
+import { checkReports, type DeliverOptions, deliver } from "./deliver.js";
 import {
   activationsOption,
   forceOption,
@@ -98,11 +98,15 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
-    const { save, force = false } = options;
+    const { save, junit, markdown, force = false } = options;
     if (save !== undefined)
       checkOutput(save, 0, [path, ...(textPath === undefined ? [] : [textPath])], force);
     const model = await openSource(path, options);
     const { baseline, baseModel } = options;
+    checkReports(
+      [junit, markdown],
+      [...model.container.files, ...[textPath, baseline, baseModel].flatMap((input) => input ?? [])],
+    );
     const report =
       baseline === undefined
         ? await evaluate(

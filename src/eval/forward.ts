@@ -98,7 +98,7 @@ export async function scoreGroups(
       await runBlocks(other, otherBlocks, otherSpan, own, advance);
       base = { form: "model", head: headOf(other), span: otherSpan };
     }
-    const targets = join(own.map((chunk) => chunk.subarray(firstPosition + 1)));
+    const targets = joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1)));
     const job = { ...headOf(session), kind: "score", span, firstPosition, targets, base, keep } as const;
     const result = await pool.run(job);
     advance(scoreWork * span.chunks);
@@ -159,7 +159,12 @@ function baseRecords(base: ScoreOptions["base"], first: number, count: number): 
   return { ...base, records: base.records.slice(first, first + count) };
 }
 
-function scoresOfChunk({ nll, base, records }: ScoreResult, chunk: number, scored: number): ChunkScores {
+/** One chunk of a span that was scored. */
+export function scoresOfChunk(
+  { nll, base, records }: ScoreResult,
+  chunk: number,
+  scored: number,
+): ChunkScores {
   const [from, to] = [chunk * scored, (chunk + 1) * scored];
   return {
     nll: nll.subarray(from, to),
@@ -181,11 +186,11 @@ export interface Session {
 }
 
 /** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
-export async function withSession(
+export async function withSession<T>(
   model: Model,
   { activations = DEFAULT_ACTIVATIONS, threads, signal }: ForwardOptions,
-  work: (session: Session, open: (other: Model) => Session) => Promise<void>,
-): Promise<void> {
+  work: (session: Session, open: (other: Model) => Session) => Promise<T>,
+): Promise<T> {
   const pool = new WorkerPool(threads, chooseRelaxed());
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
@@ -197,7 +202,7 @@ export async function withSession(
   };
   try {
     signal?.throwIfAborted();
-    await work(open(model), open);
+    return await work(open(model), open);
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {
@@ -270,7 +275,7 @@ export async function embedChunks(
     token_embd,
     position_embd,
     scale: traits.embeddingScale,
-    tokens: join(chunks),
+    tokens: joinTokens(chunks),
   });
 }
 
@@ -379,7 +384,8 @@ function readDivisors({ rope_freqs }: DecoderPlan, files: Descriptors): Float32A
   return kernels.floats(address, pairs);
 }
 
-function join(parts: readonly Int32Array[]): Int32Array {
+/** The tokens of some chunks, one after the other. */
+export function joinTokens(parts: readonly Int32Array[]): Int32Array {
   const joined = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

@@ -165,7 +165,8 @@ function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function checkVocabulary({ path, hparams }: Model, base: Model | Baseline | undefined): void {
+/** @throws LlqError `bad-input` when they have vocabularies of different sizes */
+export function checkVocabulary({ path, hparams }: Model, base: Model | Baseline | undefined): void {
   if (base === undefined) return;
   const size = "protocol" in base ? base.base.vocabSize : base.hparams.vocabSize;
   if (size === hparams.vocabSize) return;

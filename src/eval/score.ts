@@ -31,6 +31,8 @@ export interface TokenScores {
 export interface ScoreResult extends TokenScores {
   /** For each chunk a record of a baseline file, where they were to be kept. */
   readonly records?: readonly Uint8Array[] | undefined;
+  /** What the base took of the time. */
+  readonly baseSeconds: number;
 }
 
 /** The likelihood of the targets, from logits that come slab by slab. */
@@ -70,10 +72,13 @@ export function score(job: ScoreJob, kernels: Kernels): ScoreResult {
   const base = job.base && openBase(kernels, job.base, positions, { ids: targetIds, values: targets });
   const keeper = job.keep && createKeeper(job.keep, job.output, tokens);
   const mark = kernels.mark();
+  let baseSeconds = 0;
   for (const [first, rows] of slabsOf(job.output)) {
     const slab = logits(first, rows);
     kernels.call("add_scores")(scores, slab.y, slab.stride, targetIds, tokens, first, rows);
+    const started = performance.now();
     base?.add(slab);
+    baseSeconds += (performance.now() - started) / 1000;
     keeper?.add(kernels, slab);
     kernels.reset(mark);
   }
@@ -83,6 +88,7 @@ export function score(job: ScoreJob, kernels: Kernels): ScoreResult {
     nll: likelihood.nll,
     base: base?.result(likelihood),
     records: keeper?.records(likelihood, span.chunks, kernels),
+    baseSeconds,
   };
 }
 

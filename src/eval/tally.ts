@@ -68,6 +68,11 @@ export class Tally {
     };
   }
 
+  /** Of every scored token, where there is a base. */
+  divergences(): Float64Array {
+    return join(this.#chunks.slice(0, this.running.length).flatMap((chunk) => chunk?.base?.kld ?? []));
+  }
+
   #divergence(): Divergence | undefined {
     const done = this.#chunks.slice(0, this.running.length);
     const bases = done.flatMap((chunk) => chunk?.base ?? []);

@@ -1,4 +1,5 @@
 import { describeVerdict, isBroken, type Verdict } from "../eval/gate.js";
+import { escapeXml } from "./escape.js";
 import { extent, measures, type Report } from "./report.js";
 
 /** The bounds as test cases, in the XML that continuous integration servers read. Undecided ones are skipped tests. */
@@ -33,12 +34,4 @@ function toCase(model: string, verdict: Verdict, isStrict: boolean): string {
 
 function isSkipped({ outcome }: Verdict, isStrict: boolean): boolean {
   return isStrict && outcome === "undecided";
-}
-
-/** Text as XML 1.0 may hold it; characters it may not hold at all become U+FFFD. */
-function escapeXml(text: string): string {
-  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return text
-    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
-    .replace(/[&<>"]/g, (character) => entities[character]!);
 }

@@ -5,17 +5,19 @@ import { runLayer } from "../eval/layer.js";
 import { type ScoreJob, type ScoreResult, score } from "../eval/score.js";
 import { type ChecksumJob, type ChecksumResult, checksum } from "./checksum.js";
 import { type CompareJob, type CompareResult, compare } from "./compare.js";
+import { type DeviationJob, type DeviationResult, deviate } from "./deviation.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
 import type { Kernels } from "./kernels.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob | ChecksumJob | CompareJob | EmbedJob | LayerJob | ScoreJob;
+export type Job = EncodeJob | ChecksumJob | CompareJob | DeviationJob | EmbedJob | LayerJob | ScoreJob;
 
 export interface JobResult {
   encode: EncodeResult;
   checksum: ChecksumResult;
   compare: CompareResult;
+  deviation: DeviationResult;
   embed: undefined;
   layer: LayerResult;
   score: ScoreResult;
@@ -50,6 +52,8 @@ export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
       return checksum(job, kernels);
     case "compare":
       return compare(job, kernels);
+    case "deviation":
+      return deviate(job, kernels);
     case "embed":
       return embed(job, kernels);
     case "layer":

@@ -24,6 +24,13 @@ export function journalPath(output: string): string {
   return `${output}.partial.journal`;
 }
 
+/** @throws LlqError `usage` for a file that would take the place of an input */
+export function refuseInput(path: string, inputs: readonly string[]): void {
+  if (!existsSync(path) || !inputs.some((input) => isSameFile(input, path))) return;
+  const hint = "choose another name: inputs are never overwritten";
+  throw new LlqError("usage", `${path}: is an input too`, { hint });
+}
+
 /**
  * Refuses, before any work, an output that exists, is one of the inputs, or cannot fit the disk.
  * @throws LlqError `usage`, `no-space`
@@ -63,10 +70,7 @@ export function checkOutputs(
 function checkPlace(output: string, inputs: readonly string[], force: boolean): void {
   for (const path of [output, partialPath(output), journalPath(output)]) {
     if (!existsSync(path)) continue;
-    if (inputs.some((input) => isSameFile(input, path))) {
-      const hint = "choose another name: inputs are never overwritten";
-      throw new LlqError("usage", `${path}: is an input too`, { hint });
-    }
+    refuseInput(path, inputs);
     if (!statSync(path).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
   }
   if (existsSync(output) && !force) {

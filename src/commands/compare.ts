@@ -1,0 +1,115 @@
+import { Command } from "commander";
+import { badInput } from "../../formats/errors.js";
+import { compareModels } from "../eval/compare-models.js";
+import type { Activations } from "../eval/matmul.js";
+import type { Model } from "../model.js";
+import {
+  COLUMNS,
+  type ComparisonReport,
+  comparisonDocument,
+  comparisonExtent,
+  comparisonMarkdown,
+  comparisonRows,
+} from "../report/comparison.js";
+import { distinctNames } from "../report/html/names.js";
+import { comparisonPage } from "../report/html/page.js";
+import { createProgress, formatSeconds, formatTable, interruptSignal, printJson, warn } from "../ui.js";
+import { checkReports, writeReport } from "./deliver.js";
+import { activationsOption, jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
+import { chunkBos, readTokens } from "./text.js";
+
+interface CompareCommandOptions {
+  readonly text: string;
+  readonly base?: string;
+  readonly context: number;
+  readonly chunks?: number;
+  readonly activations: Activations;
+  readonly html?: string;
+  readonly markdown?: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+}
+
+export const compareCommand = new Command("compare")
+  .summary("measure several files of one model beside each other")
+  .description(
+    "Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,\n" +
+      "same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.",
+  )
+  .argument("<models...>", `each a ${MODEL_ARGUMENT}`)
+  .requiredOption("-t, --text <file>", "UTF-8 text file that the model was not trained on")
+  .option("-b, --base <model>", "what they are compared with (default: the first of them)")
+  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
+  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .addOption(activationsOption())
+  .option("--html <file>", "write a page with charts, which needs nothing but a browser")
+  .option("--markdown <file>", "write the table as Markdown")
+  .addOption(threadsOption())
+  .addOption(jsonOption())
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq compare q8.gguf q6.gguf q4.gguf --text wiki.test.raw --base ./Llama-3.2-1B
+  llq compare f16.gguf q4.gguf --text wiki.test.raw --chunks 40 --html report.html
+  llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
+  )
+  .action(async (paths: readonly string[], options: CompareCommandOptions) => {
+    const { text, context, chunks, activations, threads, json, html, markdown } = options;
+    const [basePath, candidatePaths] =
+      options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
+    const base = await openSource(basePath, options);
+    const candidates: Model[] = [];
+    for (const path of candidatePaths) candidates.push(await openSource(path, options));
+    checkReports(
+      [html, markdown],
+      [text, ...[base, ...candidates].flatMap(({ container }) => container.files)],
+    );
+    const { contextLength } = base.hparams;
+    if (context > contextLength) {
+      warn(`${basePath} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
+    }
+    const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
+    const result = await compareModels(base, candidates, commonTokens(base, candidates, text), {
+      ...{ context, chunks, activations, threads },
+      bos: chunkBos(base),
+      signal: interruptSignal(),
+      onProgress: (stage, done, total) => {
+        progress[stage].update(done, total);
+        if (done === total) progress[stage].stop();
+      },
+    }).finally(() => {
+      for (const stage of Object.values(progress)) stage.stop();
+    });
+    const report: ComparisonReport = { text, result };
+    if (json) printJson(comparisonDocument(report));
+    else printReport(report);
+    if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
+    if (html !== undefined) writeReport(html, comparisonPage(report));
+  });
+
+/** @throws LlqError `bad-input` when not all models read the text as the same tokens */
+function commonTokens(base: Model, candidates: readonly Model[], text: string): Int32Array {
+  const tokens = readTokens(base, text);
+  for (const candidate of candidates) {
+    const own = readTokens(candidate, text);
+    if (own.length === tokens.length && own.every((token, i) => token === tokens[i])) continue;
+    throw badInput(
+      `${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
+      "only files of one model can be compared",
+    );
+  }
+  return tokens;
+}
+
+function printReport(report: ComparisonReport): void {
+  const { base, candidates, seconds } = report.result;
+  const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
+  const rows = comparisonRows(report).map(({ model, cells }, i) => [
+    model === base ? `${names[i]} (base)` : names[i]!,
+    ...cells,
+  ]);
+  console.log(formatTable(["model", ...COLUMNS.map(({ name }) => name)], rows));
+  console.log(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
+}

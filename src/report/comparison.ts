@@ -1,0 +1,90 @@
+import type { ComparedModel, MeasuredModel, ModelComparison } from "../eval/compare-models.js";
+import type { Estimate } from "../eval/statistics.js";
+import { formatBytes } from "../ui.js";
+import { escapeMarkdown } from "./escape.js";
+
+/** What a comparison has found, as every form of report takes it. */
+export interface ComparisonReport {
+  readonly text: string;
+  readonly result: ModelComparison;
+}
+
+/** Of `comparisonDocument`. Grows when a reader of the old form would go wrong. */
+const SCHEMA = 1;
+
+/** One JSON document. */
+export function comparisonDocument({ text, result }: ComparisonReport) {
+  const { protocol, base, candidates, ...rest } = result;
+  const flat = ({ path, ppl, ...more }: MeasuredModel) => ({
+    model: path,
+    perplexity: ppl.value,
+    error: ppl.error,
+    ...more,
+  });
+  return {
+    schema: SCHEMA,
+    text,
+    protocol: protocol.name,
+    context: protocol.context,
+    ...rest,
+    base: flat(base),
+    models: candidates.map(flat),
+  };
+}
+
+/** A column of the table; the base is in it too, where it has a value. */
+export interface Column {
+  readonly name: string;
+  readonly cell: (model: MeasuredModel, divergence: ComparedModel["divergence"] | undefined) => string;
+}
+
+/** Where there is nothing to say. */
+const NONE = "–";
+/** Rounding may leave a little less than nothing. */
+const fixed = (value: number, digits: number) => value.toFixed(digits).replace(/^-(?=[0.]*$)/, "");
+const estimate = ({ value, error }: Estimate, digits: number, scale = 1) =>
+  `${fixed(scale * value, digits)} ± ${fixed(scale * error, digits)}`;
+
+/** What is said of each model beside its name. */
+export const COLUMNS: readonly Column[] = [
+  { name: "size", cell: ({ fileBytes }) => formatBytes(fileBytes) },
+  { name: "bits/weight", cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
+  { name: "perplexity", cell: ({ ppl }) => estimate(ppl, 4) },
+  { name: "PPL / base", cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
+  { name: "mean KLD", cell: (_, of) => (of === undefined ? NONE : estimate(of.kld, 6)) },
+  { name: "same top, %", cell: (_, of) => (of === undefined ? NONE : estimate(of.sameTop, 2, 100)) },
+  { name: "tokens/s", cell: ({ tokensPerSecond }) => tokensPerSecond.toFixed(0) },
+];
+
+/** The base and the models, each with its cells. */
+export function comparisonRows({ result }: ComparisonReport): { model: MeasuredModel; cells: string[] }[] {
+  const row = (model: MeasuredModel, divergence?: ComparedModel["divergence"]) => ({
+    model,
+    cells: COLUMNS.map(({ cell }) => cell(model, divergence)),
+  });
+  return [row(result.base), ...result.candidates.map((model) => row(model, model.divergence))];
+}
+
+/** How much was evaluated, and how. */
+export function comparisonExtent({ result }: ComparisonReport): string {
+  const { chunks, count, protocol, activations } = result;
+  const how = `by ${protocol.name}, ${activations} activations`;
+  return `${chunks} chunks of ${protocol.context} tokens, ${count} scored, ${how}`;
+}
+
+/** A section for a pull request or a job's summary. */
+export function comparisonMarkdown(report: ComparisonReport): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const { base } = report.result;
+  return [
+    line(["model", ...COLUMNS.map(({ name }) => name)]),
+    line(["---", ...COLUMNS.map(() => "---:")]),
+    ...comparisonRows(report).map(({ model, cells }) => {
+      const name = escapeMarkdown(model.path);
+      return line([model === base ? `${name} (base)` : name, ...cells]);
+    }),
+    "",
+    `${escapeMarkdown(report.text)}: ${comparisonExtent(report)}`,
+    "",
+  ].join("\n");
+}
