@@ -1,10 +1,16 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { falcon } from "./falcon.js";
+import { gpt2 } from "./gpt2.js";
 import { llama } from "./llama.js";
+import { mpt } from "./mpt.js";
+import { olmo2 } from "./olmo2.js";
+import { qwen } from "./qwen.js";
+import { starcoder2 } from "./starcoder2.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
-export const ARCHITECTURES: readonly Architecture[] = [llama];
+export const ARCHITECTURES: readonly Architecture[] = [llama, falcon, gpt2, mpt, olmo2, qwen, starcoder2];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
 export function architectureOfConfig(file: string, json: unknown): Architecture {

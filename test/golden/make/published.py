@@ -131,6 +131,9 @@ def converted(config, tensors):
         folder = Path(scratch)
         write_hole(folder, tensors)
         (folder / "config.json").write_text(json.dumps(config))
+        # the converter of Gemma 3 counts tokens
+        tokens = {str(i): i for i in range(config.get("vocab_size", 0))}
+        (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": tokens}, "added_tokens": []}))
         hparams = ModelBase.load_hparams(folder, False)
         model_class = get_model_class(config["architectures"][0])
         model_class.set_vocab = lambda self: None
@@ -153,7 +156,9 @@ def write_gguf(arguments):
         if "position_encoding_2d" in config:
             continue  # ChatGLM-6B, which llama.cpp does not know
         if config["architectures"] == ["InternLMForCausalLM"]:
-            config["architectures"] = ["LlamaForCausalLM"]
+            config |= {"architectures": ["LlamaForCausalLM"], "num_key_value_heads": config["num_attention_heads"]}
+        if path.stem == "Falcon-7B":
+            config["num_kv_heads"] = 1  # multi_query says so; the converter believes the published file's 71
         config.setdefault("num_hidden_layers", config.get("num_layers", config.get("n_layer")))
         rows = converted(config, list(expand(value["checkpoint"], value["counts"])))
         value["gguf"] = compact(rows)[0]
