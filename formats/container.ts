@@ -12,6 +12,14 @@ export interface TensorSource {
   readonly shape: readonly number[];
   /** Elements from one index to the next of each dimension; undefined when rows are contiguous, in order. */
   readonly strides?: readonly number[];
+  /** Where the bytes stand when they do not follow each other, in order; `offset` is the first one's. */
+  readonly runs?: readonly Run[];
+}
+
+/** Some bytes of a file. */
+export interface Run {
+  readonly offset: number;
+  readonly byteLength: number;
 }
 
 /** GGUF's value types, which also describe what other containers hold. */
@@ -35,7 +43,7 @@ export type Metadata = ReadonlyMap<string, MetaField>;
 
 /** A checkpoint on disk: named tensors located in files, and metadata. What the names mean is not known here. */
 export interface Container {
-  readonly format: "gguf" | "safetensors" | "torch" | "llama2.c";
+  readonly format: "gguf" | "safetensors" | "torch" | "flax" | "llama2.c";
   /** Paths of the files that hold tensors. */
   readonly files: readonly string[];
   /** In file order. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type FileSource, listFolder, withFile } from "./bytes.js";
 import type { Container } from "./container.js";
 import { badInput, LlqError } from "./errors.js";
+import { isFlax, readFlax } from "./flax.js";
 import { readGguf } from "./gguf.js";
 import { joinSplit } from "./gguf-split.js";
 import { isLlama2c, readLlama2c } from "./llama2c.js";
@@ -15,6 +16,8 @@ const FOLDER: readonly [name: string, open: (path: string) => Container][] = [
   ["model.safetensors.index.json", (path) => openShards(path, openSafetensors)],
   ["pytorch_model.bin", openFile],
   ["pytorch_model.bin.index.json", (path) => openShards(path, openFile)],
+  ["flax_model.msgpack", openFile],
+  ["flax_model.msgpack.index.json", (path) => openShards(path, openFile)],
 ];
 
 /** The first of them that is among the files of a folder. */
@@ -23,7 +26,7 @@ export function findWeights(names: readonly string[]): string | undefined {
 }
 
 /**
- * Opens a file of GGUF, safetensors, torch.save or llama2.c, or a Hugging Face folder. A file is known by its first
+ * Opens a file of GGUF, safetensors, torch.save, Flax or llama2.c, or a Hugging Face folder. A file is known by its first
  * bytes, never by its name.
  * @throws LlqError `bad-input` when nothing is there or it breaks its format's rules, `unsupported` for other
  * formats
@@ -70,8 +73,9 @@ function readContainer(source: FileSource): Container {
   if (start.startsWith("PK")) return readTorch(source);
   const stranger = STRANGERS.find(([known]) => start.startsWith(known));
   if (stranger === undefined) {
+    if (isFlax(source)) return readFlax(source);
     if (isLlama2c(source)) return readLlama2c(source);
-    throw badInput(`${source.name}: neither GGUF, safetensors, torch.save nor llama2.c`);
+    throw badInput(`${source.name}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`);
   }
   const [, code, what, hint] = stranger;
   throw new LlqError(code, `${source.name}: ${what}`, { hint });

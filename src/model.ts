@@ -7,6 +7,7 @@ import { meta } from "../formats/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace } from "./arch/bind.js";
+import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architectureOfGguf } from "./arch/index.js";
 import type { Tensor } from "./tensor.js";
@@ -48,7 +49,7 @@ function checkpointFolder(path: string): string | undefined {
   if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
   if (statSync(path).isDirectory()) return path;
   const container = openContainer(path);
-  return container.format === "safetensors" || container.format === "torch" ? dirname(path) : undefined;
+  return container.format === "gguf" || container.format === "llama2.c" ? undefined : dirname(path);
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
@@ -82,6 +83,11 @@ function describeLlama2c(path: string, { metadata }: Container): Metadata {
   ]);
 }
 
+/** Architectures know the names that PyTorch's modules have. */
+function withTorchNames(container: Container): Container {
+  return container.format === "flax" ? fromFlax(container) : container;
+}
+
 const MAX_CONFIG_BYTES = 16 << 20;
 
 function openHuggingFace(path: string, folder: string): Model {
@@ -95,7 +101,7 @@ function openHuggingFace(path: string, folder: string): Model {
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = openContainer(path);
+  const container = withTorchNames(openContainer(path));
   const vocab = readVocab(folder, { vocabSize: config.vocabSize });
   const metadata: Metadata = new Map([
     ["general.architecture", meta.string(architecture.name)],

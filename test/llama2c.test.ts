@@ -204,7 +204,7 @@ describe("refusals", () => {
     expect(spawnSync(process.execPath, [cli, "inspect", alone]).status).toBe(4);
     writeFileSync(alone, buildLlama2c(v0(154, changed(3, 3))));
     expect(refusal(() => openModel(alone))).toBe(
-      `bad-input: ${alone}: neither GGUF, safetensors, torch.save nor llama2.c`,
+      `bad-input: ${alone}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`,
     );
   });
 

@@ -320,15 +320,15 @@ describe("openContainer", () => {
     [
       "no model",
       { "config.json": "{}" },
-      "bad-input: folder: no model here; looked for model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json",
+      "bad-input: folder: no model here; looked for model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, flax_model.msgpack, flax_model.msgpack.index.json",
     ],
   ])("a folder with %s", (_, files, message) => {
     expect(refusalOf(folderOf(files))).toBe(message);
   });
 
   test.each([
-    ["an empty file", "", "bad-input: x: neither GGUF, safetensors, torch.save nor llama2.c"],
-    ["text", "hello, world", "bad-input: x: neither GGUF, safetensors, torch.save nor llama2.c"],
+    ["an empty file", "", "bad-input: x: neither GGUF, safetensors, torch.save, Flax nor llama2.c"],
+    ["text", "hello, world", "bad-input: x: neither GGUF, safetensors, torch.save, Flax nor llama2.c"],
     ["a web page", "<!doctype html><html>", "bad-input: x: a web page"],
     [
       "a Git LFS pointer",

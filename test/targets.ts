@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { BufferSource, ByteReader, parseJson } from "../formats/bytes.js";
 import type { Container } from "../formats/container.js";
 import { byteLength, elementCount } from "../formats/dtype.js";
+import { readFlax } from "../formats/flax.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
 import { readImatrix } from "../formats/imatrix.js";
@@ -28,6 +29,7 @@ import {
   everyFieldGguf,
   T,
 } from "./build.js";
+import { buildFlax, flaxArray, flaxChunked } from "./build-flax.js";
 import { buildLlama2c, buildTokenizerBin } from "./build-llama2c.js";
 import { buildTorch, P, storagePickle, tensorPickle } from "./build-torch.js";
 import { EDGES, type Sample, type Target } from "./damage.js";
@@ -163,6 +165,11 @@ export const TARGETS: readonly Target[] = [
     },
   },
   {
+    name: "flax",
+    samples: [anyNumberSample(smallFlax())],
+    parse: parseFlax,
+  },
+  {
     name: "llama2c",
     samples: smallLlama2c().map(anyNumberSample),
     parse: (bytes) => checkTensors(readLlama2c(new BufferSource("x.bin", bytes)), bytes.length),
@@ -181,6 +188,32 @@ export const TARGETS: readonly Target[] = [
     parse: (bytes) => tryTokenizer(vocabFromLlama2c(new BufferSource("t.bin", bytes), 5)),
   },
 ];
+
+/** An array of each kind, whole and in chunks, and values that are none. */
+function smallFlax(): Uint8Array {
+  const bytes = Uint8Array.from({ length: 24 }, (_, i) => i);
+  return buildFlax({
+    model: { embed: { embedding: flaxArray([2, 3], "float32", bytes) } },
+    layers: { 0: { kernel: flaxChunked([3, 4], "bfloat16", bytes, 10) } },
+    norm: { scale: flaxArray([3], "float64", bytes) },
+    ids: flaxArray([6], "int32", bytes),
+    step: 70000,
+  });
+}
+
+function parseFlax(bytes: Uint8Array): void {
+  const { tensors } = readFlax(new BufferSource("x.msgpack", bytes));
+  for (const [name, tensor] of tensors) {
+    const { offset, byteLength: length, runs = [{ offset, byteLength: length }] } = tensor;
+    assert.equal(length, byteLength(tensor.dtype, tensor.shape), name);
+    assert.equal(
+      runs.reduce((sum, run) => sum + run.byteLength, 0),
+      length,
+      name,
+    );
+    for (const run of runs) assert.ok(run.offset > 0 && run.offset + run.byteLength <= bytes.length, name);
+  }
+}
 
 /** Version 0 with an output of its own, version 1 without. */
 function smallLlama2c(): Uint8Array[] {

@@ -33,7 +33,7 @@ export interface EncodeResult {
 }
 
 /** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
-export const PIECE = 1 << 16;
+const PIECE = 1 << 16;
 
 /** @throws LlqError `bad-input` for a weight that is no finite number, `no-space` when the disk is full */
 export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
@@ -48,7 +48,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   if (dtype === tensor.dtype && keepsStoredValues(tensor)) {
     copyRows(job, kernels, out);
   } else {
-    const pieceRows = Math.max(1, Math.floor(PIECE / length));
+    const pieceRows = rowsOfPiece(tensor, job.rows);
     const mark = kernels.mark();
     for (let done = 0; done < job.rows; done += pieceRows) {
       const rows = Math.min(pieceRows, job.rows - done);
@@ -74,6 +74,15 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
     squaredSum: sums.getFloat64(8, true),
     maxError: sums.getFloat32(16, true),
   };
+}
+
+/**
+ * Rows of a job of `rows` that are worked on at a time. Of a transposed matrix it is all of them: in the file it
+ * has runs of as many elements as rows are read.
+ */
+export function rowsOfPiece(tensor: Tensor, rows: number): number {
+  const isTransposed = tensor.sources.some(({ strides }) => strides !== undefined && strides.at(-1)! > 1);
+  return isTransposed ? rows : Math.min(rows, Math.max(1, Math.floor(PIECE / rowLength(tensor))));
 }
 
 /** Address of the importances, matrix after matrix. */

@@ -1,6 +1,6 @@
 import type { Plan, TensorPlan } from "../quant/plan.js";
 import { rowLength } from "../tensor.js";
-import { PIECE } from "./encode.js";
+import { rowsOfPiece } from "./encode.js";
 import { rowsOfJob } from "./execute.js";
 import { rowBytes } from "./rows.js";
 
@@ -17,8 +17,8 @@ export function peakMemory(plan: Plan, threads: number): number {
 /** The rows of a job as they are written, and of a piece of it as stored, as f32 and as read back. */
 function jobMemory({ tensor, dtype }: TensorPlan): number {
   const length = rowLength(tensor);
-  const pieceRows = Math.max(1, Math.floor(PIECE / length));
+  const rows = rowsOfJob(tensor);
   return (
-    rowsOfJob(tensor) * rowBytes(tensor, dtype) + pieceRows * (rowBytes(tensor, tensor.dtype) + 8 * length)
+    rows * rowBytes(tensor, dtype) + rowsOfPiece(tensor, rows) * (rowBytes(tensor, tensor.dtype) + 8 * length)
   );
 }

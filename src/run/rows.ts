@@ -130,10 +130,10 @@ function readSourceRows(
   const length = byteLength(source.dtype, [rowLength(source)]);
   if (source.strides !== undefined) readStridedRows(fd, source, first, count, target);
   else if (target.pitch === length) {
-    readInto(fd, target, target.at, count * length, source.offset + first * length);
+    readStored(fd, source, first * length, count * length, target, target.at);
   } else {
     const run = new Uint8Array(count * length);
-    readInto(fd, { ...target, memory: run }, 0, run.length, source.offset + first * length);
+    readStored(fd, source, first * length, run.length, { ...target, memory: run }, 0);
     for (let k = 0; k < count; k++) {
       target.memory.set(run.subarray(k * length, (k + 1) * length), target.at + k * target.pitch);
     }
@@ -184,20 +184,50 @@ function readMatrixRows(
   const [lines, items] = byRow ? [count, columns] : [columns, count];
   const [lineStride, itemStride] = byRow ? [rowStride, columnStride] : [columnStride, rowStride];
   const [lineStep, itemStep] = byRow ? [target.pitch, typeSize] : [typeSize, target.pitch];
+  const Elements = ELEMENTS[typeSize]!;
+  const placed = new Elements(target.memory.buffer as ArrayBuffer, target.memory.byteOffset);
   const together = Math.max(1, Math.min(items, Math.floor(MAX_READ / (itemStride * typeSize)))); // items a read
-  const span = new Uint8Array(((together - 1) * itemStride + 1) * typeSize);
+  const span = new Elements((together - 1) * itemStride + 1);
+  const bytes = new Uint8Array(span.buffer);
   for (let l = 0; l < lines; l++) {
     for (let i = 0; i < items; i += together) {
       const some = Math.min(together, items - i);
       const element = start + first * rowStride + l * lineStride + i * itemStride;
       const length = ((some - 1) * itemStride + 1) * typeSize;
-      readInto(fd, { ...target, memory: span }, 0, length, source.offset + element * typeSize);
+      readStored(fd, source, element * typeSize, length, { ...target, memory: bytes }, 0);
+      let to = (target.at + l * lineStep + i * itemStep) / typeSize;
       for (let k = 0; k < some; k++) {
-        const from = k * itemStride * typeSize;
-        const to = target.at + l * lineStep + (i + k) * itemStep;
-        target.memory.set(span.subarray(from, from + typeSize), to);
+        placed[to] = span[k * itemStride]!;
+        to += itemStep / typeSize;
       }
     }
+  }
+}
+
+/** Arrays of elements of so many bytes; what they hold does not matter. Views have types of one element a block. */
+const ELEMENTS: Readonly<
+  Record<number, typeof Uint8Array | typeof Uint16Array | typeof Uint32Array | typeof Float64Array>
+> = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array };
+
+/** `length` bytes of a stored tensor from its byte `start` on. */
+function readStored(
+  fd: number,
+  { offset, runs }: TensorSource,
+  start: number,
+  length: number,
+  target: Target,
+  at: number,
+): void {
+  if (runs === undefined) {
+    readInto(fd, target, at, length, offset + start);
+    return;
+  }
+  let before = 0;
+  for (const run of runs) {
+    const first = Math.max(start, before);
+    const end = Math.min(start + length, before + run.byteLength);
+    if (first < end) readInto(fd, target, at + first - start, end - first, run.offset + first - before);
+    before += run.byteLength;
   }
 }
 
