@@ -6,10 +6,10 @@ import { badInput } from "../formats/errors.js";
 import { meta } from "../formats/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
-import { bindGguf, bindHuggingFace } from "./arch/bind.js";
+import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
-import { architectureOfConfig, architectureOfGguf } from "./arch/index.js";
+import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -58,8 +58,9 @@ function openDescribed(path: string): Model {
   const metadata = container.format === "llama2.c" ? describeLlama2c(path, container) : container.metadata;
   const name = metadata.get("general.architecture")?.value;
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
-  const architecture = architectureOfGguf(path, name);
+  const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
+  const architecture = chooseForGguf(candidates, hparams, container);
   const tensors = bindGguf(architecture, hparams, container);
   return {
     path,

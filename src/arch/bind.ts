@@ -133,6 +133,24 @@ function laidOut(
 }
 
 /**
+ * Of architectures with one name, that whose tensors a GGUF file has: writers may fuse what others do not. The first,
+ * when it has those of none.
+ */
+export function chooseForGguf(
+  candidates: readonly Architecture[],
+  hparams: HParams,
+  { tensors }: Container,
+): Architecture {
+  const isComplete = (architecture: Architecture) =>
+    expand(architecture, hparams).every((bound) => isDispensable(bound) || tensors.has(bound.name));
+  return candidates.find(isComplete) ?? candidates[0]!;
+}
+
+function isDispensable({ row }: Bound): boolean {
+  return row.optional === true || row.role === "output";
+}
+
+/**
  * The model's tensors out of a GGUF file, in file order.
  * @throws LlqError `bad-input` naming the tensors that are missing, unknown or of another shape
  */
@@ -148,7 +166,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
   }
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   const missing = [...rows.values()].filter(
-    ({ name, row }) => row.optional === undefined && row.role !== "output" && !container.tensors.has(name),
+    (bound) => !isDispensable(bound) && !container.tensors.has(bound.name),
   );
   if (missing.length > 0)
     throw missingTensors(

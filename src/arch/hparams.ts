@@ -42,6 +42,8 @@ export interface HParams {
   readonly ropeScaling: RopeScaling;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
+  /** Of so many layers the last has no window; undefined where the file does not say. */
+  readonly windowPeriod: number | undefined;
   /** RoPE's base in layers with a window, if it is another there. */
   readonly windowRopeFreqBase: number | undefined;
   readonly alibiMaxBias: number | undefined;
@@ -113,6 +115,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
+    windowPeriod: some("attention.sliding_window_pattern"),
     windowRopeFreqBase: some("rope.freq_base_swa"),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),

@@ -1,16 +1,46 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { baichuan, baichuan2 } from "./baichuan.js";
+import { chatglm, glm } from "./chatglm.js";
 import { falcon } from "./falcon.js";
+import { gemma, gemma2, gemma3 } from "./gemma.js";
 import { gpt2 } from "./gpt2.js";
+import { internlm } from "./internlm.js";
+import { internlm2 } from "./internlm2.js";
 import { llama } from "./llama.js";
 import { mpt } from "./mpt.js";
 import { olmo2 } from "./olmo2.js";
+import { phi3 } from "./phi3.js";
 import { qwen } from "./qwen.js";
+import { qwen2 } from "./qwen2.js";
+import { qwen3 } from "./qwen3.js";
 import { starcoder2 } from "./starcoder2.js";
+import { yi } from "./yi.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, falcon, gpt2, mpt, olmo2, qwen, starcoder2];
+export const ARCHITECTURES: readonly Architecture[] = [
+  llama,
+  yi,
+  internlm,
+  internlm2,
+  baichuan,
+  baichuan2,
+  qwen,
+  qwen2,
+  qwen3,
+  chatglm,
+  glm,
+  gemma,
+  gemma2,
+  gemma3,
+  phi3,
+  olmo2,
+  falcon,
+  mpt,
+  gpt2,
+  starcoder2,
+];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
 export function architectureOfConfig(file: string, json: unknown): Architecture {
@@ -41,10 +71,10 @@ export function architectureOfConfig(file: string, json: unknown): Architecture 
   });
 }
 
-/** By GGUF's `general.architecture`. @throws LlqError `unsupported` */
-export function architectureOfGguf(file: string, name: string): Architecture {
-  const found = ARCHITECTURES.find((architecture) => architecture.name === name);
-  if (found !== undefined) return found;
+/** By GGUF's `general.architecture`: one, or several that differ in their tensors. @throws LlqError `unsupported` */
+export function architecturesOfGguf(file: string, name: string): readonly Architecture[] {
+  const found = ARCHITECTURES.filter((architecture) => architecture.name === name);
+  if (found.length > 0) return found;
   throw unknown(
     file,
     name,

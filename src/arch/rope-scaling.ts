@@ -61,7 +61,8 @@ function scalingKeys(config: RopeConfig): [string, MetaField][] {
   const scaling = scalingOf(config);
   const type = scalingType(config);
   const { factor } = scaling;
-  if (type === "default" || type === "llama3") return [];
+  // The dynamic kind is none as far as the trained context goes, and GGUF has no words for what comes beyond.
+  if (type === "default" || type === "llama3" || type === "dynamic") return [];
   if (type === "linear" && factor != null) {
     return [
       ["rope.scaling.type", meta.string("linear")],

@@ -1,0 +1,120 @@
+import type { BlockMatrix, Norm, Role } from "../tensor.js";
+import type { TensorRow } from "./architecture.js";
+import type { Dimension } from "./dimensions.js";
+
+// Rows of the families' tables. GGUF has one name for a role, whatever the family.
+
+type Options = Omit<TensorRow, "name" | "source" | "role" | "shape">;
+
+/** GGUF names of roles whose name is another than the role's own; `{i}` is the block's number. */
+const NAMES: Readonly<Partial<Record<Role, string>>> = {
+  attn_post_norm: "post_attention_norm",
+  ffn_post_norm: "post_ffw_norm",
+  router: "ffn_gate_inp",
+  router_shexp: "ffn_gate_inp_shexp",
+  ssm_conv: "ssm_conv1d",
+};
+
+const OUTSIDE: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "output_norm", "output"]);
+
+/** One tensor; `source` is the whole name in checkpoints. */
+export function tensor(
+  role: Role,
+  shape: readonly Dimension[],
+  source: TensorRow["source"],
+  options: Options = {},
+  suffix = ".weight",
+): TensorRow {
+  const name = `${OUTSIDE.has(role) ? "" : "blk.{i}."}${NAMES[role] ?? role}${suffix}`;
+  return { name, role, shape, ...(source === undefined ? {} : { source }), ...options };
+}
+
+interface WithBias extends Options {
+  /** Absent: there is none, in any file. */
+  readonly bias?: "always" | "optional";
+}
+
+/** A matrix [rows, columns] and its bias; `source` is what comes before `.weight` and `.bias`. */
+export function linear(
+  role: BlockMatrix,
+  shape: readonly [rows: Dimension, columns: Dimension],
+  source: string | readonly string[],
+  { bias, ...options }: WithBias = {},
+): TensorRow[] {
+  const weight = tensor(role, shape, withSuffix(source, ".weight"), options);
+  if (bias === undefined) return [weight];
+  // Values are changed in the matrix alone, and a vector has no columns to exchange.
+  const { steps, transposed, ...own } = options;
+  return [weight, biasRow(`${role}_bias`, role, shape[0], source, bias, own)];
+}
+
+/** A norm and its bias. */
+export function norm(
+  role: Norm,
+  length: Dimension,
+  source: string | readonly string[],
+  { bias, ...options }: WithBias = {},
+): TensorRow[] {
+  const weight = tensor(role, [length], withSuffix(source, ".weight"), options);
+  if (bias === undefined) return [weight];
+  const { steps, ...own } = options;
+  return [weight, biasRow(`${role}_bias`, role, length, source, bias, own)];
+}
+
+function biasRow(
+  role: Role,
+  of: Role,
+  length: Dimension,
+  source: string | readonly string[],
+  bias: "always" | "optional",
+  options: Options,
+): TensorRow {
+  const { name } = tensor(of, [length], undefined, {}, ".bias");
+  const optional = bias === "optional" ? ({ optional: true } as const) : {};
+  return { name, role, shape: [length], source: withSuffix(source, ".bias"), ...options, ...optional };
+}
+
+function withSuffix(source: string | readonly string[], suffix: string): string | string[] {
+  return typeof source === "string" ? source + suffix : source.map((each) => each + suffix);
+}
+
+/** The stacked experts of a mixture; `source` has `{e}` where the expert's number is, and then the matrix. */
+export function experts(
+  source: string,
+  names: { readonly gate: string; readonly down: string; readonly up: string },
+  options: Options = {},
+): TensorRow[] {
+  const stacked = (
+    role: "ffn_gate_exps" | "ffn_down_exps" | "ffn_up_exps",
+    shape: Dimension[],
+    name: string,
+  ) => tensor(role, ["experts", ...shape], `${source}.${name}.weight`, options);
+  return [
+    stacked("ffn_gate_exps", ["expertFfn", "embd"], names.gate),
+    stacked("ffn_down_exps", ["embd", "expertFfn"], names.down),
+    stacked("ffn_up_exps", ["expertFfn", "embd"], names.up),
+  ];
+}
+
+/** Queries, keys and values of their own, by the names of transformers' Llama. */
+export function separateQkv(
+  attention: string,
+  options: Partial<Record<"q" | "k" | "v", Options>> & Pick<WithBias, "bias"> = {},
+): TensorRow[] {
+  const { bias } = options;
+  const with_ = (part: "q" | "k" | "v"): WithBias => ({ ...options[part], ...(bias && { bias }) });
+  return [
+    ...linear("attn_q", ["q", "embd"], `${attention}.q_proj`, with_("q")),
+    ...linear("attn_k", ["kv", "embd"], `${attention}.k_proj`, with_("k")),
+    ...linear("attn_v", ["v", "embd"], `${attention}.v_proj`, with_("v")),
+  ];
+}
+
+/** A feed-forward with a gate, by the names of transformers' Llama. */
+export function gatedMlp(mlp: string, options: WithBias = {}): TensorRow[] {
+  return [
+    ...linear("ffn_gate", ["ffn", "embd"], `${mlp}.gate_proj`, options),
+    ...linear("ffn_up", ["ffn", "embd"], `${mlp}.up_proj`, options),
+    ...linear("ffn_down", ["embd", "ffn"], `${mlp}.down_proj`, options),
+  ];
+}
