@@ -21,6 +21,7 @@ const PERPLEXITIES: readonly [file: string, perplexity: number, tolerance: numbe
   ["llama_gqa",         2652.2351, F32],
   ["llama_tied",        9331.4784, F32],
   ["llama31_ropefreqs", 2503.9167, F32],
+  ["mixtral",           2093.0236, F32],
   ["qwen1",             1795.8218, F32],
   ["gpt2",              2544.2856, GELU],
   ["mpt",               9618.1031, F32],

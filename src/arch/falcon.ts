@@ -5,6 +5,7 @@ import type { Architecture, HfModel } from "./architecture.js";
 import { count, expectField, flag, headDim, positive, reader } from "./config.js";
 import { grouped } from "./fused.js";
 import { ropeKeys, ropeScaling } from "./rope-scaling.js";
+import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -71,8 +72,6 @@ function either(name: string, value: number | null | undefined): number {
   throw badInput(`config.json: ${name} is missing`);
 }
 
-const qkv = grouped("q", "k", "v");
-
 /**
  * Published checkpoints have an output beside the embedding that is equal to it, files of transformers have none. As
  * llama.cpp's converter, llq writes what there is.
@@ -82,20 +81,20 @@ export const falcon: Architecture = {
   covers: ["Falcon 7B and 40B"],
   classes: ["FalconForCausalLM", "RWForCausalLM"],
   read: reader(schema, readFalcon),
-  // biome-ignore format: columns
   tensors: [
-    { name: "token_embd.weight",          source: "transformer.word_embeddings.weight",                        role: "token_embd",       shape: ["vocab", "embd"] },
-    { name: "blk.{i}.attn_norm.weight",   source: ["transformer.h.{i}.input_layernorm.weight", "transformer.h.{i}.ln_mlp.weight"], role: "attn_norm", shape: ["embd"] },
-    { name: "blk.{i}.attn_norm.bias",     source: ["transformer.h.{i}.input_layernorm.bias", "transformer.h.{i}.ln_mlp.bias"], role: "attn_norm_bias", shape: ["embd"] },
-    { name: "blk.{i}.attn_norm_2.weight", source: "transformer.h.{i}.ln_attn.weight",                          role: "attn_norm_2",      shape: ["embd"],         optional: true },
-    { name: "blk.{i}.attn_norm_2.bias",   source: "transformer.h.{i}.ln_attn.bias",                            role: "attn_norm_2_bias", shape: ["embd"],         optional: true },
-    { name: "blk.{i}.attn_qkv.weight",    source: "transformer.h.{i}.self_attention.query_key_value.weight",   role: "attn_qkv",         shape: ["qkv", "embd"],  part: qkv },
-    { name: "blk.{i}.attn_output.weight", source: "transformer.h.{i}.self_attention.dense.weight",             role: "attn_output",      shape: ["embd", "attn"] },
-    { name: "blk.{i}.ffn_up.weight",      source: "transformer.h.{i}.mlp.dense_h_to_4h.weight",                role: "ffn_up",           shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_down.weight",    source: "transformer.h.{i}.mlp.dense_4h_to_h.weight",                role: "ffn_down",         shape: ["embd", "ffn"] },
-    { name: "output_norm.weight",         source: "transformer.ln_f.weight",                                   role: "output_norm",      shape: ["embd"] },
-    { name: "output_norm.bias",           source: "transformer.ln_f.bias",                                     role: "output_norm_bias", shape: ["embd"] },
-    { name: "output.weight",              source: "lm_head.weight",                                            role: "output",           shape: ["vocab", "embd"], optional: true },
+    tensor("token_embd", ["vocab", "embd"], "transformer.word_embeddings.weight"),
+    ...norm("attn_norm", "embd", ["transformer.h.{i}.input_layernorm", "transformer.h.{i}.ln_mlp"], {
+      bias: "always",
+    }),
+    ...norm("attn_norm_2", "embd", "transformer.h.{i}.ln_attn", { bias: "optional", optional: true }),
+    ...linear("attn_qkv", ["qkv", "embd"], "transformer.h.{i}.self_attention.query_key_value", {
+      part: grouped("q", "k", "v"),
+    }),
+    ...linear("attn_output", ["embd", "attn"], "transformer.h.{i}.self_attention.dense"),
+    ...linear("ffn_up", ["ffn", "embd"], "transformer.h.{i}.mlp.dense_h_to_4h"),
+    ...linear("ffn_down", ["embd", "ffn"], "transformer.h.{i}.mlp.dense_4h_to_h"),
+    ...norm("output_norm", "embd", "transformer.ln_f", { bias: "always" }),
+    tensor("output", ["vocab", "embd"], "lm_head.weight", { optional: true }),
   ],
   ignored: ["transformer.h.{i}.self_attention.rotary_emb.inv_freq"],
   decoder: () => ({ norm: "layer", positions: "halves", activation: "gelu_erf", parallel: true }),

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Architecture, HfModel } from "./architecture.js";
 import { count, expectField, flag, positive, reader } from "./config.js";
+import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -41,31 +42,25 @@ function readGpt2(config: v.InferOutput<typeof schema>): HfModel {
   };
 }
 
-/** Its matrices are stored with inputs first, as transformers' Conv1D has them. */
+/** Transformers' Conv1D has inputs first. */
+const conv1d = { bias: "always", transposed: true } as const;
+
 export const gpt2: Architecture = {
   name: "gpt2",
   covers: ["GPT-2"],
   classes: ["GPT2LMHeadModel"],
   read: reader(schema, readGpt2),
-  // biome-ignore format: columns
   tensors: [
-    { name: "token_embd.weight",          source: "transformer.wte.weight",                role: "token_embd",       shape: ["vocab", "embd"] },
-    { name: "position_embd.weight",       source: "transformer.wpe.weight",                role: "position_embd",    shape: ["context", "embd"] },
-    { name: "blk.{i}.attn_norm.weight",   source: "transformer.h.{i}.ln_1.weight",         role: "attn_norm",        shape: ["embd"] },
-    { name: "blk.{i}.attn_norm.bias",     source: "transformer.h.{i}.ln_1.bias",           role: "attn_norm_bias",   shape: ["embd"] },
-    { name: "blk.{i}.attn_qkv.weight",    source: "transformer.h.{i}.attn.c_attn.weight",  role: "attn_qkv",         shape: ["qkv", "embd"],  transposed: true },
-    { name: "blk.{i}.attn_qkv.bias",      source: "transformer.h.{i}.attn.c_attn.bias",    role: "attn_qkv_bias",    shape: ["qkv"] },
-    { name: "blk.{i}.attn_output.weight", source: "transformer.h.{i}.attn.c_proj.weight",  role: "attn_output",      shape: ["embd", "attn"], transposed: true },
-    { name: "blk.{i}.attn_output.bias",   source: "transformer.h.{i}.attn.c_proj.bias",    role: "attn_output_bias", shape: ["embd"] },
-    { name: "blk.{i}.ffn_norm.weight",    source: "transformer.h.{i}.ln_2.weight",         role: "ffn_norm",         shape: ["embd"] },
-    { name: "blk.{i}.ffn_norm.bias",      source: "transformer.h.{i}.ln_2.bias",           role: "ffn_norm_bias",    shape: ["embd"] },
-    { name: "blk.{i}.ffn_up.weight",      source: "transformer.h.{i}.mlp.c_fc.weight",     role: "ffn_up",           shape: ["ffn", "embd"],  transposed: true },
-    { name: "blk.{i}.ffn_up.bias",        source: "transformer.h.{i}.mlp.c_fc.bias",       role: "ffn_up_bias",      shape: ["ffn"] },
-    { name: "blk.{i}.ffn_down.weight",    source: "transformer.h.{i}.mlp.c_proj.weight",   role: "ffn_down",         shape: ["embd", "ffn"],  transposed: true },
-    { name: "blk.{i}.ffn_down.bias",      source: "transformer.h.{i}.mlp.c_proj.bias",     role: "ffn_down_bias",    shape: ["embd"] },
-    { name: "output_norm.weight",         source: "transformer.ln_f.weight",               role: "output_norm",      shape: ["embd"] },
-    { name: "output_norm.bias",           source: "transformer.ln_f.bias",                 role: "output_norm_bias", shape: ["embd"] },
-    { name: "output.weight",              source: "lm_head.weight",                        role: "output",           shape: ["vocab", "embd"] },
+    tensor("token_embd", ["vocab", "embd"], "transformer.wte.weight"),
+    tensor("position_embd", ["context", "embd"], "transformer.wpe.weight"),
+    ...norm("attn_norm", "embd", "transformer.h.{i}.ln_1", { bias: "always" }),
+    ...linear("attn_qkv", ["qkv", "embd"], "transformer.h.{i}.attn.c_attn", conv1d),
+    ...linear("attn_output", ["embd", "attn"], "transformer.h.{i}.attn.c_proj", conv1d),
+    ...norm("ffn_norm", "embd", "transformer.h.{i}.ln_2", { bias: "always" }),
+    ...linear("ffn_up", ["ffn", "embd"], "transformer.h.{i}.mlp.c_fc", conv1d),
+    ...linear("ffn_down", ["embd", "ffn"], "transformer.h.{i}.mlp.c_proj", conv1d),
+    ...norm("output_norm", "embd", "transformer.ln_f", { bias: "always" }),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   prefix: "transformer.",
   ignored: ["transformer.h.{i}.attn.bias", "transformer.h.{i}.attn.masked_bias"],

@@ -9,18 +9,22 @@ import { gpt2 } from "./gpt2.js";
 import { internlm } from "./internlm.js";
 import { internlm2 } from "./internlm2.js";
 import { llama } from "./llama.js";
+import { mixtral } from "./mixtral.js";
 import { mpt } from "./mpt.js";
 import { olmo2 } from "./olmo2.js";
 import { phi3 } from "./phi3.js";
 import { qwen } from "./qwen.js";
 import { qwen2 } from "./qwen2.js";
+import { qwen2moe } from "./qwen2moe.js";
 import { qwen3 } from "./qwen3.js";
+import { qwen3moe } from "./qwen3moe.js";
 import { starcoder2 } from "./starcoder2.js";
 import { yi } from "./yi.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
 export const ARCHITECTURES: readonly Architecture[] = [
   llama,
+  mixtral,
   yi,
   internlm,
   internlm2,
@@ -28,7 +32,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   baichuan2,
   qwen,
   qwen2,
+  qwen2moe,
   qwen3,
+  qwen3moe,
   chatglm,
   glm,
   gemma,

@@ -19,10 +19,10 @@ const ropeFreqs: TensorRow = {
   optional: true,
 };
 
-const schema = v.looseObject({ ...decoderFields, sliding_window: v.nullish(count) });
+export const llamaSchema = v.looseObject({ ...decoderFields, sliding_window: v.nullish(count) });
 
 /** Also what other families' config.json means that became a "llama". */
-export function readLlama(config: v.InferOutput<typeof schema>): HfModel {
+export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   const width = headDim(config);
   const divisors = llama3Divisors(config, width);
@@ -43,7 +43,7 @@ export const llama: Architecture = {
   name: "llama",
   covers: ["Llama 1, 2, 3, 3.1 and 3.2", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
   classes: ["LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"],
-  read: reader(schema, readLlama),
+  read: reader(llamaSchema, readLlama),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ropeFreqs,

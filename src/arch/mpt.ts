@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Architecture, HfModel } from "./architecture.js";
 import { count, expectField, flag, positive, reader } from "./config.js";
+import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -53,24 +54,16 @@ export const mpt: Architecture = {
   covers: ["MPT"],
   classes: ["MPTForCausalLM", "MptForCausalLM"],
   read: reader(schema, readMpt),
-  // biome-ignore format: columns
   tensors: [
-    { name: "token_embd.weight",          source: "transformer.wte.weight",                       role: "token_embd",       shape: ["vocab", "embd"] },
-    { name: "blk.{i}.attn_norm.weight",   source: "transformer.blocks.{i}.norm_1.weight",         role: "attn_norm",        shape: ["embd"] },
-    { name: "blk.{i}.attn_norm.bias",     source: "transformer.blocks.{i}.norm_1.bias",           role: "attn_norm_bias",   shape: ["embd"], optional: true },
-    { name: "blk.{i}.attn_qkv.weight",    source: "transformer.blocks.{i}.attn.Wqkv.weight",      role: "attn_qkv",         shape: ["qkv", "embd"] },
-    { name: "blk.{i}.attn_qkv.bias",      source: "transformer.blocks.{i}.attn.Wqkv.bias",        role: "attn_qkv_bias",    shape: ["qkv"],  optional: true },
-    { name: "blk.{i}.attn_output.weight", source: "transformer.blocks.{i}.attn.out_proj.weight",  role: "attn_output",      shape: ["embd", "attn"] },
-    { name: "blk.{i}.attn_output.bias",   source: "transformer.blocks.{i}.attn.out_proj.bias",    role: "attn_output_bias", shape: ["embd"], optional: true },
-    { name: "blk.{i}.ffn_norm.weight",    source: "transformer.blocks.{i}.norm_2.weight",         role: "ffn_norm",         shape: ["embd"] },
-    { name: "blk.{i}.ffn_norm.bias",      source: "transformer.blocks.{i}.norm_2.bias",           role: "ffn_norm_bias",    shape: ["embd"], optional: true },
-    { name: "blk.{i}.ffn_up.weight",      source: "transformer.blocks.{i}.ffn.up_proj.weight",    role: "ffn_up",           shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_up.bias",        source: "transformer.blocks.{i}.ffn.up_proj.bias",      role: "ffn_up_bias",      shape: ["ffn"],  optional: true },
-    { name: "blk.{i}.ffn_down.weight",    source: "transformer.blocks.{i}.ffn.down_proj.weight",  role: "ffn_down",         shape: ["embd", "ffn"] },
-    { name: "blk.{i}.ffn_down.bias",      source: "transformer.blocks.{i}.ffn.down_proj.bias",    role: "ffn_down_bias",    shape: ["embd"], optional: true },
-    { name: "output_norm.weight",         source: "transformer.norm_f.weight",                    role: "output_norm",      shape: ["embd"] },
-    { name: "output_norm.bias",           source: "transformer.norm_f.bias",                      role: "output_norm_bias", shape: ["embd"], optional: true },
-    { name: "output.weight",              source: "lm_head.weight",                               role: "output",           shape: ["vocab", "embd"] },
+    tensor("token_embd", ["vocab", "embd"], "transformer.wte.weight"),
+    ...norm("attn_norm", "embd", "transformer.blocks.{i}.norm_1", { bias: "optional" }),
+    ...linear("attn_qkv", ["qkv", "embd"], "transformer.blocks.{i}.attn.Wqkv", { bias: "optional" }),
+    ...linear("attn_output", ["embd", "attn"], "transformer.blocks.{i}.attn.out_proj", { bias: "optional" }),
+    ...norm("ffn_norm", "embd", "transformer.blocks.{i}.norm_2", { bias: "optional" }),
+    ...linear("ffn_up", ["ffn", "embd"], "transformer.blocks.{i}.ffn.up_proj", { bias: "optional" }),
+    ...linear("ffn_down", ["embd", "ffn"], "transformer.blocks.{i}.ffn.down_proj", { bias: "optional" }),
+    ...norm("output_norm", "embd", "transformer.norm_f", { bias: "optional" }),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
   decoder: (h) => ({

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Architecture, HfModel } from "./architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "./config.js";
 import { ropeKeys } from "./rope-scaling.js";
+import { gatedMlp, linear, norm, separateQkv, tensor } from "./rows.js";
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
@@ -21,22 +22,17 @@ export const olmo2: Architecture = {
   covers: ["OLMo 2"],
   classes: ["Olmo2ForCausalLM"],
   read: reader(schema, readOlmo2),
-  // biome-ignore format: columns
   tensors: [
-    { name: "token_embd.weight",                  source: "model.embed_tokens.weight",                            role: "token_embd",     shape: ["vocab", "embd"] },
-    { name: "blk.{i}.attn_q.weight",              source: "model.layers.{i}.self_attn.q_proj.weight",             role: "attn_q",         shape: ["q", "embd"] },
-    { name: "blk.{i}.attn_k.weight",              source: "model.layers.{i}.self_attn.k_proj.weight",             role: "attn_k",         shape: ["kv", "embd"] },
-    { name: "blk.{i}.attn_v.weight",              source: "model.layers.{i}.self_attn.v_proj.weight",             role: "attn_v",         shape: ["v", "embd"] },
-    { name: "blk.{i}.attn_q_norm.weight",         source: "model.layers.{i}.self_attn.q_norm.weight",             role: "attn_q_norm",    shape: ["q"] },
-    { name: "blk.{i}.attn_k_norm.weight",         source: "model.layers.{i}.self_attn.k_norm.weight",             role: "attn_k_norm",    shape: ["kv"] },
-    { name: "blk.{i}.attn_output.weight",         source: "model.layers.{i}.self_attn.o_proj.weight",             role: "attn_output",    shape: ["embd", "attn"] },
-    { name: "blk.{i}.post_attention_norm.weight", source: "model.layers.{i}.post_attention_layernorm.weight",     role: "attn_post_norm", shape: ["embd"] },
-    { name: "blk.{i}.ffn_gate.weight",            source: "model.layers.{i}.mlp.gate_proj.weight",                role: "ffn_gate",       shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_up.weight",              source: "model.layers.{i}.mlp.up_proj.weight",                  role: "ffn_up",         shape: ["ffn", "embd"] },
-    { name: "blk.{i}.ffn_down.weight",            source: "model.layers.{i}.mlp.down_proj.weight",                role: "ffn_down",       shape: ["embd", "ffn"] },
-    { name: "blk.{i}.post_ffw_norm.weight",       source: "model.layers.{i}.post_feedforward_layernorm.weight",   role: "ffn_post_norm",  shape: ["embd"] },
-    { name: "output_norm.weight",                 source: "model.norm.weight",                                    role: "output_norm",    shape: ["embd"] },
-    { name: "output.weight",                      source: "lm_head.weight",                                       role: "output",         shape: ["vocab", "embd"] },
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...separateQkv("model.layers.{i}.self_attn"),
+    ...norm("attn_q_norm", "q", "model.layers.{i}.self_attn.q_norm"),
+    ...norm("attn_k_norm", "kv", "model.layers.{i}.self_attn.k_norm"),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    ...gatedMlp("model.layers.{i}.mlp"),
+    ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
   decoder: () => ({ norm: "rms", positions: "halves", activation: "silu" }),

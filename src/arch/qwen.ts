@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Architecture, HfModel } from "./architecture.js";
 import { count, expectField, flag, positive, reader } from "./config.js";
+import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -46,19 +47,17 @@ export const qwen: Architecture = {
   covers: ["Qwen 7B, 14B and 72B (the first)"],
   classes: ["QWenLMHeadModel"],
   read: reader(schema, readQwen),
-  // biome-ignore format: columns
   tensors: [
-    { name: "token_embd.weight",          source: "transformer.wte.weight",                role: "token_embd",    shape: ["vocab", "embd"] },
-    { name: "blk.{i}.attn_norm.weight",   source: "transformer.h.{i}.ln_1.weight",         role: "attn_norm",     shape: ["embd"] },
-    { name: "blk.{i}.attn_qkv.weight",    source: "transformer.h.{i}.attn.c_attn.weight",  role: "attn_qkv",      shape: ["qkv", "embd"] },
-    { name: "blk.{i}.attn_qkv.bias",      source: "transformer.h.{i}.attn.c_attn.bias",    role: "attn_qkv_bias", shape: ["qkv"] },
-    { name: "blk.{i}.attn_output.weight", source: "transformer.h.{i}.attn.c_proj.weight",  role: "attn_output",   shape: ["embd", "attn"] },
-    { name: "blk.{i}.ffn_norm.weight",    source: "transformer.h.{i}.ln_2.weight",         role: "ffn_norm",      shape: ["embd"] },
-    { name: "blk.{i}.ffn_gate.weight",    source: "transformer.h.{i}.mlp.w2.weight",       role: "ffn_gate",      shape: ["ffn/2", "embd"] },
-    { name: "blk.{i}.ffn_up.weight",      source: "transformer.h.{i}.mlp.w1.weight",       role: "ffn_up",        shape: ["ffn/2", "embd"] },
-    { name: "blk.{i}.ffn_down.weight",    source: "transformer.h.{i}.mlp.c_proj.weight",   role: "ffn_down",      shape: ["embd", "ffn/2"] },
-    { name: "output_norm.weight",         source: "transformer.ln_f.weight",               role: "output_norm",   shape: ["embd"] },
-    { name: "output.weight",              source: "lm_head.weight",                        role: "output",        shape: ["vocab", "embd"] },
+    tensor("token_embd", ["vocab", "embd"], "transformer.wte.weight"),
+    ...norm("attn_norm", "embd", "transformer.h.{i}.ln_1"),
+    ...linear("attn_qkv", ["qkv", "embd"], "transformer.h.{i}.attn.c_attn", { bias: "always" }),
+    ...linear("attn_output", ["embd", "attn"], "transformer.h.{i}.attn.c_proj"),
+    ...norm("ffn_norm", "embd", "transformer.h.{i}.ln_2"),
+    ...linear("ffn_gate", ["ffn/2", "embd"], "transformer.h.{i}.mlp.w2"),
+    ...linear("ffn_up", ["ffn/2", "embd"], "transformer.h.{i}.mlp.w1"),
+    ...linear("ffn_down", ["embd", "ffn/2"], "transformer.h.{i}.mlp.c_proj"),
+    ...norm("output_norm", "embd", "transformer.ln_f"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["transformer.rotary_emb.inv_freq"],
   decoder: () => ({ norm: "rms", positions: "halves", activation: "silu" }),

@@ -1,0 +1,33 @@
+import * as v from "valibot";
+import type { Architecture } from "./architecture.js";
+import { expectField, flag, reader } from "./config.js";
+import { moe, moeFields, readMoe } from "./qwen-moe.js";
+import { linear, norm, separateQkv, tensor } from "./rows.js";
+
+const schema = v.looseObject({ ...moeFields, attention_bias: flag });
+
+export const qwen3moe: Architecture = {
+  name: "qwen3moe",
+  covers: ["Qwen3-MoE"],
+  classes: ["Qwen3MoeForCausalLM"],
+  read: reader(schema, (config) => {
+    expectField("attention_bias", config.attention_bias ?? false, false);
+    // GGUF has no word for it: its readers take what each architecture's models have.
+    expectField("norm_topk_prob", config.norm_topk_prob ?? false, true);
+    return readMoe(config);
+  }),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
+    ...separateQkv("model.layers.{i}.self_attn"),
+    ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
+    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    ...moe,
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: [],
+  decoder: () => ({ norm: "rms", positions: "halves", activation: "silu", normalizeExperts: true }),
+};
