@@ -1,7 +1,7 @@
 import { withFile } from "./bytes.js";
 import type { Container, Metadata, TensorSource } from "./container.js";
 import { badInput } from "./errors.js";
-import { type Gguf, readGguf } from "./gguf.js";
+import { type Gguf, type GgufOptions, readGguf } from "./gguf.js";
 
 /** Which part of a split model a file is, how many there are, and how many tensors they have together. */
 const SPLIT_NO = "split.no";
@@ -19,7 +19,7 @@ export function splitPath(path: string, no: number, count: number): string {
  * `<model>-00001-of-00003.gguf` and so on. The keys that describe the split are left out.
  * @throws LlqError `bad-input` when `first` is another part, or a part is missing or of another model
  */
-export function joinSplit(first: Gguf): Container {
+export function joinSplit(first: Gguf, options: GgufOptions = {}): Container {
   const path = first.files[0]!;
   const count = splitNumber(first, SPLIT_COUNT);
   if (count <= 1) return first;
@@ -34,7 +34,9 @@ export function joinSplit(first: Gguf): Container {
   const tensors = new Map<string, TensorSource>(first.tensors);
   const files = [path];
   for (let no = 1; no < count; no++) {
-    const part = withFile(`${stem[1]}-${String(no + 1).padStart(5, "0")}-of-${stem[2]}.gguf`, readGguf);
+    const part = withFile(`${stem[1]}-${String(no + 1).padStart(5, "0")}-of-${stem[2]}.gguf`, (source) =>
+      readGguf(source, options),
+    );
     addPart(tensors, part, no, count);
     files.push(...part.files);
   }

@@ -65,12 +65,17 @@ interface TensorInfo {
   readonly at: number;
 }
 
+export interface GgufOptions {
+  /** Accept a file that ends before its tensor data does: nobody is going to read it. */
+  readonly headerOnly?: boolean;
+}
+
 /**
  * Everything in a GGUF file but the tensor data, whose place is checked.
  * @throws LlqError `bad-input` when the file breaks a rule of gguf.md, `unsupported` for versions and types
  * this program does not know
  */
-export function readGguf(source: ByteSource): Gguf {
+export function readGguf(source: ByteSource, { headerOnly = false }: GgufOptions = {}): Gguf {
   const r = new ByteReader(source);
   if (r.u32() !== GGUF_MAGIC) r.fail("not a GGUF file: it does not begin with GGUF", undefined, 0);
   const version = readVersion(r);
@@ -80,7 +85,10 @@ export function readGguf(source: ByteSource): Gguf {
   const alignment = readAlignment(r, metadata);
   const infos = readTensorInfos(r, tensorCount);
   const dataStart = alignUp(r.offset, alignment);
-  for (const info of infos) checkPlace(r, info, dataStart, alignment);
+  for (const info of infos) {
+    checkAlignment(r, info, alignment);
+    if (!headerOnly) checkEnd(r, info, dataStart);
+  }
   checkOverlap(r, infos);
   const tensors = new Map(
     infos.map(({ name, dtype, shape, byteLength, offset }) => [
@@ -259,13 +267,15 @@ function readTensorInfo(r: ByteReader, index: number): TensorInfo {
   }
 }
 
-/** The tensor is aligned and within the file: what a file leaves out must never be read as weights. */
-function checkPlace(r: ByteReader, info: TensorInfo, dataStart: number, alignment: number): void {
-  const { name, at, offset } = info;
+function checkAlignment(r: ByteReader, { name, at, offset }: TensorInfo, alignment: number): void {
   if (offset % alignment !== 0) {
     r.fail(`tensor ${name} has offset ${offset}, not a multiple of ${alignment}`, undefined, at);
   }
-  const end = dataStart + offset + info.byteLength;
+}
+
+/** The tensor is within the file: what a file leaves out must never be read as weights. */
+function checkEnd(r: ByteReader, { name, at, offset, byteLength }: TensorInfo, dataStart: number): void {
+  const end = dataStart + offset + byteLength;
   if (end > r.source.byteLength) {
     r.fail(
       `tensor ${name} ends at byte ${end}, but the file ends at ${r.source.byteLength}`,

@@ -5,6 +5,7 @@ import { compareCommand } from "./commands/compare.js";
 import { convertCommand } from "./commands/convert.js";
 import { evalChoiceCommand } from "./commands/eval-choice.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
+import { fitCommand } from "./commands/fit.js";
 import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
@@ -34,6 +35,7 @@ for (const command of [
   compareCommand,
   evalChoiceCommand,
   inspectCommand,
+  fitCommand,
   verifyCommand,
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

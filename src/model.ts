@@ -56,22 +56,28 @@ function checkpointFolder(path: string): string | undefined {
 function openDescribed(path: string): Model {
   const container = openContainer(path);
   const metadata = container.format === "llama2.c" ? describeLlama2c(path, container) : container.metadata;
+  return {
+    path,
+    folder: undefined,
+    container,
+    ...describedTensors(path, container, metadata),
+    vocab: vocabFromMetadata(path, metadata),
+    metadata,
+  };
+}
+
+/** What such a container's tensors are for. */
+export function describedTensors(
+  path: string,
+  container: Container,
+  metadata: Metadata,
+): Pick<Model, "architecture" | "hparams" | "tensors"> {
   const name = metadata.get("general.architecture")?.value;
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
   const architecture = chooseForGguf(candidates, hparams, container);
-  const tensors = bindGguf(architecture, hparams, container);
-  return {
-    path,
-    folder: undefined,
-    container,
-    architecture,
-    hparams,
-    vocab: vocabFromMetadata(path, metadata),
-    metadata,
-    tensors,
-  };
+  return { architecture, hparams, tensors: bindGguf(architecture, hparams, container) };
 }
 
 /** A llama2.c file says its numbers; the name and the tokenizer are from files. */
@@ -89,7 +95,7 @@ function withTorchNames(container: Container): Container {
   return container.format === "flax" ? fromFlax(container) : container;
 }
 
-const MAX_CONFIG_BYTES = 16 << 20;
+export const MAX_CONFIG_BYTES = 16 << 20;
 
 function openHuggingFace(path: string, folder: string): Model {
   const file = join(folder, "config.json");

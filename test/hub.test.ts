@@ -149,11 +149,6 @@ describe("what is fetched", () => {
     expect(seen.every(([done], i) => i === 0 || done! >= seen[i - 1]![0]!)).toBe(true);
   });
 
-  test("no weights where they are not wanted", async () => {
-    await get("hf:test/model", { withoutWeights: true });
-    expect(readdirSync(snapshot()).sort()).toEqual(["config.json", "tokenizer.json"]);
-  });
-
   test("revisions by branch, tag and commit", async () => {
     await get("hf:test/model@v1");
     await get("hf:test/model@refs/pr/1");
@@ -635,12 +630,54 @@ describe("commands take hf:", () => {
   });
 
   test("inspect and eval-ppl, offline too, under the name that was given", async () => {
-    const inspected = await llq(["inspect", "hf:test/model", "--json"]);
+    await llq(["convert", "hf:test/model", "-o", "online.gguf"]);
+    const offline = { HF_HUB_OFFLINE: "1", HF_ENDPOINT: "http://127.0.0.1:9" };
+    const inspected = await llq(["inspect", "hf:test/model", "--json"], offline);
     expect(JSON.parse(inspected.stdout)).toMatchObject({ path: "hf:test/model", totals: { tensors: 39 } });
     const sample = new URL("../samples/text.txt", import.meta.url).pathname;
     const args = ["eval-ppl", "hf:test/model", sample, "--context", "64", "--chunks", "2", "--json"];
-    const result = await llq(args, { HF_HUB_OFFLINE: "1", HF_ENDPOINT: "http://127.0.0.1:9" });
-    expect(JSON.parse(result.stdout)).toMatchObject({ model: "hf:test/model" });
+    expect(JSON.parse((await llq(args, offline)).stdout)).toMatchObject({ model: "hf:test/model" });
+  });
+
+  test("inspect reads headers only, and leaves nothing behind", async () => {
+    const size = hub.files.get(WEIGHTS)!.length;
+    const { stdout } = await llq(["inspect", "hf:test/model", "--json"], { TMPDIR: folder });
+    const local = JSON.parse((await llq(["inspect", TINY_LLAMA, "--json"])).stdout);
+    const found = JSON.parse(stdout);
+    expect(found).toEqual({
+      ...local,
+      path: "hf:test/model",
+      files: [`hf:test/model/${WEIGHTS}`],
+      metadata: { ...local.metadata, "general.name": "model" },
+    });
+    expect(hub.fetches(WEIGHTS).map(({ range }) => range)).toEqual([`bytes=0-${2 ** 20 - 1}`]);
+    expect(size).toBeGreaterThan(2 ** 20);
+    expect(
+      existsSync(join(settings.cache, "hub/models--test--model/blobs", sha256(hub.files.get(WEIGHTS)!))),
+    ).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.startsWith("llq-headers"))).toEqual([]);
+  });
+
+  test("fit needs config.json of a folder, and the header of a GGUF file", async () => {
+    await llq(["convert", TINY_LLAMA, "-o", "tiny.gguf", "--force"]);
+    hub.files.set("gguf/tiny.gguf", readFileSync(join(folder, "tiny.gguf")));
+    for (const model of ["hf:test/model", "hf:test/model/gguf/tiny.gguf"]) {
+      hub.requests.length = 0;
+      const { stdout } = await llq(["fit", model, "--memory", "1GB", "--json"]);
+      expect(JSON.parse(stdout)).toMatchObject({ model, weights: 4065536 });
+      const ranges = hub.requests.filter(({ path }) => !path.startsWith("/api/")).map(({ range }) => range);
+      expect(ranges).toEqual([model.endsWith("gguf") ? `bytes=0-${2 ** 20 - 1}` : undefined]);
+    }
+  });
+
+  test("a header longer than the first piece is asked for again", async () => {
+    const file = join(folder, "long.gguf");
+    const note = `general.description=str:${"x".repeat(100_000)}`;
+    const keys = Array.from({ length: 12 }, (_, i) => ["--override-kv", note.replace("=", `.${i}=`)]).flat();
+    await llq(["quantize", TINY_LLAMA, "-o", file, "--bits", "8", ...keys]);
+    hub.files.set("long.gguf", readFileSync(file));
+    const { status } = await llq(["fit", "hf:test/model/long.gguf", "--memory", "1GB"]);
+    expect({ status, requests: hub.fetches("long.gguf").length }).toEqual({ status: 0, requests: 2 });
   });
 
   test("an output that exists is refused before anything is fetched", async () => {

@@ -77,6 +77,8 @@ export interface HfModel {
   readonly tied: boolean;
   /** `<architecture>.*` metadata, without the architecture. */
   readonly keys: readonly (readonly [key: string, field: MetaField])[];
+  /** Roles of the optional tensors that the model has according to its config. */
+  readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
 }

@@ -6,7 +6,7 @@ import { dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 
 /** A row of the architecture's table for one block. */
-interface Bound {
+export interface Bound {
   readonly row: TensorRow;
   readonly layer: number | undefined;
   readonly name: string;
@@ -176,7 +176,8 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
   return tensors;
 }
 
-function expand(architecture: Architecture, hparams: HParams): Bound[] {
+/** The rows of an architecture's table, block by block, in the order GGUF has them. */
+export function expand(architecture: Architecture, hparams: HParams): Bound[] {
   const { blockCount, expertCount } = hparams;
   const table = architecture.tensors.filter(({ when }) => when?.(hparams) ?? true);
   const all = table.filter(({ name }) => !name.includes("{i}"));
@@ -202,7 +203,7 @@ function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[
   return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));
 }
 
-function shapeOf(row: TensorRow, hparams: HParams): number[] {
+export function shapeOf(row: TensorRow, hparams: HParams): number[] {
   return row.shape.map((name) => dimension(name, hparams));
 }
 

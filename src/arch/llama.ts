@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Transform } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
-import { count, decoderFields, decoderKeys, expectField, headDim, reader } from "./config.js";
+import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "./config.js";
 import { type HParams, hasExperts, isDense } from "./hparams.js";
 import { llama3Divisors, ropeKeys } from "./rope-scaling.js";
 import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "./rows.js";
@@ -19,7 +19,15 @@ const ropeFreqs: TensorRow = {
   optional: true,
 };
 
-export const llamaSchema = v.looseObject({ ...decoderFields, sliding_window: v.nullish(count) });
+export const llamaSchema = v.looseObject({
+  ...decoderFields,
+  sliding_window: v.nullish(count),
+  attention_bias: flag,
+  mlp_bias: flag,
+});
+
+const ATTENTION_BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const;
+const MLP_BIASES = ["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const;
 
 /** Also what other families' config.json means that became a "llama". */
 export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
@@ -34,6 +42,10 @@ export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
       ...decoderKeys(config),
       ...ropeKeys(config, width),
       ...(window === undefined ? [] : [["attention.sliding_window", meta.u32(window)] as const]),
+    ],
+    optional: [
+      ...(config.attention_bias === true ? ATTENTION_BIASES : []),
+      ...(config.mlp_bias === true ? MLP_BIASES : []),
     ],
     computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
   };

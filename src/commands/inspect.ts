@@ -4,7 +4,7 @@ import { byteLength, elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
 import { jsonOption } from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
+import { describeSource, MODEL_ARGUMENT } from "./source.js";
 
 export const inspectCommand = new Command("inspect")
   .summary("show what is in a model")
@@ -15,7 +15,7 @@ export const inspectCommand = new Command("inspect")
   .addOption(jsonOption())
   .addHelpText("after", "\nExamples:\n  llq inspect llama-1b-q4.gguf\n  llq inspect ./Llama-3.2-1B --json")
   .action(async (path: string, options: { json?: boolean }) => {
-    const model = await openSource(path, options);
+    const model = await describeSource(path, options);
     if (options.json) printJson(describe(model));
     else printModel(model);
   });

@@ -1,8 +1,11 @@
+import { basename } from "node:path";
 import { meta } from "../../formats/gguf-write.js";
-import { fetchModel } from "../hub/fetch-model.js";
-import { isHubReference, parseHubReference } from "../hub/reference.js";
+import { fetchHeaders, type HeaderOptions } from "../hub/fetch-headers.js";
+import { type FetchOptions, fetchModel } from "../hub/fetch-model.js";
+import { type HubReference, isHubReference, parseHubReference } from "../hub/reference.js";
 import { readHubSettings } from "../hub/settings.js";
 import { type Model, openModel } from "../model.js";
+import { type Outline, openOutline } from "../outline.js";
 import { checkOutput } from "../run/output.js";
 import { createProgress, formatBytes, interruptSignal, warn } from "../ui.js";
 
@@ -21,8 +24,57 @@ export interface SourceOptions {
 export async function openSource(text: string, options: SourceOptions = {}): Promise<Model> {
   if (!isHubReference(text)) return openModel(text);
   const reference = parseHubReference(text);
-  const { json, output, force = false } = options;
+  const { output, force = false } = options;
   if (output !== undefined) checkOutput(output, 0, [], force);
+  const { path } = await withProgress(text, options, (each) =>
+    fetchModel(reference, readHubSettings(), each),
+  );
+  return called(openModel(path), text, reference);
+}
+
+/** The same for looking at: of `hf:...` only what describes it is fetched, and weights must not be read. */
+export async function describeSource(text: string, options: SourceOptions = {}): Promise<Model> {
+  if (!isHubReference(text)) return openModel(text);
+  const reference = parseHubReference(text);
+  return fromHeaders(text, reference, "all", options, (path) => {
+    const model = called(openModel(path), text, reference);
+    const files = model.container.files.map(
+      (file) => `hf:${reference.owner}/${reference.name}/${basename(file)}`,
+    );
+    return { ...model, container: { ...model.container, files } };
+  });
+}
+
+/** The outline of what a user calls a model; of `hf:...` config.json or a GGUF header is fetched. */
+export async function openOutlineSource(text: string, options: SourceOptions = {}): Promise<Outline> {
+  if (!isHubReference(text)) return openOutline(text);
+  const open = (path: string) => ({ ...openOutline(path), path: text });
+  return fromHeaders(text, parseHubReference(text), "config", options, open);
+}
+
+async function fromHeaders<T>(
+  text: string,
+  reference: HubReference,
+  others: HeaderOptions["others"],
+  options: SourceOptions,
+  open: (path: string) => T,
+): Promise<T> {
+  const fetched = await withProgress(text, options, (each) =>
+    fetchHeaders(reference, readHubSettings(), { ...each, others }),
+  );
+  try {
+    return open(fetched.path);
+  } finally {
+    fetched.discard();
+  }
+}
+
+/** Runs `fetch` with progress on stderr and stops it on Ctrl-C. */
+async function withProgress<T>(
+  text: string,
+  { json }: SourceOptions,
+  fetch: (options: FetchOptions) => Promise<T>,
+): Promise<T> {
   const progress = createProgress(`fetch ${text}`, json);
   const started = performance.now();
   let first: number | undefined;
@@ -31,16 +83,11 @@ export async function openSource(text: string, options: SourceOptions = {}): Pro
     const speed = ((done - first) * 1000) / (performance.now() - started);
     progress.update(done, total, `${formatBytes(Math.round(speed))}/s`);
   };
-  const fetched = await fetchModel(reference, readHubSettings(), {
-    signal: interruptSignal(),
-    onProgress,
-    onRemark: warn,
-  }).finally(() => progress.stop());
-  return called(openModel(fetched.path), text, reference.name);
+  return fetch({ signal: interruptSignal(), onProgress, onRemark: warn }).finally(() => progress.stop());
 }
 
 /** The model by the name the user knows: the cache's folders are called by commits. */
-function called(model: Model, path: string, name: string): Model {
+function called(model: Model, path: string, { name }: HubReference): Model {
   if (model.folder === undefined) return { ...model, path };
   return { ...model, path, metadata: new Map(model.metadata).set("general.name", meta.string(name)) };
 }

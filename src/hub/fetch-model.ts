@@ -16,8 +16,6 @@ export interface FetchOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Told what the user should know, such as that an older copy is used. */
   readonly onRemark?: ((message: string) => void) | undefined;
-  /** Leave out the weights. */
-  readonly withoutWeights?: boolean | undefined;
 }
 
 /** A model in the cache. */
@@ -53,7 +51,7 @@ export async function fetchModel(
   const shown = formatHubReference(reference);
   const paths = listing.files.map(({ path }) => path);
   const selection = selectFiles(shown, paths, reference.path);
-  const wanted = new Set(wantedFiles(shown, selection, options));
+  const wanted = new Set(wantedFiles(shown, selection));
   const files = listing.files.filter(({ path }) => wanted.has(path));
   checkSpace(settings.cache, cache, files);
   await fetchFiles(client, cache, reference, listing.commit, files, options);
@@ -74,18 +72,14 @@ function cachedModel(cache: RepositoryCache, reference: HubReference, why: strin
   return { path: cache.snapshotPath(commit, open), commit };
 }
 
-function wantedFiles(
-  shown: string,
-  { weights, others, open }: Selection,
-  options: FetchOptions,
-): readonly string[] {
-  if (options.withoutWeights === true) return others;
+function wantedFiles(shown: string, { weights, others, open }: Selection): readonly string[] {
   if (weights.length > 0) return [...others, ...weights];
   const where = open === "" ? "" : ` in ${open}`;
   throw new LlqError("bad-input", `${shown}: the repository has a configuration${where}, but no weights`);
 }
 
-async function fetchFiles(
+/** Brings the files into the cache and into the snapshot of the commit. */
+export async function fetchFiles(
   client: HubClient,
   cache: RepositoryCache,
   reference: HubReference,
@@ -115,7 +109,7 @@ async function fetchFiles(
   }
 }
 
-function fileUrl(endpoint: string, { owner, name }: HubReference, commit: string, path: string): URL {
+export function fileUrl(endpoint: string, { owner, name }: HubReference, commit: string, path: string): URL {
   const encoded = path.split("/").map(encodeURIComponent).join("/");
   return new URL(`${endpoint}/${owner}/${name}/resolve/${commit}/${encoded}`);
 }

@@ -154,16 +154,27 @@ export class HubClient {
   }
 }
 
-/** A whole body. @throws LlqError `network` when it is larger than `limit` bytes */
-export async function readBody({ body }: Answer, url: URL, limit: number): Promise<Uint8Array> {
+/**
+ * A body of at most `limit` bytes; of a longer one, those.
+ * @throws LlqError `network` for a longer one, if `excess` is to fail
+ */
+export async function readBody(
+  { body }: Answer,
+  url: URL,
+  limit: number,
+  excess: "fail" | "cut",
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of body) {
-    length += part.length;
-    if (length > limit) throw new LlqError("network", `${shown(url)}: answers with more than ${limit} bytes`);
     parts.push(part);
+    length += part.length;
+    if (length >= limit) break;
   }
-  return Buffer.concat(parts);
+  if (length > limit && excess === "fail") {
+    throw new LlqError("network", `${shown(url)}: answers with more than ${limit} bytes`);
+  }
+  return new Uint8Array(Buffer.concat(parts).subarray(0, limit));
 }
 
 /** Signed addresses have secrets in their queries. */

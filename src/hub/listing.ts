@@ -86,7 +86,7 @@ function fetchThrough(client: HubClient): typeof fetch {
     const url = new URL(input instanceof Request ? input.url : input);
     return client.retry(async () => {
       const answer = await client.get(url, { accept: "application/json" });
-      const bytes = await readBody(answer, url, MAX_PAGE_BYTES);
+      const bytes = await readBody(answer, url, MAX_PAGE_BYTES, "fail");
       if (answer.status !== 200) throw new LlqError("network", `${shown(url)}: status ${answer.status}`);
       return new Response(bytes as BodyInit, { headers: answer.headers });
     });

@@ -96,7 +96,11 @@ export function planQuantize(model: Model, recipe: Recipe, options: QuantizeOpti
   return planFile(kept, recipe, choices, { weights, keys });
 }
 
-function factsOf({ architecture, hparams }: Model, imatrix: Imatrix | undefined): ModelFacts {
+/** What the choice of types depends on. */
+export function factsOf(
+  { architecture, hparams }: Pick<Model, "architecture" | "hparams">,
+  imatrix: Imatrix | undefined,
+): ModelFacts {
   const { blockCount, headCount, headCountKv, expertCount } = hparams;
   return {
     architecture: architecture.name,

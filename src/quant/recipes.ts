@@ -15,6 +15,8 @@ export interface Recipe {
   readonly rules: readonly Rule[];
   /** Without an importance matrix the result would be useless. */
   readonly needsImatrix?: true;
+  /** Of use for such models only: of experts, or trained to have ternary weights. */
+  readonly meantFor?: "experts" | "ternary";
 }
 
 /** Errors in the output reach every logit. */
@@ -157,11 +159,11 @@ export const RECIPES: readonly Recipe[] = [
   { name: "IQ4_NL", fileType: 25, base: "IQ4_NL", rules: IQ4_RULES },
   { name: "IQ4_XS", fileType: 30, base: "IQ4_XS", rules: IQ4_RULES },
   {
-    name: "MXFP4_MOE", fileType: 38, base: "MXFP4",
+    name: "MXFP4_MOE", fileType: 38, base: "MXFP4", meantFor: "experts",
     rules: [["*", "Q8_0", "notStacked"]],
   },
-  { name: "TQ1_0", fileType: 36, base: "TQ1_0", rules: TERNARY_RULES },
-  { name: "TQ2_0", fileType: 37, base: "TQ2_0", rules: TERNARY_RULES },
+  { name: "TQ1_0", fileType: 36, base: "TQ1_0", meantFor: "ternary", rules: TERNARY_RULES },
+  { name: "TQ2_0", fileType: 37, base: "TQ2_0", meantFor: "ternary", rules: TERNARY_RULES },
 ];
 
 /** Names of types that stand for a mix, as in llama-quantize. */

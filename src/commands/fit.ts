@@ -1,0 +1,128 @@
+import { Command, Option } from "commander";
+import { LlqError } from "../../formats/errors.js";
+import { findPreset, PRESETS } from "../arch/presets.js";
+import { configOutline, type Outline } from "../outline.js";
+import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit.js";
+import { KV_TYPES, type KvType } from "../quant/memory.js";
+import { parseBytes } from "../quant/size.js";
+import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
+import { jsonOption, wholeNumber } from "./options.js";
+import { MODEL_ARGUMENT, openOutlineSource } from "./source.js";
+
+interface FitCommandOptions {
+  readonly memory: string;
+  readonly params?: string;
+  readonly context?: number;
+  readonly kvType: KvType;
+  readonly json?: boolean;
+}
+
+export const fitCommand = new Command("fit")
+  .summary("say which quantizations of a model fit a device's memory")
+  .description(
+    "Say for every type of quantization what a model takes when it runs, whether that fits, and up to which\n" +
+      "context. Reads config.json or a GGUF file's header; needs no weights.",
+  )
+  .argument("[model]", `${MODEL_ARGUMENT}; config.json alone, or a header alone, will do`)
+  .requiredOption(
+    "-m, --memory <size>",
+    "what the model may take, such as 8GB or 7.5GiB; the system needs some too",
+  )
+  .option(
+    "-p, --params <name>",
+    "a published size instead of a model, such as llama-3.1-8b or 7B; a wrong name lists all",
+  )
+  .option("-c, --context <n>", "tokens (default: 4096, or fewer if the model has fewer)", wholeNumber(1))
+  .addOption(
+    new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16"),
+  )
+  .addOption(jsonOption())
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq fit ./Llama-3.2-1B --memory 4GB
+  llq fit hf:Qwen/Qwen2.5-7B --memory 8GB --context 8192
+  llq fit llama-8b-q4.gguf --memory 8GiB --kv-type q8_0
+  llq fit --params 7B --memory 8GB
+  llq fit --params llama-3.1-8b --memory 8GB --json > fit.json
+
+Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
+  )
+  .action(async (path: string | undefined, options: FitCommandOptions) => {
+    const memory = parseBytes("--memory", options.memory);
+    const outline = await chosenOutline(path, options);
+    const fit = planFit(outline, { memory, context: options.context, kvType: options.kvType });
+    if (options.json) printJson(document(outline, fit, memory));
+    else printFit(outline, fit, memory);
+    checkSomeFit(outline, fit, memory);
+  });
+
+async function chosenOutline(
+  path: string | undefined,
+  { params, json }: FitCommandOptions,
+): Promise<Outline> {
+  if ((path === undefined) === (params === undefined)) {
+    throw new LlqError(
+      "usage",
+      path === undefined ? "which model?" : `${path} and --params exclude each other`,
+      {
+        hint: "llq fit <model> --memory 8GB, or llq fit --params 7B --memory 8GB",
+      },
+    );
+  }
+  if (path !== undefined) return openOutlineSource(path, { json });
+  const { name, config } = findPreset(params!);
+  return configOutline(name, `--params ${name}`, config);
+}
+
+function document(outline: Outline, { run, rows, ...fit }: Fit, memory: number) {
+  const { path: model, architecture, hparams } = outline;
+  const { kv, compute, overhead } = run;
+  return {
+    schema: 1,
+    model,
+    architecture: architecture.name,
+    contextLength: hparams.contextLength,
+    memory,
+    ...fit,
+    kv,
+    compute,
+    overhead,
+    recipes: rows,
+  };
+}
+
+function printFit({ path, architecture, hparams }: Outline, fit: Fit, memory: number): void {
+  const { blockCount, contextLength } = hparams;
+  console.log(
+    `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
+  );
+  const { kv, compute, overhead } = fit.run;
+  console.log(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}\n`);
+  const parts: [string, { bytes: number; formula: string }][] = [["KV cache", kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
+  for (const [name, { bytes, formula }] of parts) {
+    console.log(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
+  }
+  console.log();
+  const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context"];
+  console.log(
+    formatTable(
+      header,
+      fit.rows.map((row) => cells(row, contextLength)),
+    ),
+  );
+}
+
+function cells(row: FitRow, contextLength: number): string[] {
+  const { recipe, needsImatrix, bitsPerWeight, weightBytes, totalBytes, fits, largestContext } = row;
+  const most = largestContext === contextLength ? `${contextLength} (all)` : String(largestContext ?? "none");
+  return [
+    `${recipe ?? "(as it is)"}${needsImatrix ? " (imatrix)" : ""}`,
+    bitsPerWeight.toFixed(2),
+    formatBytes(weightBytes),
+    formatBytes(totalBytes),
+    fits ? "yes" : "no",
+    most,
+  ];
+}

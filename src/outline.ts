@@ -1,0 +1,73 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseJson, readSmallFile, withFile } from "../formats/bytes.js";
+import type { Metadata } from "../formats/container.js";
+import { badInput } from "../formats/errors.js";
+import { GGUF_MAGIC, readGguf } from "../formats/gguf.js";
+import { joinSplit } from "../formats/gguf-split.js";
+import { meta } from "../formats/gguf-write.js";
+import type { Architecture } from "./arch/architecture.js";
+import { type HParams, readHParams } from "./arch/hparams.js";
+import { architectureOfConfig } from "./arch/index.js";
+import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
+import { describedTensors, MAX_CONFIG_BYTES, openModel } from "./model.js";
+
+/** What can be known of a model without its weights and its tokenizer. */
+export interface Outline {
+  /** What the user called it. */
+  readonly path: string;
+  readonly architecture: Architecture;
+  readonly hparams: HParams;
+  /** The shape of each, and the type it is stored in. */
+  readonly tensors: readonly OutlineTensor[];
+  /** Whether the tensors are stored anywhere; else their types mean nothing. */
+  readonly stored: boolean;
+}
+
+/**
+ * The outline of a Hugging Face folder, of which config.json suffices, of a GGUF file, of which the header
+ * suffices, or of anything else that openModel takes.
+ * @throws LlqError as openModel
+ */
+export function openOutline(path: string): Outline {
+  const config = join(path, "config.json");
+  if (existsSync(config))
+    return configOutline(path, config, parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES)));
+  return isGguf(path) ? ggufOutline(path) : { ...openModel(path), stored: true };
+}
+
+/** The outline of a model with this config.json. `file` is what messages call it. */
+export function configOutline(path: string, file: string, json: unknown): Outline {
+  const architecture = architectureOfConfig(file, json);
+  const config = architecture.read(file, json);
+  const metadata: Metadata = new Map([
+    ["general.architecture", meta.string(architecture.name)],
+    [`${architecture.name}.vocab_size`, meta.u32(config.vocabSize)],
+    ...config.keys.map(([key, field]) => [`${architecture.name}.${key}`, field] as const),
+  ]);
+  const hparams = readHParams(file, metadata);
+  return {
+    path,
+    architecture,
+    hparams,
+    tensors: outlineTensors(architecture, hparams, config),
+    stored: false,
+  };
+}
+
+function isGguf(path: string): boolean {
+  if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  return withFile(path, (source) => {
+    const start = source.read(0, Math.min(4, source.byteLength));
+    return start.length === 4 && new DataView(start.buffer).getUint32(0, true) === GGUF_MAGIC;
+  });
+}
+
+function ggufOutline(path: string): Outline {
+  const options = { headerOnly: true };
+  const container = joinSplit(
+    withFile(path, (source) => readGguf(source, options)),
+    options,
+  );
+  return { path, ...describedTensors(path, container, container.metadata), stored: true };
+}
