@@ -16,13 +16,21 @@ const fixture = (name: string) => join(shared, "data", "fixtures", name);
  */
 const F32 = 2e-7;
 const GELU = 2e-5;
+/** 32 layers of f32; the same in f64 gives 2145.72360. */
+const DEEP = 5e-7;
 // biome-ignore format: columns
 const PERPLEXITIES: readonly [file: string, perplexity: number, tolerance: number][] = [
   ["llama_gqa",         2652.2351, F32],
   ["llama_tied",        9331.4784, F32],
   ["llama31_ropefreqs", 2503.9167, F32],
   ["mixtral",           2093.0236, F32],
+  ["baichuan7",         2145.7237, DEEP],
+  ["baichuan13_alibi",  1940.5234, F32],
+  ["internlm2",         3955.5331, F32],
+  ["chatglm23",         1819.7576, F32],
+  ["glm4_ratio",        3877.5193, F32],
   ["qwen1",             1795.8218, F32],
+  ["qwen2",             1109.7305, F32],
   ["gpt2",              2544.2856, GELU],
   ["mpt",               9618.1031, F32],
   ["falcon7",           4933.6123, F32],

@@ -81,11 +81,7 @@ export function architectureOfConfig(file: string, json: unknown): Architecture 
 export function architecturesOfGguf(file: string, name: string): readonly Architecture[] {
   const found = ARCHITECTURES.filter((architecture) => architecture.name === name);
   if (found.length > 0) return found;
-  throw unknown(
-    file,
-    name,
-    ARCHITECTURES.map((architecture) => architecture.name),
-  );
+  throw unknown(file, name, [...new Set(ARCHITECTURES.map((architecture) => architecture.name))]);
 }
 
 function unknown(file: string, name: string, known: string[]): LlqError {

@@ -29,6 +29,8 @@ CHATGLM2 = {
     "num_layers": 2, "original_rope": True, "padded_vocab_size": 320, "post_layer_norm": True, "rmsnorm": True,
     "seq_length": 512, "use_cache": True, "tie_word_embeddings": False, "eos_token_id": 2, "pad_token_id": 0,
 }
+# Heads that are as wide together as the embedding, as in all that was published: llama.cpp loads no others.
+CHATGLM_PUBLISHED = {**CHATGLM2, "kv_channels": 8}
 NEOX_TOKENS = {"bos_token_id": 0, "eos_token_id": 0}
 
 FAMILIES = {
@@ -167,22 +169,22 @@ FAMILIES = {
     # Positions are divided by rope_ratio; the modelling file at hand has no such field, see families_publishers.py.
     "chatglm2-32k": {
         "tokenizer": "spm", "bos": False, "code": "chatglm2-6b ChatGLMForConditionalGeneration",
-        "config": {"_name_or_path": "THUDM/chatglm2-6b-32k", **CHATGLM2, "rope_ratio": 5},
+        "config": {"_name_or_path": "THUDM/chatglm2-6b-32k", **CHATGLM_PUBLISHED, "rope_ratio": 5},
     },
     "chatglm3": {
         "tokenizer": "spm", "bos": False, "code": "chatglm3-6b ChatGLMForConditionalGeneration",
-        "config": {"_name_or_path": "THUDM/chatglm3-6b", **CHATGLM2, "multi_query_group_num": 1},
+        "config": {"_name_or_path": "THUDM/chatglm3-6b", **CHATGLM_PUBLISHED, "multi_query_group_num": 1},
     },
     # THUDM's layout and names, which transformers has not; what it computes is transformers' GLM.
     "glm-4": {
         "tokenizer": "dbrx", "bos": False,
         "config": {
-            "_name_or_path": "THUDM/glm-4-9b-chat", **CHATGLM2, "layernorm_epsilon": 1.5625e-7, "rope_ratio": 500,
+            "_name_or_path": "THUDM/glm-4-9b-chat", **CHATGLM_PUBLISHED, "layernorm_epsilon": 1.5625e-7, "rope_ratio": 500,
             "eos_token_id": [0],
         },
         "load": {
             "model_type": "glm", "vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 96,
-            "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "partial_rotary_factor": 0.5,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "partial_rotary_factor": 0.5,
             "attention_bias": True, "rope_theta": 5000000.0, "rms_norm_eps": 1.5625e-7, "hidden_act": "silu",
             "max_position_embeddings": 512, "tie_word_embeddings": False, "pad_token_id": 0,
         },
