@@ -152,14 +152,15 @@ def write_gguf(arguments):
         if arguments.models and path.stem not in arguments.models:
             continue
         value = json.loads(path.read_text())
-        config = dict(value["config"])
+        config = {key: field for key, field in value["config"].items() if field is not None}
         if "position_encoding_2d" in config:
             continue  # ChatGLM-6B, which llama.cpp does not know
         if config["architectures"] == ["InternLMForCausalLM"]:
             config |= {"architectures": ["LlamaForCausalLM"], "num_key_value_heads": config["num_attention_heads"]}
         if path.stem == "Falcon-7B":
             config["num_kv_heads"] = 1  # multi_query says so; the converter believes the published file's 71
-        config.setdefault("num_hidden_layers", config.get("num_layers", config.get("n_layer")))
+        if "num_layers" in config:
+            config["num_hidden_layers"] = config["num_layers"]
         rows = converted(config, list(expand(value["checkpoint"], value["counts"])))
         value["gguf"] = compact(rows)[0]
         save(path.stem, value)
