@@ -49,7 +49,7 @@ export function softcap(x: usize, n: i32, cap: f32): void {
 }
 
 /** x / (1 + e^-x) */
-function silu_f32x4(x: v128): v128 {
+export function silu_f32x4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(1), exp_f32x4(f32x4.neg(x))));
 }
 

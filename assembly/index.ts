@@ -35,6 +35,7 @@ export * from "./q8_1";
 export * from "./rows";
 export * from "./scores";
 export * from "./squares";
+export * from "./ssm";
 export * from "./tq1_0";
 export * from "./tq2_0";
 

@@ -10,7 +10,12 @@ export type BlockMatrix =
   | "attn_output"
   | FeedForwardMatrix
   | `${FeedForwardMatrix}_exps`
-  | `${FeedForwardMatrix}_shexp`;
+  | `${FeedForwardMatrix}_shexp`
+  | "ssm_in"
+  | "ssm_conv"
+  | "ssm_x"
+  | "ssm_dt"
+  | "ssm_out";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
@@ -51,11 +56,7 @@ export type OtherRole =
   | "router"
   | "router_shexp"
   | "ssm_a"
-  | "ssm_conv"
-  | "ssm_dt"
-  | "ssm_in"
-  | "ssm_out"
-  | "ssm_x";
+  | "ssm_d";
 
 /**
  * How a tensor differs from the rows stored for it. Plain data, so that a plan can be sent to a thread.

@@ -17,7 +17,7 @@ const TEXT = readFileSync(join(GOLDEN, "text.txt"), "utf8");
 /** Whose references are here before they are supported. */
 // biome-ignore format: as many as fit a line
 const PENDING: readonly string[] = [
-  "chatglm", "mamba",
+  "chatglm",
 ];
 const FAMILIES = readdirSync(GOLDEN).filter(
   (name) => existsSync(join(GOLDEN, name, "reference.json")) && !PENDING.includes(name),

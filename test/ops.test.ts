@@ -347,3 +347,54 @@ describe("scores", () => {
     expect(nll(Float32Array.of(1, 2, 3, 4, Number.NaN), 0, 2)).toBeNaN();
   });
 });
+
+describe("state spaces", () => {
+  const [tokens, n, states] = [21, 12, 5];
+
+  test("ssm_conv", () => {
+    const kernel = 4;
+    const [x, weight, bias] = [noise(tokens * n), noise(kernel * n), noise(n)];
+    const expected = Array.from({ length: tokens * n }, (_, at) => {
+      const [token, c] = [Math.floor(at / n), at % n];
+      let sum = bias[c]!;
+      for (let j = 0; j < kernel; j++) {
+        const before = token - kernel + 1 + j;
+        if (before >= 0) sum += weight[j * n + c]! * x[before * n + c]!;
+      }
+      return sum / (1 + Math.exp(-sum));
+    });
+    const [from, w, b, y] = place(x, weight, bias, room(tokens * n));
+    call("ssm_conv", from!, w!, b!, y!, tokens, n, kernel);
+    expect(error(floats(y!, tokens * n), expected)).toBeLessThan(1e-6);
+  });
+
+  test("softplus", () => {
+    const x = Float32Array.from({ length: 101 }, (_, i) => i - 50);
+    const [at] = place(x);
+    call("softplus", at!, x.length);
+    for (const [i, value] of floats(at!, x.length).entries()) {
+      expect(Math.abs(value / Math.log1p(Math.exp(x[i]!)) - 1)).toBeLessThan(1e-6);
+    }
+  });
+
+  test("ssm_scan, in place", () => {
+    const [x, b, c, d] = [noise(tokens * n), noise(tokens * states), noise(tokens * states), noise(n)];
+    const dt = noise(tokens * n).map(Math.abs);
+    const a = noise(states * n).map((value) => -Math.abs(value));
+    const state = new Float64Array(states * n);
+    const expected = Array.from({ length: tokens * n }, (_, at) => {
+      const [token, channel] = [Math.floor(at / n), at % n];
+      let sum = d[channel]! * x[at]!;
+      for (let s = 0; s < states; s++) {
+        const place = s * n + channel;
+        state[place] =
+          state[place]! * Math.exp(dt[at]! * a[place]!) + dt[at]! * x[at]! * b[token * states + s]!;
+        sum += state[place]! * c[token * states + s]!;
+      }
+      return sum;
+    });
+    const [xs, dts, as, bs, cs, ds, scratch] = place(x, dt, a, b, c, d, room(states * 8));
+    call("ssm_scan", xs!, dts!, as!, bs!, cs!, ds!, xs!, tokens, n, states, scratch!);
+    expect(error(floats(xs!, tokens * n), expected)).toBeLessThan(1e-6);
+  });
+});

@@ -42,6 +42,8 @@ export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
  * norms before or after, norms of queries and keys, gates and fused matrices show in the tensors. Plain data.
  */
 export interface DecoderTraits {
+  /** Blocks that are no attention and feed-forward. */
+  readonly block?: "mamba";
   readonly norm: "rms" | "layer";
   readonly positions: Positions;
   readonly activation: Activation;

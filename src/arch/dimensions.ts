@@ -21,6 +21,13 @@ const DIMENSIONS = {
   experts: (h) => h.expertCount,
   expertFfn: (h) => h.expertFeedForwardLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
+  /** Of state space models: channels; those and their gates below each other; what is computed of the channels. */
+  inner: (h) => h.ssm.innerSize,
+  "inner*2": (h) => 2 * h.ssm.innerSize,
+  ssmX: (h) => h.ssm.timeStepRank + 2 * h.ssm.stateSize,
+  states: (h) => h.ssm.stateSize,
+  conv: (h) => h.ssm.convKernel,
+  timeStep: (h) => h.ssm.timeStepRank,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams) => number>;
 

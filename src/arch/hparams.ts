@@ -14,6 +14,17 @@ export type RopeScaling =
       readonly betaSlow: number;
     };
 
+/** Of a state space model. */
+export interface SsmNumbers {
+  /** Channels; a multiple of 4. */
+  readonly innerSize: number;
+  /** Numbers that make up a channel's state. */
+  readonly stateSize: number;
+  /** Tokens that the convolution sees. */
+  readonly convKernel: number;
+  readonly timeStepRank: number;
+}
+
 /** A decoder's numbers, read from GGUF metadata whatever the model came from. */
 export interface HParams {
   readonly architecture: string;
@@ -53,6 +64,8 @@ export interface HParams {
   readonly attentionSoftcap: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
+  /** All 0 without state spaces. */
+  readonly ssm: SsmNumbers;
   readonly vocabSize: number;
 }
 
@@ -123,7 +136,21 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     attentionSoftcap: some("attn_logit_softcapping"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
+    ssm: readSsm(name, count),
     vocabSize: readVocabSize(keys, architecture),
+  };
+}
+
+function readSsm(name: string, count: (key: string, fallback: number) => number): SsmNumbers {
+  const innerSize = count("ssm.inner_size", 0);
+  if (innerSize % 4 !== 0) {
+    throw new LlqError("unsupported", `${name}: ${innerSize} channels of a state space, no multiple of 4`);
+  }
+  return {
+    innerSize,
+    stateSize: count("ssm.state_size", 0),
+    convKernel: count("ssm.conv_kernel", 0),
+    timeStepRank: count("ssm.time_step_rank", 0),
   };
 }
 

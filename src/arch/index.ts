@@ -9,6 +9,7 @@ import { gpt2 } from "./gpt2.js";
 import { internlm } from "./internlm.js";
 import { internlm2 } from "./internlm2.js";
 import { llama } from "./llama.js";
+import { mamba } from "./mamba.js";
 import { mixtral } from "./mixtral.js";
 import { mpt } from "./mpt.js";
 import { olmo2 } from "./olmo2.js";
@@ -45,6 +46,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   falcon,
   mpt,
   gpt2,
+  mamba,
   starcoder2,
 ];
 

@@ -44,7 +44,7 @@ export function linear(
   const weight = tensor(role, shape, withSuffix(source, ".weight"), options);
   if (bias === undefined) return [weight];
   // Values are changed in the matrix alone, and a vector has no columns to exchange.
-  const { steps, transposed, ...own } = options;
+  const { steps, transposed, storedShape, ...own } = options;
   return [weight, biasRow(`${role}_bias`, role, shape[0], source, bias, own)];
 }
 

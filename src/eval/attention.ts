@@ -2,13 +2,13 @@ import type { Positions } from "../arch/architecture.js";
 import { rowLength } from "../tensor.js";
 import { alibiSlopes } from "./alibi.js";
 import { addProduct, normed, piecesOf, type Work } from "./block.js";
-import type { NormPlan } from "./decoder.js";
+import type { NormPlan, TransformerPlan } from "./decoder.js";
 import { multiply, packInput } from "./matmul.js";
 import { normalize } from "./norm.js";
 import { spanTokens } from "./span.js";
 
 /** x += output(attention(q(n), k(n), v(n))) with n = norm(from); `from` and x are [tokens][width]. */
-export function addAttention(work: Work, from: number, x: number): void {
+export function addAttention(work: Work<TransformerPlan>, from: number, x: number): void {
   const { kernels, hparams, layer, span } = work;
   const { norm, q: toQ, k: toK, v: toV, qNorm, kNorm, output, postNorm } = layer.attention;
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
@@ -89,7 +89,10 @@ interface Heads {
 }
 
 /** Each chunk sees itself only. */
-function attend({ kernels, hparams, traits, layer, span }: Work, { q, k, v, o }: Heads): void {
+function attend(
+  { kernels, hparams, traits, layer, span }: Work<TransformerPlan>,
+  { q, k, v, o }: Heads,
+): void {
   const mark = kernels.mark();
   const { headCount, headCountKv, keyLength, valueLength } = hparams;
   const { chunks, context } = span;

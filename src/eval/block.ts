@@ -27,7 +27,11 @@ export interface LayerJob {
 export type LayerResult = LayerSquares | undefined;
 
 /** The job, what does it, and who looks at the inputs of its matrices. */
-export type Work = LayerJob & { readonly kernels: Kernels; readonly squares: Squares | undefined };
+export interface Work<L extends LayerPlan = LayerPlan> extends LayerJob {
+  readonly layer: L;
+  readonly kernels: Kernels;
+  readonly squares: Squares | undefined;
+}
 
 /** Tokens that go through a product together; a long chunk does so in pieces, each of which unpacks the weights. */
 export const PIECE_TOKENS = 1024;

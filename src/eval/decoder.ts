@@ -10,6 +10,7 @@ import {
   sliceRows,
   type Tensor,
 } from "../tensor.js";
+import type { MambaPlan } from "./mamba.js";
 
 /** y = x · weightᵀ + bias */
 export interface Linear {
@@ -66,11 +67,15 @@ export interface FeedForwardPlan {
   readonly postNorm: NormPlan | undefined;
 }
 
-/** The tensors of one block, by what they do. */
-export interface LayerPlan {
+/** Attention and a feed-forward. */
+export interface TransformerPlan {
+  readonly block: "transformer";
   readonly attention: AttentionPlan;
   readonly feedForward: FeedForwardPlan;
 }
+
+/** The tensors of one block, by what they do. */
+export type LayerPlan = TransformerPlan | MambaPlan;
 
 /** All that the forward pass needs to know of a model. Plain data. */
 export interface DecoderPlan {
@@ -136,8 +141,9 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     rope_freqs: outside.tensor("rope_freqs"),
     layers: Array.from({ length: hparams.blockCount }, (_, layer) => {
       const find = new Finder(byRole, layer);
+      if (traits.block === "mamba") return planMamba(find, hparams);
       const attention = planAttention(find, hparams, windowOf(traits, layer));
-      return { attention, feedForward: planFeedForward(find, hparams, traits) };
+      return { block: "transformer", attention, feedForward: planFeedForward(find, hparams, traits) };
     }),
     output_norm: outside.norm("output_norm")!,
     output: outside.tensor("output") ?? token_embd,
@@ -196,6 +202,25 @@ function expertOf({ gate, up, down }: MlpPlan, expert: number): MlpPlan {
     return { weight: sliceRows(weight, expert * rows, rows, [rows, columns]), bias: undefined };
   };
   return { gate: gate && one(gate), up: one(up), down: one(down) };
+}
+
+function planMamba(find: Finder, { ssm }: HParams): MambaPlan {
+  const { innerSize, stateSize, timeStepRank } = ssm;
+  const [input, fromX] = [find.linear("ssm_in")!, find.linear("ssm_x")!];
+  return {
+    block: "mamba",
+    norm: find.norm("attn_norm")!,
+    x: part(input, 0, innerSize),
+    z: part(input, innerSize, innerSize),
+    conv: find.linear("ssm_conv")!,
+    step: part(fromX, 0, timeStepRank),
+    b: part(fromX, timeStepRank, stateSize),
+    c: part(fromX, timeStepRank + stateSize, stateSize),
+    dt: find.linear("ssm_dt")!,
+    a: find.tensor("ssm_a")!,
+    d: find.tensor("ssm_d")!,
+    output: find.linear("ssm_out")!,
+  };
 }
 
 /** Some rows of a fused matrix. */

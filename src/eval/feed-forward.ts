@@ -1,11 +1,11 @@
 import { rowLength } from "../tensor.js";
 import { addProduct, normed, piecesOf, type Work } from "./block.js";
-import type { MlpPlan } from "./decoder.js";
+import type { MlpPlan, TransformerPlan } from "./decoder.js";
 import { addMixture } from "./experts.js";
 import { mlpHidden } from "./mlp.js";
 
 /** x += feedForward(norm(from)) */
-export function addFeedForward(work: Work, from: number, x: number): void {
+export function addFeedForward(work: Work<TransformerPlan>, from: number, x: number): void {
   const { kernels, span, layer } = work;
   const { norm, mlp, mixture, postNorm } = layer.feedForward;
   const mark = kernels.mark();
@@ -18,7 +18,7 @@ export function addFeedForward(work: Work, from: number, x: number): void {
   }
 }
 
-function addMlp(work: Work, mlp: MlpPlan, n: number, x: number, tokens: number): void {
+function addMlp(work: Work<TransformerPlan>, mlp: MlpPlan, n: number, x: number, tokens: number): void {
   const h = mlpHidden(work, mlp, n, tokens);
   work.squares?.add("ffn_down", h, tokens, rowLength(mlp.down.weight));
   addProduct(work, mlp.down, work.layer.feedForward.postNorm, h, x, tokens);

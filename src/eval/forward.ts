@@ -245,7 +245,9 @@ function ropesOf(
     ropeScaling: { type: "none" },
   } as const;
   const inWindow = ropeTable(unscaled, context, undefined).buffer;
-  return layers.map(({ attention }) => (attention.window > 0 ? inWindow : rope));
+  return layers.map((layer) =>
+    layer.block === "transformer" && layer.attention.window > 0 ? inWindow : rope,
+  );
 }
 
 /** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
@@ -367,7 +369,7 @@ export function fitMemory(
 }
 
 function matrixElements(layer: LayerPlan): number {
-  const used = layer.feedForward.mixture?.used ?? 0;
+  const used = layer.block === "transformer" ? (layer.feedForward.mixture?.used ?? 0) : 0;
   const work = [...inputsOf(layer).values()].flatMap(({ matrices, experts }) =>
     matrices.map(({ weight }) => elementCount(weight.shape) * (experts > 0 ? used : 1)),
   );

@@ -1,27 +1,31 @@
 import type { Kernels } from "../run/kernels.js";
 import { addAttention } from "./attention.js";
 import { type LayerJob, type LayerResult, PIECE_TOKENS, type Work } from "./block.js";
-import type { DecoderPlan } from "./decoder.js";
+import type { DecoderPlan, TransformerPlan } from "./decoder.js";
 import { addFeedForward } from "./feed-forward.js";
+import { addMamba, mambaMemory } from "./mamba.js";
 import { slabMemory } from "./matmul.js";
 import { mlpMemory } from "./mlp.js";
 import { loadHidden, spanTokens, storeHidden } from "./span.js";
 import { Squares } from "./squares.js";
 
-/**
- * x += attention(norm(x)), x += feedForward(norm(x)), for the hidden states x of the job's chunks; in parallel
- * blocks both halves see the first x. Nothing a chunk goes through depends on which chunks are beside it.
- */
+/** Runs a block for the hidden states of the job's chunks. Nothing a chunk goes through depends on those beside it. */
 export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  const work: Work = { ...job, kernels, squares };
-  const before = job.traits.parallel ? copyOf(work, x) : x;
-  addAttention(work, x, x);
-  addFeedForward(work, before, x);
+  const { layer } = job;
+  if (layer.block === "mamba") addMamba({ ...job, layer, kernels, squares }, x);
+  else runTransformer({ ...job, layer, kernels, squares }, x);
   storeHidden(kernels, job.span, x);
   return squares?.result;
+}
+
+/** x += attention(norm(x)), x += feedForward(norm(x)); in parallel blocks both halves see the first x. */
+function runTransformer(work: Work<TransformerPlan>, x: number): void {
+  const before = work.traits.parallel ? copyOf(work, x) : x;
+  addAttention(work, x, x);
+  addFeedForward(work, before, x);
 }
 
 function copyOf({ kernels, span }: Work, x: number): number {
@@ -39,15 +43,17 @@ export function layerMemory(
 ): number {
   const tokens = chunks * context;
   const piece = Math.min(tokens, PIECE_TOKENS);
+  const layer = layers[0]!;
+  if (layer.block === "mamba") return 4 * tokens * h.embeddingLength + mambaMemory(layer, tokens, piece);
   const o = h.keyLength === h.valueLength ? 0 : h.headCount * h.valueLength;
   const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
   const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
   const attention = tokens * heads + Math.max(3 * piece * h.embeddingLength, keys);
   const states = (traits.parallel ? 2 : 1) * tokens * h.embeddingLength;
-  const { mlp, mixture } = layers[0]!.feedForward;
+  const { mlp, mixture } = layer.feedForward;
   const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
   const largest = Math.max(...mlps.map((each) => mlpMemory(each, piece)));
-  const attentionMemory = 4 * attention + slabMemory(layers[0]!.attention.output.weight, piece);
+  const attentionMemory = 4 * attention + slabMemory(layer.attention.output.weight, piece);
   return 4 * states + Math.max(attentionMemory, largest + 4 * 3 * piece * h.embeddingLength);
 }
 

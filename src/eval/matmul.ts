@@ -181,6 +181,23 @@ export function readVector({ kernels, files }: Multiplier, tensor: Tensor): numb
   return address;
 }
 
+/** A small matrix of the model as f32, columns first. The memory is the caller's to give back. */
+export function readTransposed({ kernels, files }: Multiplier, tensor: Tensor): number {
+  const [rows, columns] = [rowCount(tensor), rowLength(tensor)];
+  const transposed = kernels.reserve(rows * columns * 4);
+  const mark = kernels.mark();
+  const address = kernels.reserve(rows * columns * 4);
+  readRowsF32(kernels, files, tensor, 0, rows, address);
+  const [from, to] = [kernels.floats(address, rows * columns), kernels.floats(transposed, rows * columns)];
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      to[column * rows + row] = from[row * columns + column]!;
+    }
+  }
+  kernels.reset(mark);
+  return transposed;
+}
+
 function roundUp(n: number, multiple: number): number {
   return Math.ceil(n / multiple) * multiple;
 }

@@ -11,7 +11,11 @@ export type LayerInput =
   | "ffn_down"
   | "experts"
   | "experts_down"
-  | "shared_down";
+  | "shared_down"
+  | "ssm_in"
+  | "ssm_x"
+  | "ssm_dt"
+  | "ssm_out";
 
 /** The matrices that take an input. Of experts it is those of the first, whose names stand for all. */
 export interface InputPlan {
@@ -22,12 +26,20 @@ export interface InputPlan {
 }
 
 /** The matrices of a block, by what goes into them. */
-export function inputsOf({ attention, feedForward }: LayerPlan): ReadonlyMap<LayerInput, InputPlan> {
+export function inputsOf(layer: LayerPlan): ReadonlyMap<LayerInput, InputPlan> {
   const inputs = new Map<LayerInput, InputPlan>();
   const set = (input: LayerInput, matrices: readonly (Linear | undefined)[], experts = 0) => {
     const present = matrices.filter((each) => each !== undefined);
     inputs.set(input, { matrices: present, columns: rowLength(present[0]!.weight), experts });
   };
+  if (layer.block === "mamba") {
+    set("ssm_in", [layer.x, layer.z]);
+    set("ssm_x", [layer.step, layer.b, layer.c]);
+    set("ssm_dt", [layer.dt]);
+    set("ssm_out", [layer.output]);
+    return inputs;
+  }
+  const { attention, feedForward } = layer;
   const { mlp, mixture } = feedForward;
   set("attn_norm", [attention.q, attention.k, attention.v]);
   set("attn_output", [attention.output]);
