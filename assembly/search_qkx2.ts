@@ -110,11 +110,43 @@ function aim(levels: f32, s: usize): void {
 
 /** Levels of four sub-blocks for ISCALE and MIN, to L, and their weighted sums. */
 function sum_levels(t: usize, size: usize, nmax: f32, s: usize): void {
-  if (is_plain(s)) sum_plain_levels(t, size, nmax, s);
+  const iscale = v128.load(s, ISCALE);
+  const min = v128.load(s, MIN);
+  // Levels grow or fall with x: none is beyond those of the least and the largest.
+  const a = f32x4.mul(iscale, f32x4.sub(v128.load(s, LOWEST), min));
+  const b = f32x4.mul(iscale, f32x4.sub(v128.load(s, HIGHEST), min));
+  const low = f32x4.pmin(a, b);
+  const high = f32x4.pmax(a, b);
+  if (are_within(low, high, -0.5, nmax + 0.5)) sum_whole_levels(t, size, s);
+  else if (are_within(low, high, -RANGE, RANGE)) sum_cut_levels(t, size, nmax, s);
   else sum_nearest_levels(t, size, nmax, s);
 }
 
-function sum_plain_levels(t: usize, size: usize, nmax: f32, s: usize): void {
+function are_within(low: v128, high: v128, least: f32, most: f32): bool {
+  return i32x4.all_true(v128.and(f32x4.gt(low, f32x4.splat(least)), f32x4.lt(high, f32x4.splat(most))));
+}
+
+/** sum_levels where all are 0..nmax once they are rounded. */
+function sum_whole_levels(t: usize, size: usize, s: usize): void {
+  const iscale = v128.load(s, ISCALE);
+  const min = v128.load(s, MIN);
+  let wl = f32x4.splat(0);
+  let wll = f32x4.splat(0);
+  let wlx = f32x4.splat(0);
+  for (const end = t + size; t < end; t += 32) {
+    const x = v128.load(t);
+    const l = f32x4.nearest(f32x4.mul(iscale, f32x4.sub(x, min)));
+    v128.store(t, l, L);
+    const w = f32x4.mul(v128.load(t, W), l);
+    wl = f32x4.add(wl, w);
+    wll = f32x4.add(wll, f32x4.mul(w, l));
+    wlx = f32x4.add(wlx, f32x4.mul(w, x));
+  }
+  store_sums(s, wl, wll, wlx);
+}
+
+/** sum_levels where some may have to be cut to 0..nmax. */
+function sum_cut_levels(t: usize, size: usize, nmax: f32, s: usize): void {
   const iscale = v128.load(s, ISCALE);
   const min = v128.load(s, MIN);
   const top = f32x4.splat(nmax);
@@ -131,22 +163,10 @@ function sum_plain_levels(t: usize, size: usize, nmax: f32, s: usize): void {
     wll = f32x4.add(wll, f32x4.mul(w, l));
     wlx = f32x4.add(wlx, f32x4.mul(w, x));
   }
-  v128.store(s, wl, SUM_WL);
-  v128.store(s, wll, SUM_WLL);
-  v128.store(s, wlx, SUM_WLX);
+  store_sums(s, wl, wll, wlx);
 }
 
-/** Whether nearest_int is plain rounding for all levels: for those of the least and the largest x. */
-function is_plain(s: usize): bool {
-  const iscale = v128.load(s, ISCALE);
-  const min = v128.load(s, MIN);
-  const low = f32x4.mul(iscale, f32x4.sub(v128.load(s, LOWEST), min));
-  const high = f32x4.mul(iscale, f32x4.sub(v128.load(s, HIGHEST), min));
-  const range = f32x4.splat(RANGE);
-  return i32x4.all_true(v128.and(f32x4.lt(f32x4.abs(low), range), f32x4.lt(f32x4.abs(high), range)));
-}
-
-/** The same with nearest_int itself: for levels beyond that range, and where all x are equal. */
+/** sum_levels where nearest_int is more than rounding, or all x are equal. */
 function sum_nearest_levels(t: usize, size: usize, nmax: f32, s: usize): void {
   const iscale = v128.load(s, ISCALE);
   const min = v128.load(s, MIN);
@@ -164,6 +184,10 @@ function sum_nearest_levels(t: usize, size: usize, nmax: f32, s: usize): void {
     wll = f32x4.add(wll, f32x4.mul(w, l));
     wlx = f32x4.add(wlx, f32x4.mul(w, x));
   }
+  store_sums(s, wl, wll, wlx);
+}
+
+function store_sums(s: usize, wl: v128, wll: v128, wlx: v128): void {
   v128.store(s, wl, SUM_WL);
   v128.store(s, wll, SUM_WLL);
   v128.store(s, wlx, SUM_WLX);

@@ -1,11 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatBytes, formatTable } from "../../src/ui.js";
 import { type LlamaShape, writeSynthetic } from "../synthetic.js";
-import { measureLlq } from "./measure.js";
+import { load, measureLlq, measureProgram } from "./measure.js";
 
 /** About 0.4 G weights. */
 const SHAPE: LlamaShape = { hidden: 1024, layers: 24, heads: 16, kvHeads: 8, ffn: 4096, vocab: 32000 };
@@ -18,6 +17,7 @@ const RUNS = 2;
 interface Speed {
   readonly ppl: number;
   readonly tokensPerSecond: number;
+  readonly cpuSeconds: number;
   readonly peakRssBytes: number;
 }
 
@@ -41,56 +41,66 @@ export function benchEval(types: readonly string[], llamaCpp?: string): void {
         if (llamaCpp !== undefined) other.push(runLlamaPerplexity(llamaCpp, file, threads));
       }
       rmSync(file);
-      return row(type, fastest(own), other.length > 0 ? fastest(other) : undefined);
+      return row(type, best(own), other.length > 0 ? best(other) : undefined);
     });
-    console.log(`\nllq eval-ppl, ${CHUNKS} chunks of ${CONTEXT} tokens, 0.4 G weights, ${threads} threads`);
-    const columns = ["type", "tokens/s", "peak RSS", "perplexity"];
-    console.log(formatTable([...columns, "llama-perplexity tokens/s", "its perplexity", "ratio"], rows));
+    console.log(
+      `\nllq eval-ppl, ${CHUNKS} chunks of ${CONTEXT} tokens, 0.4 G weights, ${threads} threads, ${load()}`,
+    );
+    const columns = ["type", "tokens/s", "CPU time", "peak RSS", "perplexity"];
+    const theirs = [
+      "llama-perplexity tokens/s",
+      "its CPU time",
+      "its perplexity",
+      "ratio of tokens/s",
+      "of CPU time",
+    ];
+    console.log(formatTable([...columns, ...theirs], rows));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
 function runLlq(file: string, threads: number): Speed {
-  const args = [
-    "eval-ppl",
-    file,
-    TEXT,
-    "--context",
-    `${CONTEXT}`,
-    "--chunks",
-    `${CHUNKS}`,
-    "-j",
-    `${threads}`,
-  ];
-  const { stdout, peakRssBytes } = measureLlq([...args, "--json"]);
+  const args = ["eval-ppl", file, TEXT, "--context", `${CONTEXT}`, "--chunks", `${CHUNKS}`];
+  const { stdout, cpuSeconds, peakRssBytes } = measureLlq([...args, "-j", `${threads}`, "--json"]);
   const { perplexity, tokensPerSecond } = JSON.parse(stdout);
-  return { ppl: perplexity, tokensPerSecond, peakRssBytes };
+  return { ppl: perplexity, tokensPerSecond, cpuSeconds, peakRssBytes };
 }
 
-/** From its log: "[4]35.3024," at the end of a chunk, and the time of all prompts. */
+/** From its log: the last estimate, and the time of all prompts. */
 function runLlamaPerplexity(folder: string, file: string, threads: number): Speed {
   const args = ["-m", file, "-f", TEXT, "-c", `${CONTEXT}`, "--chunks", `${CHUNKS}`, "-t", `${threads}`];
-  const { stdout, stderr } = spawnSync(join(folder, "llama-perplexity"), args, { encoding: "utf8" });
-  const log = stdout + stderr;
+  const { log, cpuSeconds } = measureProgram(join(folder, "llama-perplexity"), args);
   const ppl = log.match(/Final estimate: PPL = ([\d.]+)/)?.[1];
   const milliseconds = log.match(/prompt eval time =\s*([\d.]+) ms/)?.[1];
   if (ppl === undefined || milliseconds === undefined)
     throw new Error(`llama-perplexity said: ${log.slice(-1000)}`);
+  const tokensPerSecond = (CHUNKS * CONTEXT * 1000) / Number(milliseconds);
+  return { ppl: Number(ppl), tokensPerSecond, cpuSeconds, peakRssBytes: 0 };
+}
+
+/** The best speed and the least processor time of several runs. */
+function best(speeds: readonly Speed[]): Speed {
+  const of = (name: keyof Speed) => speeds.map((speed) => speed[name]);
   return {
-    ppl: Number(ppl),
-    tokensPerSecond: (CHUNKS * CONTEXT * 1000) / Number(milliseconds),
-    peakRssBytes: 0,
+    ...speeds[0]!,
+    tokensPerSecond: Math.max(...of("tokensPerSecond")),
+    cpuSeconds: Math.min(...of("cpuSeconds")),
+    peakRssBytes: Math.max(...of("peakRssBytes")),
   };
 }
 
-function fastest(speeds: readonly Speed[]): Speed {
-  return speeds.reduce((best, speed) => (speed.tokensPerSecond > best.tokensPerSecond ? speed : best));
-}
-
 function row(type: string, own: Speed, other: Speed | undefined): string[] {
-  const cells = [type, own.tokensPerSecond.toFixed(1), formatBytes(own.peakRssBytes), own.ppl.toFixed(2)];
-  if (other === undefined) return [...cells, "-", "-", "-"];
-  const ratio = own.tokensPerSecond / other.tokensPerSecond;
-  return [...cells, other.tokensPerSecond.toFixed(1), other.ppl.toFixed(2), ratio.toFixed(2)];
+  const seconds = (speed: Speed) => `${speed.cpuSeconds.toFixed(1)} s`;
+  const cells = [type, own.tokensPerSecond.toFixed(1), seconds(own), formatBytes(own.peakRssBytes)];
+  if (other === undefined) return [...cells, own.ppl.toFixed(2), "-", "-", "-", "-", "-"];
+  return [
+    ...cells,
+    own.ppl.toFixed(2),
+    other.tokensPerSecond.toFixed(1),
+    seconds(other),
+    other.ppl.toFixed(2),
+    (own.tokensPerSecond / other.tokensPerSecond).toFixed(2),
+    (other.cpuSeconds / own.cpuSeconds).toFixed(2),
+  ];
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url)); // from dist/test/bench
@@ -8,6 +9,8 @@ const RSS = `${ROOT}test/bench/rss.mjs`;
 export interface Measured {
   readonly stdout: string;
   readonly seconds: number;
+  /** Processor time of all threads: what else runs on the machine counts for less than in `seconds`. */
+  readonly cpuSeconds: number;
   /** Of the whole process: V8, WebAssembly memories and all threads. */
   readonly peakRssBytes: number;
 }
@@ -31,7 +34,38 @@ function measureNode(args: readonly string[]): Measured {
   });
   const seconds = (performance.now() - started) / 1000;
   if (run.status !== 0) throw new Error(`${args.join(" ")} ended with status ${run.status}`);
-  return { stdout: run.stdout, seconds, peakRssBytes: Number(run.output[3]) * 1024 };
+  const { maxRssKib, cpuMicroseconds } = JSON.parse(run.output[3]!);
+  return { stdout: run.stdout, seconds, cpuSeconds: cpuMicroseconds / 1e6, peakRssBytes: maxRssKib * 1024 };
+}
+
+/** What a program of another project took. */
+export interface MeasuredProgram {
+  /** stdout and stderr. */
+  readonly log: string;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+/** Runs a program; a shell says how much processor time it took. */
+export function measureProgram(program: string, args: readonly string[]): MeasuredProgram {
+  const started = performance.now();
+  const script = '"$0" "$@" 2>&1; status=$?; times; exit $status';
+  const { stdout, status } = spawnSync("sh", ["-c", script, program, ...args], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  const seconds = (performance.now() - started) / 1000;
+  if (status !== 0) throw new Error(`${program} ended with status ${status}: ${stdout.slice(-1000)}`);
+  const lines = stdout.trimEnd().split("\n");
+  const ofChildren = lines.pop()!;
+  const parts = [...ofChildren.matchAll(/(\d+)m([\d.]+)s/g)];
+  const cpuSeconds = parts.reduce((sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest), 0);
+  return { log: lines.join("\n"), seconds, cpuSeconds };
+}
+
+/** What else wants the machine's processors, on average over the last minute: to be printed beside a figure. */
+export function load(): string {
+  return `load ${loadavg()[0]!.toFixed(1)}`;
 }
 
 /** The least of several timings of `work`, in seconds, after one that warms up. */

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +5,7 @@ import { join } from "node:path";
 import { openContainer } from "../../formats/open.js";
 import { formatTable } from "../../src/ui.js";
 import { type LlamaShape, writeSynthetic } from "../synthetic.js";
-import { measureLlq } from "./measure.js";
+import { load, measureLlq, measureProgram } from "./measure.js";
 
 /** About 260 M weights: long enough that starting up does not count, short enough to do it several times. */
 const SHAPE: LlamaShape = { hidden: 2048, layers: 4, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
@@ -16,7 +15,8 @@ const THREADS = "2";
 
 /**
  * `llq quantize` against llama-quantize of the build in `folder`, both with two threads on the same GGUF, in
- * turn. Ratios are of wall times, pair by pair: they hold where the machine's speed drifts.
+ * turn. Ratios are pair by pair: they hold where the machine's speed drifts; those of processor time also where other
+ * work runs beside.
  */
 export function benchNative(folder: string): void {
   const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
@@ -28,36 +28,44 @@ export function benchNative(folder: string): void {
     measureLlq(["convert", model, "-o", source]);
     const rows = TYPES.map((type) => {
       const pairs = Array.from({ length: PAIRS }, () => {
-        const { seconds } = measureLlq([
-          "quantize",
-          source,
-          "-o",
-          ours,
-          "--type",
-          type,
-          "-j",
-          THREADS,
-          "--force",
-        ]);
-        return { ours: seconds, theirs: runLlamaQuantize(folder, [source, theirs, type, THREADS]) };
+        const own = measureLlq(["quantize", source, "-o", ours, "--type", type, "-j", THREADS, "--force"]);
+        const program = join(folder, "llama-quantize");
+        return { own, other: measureProgram(program, [source, theirs, type, THREADS]) };
       });
-      const ratios = pairs.map((pair) => pair.theirs / pair.ours).sort((a, b) => a - b);
-      const best = (of: "ours" | "theirs") => `${Math.min(...pairs.map((pair) => pair[of])).toFixed(1)} s`;
-      const ratio = `${ratios[PAIRS >> 1]!.toFixed(1)} (${ratios[0]!.toFixed(1)} to ${ratios.at(-1)!.toFixed(1)})`;
-      return [type, best("ours"), best("theirs"), ratio, String(differingTensors(ours, theirs))];
+      const least = (who: "own" | "other", what: "seconds" | "cpuSeconds") =>
+        `${Math.min(...pairs.map((pair) => pair[who][what])).toFixed(1)} s`;
+      const ratio = (what: "seconds" | "cpuSeconds") => {
+        const sorted = pairs.map(({ own, other }) => other[what] / own[what]).sort((a, b) => a - b);
+        const [low, middle, high] = [sorted[0]!, sorted[PAIRS >> 1]!, sorted.at(-1)!];
+        return `${middle.toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
+      };
+      return [
+        type,
+        least("own", "seconds"),
+        least("other", "seconds"),
+        ratio("seconds"),
+        least("own", "cpuSeconds"),
+        least("other", "cpuSeconds"),
+        ratio("cpuSeconds"),
+        String(differingTensors(ours, theirs)),
+      ];
     });
-    console.log(`\nwhole files of 260 M BF16 weights, ${THREADS} threads, ${PAIRS} pairs`);
-    console.log(formatTable(["type", "llq", "llama-quantize", "times faster", "differing tensors"], rows));
+    console.log(
+      `\nwhole files of 260 M BF16 weights, ${THREADS} threads, ${PAIRS} pairs, ${load()}; of times the least`,
+    );
+    const columns = [
+      "type",
+      "llq",
+      "llama-quantize",
+      "times faster",
+      "CPU time",
+      "its CPU time",
+      "times less",
+    ];
+    console.log(formatTable([...columns, "differing tensors"], rows));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-}
-
-function runLlamaQuantize(folder: string, args: readonly string[]): number {
-  const started = performance.now();
-  const { status, error } = spawnSync(join(folder, "llama-quantize"), args, { stdio: "ignore" });
-  if (status !== 0) throw new Error(`${join(folder, "llama-quantize")} ended with ${status ?? error}`);
-  return (performance.now() - started) / 1000;
 }
 
 /** Tensors whose type or bytes differ. */

@@ -1,4 +1,7 @@
-// Preloaded into a measured process (node --import): writes its peak resident set in KiB to descriptor 3.
+// Preloaded into a measured process (node --import): writes what it took to descriptor 3.
 import { writeSync } from "node:fs";
 
-process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));
+process.on("exit", () => {
+  const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+  writeSync(3, JSON.stringify({ maxRssKib: maxRSS, cpuMicroseconds: userCPUTime + systemCPUTime }));
+});
