@@ -5,11 +5,12 @@ import type { Container, Metadata } from "../formats/container.js";
 import { badInput } from "../formats/errors.js";
 import { meta } from "../formats/gguf-write.js";
 import { openContainer } from "../formats/open.js";
-import type { Architecture } from "./arch/architecture.js";
+import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
+import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -35,26 +36,23 @@ export interface Model {
 }
 
 /**
- * Opens a GGUF file, a llama2.c file, or a Hugging Face folder (or its one safetensors file): finds where every
- * tensor is and what it is for. Reads headers only, no weights.
+ * Opens a model: a file of GGUF or llama2.c, a Hugging Face folder or the weights in it, Meta's folder or a training
+ * checkpoint. Finds where every tensor is and what it is for. Reads headers only, no weights.
  * @throws LlqError `bad-input` for a damaged, incomplete or inconsistent model, `unsupported` for an unknown one
  */
 export function openModel(path: string): Model {
-  const folder = checkpointFolder(path);
-  return folder === undefined ? openDescribed(path) : openHuggingFace(path, folder);
-}
-
-/** The folder of a Hugging Face checkpoint, or undefined when `path` is a file of its own. */
-function checkpointFolder(path: string): string | undefined {
   if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
-  if (statSync(path).isDirectory()) return path;
+  const release = findRelease(path);
+  if (release !== undefined) return openMeta(path, release);
+  if (statSync(path).isDirectory()) return openHuggingFace(path, path);
   const container = openContainer(path);
-  return container.format === "gguf" || container.format === "llama2.c" ? undefined : dirname(path);
+  if (container.format === "gguf" || container.format === "llama2.c") return openDescribed(path, container);
+  const training = findTraining(path, container);
+  return training === undefined ? openHuggingFace(path, dirname(path), container) : openMeta(path, training);
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
-function openDescribed(path: string): Model {
-  const container = openContainer(path);
+function openDescribed(path: string, container: Container): Model {
   const metadata = container.format === "llama2.c" ? describeLlama2c(path, container) : container.metadata;
   return {
     path,
@@ -97,30 +95,41 @@ function withTorchNames(container: Container): Container {
 
 export const MAX_CONFIG_BYTES = 16 << 20;
 
-function openHuggingFace(path: string, folder: string): Model {
+function openHuggingFace(path: string, folder: string, opened?: Container): Model {
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
-    throw badInput(
-      `${file}: no such file`,
-      "a Hugging Face folder has config.json beside its safetensors files",
-    );
+    throw badInput(`${file}: no such file`, "a Hugging Face folder has config.json beside its weights");
   }
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = withTorchNames(openContainer(path));
-  const vocab = readVocab(folder, { vocabSize: config.vocabSize });
+  const container = withTorchNames(opened ?? openContainer(path));
+  const described = describe(file, folder, readVocab(folder, config), architecture, config);
+  const tensors = bindHuggingFace(architecture, described.hparams, container, config);
+  return { path, folder, container, architecture, tensors, ...described };
+}
+
+function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
+  const { file, folder, config: json, shards } = checkpoint;
+  const architecture = architectureOfConfig(file, json);
+  const config = architecture.read(file, json);
+  const vocab = readVocab(checkpoint.tokenizerFolder, config);
+  const described = describe(file, folder, vocab, architecture, config);
+  const tensors = bindMeta(architecture, described.hparams, checkpoint, config);
+  return { path, folder, container: joinShards(shards), architecture, tensors, ...described };
+}
+
+/** What a GGUF of a model in a folder says of it. */
+function describe(file: string, folder: string, vocab: Vocab, { name }: Architecture, { keys }: HfModel) {
   const metadata: Metadata = new Map([
-    ["general.architecture", meta.string(architecture.name)],
+    ["general.architecture", meta.string(name)],
     ["general.type", meta.string("model")],
     ["general.name", meta.string(basename(resolve(folder)))],
     // what is written decides these two; here they have their place among the keys
     ["general.file_type", meta.u32(0)],
     ["general.quantization_version", meta.u32(2)],
-    ...config.keys.map(([key, field]) => [`${architecture.name}.${key}`, field] as const),
+    ...keys.map(([key, field]) => [`${name}.${key}`, field] as const),
     ...vocabToMetadata(vocab),
   ]);
-  const hparams = readHParams(file, metadata);
-  const tensors = bindHuggingFace(architecture, hparams, container, config);
-  return { path, folder, container, architecture, hparams, vocab, metadata, tensors };
+  return { vocab, metadata, hparams: readHParams(file, metadata) };
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { scratchFolder } from "./scratch.js";
@@ -43,6 +44,21 @@ describe.skipIf(shared === "")("perplexities of published models (needs LLQ_SHAR
     const ppl = perplexity(data("weights/stories260K-gguf/stories260K.gguf"), text, ...twenty);
     expect(Math.abs(ppl - 3.7885)).toBeLessThanOrEqual(0.0005);
     expect(perplexity(data("weights/stories260K-bin/stories260K.bin"), text, ...twenty)).toBe(ppl);
+  });
+
+  test("a training checkpoint with its optimizer, and the llama2.c file made of it", () => {
+    const [pt, bin] = [join(folder, "training"), join(folder, "exported")];
+    for (const each of [pt, bin]) {
+      mkdirSync(each);
+      copyFileSync(data("weights/stories260K-bin/tok512.model"), join(each, "tokenizer.model"));
+    }
+    copyFileSync(data("weights/llama2xs-ckpt/ckpt.pt"), join(pt, "ckpt.pt"));
+    copyFileSync(data("weights/llama2xs-ckpt/model.bin"), join(bin, "model.bin"));
+    const text = data("eval/tinystories/tinystories-train-head.317stories.txt");
+    const run = ["--context", "256", "--chunks", "20"];
+    const ppl = perplexity(join(pt, "ckpt.pt"), text, ...run);
+    expect(ppl).toBe(perplexity(join(bin, "model.bin"), text, ...run));
+    expect(ppl).toBeLessThan(10); // of a vocabulary of 512
   });
 
   // Of the weights alone, and as llama.cpp's CPU multiplies (a build whose Q4_0 and Q4_1 were wrong).

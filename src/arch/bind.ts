@@ -203,6 +203,7 @@ function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[
   return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));
 }
 
+/** The lengths that a row's dimensions have here. */
 export function shapeOf(row: TensorRow, hparams: HParams): number[] {
   return row.shape.map((name) => dimension(name, hparams));
 }
@@ -218,7 +219,12 @@ function storedTensor({ row, layer, name }: Bound, source: TensorSource, shape: 
   return { ...storedWhole(source), name, role: row.role, layer, shape };
 }
 
-function computedTensor({ row, layer, name }: Bound, shape: number[], values: readonly number[]): Tensor {
+/** A tensor that no file holds. */
+export function computedTensor(
+  { row, layer, name }: Pick<Bound, "row" | "layer" | "name">,
+  shape: number[],
+  values: readonly number[],
+): Tensor {
   return {
     name,
     role: row.role,
@@ -234,11 +240,11 @@ function computedTensor({ row, layer, name }: Bound, shape: number[], values: re
   };
 }
 
-function missingTensors(where: string, names: readonly string[]) {
+export function missingTensors(where: string, names: readonly string[]) {
   return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");
 }
 
-function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {
+export function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {
   return badInput(`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
 }
 

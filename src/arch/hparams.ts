@@ -78,6 +78,10 @@ export function isDense({ expertCount }: HParams): boolean {
   return expertCount === 0;
 }
 
+// Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
+const MAX_LAYERS = 4096;
+const MAX_EXPERTS = 2 ** 17;
+
 /**
  * Reads `<architecture>.*` with the defaults of llama.cpp's loader.
  * @throws LlqError `bad-input` for a missing, mistyped or inconsistent key, `unsupported` for a scaling kind
@@ -109,9 +113,13 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   if (expertUsedCount > expertCount) {
     throw badInput(`${name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
   }
+  const blockCount = count("block_count");
+  if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
+    throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
+  }
   return {
     architecture,
-    blockCount: count("block_count"),
+    blockCount,
     contextLength,
     embeddingLength,
     feedForwardLength,

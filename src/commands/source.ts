@@ -10,7 +10,8 @@ import { checkOutput } from "../run/output.js";
 import { createProgress, formatBytes, interruptSignal, warn } from "../ui.js";
 
 /** What `<model>` may be, for the help of every command that takes one. */
-export const MODEL_ARGUMENT = "GGUF file, Hugging Face model folder, or hf:owner/name[/file.gguf][@revision]";
+export const MODEL_ARGUMENT =
+  "GGUF file, model folder of Hugging Face or Meta, checkpoint file, or hf:owner/name[/file.gguf][@revision]";
 
 export interface SourceOptions {
   /** No progress. */
