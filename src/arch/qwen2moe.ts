@@ -27,9 +27,7 @@ export const qwen2moe: Architecture = {
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...moe,
-    tensor("router_shexp", ["embd"], "model.layers.{i}.mlp.shared_expert_gate.weight", {
-      storedShape: ["one", "embd"],
-    }),
+    tensor("router_shexp", ["one", "embd"], "model.layers.{i}.mlp.shared_expert_gate.weight"),
     ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.gate_proj"),
     ...linear("ffn_up_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.up_proj"),
     ...linear("ffn_down_shexp", ["embd", "sharedFfn"], "model.layers.{i}.mlp.shared_expert.down_proj"),
