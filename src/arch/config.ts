@@ -53,6 +53,9 @@ export function expectField(name: string, value: unknown, ...supported: readonly
   });
 }
 
+/** transformers' list of what each layer's attention sees. */
+export const layerTypes = v.nullish(v.array(v.string()));
+
 /** Key/value heads; absent means as many as query heads. */
 export function headsKv(config: Pick<DecoderConfig, "num_key_value_heads" | "num_attention_heads">): number {
   return config.num_key_value_heads ?? config.num_attention_heads;

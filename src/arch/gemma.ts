@@ -2,10 +2,21 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { ValueStep } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
-import { count, decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "./config.js";
+import {
+  count,
+  decoderFields,
+  decoderKeys,
+  expectField,
+  flag,
+  headDim,
+  layerTypes,
+  positive,
+  reader,
+} from "./config.js";
 import type { HParams } from "./hparams.js";
 import { ropeKeys, ropeScaling } from "./rope-scaling.js";
 import { gatedMlp, linear, norm as plainNorm, separateQkv, tensor } from "./rows.js";
+import { windowPeriodOf } from "./windows.js";
 
 // Gemma multiplies by 1 + w in its norms, and its embeddings by the root of their length. Output and embedding are one.
 
@@ -22,6 +33,7 @@ const fields = {
   final_logit_softcapping: v.nullish(positive),
   sliding_window: v.nullish(count),
   sliding_window_pattern: v.nullish(count),
+  layer_types: layerTypes,
   rope_local_base_freq: v.nullish(positive),
   use_bidirectional_attention: flag,
 };
@@ -82,6 +94,19 @@ export const gemma: Architecture = {
   decoder: traits,
 };
 
+/** The window, and how often a layer has none where that is not what loaders expect. */
+function windowKeys(config: v.InferOutput<typeof schema>, usualPeriod: number): HfModel["keys"] {
+  const { sliding_window, sliding_window_pattern, layer_types } = config;
+  const hasWindow = layer_types?.map((type) => type === "sliding_attention");
+  const period = hasWindow
+    ? windowPeriodOf("config.json", hasWindow, usualPeriod)
+    : (sliding_window_pattern ?? usualPeriod);
+  const window = ["attention.sliding_window", meta.u32(sliding_window ?? 4096)] as const;
+  return period === usualPeriod
+    ? [window]
+    : [window, ["attention.sliding_window_pattern", meta.u32(period)] as const];
+}
+
 /**
  * What q · k is multiplied by: the root of `query_pre_attn_scalar` is what it is divided by. GGUF does not say it of
  * Gemma: the largest models (by their layers) divide by the root of the embedding's length over the heads, the
@@ -102,6 +127,8 @@ function scaleKeys(config: v.InferOutput<typeof schema>, layersOfLargest: number
   return scalar === usual ? [] : [["attention.scale", meta.f32(1 / Math.sqrt(scalar))]];
 }
 
+/** Of so many layers the last has no window. */
+const PERIOD = { gemma2: 2, gemma3: 6 };
 const LAYERS_OF_27B = { gemma2: 46, gemma3: 62 };
 
 export const gemma2: Architecture = {
@@ -112,7 +139,7 @@ export const gemma2: Architecture = {
     readGemma(config, [
       ...optional("attn_logit_softcapping", config.attn_logit_softcapping),
       ...optional("final_logit_softcapping", config.final_logit_softcapping),
-      ["attention.sliding_window", meta.u32(config.sliding_window ?? 4096)],
+      ...windowKeys(config, PERIOD.gemma2),
       ...scaleKeys(config, LAYERS_OF_27B.gemma2),
     ]),
   ),
@@ -121,7 +148,7 @@ export const gemma2: Architecture = {
   decoder: (h) => ({
     ...traits(h),
     window: h.slidingWindow ?? 4096,
-    windowPeriod: h.windowPeriod ?? 2,
+    windowPeriod: h.windowPeriod ?? PERIOD.gemma2,
     attentionScale: attentionScale(h, LAYERS_OF_27B.gemma2),
     attentionSoftcap: h.attentionSoftcap,
     logitSoftcap: h.logitSoftcap,
@@ -144,11 +171,9 @@ export const gemma3: Architecture = {
   read: reader(gemma3Schema, ({ rope_parameters, ...config }) => {
     const { full_attention, sliding_attention } = rope_parameters ?? {};
     const localBase = sliding_attention?.rope_theta ?? config.rope_local_base_freq ?? 10000;
-    const period = config.sliding_window_pattern ?? 6;
     return readGemma({ ...config, rope_parameters: full_attention }, [
       ...optional("final_logit_softcapping", config.final_logit_softcapping),
-      ["attention.sliding_window", meta.u32(config.sliding_window ?? 4096)],
-      ...(period === 6 ? [] : [["attention.sliding_window_pattern", meta.u32(period)] as const]),
+      ...windowKeys(config, PERIOD.gemma3),
       ["rope.freq_base_swa", meta.f32(localBase)],
       ...scaleKeys(config, LAYERS_OF_27B.gemma3),
     ]);
@@ -164,7 +189,7 @@ export const gemma3: Architecture = {
   decoder: (h) => ({
     ...traits(h),
     window: h.slidingWindow,
-    windowPeriod: h.windowPeriod ?? 6,
+    windowPeriod: h.windowPeriod ?? PERIOD.gemma3,
     windowRopeBase: h.windowRopeFreqBase ?? 10000,
     attentionScale: attentionScale(h, LAYERS_OF_27B.gemma3),
     logitSoftcap: h.logitSoftcap,

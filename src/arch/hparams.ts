@@ -1,5 +1,6 @@
 import type { Metadata, MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { windowPeriodOf } from "./windows.js";
 
 /** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
 export type RopeScaling =
@@ -136,7 +137,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
-    windowPeriod: some("attention.sliding_window_pattern"),
+    windowPeriod: readWindowPeriod(keys, architecture),
     windowRopeFreqBase: some("rope.freq_base_swa"),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),
@@ -167,6 +168,14 @@ function readEpsilon(keys: KeyReader, architecture: string): number {
   const rms = `${architecture}.attention.layer_norm_rms_epsilon`;
   const layer = `${architecture}.attention.layer_norm_epsilon`;
   return keys.positive(keys.metadata.has(layer) && !keys.metadata.has(rms) ? layer : rms);
+}
+
+/** Files say it as a number, or as a flag for each layer. */
+function readWindowPeriod(keys: KeyReader, architecture: string): number | undefined {
+  const key = `${architecture}.attention.sliding_window_pattern`;
+  const value = keys.metadata.get(key)?.value;
+  if (!Array.isArray(value)) return keys.optional(key);
+  return windowPeriodOf(keys.name, value.map(Boolean));
 }
 
 function readScaling(keys: KeyReader, architecture: string, contextLength: number): RopeScaling {

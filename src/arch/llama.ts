@@ -53,7 +53,7 @@ export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
 
 export const llama: Architecture = {
   name: "llama",
-  covers: ["Llama 1, 2, 3, 3.1 and 3.2", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
+  covers: ["Llama 1 to 3.3", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
   classes: ["LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"],
   read: reader(llamaSchema, readLlama),
   tensors: [

@@ -10,7 +10,7 @@ const NORMS: Readonly<Record<string, string>> = {
 
 export const yi: Architecture = {
   ...llama,
-  covers: ["Yi"],
+  covers: ["Yi (first releases)"],
   classes: ["YiForCausalLM"],
   tensors: llama.tensors.map((row) => (row.role in NORMS ? { ...row, source: NORMS[row.role]! } : row)),
 };

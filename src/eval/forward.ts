@@ -1,10 +1,11 @@
 import { closeSync, openSync } from "node:fs";
 import { elementCount } from "../../formats/dtype.js";
+import { LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
 import { Kernels } from "../run/kernels.js";
 import { WorkerPool } from "../run/pool.js";
 import { type Descriptors, readRowsF32 } from "../run/rows.js";
-import { rowLength } from "../tensor.js";
+import { rowCount, rowLength } from "../tensor.js";
 import type { Base } from "./base.js";
 import type { BaselineFile } from "./baseline-record.js";
 import { PIECE_TOKENS } from "./block.js";
@@ -222,6 +223,16 @@ export interface Blocks {
 }
 
 export function prepareBlocks({ plan, files }: Session, context: number): Blocks {
+  const positions = plan.position_embd && rowCount(plan.position_embd);
+  if (positions !== undefined && context > positions) {
+    throw new LlqError(
+      "usage",
+      `the model knows ${positions} positions; a context of ${context} is too long`,
+      {
+        hint: `--context ${positions}`,
+      },
+    );
+  }
   const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
   return {
     ropes: ropesOf(plan, context, readDivisors(plan, files)),
