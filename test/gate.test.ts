@@ -56,6 +56,7 @@ describe("a gate in the command", () => {
       expect(bad.status).toBe(1);
       expect(bad.stderr).toMatch(/^error: damaged\.gguf: max-kld broken: .* beyond the bound of 0\.02\n$/);
       const failed = JSON.parse(bad.stdout);
+      expect(failed).toMatchObject({ gate: { result: "failed" }, chunksOfText: 32 });
       expect(failed.chunks).toBeLessThanOrEqual(16);
       expect(failed.gate.verdicts).toHaveLength(3);
     },

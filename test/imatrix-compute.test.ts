@@ -12,6 +12,9 @@ import { type ComputedImatrix, computeImatrix, type ImatrixOptions } from "../sr
 import { writeImatrix } from "../src/eval/imatrix-file.js";
 import { Squares } from "../src/eval/squares.js";
 import { openModel } from "../src/model.js";
+import { planQuantize } from "../src/quant/plan.js";
+import { findRecipe } from "../src/quant/recipes.js";
+import { execute } from "../src/run/execute.js";
 import { Kernels } from "../src/run/kernels.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { refusal } from "./build.js";
@@ -42,6 +45,24 @@ describe("llama-imatrix on samples/tiny-llama and samples/text.txt", () => {
       const differences = Array.from(sums, (sum, i) => Math.abs(entry.sums[i]! / sum - 1));
       expect(Math.max(...differences)).toBeLessThan(1e-5);
     }
+  });
+
+  test("quantized weights meet int8 activations, as there; f32 ones give other sums", async () => {
+    const path = join(folder, "q4_0.gguf");
+    await execute(planQuantize(model, findRecipe("Q4_0")), path, { threads: 0 });
+    const ofQ4 = openImatrixSums(golden("imatrix/tiny-llama-q4_0.gguf"));
+    const median = async (options: ImatrixOptions) => {
+      const all = { context: 256, chunks: 4, bos: 1, ...options };
+      const { entries } = await computeImatrix(openModel(path), tokens, all);
+      expect([...entries.keys()].sort()).toEqual([...ofQ4.entries.keys()]);
+      const differences = [...ofQ4.entries].flatMap(([name, { sums }]) =>
+        Array.from(sums, (sum, i) => Math.abs(entries.get(name)!.sums[i]! / sum - 1)),
+      );
+      return differences.sort((a, b) => a - b)[differences.length >> 1];
+    };
+    // Rounding to int8 makes much of little, column by column.
+    expect(await median({})).toBeLessThan(5e-5);
+    expect(await median({ activations: "f32" })).toBeGreaterThan(5e-4);
   });
 
   test.each(["imatrix/tiny-llama.gguf", "quantize/tiny-llama.imatrix.gguf"])(
