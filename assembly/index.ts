@@ -15,6 +15,7 @@ export * from "./iq3_s";
 export * from "./iq3_xxs";
 export * from "./iq4_nl";
 export * from "./iq4_xs";
+export * from "./low_rank";
 export * from "./matmul_f32";
 export * from "./mxfp4";
 export * from "./nvfp4";

@@ -1,7 +1,13 @@
 // safetensors:  header length u64 | header, JSON | tensor data
 // See safetensors.md for the layout and for what is refused.
 import { ByteReader, type ByteSource, withFile } from "./bytes.js";
-import { type Container, type MetaField, nameProblem, type TensorSource } from "./container.js";
+import {
+  type Container,
+  type MetaField,
+  nameProblem,
+  type RawSource,
+  type TensorSource,
+} from "./container.js";
 import { elementCount } from "./dtype.js";
 import { ELEMENT_TYPES } from "./elements.js";
 import { badInput, LlqError } from "./errors.js";
@@ -40,12 +46,17 @@ export function readSafetensors(source: ByteSource): Container {
   checkCover(source.name, entries, r.remaining);
   const tensors = new Map<string, TensorSource>();
   const opaque = new Map<string, string>();
+  const raw = new Map<string, RawSource>();
   for (const { name, dtype: stored, shape, begin, end } of entries) {
     const dtype = ELEMENT_TYPES[stored]?.dtype;
-    if (dtype === undefined) opaque.set(name, stored);
-    else tensors.set(name, { file: 0, offset: dataStart + begin, byteLength: end - begin, dtype, shape });
+    const place = { file: 0, offset: dataStart + begin, byteLength: end - begin, shape };
+    if (dtype !== undefined) tensors.set(name, { ...place, dtype });
+    else {
+      opaque.set(name, stored);
+      raw.set(name, { ...place, type: stored });
+    }
   }
-  return { format: "safetensors", files: [source.name], tensors, opaque, metadata };
+  return { format: "safetensors", files: [source.name], tensors, opaque, raw, metadata };
 }
 
 function checkSize(file: string, { name, dtype, shape, begin, end }: Entry): void {

@@ -1,7 +1,7 @@
 import { dirname, join, win32 } from "node:path";
 import * as v from "valibot";
 import { parseJson, readSmallFile } from "./bytes.js";
-import { type Container, nameProblem, type TensorSource } from "./container.js";
+import { type Container, nameProblem, type RawSource, type TensorSource } from "./container.js";
 import { badInput } from "./errors.js";
 
 const MAX_INDEX = 64 << 20;
@@ -18,6 +18,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
   const files = [...new Set(map.values())];
   const tensors = new Map<string, TensorSource>();
   const opaque = new Map<string, string>();
+  const raw = new Map<string, RawSource>();
   const shards = files.map((name) => open(join(dirname(indexPath), name)));
   for (const [file, shard] of shards.entries()) {
     for (const name of [...shard.tensors.keys(), ...shard.opaque.keys()]) {
@@ -25,6 +26,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
     }
     for (const [name, tensor] of shard.tensors) tensors.set(name, { ...tensor, file });
     for (const [name, stored] of shard.opaque) opaque.set(name, stored);
+    for (const [name, source] of shard.raw ?? []) raw.set(name, { ...source, file });
   }
   for (const [name, file] of map) {
     if (!tensors.has(name) && !opaque.has(name)) {
@@ -37,6 +39,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
     files: shards.flatMap((shard) => shard.files),
     tensors,
     opaque,
+    raw,
   };
 }
 

@@ -11,6 +11,7 @@ import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta.js";
+import { unpackWeights } from "./arch/packed.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -103,7 +104,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = withTorchNames(opened ?? openContainer(path));
+  const container = unpackWeights(withTorchNames(opened ?? openContainer(path)), file, json);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   return { path, folder, container, architecture, tensors, ...described };

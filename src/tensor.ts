@@ -122,6 +122,29 @@ export function keepsStoredValues({ values, steps }: Pick<Tensor, "values" | "st
   return values === undefined && steps.length === 0;
 }
 
+/** What a tensor is stored as, in words: its type, or what it is packed in. */
+export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">): string {
+  const coded = sources[0]?.coded;
+  switch (coded?.kind) {
+    case "gptq":
+      return `GPTQ-${coded.bits}`;
+    case "awq":
+      return "AWQ-4";
+    case "scaled":
+      return coded.type;
+    case "sum":
+      return storedType({ dtype: coded.base.dtype, sources: [coded.base] });
+    case undefined:
+      return dtype;
+  }
+}
+
+/** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
+export function isAcross({ strides, coded }: TensorSource): boolean {
+  if (coded?.kind === "sum") return isAcross(coded.base);
+  return coded?.kind === "gptq" || coded?.kind === "awq" || (strides !== undefined && strides.at(-1)! > 1);
+}
+
 /** Length of the innermost dimension. */
 export function rowLength(tensor: { readonly shape: readonly number[] }): number {
   return tensor.shape.at(-1) ?? 1;

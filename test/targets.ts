@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { BufferSource, ByteReader, parseJson } from "../formats/bytes.js";
-import type { Container } from "../formats/container.js";
+import type { Container, TensorSource } from "../formats/container.js";
 import { byteLength, elementCount } from "../formats/dtype.js";
+import { LlqError } from "../formats/errors.js";
 import { readFlax } from "../formats/flax.js";
 import { readGguf } from "../formats/gguf.js";
 import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
@@ -12,6 +13,7 @@ import { readSafetensors } from "../formats/safetensors.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
 import { readTorch } from "../formats/torch.js";
 import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
+import { unpackWeights } from "../src/arch/packed.js";
 import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
 import { vocabFromLlama2c } from "../src/tokenizer/llama2c.js";
@@ -165,6 +167,11 @@ export const TARGETS: readonly Target[] = [
     },
   },
   {
+    name: "packed weights",
+    samples: packedHeaders().map(({ header, data }) => headerSample(JSON.stringify(header), data)),
+    parse: parsePacked,
+  },
+  {
     name: "flax",
     samples: [anyNumberSample(smallFlax())],
     parse: parseFlax,
@@ -188,6 +195,65 @@ export const TARGETS: readonly Target[] = [
     parse: (bytes) => tryTokenizer(vocabFromLlama2c(new BufferSource("t.bin", bytes), 5)),
   },
 ];
+
+/** Layers of 8 x 16 in GPTQ and AWQ, groups of 8, and an 8-bit one with blocks. */
+function packedHeaders(): { header: object; data: number }[] {
+  const layers: [name: string, dtype: string, shape: number[], bytes: number][][] = [
+    [
+      ["a.qweight", "I32", [2, 8], 64],
+      ["a.qzeros", "I32", [2, 1], 8],
+      ["a.scales", "F16", [2, 8], 32],
+      ["a.g_idx", "I32", [16], 64],
+    ],
+    [
+      ["a.weight", "F8_E4M3", [16, 8], 128],
+      ["a.weight_scale", "F32", [1, 1], 4],
+      ["b.weight", "I8", [4, 2], 8],
+      ["b.weight_scale", "BF16", [4], 8],
+    ],
+  ];
+  return layers.map((layer) => {
+    let at = 0;
+    const header = Object.fromEntries(
+      layer.map(([name, dtype, shape, bytes]) => {
+        at += bytes;
+        return [name, { dtype, shape, data_offsets: [at - bytes, at] }];
+      }),
+    );
+    return { header, data: at };
+  });
+}
+
+function parsePacked(bytes: Uint8Array): void {
+  const container = readSafetensors(new BufferSource("x", bytes));
+  for (const quant_method of ["gptq", "awq", "fp8"]) {
+    const quantization_config = { quant_method, bits: 4, group_size: 8 };
+    const json = { quantization_config };
+    let unpacked: Container;
+    try {
+      unpacked = unpackWeights(container, "config.json", json);
+    } catch (error) {
+      if (error instanceof LlqError && quant_method !== "fp8") continue;
+      throw error;
+    }
+    for (const source of unpacked.tensors.values()) checkInside(source, bytes.length);
+  }
+}
+
+/** Everything a tensor is decoded from lies in the file. */
+function checkInside(source: TensorSource, fileLength: number): void {
+  assert.ok(source.offset + source.byteLength <= fileLength);
+  const { coded, strides, shape } = source;
+  if (coded === undefined) {
+    const last = shape.reduce((at, length, i) => at + (length - 1) * (strides?.[i] ?? 0), 0);
+    const size = byteLength(source.dtype, [1]);
+    if (strides !== undefined && !shape.includes(0)) assert.ok((last + 1) * size <= source.byteLength);
+    return;
+  }
+  for (const part of Object.values(coded)) {
+    if (typeof part === "object" && "offset" in part) checkInside(part, fileLength);
+  }
+}
 
 /** An array of each kind, whole and in chunks, and values that are none. */
 function smallFlax(): Uint8Array {

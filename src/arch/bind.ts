@@ -1,9 +1,10 @@
 import type { Container, TensorSource } from "../../formats/container.js";
-import { badInput } from "../../formats/errors.js";
+import { badInput, LlqError } from "../../formats/errors.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
+import { transposed } from "./transposed.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {
@@ -109,16 +110,15 @@ function sourcedTensor(
 
 /** The source as rows and columns of the expected shape. */
 function laidOut(
-  { transposed, storedShape }: TensorRow,
+  { transposed: isTransposed, storedShape }: TensorRow,
   name: string,
   source: TensorSource,
   expected: readonly number[],
   hparams: HParams,
 ): TensorSource {
-  if (transposed) {
+  if (isTransposed) {
     checkShape(name, source, expected.toReversed());
-    const [rows, columns] = source.strides ?? [rowLength(source), 1];
-    return { ...source, shape: expected, strides: [columns!, rows!] };
+    return transposed(source);
   }
   if (storedShape === undefined) {
     checkShape(name, source, expected);
@@ -129,6 +129,9 @@ function laidOut(
     source,
     storedShape.map((each) => dimension(each, hparams)),
   );
+  if (source.coded !== undefined && expected.at(-1) !== rowLength(source)) {
+    throw new LlqError("unsupported", `tensor ${name} is packed, and other rows are cut from it`);
+  }
   return { ...source, shape: expected };
 }
 

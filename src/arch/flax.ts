@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
+import { transposed } from "./transposed.js";
 
 /** The last part of a name in Flax and in the Hugging Face checkpoint of the same model. */
 const PARAMETERS: Readonly<Record<string, string>> = {
@@ -28,9 +29,4 @@ export function fromFlax(container: Container): Container {
     tensors.set([...path, parameter].join("."), last === "kernel" ? transposed(source) : source);
   }
   return { ...container, tensors };
-}
-
-function transposed(source: TensorSource): TensorSource {
-  const [rows, columns] = source.shape as readonly [number, number];
-  return { ...source, shape: [columns, rows], strides: [1, columns] };
 }

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Metadata, MetaField } from "../../formats/container.js";
 import { byteLength, elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
+import { storedType, type Tensor } from "../tensor.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
 import { jsonOption } from "./options.js";
 import { describeSource, MODEL_ARGUMENT } from "./source.js";
@@ -28,12 +29,12 @@ interface TypeTotal {
 }
 
 function describe(model: Model) {
-  const tensors = model.tensors.map(({ name, role, shape, dtype }) => ({
-    name,
-    role,
-    shape,
-    dtype,
-    byteLength: byteLength(dtype, shape),
+  const tensors = model.tensors.map((tensor) => ({
+    name: tensor.name,
+    role: tensor.role,
+    shape: tensor.shape,
+    dtype: storedType(tensor),
+    byteLength: storedBytes(tensor),
   }));
   const elements = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
@@ -49,6 +50,14 @@ function describe(model: Model) {
     totals: { tensors: tensors.length, elements, byteLength: bytes, bitsPerWeight: (bytes * 8) / elements },
     tensors,
   };
+}
+
+/** Bytes in the files; of a packed tensor without its scales. */
+function storedBytes({ dtype, shape, sources }: Tensor): number {
+  const packed = sources.filter(({ coded }) => coded !== undefined);
+  return packed.length === 0
+    ? byteLength(dtype, shape)
+    : packed.reduce((sum, each) => sum + each.byteLength, 0);
 }
 
 /** Long arrays (the vocabulary) as their length. */

@@ -3,6 +3,7 @@ import { bitsPerWeight, type Plan, planElements } from "../quant/plan.js";
 import type { PlanPart } from "../quant/split.js";
 import { executeParts, type Summary } from "../run/execute.js";
 import { peakMemory } from "../run/memory.js";
+import { storedType } from "../tensor.js";
 import {
   createProgress,
   formatBytes,
@@ -124,7 +125,7 @@ export function printPlan(
   const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength }) => ({
     name: tensor.name,
     shape: tensor.shape,
-    from: tensor.dtype,
+    from: storedType(tensor),
     to: dtype,
     byteLength,
     reason,

@@ -4,7 +4,7 @@ import { LlqError, nearest } from "../../formats/errors.js";
 import { ggufHeader } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
 import type { Model } from "../model.js";
-import { keepsStoredValues, type Tensor } from "../tensor.js";
+import { keepsStoredValues, storedType, type Tensor } from "../tensor.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
 import type { ModelFacts } from "./conditions.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
@@ -133,16 +133,17 @@ function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): 
 function checkSources(model: Model, choices: readonly Choice[]): void {
   const again = model.tensors.find(
     (tensor, i) =>
-      !FLOATS.has(tensor.dtype) && !(tensor.dtype === choices[i]!.dtype && keepsStoredValues(tensor)),
+      !FLOATS.has(storedType(tensor)) && !(tensor.dtype === choices[i]!.dtype && keepsStoredValues(tensor)),
   );
   if (again === undefined) return;
-  const message = `${model.path}: tensor ${again.name} is quantized already (${again.dtype})`;
+  const message = `${model.path}: tensor ${again.name} is quantized already (${storedType(again)})`;
   throw new LlqError("usage", message, {
     hint: "quantize the original model; --allow-requantize accepts the loss of doing it twice",
   });
 }
 
-const FLOATS: ReadonlySet<DTypeName> = new Set<DTypeName>(["F64", "F32", "F16", "BF16"]);
+/** What models are published in before anyone quantizes them; 8-bit floats too, of late. */
+const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
 
 /** Embedding and output do without, as in llama-quantize. */
 function checkGuided(

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput, LlqError, systemErrorCode } from "../../formats/errors.js";
-import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../tensor.js";
+import { isAcross, keepsStoredValues, matrixOf, rowLength, type Tensor } from "../tensor.js";
 import type { Kernels } from "./kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "./rows.js";
 
@@ -77,12 +77,13 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
 }
 
 /**
- * Rows of a job of `rows` that are worked on at a time. Of a transposed matrix it is all of them: in the file it
- * has runs of as many elements as rows are read.
+ * Rows of a job of `rows` that are worked on at a time. Of a transposed or packed matrix it is all of them: in the
+ * file it has runs of as many elements as rows are read.
  */
 export function rowsOfPiece(tensor: Tensor, rows: number): number {
-  const isTransposed = tensor.sources.some(({ strides }) => strides !== undefined && strides.at(-1)! > 1);
-  return isTransposed ? rows : Math.min(rows, Math.max(1, Math.floor(PIECE / rowLength(tensor))));
+  return tensor.sources.some(isAcross)
+    ? rows
+    : Math.min(rows, Math.max(1, Math.floor(PIECE / rowLength(tensor))));
 }
 
 /** Address of the importances, matrix after matrix. */

@@ -14,11 +14,13 @@ export function peakMemory(plan: Plan, threads: number): number {
   return maxRSS * 1024 + threads * (IDLE_WORKER + largest);
 }
 
-/** The rows of a job as they are written, and of a piece of it as stored, as f32 and as read back. */
+/** The rows of a job as they are written, and of a piece of it as stored, decoded, as f32 and as read back. */
 function jobMemory({ tensor, dtype }: TensorPlan): number {
   const length = rowLength(tensor);
   const rows = rowsOfJob(tensor);
+  const decoded = tensor.sources.some(({ coded }) => coded !== undefined) ? 4 * length : 0;
   return (
-    rows * rowBytes(tensor, dtype) + rowsOfPiece(tensor, rows) * (rowBytes(tensor, tensor.dtype) + 8 * length)
+    rows * rowBytes(tensor, dtype) +
+    rowsOfPiece(tensor, rows) * (rowBytes(tensor, tensor.dtype) + decoded + 8 * length)
   );
 }
