@@ -35,6 +35,8 @@ export type Norm =
 export type Role =
   | "token_embd"
   | "rope_freqs"
+  | "rope_factors_long"
+  | "rope_factors_short"
   | Norm
   | `${Norm}_bias`
   | BlockMatrix

@@ -200,7 +200,13 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
   return [...before.map((row) => bind(row)), ...inBlocks.flat(), ...after.map((row) => bind(row))];
 }
 
-const BEFORE_BLOCKS: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "rope_freqs"]);
+const BEFORE_BLOCKS: ReadonlySet<Role> = new Set([
+  "token_embd",
+  "position_embd",
+  "rope_freqs",
+  "rope_factors_long",
+  "rope_factors_short",
+]);
 
 function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[] {
   return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));

@@ -9,8 +9,6 @@ export type RopeScaling =
   | {
       readonly type: "yarn";
       readonly factor: number;
-      readonly originalContextLength: number;
-      readonly attnFactor: number;
       readonly betaFast: number;
       readonly betaSlow: number;
     };
@@ -52,6 +50,10 @@ export interface HParams {
   readonly ropeDimensionCount: number;
   readonly ropeFreqBase: number;
   readonly ropeScaling: RopeScaling;
+  /** Cosine and sine are longer by this; YaRN's own part of it not counted. */
+  readonly ropeAttnFactor: number;
+  /** The context that RoPE was trained with before it was stretched. */
+  readonly ropeOriginalContext: number;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
   /** Of so many layers the last has no window; undefined where the file does not say. */
@@ -135,7 +137,9 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     normEpsilon: readEpsilon(keys, architecture),
     ropeDimensionCount,
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
-    ropeScaling: readScaling(keys, architecture, contextLength),
+    ropeScaling: readScaling(keys, architecture),
+    ropeAttnFactor: keys.positive(`${architecture}.rope.scaling.attn_factor`, 1),
+    ropeOriginalContext: keys.count(`${architecture}.rope.scaling.original_context_length`, contextLength),
     slidingWindow: window > 0 ? window : undefined,
     windowPeriod: readWindowPeriod(keys, architecture),
     windowRopeFreqBase: some("rope.freq_base_swa"),
@@ -178,7 +182,7 @@ function readWindowPeriod(keys: KeyReader, architecture: string): number | undef
   return windowPeriodOf(keys.name, value.map(Boolean));
 }
 
-function readScaling(keys: KeyReader, architecture: string, contextLength: number): RopeScaling {
+function readScaling(keys: KeyReader, architecture: string): RopeScaling {
   const key = (last: string) => `${architecture}.rope.scaling.${last}`;
   const type = keys.string(key("type"), "none");
   const factor = keys.positive(key("factor"), 1);
@@ -191,8 +195,6 @@ function readScaling(keys: KeyReader, architecture: string, contextLength: numbe
       return {
         type,
         factor,
-        originalContextLength: keys.count(key("original_context_length"), contextLength),
-        attnFactor: keys.positive(key("attn_factor"), 1),
         betaFast: keys.positive(key("yarn_beta_fast"), 32),
         betaSlow: keys.positive(key("yarn_beta_slow"), 1),
       };

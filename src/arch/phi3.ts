@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
-import type { Architecture } from "./architecture.js";
+import type { Architecture, TensorRow } from "./architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "./config.js";
-import { ropeKeys } from "./rope-scaling.js";
+import { longropeFactors, ropeKeys } from "./rope-scaling.js";
 import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
@@ -13,29 +13,40 @@ const schema = v.looseObject({
   original_max_position_embeddings: v.nullish(count),
 });
 
+const ropeFactors = (role: "rope_factors_long" | "rope_factors_short"): TensorRow => ({
+  name: `${role}.weight`,
+  role,
+  shape: ["rope/2"],
+  optional: true,
+});
+
 export const phi3: Architecture = {
   name: "phi3",
-  covers: ["Phi-3 (4K context)", "Phi-4"],
+  covers: ["Phi-3, Phi-3.5 and Phi-4 (text)"],
   classes: ["Phi3ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
     expectField("attention_bias", config.attention_bias ?? false, false);
     const partial = config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
     const original = config.original_max_position_embeddings ?? config.max_position_embeddings;
+    const dimensions = Math.floor(headDim(config) * partial);
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
       keys: [
         ...decoderKeys(config),
-        ...ropeKeys(config, Math.floor(headDim(config) * partial)),
         ["rope.scaling.original_context_length", meta.u32(original)],
+        ...ropeKeys(config, dimensions),
         // 0 is how llama.cpp knows the models without a window.
         ["attention.sliding_window", meta.u32(config.sliding_window ?? 0)],
       ],
+      computed: longropeFactors(config, dimensions),
     };
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ropeFactors("rope_factors_long"),
+    ropeFactors("rope_factors_short"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     ...linear("attn_qkv", ["qkv", "embd"], "model.layers.{i}.self_attn.qkv_proj"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
-import { LlqError } from "../../formats/errors.js";
+import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf-write.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
@@ -19,11 +19,15 @@ export const ropeScaling = v.looseObject({
   beta_fast: v.nullish(positive),
   beta_slow: v.nullish(positive),
   partial_rotary_factor: v.nullish(positive),
+  long_factor: v.nullish(v.array(positive)),
+  short_factor: v.nullish(v.array(positive)),
 });
 
 /** What of a config RoPE depends on. */
 export interface RopeConfig {
   readonly max_position_embeddings: number;
+  /** What the longrope kind stretches. */
+  readonly original_max_position_embeddings?: number | null | undefined;
   readonly rope_theta?: number | null | undefined;
   readonly rope_scaling?: v.InferOutput<typeof ropeScaling> | null | undefined;
   readonly rope_parameters?: v.InferOutput<typeof ropeScaling> | null | undefined;
@@ -85,9 +89,52 @@ function scalingKeys(config: RopeConfig): [string, MetaField][] {
     if (scaling.beta_slow != null) keys.push(["rope.scaling.yarn_beta_slow", meta.f32(scaling.beta_slow)]);
     return keys;
   }
+  if (isLongrope(type)) return longropeKeys(config);
   throw new LlqError("unsupported", `config.json: rope_scaling of type ${type}`, {
-    hint: "linear, yarn and llama3, each with a factor, are supported",
+    hint: "linear, yarn and llama3, each with a factor, are supported, and Phi-3's longrope",
   });
+}
+
+/** Phi-3's first release calls it "su". */
+function isLongrope(type: string): boolean {
+  return type === "longrope" || type === "su";
+}
+
+function originalContext(config: RopeConfig): number {
+  const { original_max_position_embeddings: inScaling } = scalingOf(config);
+  return config.original_max_position_embeddings ?? inScaling ?? config.max_position_embeddings;
+}
+
+function longropeKeys(config: RopeConfig): [string, MetaField][] {
+  const original = originalContext(config);
+  const factor = config.max_position_embeddings / original;
+  const usual = factor > 1 ? Math.sqrt(1 + Math.log(factor) / Math.log(original)) : 1;
+  return [
+    ["rope.scaling.original_context_length", meta.u32(original)],
+    ["rope.scaling.attn_factor", meta.f32(scalingOf(config).attention_factor ?? usual)],
+  ];
+}
+
+/**
+ * The longrope kind's divisors of each pair's frequency, for contexts beyond the original one and up to it, by GGUF
+ * name; none for other kinds.
+ * @throws LlqError `bad-input` when there is not one for each pair
+ */
+export function longropeFactors(config: RopeConfig, dimensions: number): Map<string, number[]> {
+  const { long_factor, short_factor } = scalingOf(config);
+  const factors = new Map<string, number[]>();
+  if (!isLongrope(scalingType(config))) return factors;
+  for (const [name, values] of [
+    ["long", long_factor],
+    ["short", short_factor],
+  ] as const) {
+    if (values?.length !== dimensions / 2) {
+      const message = `config.json: ${name}_factor has ${values?.length ?? 0} values for ${dimensions / 2} pairs`;
+      throw badInput(message);
+    }
+    factors.set(`rope_factors_${name}.weight`, values);
+  }
+  return factors;
 }
 
 /**

@@ -83,7 +83,11 @@ export interface DecoderPlan {
   readonly traits: DecoderTraits;
   readonly token_embd: Tensor;
   readonly position_embd: Tensor | undefined;
+  /** RoPE's divisors. */
   readonly rope_freqs: Tensor | undefined;
+  /** The same for contexts up to the original one, and beyond. */
+  readonly rope_factors_short: Tensor | undefined;
+  readonly rope_factors_long: Tensor | undefined;
   readonly layers: readonly LayerPlan[];
   readonly output_norm: NormPlan;
   /** The embedding itself when the model is tied. */
@@ -139,6 +143,8 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     token_embd,
     position_embd: outside.tensor("position_embd"),
     rope_freqs: outside.tensor("rope_freqs"),
+    rope_factors_short: outside.tensor("rope_factors_short"),
+    rope_factors_long: outside.tensor("rope_factors_long"),
     layers: Array.from({ length: hparams.blockCount }, (_, layer) => {
       const find = new Finder(byRole, layer);
       if (traits.block === "mamba") return planMamba(find, hparams);

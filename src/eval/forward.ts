@@ -235,7 +235,7 @@ export function prepareBlocks({ plan, files }: Session, context: number): Blocks
   }
   const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
   return {
-    ropes: ropesOf(plan, context, readDivisors(plan, files)),
+    ropes: ropesOf(plan, context, readDivisors(plan, context, files)),
     layerWork,
     chunkWork: layerWork.reduce((sum, work) => sum + work, 0),
   };
@@ -254,6 +254,7 @@ function ropesOf(
     ...hparams,
     ropeFreqBase: traits.windowRopeBase,
     ropeScaling: { type: "none" },
+    ropeAttnFactor: 1,
   } as const;
   const inWindow = ropeTable(unscaled, context, undefined).buffer;
   return layers.map((layer) =>
@@ -388,12 +389,14 @@ function matrixElements(layer: LayerPlan): number {
 }
 
 /** RoPE divisors of each pair, for models that have them. */
-function readDivisors({ rope_freqs }: DecoderPlan, files: Descriptors): Float32Array | undefined {
-  if (rope_freqs === undefined) return undefined;
+function readDivisors(plan: DecoderPlan, context: number, files: Descriptors): Float32Array | undefined {
+  const isLong = context > plan.hparams.ropeOriginalContext;
+  const divisors = plan.rope_freqs ?? (isLong ? plan.rope_factors_long : plan.rope_factors_short);
+  if (divisors === undefined) return undefined;
   const kernels = new Kernels();
-  const pairs = rowLength(rope_freqs);
+  const pairs = rowLength(divisors);
   const address = kernels.reserve(pairs * 4);
-  readRowsF32(kernels, files, rope_freqs, 0, 1, address);
+  readRowsF32(kernels, files, divisors, 0, 1, address);
   return kernels.floats(address, pairs);
 }
 

@@ -242,6 +242,30 @@ FAMILIES = {
             "resid_pdrop": 0.0, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
         },
     },
+    # Stretched: beyond the original context, and up to it.
+    "phi3-long": {
+        "tokenizer": "spm", "bos": True,
+        "config": {
+            "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", **LLAMA, "sliding_window": 512,
+            "original_max_position_embeddings": 32, "attention_bias": False, "bos_token_id": 1, "eos_token_id": 2,
+            "pad_token_id": 2,
+            "rope_scaling": {
+                "type": "longrope", "long_factor": [1.5, 3.0, 9.0, 30.0], "short_factor": [1.0, 1.1, 1.4, 2.0],
+            },
+        },
+    },
+    "phi3-short": {
+        "tokenizer": "spm", "bos": True,
+        "config": {
+            "architectures": ["Phi3ForCausalLM"], "model_type": "phi3", **LLAMA, "max_position_embeddings": 4096,
+            "sliding_window": None, "original_max_position_embeddings": 512, "attention_bias": False,
+            "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, "tie_word_embeddings": True,
+            "partial_rotary_factor": 0.75,
+            "rope_scaling": {
+                "type": "longrope", "long_factor": [1.5, 4.0, 12.0], "short_factor": [1.0, 1.2, 2.0],
+            },
+        },
+    },
     "falcon-7b": {
         "tokenizer": "falcon", "bos": False,
         "config": {
