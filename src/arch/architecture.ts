@@ -102,5 +102,7 @@ export interface Architecture {
   readonly prefix?: string;
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
+  /** What the names of tensors begin with that belong to no language model, such as a vision tower. */
+  readonly otherParts?: readonly string[];
   readonly decoder: (hparams: HParams) => DecoderTraits;
 }

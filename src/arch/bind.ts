@@ -61,11 +61,17 @@ export function bindHuggingFace(
   if (missing.length > 0) throw missingTensors(where, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
   const { prefix = "" } = architecture;
+  const others = new Set(otherTensors(architecture, container));
   const unknown = [...container.tensors.keys()].filter(
-    (name) => !used.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
+    (name) => !used.has(name) && !others.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
   );
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   return tensors;
+}
+
+/** The tensors of a checkpoint that belong to no language model, and are left out. */
+export function otherTensors({ otherParts = [] }: Architecture, { tensors }: Container): string[] {
+  return [...tensors.keys()].filter((name) => otherParts.some((part) => name.startsWith(part)));
 }
 
 /** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */

@@ -155,29 +155,32 @@ export const gemma2: Architecture = {
   }),
 };
 
-const gemma3Schema = v.looseObject({
+const gemma3Fields = {
   ...fields,
   rope_theta: v.optional(positive, 1e6),
   // Since transformers 5 each kind of layer has parameters of its own here.
   rope_parameters: v.nullish(
     v.looseObject({ full_attention: v.optional(ropeScaling), sliding_attention: v.optional(ropeScaling) }),
   ),
-});
+};
+const gemma3Schema = v.looseObject(gemma3Fields);
+
+function readGemma3({ rope_parameters, ...config }: v.InferOutput<typeof gemma3Schema>): HfModel {
+  const { full_attention, sliding_attention } = rope_parameters ?? {};
+  const localBase = sliding_attention?.rope_theta ?? config.rope_local_base_freq ?? 10000;
+  return readGemma({ ...config, rope_parameters: full_attention }, [
+    ...optional("final_logit_softcapping", config.final_logit_softcapping),
+    ...windowKeys(config, PERIOD.gemma3),
+    ["rope.freq_base_swa", meta.f32(localBase)],
+    ...scaleKeys(config, LAYERS_OF_27B.gemma3),
+  ]);
+}
 
 export const gemma3: Architecture = {
   name: "gemma3",
-  covers: ["Gemma 3 (text)"],
+  covers: ["Gemma 3 270M and 1B"],
   classes: ["Gemma3ForCausalLM"],
-  read: reader(gemma3Schema, ({ rope_parameters, ...config }) => {
-    const { full_attention, sliding_attention } = rope_parameters ?? {};
-    const localBase = sliding_attention?.rope_theta ?? config.rope_local_base_freq ?? 10000;
-    return readGemma({ ...config, rope_parameters: full_attention }, [
-      ...optional("final_logit_softcapping", config.final_logit_softcapping),
-      ...windowKeys(config, PERIOD.gemma3),
-      ["rope.freq_base_swa", meta.f32(localBase)],
-      ...scaleKeys(config, LAYERS_OF_27B.gemma3),
-    ]);
-  }),
+  read: reader(gemma3Schema, readGemma3),
   tensors: [
     ...before,
     ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
@@ -194,6 +197,36 @@ export const gemma3: Architecture = {
     attentionScale: attentionScale(h, LAYERS_OF_27B.gemma3),
     logitSoftcap: h.logitSoftcap,
   }),
+};
+
+// Config files leave out what transformers' Gemma3TextConfig takes for granted.
+const visionSchema = v.looseObject({
+  text_config: v.looseObject({
+    ...gemma3Fields,
+    vocab_size: v.optional(count, 262208),
+    num_attention_heads: v.optional(count, 8),
+    num_key_value_heads: v.optional(count, 4),
+    max_position_embeddings: v.optional(count, 131072),
+    rms_norm_eps: v.optional(positive, 1e-6),
+  }),
+});
+
+/** The text half of the models that see, in which a Gemma 3 has one more name in front; writers disagree on which. */
+export const gemma3Vision: Architecture = {
+  ...gemma3,
+  covers: ["Gemma 3 4B, 12B and 27B (text)"],
+  classes: ["Gemma3ForConditionalGeneration"],
+  read: reader(visionSchema, ({ text_config }) => readGemma3(text_config)),
+  tensors: gemma3.tensors.map((row) => ({
+    ...row,
+    source: [`language_model.${row.source}`, `${row.source}`.replace(/^model\./, "model.language_model.")],
+  })),
+  otherParts: [
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+  ],
 };
 
 function optional(key: string, value: number | null | undefined): HfModel["keys"] {

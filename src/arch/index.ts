@@ -4,7 +4,7 @@ import type { Architecture } from "./architecture.js";
 import { baichuan, baichuan2 } from "./baichuan.js";
 import { chatglm, glm } from "./chatglm.js";
 import { falcon } from "./falcon.js";
-import { gemma, gemma2, gemma3 } from "./gemma.js";
+import { gemma, gemma2, gemma3, gemma3Vision } from "./gemma.js";
 import { gpt2 } from "./gpt2.js";
 import { internlm } from "./internlm.js";
 import { internlm2 } from "./internlm2.js";
@@ -41,6 +41,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma3Vision,
   phi3,
   olmo2,
   falcon,

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { meta } from "../../formats/gguf-write.js";
+import { otherTensors } from "../arch/bind.js";
 import { fetchHeaders, type HeaderOptions } from "../hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../hub/fetch-model.js";
 import { type HubReference, isHubReference, parseHubReference } from "../hub/reference.js";
@@ -23,27 +24,40 @@ export interface SourceOptions {
 
 /** Opens what a user calls a model: a path, or `hf:...`, which is fetched into the Hugging Face cache first. */
 export async function openSource(text: string, options: SourceOptions = {}): Promise<Model> {
-  if (!isHubReference(text)) return openModel(text);
+  if (!isHubReference(text)) return openLanguageModel(text);
   const reference = parseHubReference(text);
   const { output, force = false } = options;
   if (output !== undefined) checkOutput(output, 0, [], force);
   const { path } = await withProgress(text, options, (each) =>
     fetchModel(reference, readHubSettings(), each),
   );
-  return called(openModel(path), text, reference);
+  return called(openLanguageModel(path), text, reference);
 }
 
 /** The same for looking at: of `hf:...` only what describes it is fetched, and weights must not be read. */
 export async function describeSource(text: string, options: SourceOptions = {}): Promise<Model> {
-  if (!isHubReference(text)) return openModel(text);
+  if (!isHubReference(text)) return openLanguageModel(text);
   const reference = parseHubReference(text);
   return fromHeaders(text, reference, "all", options, (path) => {
-    const model = called(openModel(path), text, reference);
+    const model = called(openLanguageModel(path), text, reference);
     const files = model.container.files.map(
       (file) => `hf:${reference.owner}/${reference.name}/${basename(file)}`,
     );
     return { ...model, container: { ...model.container, files } };
   });
+}
+
+/** Says what of a checkpoint is no part of the model. */
+function openLanguageModel(path: string): Model {
+  const model = openModel(path);
+  const others = otherTensors(model.architecture, model.container);
+  const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\..*/s, "")))];
+  if (others.length > 0) {
+    warn(
+      `${path}: only the language model is read; left out are ${others.length} tensors of ${parts.join(", ")}`,
+    );
+  }
+  return model;
 }
 
 /** The outline of what a user calls a model; of `hf:...` config.json or a GGUF header is fetched. */

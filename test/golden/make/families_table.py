@@ -234,6 +234,23 @@ FAMILIES = {
             "attn_logit_softcapping": None, "final_logit_softcapping": None, "cache_implementation": "hybrid",
         },
     },
+    # The models that see, text alone. config.json leaves out what is usual.
+    "gemma3-vision": {
+        "tokenizer": "spm gemma", "bos": True,
+        "config": {
+            "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "eos_token_id": [1],
+            "image_token_index": 319, "boi_token_index": 318, "eoi_token_index": 317, "mm_tokens_per_image": 4,
+            "text_config": {
+                "model_type": "gemma3_text", "vocab_size": 320, "hidden_size": 24, "num_hidden_layers": 7,
+                "intermediate_size": 64, "head_dim": 16, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+                "sliding_window": 24, "query_pre_attn_scalar": 16,
+            },
+            "vision_config": {
+                "model_type": "siglip_vision_model", "hidden_size": 16, "image_size": 28, "intermediate_size": 16,
+                "num_attention_heads": 2, "num_hidden_layers": 1, "patch_size": 14, "vision_use_head": False,
+            },
+        },
+    },
     "phi3": {
         "tokenizer": "spm", "bos": True,
         "config": {
