@@ -238,8 +238,8 @@ describe("a baseline file", () => {
     const full = (await compare(saved("full"))).divergence!;
     expect(Math.abs(full.kld.value / exact.kld.value - 1)).toBeLessThan(1e-3);
     const top = (await compare(saved("top"))).divergence!;
-    expect(top.kld.value).toBeLessThan(exact.kld.value);
-    expect(top.kld.value).toBeGreaterThan(0.7 * exact.kld.value);
+    // As one token, the 1984 that are left out would take 17 % of the divergence with them.
+    expect(Math.abs(top.kld.value / exact.kld.value - 1)).toBeLessThan(0.02);
   });
 
   test("and its results are the same for every number of threads", async () => {

@@ -1,15 +1,18 @@
 import type { Kernels } from "../run/kernels.js";
 import type { Comparison, Targets } from "./base.js";
 import { readTopRecord, type TopBaseline } from "./baseline-record.js";
+import { WeightedVariance } from "./statistics.js";
 import { sameTops, startTops } from "./tops.js";
 
 /** Probabilities of the tail below this are what rounding leaves of 1 less a sum. */
 const MIN_TAIL = 1e-7;
 
 /**
- * Compares with a base of which only the likeliest tokens are known. All others count as one token, so that
+ * Compares with a base of which only the likeliest tokens are known. With the others as one token,
  *   KLD = Σ p ln(p / q) + tail ln(tail / tail of q)        over the tokens that are known
- * which is never more than the divergence itself: telling the others apart could only add to it.
+ * and telling them apart adds the tail's own divergence, which is to second order  tail · ½ Var ln(p / q)  over the
+ * tail. The less likely half of the known tokens are its neighbours: their variance, by p, stands for it. How near
+ * that comes is in test/golden/README.md.
  */
 export function compareTop(
   kernels: Kernels,
@@ -46,14 +49,18 @@ export function compareTop(
         nll[token] = chunk.nll[row]!;
         let sum = 0;
         let known = 0;
+        const neighbours = new WeightedVariance();
         for (let j = 0; j < k; j++) {
           const logProb = chunk.logProbs[row * k + j]!;
           const ownLogProb = logits[token * k + j]! - logSum[token]!;
-          sum += Math.exp(logProb) * (logProb - ownLogProb);
+          const prob = Math.exp(logProb);
+          sum += prob * (logProb - ownLogProb);
           known += Math.exp(ownLogProb);
+          if (2 * j >= k) neighbours.add(prob, logProb - ownLogProb);
         }
         const tail = Math.max(chunk.tail[row]!, MIN_TAIL);
-        kld[token] = sum + tail * Math.log(tail / Math.max(1 - known, MIN_TAIL));
+        const asOne = tail * Math.log(tail / Math.max(1 - known, MIN_TAIL));
+        kld[token] = sum + asOne + (tail * neighbours.value()) / 2;
       }
       const likeliest = Int32Array.from({ length: tokens }, (_, token) => ids[token * k]!);
       return { nll, kld, sameTop: sameTops(tops.read(), likeliest) };

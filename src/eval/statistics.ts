@@ -80,3 +80,22 @@ export function wilsonInterval(count: number, n: number): Interval {
   const half = ((z / n) * Math.sqrt(n * value * (1 - value) + z ** 2 / 4)) / (1 + z ** 2 / n);
   return { value, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }
+
+/** Variance of values that count by their weights. */
+export class WeightedVariance {
+  #weight = 0;
+  #sum = 0;
+  #squares = 0;
+
+  add(weight: number, value: number): void {
+    this.#weight += weight;
+    this.#sum += weight * value;
+    this.#squares += weight * value ** 2;
+  }
+
+  /** 0 while nothing has weight. */
+  value(): number {
+    if (this.#weight === 0) return 0;
+    return Math.max(0, this.#squares / this.#weight - (this.#sum / this.#weight) ** 2);
+  }
+}
