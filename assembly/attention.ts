@@ -1,6 +1,6 @@
 // Causal attention of one chunk in f32, query heads sharing key/value heads (GQA):
 //   s[i, j] = scale q[i] · k[j] - slope (i - j) for i - window < j <= i,   o[i] = Σ_j softmax(s[i])[j] v[j]
-// where scale q · k may be capped: cap tanh(scale q · k / cap).
+// where scale q · k may be capped: cap tanh(scale q · k / cap). The tokens of a prefix see each other, later ones too.
 //
 // Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
 // key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
@@ -31,6 +31,7 @@ export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): us
  * @param cap of the scores; 0 for none
  * @param slopes [heads] of ALiBi; 0 for none
  * @param window tokens a query sees, itself included; 0 for all before it
+ * @param prefix tokens at the start that every query sees; none with slopes or a window
  * @param scratch attention_scratch(...) bytes
  */
 export function attention(
@@ -47,6 +48,7 @@ export function attention(
   cap: f32,
   slopes: usize,
   window: i32,
+  prefix: i32,
   scratch: usize,
 ): void {
   const padded = round_up8(tokens);
@@ -72,7 +74,7 @@ export function attention(
       for (let first = 0; first < tokens; first += QUERIES) {
         const count = min(QUERIES, tokens - first);
         const first_key = window > 0 ? max(0, first - window + 1) & ~7 : 0;
-        const keys = round_up8(first + count - first_key);
+        const keys = round_up8(max(first + count, prefix) - first_key);
 
         pack_panels4(
           q + <usize>first * q_stride + <usize>(head * k_length) * 4,
@@ -85,7 +87,7 @@ export function attention(
         matmul_panels(queries, seen_k, <usize>k_length * 32, scores, count, keys, k_length);
 
         for (let i = 0; i < count; i++) {
-          const last = first + i - first_key; // the key at the query's own position
+          const last = max(first + i, prefix - 1) - first_key; // the key at the query's own position, or beyond
           const earliest = window > 0 ? max(0, last - window + 1) : 0;
           const row = scores + <usize>(i * keys) * 4;
           let left = scale; // what the scores are still to be multiplied by

@@ -14,14 +14,7 @@ import { scratchFolder } from "./scratch.js";
 // Tiny checkpoints of every family, and what the reference implementation makes of a text; golden/make/families.py.
 const GOLDEN = new URL("golden/families/", import.meta.url).pathname;
 const TEXT = readFileSync(join(GOLDEN, "text.txt"), "utf8");
-/** Whose references are here before they are supported. */
-// biome-ignore format: as many as fit a line
-const PENDING: readonly string[] = [
-  "chatglm",
-];
-const FAMILIES = readdirSync(GOLDEN).filter(
-  (name) => existsSync(join(GOLDEN, name, "reference.json")) && !PENDING.includes(name),
-);
+const FAMILIES = readdirSync(GOLDEN).filter((name) => existsSync(join(GOLDEN, name, "reference.json")));
 
 interface Reference {
   readonly context: number;
@@ -29,13 +22,15 @@ interface Reference {
   readonly positions: number;
   readonly perplexity: number;
   readonly tokens: readonly number[];
+  /** A chunk whose first tokens see each other, where the family has such; its logits are prefixed.f32.gz. */
+  readonly prefixed?: readonly number[];
 }
 
 const scratch = scratchFolder();
 
 /** [positions][vocabulary] */
-function readLogits(family: string): Float32Array {
-  const bytes = gunzipSync(readFileSync(join(GOLDEN, family, "logits.f32.gz")));
+function readLogits(family: string, name = "logits"): Float32Array {
+  const bytes = gunzipSync(readFileSync(join(GOLDEN, family, `${name}.f32.gz`)));
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
@@ -69,6 +64,10 @@ describe.each(FAMILIES)("%s", (family) => {
       expect([...createTokenizer(model.vocab).encode(TEXT)].slice(0, tokens.length)).toEqual([...tokens]);
       const logits = await logitsOf(model, tokens.subarray(0, reference.positions));
       expect(difference(logits, readLogits(family))).toBeLessThanOrEqual(2e-4);
+      if (reference.prefixed !== undefined) {
+        const prefixed = await logitsOf(model, Int32Array.from(reference.prefixed));
+        expect(difference(prefixed, readLogits(family, "prefixed"))).toBeLessThanOrEqual(2e-4);
+      }
       const { context } = reference;
       const bos = model.vocab.addBos ? model.vocab.special.bos : undefined;
       const options = { context, bos, activations: "f32", threads: 0 } as const;

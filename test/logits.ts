@@ -1,4 +1,4 @@
-import { prepareBlocks, runBlocks, withSession } from "../src/eval/forward.js";
+import { prepareBlocks, runBlocks, spanOf, withSession } from "../src/eval/forward.js";
 import { openHead } from "../src/eval/head.js";
 import { hiddenBytes } from "../src/eval/span.js";
 import type { Model } from "../src/model.js";
@@ -11,7 +11,7 @@ export async function logitsOf(model: Model, tokens: Int32Array): Promise<Float3
   const logits = new Float32Array(context * vocabSize);
   await withSession(model, { activations: "f32", threads: 0 }, async (session) => {
     const hidden = new SharedArrayBuffer(hiddenBytes(1, context, width));
-    const span = { hidden, first: 0, chunks: 1, context, width };
+    const span = spanOf(session.plan, hidden, [tokens]);
     await runBlocks(session, prepareBlocks(session, context), span, [tokens], () => {});
     const kernels = new Kernels();
     const head = openHead(kernels, { ...session, ...session.plan }, { span, first: 0, count: context });

@@ -90,18 +90,19 @@ interface Shape {
   readonly scale?: number;
   readonly cap?: number;
   readonly slopes?: readonly number[];
+  readonly prefix?: number;
 }
 
 /** o[tokens][heads × vLength] in f64. */
 function attentionReference(q: Float32Array, k: Float32Array, v: Float32Array, shape: Shape): number[] {
   const { tokens, heads, headsKv, kLength, vLength, window, slopes } = shape;
-  const { scale = 1 / Math.sqrt(kLength), cap } = shape;
+  const { scale = 1 / Math.sqrt(kLength), cap, prefix = 0 } = shape;
   const o: number[] = [];
   for (let i = 0; i < tokens; i++) {
     for (let head = 0; head < heads; head++) {
       const kv = Math.floor(head / (heads / headsKv));
       const first = window > 0 ? Math.max(0, i - window + 1) : 0;
-      const scores = Array.from({ length: i + 1 - first }, (_, j) => {
+      const scores = Array.from({ length: Math.max(i + 1, prefix) - first }, (_, j) => {
         let dot = 0;
         for (let d = 0; d < kLength; d++) {
           dot += q[(i * heads + head) * kLength + d]! * k[((first + j) * headsKv + kv) * kLength + d]!;
@@ -135,6 +136,7 @@ describe("attention", () => {
     ],
     ["a scale", { tokens: 40, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 0, scale: 0.2 }],
     ["a cap", { tokens: 41, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 5, cap: 3 }],
+    ["a prefix", { tokens: 77, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 0, prefix: 45 }],
     ["slopes", { tokens: 77, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 0, slopes: [0.5, 0.03] }],
     [
       "slopes, a cap and a window",
@@ -150,7 +152,7 @@ describe("attention", () => {
     const [qAt, kAt, vAt, oAt, at, slopesAt] = place(q, k, v, room(tokens * heads * vLength), scratch, bias);
     const lengths = [tokens, heads, headsKv, kLength, vLength];
     const bend = [scale, cap, slopes === undefined ? 0 : slopesAt!];
-    call("attention", qAt!, kAt!, vAt!, oAt!, ...lengths, ...bend, window, at!);
+    call("attention", qAt!, kAt!, vAt!, oAt!, ...lengths, ...bend, window, shape.prefix ?? 0, at!);
     const o = floats(oAt!, tokens * heads * vLength);
     expect(error(o, attentionReference(q, k, v, shape))).toBeLessThan(2e-6);
   });

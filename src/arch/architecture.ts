@@ -32,8 +32,11 @@ export interface TensorRow {
   readonly when?: (hparams: HParams) => boolean;
 }
 
-/** How queries and keys learn where they are: RoPE over neighbours 2i and 2i + 1, or over halves i and i + d/2. */
-export type Positions = "neighbours" | "halves" | "alibi" | "learned" | "none";
+/**
+ * How queries and keys learn where they are: RoPE over neighbours 2i and 2i + 1, or over halves i and i + d/2; or over
+ * halves of both halves of a head, the first for the place in a prefix, the second for that behind it (see prefix.ts).
+ */
+export type Positions = "neighbours" | "halves" | "prefixAndRest" | "alibi" | "learned" | "none";
 
 export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
 
@@ -42,11 +45,13 @@ export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
  * norms before or after, norms of queries and keys, gates and fused matrices show in the tensors. Plain data.
  */
 export interface DecoderTraits {
-  /** Blocks that are no attention and feed-forward. */
-  readonly block?: "mamba";
+  /** Blocks of another shape: a state space, or one that adds to the normalized states. */
+  readonly block?: "mamba" | "glm";
   readonly norm: "rms" | "layer";
   readonly positions: Positions;
   readonly activation: Activation;
+  /** Of "glm": what the normalized states are multiplied by before something is added. */
+  readonly residualScale?: number;
   /** Attention and feed-forward both see what the block begins with. */
   readonly parallel?: true;
   /** Tokens a query sees, itself included. */

@@ -24,6 +24,13 @@ export interface SsmNumbers {
   readonly timeStepRank: number;
 }
 
+/** Tokens that part a text: behind the first `start`, text is generated in place of `gmask`, or else of `mask`. */
+export interface PrefixTokens {
+  readonly start: number;
+  readonly gmask: number;
+  readonly mask: number | undefined;
+}
+
 /** A decoder's numbers, read from GGUF metadata whatever the model came from. */
 export interface HParams {
   readonly architecture: string;
@@ -67,6 +74,9 @@ export interface HParams {
   readonly attentionSoftcap: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
+  readonly residualScale: number | undefined;
+  /** Of models whose texts begin with a prefix that is seen as a whole. */
+  readonly prefixTokens: PrefixTokens | undefined;
   /** All 0 without state spaces. */
   readonly ssm: SsmNumbers;
   readonly vocabSize: number;
@@ -149,9 +159,17 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     attentionSoftcap: some("attn_logit_softcapping"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
+    residualScale: some("residual_scale"),
+    prefixTokens: readPrefixTokens(keys),
     ssm: readSsm(name, count),
     vocabSize: readVocabSize(keys, architecture),
   };
+}
+
+function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {
+  const id = (name: string) => keys.optional(`tokenizer.ggml.${name}_token_id`);
+  const [start, gmask, mask] = [id("bos"), id("gmask"), id("mask")];
+  return start === undefined || gmask === undefined ? undefined : { start, gmask, mask };
 }
 
 function readSsm(name: string, count: (key: string, fallback: number) => number): SsmNumbers {

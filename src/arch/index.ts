@@ -3,6 +3,7 @@ import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { baichuan, baichuan2 } from "./baichuan.js";
 import { chatglm, glm } from "./chatglm.js";
+import { chatglm1 } from "./chatglm1.js";
 import { falcon } from "./falcon.js";
 import { gemma, gemma2, gemma3, gemma3Vision } from "./gemma.js";
 import { gpt2 } from "./gpt2.js";
@@ -38,6 +39,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen3moe,
   chatglm,
   glm,
+  chatglm1,
   gemma,
   gemma2,
   gemma3,

@@ -5,6 +5,7 @@ import { addProduct, normed, piecesOf, type Work } from "./block.js";
 import type { NormPlan, TransformerPlan } from "./decoder.js";
 import { multiply, packInput } from "./matmul.js";
 import { normalize } from "./norm.js";
+import { prefixPlaces } from "./prefix.js";
 import { spanTokens } from "./span.js";
 
 /** x += output(attention(q(n), k(n), v(n))) with n = norm(from); `from` and x are [tokens][width]. */
@@ -64,7 +65,9 @@ const PAIRS: Readonly<Partial<Record<Positions, (pairs: number) => [step: number
 };
 
 /** Gives the heads at `x` their positions, where RoPE does. */
-function turn({ kernels, hparams, traits, rope, span }: Work, x: number, heads: number): void {
+function turn(work: Work, x: number, heads: number): void {
+  const { kernels, hparams, traits, rope, span } = work;
+  if (traits.positions === "prefixAndRest") turnHalves(work, x, heads);
   const layout = PAIRS[traits.positions];
   if (rope === undefined || layout === undefined) return;
   const mark = kernels.mark();
@@ -77,6 +80,28 @@ function turn({ kernels, hparams, traits, rope, span }: Work, x: number, heads: 
   for (let chunk = 0; chunk < chunks; chunk++) {
     const at = x + chunk * context * heads * keyLength * 4;
     kernels.call("rope")(at, table, context, heads, keyLength, pairs, step, distance);
+  }
+  kernels.reset(mark);
+}
+
+/** Each half of a head by a place of its own. */
+function turnHalves({ kernels, hparams, rope, span }: Work, x: number, heads: number): void {
+  const { keyLength, ropeDimensionCount } = hparams;
+  const pairs = ropeDimensionCount / 2;
+  const { chunks, context, prefixes } = span;
+  const angles = new Float32Array(rope!);
+  const mark = kernels.mark();
+  const table = kernels.reserve(context * pairs * 8);
+  const own = kernels.floats(table, context * pairs * 2);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const places = prefixPlaces(prefixes![chunk]!, context);
+    for (const half of [0, 1] as const) {
+      for (const [i, place] of places.entries()) {
+        own.set(angles.subarray(place[half] * pairs * 2, (place[half] + 1) * pairs * 2), i * pairs * 2);
+      }
+      const at = x + (chunk * context * heads * keyLength + half * ropeDimensionCount) * 4;
+      kernels.call("rope")(at, table, context, heads, keyLength, pairs, 1, pairs);
+    }
   }
   kernels.reset(mark);
 }
@@ -118,6 +143,7 @@ function attend(
       traits.attentionSoftcap ?? 0,
       slopes,
       layer.attention.window,
+      span.prefixes?.[chunk]?.length ?? 0,
       scratch,
     );
   }

@@ -1,5 +1,6 @@
 import { badInput } from "../../formats/errors.js";
 import type { Model } from "../model.js";
+import { textStart } from "../tokenizer/special.js";
 
 export interface ChunkOptions {
   /** Tokens in a chunk. */
@@ -23,6 +24,7 @@ export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOption
     throw badInput(message, "take a longer text or a shorter context");
   }
   const { vocabSize } = model.hparams;
+  const { special } = model.vocab;
   const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
   if (beyond !== undefined) {
     throw badInput(`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
@@ -35,7 +37,7 @@ export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOption
   return Array.from({ length: Math.min(options.chunks ?? all, all) }, (_, i) => {
     const from = i * (stride ?? context);
     const chunk = tokens.slice(from, from + context);
-    if (bos !== undefined) chunk[0] = bos;
+    if (bos !== undefined) chunk.set(bos === special.bos ? textStart(special) : [bos]);
     return chunk;
   });
 }

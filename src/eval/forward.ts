@@ -1,6 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { elementCount } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
+import type { Positions } from "../arch/architecture.js";
 import type { Model } from "../model.js";
 import { Kernels } from "../run/kernels.js";
 import { WorkerPool } from "../run/pool.js";
@@ -14,6 +15,7 @@ import type { Head } from "./head.js";
 import type { Keep } from "./keep.js";
 import { layerMemory } from "./layer.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
+import { prefixOf } from "./prefix.js";
 import { chooseRelaxed } from "./relaxed.js";
 import { ropeTable } from "./rope.js";
 import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
@@ -241,13 +243,15 @@ export function prepareBlocks({ plan, files }: Session, context: number): Blocks
   };
 }
 
+const ROPE: readonly Positions[] = ["neighbours", "halves", "prefixAndRest"];
+
 /** Layers with a window may have a table of their own. */
 function ropesOf(
   { hparams, traits, layers }: DecoderPlan,
   context: number,
   divisors: Float32Array | undefined,
 ): (SharedArrayBuffer | undefined)[] {
-  if (traits.positions !== "neighbours" && traits.positions !== "halves") return layers.map(() => undefined);
+  if (!ROPE.includes(traits.positions)) return layers.map(() => undefined);
   const rope = ropeTable(hparams, context, divisors).buffer;
   if (traits.windowRopeBase === undefined) return layers.map(() => rope);
   const unscaled = {
@@ -336,6 +340,17 @@ export interface GroupSize {
   readonly hidden: SharedArrayBuffer;
 }
 
+/** The span of these chunks, from the start of `hidden`. */
+export function spanOf(
+  { hparams }: DecoderPlan,
+  hidden: SharedArrayBuffer,
+  chunks: readonly Int32Array[],
+): Span {
+  const { embeddingLength: width, prefixTokens } = hparams;
+  const prefixes = prefixTokens && chunks.map((chunk) => prefixOf(chunk, prefixTokens));
+  return { hidden, first: 0, chunks: chunks.length, context: chunks[0]!.length, width, prefixes };
+}
+
 /** Cuts a group into spans and has each of them run; `firstChunk` counts from the start of the group. */
 export async function runGroup(
   { plan, pool }: Session,
@@ -343,14 +358,12 @@ export async function runGroup(
   group: readonly Int32Array[],
   runSpan: (firstChunk: number, span: Span, own: readonly Int32Array[]) => Promise<void>,
 ): Promise<void> {
-  const context = group[0]!.length;
-  const width = plan.hparams.embeddingLength;
   const step = Math.min(jobChunks, Math.ceil(group.length / Math.max(1, pool.threads)));
   // The pool takes jobs in order: every span does a layer before one does the next, yet none waits for all.
   const spans = Array.from({ length: Math.ceil(group.length / step) }, (_, i) => {
     const first = i * step;
     const own = group.slice(first, first + step);
-    return runSpan(first, { hidden, first, chunks: own.length, context, width }, own);
+    return runSpan(first, { ...spanOf(plan, hidden, own), first }, own);
   });
   await Promise.all(spans);
 }

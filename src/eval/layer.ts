@@ -3,6 +3,7 @@ import { addAttention } from "./attention.js";
 import { type LayerJob, type LayerResult, PIECE_TOKENS, type Work } from "./block.js";
 import type { DecoderPlan, TransformerPlan } from "./decoder.js";
 import { addFeedForward } from "./feed-forward.js";
+import { runGlm } from "./glm.js";
 import { addMamba, mambaMemory } from "./mamba.js";
 import { slabMemory } from "./matmul.js";
 import { mlpMemory } from "./mlp.js";
@@ -16,6 +17,7 @@ export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
   const x = loadHidden(kernels, job.span);
   const { layer } = job;
   if (layer.block === "mamba") addMamba({ ...job, layer, kernels, squares }, x);
+  else if (job.traits.block === "glm") runGlm({ ...job, layer, kernels, squares }, x);
   else runTransformer({ ...job, layer, kernels, squares }, x);
   storeHidden(kernels, job.span, x);
   return squares?.result;
@@ -49,7 +51,7 @@ export function layerMemory(
   const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
   const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
   const attention = tokens * heads + Math.max(3 * piece * h.embeddingLength, keys);
-  const states = (traits.parallel ? 2 : 1) * tokens * h.embeddingLength;
+  const states = (traits.parallel || traits.block === "glm" ? 2 : 1) * tokens * h.embeddingLength;
   const { mlp, mixture } = layer.feedForward;
   const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
   const largest = Math.max(...mlps.map((each) => mlpMemory(each, piece)));

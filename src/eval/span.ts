@@ -1,4 +1,5 @@
 import type { Kernels } from "../run/kernels.js";
+import type { Prefix } from "./prefix.js";
 
 /** Chunks that a job works on: where their hidden states are, [chunks][context][width] in f32. Plain data. */
 export interface Span {
@@ -8,6 +9,8 @@ export interface Span {
   readonly chunks: number;
   readonly context: number;
   readonly width: number;
+  /** Of each chunk, in models whose texts begin with one. */
+  readonly prefixes?: readonly Prefix[] | undefined;
 }
 
 /** Tokens in the span. */

@@ -6,6 +6,7 @@ import { IdList } from "./ids.js";
 import { Merger, NONE } from "./merger.js";
 import { tokenText } from "./pieces.js";
 import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.js";
+import { textStart } from "./special.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { TOKEN_TYPE, type Vocab } from "./types.js";
 
@@ -21,7 +22,7 @@ export function createBpeTokenizer(vocab: Vocab): Tokenizer {
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
-      if (addBos && vocab.special.bos !== undefined) ids.push(vocab.special.bos);
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
       for (const fragment of split(text)) {
         if (typeof fragment === "number") ids.push(fragment);
         else encoder.encode(rules.nfc ? fragment.normalize("NFC") : fragment, ids);

@@ -6,6 +6,7 @@ import { vocabFromGpt2Files } from "./gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
 import { MAX_VOCAB_BYTES } from "./hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf-vocab.js";
+import { vocabFromIceText } from "./ice-text.js";
 import { vocabFromLlama2c } from "./llama2c.js";
 import { vocabFromSentencePiece } from "./sentencepiece.js";
 import { vocabFromTiktoken } from "./tiktoken.js";
@@ -25,7 +26,7 @@ export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: 
     const name = names.find((each) => find(each, folder));
     if (name !== undefined) return read(join(folder, name), config, vocabSize);
   }
-  const wanted = "tokenizer.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
+  const wanted = "tokenizer.model, ice_text.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
   throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
 }
 
@@ -61,6 +62,10 @@ const KINDS: readonly Kind[] = [
     find: (name, folder) => name === "tokenizer.model" && !isRankFile(join(folder, name)),
     read: (path, config, rows) =>
       vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, rows),
+  },
+  {
+    find: (name) => name === "ice_text.model",
+    read: (path, config, rows) => vocabFromIceText(path, withFile(path, readSentencePiece), config, rows),
   },
   {
     find: (name) => name === "tokenizer.json",

@@ -17,6 +17,8 @@ export interface TokenizerConfig {
   readonly ids: ReadonlyMap<SpecialToken, number>;
   readonly added: readonly AddedToken[];
   readonly chatTemplates: ReadonlyMap<string, string>;
+  /** Ids before those of the vocabulary, in ChatGLM-6B's first release. */
+  readonly imageTokens: number;
 }
 
 /** Where there is nothing but the vocabulary. */
@@ -29,6 +31,7 @@ export const NO_CONFIG: TokenizerConfig = {
   ids: new Map(),
   added: [],
   chatTemplates: new Map(),
+  imageTokens: 0,
 };
 
 /** A token added to a vocabulary after its training. */
@@ -40,7 +43,16 @@ export interface AddedToken {
 }
 
 /** The roles that Hugging Face's files name, in llama.cpp's order. */
-const ROLES = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"] as const satisfies readonly SpecialToken[];
+const ROLES = [
+  "bos",
+  "eos",
+  "unk",
+  "sep",
+  "pad",
+  "cls",
+  "mask",
+  "gmask",
+] as const satisfies readonly SpecialToken[];
 
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 const tokenText = v.union([v.string(), v.looseObject({ content: v.string() })]);
@@ -52,6 +64,7 @@ const tokenizerConfig = v.looseObject({
   add_eos_token: v.nullish(v.boolean()),
   add_prefix_space: v.nullish(v.boolean()),
   tokenizer_class: v.nullish(v.string()),
+  num_image_tokens: v.nullish(id),
   added_tokens_decoder: v.nullish(
     v.record(v.string(), v.looseObject({ content: v.string(), special: v.optional(v.boolean()) })),
   ),
@@ -86,6 +99,7 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
     ids: specialIds([model, generation]),
     added: mergeAdded(read("added_tokens.json", addedTokens), config?.added_tokens_decoder ?? undefined),
     chatTemplates: namedTemplates(template),
+    imageTokens: config?.num_image_tokens ?? 0,
   };
 }
 

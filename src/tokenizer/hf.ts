@@ -5,6 +5,7 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { decodeBpe } from "./bpe.js";
 import { MAX_VOCAB_BYTES, parseTokenizerJson } from "./hf-pipeline.js";
 import { IdList } from "./ids.js";
+import { textStart } from "./special.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 import type { Vocab } from "./types.js";
 
@@ -34,7 +35,7 @@ export function createHfTokenizer(name: string, json: unknown, vocab: Vocab): To
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
-      if (addBos && vocab.special.bos !== undefined) ids.push(vocab.special.bos);
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
       for (const piece of cutAtLines(text, PIECE)) {
         for (const id of library.encode(piece, { add_special_tokens: false }).ids) {
           if (vocab.tokens[id] === undefined) {

@@ -1,5 +1,6 @@
 import { createCharsmap } from "./charsmap.js";
 import { SPACE, type Vocab } from "./types.js";
+import { SPELLED_WHITE_SPACE, spellWhiteSpace } from "./white-space.js";
 
 /**
  * What SentencePiece does to a text before it looks for pieces: characters are replaced, spaces at the ends and
@@ -10,7 +11,8 @@ export function createNormalizer(vocab: Vocab): (text: string, prefixed: boolean
   const { precompiledCharsmap, removeExtraWhitespaces, addSpacePrefix } = vocab;
   const replace = precompiledCharsmap && createCharsmap(precompiledCharsmap);
   return (text, prefixed) => {
-    let normal = replace === undefined ? text : replace(text);
+    const spelled = vocab.pre === SPELLED_WHITE_SPACE ? spellWhiteSpace(text) : text;
+    let normal = replace === undefined ? spelled : replace(spelled);
     if (removeExtraWhitespaces) normal = normal.split(" ").filter(Boolean).join(" ");
     if (addSpacePrefix && prefixed && normal !== "") normal = ` ${normal}`;
     normal = normal.replaceAll(" ", SPACE);

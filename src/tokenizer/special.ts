@@ -1,5 +1,5 @@
 import type { TokenizerConfig } from "./hf-config.js";
-import { SPECIAL_TOKENS, type SpecialToken, type SpecialTokens } from "./types.js";
+import { SPECIAL_TOKENS, type SpecialToken, type SpecialTokens, type Vocab } from "./types.js";
 
 /**
  * The ids of the tokens that have a role: the token whose text a configuration gives, else the id it gives,
@@ -23,4 +23,9 @@ export function resolveSpecial(
   take((name) => config.ids.get(name));
   take((name) => fallback[name]);
   return special;
+}
+
+/** What a text begins with, where it begins with anything: bos, behind the blank that it fills in ChatGLM-6B. */
+export function textStart({ bos, gmask }: Vocab["special"]): number[] {
+  return [gmask, bos].filter((id) => id !== undefined);
 }

@@ -6,6 +6,7 @@ import { Merger, NONE } from "./merger.js";
 import { Neighbours } from "./neighbours.js";
 import { createNormalizer } from "./normalize.js";
 import { byteIds, decodePieces, width } from "./pieces.js";
+import { textStart } from "./special.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { TOKEN_TYPE, type Vocab } from "./types.js";
 
@@ -25,7 +26,7 @@ export function createSpmTokenizer(vocab: Vocab): Tokenizer {
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
-      if (addBos && vocab.special.bos !== undefined) ids.push(vocab.special.bos);
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
       let afterToken = true; // as in llama.cpp, the text behind a user-defined token is prefixed again
       for (const fragment of split(text)) {
         if (typeof fragment === "number") ids.push(fragment);

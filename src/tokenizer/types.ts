@@ -32,7 +32,7 @@ export type VocabKind = "spm" | "bpe" | "unigram";
 
 // biome-ignore format: one line
 export const SPECIAL_TOKENS = [
-  "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom", "fimPre", "fimSuf", "fimMid", "fimPad", "fimRep", "fimSep",
+  "bos", "eos", "unk", "sep", "pad", "cls", "mask", "eot", "eom", "fimPre", "fimSuf", "fimMid", "fimPad", "fimRep", "fimSep", "gmask",
 ] as const;
 export type SpecialToken = (typeof SPECIAL_TOKENS)[number];
 export type SpecialTokens = Readonly<Partial<Record<SpecialToken, number>>>;

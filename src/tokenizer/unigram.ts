@@ -3,9 +3,11 @@ import { IdList } from "./ids.js";
 import { NONE } from "./merger.js";
 import { createNormalizer } from "./normalize.js";
 import { byteIds, decodePieces, width } from "./pieces.js";
+import { textStart } from "./special.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { Trie } from "./trie.js";
 import { TOKEN_TYPE, type Vocab } from "./types.js";
+import { readWhiteSpace, SPELLED_WHITE_SPACE } from "./white-space.js";
 
 /**
  * SentencePiece's unigram model: of all ways to cut a text into pieces the one with the largest sum of scores,
@@ -19,11 +21,14 @@ export function createUnigramTokenizer(vocab: Vocab): Tokenizer {
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
-      if (addBos && vocab.special.bos !== undefined) ids.push(vocab.special.bos);
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
       encoder.encode(normalize(text, true), ids);
       return ids.toArray();
     },
-    decode: (ids) => decodePieces(vocab, ids),
+    decode(ids) {
+      const text = decodePieces(vocab, ids);
+      return vocab.pre === SPELLED_WHITE_SPACE ? readWhiteSpace(text) : text;
+    },
   };
 }
 

@@ -33,6 +33,8 @@ const SPECIAL_KEYS: Record<SpecialToken, string> = {
   fimPad: "fim_pad_token_id",
   fimRep: "fim_rep_token_id",
   fimSep: "fim_sep_token_id",
+  // llq's own, of ChatGLM-6B
+  gmask: "gmask_token_id",
 };
 
 /** `tokenizer.ggml.model` */

@@ -10,6 +10,7 @@ Of each checkpoint: config.json, model.safetensors (BF16), the files of a tokeni
   reference.json   the tokens of text.txt (512); perplexity over its two chunks of 256, second halves scored, as
                    llama-perplexity does; who computed it
   logits.f32.gz    [POSITIONS, vocabulary] of the first tokens, little-endian, the last 8 bits of each cut
+  prefixed.f32.gz  for ChatGLM-6B: the same of a chunk with a prefix of 31 tokens, `prefixed` in reference.json
 The weights are rounded to BF16 first and then computed with in f64, except where the reference asks for f32.
 """
 
@@ -136,6 +137,10 @@ def make(name, family, text, code):
         set_weights(model, zlib.crc32(name.encode()), config["model_type"])
         save_file(checkpoint(model, family, Path(scratch)), folder / "model.safetensors", {"format": "pt"})
         first, nll = evaluate(model.double(), list(chunks_of(tokens, start)))
+        prefixed = tokens[len(start) :][:30] + start + tokens[len(start) :][30:46]
+        if family["tokenizer"] == "ice":
+            with torch.no_grad():
+                write_logits(folder / "prefixed.f32.gz", logits_of(model, prefixed))
     write_logits(folder / "logits.f32.gz", first)
     reference = {
         "madeBy": f"{oracle}, torch {torch.__version__.split('+')[0]}",
@@ -145,6 +150,8 @@ def make(name, family, text, code):
         "perplexity": float(np.exp(nll)),
         "tokens": tokens,
     }
+    if family["tokenizer"] == "ice":
+        reference["prefixed"] = prefixed
     (folder / "reference.json").write_text(json.dumps(reference) + "\n")
     size = (folder / "model.safetensors").stat().st_size
     print(f"{name}: perplexity {np.exp(nll):.4f}, logits {first[:POSITIONS].min():.2f} to {first[:POSITIONS].max():.2f}, {size} bytes", flush=True)
