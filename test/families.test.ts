@@ -52,6 +52,16 @@ async function converted(model: string, name: string, type: string): Promise<str
   return output;
 }
 
+test("llama.cpp's own conversion with --fuse-qkv says what the reference says", async () => {
+  const model = openModel(join(GOLDEN, "llama", "fused-qkv.gguf"));
+  expect(model.tensors.filter(({ role }) => role === "attn_qkv")).toHaveLength(model.hparams.blockCount);
+  const { tokens, positions }: Reference = JSON.parse(
+    readFileSync(join(GOLDEN, "llama", "reference.json"), "utf8"),
+  );
+  const logits = await logitsOf(model, Int32Array.from(tokens.slice(0, positions)));
+  expect(difference(logits, readLogits("llama"))).toBeLessThanOrEqual(2e-4);
+});
+
 describe.each(FAMILIES)("%s", (family) => {
   const folder = join(GOLDEN, family);
   const reference: Reference = JSON.parse(readFileSync(join(folder, "reference.json"), "utf8"));

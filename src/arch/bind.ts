@@ -3,6 +3,7 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { dimension } from "./dimensions.js";
+import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { transposed } from "./transposed.js";
 
@@ -142,8 +143,8 @@ function laidOut(
 }
 
 /**
- * Of architectures with one name, that whose tensors a GGUF file has: writers may fuse what others do not. The first,
- * when it has those of none.
+ * Of architectures with one name, that whose tensors a GGUF file has: writers may fuse what others do not, as
+ * llama.cpp's converter does when asked to (`--fuse-qkv`). The first, when it has those of none.
  */
 export function chooseForGguf(
   candidates: readonly Architecture[],
@@ -152,7 +153,8 @@ export function chooseForGguf(
 ): Architecture {
   const isComplete = (architecture: Architecture) =>
     expand(architecture, hparams).every((bound) => isDispensable(bound) || tensors.has(bound.name));
-  return candidates.find(isComplete) ?? candidates[0]!;
+  const forms = candidates.flatMap((each) => [each, withFusedQkv(each)]);
+  return forms.find(isComplete) ?? candidates[0]!;
 }
 
 function isDispensable({ row }: Bound): boolean {

@@ -1,3 +1,4 @@
+import type { Architecture, TensorRow } from "./architecture.js";
 import { type Dimension, dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 
@@ -31,4 +32,18 @@ export function grouped(...parts: readonly ("q" | "k" | "v")[]): (h: HParams) =>
     });
     return { rows: h.headCountKv * group, ranges };
   };
+}
+
+/** The architecture with queries, keys and values below each other in one tensor; as it is, if they are already. */
+export function withFusedQkv(architecture: Architecture): Architecture {
+  const parts = ["attn_k", "attn_k_bias", "attn_v", "attn_v_bias"];
+  const tensors = architecture.tensors.flatMap((row): TensorRow[] => {
+    if (parts.includes(row.role)) return [];
+    const [, ...columns] = row.shape;
+    const fused = { name: row.name.replace("attn_q.", "attn_qkv."), shape: ["qkv", ...columns] } as const;
+    if (row.role === "attn_q") return [{ ...row, ...fused, role: "attn_qkv" }];
+    if (row.role === "attn_q_bias") return [{ ...row, ...fused, role: "attn_qkv_bias" }];
+    return [row];
+  });
+  return { ...architecture, tensors };
 }
