@@ -5,6 +5,7 @@ import { parseSize, splitBySize } from "../quant/split.js";
 import {
   forceOption,
   jsonOption,
+  loraOption,
   outputOption,
   resumeOption,
   splitOption,
@@ -16,6 +17,7 @@ import { type WriteOptions, writeParts } from "./write.js";
 interface ConvertOptions extends WriteOptions {
   readonly type: string;
   readonly splitMaxSize?: string;
+  readonly lora?: readonly string[];
 }
 
 export const convertCommand = new Command("convert")
@@ -28,6 +30,7 @@ export const convertCommand = new Command("convert")
       .choices(["f32", "f16", "bf16", "auto"])
       .default("auto"),
   )
+  .addOption(loraOption())
   .addOption(splitOption())
   .addOption(threadsOption())
   .addOption(forceOption())
@@ -39,6 +42,7 @@ export const convertCommand = new Command("convert")
 Examples:
   llq convert ./Llama-3.2-1B -o llama-1b.gguf
   llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
+  llq convert ./Llama-3.2-1B -o merged.gguf --lora ./adapter
   llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G
   llq convert hf:meta-llama/Llama-3.2-1B -o llama-1b.gguf`,
   )

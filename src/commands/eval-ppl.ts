@@ -15,6 +15,7 @@ import {
   activationsOption,
   forceOption,
   jsonOption,
+  loraOption,
   positiveNumber,
   threadsOption,
   wholeNumber,
@@ -41,6 +42,7 @@ interface EvalPplOptions extends DeliverOptions {
   readonly strict?: boolean;
   readonly sequential?: boolean;
   readonly threads?: number;
+  readonly lora?: readonly string[];
 }
 
 /**
@@ -77,6 +79,7 @@ export const evalPplCommand = new Command("eval-ppl")
   .option("--sequential", "stop early when the bounds are clearly met, or one clearly broken")
   .option("--junit <file>", "write the bounds as JUnit test cases")
   .option("--markdown <file>", "write the result as Markdown")
+  .addOption(loraOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
@@ -86,6 +89,7 @@ Examples:
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw
   llq eval-ppl ./Llama-3.2-1B wiki.test.raw --chunks 20
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --base-model ./Llama-3.2-1B
+  llq eval-ppl ./Llama-3.2-1B wiki.test.raw --lora ./adapter --base-model ./Llama-3.2-1B
   llq eval-ppl ./Llama-3.2-1B wiki.test.raw --save base.llq
   llq eval-ppl llama-1b-q4.gguf --baseline base.llq
   llq eval-ppl llama-1b-q4.gguf --baseline base.llq --max-kld 0.05 --max-ppl-ratio 1.03 --sequential
@@ -114,7 +118,9 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
             model,
             textPath,
             options,
-            baseModel === undefined ? undefined : await openSource(baseModel, options),
+            baseModel === undefined
+              ? undefined
+              : await openSource(baseModel, { ...options, lora: undefined }),
           )
         : await withBaseline(baseline, chunkBos(model), (base) => evaluate(model, textPath, options, base));
     deliver(report, options);

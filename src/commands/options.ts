@@ -53,3 +53,6 @@ export const splitOption = () =>
     "--split-max-size <size>",
     "write files with at most so many bytes of tensors, such as 2G or 500M, named -00001-of-0000N.gguf",
   );
+
+export const loraOption = () =>
+  repeatable("--lora <folder[=scale]>", "merge a LoRA adapter that PEFT saved, or some of it");

@@ -10,6 +10,7 @@ import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant
 import {
   forceOption,
   jsonOption,
+  loraOption,
   outputOption,
   repeatable,
   resumeOption,
@@ -32,6 +33,7 @@ interface CommandOptions extends WriteOptions {
   readonly overrideKv?: readonly string[];
   readonly allowRequantize?: boolean;
   readonly keepSplit?: boolean;
+  readonly lora?: readonly string[];
   readonly splitMaxSize?: string;
   readonly dryRun?: boolean;
 }
@@ -72,6 +74,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
   .addOption(splitOption().conflicts("keepSplit"))
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
+  .addOption(loraOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -91,6 +94,7 @@ Examples:
   llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --pure
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --prune-layers 9,12-13
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 8 --override-kv general.name=str:Mine
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --lora ./adapter --lora ./style=0.5
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
@@ -101,7 +105,10 @@ Examples:
   )
   .action(async (path: string, options: CommandOptions) => {
     const recipe = chosenRecipe(options);
-    const model = await openSource(path, options.dryRun ? { json: options.json } : options);
+    const model = await openSource(
+      path,
+      options.dryRun ? { json: options.json, lora: options.lora } : options,
+    );
     const plan = planQuantize(model, recipe, planOptions(options));
     const parts = partsOf(plan, options);
     if (options.dryRun) printPlan(plan, parts, options);
@@ -110,7 +117,7 @@ Examples:
 
 function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions): PlanPart[] {
   if (splitMaxSize !== undefined) return splitBySize(plan, output, parseSize(splitMaxSize));
-  return keepSplit && plan.files.length > 1 ? splitLikeSource(plan, output) : [{ plan, output }];
+  return keepSplit ? splitLikeSource(plan, output) : [{ plan, output }];
 }
 
 function chosenRecipe({ bits, type }: CommandOptions): Recipe {

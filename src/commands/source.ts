@@ -5,6 +5,7 @@ import { fetchHeaders, type HeaderOptions } from "../hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../hub/fetch-model.js";
 import { type HubReference, isHubReference, parseHubReference } from "../hub/reference.js";
 import { readHubSettings } from "../hub/settings.js";
+import { parseLora, withLora } from "../lora.js";
 import { type Model, openModel } from "../model.js";
 import { type Outline, openOutline } from "../outline.js";
 import { checkOutput } from "../run/output.js";
@@ -20,10 +21,17 @@ export interface SourceOptions {
   /** What is to be made of the model: refused before anything is fetched if it cannot be written. */
   readonly output?: string | undefined;
   readonly force?: boolean | undefined;
+  /** Adapters to merge, as `--lora` has them. */
+  readonly lora?: readonly string[] | undefined;
 }
 
 /** Opens what a user calls a model: a path, or `hf:...`, which is fetched into the Hugging Face cache first. */
 export async function openSource(text: string, options: SourceOptions = {}): Promise<Model> {
+  const loras = (options.lora ?? []).map(parseLora);
+  return withLora(await openBase(text, options), loras);
+}
+
+async function openBase(text: string, options: SourceOptions): Promise<Model> {
   if (!isHubReference(text)) return openLanguageModel(text);
   const reference = parseHubReference(text);
   const { output, force = false } = options;

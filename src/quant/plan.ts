@@ -1,5 +1,5 @@
 import type { Metadata } from "../../formats/container.js";
-import { byteLength, type DTypeName, elementCount } from "../../formats/dtype.js";
+import { byteLength, type DTypeName, elementCount, findDType } from "../../formats/dtype.js";
 import { LlqError, nearest } from "../../formats/errors.js";
 import { ggufHeader } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
@@ -54,11 +54,15 @@ export function bitsPerWeight(plan: Plan): number {
   return (plan.tensors.reduce((sum, { byteLength }) => sum + byteLength, 0) * 8) / planElements(plan);
 }
 
-/** The 16- or 32-bit type that keeps a model's weights exactly: that of its matrices. */
+/**
+ * The 16- or 32-bit type that keeps a model's weights exactly: that of its matrices, and F32 for packed ones. What an
+ * adapter adds to is taken for what it was before.
+ */
 export function losslessType(model: Model): Recipe {
-  const matrix = model.tensors.find(({ shape }) => shape.length > 1);
-  const stored = matrix?.dtype ?? "F32";
-  return findRecipe(stored === "F16" || stored === "BF16" ? stored : "F32");
+  const matrices = model.tensors.filter(({ shape }) => shape.length > 1).map(storedType);
+  const stored = matrices[0] ?? "F32";
+  const isPacked = matrices.some((type) => findDType(type) === undefined);
+  return findRecipe(!isPacked && (stored === "F16" || stored === "BF16") ? stored : "F32");
 }
 
 /** The conversion of a model to GGUF in one float type. */

@@ -14,10 +14,10 @@ export interface PlanPart {
 
 /** The planned file in as many parts as the model has files, each with the tensors that stand in that file. */
 export function splitLikeSource(plan: Plan, output: string): PlanPart[] {
-  const groups = plan.files.map((_, no) =>
-    plan.tensors.filter(({ tensor }) => (tensor.sources[0]?.file ?? 0) === no),
-  );
-  return splitInto(plan, output, groups);
+  const groups = plan.files
+    .map((_, no) => plan.tensors.filter(({ tensor }) => (tensor.sources[0]?.file ?? 0) === no))
+    .filter((tensors) => tensors.length > 0);
+  return groups.length === 1 ? [{ plan, output }] : splitInto(plan, output, groups);
 }
 
 /**
