@@ -90,7 +90,7 @@ function describeLlama2c(path: string, { metadata }: Container): Metadata {
 }
 
 /** Architectures know the names that PyTorch's modules have. */
-function withTorchNames(container: Container): Container {
+export function withTorchNames(container: Container): Container {
   return container.format === "flax" ? fromFlax(container) : container;
 }
 

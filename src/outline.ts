@@ -1,16 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseJson, readSmallFile, withFile } from "../formats/bytes.js";
-import type { Metadata } from "../formats/container.js";
+import { listFolder, parseJson, readSmallFile, withFile } from "../formats/bytes.js";
+import type { Container, Metadata } from "../formats/container.js";
 import { badInput } from "../formats/errors.js";
 import { GGUF_MAGIC, readGguf } from "../formats/gguf.js";
 import { joinSplit } from "../formats/gguf-split.js";
 import { meta } from "../formats/gguf-write.js";
+import { openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
+import { bindHuggingFace } from "./arch/bind.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
-import { describedTensors, MAX_CONFIG_BYTES, openModel } from "./model.js";
+import { describedTensors, MAX_CONFIG_BYTES, openModel, withTorchNames } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
 export interface Outline {
@@ -30,14 +32,21 @@ export interface Outline {
  * @throws LlqError as openModel
  */
 export function openOutline(path: string): Outline {
+  const names = listFolder(path) ?? [];
   const config = join(path, "config.json");
-  if (existsSync(config))
-    return configOutline(path, config, parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES)));
+  if (names.includes("config.json")) {
+    const json = parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES));
+    const hasWeights = names.some((name) => /\.(safetensors|bin|pth|msgpack)$/.test(name));
+    return configOutline(path, config, json, hasWeights ? withTorchNames(openContainer(path)) : undefined);
+  }
   return isGguf(path) ? ggufOutline(path) : { ...openModel(path), stored: true };
 }
 
-/** The outline of a model with this config.json. `file` is what messages call it. */
-export function configOutline(path: string, file: string, json: unknown): Outline {
+/**
+ * The outline of a model with this config.json. `file` is what messages call it. Which tensors there are, the
+ * container says, if there is one.
+ */
+export function configOutline(path: string, file: string, json: unknown, container?: Container): Outline {
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const metadata: Metadata = new Map([
@@ -46,13 +55,11 @@ export function configOutline(path: string, file: string, json: unknown): Outlin
     ...config.keys.map(([key, field]) => [`${architecture.name}.${key}`, field] as const),
   ]);
   const hparams = readHParams(file, metadata);
-  return {
-    path,
-    architecture,
-    hparams,
-    tensors: outlineTensors(architecture, hparams, config),
-    stored: false,
-  };
+  const tensors =
+    container === undefined
+      ? outlineTensors(architecture, hparams, config)
+      : bindHuggingFace(architecture, hparams, container, config);
+  return { path, architecture, hparams, tensors, stored: container !== undefined };
 }
 
 function isGguf(path: string): boolean {

@@ -6,9 +6,8 @@ import { findPreset, PRESETS } from "../src/arch/presets.js";
 import { openModel } from "../src/model.js";
 import { configOutline, type Outline, openOutline } from "../src/outline.js";
 import { checkSomeFit, planFit } from "../src/quant/fit.js";
-import { type KvType, kvCache, largestContext } from "../src/quant/memory.js";
-import { findRecipe } from "../src/quant/recipes.js";
-import { parseBytes, recipeSize, weightCount } from "../src/quant/size.js";
+import { largestContext } from "../src/quant/memory.js";
+import { parseBytes } from "../src/quant/size.js";
 import { refusal } from "./build.js";
 import { scratchFolder, TINY_LLAMA } from "./scratch.js";
 
@@ -21,86 +20,9 @@ function llq(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-const GIB = 2 ** 30;
-
 function outlineOf(name: string): Outline {
   return configOutline(name, name, findPreset(name).config);
 }
-
-const bytesOf = (name: string, recipe: string) => recipeSize(outlineOf(name), findRecipe(recipe)).byteLength;
-
-/** What others computed of a published model, with llama.cpp's rules; GiB and bits to two digits. */
-interface Computed {
-  readonly weights: number;
-  /** In F32, F16, Q8_0 and Q4_K_M. */
-  readonly gib: readonly number[];
-  /** A weight's in Q4_K_M. */
-  readonly bits: number;
-  /** Bytes of keys and values of a token, in f16. */
-  readonly kv: number;
-  /** Tokens that fit 8 GiB of which 0.6 are for everything else: F16, Q8_0, Q4_K_M, and that with KV in q8_0. */
-  readonly tokens: readonly (number | undefined)[];
-}
-
-const no = undefined;
-// biome-ignore format: columns
-const PUBLISHED: Readonly<Record<string, Computed>> = {
-  "llama-7b":    { weights: 6738415616,  gib: [25.10, 12.55, 6.67, 3.80],     bits: 4.84, kv: 524288,  tokens: [no, 1497, 7372, 13878] },
-  "llama-2-7b":  { weights: 6738415616,  gib: [25.10, 12.55, 6.67, 3.80],     bits: 4.84, kv: 524288,  tokens: [no, 1497, 7372, 13878] },
-  "llama-13b":   { weights: 13015864320, gib: [48.49, 24.24, 12.88, 7.33],    bits: 4.83, kv: 819200,  tokens: [no, no, 98, 184] },
-  "llama-2-13b": { weights: 13015864320, gib: [48.49, 24.24, 12.88, 7.33],    bits: 4.83, kv: 819200,  tokens: [no, no, 98, 184] },
-  "llama-33b":   { weights: 32528943616, gib: [121.18, 60.59, 32.19, 18.27],  bits: 4.83, kv: 1597440, tokens: [no, no, no, no] },
-  "llama-65b":   { weights: 65285660672, gib: [243.21, 121.61, 64.61, 36.65], bits: 4.82, kv: 2621440, tokens: [no, no, no, no] },
-  "llama-2-70b": { weights: 68976648192, gib: [256.96, 128.48, 68.26, 38.58], bits: 4.80, kv: 327680,  tokens: [no, no, no, no] },
-  "llama-3-8b":  { weights: 8030261248,  gib: [29.92, 14.96, 7.95, 4.58],     bits: 4.89, kv: 131072,  tokens: [no, no, 23138, 43554] },
-  "llama-3-70b": { weights: 70553706496, gib: [262.83, 131.42, 69.82, 39.59], bits: 4.82, kv: 327680,  tokens: [no, no, no, no] },
-};
-
-describe("figures of published models", () => {
-  test.each(Object.entries(PUBLISHED))("%s", (name, computed) => {
-    const { hparams, tensors } = outlineOf(name);
-    const weights = weightCount(tensors);
-    const sizes = ["F32", "F16", "Q8_0", "Q4_K_M"].map((recipe) => bytesOf(name, recipe));
-    const kv = (type: KvType) => kvCache(hparams, 1, type).bytes;
-    const tokens = [
-      [sizes[1]!, kv("f16")] as const,
-      [sizes[2]!, kv("f16")] as const,
-      [sizes[3]!, kv("f16")] as const,
-      [sizes[3]!, kv("q8_0")] as const,
-    ].map(([bytes, perToken]) => {
-      const fitting = Math.floor((7.4 * GIB - bytes) / perToken);
-      const needed = (context: number) => bytes + context * perToken;
-      const stepped = fitting < 256 ? undefined : fitting - (fitting % 256);
-      expect(largestContext(2 ** 24, 7.4 * GIB, needed)).toBe(stepped);
-      return fitting < 0 ? undefined : fitting;
-    });
-    expect({
-      weights,
-      gib: sizes.map((bytes) => Math.round((100 * bytes) / GIB) / 100),
-      bits: Math.round((800 * sizes[3]!) / weights) / 100,
-      kv: kv("f16"),
-      tokens,
-    }).toEqual(computed);
-  });
-});
-
-// biome-ignore format: columns
-const CACHES: readonly [name: string, context: number, bytes: number, f32: number, q8: number, q4: number][] = [
-  ["llama-7b",    512,  268435456,  0.50, 0.133, 0.070],
-  ["llama-7b",    2048, 1073741824, 2.00, 0.531, 0.281],
-  ["llama-2-7b",  4096, 2147483648, 4.00, 1.063, 0.563],
-  ["llama-2-70b", 2048, 671088640,  1.25, 0.332, 0.176],
-  ["llama-2-70b", 4096, 1342177280, 2.50, 0.664, 0.352],
-  ["llama-3-8b",  8192, 1073741824, 2.00, 0.531, 0.281],
-];
-
-test.each(CACHES)("the KV cache of %s with %d tokens", (name, context, bytes, f32, q8, q4) => {
-  const { hparams } = outlineOf(name);
-  const of = (type: KvType) => kvCache(hparams, context, type).bytes;
-  expect(of("f16")).toBe(bytes);
-  const gib = [of("f32"), of("q8_0"), of("q4_0")].map((each) => Math.round((1000 * each) / GIB) / 1000);
-  expect(gib).toEqual([f32, q8, q4]);
-});
 
 describe("what a model is known from", () => {
   const model = openModel(TINY_LLAMA);
@@ -218,9 +140,10 @@ describe("llq fit", () => {
     const { status, stdout } = llq("fit", "--params", "7B", "--memory", "8GB");
     expect(status).toBe(0);
     expect(stdout).toContain("llama-2-7b: llama, 6.74 G weights, 32 layers, trained for 4096 tokens");
-    expect(stdout).toContain("2.00 GiB  = 32 layers × 32 KV heads × 2 × 128 × 4096 tokens × 2 bytes");
+    expect(stdout).toContain("2.00 GiB  = 32 layers × 4096 tokens × 32 KV heads × 2 × 128 × 2 bytes");
+    expect(stdout).toMatch(/\nsuggested: Q6_K\n$/);
     expect(stdout).toMatch(/^Q4_K_M +4\.84 +3\.80 GiB +5\.9\d GiB +yes +4096 \(all\)$/m);
-    expect(stdout).toMatch(/^Q8_0 +8\.50 +6\.67 GiB +8\.8\d GiB +no +1280$/m);
+    expect(stdout).toMatch(/^Q8_0 +8\.50 +6\.67 GiB +8\.8\d GiB +no +1024$/m);
   });
 
   test("prints one JSON document", () => {

@@ -63,6 +63,10 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
       ["attention.layer_norm_epsilon", meta.f32(config.layer_norm_epsilon)],
       ...ropeKeys(rope, headDim({ hidden_size: config.hidden_size, num_attention_heads: heads })),
     ],
+    optional: [
+      ...(isNew ? (["attn_norm_2", "attn_norm_2_bias"] as const) : []),
+      ...(config.tie_word_embeddings === false ? (["output"] as const) : []),
+    ],
   };
 }
 

@@ -104,21 +104,17 @@ function printFit({ path, architecture, hparams }: Outline, fit: Fit, memory: nu
   for (const [name, { bytes, formula }] of parts) {
     console.log(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
-  console.log();
   const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context"];
-  console.log(
-    formatTable(
-      header,
-      fit.rows.map((row) => cells(row, contextLength)),
-    ),
-  );
+  const rows = fit.rows.map((row) => cells(row, contextLength));
+  console.log(`\n${formatTable(header, rows)}`);
+  if (fit.suggested !== undefined) console.log(`\nsuggested: ${fit.suggested}`);
 }
 
 function cells(row: FitRow, contextLength: number): string[] {
   const { recipe, needsImatrix, bitsPerWeight, weightBytes, totalBytes, fits, largestContext } = row;
   const most = largestContext === contextLength ? `${contextLength} (all)` : String(largestContext ?? "none");
   return [
-    `${recipe ?? "(as it is)"}${needsImatrix ? " (imatrix)" : ""}`,
+    `${recipe ?? "as it is"}${needsImatrix ? " (imatrix)" : ""}`,
     bitsPerWeight.toFixed(2),
     formatBytes(weightBytes),
     formatBytes(totalBytes),

@@ -2,6 +2,7 @@ import { byteLength } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import type { Outline } from "../outline.js";
 import { type KvType, largestContext, type RunMemory, runBytes, runMemory } from "./memory.js";
+import { FLOATS } from "./plan.js";
 import { RECIPES, type Recipe } from "./recipes.js";
 import { recipeSize, weightCount } from "./size.js";
 
@@ -15,7 +16,7 @@ export interface FitOptions {
 
 /** A file that could be made of the model, or the one that it is. */
 export interface FitRow {
-  /** The recipe's name; undefined for the model as it is stored. */
+  /** The recipe's name; undefined for the model as it is stored, if that is quantized. */
   readonly recipe: string | undefined;
   readonly needsImatrix: boolean;
   readonly weightBytes: number;
@@ -35,7 +36,12 @@ export interface Fit {
   readonly run: RunMemory;
   /** The largest file first. */
   readonly rows: readonly FitRow[];
+  /** The recipe that should be the best of those that fit. */
+  readonly suggested: string | undefined;
 }
+
+/** Types that a k-quant of no larger size surpasses. */
+const SURPASSED: ReadonlySet<string | undefined> = new Set(["Q4_0", "Q4_1", "Q5_0", "Q5_1"]);
 
 const DEFAULT_CONTEXT = 4096;
 
@@ -53,7 +59,7 @@ export function planFit(outline: Outline, { memory, context: wanted, kvType = "f
     });
   }
   const weights = weightCount(tensors);
-  const beside = (tokens: number) => runBytes(runMemory(hparams, tokens, kvType));
+  const beside = (tokens: number) => runBytes(runMemory(outline, tokens, kvType));
   const row = (recipe: Recipe | undefined, weightBytes: number): FitRow => {
     const totalBytes = weightBytes + beside(context);
     return {
@@ -69,15 +75,14 @@ export function planFit(outline: Outline, { memory, context: wanted, kvType = "f
   const rows = RECIPES.filter((recipe) => isMeantFor(recipe, hparams.expertCount)).map((recipe) =>
     row(recipe, recipeSize(outline, recipe).byteLength),
   );
-  if (stored)
-    rows.push(
-      row(
-        undefined,
-        tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0),
-      ),
-    );
+  if (stored && tensors.some(({ dtype }) => !FLOATS.has(dtype))) {
+    const bytes = tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
+    rows.push(row(undefined, bytes));
+  }
   rows.sort((a, b) => b.weightBytes - a.weightBytes);
-  return { weights, context, kvType, run: runMemory(hparams, context, kvType), rows };
+  const suggested = rows.find(({ fits, recipe }) => fits && recipe !== undefined && !SURPASSED.has(recipe));
+  const run = runMemory(outline, context, kvType);
+  return { weights, context, kvType, run, rows, suggested: suggested?.recipe };
 }
 
 /** Some recipes are for models of experts, or for models whose weights were trained to be ternary. */

@@ -147,7 +147,7 @@ function checkSources(model: Model, choices: readonly Choice[]): void {
 }
 
 /** What models are published in before anyone quantizes them; 8-bit floats too, of late. */
-const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
+export const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
 
 /** Embedding and output do without, as in llama-quantize. */
 function checkGuided(

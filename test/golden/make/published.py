@@ -178,4 +178,5 @@ def main():
     {"shapes": write_shapes, "gguf": write_gguf}[arguments.command](arguments)
 
 
-main()
+if __name__ == "__main__":
+    main()
