@@ -89,9 +89,12 @@ function describeLlama2c(path: string, { metadata }: Container): Metadata {
   ]);
 }
 
-/** Architectures know the names that PyTorch's modules have. */
-export function withTorchNames(container: Container): Container {
-  return container.format === "flax" ? fromFlax(container) : container;
+/**
+ * What is stored for the model of a config.json, by the names that PyTorch's modules have, which architectures know.
+ * @param file what messages call the config
+ */
+export function folderWeights(container: Container, file: string, json: unknown): Container {
+  return unpackWeights(container.format === "flax" ? fromFlax(container) : container, file, json);
 }
 
 export const MAX_CONFIG_BYTES = 16 << 20;
@@ -104,7 +107,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = unpackWeights(withTorchNames(opened ?? openContainer(path)), file, json);
+  const container = folderWeights(opened ?? openContainer(path), file, json);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   return { path, folder, container, architecture, tensors, ...described };

@@ -6,13 +6,13 @@ import { badInput } from "../formats/errors.js";
 import { GGUF_MAGIC, readGguf } from "../formats/gguf.js";
 import { joinSplit } from "../formats/gguf-split.js";
 import { meta } from "../formats/gguf-write.js";
-import { openContainer } from "../formats/open.js";
+import { findWeights, openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
 import { bindHuggingFace } from "./arch/bind.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
-import { describedTensors, MAX_CONFIG_BYTES, openModel, withTorchNames } from "./model.js";
+import { describedTensors, folderWeights, MAX_CONFIG_BYTES, openModel } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
 export interface Outline {
@@ -36,8 +36,13 @@ export function openOutline(path: string): Outline {
   const config = join(path, "config.json");
   if (names.includes("config.json")) {
     const json = parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES));
-    const hasWeights = names.some((name) => /\.(safetensors|bin|pth|msgpack)$/.test(name));
-    return configOutline(path, config, json, hasWeights ? withTorchNames(openContainer(path)) : undefined);
+    const hasWeights = findWeights(names) !== undefined;
+    return configOutline(
+      path,
+      config,
+      json,
+      hasWeights ? folderWeights(openContainer(path), config, json) : undefined,
+    );
   }
   return isGguf(path) ? ggufOutline(path) : { ...openModel(path), stored: true };
 }

@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -12,17 +11,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODE, LlqError } from "../formats/errors.js";
 import { type FetchOptions, fetchModel } from "../src/hub/fetch-model.js";
 import { parseHubReference } from "../src/hub/reference.js";
-import { type HubSettings, readHubSettings } from "../src/hub/settings.js";
-import { openModel } from "../src/model.js";
-import { refusal } from "./build.js";
+import type { HubSettings } from "../src/hub/settings.js";
 import { COMMIT, FakeHub, type Fault, gitSha1, sha256 } from "./hub-server.js";
 import { Random } from "./random.js";
-import { scratchFolder, TINY_LLAMA } from "./scratch.js";
+import { scratchFolder } from "./scratch.js";
 
 const folder = scratchFolder();
 
@@ -531,180 +527,4 @@ test("a link where the snapshot's entry goes is replaced, never written through"
   await get();
   expect(readFileSync(victim, "utf8")).toBe("mine");
   expect(readFileSync(join(snapshot(), WEIGHTS)).equals(bytes)).toBe(true);
-});
-
-describe("references", () => {
-  test.each([
-    ["hf:a/b", { owner: "a", name: "b", path: "", revision: "main" }],
-    ["hf:a/b.c-d@v1.0", { owner: "a", name: "b.c-d", path: "", revision: "v1.0" }],
-    ["hf:a/b/c/d.gguf", { owner: "a", name: "b", path: "c/d.gguf", revision: "main" }],
-    ["hf:a/b/d.gguf@refs/pr/1", { owner: "a", name: "b", path: "d.gguf", revision: "refs/pr/1" }],
-  ])("%s", (reference, parsed) => {
-    expect(parseHubReference(reference)).toEqual(parsed);
-  });
-
-  test.each([
-    ["hf:gpt2", "names no repository of the Hub"],
-    ["hf:a/", '"" is no name of an owner or a repository'],
-    ["hf:../b", '".." is no name of an owner or a repository'],
-    ["hf:a/b--c", '"b--c" is no name of an owner or a repository'],
-    ["hf:a/b@", '"" is no name of a branch, a tag or a commit'],
-    ["hf:a/b@../../x", '"../../x" is no name of a branch, a tag or a commit'],
-    ["hf:a/b/../c", '"../c" is no path inside a repository'],
-    ["hf:a/b//c", '"/c" is no path inside a repository'],
-    ["hf:a/b@main/c.gguf", "the revision comes last"],
-  ])("%s is refused", (text, message) => {
-    expect(refusal(() => parseHubReference(text))).toBe(`usage: ${text}: ${message}`);
-  });
-});
-
-describe("the environment", () => {
-  const read = (env: Record<string, string>) => readHubSettings({ HF_HOME: join(folder, "home"), ...env });
-
-  test("defaults are those of huggingface_hub", () => {
-    const { endpoint, cache, token, offline } = readHubSettings({ XDG_CACHE_HOME: "/x" });
-    expect({ endpoint, cache, token, offline }).toEqual({
-      endpoint: "https://huggingface.co",
-      cache: "/x/huggingface/hub",
-      token: undefined,
-      offline: false,
-    });
-    expect(read({}).cache).toBe(join(folder, "home/hub"));
-    expect(read({ HF_HUB_CACHE: "/y" }).cache).toBe("/y");
-    expect(read({ HF_ENDPOINT: "https://mirror.example/" }).endpoint).toBe("https://mirror.example");
-    expect(["1", "true", "YES", "0", ""].map((value) => read({ HF_HUB_OFFLINE: value }).offline)).toEqual([
-      true,
-      true,
-      true,
-      false,
-      false,
-    ]);
-  });
-
-  test("the token is HF_TOKEN, or in the file that logging in has left", () => {
-    mkdirSync(join(folder, "home"), { recursive: true });
-    writeFileSync(join(folder, "home/token"), "hf_file\n");
-    expect(read({}).token).toBe("hf_file");
-    expect(read({ HF_TOKEN: " hf_env " }).token).toBe("hf_env");
-    expect(read({ HF_TOKEN_PATH: join(folder, "nowhere") }).token).toBeUndefined();
-    expect(read({ HF_TOKEN: "hf_env", HF_HUB_DISABLE_IMPLICIT_TOKEN: "1" }).token).toBeUndefined();
-  });
-
-  test("an endpoint that is no address", () => {
-    expect(refusal(() => read({ HF_ENDPOINT: "hub" }))).toBe("usage: HF_ENDPOINT hub: not an address");
-  });
-});
-
-describe("commands take hf:", () => {
-  const CLI = new URL("../dist/src/cli.js", import.meta.url).pathname;
-
-  /** Runs the program; the Hub is in this process, which must not wait for it without listening. */
-  async function llq(args: string[], env: Record<string, string> = {}) {
-    const home = { HF_HOME: settings.cache, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "", ...env };
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { ...process.env, ...home } });
-    const [stdout, stderr, [status]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, "close"),
-    ]);
-    return { status, stdout, stderr };
-  }
-
-  beforeEach(() => {
-    hub.files.clear();
-    for (const name of readdirSync(TINY_LLAMA)) hub.files.set(name, readFileSync(join(TINY_LLAMA, name)));
-  });
-
-  test("convert gives the bytes that a folder gives, but for the name", async () => {
-    const fetched = await llq(["convert", "hf:test/model", "-o", "fetched.gguf"]);
-    expect({ ...fetched, stdout: "" }).toEqual({ status: 0, stdout: "", stderr: "" });
-    await llq(["convert", TINY_LLAMA, "-o", "local.gguf"]);
-    const [a, b] = ["fetched.gguf", "local.gguf"].map((file) => openModel(join(folder, file)));
-    expect(a!.metadata.get("general.name")!.value).toBe("model");
-    expect(a!.metadata.get("llq.source.sha256")!.value).toEqual([sha256(hub.files.get(WEIGHTS)!)]);
-    const verdict = await llq(["verify", "fetched.gguf", "--source", "hf:test/model@v1"]);
-    expect(verdict).toMatchObject({ status: 0, stdout: expect.stringContaining("39 to the byte") });
-    expect(a!.tensors.map(({ sources }) => sources[0]!.byteLength)).toEqual(
-      b!.tensors.map(({ sources }) => sources[0]!.byteLength),
-    );
-  });
-
-  test("inspect and eval-ppl, offline too, under the name that was given", async () => {
-    await llq(["convert", "hf:test/model", "-o", "online.gguf"]);
-    const offline = { HF_HUB_OFFLINE: "1", HF_ENDPOINT: "http://127.0.0.1:9" };
-    const inspected = await llq(["inspect", "hf:test/model", "--json"], offline);
-    expect(JSON.parse(inspected.stdout)).toMatchObject({ path: "hf:test/model", totals: { tensors: 39 } });
-    const sample = new URL("../samples/text.txt", import.meta.url).pathname;
-    const args = ["eval-ppl", "hf:test/model", sample, "--context", "64", "--chunks", "2", "--json"];
-    expect(JSON.parse((await llq(args, offline)).stdout)).toMatchObject({ model: "hf:test/model" });
-  });
-
-  test("inspect reads headers only, and leaves nothing behind", async () => {
-    const size = hub.files.get(WEIGHTS)!.length;
-    const { stdout } = await llq(["inspect", "hf:test/model", "--json"], { TMPDIR: folder });
-    const local = JSON.parse((await llq(["inspect", TINY_LLAMA, "--json"])).stdout);
-    const found = JSON.parse(stdout);
-    expect(found).toEqual({
-      ...local,
-      path: "hf:test/model",
-      files: [`hf:test/model/${WEIGHTS}`],
-      metadata: { ...local.metadata, "general.name": "model" },
-    });
-    expect(hub.fetches(WEIGHTS).map(({ range }) => range)).toEqual([`bytes=0-${2 ** 20 - 1}`]);
-    expect(size).toBeGreaterThan(2 ** 20);
-    expect(
-      existsSync(join(settings.cache, "hub/models--test--model/blobs", sha256(hub.files.get(WEIGHTS)!))),
-    ).toBe(false);
-    expect(readdirSync(folder).filter((name) => name.startsWith("llq-headers"))).toEqual([]);
-  });
-
-  test("fit needs config.json of a folder, and the header of a GGUF file", async () => {
-    await llq(["convert", TINY_LLAMA, "-o", "tiny.gguf", "--force"]);
-    hub.files.set("gguf/tiny.gguf", readFileSync(join(folder, "tiny.gguf")));
-    for (const model of ["hf:test/model", "hf:test/model/gguf/tiny.gguf"]) {
-      hub.requests.length = 0;
-      const { stdout } = await llq(["fit", model, "--memory", "1GB", "--json"]);
-      expect(JSON.parse(stdout)).toMatchObject({ model, weights: 4065536 });
-      const ranges = hub.requests.filter(({ path }) => !path.startsWith("/api/")).map(({ range }) => range);
-      expect(ranges).toEqual([model.endsWith("gguf") ? `bytes=0-${2 ** 20 - 1}` : undefined]);
-    }
-  });
-
-  test("a header longer than the first piece is asked for again", async () => {
-    const file = join(folder, "long.gguf");
-    const note = `general.description=str:${"x".repeat(100_000)}`;
-    const keys = Array.from({ length: 12 }, (_, i) => ["--override-kv", note.replace("=", `.${i}=`)]).flat();
-    await llq(["quantize", TINY_LLAMA, "-o", file, "--bits", "8", ...keys]);
-    hub.files.set("long.gguf", readFileSync(file));
-    const { status } = await llq(["fit", "hf:test/model/long.gguf", "--memory", "1GB"]);
-    expect({ status, requests: hub.fetches("long.gguf").length }).toEqual({ status: 0, requests: 2 });
-  });
-
-  test("an output that exists is refused before anything is fetched", async () => {
-    writeFileSync(join(folder, "there.gguf"), "mine");
-    const { status, stderr } = await llq(["quantize", "hf:test/model", "-o", "there.gguf", "--bits", "4"]);
-    expect({ status, stderr }).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining("exists already"),
-    });
-    expect(hub.requests).toEqual([]);
-  });
-
-  test.each([
-    ["hf:test", 2, /names no repository of the Hub/],
-    ["hf:test/other", 3, /no such repository/],
-    ["hf:test/model/none.gguf", 3, /there is no none\.gguf in the repository/],
-  ])("%s ends with status %d", async (model, status, message) => {
-    const result = await llq(["inspect", model]);
-    expect(result).toMatchObject({ status, stdout: "" });
-    expect(result.stderr).toMatch(message);
-  });
-
-  test("a refusal ends with status 6", async () => {
-    hub.token = "hf_right";
-    const { status, stderr } = await llq(["inspect", "hf:test/model"], { HF_TOKEN: "hf_wrong" });
-    expect(status).toBe(6);
-    expect(stderr).toMatch(/the token is not accepted \(status 401\)\n hint: check the name and HF_TOKEN/);
-    expect(stderr).not.toContain("hf_wrong");
-  });
 });

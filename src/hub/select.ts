@@ -22,7 +22,6 @@ const FORMS: readonly { readonly whole: RegExp; readonly index?: RegExp; readonl
     index: /^pytorch_model\.bin\.index\.json$/,
     parts: /^pytorch_model-\d+-of-\d+\.bin$/,
   },
-  { whole: /^consolidated\.safetensors$/ },
   { whole: /^consolidated\.00\.pth$/, index: /^params\.json$/, parts: /^consolidated\.\d\d\.pth$/ },
   {
     whole: /^flax_model\.msgpack$/,
@@ -36,7 +35,7 @@ const OTHERS = new RegExp(
   `^(${[
     "config|generation_config|params|quantize_config|quant_config|hf_quant_config|adapter_config",
     "tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template",
-  ].join("|")})\\.json$|^merges\\.txt$|^chat_template\\.jinja$|\\.(model|tiktoken)$`,
+  ].join("|")})\\.json$|^merges\\.txt$|^tokenizer\\.bin$|^chat_template\\.jinja$|\\.(model|tiktoken)$`,
 );
 
 const GGUF_PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/s;
