@@ -50,7 +50,8 @@ export function layerMemory(
   const o = h.keyLength === h.valueLength ? 0 : h.headCount * h.valueLength;
   const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
   const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
-  const attention = tokens * heads + Math.max(3 * piece * h.embeddingLength, keys);
+  const packed = Math.max(h.embeddingLength, h.headCount * h.valueLength);
+  const attention = tokens * heads + Math.max(piece * (packed + 2 * h.embeddingLength), keys);
   const states = (traits.parallel || traits.block === "glm" ? 2 : 1) * tokens * h.embeddingLength;
   const { mlp, mixture } = layer.feedForward;
   const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
