@@ -49,12 +49,11 @@ export interface PickleReference {
 
 export const ORDERED_DICT = "collections.OrderedDict";
 
-// A byte of a pickle can ask for fifty of memory. A state dict of 100,000 tensors has a quarter to three quarters of
-// each of these.
-const MAX_BYTES = 1 << 26;
-const MAX_STEPS = 2 ** 22;
+// A byte of a pickle can ask for fifty of memory. A state dict of 50,000 tensors has up to three quarters of each.
+const MAX_BYTES = 1 << 25;
+const MAX_STEPS = 2 ** 21;
 /** Of lists, tuples, dicts and calls; of things remembered as well. */
-const MAX_OBJECTS = 2 ** 20;
+const MAX_OBJECTS = 2 ** 19;
 const MAX_LINE = 256;
 
 /**

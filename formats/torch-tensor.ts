@@ -1,4 +1,4 @@
-import type { TensorSource } from "./container.js";
+import type { RawSource, TensorSource } from "./container.js";
 import { elementCount } from "./dtype.js";
 import { ELEMENT_TYPES } from "./elements.js";
 import { badInput, LlqError } from "./errors.js";
@@ -23,52 +23,59 @@ export interface Storages {
 /** As many as NumPy allows. */
 const MAX_RANK = 64;
 
+/** A tensor as Container has it. */
+export type Located =
+  | { readonly source: TensorSource }
+  /** Not simply weights in a storage; `raw` when it can be read nonetheless. */
+  | { readonly opaque: string; readonly raw?: RawSource };
+
 /**
- * Where the tensor is that a call would make; what kind it is, as text, when its values are not simply weights in a
- * storage; undefined when the call makes something other than a tensor.
+ * Where the tensor is that a call would make; undefined when the call makes something else.
  * @throws LlqError `bad-input` when its storage is not in the file, or it is not inside its storage
  */
-export function locateTensor(
-  name: string,
-  call: PickleCall,
-  storages: Storages,
-): TensorSource | string | undefined {
+export function locateTensor(name: string, call: PickleCall, storages: Storages): Located | undefined {
   const fault = (problem: string) =>
     badInput(`${storages.file}: tensor ${name}: ${problem}`, "the file is damaged");
   const { callee, args } = innermost(call);
-  if (OTHER_TENSORS.has(callee.name)) return callee.name;
+  if (OTHER_TENSORS.has(callee.name)) return { opaque: callee.name };
   const extra = VIEWS.get(callee.name);
   if (extra === undefined) return undefined;
-  const [reference, offset, size, stride] = args;
+  const [reference, first, size, stride] = args;
   const storage = parseStorage(reference, fault);
   const type = extra.dtype === undefined ? storage.type : elementType(args[extra.dtype], fault);
-  const shape = parseSizes(size, fault);
-  const strides = parseSizes(stride, fault);
+  const view = {
+    shape: parseSizes(size, fault),
+    strides: parseSizes(stride, fault),
+    first: wholeNumber(first, fault),
+  };
+  const { shape, strides } = view;
   if (strides.length !== shape.length) {
     throw fault(`${shape.length} dimensions and ${strides.length} strides`);
   }
   const { bits = 0, dtype } = (Object.hasOwn(ELEMENT_TYPES, type) && ELEMENT_TYPES[type]) || {};
-  if (dtype === undefined) return type;
-  if (extra.bits !== undefined && hasEntries(args[extra.bits])) return `${type}, negated or conjugated`;
-  if (shape.some((length, i) => length > 1 && strides[i] === 0)) return `${type}, expanded`;
+  if (bits % 8 !== 0 || bits === 0) return { opaque: type };
+  if (extra.bits !== undefined && hasEntries(args[extra.bits]))
+    return { opaque: `${type}, negated or conjugated` };
+  if (shape.some((length, i) => length > 1 && strides[i] === 0)) return { opaque: `${type}, expanded` };
 
+  const bytes = bits / 8;
+  const { entry, stored } = findStorage(storage, bytes, storages, fault);
+  const count = checkInside(view, stored, fault);
+  const place = { file: 0, offset: entry.offset + view.first * bytes, byteLength: count * bytes, shape };
+  const contiguous = isContiguous(view);
+  if (dtype !== undefined) return { source: { ...place, dtype, ...(contiguous ? {} : { strides }) } };
+  return { opaque: type, ...(contiguous ? { raw: { ...place, type } } : {}) };
+}
+
+/** Where a storage is, and how many elements it has. */
+function findStorage(storage: Storage, bytes: number, storages: Storages, fault: Fault) {
   const entry = storages.find(storage.key);
   if (entry === undefined) throw fault(`its storage, data/${storage.key}, is not in the file`);
-  const bytes = bits / 8;
-  const storedBytes = storage.untyped ? storage.length : storage.length * bytes;
-  if (entry.byteLength !== storedBytes) {
-    throw fault(`its storage has ${entry.byteLength} bytes; by the pickle it has ${storedBytes}`);
+  const byteLength = storage.untyped ? storage.length : storage.length * bytes;
+  if (entry.byteLength !== byteLength) {
+    throw fault(`its storage has ${entry.byteLength} bytes; by the pickle it has ${byteLength}`);
   }
-  const view = { shape, strides, offset: wholeNumber(offset, fault) };
-  const count = checkInside(view, storedBytes / bytes, fault);
-  return {
-    file: 0,
-    offset: entry.offset + view.offset * bytes,
-    byteLength: count * bytes,
-    dtype,
-    shape,
-    ...(isContiguous(view) ? {} : { strides }),
-  };
+  return { entry, stored: byteLength / bytes };
 }
 
 type Fault = (problem: string) => LlqError;
@@ -129,18 +136,19 @@ function hasEntries(value: PickleValue | undefined): boolean {
 interface View {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
-  readonly offset: number;
+  /** Number of its first element in the storage. */
+  readonly first: number;
 }
 
 /** Elements of a view, which must lie inside its storage, and not in each other's place. */
-function checkInside({ shape, strides, offset }: View, stored: number, fault: Fault): number {
+function checkInside({ shape, strides, first }: View, stored: number, fault: Fault): number {
   let count: number;
   try {
     count = elementCount(shape);
   } catch (cause) {
     throw fault(cause instanceof LlqError ? cause.message : String(cause));
   }
-  const last = shape.reduce((at, length, i) => at + (length - 1) * strides[i]!, offset);
+  const last = shape.reduce((at, length, i) => at + (length - 1) * strides[i]!, first);
   if (count > 0 && last >= stored)
     throw fault(`its last element is number ${last} of ${stored} in its storage`);
   if (count > stored) throw fault(`${count} elements in a storage of ${stored}`);

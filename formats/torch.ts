@@ -1,6 +1,12 @@
 // A file of torch.save since version 1.6: a zip with a pickle, data.pkl, and a file for each storage. See torch.md.
 import { ByteReader, type ByteSource, withFile } from "./bytes.js";
-import { type Container, type MetaField, nameProblem, type TensorSource } from "./container.js";
+import {
+  type Container,
+  type MetaField,
+  nameProblem,
+  type RawSource,
+  type TensorSource,
+} from "./container.js";
 import { badInput, LlqError } from "./errors.js";
 import { isKind, type PickleCall, type PickleValue, readPickle } from "./pickle.js";
 import { ALLOWED_GLOBALS } from "./torch-globals.js";
@@ -9,7 +15,7 @@ import { readZip, type ZipEntry } from "./zip.js";
 
 /** As many as safetensors.ts allows. */
 const MAX_TENSORS = 2 ** 18;
-const MAX_VALUES = 2 ** 20;
+const MAX_VALUES = 2 ** 19;
 /** Dicts in dicts; a training checkpoint has some five. */
 const MAX_DEPTH = 16;
 
@@ -25,8 +31,8 @@ export function readTorch(source: ByteSource): Container {
   checkKind(source, entries, folder);
   const contents = new Contents({ file: source.name, find: (key) => entries.get(`${folder}data/${key}`) });
   contents.add(readPickleOf(source, entries.get(`${folder}data.pkl`)!), "", 0);
-  const { tensors, opaque, metadata } = contents;
-  return { format: "torch", files: [source.name], tensors, opaque, metadata };
+  const { tensors, opaque, raw, metadata } = contents;
+  return { format: "torch", files: [source.name], tensors, opaque, raw, metadata };
 }
 
 /** One file of torch.save. */
@@ -77,6 +83,7 @@ function readPickleOf(source: ByteSource, { offset, byteLength }: ZipEntry): Pic
 class Contents {
   readonly tensors = new Map<string, TensorSource>();
   readonly opaque = new Map<string, string>();
+  readonly raw = new Map<string, RawSource>();
   readonly metadata = new Map<string, MetaField>();
   readonly #storages: Storages;
   #values = 0;
@@ -111,8 +118,9 @@ class Contents {
     if (this.tensors.has(name) || this.opaque.has(name)) throw this.#error(`tensor ${name} is there twice`);
     if (this.tensors.size + this.opaque.size === MAX_TENSORS)
       throw this.#error(`more than ${MAX_TENSORS} tensors`);
-    if (typeof found === "string") this.opaque.set(name, found);
-    else this.tensors.set(name, found);
+    if ("source" in found) this.tensors.set(name, found.source);
+    else this.opaque.set(name, found.opaque);
+    if ("raw" in found && found.raw !== undefined) this.raw.set(name, found.raw);
   }
 
   #addField(value: PickleValue, name: string): void {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
@@ -69,6 +69,7 @@ export function configOutline(path: string, file: string, json: unknown, contain
 
 function isGguf(path: string): boolean {
   if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  if (statSync(path).isDirectory()) return false;
   return withFile(path, (source) => {
     const start = source.read(0, Math.min(4, source.byteLength));
     return start.length === 4 && new DataView(start.buffer).getUint32(0, true) === GGUF_MAGIC;

@@ -6,7 +6,9 @@ import { llama } from "../src/arch/llama.js";
 import { configOf, parseParams } from "../src/arch/meta-params.js";
 import { openModel } from "../src/model.js";
 import { buildTorch, P, tensorPickle } from "./build-torch.js";
+import { attack } from "./damage.js";
 import { scratchFolder } from "./scratch.js";
+import { TARGETS } from "./targets.js";
 
 const root = scratchFolder();
 const TOKENIZER = new URL("golden/checkpoints/tokenizer.model", import.meta.url).pathname;
@@ -321,6 +323,8 @@ describe("refusals", () => {
     ["a vocabulary of -2", { [PTH]: whole, "params.json": { ...PARAMS, vocab_size: -2 } }, "bad-input: params.json: vocab_size: "],
     ["no norm's epsilon but 0", { [PTH]: whole, "params.json": { ...PARAMS, norm_eps: 0 } }, "bad-input: params.json: norm_eps: "],
     ["heads that do not divide the width", { [PTH]: whole, "params.json": { ...PARAMS, n_heads: 3 } }, "bad-input: "],
+    ["heads of 2^30 dimensions", { [PTH]: whole, "params.json": { ...PARAMS, head_dim: 2 ** 30, use_scaled_rope: true } }, "bad-input: config.json: heads of 1073741824 dimensions"],
+    ["2^30 heads", { [PTH]: whole, "params.json": { ...PARAMS, n_heads: 2 ** 30, n_kv_heads: 2 ** 30, head_dim: 2 } }, "bad-input: params.json: 1073741824 heads, more than any model has"],
     ["heads that cannot share", { [PTH]: whole, "params.json": { ...PARAMS, n_kv_heads: 3 } }, "bad-input: "],
     ["other heads", { [PTH]: whole, "params.json": { ...PARAMS, n_kv_heads: 4 } }, "bad-input: tensor layers.0.attention.wk.weight is 8 x 16; params.json asks for 16 x 16"],
     ["another feed-forward", { [PTH]: whole, "params.json": { ...PARAMS, multiple_of: 32 } }, "bad-input: tensor layers.0.feed_forward.w1.weight is 48 x 16; params.json asks for 64 x 16"],
@@ -340,7 +344,7 @@ describe("refusals", () => {
     ["a file that is a web page", { [PTH]: "<html>", "params.json": PARAMS }, `bad-input: ${PTH}: a web page`],
     ["a file of another kind", { [PTH]: "hello", "params.json": PARAMS }, `bad-input: ${PTH}: neither GGUF, safetensors`],
     ["a file that asks for os.system", { [PTH]: buildTorch(P.dictOf(["tok_embeddings.weight", P.call("os", "system", P.text("true"))])), "params.json": PARAMS }, `bad-input: ${PTH}: byte 94: the pickle asks for "os.system"`],
-    ["a tensor of integers", { [PTH]: buildTorch(P.dictOf(["tok_embeddings.weight", tensorPickle({ storage: "LongStorage", length: 1 })])), "params.json": PARAMS }, `bad-input: ${PTH}: has no tok_embeddings.weight`],
+    ["a tensor of integers", { [PTH]: buildTorch(P.dictOf(["tok_embeddings.weight", tensorPickle({ storage: "LongStorage", length: 1, size: [1] })])), "params.json": PARAMS }, `bad-input: ${PTH}: has no tok_embeddings.weight`],
   ])("%s", (_, files, message) => {
     const folder = release(files);
     const start = performance.now();
@@ -355,3 +359,13 @@ describe("refusals", () => {
     expect(refusal(() => openModel(folder))).toMatch(/has 2 tensors called tok_embeddings.weight$/);
   });
 });
+
+test.each(TARGETS.filter(({ name }) => name === "params.json"))(
+  "20000 damaged files: $name",
+  (target) => {
+    const { accepted, refused } = attack(target, 20_000, 1);
+    expect(accepted).toBeGreaterThan(1000);
+    expect(refused).toBeGreaterThan(1000);
+  },
+  60_000,
+);

@@ -5,7 +5,7 @@ import { byteLength, elementCount } from "../formats/dtype.js";
 import { LlqError } from "../formats/errors.js";
 import { readFlax } from "../formats/flax.js";
 import { readGguf } from "../formats/gguf.js";
-import { type GgufHeader, ggufHeader } from "../formats/gguf-write.js";
+import { type GgufHeader, ggufHeader, meta } from "../formats/gguf-write.js";
 import { readImatrix } from "../formats/imatrix.js";
 import { readLlama2c } from "../formats/llama2c.js";
 import { type PickleValue, readPickle } from "../formats/pickle.js";
@@ -13,6 +13,9 @@ import { readSafetensors } from "../formats/safetensors.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
 import { readTorch } from "../formats/torch.js";
 import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
+import { readHParams } from "../src/arch/hparams.js";
+import { llama } from "../src/arch/llama.js";
+import { configOf, parseParams } from "../src/arch/meta-params.js";
 import { unpackWeights } from "../src/arch/packed.js";
 import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
@@ -129,6 +132,25 @@ export const TARGETS: readonly Target[] = [
         const end = shape.includes(0) ? offset : offset + byteLength(dtype, [last + 1]);
         assert.ok(offset > 0 && end <= bytes.length, name);
       }
+    },
+  },
+  {
+    name: "params.json",
+    samples: [
+      { dim: 16, n_layers: 1, n_heads: 4, n_kv_heads: 2, norm_eps: 1e-5, multiple_of: 16, vocab_size: -1 },
+      { model: { dim: 16, n_layers: 2, n_heads: 2, hidden_dim: 48, rope_theta: 5e5, use_scaled_rope: true } },
+    ].map(jsonSample),
+    parse: (bytes) => {
+      const params = parseParams("params.json", parseJson("params.json", bytes));
+      const config = llama.read("params.json", configOf("params.json", params, { vocab: 96, ffn: 48 }));
+      const hparams = readHParams(
+        "params.json",
+        new Map([
+          ["general.architecture", meta.string("llama")],
+          ...config.keys.map(([key, field]) => [`llama.${key}`, field] as const),
+        ]),
+      );
+      assert.ok(Number.isSafeInteger(hparams.feedForwardLength) && hparams.blockCount >= 1);
     },
   },
   {

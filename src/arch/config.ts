@@ -61,7 +61,10 @@ export function headsKv(config: Pick<DecoderConfig, "num_key_value_heads" | "num
   return config.num_key_value_heads ?? config.num_attention_heads;
 }
 
-/** Width of a head. @throws LlqError `bad-input` when heads do not divide the width */
+/** Far beyond any model; RoPE's divisors are a number for each two dimensions of a head. */
+const MAX_HEAD_DIM = 2 ** 16;
+
+/** Width of a head. @throws LlqError `bad-input` when heads do not divide the width, or it is too large */
 export function headDim(
   config: Pick<DecoderConfig, "hidden_size" | "num_attention_heads"> & {
     head_dim?: number | null | undefined;
@@ -69,6 +72,7 @@ export function headDim(
 ): number {
   const { hidden_size: hidden, num_attention_heads: heads } = config;
   const width = config.head_dim ?? hidden / heads;
+  if (width > MAX_HEAD_DIM) throw badInput(`config.json: heads of ${width} dimensions`);
   if (Number.isInteger(width)) return width;
   throw badInput(`config.json: hidden_size ${hidden} does not divide into ${heads} heads`);
 }

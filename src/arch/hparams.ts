@@ -93,6 +93,7 @@ export function isDense({ expertCount }: HParams): boolean {
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
 const MAX_LAYERS = 4096;
+const MAX_HEADS = 2 ** 16;
 const MAX_EXPERTS = 2 ** 17;
 
 /**
@@ -110,6 +111,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const least = metadata.has(`${architecture}.ssm.state_size`) ? 0 : undefined;
   const headCount = count("attention.head_count", least);
   const headCountKv = count("attention.head_count_kv", headCount);
+  if (headCount > MAX_HEADS) throw badInput(`${name}: ${headCount} heads, more than any model has`);
   if (headCount > 0 && headCount % headCountKv !== 0) {
     throw badInput(`${name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
   }

@@ -86,7 +86,10 @@ for name, tensor in tensors(torch.load(path, weights_only=True), ""):
     if tensor.dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16) and not tensor.is_sparse:
         values = tensor.detach().float().resolve_neg().contiguous().flatten().view(torch.int32)
         values = [f"{bits & 0xFFFFFFFF:08x}" for bits in values.tolist()]
-    expected[name] = [str(tensor.dtype), list(tensor.shape), values]
+    stored = None
+    if values is None and not tensor.is_sparse:
+        stored = bytes(tensor.contiguous().view(torch.uint8).flatten().tolist()).hex()
+    expected[name] = [str(tensor.dtype), list(tensor.shape), values, stored]
 (out / "torch.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 # The same state dict in forms that llq refuses.
