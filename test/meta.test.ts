@@ -5,6 +5,7 @@ import { LlqError } from "../formats/errors.js";
 import { llama } from "../src/arch/llama.js";
 import { configOf, parseParams } from "../src/arch/meta-params.js";
 import { openModel } from "../src/model.js";
+import { buildSafetensors } from "./build.js";
 import { buildTorch, P, tensorPickle } from "./build-torch.js";
 import { attack } from "./damage.js";
 import { scratchFolder } from "./scratch.js";
@@ -201,6 +202,21 @@ describe("a release", () => {
     expect(made["blk.0.attn_k.weight"]).toBe("8x16 = rows of 0,2");
     expect(made["blk.0.attn_v.weight"]).toBe("8x16 = rows of 0,2");
     expect(made["blk.0.attn_q.weight"]).toBe("16x16 = rows of 0,1,2,3");
+  });
+
+  test("may be one safetensors file, as Mistral's are", () => {
+    let at = 0;
+    const header = Object.entries(WHOLE).map(([name, shape]) => {
+      const begin = at;
+      at += shape.reduce((a, b) => a * b, 4);
+      return [name, { dtype: "F32", shape, data_offsets: [begin, at] }];
+    });
+    const weights = buildSafetensors(Object.fromEntries(header), at);
+    const folder = release({ "params.json": PARAMS, "consolidated.safetensors": weights });
+    expect(openModel(folder).container.format).toBe("safetensors");
+    expect(parts(folder)).toEqual(
+      parts(release({ "params.json": PARAMS, "consolidated.00.pth": shard(WHOLE) })),
+    );
   });
 
   test("is the same when one of its files is named, and with the tokenizer above its folder", () => {

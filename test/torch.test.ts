@@ -1,4 +1,6 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BufferSource, ByteReader } from "../formats/bytes.js";
 import type { TensorSource } from "../formats/container.js";
@@ -21,6 +23,7 @@ import {
   type ZipOptions,
 } from "./build-torch.js";
 import { attack } from "./damage.js";
+import { scratchFolder } from "./scratch.js";
 import { TARGETS } from "./targets.js";
 
 const golden = (name: string) => new URL(`golden/containers/${name}`, import.meta.url).pathname;
@@ -490,5 +493,31 @@ describe("damage", () => {
       expect(refused).toBeGreaterThan(1000);
     },
     120_000,
+  );
+});
+
+describe("llq inspect", () => {
+  const folder = scratchFolder();
+  const cli = new URL("../dist/src/cli.js", import.meta.url).pathname;
+  const inspect = (path: string) => spawnSync(process.execPath, [cli, "inspect", path], { encoding: "utf8" });
+
+  test("runs nothing that a pickle asks for, and exits with 3", () => {
+    const trace = join(folder, "trace");
+    const path = join(folder, "model.pt");
+    writeFileSync(path, buildTorch(P.dictOf(["a", P.call("os", "system", P.text(`touch ${trace}`))])));
+    const { status, stdout, stderr } = inspect(path);
+    expect([status, stdout]).toEqual([3, ""]);
+    expect(stderr).toContain('the pickle asks for "os.system"');
+    expect(stderr).toContain("nothing in the file was run");
+    expect(existsSync(trace)).toBe(false);
+  });
+
+  test.each(["torch-legacy.pt", "torch-protocol-4.pt", "torch-script.pt"])(
+    "exits with 4 for %s and says what to do",
+    (name) => {
+      const { status, stdout, stderr } = inspect(golden(name));
+      expect([status, stdout]).toEqual([4, ""]);
+      expect(stderr).toMatch(/hint: .*torch\.save/);
+    },
   );
 });
