@@ -123,6 +123,7 @@ describe("compare", () => {
     for (const threads of ["1", "2", "4"]) {
       expect(timeless(compare("-j", threads))).toEqual(timeless(found));
     }
+    expect(timeless(compare("--max-memory", "300K"))).toEqual(timeless(found));
     const [base, ...models] = [TINY_LLAMA, ...FILES.map((file) => join(folder, file))].map(openModel);
     const tokens = readTokens(base!, TEXT);
     const options = { context: 32, chunks: 6, bos: chunkBos(base!), threads: 0 };
@@ -152,6 +153,10 @@ describe("compare", () => {
     expect(llq("compare", FILES[0], "other.gguf", "--text", TEXT)).toMatchObject({
       status: 3,
       stderr: expect.stringMatching(/other\.gguf: its tokens of .* are not those of tiny-q8\.gguf/),
+    });
+    expect(llq("compare", ...FILES, "--text", TEXT, "--max-memory", "a lot")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/A size such as 500M or 4G is needed/),
     });
     copyFileSync(TEXT, join(folder, "text.txt"));
     for (const target of [FILES[0], "text.txt"]) {

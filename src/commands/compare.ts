@@ -15,7 +15,7 @@ import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
 import { createProgress, formatSeconds, formatTable, interruptSignal, printJson, warn } from "../ui.js";
 import { checkReports, writeReport } from "./deliver.js";
-import { activationsOption, jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { activationsOption, jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { chunkBos, readTokens } from "./text.js";
 
@@ -25,6 +25,7 @@ interface CompareCommandOptions {
   readonly context: number;
   readonly chunks?: number;
   readonly activations: Activations;
+  readonly maxMemory?: number;
   readonly html?: string;
   readonly markdown?: string;
   readonly threads?: number;
@@ -43,6 +44,7 @@ export const compareCommand = new Command("compare")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(maxMemoryOption())
   .option("--html <file>", "write a page with charts, which needs nothing but a browser")
   .option("--markdown <file>", "write the table as Markdown")
   .addOption(threadsOption())
@@ -56,7 +58,7 @@ Examples:
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
   )
   .action(async (paths: readonly string[], options: CompareCommandOptions) => {
-    const { text, context, chunks, activations, threads, json, html, markdown } = options;
+    const { text, context, chunks, activations, maxMemory, threads, json, html, markdown } = options;
     const [basePath, candidatePaths] =
       options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
     const base = await openSource(basePath, options);
@@ -72,7 +74,7 @@ Examples:
     }
     const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
     const result = await compareModels(base, candidates, commonTokens(base, candidates, text), {
-      ...{ context, chunks, activations, threads },
+      ...{ context, chunks, activations, maxMemory, threads },
       bos: chunkBos(base),
       signal: interruptSignal(),
       onProgress: (stage, done, total) => {

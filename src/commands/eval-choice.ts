@@ -5,7 +5,7 @@ import type { Activations } from "../eval/matmul.js";
 import { readQuestions } from "../eval/questions.js";
 import type { Interval } from "../eval/statistics.js";
 import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
-import { activationsOption, jsonOption, threadsOption, wholeNumber } from "./options.js";
+import { activationsOption, jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { modelTokenizer } from "./text.js";
 
@@ -15,6 +15,7 @@ interface EvalChoiceOptions {
   readonly subject?: string;
   readonly limit?: number;
   readonly activations: Activations;
+  readonly maxMemory?: number;
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -33,6 +34,7 @@ export const evalChoiceCommand = new Command("eval-choice")
   .option("--subject <name>", "what the prompt says they are about (default: by the file's name)")
   .option("--limit <n>", "questions to ask, from the start of the file (default: all)", wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
@@ -45,7 +47,7 @@ Examples:
   llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { dev, shots, subject, limit, activations, threads, json } = options;
+    const { dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", "--shots are taken from --dev, which is not given");
     }
@@ -59,6 +61,7 @@ Examples:
       subject,
       limit,
       activations,
+      maxMemory,
       threads,
       signal: interruptSignal(),
       onProgress: (done, total) => progress.update(done, total),

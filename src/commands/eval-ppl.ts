@@ -16,10 +16,12 @@ import {
   forceOption,
   jsonOption,
   loraOption,
+  maxMemoryOption,
   positiveNumber,
   threadsOption,
   wholeNumber,
 } from "./options.js";
+
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { chunkBos, readTokens } from "./text.js";
 
@@ -27,6 +29,7 @@ interface EvalPplOptions extends DeliverOptions {
   readonly context: number;
   readonly chunks?: number;
   readonly activations: Activations;
+  readonly maxMemory?: number;
   readonly stride?: number;
   readonly fullWindow?: boolean;
   readonly baseline?: string;
@@ -63,6 +66,7 @@ export const evalPplCommand = new Command("eval-ppl")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(maxMemoryOption())
   .option("--stride <n>", "overlapping chunks, as llama-perplexity --ppl-stride", wholeNumber(1))
   .option("--full-window", "score every token of each chunk, as papers on quantization do")
   .option("--base-model <model>", "compare with this model, evaluated beside it")
@@ -159,6 +163,7 @@ async function evaluate(
 ): Promise<Report> {
   const { contextLength } = model.hparams;
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
+  const { maxMemory } = options;
   const { sequential, strict = false } = options;
   if (options.baseline === undefined && context > contextLength) {
     warn(`${model.path} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
@@ -176,6 +181,7 @@ async function evaluate(
       context,
       chunks,
       activations,
+      maxMemory,
       stride,
       fullWindow,
       bos: chunkBos(model),

@@ -8,6 +8,7 @@ import {
   activationsOption,
   forceOption,
   jsonOption,
+  maxMemoryOption,
   outputOption,
   repeatable,
   resumeOption,
@@ -23,6 +24,7 @@ interface ImatrixCommandOptions {
   readonly context?: number;
   readonly chunks?: number;
   readonly activations: Activations;
+  readonly maxMemory?: number;
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
@@ -42,6 +44,7 @@ export const imatrixCommand = new Command("imatrix")
   .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
   .option("--chunks <n>", "chunks to run (default: all)", wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -64,6 +67,7 @@ Examples:
       context: options.context,
       chunks: options.chunks,
       activations: options.activations,
+      maxMemory: options.maxMemory,
       bos: source && chunkBos(source.model),
       threads: options.threads,
       force: options.force,

@@ -36,6 +36,20 @@ export const threadsOption = () =>
     "worker threads (default: one a core); the result does not depend on it",
   ).argParser(wholeNumber(1));
 
+/** Bytes, in K, M, G or T as powers of 1024. */
+function memorySize(text: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * 1024 ** ["", "K", "M", "G", "T"].indexOf(unit.toUpperCase()));
+  if (bytes > 0 && Number.isFinite(bytes)) return bytes;
+  throw new InvalidArgumentError("A size such as 500M or 4G is needed.");
+}
+
+export const maxMemoryOption = () =>
+  new Option(
+    "--max-memory <size>",
+    "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
+  ).argParser(memorySize);
+
 export const activationsOption = () =>
   new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
     .choices(["int8", "f32"] satisfies Activations[])
