@@ -139,6 +139,11 @@ function laidOut(
   if (source.coded !== undefined && expected.at(-1) !== rowLength(source)) {
     throw new LlqError("unsupported", `tensor ${name} is packed, and other rows are cut from it`);
   }
+  if (source.strides !== undefined) {
+    throw new LlqError("unsupported", `tensor ${name} is a view whose elements are not in order`, {
+      hint: "call contiguous() on it in PyTorch and save the state dict again",
+    });
+  }
   return { ...source, shape: expected };
 }
 
