@@ -115,6 +115,13 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   if (headCount > 0 && headCount % headCountKv !== 0) {
     throw badInput(`${name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
   }
+  if (
+    headCount > 0 &&
+    embeddingLength % headCount !== 0 &&
+    !metadata.has(`${architecture}.attention.key_length`)
+  ) {
+    throw badInput(`${name}: ${embeddingLength} columns do not divide into ${headCount} heads`);
+  }
   const keyLength = count("attention.key_length", headCount > 0 ? embeddingLength / headCount : 0);
   const ropeDimensionCount = count("rope.dimension_count", keyLength);
   if (ropeDimensionCount % 2 !== 0 || ropeDimensionCount > keyLength) {
