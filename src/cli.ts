@@ -9,6 +9,7 @@ import { fitCommand } from "./commands/fit.js";
 import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
+import { sensitivityCommand } from "./commands/sensitivity.js";
 import { verifyCommand } from "./commands/verify.js";
 import { VERSION } from "./version.js";
 
@@ -31,6 +32,7 @@ for (const command of [
   convertCommand,
   quantizeCommand,
   imatrixCommand,
+  sensitivityCommand,
   evalPplCommand,
   compareCommand,
   evalChoiceCommand,

@@ -10,6 +10,7 @@ import { readImatrix } from "../formats/imatrix.js";
 import { readLlama2c } from "../formats/llama2c.js";
 import { type PickleValue, readPickle } from "../formats/pickle.js";
 import { readSafetensors } from "../formats/safetensors.js";
+import { parseSensitivity } from "../formats/sensitivity.js";
 import { readSentencePiece } from "../formats/sentencepiece.js";
 import { readTorch } from "../formats/torch.js";
 import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
@@ -194,6 +195,14 @@ export const TARGETS: readonly Target[] = [
     parse: parsePacked,
   },
   {
+    name: "sensitivity",
+    samples: [jsonSample(smallSensitivity())],
+    parse: (bytes) => {
+      for (const { kld } of parseSensitivity("x.json", bytes).tensors.values())
+        for (const value of kld.values()) assert.ok(value >= 0 && value < Number.POSITIVE_INFINITY);
+    },
+  },
+  {
     name: "flax",
     samples: [anyNumberSample(smallFlax())],
     parse: parseFlax,
@@ -275,6 +284,22 @@ function checkInside(source: TensorSource, fileLength: number): void {
   for (const part of Object.values(coded)) {
     if (typeof part === "object" && "offset" in part) checkInside(part, fileLength);
   }
+}
+
+function smallSensitivity(): object {
+  return {
+    llq: "sensitivity 1",
+    architecture: "llama",
+    fingerprint: "0123456789abcdef".repeat(4),
+    text: "text.txt",
+    context: 512,
+    chunks: 8,
+    imatrix: null,
+    tensors: [
+      { name: "output.weight", shape: [2, 32], kld: { Q3_K: 0.25, Q8_0: 1e-5 } },
+      { name: "blk.0.ffn_down_exps.weight", shape: [4, 2, 32], kld: { Q3_K: 3e-4 } },
+    ],
+  };
 }
 
 /** An array of each kind, whole and in chunks, and values that are none. */

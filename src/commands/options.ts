@@ -27,8 +27,8 @@ export function positiveNumber(most = Number.POSITIVE_INFINITY): (text: string) 
   };
 }
 
-export const outputOption = () =>
-  new Option("-o, --output <file>", "GGUF file to write").makeOptionMandatory();
+export const outputOption = (what = "GGUF file to write") =>
+  new Option("-o, --output <file>", what).makeOptionMandatory();
 
 export const threadsOption = () =>
   new Option(

@@ -7,6 +7,7 @@ import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js"
 import { parseLayers } from "../quant/prune.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
 import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
+import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./by-size.js";
 import {
   forceOption,
   jsonOption,
@@ -20,7 +21,7 @@ import {
 import { MODEL_ARGUMENT, openSource } from "./source.js";
 import { printPlan, type WriteOptions, writeParts } from "./write.js";
 
-interface CommandOptions extends WriteOptions {
+interface CommandOptions extends WriteOptions, SizeOptions {
   readonly bits?: string;
   readonly type?: string;
   readonly imatrix?: string;
@@ -85,6 +86,10 @@ export const quantizeCommand = new Command("quantize")
 Examples:
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize llama-1b-f16.gguf -o llama-1b-q8.gguf --type Q8_0
+  llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --context 8192
+  llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --imatrix im.gguf --sensitivity sensitivity.json --dry-run
+  llq quantize ./Llama-3.1-8B -o out.gguf --target-size 4.5GB --sensitivity sensitivity.json
+  llq quantize ./Llama-3.1-8B -o out.gguf --target-bpw 4.2 --imatrix im.gguf
   llq quantize hf:meta-llama/Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
@@ -104,16 +109,20 @@ Examples:
       .join(", --bits ")}.`,
   )
   .action(async (path: string, options: CommandOptions) => {
-    const recipe = chosenRecipe(options);
+    const recipe = asksForSize(options) ? undefined : chosenRecipe(options);
+    const wanted = planOptions(options);
     const model = await openSource(
       path,
       options.dryRun ? { json: options.json, lora: options.lora } : options,
     );
-    const plan = planQuantize(model, recipe, planOptions(options));
+    const plan =
+      recipe === undefined ? await planForSize(model, options, wanted) : planQuantize(model, recipe, wanted);
     const parts = partsOf(plan, options);
     if (options.dryRun) printPlan(plan, parts, options);
     else await writeParts("quantize", parts, options);
   });
+
+for (const option of sizeOptions()) quantizeCommand.addOption(option);
 
 function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions): PlanPart[] {
   if (splitMaxSize !== undefined) return splitBySize(plan, output, parseSize(splitMaxSize));
@@ -123,8 +132,8 @@ function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions
 function chosenRecipe({ bits, type }: CommandOptions): Recipe {
   const name = type ?? (bits === undefined ? undefined : BITS[bits]);
   if (name !== undefined) return findRecipe(name);
-  throw new LlqError("usage", "how many bits? neither --bits nor --type is given", {
-    hint: "llq quantize <model> -o <file> --bits 4",
+  throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
+    hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",
   });
 }
 

@@ -13,6 +13,7 @@ import {
   interruptSignal,
   printJson,
 } from "../ui.js";
+import { printBySize, whyOf } from "./by-size-report.js";
 
 /** The options of every command that writes a model. */
 export interface WriteOptions {
@@ -69,8 +70,8 @@ function written(plan: Plan, summary: Summary) {
     dtype,
     reason,
   }));
-  const { recipe, unguided } = plan;
-  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided };
+  const { recipe, unguided, bySize } = plan;
+  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided, bySize };
 }
 
 function printSummary(
@@ -105,6 +106,7 @@ function printRemarks(plan: Plan): void {
     );
   }
   if (plan.unguided.length > 0) console.log(`the importance matrix says nothing of ${listed(plan.unguided)}`);
+  if (plan.bySize !== undefined) printBySize(plan, plan.bySize);
 }
 
 function listed(names: readonly string[]): string {
@@ -122,15 +124,16 @@ export function printPlan(
   parts: readonly PlanPart[],
   options: { readonly json?: boolean; readonly threads?: number },
 ): void {
-  const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength }) => ({
+  const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength, quote }) => ({
     name: tensor.name,
     shape: tensor.shape,
     from: storedType(tensor),
     to: dtype,
     byteLength,
     reason,
+    quote,
   }));
-  const { recipe, byteLength, unguided } = plan;
+  const { recipe, byteLength, unguided, bySize } = plan;
   const totals = {
     byteLength,
     elements: planElements(plan),
@@ -139,15 +142,15 @@ export function printPlan(
   };
   const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {
-    printJson({ schema: 1, recipe, ...totals, unguided, files, tensors });
+    printJson({ schema: 1, recipe, ...totals, unguided, bySize, files, tensors });
     return;
   }
-  const rows = tensors.map(({ name, shape, from, to, byteLength, reason }) => [
+  const rows = tensors.map(({ name, shape, from, to, byteLength }, i) => [
     name,
     shape.join(" x "),
     from === to ? from : `${from} -> ${to}`,
     formatBytes(byteLength),
-    reason,
+    whyOf(plan.tensors[i]!),
   ]);
   console.log(formatTable(["tensor", "shape", "type", "size", "why"], rows));
   printRemarks(plan);

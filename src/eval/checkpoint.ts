@@ -5,8 +5,11 @@ import { writeError } from "../run/encode.js";
 import { foreignJournal } from "../run/journal.js";
 import type { Sums } from "./totals.js";
 
+/** Whose sums they are. */
+export type CheckpointKind = "imatrix 1" | "sensitivity 1";
+
 const record = v.object({
-  llq: v.literal("imatrix 1"),
+  llq: v.string(),
   fingerprint: v.string(),
   chunks: v.pipe(v.number(), v.integer()),
   /** f64 */
@@ -20,8 +23,13 @@ const record = v.object({
  * Keeps what is done, so that a run that was killed can go on: one MessagePack record. The file is replaced as a
  * whole; whenever the kill comes, there is the old one or the new one.
  */
-export function writeCheckpoint(path: string, fingerprint: string, { chunks, sums }: Sums): void {
-  const bytes = encode({ llq: "imatrix 1", fingerprint, chunks, sums: new Uint8Array(sums.buffer) });
+export function writeCheckpoint(
+  path: string,
+  kind: CheckpointKind,
+  fingerprint: string,
+  { chunks, sums }: Sums,
+): void {
+  const bytes = encode({ llq: kind, fingerprint, chunks, sums: new Uint8Array(sums.buffer) });
   try {
     writeFileSync(newPath(path), bytes, { flush: true });
     renameSync(newPath(path), path);
@@ -34,7 +42,7 @@ export function writeCheckpoint(path: string, fingerprint: string, { chunks, sum
  * What is done according to the file; undefined when there is none, or none that can be read.
  * @throws LlqError `usage` when it is of another model, another text, other options or another version
  */
-export function readCheckpoint(path: string, fingerprint: string): Sums | undefined {
+export function readCheckpoint(path: string, kind: CheckpointKind, fingerprint: string): Sums | undefined {
   let content: unknown;
   try {
     content = decode(readFileSync(path));
@@ -42,7 +50,7 @@ export function readCheckpoint(path: string, fingerprint: string): Sums | undefi
     return undefined;
   }
   const { success, output } = v.safeParse(record, content);
-  if (!success || output.fingerprint !== fingerprint) throw foreignJournal(path);
+  if (!success || output.llq !== kind || output.fingerprint !== fingerprint) throw foreignJournal(path);
   return { chunks: output.chunks, sums: new Float64Array(new Uint8Array(output.sums).buffer) };
 }
 

@@ -43,6 +43,7 @@ export interface ComputedImatrix extends ImatrixSums {
 }
 
 export const DEFAULT_CONTEXT = 512;
+const KIND = "imatrix 1";
 
 /**
  * The importance matrix of a model on a text, as llama-imatrix computes it: the tokens are cut into chunks of
@@ -63,7 +64,8 @@ export async function computeImatrix(
   const { context = DEFAULT_CONTEXT, bos, checkpoint, dataset, activations = DEFAULT_ACTIVATIONS } = options;
   const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
   const print = fingerprint(model, chunks, activations);
-  const kept = checkpoint !== undefined && options.resume ? readCheckpoint(checkpoint, print) : undefined;
+  const kept =
+    checkpoint !== undefined && options.resume ? readCheckpoint(checkpoint, KIND, print) : undefined;
   const totals = new Totals(model.path, planDecoder(model).layers, kept);
   const resumed = kept?.chunks ?? 0;
   const total = (chunks.length - resumed) * context;
@@ -76,7 +78,7 @@ export async function computeImatrix(
     firstChunk: resumed,
     onLayer: (layer, chunk, count, squares) => totals.add(layer, chunk, count, squares),
     onGroup: () => {
-      if (checkpoint !== undefined) writeCheckpoint(checkpoint, print, totals.state);
+      if (checkpoint !== undefined) writeCheckpoint(checkpoint, KIND, print, totals.state);
     },
     onProgress: (done, all) => {
       onProgress?.({ done, total: all, tokensPerSecond: ((done / all) * total) / seconds() });

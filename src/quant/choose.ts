@@ -1,5 +1,6 @@
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { type Role, rowLength, type Tensor } from "../tensor.js";
+import type { Quote } from "./allocate.js";
 import { CONDITIONS, type ModelFacts, type Situation } from "./conditions.js";
 import { matches, type Override } from "./override.js";
 import type { Recipe } from "./recipes.js";
@@ -23,6 +24,8 @@ export interface Choice {
   readonly reason: string;
   /** The rows did not divide into blocks of the wanted type. */
   readonly fellBack: boolean;
+  /** What the type costs, where it was chosen by price. */
+  readonly quote?: Quote;
 }
 
 type Described = Pick<Tensor, "name" | "role" | "layer" | "shape" | "dtype">;
@@ -51,10 +54,37 @@ export function chooseTypes(
 ): Choice[] {
   const places = placesOf(tensors, facts);
   return tensors.map((tensor, i) => {
-    if (!isQuantizable(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
+    if (!isQuantizable(tensor)) return stayF32(tensor);
     const [wanted, reason] = wantedType(recipe, tensor, { ...facts, ...places[i]! }, options);
     return fitRow(wanted, rowLength(tensor), reason);
   });
+}
+
+/** What is settled before any recipe is asked, and what is open. */
+export interface Settled {
+  /** The role whose rules apply: `output` for the embedding of a tied model. */
+  readonly kind: Role;
+  /** Undefined where the type is a matter of choice. */
+  readonly choice: Choice | undefined;
+}
+
+/** For each tensor, the choice that its role or the user's options leave. */
+export function settleTypes(
+  tensors: readonly Described[],
+  facts: ModelFacts,
+  options: TypeOptions = {},
+): Settled[] {
+  const places = placesOf(tensors, facts);
+  return tensors.map((tensor, i) => {
+    const { kind } = places[i]!;
+    if (!isQuantizable(tensor)) return { kind, choice: stayF32(tensor) };
+    const wish = wishedType(tensor, kind, options);
+    return { kind, choice: wish && fitRow(wish[0], rowLength(tensor), wish[1]) };
+  });
+}
+
+function stayF32({ role }: Described): Choice {
+  return { dtype: "F32", reason: `${role} stays F32`, fellBack: false };
 }
 
 /** Roles that share another's rules, and are counted with it. */
@@ -105,17 +135,12 @@ function wantedType(
   recipe: Recipe,
   tensor: Described,
   situation: Situation & Place,
-  { overrides = [], outputType, embeddingType, leaveOutput, pure }: TypeOptions,
+  options: TypeOptions,
 ): [DTypeName, string] {
   const { kind } = situation;
-  const override = overrides.find((each) => matches(each, tensor));
-  if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
-  if (embeddingType !== undefined && (KIND[tensor.role] ?? tensor.role) === "token_embd") {
-    return [embeddingType, "--embedding-type"];
-  }
-  if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
-  if (kind === "output" && outputType !== undefined) return [outputType, "--output-type"];
-  if (pure === true) return [recipe.base, `${recipe.name}, pure`];
+  const wish = wishedType(tensor, kind, options);
+  if (wish !== undefined) return wish;
+  if (options.pure === true) return [recipe.base, `${recipe.name}, pure`];
   const rule = recipe.rules.find(
     ([role, , ...when]) =>
       (role === kind || role === "*") && when.every((name) => CONDITIONS[name](situation)),
@@ -123,6 +148,22 @@ function wantedType(
   if (rule === undefined) return [recipe.base, recipe.name];
   const [, dtype, ...when] = rule;
   return [dtype, [`${recipe.name}: ${kind}`, ...when].join(", ")];
+}
+
+/** The type that the user wants of this tensor, whatever the recipe. */
+function wishedType(
+  tensor: Described,
+  kind: Role,
+  { overrides = [], outputType, embeddingType, leaveOutput }: TypeOptions,
+): [DTypeName, string] | undefined {
+  const override = overrides.find((each) => matches(each, tensor));
+  if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
+  if (embeddingType !== undefined && (KIND[tensor.role] ?? tensor.role) === "token_embd") {
+    return [embeddingType, "--embedding-type"];
+  }
+  if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
+  if (kind === "output" && outputType !== undefined) return [outputType, "--output-type"];
+  return undefined;
 }
 
 /** The type itself, or the first of its fallbacks whose blocks divide a row of that length. */

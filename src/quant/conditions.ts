@@ -30,17 +30,19 @@ const LAYERS_OF_70B: Readonly<Record<string, number>> = {
   jais2: 68,
 };
 
+/** llama.cpp's use_more_bits: the first and the last eighth, and every third between. */
+export function useMoreBits({ i, n }: Pick<Situation, "i" | "n">): boolean {
+  const eighth = Math.floor(n / 8);
+  return i < eighth || i >= Math.floor((7 * n) / 8) || (i - eighth) % 3 === 2;
+}
+
 /** Everything a rule can depend on. Integer divisions are llama.cpp's: they decide where an eighth ends. */
 export const CONDITIONS = {
   firstTwo: ({ i }) => i < 2,
   firstFour: ({ i }) => i < 4,
   firstSixteenth: ({ i, n }) => i < Math.floor(n / 16),
   firstEighth: ({ i, n }) => i < Math.floor(n / 8),
-  /** llama.cpp's use_more_bits: the first and the last eighth, and every third between. */
-  useMoreBits: ({ i, n }) => {
-    const eighth = Math.floor(n / 8);
-    return i < eighth || i >= Math.floor((7 * n) / 8) || (i - eighth) % 3 === 2;
-  },
+  useMoreBits,
   /** attn_v is a quarter of attn_q or less: more bits cost little. */
   gqa4: ({ gqa }) => gqa >= 4,
   /** The first Llama's 65B has as many layers, but shares no heads: it is none. */

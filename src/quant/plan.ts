@@ -5,11 +5,13 @@ import { ggufHeader } from "../../formats/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix.js";
 import type { Model } from "../model.js";
 import { keepsStoredValues, storedType, type Tensor } from "../tensor.js";
+import type { Quote } from "./allocate.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
 import type { ModelFacts } from "./conditions.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
 import { matches } from "./override.js";
+import type { PriceKind } from "./prices.js";
 import { pruneLayers } from "./prune.js";
 import { findRecipe, type Recipe } from "./recipes.js";
 
@@ -21,6 +23,7 @@ export interface TensorPlan {
   readonly reason: string;
   /** The rows did not divide into blocks of the type the recipe wants. */
   readonly fellBack: boolean;
+  readonly quote?: Quote;
   /** From an importance matrix; undefined without. */
   readonly weights: Weights | undefined;
   /** Bytes from the start of the output file. */
@@ -42,6 +45,21 @@ export interface Plan {
   readonly unguided: readonly string[];
   /** Of the whole output file. */
   readonly byteLength: number;
+  /** How the types were chosen, for a file of a size. */
+  readonly bySize?: BySize;
+}
+
+/** How a file came to be as large as it is. Plain data. */
+export interface BySize {
+  /** Bytes that the whole file may have. */
+  readonly limit: number;
+  readonly kind: PriceKind;
+  /** Of all tensors together. */
+  readonly price: number;
+  /** The best fixed mix that fits; undefined when none does. */
+  readonly mix: { readonly name: string; readonly byteLength: number; readonly price: number } | undefined;
+  /** What a user should know of how the choice went. */
+  readonly remarks: readonly string[];
 }
 
 /** Weights in the planned file. */
@@ -88,16 +106,32 @@ export interface QuantizeOptions extends TypeOptions {
  */
 export function planQuantize(model: Model, recipe: Recipe, options: QuantizeOptions = {}): Plan {
   const [kept, imatrix] = pruneLayers(model, options.imatrix, options.pruneLayers ?? []);
-  checkOptions(kept, options);
   const choices = chooseTypes(recipe, kept.tensors, factsOf(kept, imatrix), options);
-  if (options.allowRequantize !== true) checkSources(kept, choices);
-  const weights = imatrix && weightsOf(kept.tensors, choices, imatrix);
-  if (recipe.needsImatrix === true) checkGuided(recipe, kept, choices, weights);
+  return planChoices(kept, recipe, choices, { ...options, guide: imatrix });
+}
+
+/** What may be wanted of a file whose types are chosen. */
+export interface ChoicesOptions extends QuantizeOptions {
+  /** The importance matrix as far as it is of the tensors that are left. */
+  readonly guide: Imatrix | undefined;
+}
+
+/** The file of types that are chosen already, in the order of the model's tensors. @throws LlqError as planQuantize */
+export function planChoices(
+  model: Model,
+  recipe: Recipe,
+  choices: readonly Choice[],
+  options: ChoicesOptions,
+): Plan {
+  checkOptions(model, options);
+  if (options.allowRequantize !== true) checkSources(model, choices);
+  const weights = options.guide && weightsOf(model.tensors, choices, options.guide);
+  if (recipe.needsImatrix === true) checkGuided(recipe, model, choices, weights);
   const keys = [
     ...(options.imatrix === undefined ? [] : imatrixMetadata(options.imatrix)),
     ...(options.overrideKv ?? []),
   ];
-  return planFile(kept, recipe, choices, { weights, keys });
+  return planFile(model, recipe, choices, { weights, keys });
 }
 
 /** What the choice of types depends on. */

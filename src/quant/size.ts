@@ -27,12 +27,12 @@ export function weightCount(tensors: readonly Pick<OutlineTensor, "shape">[]): n
 const POWERS = "KMGT";
 
 /**
- * Reads an amount of memory: `8GB` is 8 × 1000³ bytes, `8GiB` 8 × 1024³; `8G` is `8GB`.
+ * Reads an amount of memory: `8GB` is 8 × 1000³ bytes, `8GiB` 8 × 1024³; `8G` is `8GB`, `8B` is 8.
  * @param option what it is the value of, for the message
  * @throws LlqError `usage`
  */
 export function parseBytes(option: string, text: string): number {
-  const [, digits, unit, binary] = /^(\d{1,12}(?:\.\d{1,6})?) ?([KMGT])(i?)B?$/i.exec(text.trim()) ?? [];
+  const [, digits, unit, binary] = /^(\d{1,15}(?:\.\d{1,6})?) ?(?:([KMGT])(i?)B?|B)$/i.exec(text.trim()) ?? [];
   const base = binary?.toLowerCase() === "i" ? 1024 : 1000;
   const bytes = Math.floor(Number(digits) * base ** (POWERS.indexOf(unit?.toUpperCase() ?? "") + 1));
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;

@@ -8,16 +8,26 @@ import { type CompareJob, type CompareResult, compare } from "./compare.js";
 import { type DeviationJob, type DeviationResult, deviate } from "./deviation.js";
 import { type EncodeJob, type EncodeResult, encode } from "./encode.js";
 import type { Kernels } from "./kernels.js";
+import { type TrialJob, type TrialResult, tryTypes } from "./trial.js";
 
 // Every message between the main thread and the workers is defined here; all of it is plain data.
 
-export type Job = EncodeJob | ChecksumJob | CompareJob | DeviationJob | EmbedJob | LayerJob | ScoreJob;
+export type Job =
+  | EncodeJob
+  | ChecksumJob
+  | CompareJob
+  | DeviationJob
+  | TrialJob
+  | EmbedJob
+  | LayerJob
+  | ScoreJob;
 
 export interface JobResult {
   encode: EncodeResult;
   checksum: ChecksumResult;
   compare: CompareResult;
   deviation: DeviationResult;
+  trial: TrialResult;
   embed: undefined;
   layer: LayerResult;
   score: ScoreResult;
@@ -54,6 +64,8 @@ export function runJob(job: Job, kernels: Kernels): ResultOf<Job> {
       return compare(job, kernels);
     case "deviation":
       return deviate(job, kernels);
+    case "trial":
+      return tryTypes(job, kernels);
     case "embed":
       return embed(job, kernels);
     case "layer":

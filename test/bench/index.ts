@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { benchAllocation } from "./allocation.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
@@ -26,6 +27,11 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     else benchNative(llamaCpp);
   },
   eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
+  allocation: async () => {
+    const shared = process.env["LLQ_SHARED"];
+    if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");
+    else await benchAllocation(shared);
+  },
 };
 
 const unknown = asked.filter((name) => !(name in SECTIONS));

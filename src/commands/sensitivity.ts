@@ -1,0 +1,119 @@
+import { Command } from "commander";
+import { openImatrix } from "../../formats/imatrix.js";
+import {
+  DEFAULT_CHUNKS,
+  DEFAULT_CONTEXT,
+  DEFAULT_TYPES,
+  type WrittenSensitivity,
+  writeSensitivity,
+} from "../eval/sensitivity-file.js";
+import { findWritableType } from "../quant/override.js";
+import { createProgress, formatSeconds, formatTable, interruptSignal, printJson, warn } from "../ui.js";
+import {
+  forceOption,
+  jsonOption,
+  outputOption,
+  repeatable,
+  resumeOption,
+  threadsOption,
+  wholeNumber,
+} from "./options.js";
+import { MODEL_ARGUMENT, openSource } from "./source.js";
+import { chunkBos, readTokens } from "./text.js";
+
+interface SensitivityCommandOptions {
+  readonly output: string;
+  readonly imatrix?: string;
+  readonly type?: readonly string[];
+  readonly context: number;
+  readonly chunks: number;
+  readonly threads?: number;
+  readonly force?: boolean;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+}
+
+export const sensitivityCommand = new Command("sensitivity")
+  .summary("measure what rounding each tensor does to the output, for llq quantize --sensitivity")
+  .description(
+    "Round one tensor of a model at a time, run a text through it, and write down how far what it says moves\n" +
+      "(Kullback-Leibler divergence, in f32). Only the blocks after the tensor are run again, so that all tensors\n" +
+      "together take about half as many passes through the model as there are tensors.",
+  )
+  .argument("<model>", MODEL_ARGUMENT)
+  .argument("<text>", "UTF-8 text file like what the model will be used on")
+  .addOption(outputOption("JSON file to write"))
+  .option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: the one to quantize with")
+  .addOption(
+    repeatable(
+      "-t, --type <name>",
+      `type to round to (default: ${DEFAULT_TYPES}); the others are in proportion`,
+    ),
+  )
+  .option("-c, --context <n>", "tokens in a chunk", wholeNumber(2), DEFAULT_CONTEXT)
+  .option("--chunks <n>", "chunks to run, from all over the text", wholeNumber(1), DEFAULT_CHUNKS)
+  .addOption(threadsOption())
+  .addOption(forceOption())
+  .addOption(resumeOption())
+  .addOption(jsonOption())
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq sensitivity ./Llama-3.2-1B calibration.txt -o llama-1b.sensitivity.json
+  llq sensitivity ./Llama-3.2-1B calibration.txt -o llama-1b.sensitivity.json --imatrix llama-1b.imatrix.gguf
+  llq sensitivity ./Llama-3.2-1B calibration.txt -o out.json --type Q3_K --type Q5_K --chunks 4
+  llq quantize ./Llama-3.2-1B -o out.gguf --fit 8GB --imatrix llama-1b.imatrix.gguf \\
+    --sensitivity llama-1b.sensitivity.json`,
+  )
+  .action(async (path: string, text: string, options: SensitivityCommandOptions) => {
+    const types = options.type?.map(findWritableType);
+    const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
+    const model = await openSource(path, options);
+    const { contextLength } = model.hparams;
+    if (options.context > contextLength) {
+      warn(`${path} was trained with ${contextLength} tokens of context; beyond, its output is unusual`);
+    }
+    const progress = createProgress("sensitivity", options.json);
+    const written = await writeSensitivity(
+      options.output,
+      { model, text, tokens: readTokens(model, text) },
+      {
+        context: options.context,
+        chunks: options.chunks,
+        bos: chunkBos(model),
+        types,
+        imatrix,
+        threads: options.threads,
+        force: options.force,
+        resume: options.resume,
+        signal: interruptSignal(),
+        onProgress: (done, total) => progress.update(done, total),
+      },
+    ).finally(() => progress.stop());
+    if (options.json) printJson(document(path, written));
+    else printResult(written);
+  });
+
+function document(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
+  const { file: _, tensors, ...about } = sensitivity;
+  const list = [...tensors].map(([name, { kld }]) => ({ name, kld: Object.fromEntries(kld) }));
+  return { schema: 1, model, ...about, ...rest, tensors: list };
+}
+
+/** Tensors that are listed. */
+const SHOWN = 10;
+
+function printResult({ output, sensitivity, roundings, runs, resumed, seconds }: WrittenSensitivity): void {
+  const { tensors, chunks, context } = sensitivity;
+  const text = `${chunks} chunks of ${context} tokens`;
+  console.log(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
+  if (resumed > 0) console.log(`${resumed} of ${runs} runs of a chunk were done already`);
+  const rows = [...tensors].flatMap(([name, { kld }]) =>
+    [...kld].map(([type, value]) => ({ name, type, value })),
+  );
+  rows.sort((a, b) => b.value - a.value);
+  const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
+  console.log(formatTable(["most sensitive", "as", "divergence"], cells));
+  console.log(formatSeconds(seconds));
+}
