@@ -9,7 +9,8 @@ import type { Plan, QuantizeOptions } from "../quant/plan.js";
 import { pruneLayers } from "../quant/prune.js";
 import { parseBytes, weightCount } from "../quant/size.js";
 import { appraise } from "../run/appraise.js";
-import { createProgress, formatBytes, interruptSignal } from "../ui.js";
+import { imatrixFingerprint } from "../run/fingerprint.js";
+import { createProgress, formatBytes, interruptSignal, warn } from "../ui.js";
 import { positiveNumber, wholeNumber } from "./options.js";
 
 /** The options of `llq quantize` that ask for a size instead of a mix. */
@@ -77,13 +78,22 @@ interface Asked {
 }
 
 /** The best file of the size that was asked for. @throws LlqError as planQuantize, and for sizes that cannot be met */
-export async function planForSize(source: Model, options: SizeOptions, wanted: QuantizeOptions): Promise<Plan> {
+export async function planForSize(
+  source: Model,
+  options: SizeOptions,
+  wanted: QuantizeOptions,
+): Promise<Plan> {
   const sensitivity = options.sensitivity === undefined ? undefined : openSensitivity(options.sensitivity);
   const pruned = wanted.pruneLayers ?? [];
   if (sensitivity !== undefined && pruned.length > 0) {
     throw new LlqError("usage", "--sensitivity is of the model with all its layers", {
       hint: "prune first: llq quantize --type F16 --prune-layers, then llq sensitivity on the result",
     });
+  }
+  if (sensitivity !== undefined && sensitivity.imatrix !== fingerprintOf(wanted)) {
+    warn(
+      `${sensitivity.file} was measured with another importance matrix, or without: its prices are less exact`,
+    );
   }
   const [model, guide] = pruneLayers(source, wanted.imatrix, pruned);
   const asked = askedSize(model, options);
@@ -102,14 +112,22 @@ export async function planForSize(source: Model, options: SizeOptions, wanted: Q
   return plan;
 }
 
+function fingerprintOf({ imatrix }: QuantizeOptions): string | null {
+  return imatrix === undefined ? null : imatrixFingerprint(imatrix);
+}
+
 function askedSize(model: Model, { fit, context, kvType, targetSize, targetBpw }: SizeOptions): Asked {
   if (fit !== undefined) {
     const { contextLength } = model.hparams;
     const length = context ?? Math.min(DEFAULT_CONTEXT, contextLength);
     if (length > contextLength) {
-      throw new LlqError("usage", `${model.path}: trained for ${contextLength} tokens; ${length} are beyond it`, {
-        hint: `--context ${contextLength} or less`,
-      });
+      throw new LlqError(
+        "usage",
+        `${model.path}: trained for ${contextLength} tokens; ${length} are beyond it`,
+        {
+          hint: `--context ${contextLength} or less`,
+        },
+      );
     }
     return memoryLimit(parseBytes("--fit", fit), fit, length, runMemory(model.hparams, length, kvType!));
   }

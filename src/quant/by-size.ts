@@ -77,7 +77,13 @@ export function planBySize(
   };
   return {
     ...plan,
-    bySize: { limit: beside + limit.bytes, kind: list.kind, price: total(bought, "price"), mix: about, remarks },
+    bySize: {
+      limit: beside + limit.bytes,
+      kind: list.kind,
+      price: total(bought, "price"),
+      mix: about,
+      remarks,
+    },
   };
 }
 

@@ -19,7 +19,7 @@ const BY_LAYER: ReadonlySet<Role> = new Set(["attn_v", "ffn_down"]);
 export function priorOf(kind: Role, { layer }: Pick<Tensor, "layer">, layers: number): number {
   const prior = PRIORS[kind] ?? 1;
   if (layer === undefined || !BY_LAYER.has(kind)) return prior;
-  const first = kind === "attn_v" ? Math.max(4, Math.floor(layers / 8)) : Math.floor(layers / 8);
+  const first = kind === "attn_v" ? 4 : Math.floor(layers / 8);
   if (layer < first) return prior * FIRST;
   return useMoreBits({ i: layer, n: layers }) ? prior * FAVOURED : prior;
 }

@@ -32,7 +32,8 @@ const POWERS = "KMGT";
  * @throws LlqError `usage`
  */
 export function parseBytes(option: string, text: string): number {
-  const [, digits, unit, binary] = /^(\d{1,15}(?:\.\d{1,6})?) ?(?:([KMGT])(i?)B?|B)$/i.exec(text.trim()) ?? [];
+  const [, digits, unit, binary] =
+    /^(\d{1,15}(?:\.\d{1,6})?) ?(?:([KMGT])(i?)B?|B)$/i.exec(text.trim()) ?? [];
   const base = binary?.toLowerCase() === "i" ? 1024 : 1000;
   const bytes = Math.floor(Number(digits) * base ** (POWERS.indexOf(unit?.toUpperCase() ?? "") + 1));
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
