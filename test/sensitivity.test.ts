@@ -81,8 +81,8 @@ describe("what a rounding does is what it does in the whole model", () => {
     await compare(TINY_LLAMA, tokens, weights, "Q3_K", golden("quantize/tiny-llama.imatrix.gguf"));
   });
 
-  // A tied output, learned positions and a fused qkv; fused heads in groups; a tied output and ALiBi.
-  test.each(["gpt2", "falcon-7b", "mpt"])("%s", async (family) => {
+  // Tied outputs, learned positions, fused and grouped heads, ALiBi, norms after, experts, prefixes, state spaces.
+  test.each(["gpt2", "falcon-7b", "mpt", "gemma2", "qwen2-moe", "chatglm", "mamba"])("%s", async (family) => {
     const path = golden(`families/${family}`);
     const ids = Int32Array.from(JSON.parse(readFileSync(join(path, "reference.json"), "utf8")).tokens);
     const enough = Int32Array.from({ length: 2 * context }, (_, i) => ids[i % ids.length]!);

@@ -129,7 +129,7 @@ function askedSize(model: Model, { fit, context, kvType, targetSize, targetBpw }
         },
       );
     }
-    return memoryLimit(parseBytes("--fit", fit), fit, length, runMemory(model.hparams, length, kvType!));
+    return memoryLimit(parseBytes("--fit", fit), fit, length, runMemory(model, length, kvType!));
   }
   if (targetSize !== undefined) {
     return {

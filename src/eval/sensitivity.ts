@@ -11,6 +11,7 @@ import {
   prepareBlocks,
   runLayers,
   type Session,
+  spanOf,
   withSession,
 } from "./forward.js";
 import { type Perturbation, Scratch } from "./perturb.js";
@@ -240,16 +241,11 @@ async function inSpans(
   runSpan: (span: Span, own: readonly Int32Array[], first: number) => Promise<void>,
 ): Promise<void> {
   const { hidden, groupChunks, jobChunks } = layout;
-  const width = session.plan.hparams.embeddingLength;
-  const context = chunks[0]!.length;
   const spans = Array.from({ length: Math.ceil(chunks.length / jobChunks) }, (_, i) => {
     const first = i * jobChunks;
     const own = chunks.slice(first, first + jobChunks);
-    return runSpan(
-      { hidden, first: region * groupChunks + first, chunks: own.length, context, width },
-      own,
-      first,
-    );
+    const span = { ...spanOf(session.plan, hidden, own), first: region * groupChunks + first };
+    return runSpan(span, own, first);
   });
   await Promise.all(spans);
 }
