@@ -24,7 +24,12 @@ export {
   type PerplexityProgress,
 } from "./eval/perplexity.js";
 export { type QuestionFile, readQuestions } from "./eval/questions.js";
+export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-model.js";
+export { type HubReference, parseHubReference } from "./hub/reference.js";
+export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export { type Model, openModel } from "./model.js";
+export { configOutline, type Outline, openOutline } from "./outline.js";
+export { type Fit, type FitOptions, type FitRow, planFit } from "./quant/fit.js";
 export { parseKeyValue } from "./quant/metadata.js";
 export { parseOverride } from "./quant/override.js";
 export {

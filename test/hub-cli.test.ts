@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -20,6 +20,7 @@ let homes = 0;
 beforeEach(() => {
   hub.requests.length = 0;
   hub.token = undefined;
+  hub.fault = () => undefined;
   hub.files.clear();
   for (const name of readdirSync(TINY_LLAMA)) hub.files.set(name, readFileSync(join(TINY_LLAMA, name)));
   home = join(folder, `home-${homes++}`);
@@ -123,6 +124,26 @@ describe("commands take hf:", () => {
     const result = await llq(["inspect", model]);
     expect(result).toMatchObject({ status, stdout: "" });
     expect(result.stderr).toMatch(message);
+  });
+
+  test("a download that was killed is gone on from, and its lock is broken", async () => {
+    const size = hub.files.get(WEIGHTS)!.length;
+    hub.fault = ({ path, before }) =>
+      path === WEIGHTS && before === 0 ? { stallAfter: size >> 1 } : undefined;
+    const own = { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "" };
+    const args = [CLI, "convert", "hf:test/model", "-o", "killed.gguf"];
+    const child = spawn(process.execPath, args, { cwd: folder, env: { ...process.env, ...own } });
+    const blobs = join(home, "hub/models--test--model/blobs");
+    const partial = join(blobs, `${sha256(hub.files.get(WEIGHTS)!)}.llq-incomplete`);
+    await expect
+      .poll(() => (existsSync(partial) ? statSync(partial).size : 0), { timeout: 20_000 })
+      .toBe(size >> 1);
+    child.kill("SIGKILL");
+    await once(child, "close");
+    expect((await llq(args.slice(1))).status).toBe(0);
+    expect(hub.fetches(WEIGHTS).map(({ range }) => range)).toEqual([undefined, `bytes=${size >> 1}-`]);
+    expect(readdirSync(blobs).some((name) => name.endsWith("incomplete"))).toBe(false);
+    expect(readdirSync(join(home, "hub/.locks/models--test--model"))).toEqual([]);
   });
 
   test("a refusal ends with status 6", async () => {

@@ -23,8 +23,8 @@ export interface Fault {
   readonly ignoreRange?: boolean;
   /** Bytes to send after the file's end. */
   readonly surplus?: number;
-  /** Send the headers and nothing more. */
-  readonly stall?: boolean;
+  /** Bytes after which nothing more comes, and the connection stays. */
+  readonly stallAfter?: number;
   /** What is sent with `status`. */
   readonly body?: string;
 }
@@ -158,8 +158,10 @@ function sendBytes(
   const range = { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
   if (from > 0) response.writeHead(206, { ...range, ...headers });
   else response.writeHead(200, headers);
-  if (fault.stall) response.flushHeaders();
-  else if (fault.cutAfter === undefined) response.end(body);
+  if (fault.stallAfter !== undefined) {
+    response.flushHeaders();
+    response.write(body.subarray(0, fault.stallAfter));
+  } else if (fault.cutAfter === undefined) response.end(body);
   else response.write(body.subarray(0, fault.cutAfter), () => response.destroy());
 }
 

@@ -296,7 +296,7 @@ describe("connections that fail", () => {
 
   test("a connection on which nothing arrives is given up and made again", async () => {
     settings = { ...settings, idleTimeout: 200 };
-    at({ stall: true }, 0);
+    at({ stallAfter: 1000 }, 0);
     await get();
     expect(hub.fetches(WEIGHTS)).toHaveLength(2);
   });

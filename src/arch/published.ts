@@ -185,6 +185,13 @@ export const PUBLISHED: readonly PublishedFamily[] = [
     },
   },
   {
+    base: { architectures: ["ChatGLMModel"], model_type: "chatglm", position_encoding_2d: true, layernorm_epsilon: 1e-5 },
+    fields: ["hidden_size", "num_layers", "num_attention_heads", "inner_hidden_size", "vocab_size", "max_sequence_length"],
+    models: {
+      "chatglm-6b": [4096, 28, 32, 16384, 130528, 2048],
+    },
+  },
+  {
     base: CHATGLM,
     fields: ["hidden_size", "num_layers", "num_attention_heads", "multi_query_group_num", "ffn_hidden_size", "padded_vocab_size", "seq_length"],
     models: {
