@@ -267,7 +267,7 @@ describe("refusals", () => {
     ["rows that are no whole words",       changed(layer, "x.qweight", raw("I32", 16, 60)), gptq, "bad-input: x: x.qzeros is 4 x 8; 4 groups of 60 rows were expected"],
     ["an order of other columns",          changed(layer, "x.g_idx", raw("I32", 64)), gptq, "bad-input: x: x.g_idx has 64 columns of 128"],
     ["a weight that is there twice",       changed(layer, "x.weight", float(64, 128)), gptq, "bad-input: x: x.weight is there packed and not packed"],
-    ["a layer and no configuration",       layer, undefined,                              "accepted"],
+    ["a layer and no configuration",       layer, undefined,                              "unsupported: x: x is packed in integers by no known method"],
     ["GPTQ said to be 8-bit floats",       layer, fp8,                                    "unsupported: x: x is packed in integers by fp8"],
     ["compressed-tensors' own packing",    { raw: { "x.weight_packed": raw("I32", 64, 16) }, tensors: {} }, { quant_method: "compressed-tensors" }, "unsupported: x: x is packed in integers by compressed-tensors"],
     ["AWQ of 8 bits",                      awqLayer, { ...awq, bits: 8 },                 "unsupported: x: AWQ with 8 bits"],

@@ -32,8 +32,6 @@ const ACTIVATION_SCALES = /\.(input_scale|activation_scale|output_scale|[qkv]_sc
  */
 export function unpackWeights(container: Container, file: string, json: unknown): Container {
   const quantization = readQuantization(file, json);
-  const small = [...(container.raw ?? [])].filter(([, { type }]) => type in SMALL);
-  if (quantization === undefined && !small.some(([name]) => name.endsWith(".weight"))) return container;
   const parts = new Parts(container);
   for (const [name, raw] of container.raw ?? []) {
     const stem = /^(.*)\.(qweight|weight_packed)$/.exec(name)?.[1];
@@ -177,7 +175,10 @@ function packed(
     "unsupported",
     `${parts.where}: ${stem} is packed in integers by ${method ?? "no known method"}`,
     {
-      hint: "GPTQ and AWQ are supported; take the original checkpoint",
+      hint:
+        quantization === undefined
+          ? "config.json has no quantization_config; older files have it in quantize_config.json: copy it there, with quant_method"
+          : "GPTQ and AWQ are supported; take the original checkpoint",
     },
   );
 }

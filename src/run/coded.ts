@@ -37,10 +37,12 @@ export function decodeRows(
 ): void {
   const coded = source.coded!;
   const rows = { source, first, count, dst };
+  const mark = reader.kernels.mark();
   if (coded.kind === "scaled") decodeScaled(reader, coded, rows);
   else if (coded.kind === "gptq") decodeGptq(reader, coded, rows);
   else if (coded.kind === "awq") decodeAwq(reader, coded, rows);
   else decodeSum(reader, coded, rows);
+  reader.kernels.reset(mark);
 }
 
 function decodeScaled(
@@ -50,15 +52,16 @@ function decodeScaled(
 ): void {
   const { kernels, files, name } = reader;
   const columns = rowLength(source);
-  const stored = new Uint8Array(count * columns);
-  const target = { memory: () => stored, name };
-  readStored(files[source.file]!, source, first * columns, stored.length, target, 0);
   const values = SMALL_VALUES[type];
   const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
   const scaleRows = scale === undefined ? 0 : Math.floor((first + count - 1) / scale.rows) + 1 - scaleRow;
   const scales = scale && floatsOf(reader, scale.source, scaleRow, scaleRows);
   const across = scale === undefined ? 0 : rowLength(scale.source);
-  const x = kernels.floats(dst, stored.length);
+  const n = count * columns;
+  const address = kernels.reserve(n);
+  const stored = kernels.bytes(address, n);
+  readStored(files[source.file]!, source, first * columns, n, { memory: () => stored, name }, 0);
+  const x = kernels.floats(dst, n);
   for (let r = 0; r < count; r++) {
     const before = scale === undefined ? 0 : (Math.floor((first + r) / scale.rows) - scaleRow) * across;
     for (let c = 0; c < columns; ) {
@@ -79,11 +82,11 @@ function decodeGptq(
   const mask = 2 ** bits - 1;
   const groupCount = rowLength(scales);
   const group = groupOfColumns(reader, columns, groupCount, groupSize, groups);
-  const q = wordsOf(reader, words, first, count);
   const wordsInRow = rowLength(words);
   const firstZero = Math.floor(first / pack);
-  const z = wordsOf(reader, zeros, firstZero, Math.floor((first + count - 1) / pack) + 1 - firstZero);
+  const z = wordsOf(reader, zeros, firstZero, Math.floor((first + count - 1) / pack) + 1 - firstZero).slice();
   const scale = floatsOf(reader, scales, first, count);
+  const q = wordsOf(reader, words, first, count);
   const x = reader.kernels.floats(dst, count * columns);
   const offsets = new Float32Array(groupCount);
   for (let r = 0; r < count; r++) {
@@ -113,9 +116,9 @@ function decodeAwq(
   const groupCount = rowLength(scales);
   const firstWord = Math.floor(first / 8);
   const wordRows = Math.floor((first + count - 1) / 8) + 1 - firstWord;
-  const q = wordsOf(reader, words, firstWord, wordRows);
-  const z = wordsOf(reader, zeros, firstWord, wordRows);
+  const z = wordsOf(reader, zeros, firstWord, wordRows).slice();
   const scale = floatsOf(reader, scales, first, count);
+  const q = wordsOf(reader, words, firstWord, wordRows);
   const x = reader.kernels.floats(dst, count * columns);
   for (let r = 0; r < count; r++) {
     const wordRow = Math.floor((first + r) / 8) - firstWord;
@@ -136,13 +139,11 @@ function decodeSum(
   const { kernels } = reader;
   readF32(reader, base, first, count, dst);
   const rank = rowLength(b);
-  const mark = kernels.mark();
   const left = kernels.reserve(count * rank * 4);
   readF32(reader, b, first, count, left);
   const right = kernels.reserve(rank * rowLength(source) * 4);
   readF32(reader, a, 0, rank, right);
   kernels.call("add_low_rank")(left, right, dst, count, rank, rowLength(source), scale);
-  kernels.reset(mark);
 }
 
 /** Rows of any source as f32 at `dst`. */
@@ -173,13 +174,19 @@ function floatsOf(reader: Reader, source: TensorSource, first: number, count: nu
   return values;
 }
 
-/** Rows of 4-byte words. */
-function wordsOf({ files, name }: Reader, source: TensorSource, first: number, count: number): Uint32Array {
-  const words = new Uint32Array(count * rowLength(source));
-  const bytes = new Uint8Array(words.buffer);
+/** Rows of 4-byte words: a view of scratch memory, void after the next reservation. */
+function wordsOf(
+  { kernels, files, name }: Reader,
+  source: TensorSource,
+  first: number,
+  count: number,
+): Uint32Array {
+  const n = count * rowLength(source);
+  const address = kernels.reserve(n * 4);
+  const bytes = kernels.bytes(address, n * 4);
   const target = { memory: () => bytes, at: 0, pitch: rowLength(source) * 4, name };
   readSourceRows(files[source.file]!, source, first, count, target);
-  return words;
+  return new Uint32Array(kernels.memory.buffer, address, n);
 }
 
 function groupOfColumns(
@@ -190,7 +197,7 @@ function groupOfColumns(
   groups: TensorSource | undefined,
 ): Uint32Array {
   if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
-  const group = wordsOf(reader, groups, 0, 1);
+  const group = wordsOf(reader, groups, 0, 1).slice();
   const wrong = group.findIndex((g) => g >= groupCount);
   if (wrong < 0) return group;
   const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
