@@ -19,7 +19,7 @@ const TYPES: Readonly<Record<string, DTypeName>> = {
   bfloat16: "BF16",
 };
 
-const MAX_TENSORS = 2 ** 18;
+const MAX_TENSORS = 2 ** 15;
 const MAX_DEPTH = 64;
 
 /** An array as the file has it. */

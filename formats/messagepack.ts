@@ -16,8 +16,9 @@ export class Span {
   }
 }
 
-/** Bytes of everything else that a file may have: names and small values. */
+/** Bytes of everything else that a file may have, names and small values, and how many of these. */
 const MAX_SKELETON = 1 << 24;
+const MAX_VALUES = 1 << 17;
 
 /**
  * The value between the reader's offset and `end`, in which every bin and extension is a Span. The library wants
@@ -52,11 +53,14 @@ codec.register({
 function cutOut(r: ByteReader, end: number): { skeleton: Uint8Array; spans: number } {
   const w = new ByteWriter();
   let spans = 0;
+  let values = 0;
   for (let pending = 1; pending > 0; pending--) {
     const at = r.offset;
     if (pending > end - at)
       r.fail(`${pending} more values cannot fit the ${end - at} bytes left`, "the file is damaged");
     const { children = 0, length = 0, code } = readHead(r);
+    values += 1;
+    if (values + children > MAX_VALUES) r.fail(`more than ${MAX_VALUES} values`, "not a checkpoint?", at);
     if (length > end - r.offset) {
       r.fail(
         `a value of ${length} bytes, but ${end - r.offset} are left`,

@@ -159,9 +159,11 @@ describe("refusals", () => {
     ["the byte that begins nothing", Uint8Array.of(0x81, 0xa1, 0x61, 0xc1),                   "byte 3: a byte that begins no value (0xc1)"],
     ["4 GB of text",                huge(0xdb, 4),                                            "byte 3: a value of 4294967295 bytes, but 0 are left"],
     ["4 GB of bytes",               huge(0xc6, 4),                                            "byte 3: a value of 4294967295 bytes, but 0 are left"],
-    ["4 G values in a list",        huge(0xdd, 4),                                            "byte 8: 4294967295 more values cannot fit the 0 bytes left"],
-    ["4 G names in a map",          huge(0xdf, 4),                                            "byte 8: 8589934590 more values cannot fit the 0 bytes left"],
+    ["4 G values in a list",        huge(0xdd, 4),                                            "byte 3: more than 131072 values"],
+    ["4 G names in a map",          huge(0xdf, 4),                                            "byte 3: more than 131072 values"],
     ["an extension beyond the end", Buffer.concat([huge(0xc9, 4), Uint8Array.of(1)]),         "byte 3: a value of 4294967295 bytes, but 0 are left"],
+    ["more values than a checkpoint has", encode({ a: Array(2 ** 17).fill(0) }),              "more than 131072 values"],
+    ["more arrays than a checkpoint has", encode({ a: Object.fromEntries(Array.from({ length: 2 ** 15 + 1 }, (_, i) => [i, 0])) }), "more than 32768 tensors"],
     ["cut within a name",           buildFlax({ model: good }).subarray(0, 4),                "bytes, but 2 are left"],
     ["cut within the data",         buildFlax({ a: good }).subarray(0, -1),                   "bytes, but"],
   ];
