@@ -86,7 +86,7 @@ export const quantizeCommand = new Command("quantize")
 Examples:
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize llama-1b-f16.gguf -o llama-1b-q8.gguf --type Q8_0
-  llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --context 8192
+  llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --context 8192 --kv-type q8_0
   llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --imatrix im.gguf --sensitivity sensitivity.json --dry-run
   llq quantize ./Llama-3.1-8B -o out.gguf --target-size 4.5GB --sensitivity sensitivity.json
   llq quantize ./Llama-3.1-8B -o out.gguf --target-bpw 4.2 --imatrix im.gguf
