@@ -4,7 +4,7 @@ import { chooseRelaxed, compileRelaxed, usableDots } from "../../src/eval/relaxe
 import { compileKernels, Kernels, type RelaxedModule } from "../../src/run/kernels.js";
 import { formatTable } from "../../src/ui.js";
 import { Random } from "../random.js";
-import { bestCpuOf } from "./measure.js";
+import { bestCpuOf, load } from "./measure.js";
 
 /** The product of a chunk with a matrix of a 7B model, the matrix taken in slabs as the evaluator does. */
 const TOKENS = 512;
@@ -29,7 +29,7 @@ export function benchGemm(): void {
     ...columns.map((column) => column[i]!.toFixed(1)),
   ]);
   console.log(
-    `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time`,
+    `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time, ${load()}`,
   );
   console.log(formatTable(["type", ...modules.map(([name]) => name)], rows));
   console.log(`the evaluator takes ${chosen === undefined ? "plain" : `relaxed ${chosen.dot}`} here`);

@@ -1,11 +1,15 @@
-import { DTYPES, type DType, type DTypeName } from "../../formats/dtype.js";
+import { byteLength, DTYPES, type DType, type DTypeName } from "../../formats/dtype.js";
 import { Kernels } from "../../src/run/kernels.js";
 import { formatTable } from "../../src/ui.js";
-import { bestOf } from "./measure.js";
+import { load } from "./measure.js";
 
-/** Weights in a row of the benchmark, and in all: 16 MiB as f32, so that nothing stays in a cache. */
+/** Weights in a row of the benchmark, and in all: 16 MiB as f32, so that nothing stays in a core's own cache. */
 const ROW = 4096;
 const COUNT = 1 << 22;
+/** Weights in a timing: few, so that on a busy machine some timings are undisturbed. */
+const PIECE = 1 << 16;
+/** Milliseconds for one figure. */
+const TIME = 500;
 
 /** Every block type's speed in this thread, in millions of weights a second. */
 export function benchKernels(): void {
@@ -18,28 +22,37 @@ export function benchKernels(): void {
   const rows = (DTYPES as readonly DType[])
     .filter((type) => type.kernels !== "read")
     .map((type) => benchType(kernels, type, x, y, weights));
-  console.log("\nkernels, one thread, millions of weights a second (best of several runs)");
+  console.log(`\nkernels, one thread, millions of weights a second (best of many short runs), ${load()}`);
   console.log(formatTable(["type", "quantize", "with imatrix", "dequantize"], rows));
 }
 
 function benchType(kernels: Kernels, type: DType, x: number, y: number, weights: number): string[] {
   const name = type.name as DTypeName;
-  const count = ["Q8_0", "Q4_0", "F16", "BF16", "F32"].includes(name) ? COUNT : COUNT / 8;
-  const speed = (seconds: number) => (count / seconds / 1e6).toFixed(0);
-  const quantize = bestOf(5, () => kernels.fromF32(name, x, y, count));
-  const weighted =
-    type.kernels === "weighted"
-      ? speed(
-          bestOf(3, () => {
-            for (let i = 0; i < count; i += ROW) kernels.fromF32(name, x + i * 4, y, ROW, weights);
-          }),
-        )
-      : "-";
-  kernels.fromF32(name, x, y, count);
-  const back = kernels.reserve(count * 4);
-  const dequantize = bestOf(5, () => kernels.toF32(name, y, back, count));
+  const size = byteLength(name, [PIECE]);
+  const quantize = speed((piece) => kernels.fromF32(name, x + piece * PIECE * 4, y + piece * size, PIECE));
+  const weighted = speed((piece) => {
+    const [from, to] = [x + piece * PIECE * 4, y + piece * size];
+    for (let i = 0; i < PIECE; i += ROW) {
+      kernels.fromF32(name, from + i * 4, to + byteLength(name, [i]), ROW, weights);
+    }
+  });
+  kernels.fromF32(name, x, y, COUNT);
+  const back = kernels.reserve(COUNT * 4);
+  const dequantize = speed((piece) => kernels.toF32(name, y + piece * size, back + piece * PIECE * 4, PIECE));
   kernels.reset(back);
-  return [name, speed(quantize), weighted, speed(dequantize)];
+  return [name, quantize, type.kernels === "weighted" ? weighted : "-", dequantize];
+}
+
+/** The best speed over the pieces, in millions of weights a second. */
+function speed(work: (piece: number) => void): string {
+  let best = Number.POSITIVE_INFINITY;
+  const end = performance.now() + TIME;
+  for (let piece = 0; performance.now() < end; piece = (piece + 1) % (COUNT / PIECE)) {
+    const started = performance.now();
+    work(piece);
+    best = Math.min(best, performance.now() - started);
+  }
+  return (PIECE / best / 1e3).toFixed(0);
 }
 
 /** N(0, 0.02) by the polar method from a fixed seed: what weights of a trained model look like. */

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import type { MemoryGroup } from "./cgroup.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url)); // from dist/test/bench
 const CLI = `${ROOT}dist/src/cli.js`;
@@ -15,9 +16,9 @@ export interface Measured {
   readonly peakRssBytes: number;
 }
 
-/** Runs `llq` as a user would and measures the process from outside. */
-export function measureLlq(args: readonly string[]): Measured {
-  return measureNode([CLI, ...args]);
+/** Runs `llq` as a user would and measures the process from outside; in a group of its own, if one is given. */
+export function measureLlq(args: readonly string[], group?: MemoryGroup): Measured {
+  return measureNode([CLI, ...args], group);
 }
 
 /** What Node itself takes before it does anything. */
@@ -25,15 +26,19 @@ export function emptyNodeRss(): number {
   return measureNode(["-e", "0"]).peakRssBytes;
 }
 
-function measureNode(args: readonly string[]): Measured {
+function measureNode(args: readonly string[], group?: MemoryGroup): Measured {
   const started = performance.now();
-  const run = spawnSync(process.execPath, ["--import", RSS, ...args], {
+  const node = [process.execPath, "--import", RSS, ...args];
+  const enter = ["-c", 'echo $$ > "$0" && exec "$@"', group?.procs ?? "", ...node];
+  const [program, programArgs] = group === undefined ? [node[0]!, node.slice(1)] : ["sh", enter];
+  const run = spawnSync(program, programArgs, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit", "pipe"],
     maxBuffer: 1 << 28,
   });
   const seconds = (performance.now() - started) / 1000;
-  if (run.status !== 0) throw new Error(`${args.join(" ")} ended with status ${run.status}`);
+  if (run.status !== 0)
+    throw new Error(`${args.join(" ")} ended with ${run.signal ?? `status ${run.status}`}`);
   const { maxRssKib, cpuMicroseconds } = JSON.parse(run.output[3]!);
   return { stdout: run.stdout, seconds, cpuSeconds: cpuMicroseconds / 1e6, peakRssBytes: maxRssKib * 1024 };
 }
