@@ -67,61 +67,79 @@ export function matmul_panels(
   tokens: i32,
   rows: i32,
   k: i32,
-  tile: (x: usize, w: usize, y: usize, y_stride: usize, steps: i32) => void = add_tile,
 ): void {
   const padded = (tokens + 3) & ~3;
   const x_stride = <usize>k * 16;
   const y_stride = <usize>((rows + 7) & ~7) * 4;
   memory.fill(y, 0, <usize>padded * y_stride);
   for (let first = 0; first < padded; first += TOKENS) {
-    const last = min(first + TOKENS, padded);
+    const count = min(TOKENS, padded - first);
     for (let done = 0; done < k; done += KC) {
       const steps = min(KC, k - done);
+      const tokens4 = x + <usize>(first >> 2) * x_stride + <usize>done * 16;
       for (let row = 0; row < rows; row += 8) {
         const panel = w + <usize>(row >> 3) * w_stride + <usize>done * 32;
-        for (let token = first; token < last; token += 4) {
-          const tokens4 = x + <usize>(token >> 2) * x_stride + <usize>done * 16;
-          tile(tokens4, panel, y + <usize>token * y_stride + <usize>row * 4, y_stride, steps);
-        }
+        add_tiles(
+          tokens4,
+          x_stride,
+          panel,
+          y + <usize>first * y_stride + <usize>row * 4,
+          y_stride,
+          steps,
+          count,
+        );
       }
     }
   }
 }
 
-/** Adds 4 tokens × 8 rows, over `steps` of k, to y. */
-export function add_tile(x: usize, w: usize, y: usize, y_stride: usize, steps: i32): void {
-  let a0 = f32x4.splat(0);
-  let a1 = f32x4.splat(0);
-  let b0 = f32x4.splat(0);
-  let b1 = f32x4.splat(0);
-  let c0 = f32x4.splat(0);
-  let c1 = f32x4.splat(0);
-  let d0 = f32x4.splat(0);
-  let d1 = f32x4.splat(0);
-  // Rolled on purpose: when it is unrolled, V8 loads ahead and spills the sums.
-  for (const end = x + <usize>steps * 16; x < end; x += 16, w += 32) {
-    const w0 = v128.load(w);
-    const w1 = v128.load(w, 16);
-    const a = v128.load32_splat(x);
-    a0 = f32x4.add(a0, f32x4.mul(a, w0));
-    a1 = f32x4.add(a1, f32x4.mul(a, w1));
-    const b = v128.load32_splat(x, 4);
-    b0 = f32x4.add(b0, f32x4.mul(b, w0));
-    b1 = f32x4.add(b1, f32x4.mul(b, w1));
-    const c = v128.load32_splat(x, 8);
-    c0 = f32x4.add(c0, f32x4.mul(c, w0));
-    c1 = f32x4.add(c1, f32x4.mul(c, w1));
-    const d = v128.load32_splat(x, 12);
-    d0 = f32x4.add(d0, f32x4.mul(d, w0));
-    d1 = f32x4.add(d1, f32x4.mul(d, w1));
+/** Adds `tokens` tokens × 8 rows, over `steps` of k, to y. */
+export function add_tiles(
+  x: usize,
+  x_stride: usize,
+  w: usize,
+  y: usize,
+  y_stride: usize,
+  steps: i32,
+  tokens: i32,
+): void {
+  for (; tokens > 0; tokens -= 4, x += x_stride, y += 4 * y_stride) {
+    let a0 = f32x4.splat(0);
+    let a1 = f32x4.splat(0);
+    let b0 = f32x4.splat(0);
+    let b1 = f32x4.splat(0);
+    let c0 = f32x4.splat(0);
+    let c1 = f32x4.splat(0);
+    let d0 = f32x4.splat(0);
+    let d1 = f32x4.splat(0);
+    let p = x;
+    let q = w;
+    // Rolled on purpose: when it is unrolled by hand, V8 loads ahead and spills the sums. The loop over tokens is in
+    // this function so that V8 unrolls the one in it, which it does more often the deeper a loop is.
+    for (const end = q + <usize>steps * 32; q < end; p += 16, q += 32) {
+      const w0 = v128.load(q);
+      const w1 = v128.load(q, 16);
+      const a = v128.load32_splat(p);
+      const b = v128.load32_splat(p, 4);
+      const c = v128.load32_splat(p, 8);
+      const d = v128.load32_splat(p, 12);
+      a0 = f32x4.add(a0, f32x4.mul(a, w0));
+      a1 = f32x4.add(a1, f32x4.mul(a, w1));
+      b0 = f32x4.add(b0, f32x4.mul(b, w0));
+      b1 = f32x4.add(b1, f32x4.mul(b, w1));
+      c0 = f32x4.add(c0, f32x4.mul(c, w0));
+      c1 = f32x4.add(c1, f32x4.mul(c, w1));
+      d0 = f32x4.add(d0, f32x4.mul(d, w0));
+      d1 = f32x4.add(d1, f32x4.mul(d, w1));
+    }
+    add8(y, a0, a1);
+    add8(y + y_stride, b0, b1);
+    add8(y + 2 * y_stride, c0, c1);
+    add8(y + 3 * y_stride, d0, d1);
   }
-  add8(y, a0, a1);
-  add8(y + y_stride, b0, b1);
-  add8(y + 2 * y_stride, c0, c1);
-  add8(y + 3 * y_stride, d0, d1);
 }
 
-export function add8(y: usize, low: v128, high: v128): void {
+function add8(y: usize, low: v128, high: v128): void {
   v128.store(y, f32x4.add(v128.load(y), low));
   v128.store(y, f32x4.add(v128.load(y, 16), high), 16);
 }

@@ -239,37 +239,6 @@ test("the data of modules that share a memory do not overlap", () => {
   expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
 });
 
-describe("matmul_f32 with fused additions", () => {
-  test.each(usableDots())("relaxed %s: within one rounding a step of the sum in f64", (dot) => {
-    const [tokens, rows, k] = [6, 11, 300];
-    const module = compileRelaxed(dot)!;
-    const own = new Kernels(compiled, { module, dot, wide: false });
-    const x = Float32Array.from({ length: tokens * k }, noise);
-    const w = Float32Array.from({ length: rows * k }, noise);
-    const place = (values: Float32Array) => {
-      const address = own.reserve(values.byteLength);
-      own.floats(address, values.length).set(values);
-      return address;
-    };
-    const [xPanels, wPanels, y] = [own.reserve(8 * k * 4), own.reserve(16 * k * 4), own.reserve(8 * 16 * 4)];
-    own.call("pack_panels4")(place(x), k * 4, tokens, k, xPanels);
-    own.call("pack_panels8")(place(w), k * 4, rows, k, wPanels);
-    own.callRelaxed("matmul_f32")(xPanels, wPanels, y, tokens, rows, k);
-    for (let token = 0; token < tokens; token++) {
-      for (let row = 0; row < rows; row++) {
-        let [sum, magnitude] = [0, 0];
-        for (let i = 0; i < k; i++) {
-          const term = x[token * k + i]! * w[row * k + i]!;
-          sum += term;
-          magnitude += Math.abs(term);
-        }
-        const difference = Math.abs(own.floats(y, 8 * 16)[token * 16 + row]! - sum);
-        expect(difference).toBeLessThan(magnitude * k * 2 ** -24);
-      }
-    }
-  });
-});
-
 describe.skipIf(!usableDots().includes("i32"))("relaxed i32, layout for quants above 127", () => {
   // Quants that stay below, so that it can be tried on every machine: as stored they are negative.
   test.each([

@@ -1,5 +1,5 @@
 // The loops around the tiles: every panel of weights with every panel of activations.
-import { add_tile } from "../matmul_f32";
+import { add_tiles } from "../matmul_f32";
 import {
   activations_block_size,
   activations_panel_size,
@@ -75,7 +75,7 @@ export function multiply_panels(
 
 /** The mins times the sums of the activations: products with few columns, and so done by the tiles of others. */
 function add_mins(x: usize, w: usize, blocks: usize, length: usize, min_length: usize): void {
-  if (length === 32) add_tile(x, w, tile_of_y, 32, <i32>blocks);
+  if (length === 32) add_tiles(x, 0, w, tile_of_y, 32, <i32>blocks, 4);
   else tile_words(x, w, tile_of_y, blocks, length / min_length);
 }
 

@@ -1,10 +1,8 @@
-// The relaxed modules: what index.ts's matmul_int8 does, for weights packed as bytes, and matmul_f32 with fused
-// additions. Compiled twice, for the two dot products of dot.ts.
+// The relaxed modules: what index.ts's matmul_int8 does, for weights packed as bytes. Compiled twice, for the two dot
+// products of dot.ts.
 import { BYTES_32, BYTES_256_32 } from "./layout";
 import { multiply_panels } from "./multiply";
 import { tile_bytes_32, tile_bytes_256_16, tile_bytes_256_32 } from "./tile_bytes";
-
-export { matmul_f32 } from "./matmul_f32_fused";
 
 export function matmul_int8(x: usize, w: usize, y: usize, tokens: usize, stride: usize): void {
   const form = load<i32>(w);

@@ -110,7 +110,7 @@ export function multiplySlab(
   const mark = kernels.mark();
   if (form === "f32") {
     const w = readFloats(on, weight, first, rows);
-    // Not the relaxed one: fused multiply-adds would make the result depend on the engine.
+    // No relaxed SIMD: fused multiply-adds would make the result depend on the engine.
     kernels.call("matmul_f32")(x, w, y, tokens, rows, k);
   } else {
     const w = readPacked(on, weight, form, first, rows);

@@ -84,10 +84,9 @@ function floatProduct(kernels: Kernels, x: number): Product {
   const activations = kernels.reserve(TOKENS * K * 4);
   const packed = kernels.reserve(SLAB * K * 4);
   const y = kernels.reserve(TOKENS * SLAB * 4);
-  const multiply = kernels.relaxed ? kernels.callRelaxed("matmul_f32") : kernels.call("matmul_f32");
   return {
     quantize: () => kernels.call("pack_panels4")(x, K * 4, TOKENS, K, activations),
     pack: () => kernels.call("pack_panels8")(x, K * 4, SLAB, K, packed),
-    multiply: () => multiply(activations, packed, y, TOKENS, SLAB, K),
+    multiply: () => kernels.call("matmul_f32")(activations, packed, y, TOKENS, SLAB, K),
   };
 }
