@@ -1,6 +1,7 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix.js";
+export { openSensitivity, type Sensitivity } from "../formats/sensitivity.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice.js";
 export {
   type ComparedModel,
@@ -24,12 +25,20 @@ export {
   type PerplexityProgress,
 } from "./eval/perplexity.js";
 export { type QuestionFile, readQuestions } from "./eval/questions.js";
+export {
+  type SensitivitySource,
+  type WriteSensitivityOptions,
+  type WrittenSensitivity,
+  writeSensitivity,
+} from "./eval/sensitivity-file.js";
 export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-model.js";
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export { type Model, openModel } from "./model.js";
 export { configOutline, type Outline, openOutline } from "./outline.js";
+export { type Limit, planBySize, type TooSmall } from "./quant/by-size.js";
 export { type Fit, type FitOptions, type FitRow, planFit } from "./quant/fit.js";
+export { type Menu, menuOf } from "./quant/menu.js";
 export { parseKeyValue } from "./quant/metadata.js";
 export { parseOverride } from "./quant/override.js";
 export {
@@ -41,6 +50,8 @@ export {
   type QuantizeOptions,
   type TensorPlan,
 } from "./quant/plan.js";
+export type { PriceList } from "./quant/prices.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";
+export { type AppraiseOptions, appraise } from "./run/appraise.js";
 export { type ExecuteOptions, execute, type Summary } from "./run/execute.js";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";

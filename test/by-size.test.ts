@@ -246,6 +246,7 @@ describe("llq quantize", () => {
     return { status, stdout, stderr };
   };
   const output = join(folder, "out.gguf");
+  const size = ["--target-size", "3MB"];
 
   test("--target-size with everything writes a file of that size", () => {
     const guides = ["--imatrix", golden, "--sensitivity", sensitivityPath];
@@ -262,6 +263,22 @@ describe("llq quantize", () => {
     expect([recipe, bySize.kind]).toEqual(["fit", "measured"]);
   });
 
+  test("says when the measurement was made with another importance matrix", () => {
+    const { stderr, status } = run(
+      TINY_LLAMA,
+      "-o",
+      output,
+      ...size,
+      "--sensitivity",
+      sensitivityPath,
+      "--dry-run",
+    );
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringMatching(/measured with another importance matrix, or without/),
+    ]);
+  });
+
   test("--fit counts keys, values and buffers; --target-bpw the tensors alone", () => {
     const fit = JSON.parse(
       run(TINY_LLAMA, "-o", output, "--fit", "60MB", "--context", "128", "--dry-run", "--json").stdout,
@@ -275,7 +292,6 @@ describe("llq quantize", () => {
   });
 
   const other = join(folder, "other.json");
-  const size = ["--target-size", "3MB"];
   test.each<[string, string[], number, RegExp]>([
     [
       "memory that no file fits",

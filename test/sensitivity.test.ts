@@ -13,11 +13,14 @@ import { openModel } from "../src/model.js";
 import { isQuantizable } from "../src/quant/choose.js";
 import { importancesOf } from "../src/quant/importance.js";
 import { planQuantize } from "../src/quant/plan.js";
+import { pruneLayers } from "../src/quant/prune.js";
 import { findRecipe } from "../src/quant/recipes.js";
 import { execute } from "../src/run/execute.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { refusal } from "./build.js";
+import { attack } from "./damage.js";
 import { scratchFolder, TINY_LLAMA } from "./scratch.js";
+import { TARGETS } from "./targets.js";
 
 const folder = scratchFolder();
 const golden = (path: string) => new URL(`golden/${path}`, import.meta.url).pathname;
@@ -25,7 +28,9 @@ const sha256 = (path: string) => createHash("sha256").update(readFileSync(path))
 const model = openModel(TINY_LLAMA);
 const text = new URL("../samples/text.txt", import.meta.url).pathname;
 const tokens = createTokenizer(model.vocab).encode(readFileSync(text, "utf8"));
-const source = { model, text, tokens };
+/** Of two blocks: what depends on threads or an interruption does so in these. */
+const [small] = pruneLayers(model, undefined, [1, 2]);
+const source = { model: small, text, tokens };
 const context = 32;
 
 describe("what a rounding does is what it does in the whole model", () => {
@@ -101,7 +106,7 @@ describe("what a rounding does is what it does in the whole model", () => {
   });
 });
 
-const few: WriteSensitivityOptions = { context, chunks: 5, bos: 1, types: ["Q3_K", "Q6_K"] };
+const few: WriteSensitivityOptions = { context, chunks: 3, bos: 1, types: ["Q3_K", "Q6_K"] };
 
 describe("the file", () => {
   const whole = join(folder, "whole.json");
@@ -115,8 +120,8 @@ describe("the file", () => {
   test("says each tensor's divergence, that of Q6_K below Q3_K's, and comes back as it was", async () => {
     await expected();
     const read = openSensitivity(whole);
-    expect(read).toMatchObject({ architecture: "llama", context, chunks: 5, text });
-    expect([...read.tensors.keys()]).toEqual(model.tensors.filter(isQuantizable).map(({ name }) => name));
+    expect(read).toMatchObject({ architecture: "llama", context, chunks: 3, text });
+    expect([...read.tensors.keys()]).toEqual(small.tensors.filter(isQuantizable).map(({ name }) => name));
     for (const { kld } of read.tensors.values()) {
       expect(kld.get("Q6_K")).toBeGreaterThan(0);
       expect(kld.get("Q3_K")).toBeGreaterThan(3 * kld.get("Q6_K")!);
@@ -126,13 +131,13 @@ describe("the file", () => {
 
   test("is the same for every number of threads and any memory", async () => {
     const output = join(folder, "again.json");
-    for (const options of [{ threads: 1 }, { threads: 3 }, { threads: 2, maxMemory: 1 }]) {
+    for (const options of [{ threads: 1 }, { threads: 3, maxMemory: 1 }]) {
       await writeSensitivity(output, source, { ...few, imatrix, ...options, force: true });
       expect(sha256(output)).toBe(await expected());
     }
   });
 
-  test.each([0.1, 0.5, 0.9])("stopped after %d of the work and resumed, is the same", async (share) => {
+  test.each([0.1, 0.7])("stopped after %d of the work and resumed, is the same", async (share) => {
     const output = join(folder, `stopped-${share}.json`);
     const controller = new AbortController();
     const onProgress = (done: number, total: number) => {
@@ -148,7 +153,7 @@ describe("the file", () => {
     await expect(stopped).rejects.toMatchObject({ code: "interrupted" });
     expect(existsSync(output)).toBe(false);
     if (share > 0.1) {
-      const other = writeSensitivity(output, source, { ...options, chunks: 4, threads: 0, resume: true });
+      const other = writeSensitivity(output, source, { ...options, chunks: 2, threads: 0, resume: true });
       await expect(other).rejects.toThrow(/was left by other options/);
     }
     const { resumed } = await writeSensitivity(output, source, {
@@ -193,6 +198,12 @@ describe("the file", () => {
     const text = JSON.stringify(content).replace('{"Q4_K":null}', '{"Q4_K":1e999}');
     expect(refusal(() => parseSensitivity("x.json", Buffer.from(text)))).toMatch(message);
     expect(refusal(() => parseSensitivity("x.json", Buffer.from(text)))).toMatch(/^bad-input: x\.json: /);
+  });
+
+  test.each(TARGETS.filter(({ name }) => name === "sensitivity"))("20000 damaged files", (target) => {
+    const { accepted, refused } = attack(target, 20_000, 1);
+    expect(accepted).toBeGreaterThan(500);
+    expect(refused).toBeGreaterThan(1000);
   });
 
   test("is not written over an input, or a file that exists", async () => {
