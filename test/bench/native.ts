@@ -7,8 +7,8 @@ import { formatTable } from "../../src/ui.js";
 import { type LlamaShape, writeSynthetic } from "../synthetic.js";
 import { load, measureLlq, measureProgram } from "./measure.js";
 
-/** About 260 M weights: long enough that starting up does not count, short enough to do it several times. */
-const SHAPE: LlamaShape = { hidden: 2048, layers: 4, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
+/** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */
+const SHAPE: LlamaShape = { hidden: 2048, layers: 10, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
 const TYPES = ["Q8_0", "Q4_0", "Q4_K_M", "Q6_K"];
 const PAIRS = 3;
 const THREADS = "2";
@@ -51,7 +51,7 @@ export function benchNative(folder: string): void {
       ];
     });
     console.log(
-      `\nwhole files of 260 M BF16 weights, ${THREADS} threads, ${PAIRS} pairs, ${load()}; of times the least`,
+      `\nwhole files of 520 M BF16 weights, ${THREADS} threads, ${PAIRS} pairs, ${load()}; of times the least`,
     );
     const columns = [
       "type",
