@@ -21,6 +21,7 @@ import { findRecipe } from "../src/quant/recipes.js";
 import { encode } from "../src/run/encode.js";
 import { encodeJobs, execute } from "../src/run/execute.js";
 import { Kernels } from "../src/run/kernels.js";
+import { Flusher } from "../src/run/output.js";
 import { storedWhole, type Tensor } from "../src/tensor.js";
 import { Random } from "./random.js";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "./scratch.js";
@@ -231,5 +232,26 @@ describe("a stopped run", () => {
     );
     await execute(plan, output, { threads: 0, resume: true }); // nothing was lost
     expect(sha256(output)).toBe(sha256(whole));
+  });
+});
+
+describe("Flusher", () => {
+  test("tells at the end of a flush that failed, and begins no other", async () => {
+    const fd = openSync(join(folder, "closed"), "w");
+    closeSync(fd);
+    const flusher = new Flusher(fd, "out.gguf");
+    flusher.wrote(2 ** 30);
+    await flusher.stop();
+    flusher.wrote(2 ** 30);
+    await expect(flusher.finish()).rejects.toMatchObject({
+      code: "no-space",
+      message: "out.gguf: cannot be written (EBADF)",
+    });
+  });
+
+  test("leaves a little for the end", async () => {
+    const flusher = new Flusher(-1, "out.gguf"); // would fail
+    flusher.wrote(1);
+    await flusher.finish();
   });
 });

@@ -9,6 +9,7 @@ import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
 import {
   checkOutputs,
+  Flusher,
   isResumable,
   journalPath,
   openPartial,
@@ -144,6 +145,7 @@ async function writePartial(work: Work): Promise<Summary> {
   const recorded = kept ? readJournal(journalPath(output), print) : undefined;
   if (recorded === undefined) removePartial(output);
   const fd = openPartial(partialPath(output), plan.byteLength);
+  const flusher = new Flusher(fd, output);
   try {
     const file = { fd, name: output };
     const done = new Map(await intactTensors(pool, plan, file, recorded ?? new Map()));
@@ -151,11 +153,12 @@ async function writePartial(work: Work): Promise<Summary> {
     const journal = new Journal(journalPath(output), print, done);
     try {
       writeFully({ ...file, offset: 0 }, plan.header);
-      await encodeTensors(work, file, done, journal);
+      await encodeTensors(work, file, done, { journal, flusher });
     } finally {
       journal.close();
     }
     await checkWritten(pool, plan, file, done);
+    await flusher.finish();
     settle(fd, output, plan.byteLength);
     return {
       output,
@@ -167,6 +170,7 @@ async function writePartial(work: Work): Promise<Summary> {
     };
   } catch (error) {
     await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
+    await flusher.stop();
     closeSync(fd);
     throw error;
   }
@@ -209,7 +213,7 @@ async function encodeTensors(
   { plan, pool, files, progress }: Work,
   file: { readonly fd: number; readonly name: string },
   done: Map<number, readonly EncodeResult[]>,
-  journal: Journal,
+  { journal, flusher }: { readonly journal: Journal; readonly flusher: Flusher },
 ): Promise<void> {
   const encodeTensor = async (tensor: TensorPlan, index: number): Promise<void> => {
     const jobs = encodeJobs(tensor, files, file);
@@ -220,6 +224,7 @@ async function encodeTensors(
     const results = await Promise.all(
       jobs.map(async (job) => {
         const result = await pool.run(job);
+        flusher.wrote(result.byteLength);
         progress.advance(job.rows * rowLength(job.tensor));
         return result;
       }),

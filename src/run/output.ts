@@ -1,6 +1,7 @@
 import {
   closeSync,
   existsSync,
+  fdatasync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -91,6 +92,51 @@ export function openPartial(partial: string, byteLength: number): number {
     return fd;
   } catch (cause) {
     throw writeError(partial, cause);
+  }
+}
+
+/** Bytes worth a flush: each also costs the disk a commit of its journal. */
+const FLUSH_BYTES = 1 << 24;
+
+/**
+ * Has the disk take what is written while more is computed: at the end little is left to wait for. An error that the
+ * system tells of once must not be lost, so it is kept for `finish`.
+ */
+export class Flusher {
+  readonly #fd: number;
+  readonly #output: string;
+  #unflushed = 0;
+  #underWay: Promise<void> | undefined;
+  #error: Error | undefined;
+
+  constructor(fd: number, output: string) {
+    this.#fd = fd;
+    this.#output = output;
+  }
+
+  /** To be told of what was written. Starts a flush when there is enough for one and none is under way. */
+  wrote(byteLength: number): void {
+    this.#unflushed += byteLength;
+    if (this.#unflushed < FLUSH_BYTES || this.#error !== undefined || this.#underWay !== undefined) return;
+    this.#unflushed = 0;
+    this.#underWay = new Promise((resolve) => {
+      fdatasync(this.#fd, (error) => {
+        if (error !== null) this.#error = error;
+        this.#underWay = undefined;
+        resolve();
+      });
+    });
+  }
+
+  /** Waits for the flush under way; then the descriptor may be closed. */
+  async stop(): Promise<void> {
+    await this.#underWay;
+  }
+
+  /** The same. @throws LlqError `no-space` and the like when a flush failed */
+  async finish(): Promise<void> {
+    await this.stop();
+    if (this.#error !== undefined) throw writeError(this.#output, this.#error);
   }
 }
 
