@@ -67,15 +67,15 @@ function runLlq(file: string, threads: number): Speed {
   return { ppl: perplexity, tokensPerSecond, cpuSeconds, peakRssBytes };
 }
 
-/** From its log: the last estimate, and the time of all prompts. */
+/** From its log: the last estimate, and the time of a pass over as many chunks as it takes at once, here all. */
 function runLlamaPerplexity(folder: string, file: string, threads: number): Speed {
   const args = ["-m", file, "-f", TEXT, "-c", `${CONTEXT}`, "--chunks", `${CHUNKS}`, "-t", `${threads}`];
   const { log, cpuSeconds } = measureProgram(join(folder, "llama-perplexity"), args);
   const ppl = log.match(/Final estimate: PPL = ([\d.]+)/)?.[1];
-  const milliseconds = log.match(/prompt eval time =\s*([\d.]+) ms/)?.[1];
-  if (ppl === undefined || milliseconds === undefined)
+  const seconds = log.match(/([\d.]+) seconds per pass/)?.[1];
+  if (ppl === undefined || seconds === undefined || !log.includes(`n_seq=${CHUNKS}`))
     throw new Error(`llama-perplexity said: ${log.slice(-1000)}`);
-  const tokensPerSecond = (CHUNKS * CONTEXT * 1000) / Number(milliseconds);
+  const tokensPerSecond = (CHUNKS * CONTEXT) / Number(seconds);
   return { ppl: Number(ppl), tokensPerSecond, cpuSeconds, peakRssBytes: 0 };
 }
 
