@@ -194,7 +194,8 @@ describe("a stopped run", () => {
     [0.01, 2],
     [0.3, 1],
     [0.6, 0],
-    [0.8, 4],
+    [0.9, 4],
+    [1, 2],
   ])("after %d of the work with %d threads, resumed, gives the same file", async (share, threads) => {
     const output = join(folder, `stopped-${share}.gguf`);
     await runUntil(share, output, threads);

@@ -1,5 +1,7 @@
-import { prepareBlocks, runBlocks, spanOf, withSession } from "../src/eval/forward.js";
+import { prepareBlocks, runBlocks } from "../src/eval/blocks.js";
+import { spanOf } from "../src/eval/group.js";
 import { openHead } from "../src/eval/head.js";
+import { withSession } from "../src/eval/session.js";
 import { hiddenBytes } from "../src/eval/span.js";
 import type { Model } from "../src/model.js";
 import { Kernels } from "../src/run/kernels.js";

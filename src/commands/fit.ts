@@ -20,7 +20,7 @@ interface FitCommandOptions {
 export const fitCommand = new Command("fit")
   .summary("say which quantizations of a model fit a device's memory")
   .description(
-    "Say for every type of quantization what a model takes when it runs, whether that fits, and up to which\n" +
+    "Say for every type of quantization what a model takes when it runs, whether that fits, and up to which " +
       "context. Reads config.json or a GGUF file's header; needs no weights.",
   )
   .argument("[model]", `${MODEL_ARGUMENT}; config.json alone, or a header alone, will do`)

@@ -1,22 +1,10 @@
 import { elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
-import {
-  type Blocks,
-  type ChunkScores,
-  countWork,
-  type ForwardOptions,
-  fitMemory,
-  type GroupSize,
-  headOf,
-  joinTokens,
-  prepareBlocks,
-  runBlocks,
-  runGroup,
-  type Session,
-  scoresOfChunk,
-  withSession,
-} from "./forward.js";
+import { type Blocks, countWork, joinTokens, prepareBlocks, runBlocks } from "./blocks.js";
+import { type ChunkScores, headOf, scoresOfChunk } from "./forward.js";
+import { fitMemory, type GroupSize, runGroup } from "./group.js";
 import { scoreMemory } from "./score.js";
+import { type ForwardOptions, type Session, withSession } from "./session.js";
 
 export interface CandidatesOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */

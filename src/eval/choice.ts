@@ -1,9 +1,10 @@
 import { badInput, LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { type ForwardOptions, scoreGroups, withSession } from "./forward.js";
+import { scoreGroups } from "./forward.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions.js";
+import { type ForwardOptions, withSession } from "./session.js";
 import { type Interval, wilsonInterval } from "./statistics.js";
 
 export interface ChoiceOptions extends Omit<ForwardOptions, "onProgress"> {

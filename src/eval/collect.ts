@@ -1,13 +1,7 @@
 import type { Model } from "../model.js";
-import {
-  countWork,
-  type ForwardOptions,
-  fitMemory,
-  prepareBlocks,
-  runBlocks,
-  runGroup,
-  withSession,
-} from "./forward.js";
+import { countWork, prepareBlocks, runBlocks } from "./blocks.js";
+import { fitMemory, runGroup } from "./group.js";
+import { type ForwardOptions, withSession } from "./session.js";
 import type { LayerSquares } from "./squares.js";
 
 export interface CollectOptions extends ForwardOptions {

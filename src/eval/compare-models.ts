@@ -5,12 +5,12 @@ import type { Model } from "../model.js";
 import { measureDeviations, type TensorDeviation } from "../run/deviations.js";
 import { scoreCandidates } from "./candidates.js";
 import { cutChunks } from "./chunks.js";
-import type { ForwardOptions } from "./forward.js";
 import { divergenceHistogram, type Histogram } from "./histogram.js";
 import type { Divergence } from "./kld.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { checkVocabulary } from "./perplexity.js";
 import { chooseProtocol, type Protocol } from "./protocol.js";
+import type { ForwardOptions } from "./session.js";
 import type { Estimate } from "./statistics.js";
 import { Tally } from "./tally.js";
 

@@ -7,8 +7,8 @@ import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { cutChunks } from "./chunks.js";
 import { collectSquares } from "./collect.js";
 import { planDecoder } from "./decoder.js";
-import type { ForwardOptions } from "./forward.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
+import type { ForwardOptions } from "./session.js";
 import { Totals } from "./totals.js";
 
 export interface ImatrixOptions extends Omit<ForwardOptions, "onProgress"> {

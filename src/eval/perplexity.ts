@@ -2,12 +2,13 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
 import { type Baseline, createBaseline } from "./baseline.js";
 import { cutChunks } from "./chunks.js";
-import { type ForwardOptions, scoreChunks } from "./forward.js";
+import { scoreChunks } from "./forward.js";
 import type { Keep } from "./keep.js";
 import type { Divergence } from "./kld.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { chooseProtocol, type Protocol, type ProtocolOptions } from "./protocol.js";
 import { looksAt, spreadOrder } from "./sequential.js";
+import type { ForwardOptions } from "./session.js";
 import { type ChunkMeans, Tally } from "./tally.js";
 
 export interface PerplexityOptions extends ProtocolOptions, Omit<ForwardOptions, "onProgress"> {

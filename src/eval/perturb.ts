@@ -6,7 +6,7 @@ import { writeError } from "../run/encode.js";
 import { encodeJobs } from "../run/execute.js";
 import { storedWhole, type Tensor } from "../tensor.js";
 import { planDecoder } from "./decoder.js";
-import type { Session } from "./forward.js";
+import type { Session } from "./session.js";
 
 /** One tensor of a model, rounded to a type. */
 export interface Perturbation {

@@ -14,9 +14,9 @@ import { VERSION } from "../version.js";
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { cutChunks } from "./chunks.js";
 import { planDecoder } from "./decoder.js";
-import type { ForwardOptions } from "./forward.js";
 import type { Perturbation } from "./perturb.js";
 import { measureSensitivity } from "./sensitivity.js";
+import type { ForwardOptions } from "./session.js";
 
 /** A model, and a text to run through it. */
 export interface SensitivitySource {

@@ -1,21 +1,12 @@
 import { byteLength, elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
+import { type Blocks, countWork, embedChunks, prepareBlocks, runLayers } from "./blocks.js";
 import type { DecoderPlan } from "./decoder.js";
-import {
-  type Blocks,
-  countWork,
-  embedChunks,
-  type ForwardOptions,
-  fitMemory,
-  headOf,
-  prepareBlocks,
-  runLayers,
-  type Session,
-  spanOf,
-  withSession,
-} from "./forward.js";
+import { headOf } from "./forward.js";
+import { fitMemory, spanOf } from "./group.js";
 import { type Perturbation, Scratch } from "./perturb.js";
 import { scoreMemory } from "./score.js";
+import { type ForwardOptions, type Session, withSession } from "./session.js";
 import { hiddenBytes, hiddenStates, type Span, spanTokens } from "./span.js";
 
 export interface SensitivityOptions extends Omit<ForwardOptions, "activations"> {

@@ -1,0 +1,57 @@
+import { closeSync, openSync } from "node:fs";
+import type { Model } from "../model.js";
+import { WorkerPool } from "../run/pool.js";
+import type { Descriptors } from "../run/rows.js";
+import { type DecoderPlan, planDecoder } from "./decoder.js";
+import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
+import { chooseRelaxed } from "./relaxed.js";
+
+export interface ForwardOptions {
+  /** What meets quantized weights. Default: int8. */
+  readonly activations?: Activations | undefined;
+  /** Worker threads; 0 works in this thread. Default: one a core. The result does not depend on it. */
+  readonly threads?: number | undefined;
+  /** Bytes for hidden states and the threads' working memory. Default: half of what is free. */
+  readonly maxMemory?: number | undefined;
+  /** Called after each job with the multiply-adds done, and all there are to do. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Stops the work; the signal's reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A model that is being run. */
+export interface Session {
+  readonly plan: DecoderPlan;
+  readonly files: Descriptors;
+  readonly activations: Activations;
+  readonly pool: WorkerPool;
+}
+
+/** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
+export async function withSession<T>(
+  model: Model,
+  { activations = DEFAULT_ACTIVATIONS, threads, signal }: ForwardOptions,
+  work: (session: Session, open: (other: Model) => Session) => Promise<T>,
+): Promise<T> {
+  const pool = new WorkerPool(threads, chooseRelaxed());
+  const stop = () => void pool.close();
+  signal?.addEventListener("abort", stop, { once: true });
+  const opened: number[] = [];
+  const open = (one: Model): Session => {
+    const files = one.container.files.map((file) => openSync(file, "r"));
+    opened.push(...files);
+    return { plan: planDecoder(one), files, activations, pool };
+  };
+  try {
+    signal?.throwIfAborted();
+    const result = await work(open(model), open);
+    signal?.throwIfAborted(); // it may have come with the last of the work
+    return result;
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await pool.close();
+    for (const file of opened) closeSync(file);
+  }
+}
