@@ -235,6 +235,20 @@ describe("a stopped run", () => {
   });
 });
 
+test.each([0, 2])("an interruption with the last of the work counts: %d threads", async (threads) => {
+  const plan = planQuantize(openModel(TINY_LLAMA), findRecipe("Q8_0"));
+  const output = join(folder, `late-${threads}.gguf`);
+  const controller = new AbortController();
+  const onProgress = (done: number, total: number) => {
+    if (done === total) controller.abort(new LlqError("interrupted", "stopped"));
+  };
+  const work = execute(plan, output, { threads, onProgress, signal: controller.signal });
+  await expect(work).rejects.toMatchObject({ code: "interrupted" });
+  expect(existsSync(output)).toBe(false);
+  const { byteLength } = await execute(plan, output, { threads, resume: true });
+  expect(readFileSync(output).length).toBe(byteLength);
+});
+
 describe("Flusher", () => {
   test("tells at the end of a flush that failed, and begins no other", async () => {
     const fd = openSync(join(folder, "closed"), "w");

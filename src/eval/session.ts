@@ -1,7 +1,7 @@
-import { closeSync, openSync } from "node:fs";
 import type { Model } from "../model.js";
-import { WorkerPool } from "../run/pool.js";
+import type { WorkerPool } from "../run/pool.js";
 import type { Descriptors } from "../run/rows.js";
+import { withFiles, withPool } from "../run/scope.js";
 import { type DecoderPlan, planDecoder } from "./decoder.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
 import { chooseRelaxed } from "./relaxed.js";
@@ -33,25 +33,13 @@ export async function withSession<T>(
   { activations = DEFAULT_ACTIVATIONS, threads, signal }: ForwardOptions,
   work: (session: Session, open: (other: Model) => Session) => Promise<T>,
 ): Promise<T> {
-  const pool = new WorkerPool(threads, chooseRelaxed());
-  const stop = () => void pool.close();
-  signal?.addEventListener("abort", stop, { once: true });
-  const opened: number[] = [];
-  const open = (one: Model): Session => {
-    const files = one.container.files.map((file) => openSync(file, "r"));
-    opened.push(...files);
-    return { plan: planDecoder(one), files, activations, pool };
-  };
-  try {
-    signal?.throwIfAborted();
-    const result = await work(open(model), open);
-    signal?.throwIfAborted(); // it may have come with the last of the work
-    return result;
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    await pool.close();
-    for (const file of opened) closeSync(file);
-  }
+  return withFiles((openFiles) =>
+    withPool({ threads, signal, relaxed: chooseRelaxed() }, (pool) => {
+      const open = (one: Model): Session => {
+        const files = openFiles(one.container.files);
+        return { plan: planDecoder(one), files, activations, pool };
+      };
+      return work(open(model), open);
+    }),
+  );
 }

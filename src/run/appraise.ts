@@ -1,4 +1,3 @@
-import { closeSync, openSync } from "node:fs";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import type { Imatrix } from "../../formats/imatrix.js";
@@ -8,18 +7,17 @@ import { importancesOf } from "../quant/importance.js";
 import type { Menu } from "../quant/menu.js";
 import { checkSensitivity, measuredPrices, type PriceList, priorPrices } from "../quant/prices.js";
 import { modelFingerprint } from "./fingerprint.js";
-import { WorkerPool } from "./pool.js";
+import type { WorkerPool } from "./pool.js";
+import type { Descriptors } from "./rows.js";
+import { type PoolOptions, withFiles, withPool } from "./scope.js";
 import type { Trial } from "./trial.js";
 
-export interface AppraiseOptions {
+/** The prices do not depend on the number of threads. */
+export interface AppraiseOptions extends Pick<PoolOptions, "threads" | "signal"> {
   readonly imatrix?: Imatrix | undefined;
   readonly sensitivity?: Sensitivity | undefined;
-  /** Worker threads; 0 works in this thread. Default: one a core. The prices do not depend on it. */
-  readonly threads?: number | undefined;
   /** Called after each tensor. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Stops the work; the signal's reason is thrown. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -28,19 +26,15 @@ export interface AppraiseOptions {
  * @throws LlqError `bad-input` for an importance matrix or a sensitivity file of another model
  */
 export async function appraise(model: Model, menu: Menu, options: AppraiseOptions): Promise<PriceList> {
-  const { imatrix, sensitivity, threads, onProgress, signal } = options;
+  const { imatrix, sensitivity, onProgress } = options;
   const open = model.tensors.filter((_, i) => menu.settled[i]!.choice === undefined);
   if (sensitivity !== undefined) {
     checkSensitivity(model, open, sensitivity);
     checkWeights(model, sensitivity);
   }
   const importances = imatrix && importancesOf(model.tensors, imatrix);
-  const pool = new WorkerPool(threads);
-  const stop = () => void pool.close();
-  signal?.addEventListener("abort", stop, { once: true });
-  const files = model.container.files.map((file) => openSync(file, "r"));
   let done = 0;
-  const priceOf = async (i: number) => {
+  const priceOf = async (pool: WorkerPool, files: Descriptors, i: number) => {
     const tensor = model.tensors[i]!;
     const settled = menu.settled[i]!;
     if (settled.choice !== undefined) return new Map<DTypeName, number>();
@@ -55,17 +49,11 @@ export async function appraise(model: Model, menu: Menu, options: AppraiseOption
     if (measured !== undefined) return measuredPrices(measured, errors);
     return priorPrices(model, tensor, settled, errors);
   };
-  try {
-    signal?.throwIfAborted();
-    const prices = await Promise.all(model.tensors.map((_, i) => priceOf(i)));
-    return { kind: sensitivity === undefined ? "prior" : "measured", prices };
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    await pool.close();
-    for (const file of files) closeSync(file);
-  }
+  const prices = await withFiles((open) => {
+    const files = open(model.container.files);
+    return withPool(options, (pool) => Promise.all(model.tensors.map((_, i) => priceOf(pool, files, i))));
+  });
+  return { kind: sensitivity === undefined ? "prior" : "measured", prices };
 }
 
 /** @throws LlqError `bad-input` for other weights in tensors of the same names and shapes */

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, rmSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
 import { type Plan, planElements, type TensorPlan } from "../quant/plan.js";
 import type { PlanPart } from "../quant/split.js";
-import { matrixOf, rowCount, rowLength, type Tensor } from "../tensor.js";
+import { matrixOf, rowCount, rowLength } from "../tensor.js";
 import { VERSION } from "../version.js";
 import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
@@ -18,19 +18,19 @@ import {
   settle,
   withResumeHint,
 } from "./output.js";
-import { WorkerPool } from "./pool.js";
+import type { WorkerPool } from "./pool.js";
+import { cutRows } from "./row-jobs.js";
+import type { Descriptors } from "./rows.js";
+import { type PoolOptions, withFiles, withPool } from "./scope.js";
 
-export interface ExecuteOptions {
-  /** Worker threads; 0 works in this thread. Default: one a core. The bytes do not depend on it. */
-  readonly threads?: number | undefined;
+/** The bytes do not depend on the number of threads. */
+export interface ExecuteOptions extends Pick<PoolOptions, "threads" | "signal"> {
   /** Replace an output that exists. */
   readonly force?: boolean | undefined;
   /** Go on where a run with the same plan was stopped. */
   readonly resume?: boolean | undefined;
   /** Called as weights are done, at most once a job. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Stops the work; the signal's reason is thrown. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How well one tensor survived. */
@@ -52,9 +52,6 @@ export interface Summary {
   readonly resumed: number;
   readonly tensors: readonly TensorReport[];
 }
-
-/** Weights in a job. Fixed, so that sums over jobs do not depend on the number of threads. */
-const JOB_ELEMENTS = 1 << 20;
 
 /**
  * Writes the planned file. Until it is complete and every region has been read back and compared, it is
@@ -79,36 +76,32 @@ export async function executeParts(
   const total = parts.reduce((sum, { plan }) => sum + plan.byteLength, 0);
   const outputs = parts.map(({ output }) => output);
   checkOutputs(outputs, total, parts[0]!.plan.files, options.force === true);
-  const pool = new WorkerPool(options.threads);
-  const stop = () => void pool.close();
-  options.signal?.addEventListener("abort", stop, { once: true });
-  const files: number[] = [];
   const summaries: Summary[] = [];
   const progress = new Progress(parts, options.onProgress);
   let current = parts[0]!.output;
   try {
-    for (const file of parts[0]!.plan.files) files.push(openSync(file, "r"));
-    for (const part of parts) {
-      current = part.output;
-      summaries.push(await writePartial({ ...part, pool, files, progress, resume: options.resume === true }));
-    }
+    await withFiles((open) => {
+      const files = open(parts[0]!.plan.files);
+      return withPool(options, async (pool) => {
+        for (const part of parts) {
+          current = part.output;
+          const work = { ...part, pool, files, progress, resume: options.resume === true };
+          summaries.push(await writePartial(work));
+        }
+      });
+    });
     for (const { output } of parts) {
       release(output);
       removeJournal(journalPath(output));
     }
     return summaries;
   } catch (error) {
-    const reason = options.signal?.aborted ? options.signal.reason : error;
-    if (isResumable(reason)) throw withResumeHint(reason, partialPath(current));
+    if (isResumable(error)) throw withResumeHint(error, partialPath(current));
     // Another run's work is not this one's to throw away.
-    if (!(reason instanceof LlqError && reason.code === "usage")) {
+    if (!(error instanceof LlqError && error.code === "usage")) {
       for (const { output } of parts) removePartial(output);
     }
-    throw reason;
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
-    await pool.close();
-    for (const file of files) closeSync(file);
+    throw error;
   }
 }
 
@@ -131,7 +124,7 @@ class Progress {
 
 interface Work extends PlanPart {
   readonly pool: WorkerPool;
-  readonly files: readonly number[];
+  readonly files: Descriptors;
   readonly progress: Progress;
   readonly resume: boolean;
 }
@@ -251,34 +244,23 @@ async function checkWritten(
   throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
 }
 
-/** Rows in a job; the last of a tensor may have fewer. */
-export function rowsOfJob(tensor: Tensor): number {
-  return Math.max(1, Math.floor(JOB_ELEMENTS / rowLength(tensor)));
-}
-
 /** The tensor cut into jobs of whole rows. */
 export function encodeJobs(
   { tensor, dtype, weights, offset, byteLength }: TensorPlan,
   files: readonly number[],
   output: { readonly fd: number; readonly name: string },
 ): EncodeJob[] {
-  const rows = rowCount(tensor);
-  const step = rowsOfJob(tensor);
-  const rowBytes = byteLength / rows;
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
-    const firstRow = i * step;
-    const count = Math.min(step, rows - firstRow);
-    return {
-      kind: "encode" as const,
-      tensor,
-      files,
-      dtype,
-      firstRow,
-      rows: count,
-      weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + count - 1) + 1),
-      output: { ...output, offset: offset + firstRow * rowBytes },
-    };
-  });
+  const rowBytes = byteLength / rowCount(tensor);
+  return cutRows(tensor).map(({ firstRow, rows }) => ({
+    kind: "encode",
+    tensor,
+    files,
+    dtype,
+    firstRow,
+    rows,
+    weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + rows - 1) + 1),
+    output: { ...output, offset: offset + firstRow * rowBytes },
+  }));
 }
 
 /** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */

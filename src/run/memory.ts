@@ -1,7 +1,7 @@
 import type { Plan, TensorPlan } from "../quant/plan.js";
 import { rowLength } from "../tensor.js";
 import { rowsOfPiece } from "./encode.js";
-import { rowsOfJob } from "./execute.js";
+import { rowsOfJob } from "./row-jobs.js";
 import { rowBytes } from "./rows.js";
 
 /** A worker before it has any job: its JavaScript engine and the kernels. */

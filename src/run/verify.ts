@@ -1,8 +1,9 @@
-import { closeSync, openSync } from "node:fs";
 import type { Model } from "../model.js";
-import { rowCount, rowLength, type Tensor } from "../tensor.js";
+import { rowCount, type Tensor } from "../tensor.js";
 import type { CompareResult } from "./compare.js";
-import { WorkerPool } from "./pool.js";
+import type { WorkerPool } from "./pool.js";
+import { cutRows } from "./row-jobs.js";
+import { type PoolOptions, withFiles, withPool } from "./scope.js";
 
 /** What became of one tensor. */
 export interface TensorVerdict {
@@ -16,10 +17,8 @@ export interface TensorVerdict {
   readonly relativeError: number;
 }
 
-export interface VerifyOptions {
-  readonly threads?: number | undefined;
+export interface VerifyOptions extends Pick<PoolOptions, "threads" | "signal"> {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -28,40 +27,30 @@ export interface VerifyOptions {
  */
 const ERROR_BOUND = 2;
 
-/** Weights in a job: small enough that four f32 copies of them are no burden. */
-const JOB_ELEMENTS = 1 << 20;
-
 /** Compares every tensor of a written model with the model it was made from. */
 export async function verify(
   written: Model,
   source: Model,
   options: VerifyOptions = {},
 ): Promise<TensorVerdict[]> {
-  const writtenFiles = written.container.files.map((file) => openSync(file, "r"));
-  const sourceFiles = source.container.files.map((file) => openSync(file, "r"));
-  const pool = new WorkerPool(options.threads);
-  const stop = () => void pool.close();
-  options.signal?.addEventListener("abort", stop, { once: true });
   const total = source.tensors.length;
-  let done = 0;
-  const check = async (tensor: Tensor): Promise<TensorVerdict> => {
-    const found = written.tensors.find(({ name }) => name === tensor.name);
-    const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles);
-    options.onProgress?.(++done, total);
-    return verdict;
-  };
-  try {
-    const verdicts = await Promise.all(source.tensors.map(check));
-    const names = new Set(source.tensors.map(({ name }) => name));
-    const surplus = written.tensors.filter(({ name }) => !names.has(name));
-    return [...verdicts, ...surplus.map((tensor) => wrong(tensor, "is not in the source"))];
-  } catch (error) {
-    throw options.signal?.aborted ? options.signal.reason : error;
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
-    await pool.close();
-    for (const fd of [...writtenFiles, ...sourceFiles]) closeSync(fd);
-  }
+  const verdicts = await withFiles((open) => {
+    const [writtenFiles, sourceFiles] = [open(written.container.files), open(source.container.files)];
+    let done = 0;
+    return withPool(options, (pool) =>
+      Promise.all(
+        source.tensors.map(async (tensor) => {
+          const found = written.tensors.find(({ name }) => name === tensor.name);
+          const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles);
+          options.onProgress?.(++done, total);
+          return verdict;
+        }),
+      ),
+    );
+  });
+  const names = new Set(source.tensors.map(({ name }) => name));
+  const surplus = written.tensors.filter(({ name }) => !names.has(name));
+  return [...verdicts, ...surplus.map((tensor) => wrong(tensor, "is not in the source"))];
 }
 
 async function judge(
@@ -75,16 +64,9 @@ async function judge(
   if (written.shape.join() !== source.shape.join()) {
     return wrong(written, `is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
   }
-  const rows = rowCount(source);
-  const step = Math.max(1, Math.floor(JOB_ELEMENTS / rowLength(source)));
-  const jobs = Array.from({ length: Math.ceil(rows / step) }, (_, i) => ({
-    kind: "compare" as const,
-    ...{ written, writtenFiles, source, sourceFiles },
-    firstRow: i * step,
-    rows: Math.min(step, rows - i * step),
-  }));
-  const results = await Promise.all(jobs.map((job) => pool.run(job)));
-  return verdictOf(written, rows, results);
+  const job = { kind: "compare", written, writtenFiles, source, sourceFiles } as const;
+  const results = await Promise.all(cutRows(source).map((rows) => pool.run({ ...job, ...rows })));
+  return verdictOf(written, rowCount(source), results);
 }
 
 function verdictOf({ name, dtype }: Tensor, rows: number, results: readonly CompareResult[]): TensorVerdict {
