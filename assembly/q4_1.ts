@@ -44,18 +44,7 @@ function quantize_four(x: usize, y: usize): bool {
   store_halves(y, 20, d);
   store_halves(y + 2, 20, min);
   for (let b: usize = 0; b < 16; b += 4, x += 128, y += 20) {
-    const m = v128.load32_splat(MINS_OF_FOUR + b);
-    const factor = v128.load32_splat(IDS + b);
-    v128.store(
-      y,
-      narrow_u8(
-        pairs(x, m, factor),
-        pairs(x + 16, m, factor),
-        pairs(x + 32, m, factor),
-        pairs(x + 48, m, factor),
-      ),
-      4,
-    );
+    store_quants(x, y, v128.load32_splat(MINS_OF_FOUR + b), v128.load32_splat(IDS + b));
   }
   return true;
 }
@@ -78,20 +67,14 @@ function quantize_block(x: usize, y: usize): void {
   const id: f32 = d !== 0 ? 1 / d : 0;
   store<u16>(y, <u16>f32_to_f16(d));
   store<u16>(y, <u16>f32_to_f16(min), 2);
-  if (id === Infinity) {
-    memory.fill(y + 4, 0, 16);
-    return;
-  }
-  const m = f32x4.splat(min);
-  const factor = f32x4.splat(id);
+  if (id === Infinity) memory.fill(y + 4, 0, 16);
+  else store_quants(x, y, f32x4.splat(min), f32x4.splat(id));
+}
+
+function store_quants(x: usize, y: usize, min: v128, id: v128): void {
   v128.store(
     y,
-    narrow_u8(
-      pairs(x, m, factor),
-      pairs(x + 16, m, factor),
-      pairs(x + 32, m, factor),
-      pairs(x + 48, m, factor),
-    ),
+    narrow_u8(pairs(x, min, id), pairs(x + 16, min, id), pairs(x + 32, min, id), pairs(x + 48, min, id)),
     4,
   );
 }

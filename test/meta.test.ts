@@ -1,11 +1,10 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LlqError } from "../formats/errors.js";
 import { llama } from "../src/arch/llama.js";
 import { configOf, parseParams } from "../src/arch/meta-params.js";
 import { openModel } from "../src/model.js";
-import { buildSafetensors } from "./build.js";
+import { buildSafetensors, refusal } from "./build.js";
 import { buildTorch, P, tensorPickle } from "./build-torch.js";
 import { attack } from "./damage.js";
 import { scratchFolder } from "./scratch.js";
@@ -13,16 +12,6 @@ import { TARGETS } from "./targets.js";
 
 const root = scratchFolder();
 const TOKENIZER = new URL("golden/checkpoints/tokenizer.model", import.meta.url).pathname;
-
-function refusal(act: () => unknown): string {
-  try {
-    act();
-  } catch (cause) {
-    if (cause instanceof LlqError) return `${cause.code}: ${cause.message}`;
-    throw cause;
-  }
-  return "accepted";
-}
 
 // By the files that Meta published with the models; the lengths of LLaMA and Llama 2 are also in their papers.
 // biome-ignore format: rows

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BufferSource, ByteReader } from "../formats/bytes.js";
 import type { TensorSource } from "../formats/container.js";
-import { LlqError } from "../formats/errors.js";
 import { openContainer } from "../formats/open.js";
 import { readPickle } from "../formats/pickle.js";
 import { readTorch } from "../formats/torch.js";
@@ -12,6 +11,7 @@ import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
 import { Kernels } from "../src/run/kernels.js";
 import { readRowsF32 } from "../src/run/rows.js";
 import { rowCount, storedWhole } from "../src/tensor.js";
+import { refusal } from "./build.js";
 import {
   buildTorch,
   buildZip,
@@ -28,17 +28,6 @@ import { TARGETS } from "./targets.js";
 
 const golden = (name: string) => new URL(`golden/containers/${name}`, import.meta.url).pathname;
 const read = (bytes: Uint8Array) => readTorch(new BufferSource("x.pt", bytes));
-
-/** What reading a file ends in. */
-function refusal(act: () => unknown): string {
-  try {
-    act();
-  } catch (cause) {
-    if (cause instanceof LlqError) return `${cause.code}: ${cause.message}`;
-    throw cause;
-  }
-  return "accepted";
-}
 
 /** Remembers what is on top under `count` numbers. */
 function memos(count: number): string {

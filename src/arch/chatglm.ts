@@ -4,7 +4,7 @@ import { LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf-write.js";
 import type { Architecture, DecoderTraits } from "./architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "./config.js";
-import { ropeKeys } from "./rope-scaling.js";
+import { ropeKeys, rotaryShare } from "./rope-scaling.js";
 import { linear, norm, separateQkv, tensor } from "./rows.js";
 
 // ChatGLM2, ChatGLM3 and GLM-4-9b have one graph. What they call `rope_ratio` differs; see ropeRatioKeys.
@@ -119,11 +119,11 @@ export const glm: Architecture = {
   accepts: () => true,
   read: reader(nativeSchema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-    const partial = config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? 0.5;
+    const dimensions = Math.floor(headDim(config) * rotaryShare(config, 0.5));
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
-      keys: [...decoderKeys(config), ...ropeKeys(config, Math.floor(headDim(config) * partial))],
+      keys: [...decoderKeys(config), ...ropeKeys(config, dimensions)],
     };
   }),
   tensors: [

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../formats/gguf-write.js";
 import type { Architecture, TensorRow } from "./architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "./config.js";
-import { longropeFactors, ropeKeys } from "./rope-scaling.js";
+import { longropeFactors, ropeKeys, rotaryShare } from "./rope-scaling.js";
 import { linear, norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({
@@ -27,9 +27,8 @@ export const phi3: Architecture = {
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
     expectField("attention_bias", config.attention_bias ?? false, false);
-    const partial = config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
     const original = config.original_max_position_embeddings ?? config.max_position_embeddings;
-    const dimensions = Math.floor(headDim(config) * partial);
+    const dimensions = Math.floor(headDim(config) * rotaryShare(config, 1));
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,

@@ -1,10 +1,19 @@
 import * as v from "valibot";
-import type { Architecture } from "./architecture.js";
+import type { Architecture, TensorRow } from "./architecture.js";
 import { expectField, flag, reader } from "./config.js";
 import { qwenFields, readQwen } from "./qwen2.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "./rows.js";
 
 const schema = v.looseObject({ ...qwenFields, attention_bias: flag });
+
+/** Queries and keys are normed, and nothing has a bias. */
+export const qwen3Attention: readonly TensorRow[] = [
+  ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
+  ...separateQkv("model.layers.{i}.self_attn"),
+  ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
+  ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
+  ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+];
 
 export const qwen3: Architecture = {
   name: "qwen3",
@@ -16,11 +25,7 @@ export const qwen3: Architecture = {
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
-    ...separateQkv("model.layers.{i}.self_attn"),
-    ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
-    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
-    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...qwen3Attention,
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...gatedMlp("model.layers.{i}.mlp"),
     ...norm("output_norm", "embd", "model.norm"),

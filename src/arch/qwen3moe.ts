@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { Architecture } from "./architecture.js";
 import { expectField, flag, reader } from "./config.js";
 import { moe, moeFields, readMoe } from "./qwen-moe.js";
-import { linear, norm, separateQkv, tensor } from "./rows.js";
+import { qwen3Attention } from "./qwen3.js";
+import { norm, tensor } from "./rows.js";
 
 const schema = v.looseObject({ ...moeFields, attention_bias: flag });
 
@@ -18,11 +19,7 @@ export const qwen3moe: Architecture = {
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
-    ...separateQkv("model.layers.{i}.self_attn"),
-    ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
-    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
-    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...qwen3Attention,
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...moe,
     ...norm("output_norm", "embd", "model.norm"),

@@ -43,6 +43,16 @@ function scalingType(config: RopeConfig): string {
   return scaling.rope_type ?? scaling.type ?? "default";
 }
 
+/** The share of a head that RoPE turns. */
+export function rotaryShare(
+  config: Pick<RopeConfig, "rope_parameters"> & {
+    readonly partial_rotary_factor?: number | null | undefined;
+  },
+  fallback: number,
+): number {
+  return config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? fallback;
+}
+
 /** RoPE's base. */
 export function ropeBase(config: RopeConfig, fallback = 10000): number {
   return config.rope_parameters?.rope_theta ?? config.rope_theta ?? fallback;

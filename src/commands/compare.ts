@@ -13,11 +13,11 @@ import {
 } from "../report/comparison.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
-import { createProgress, formatSeconds, formatTable, interruptSignal, printJson, warn } from "../ui.js";
+import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
 import { checkReports, writeReport } from "./deliver.js";
 import { activationsOption, jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens } from "./text.js";
+import { chunkBos, readTokens, warnOfContext } from "./text.js";
 
 interface CompareCommandOptions {
   readonly text: string;
@@ -68,10 +68,7 @@ Examples:
       [html, markdown],
       [text, ...[base, ...candidates].flatMap(({ container }) => container.files)],
     );
-    const { contextLength } = base.hparams;
-    if (context > contextLength) {
-      warn(`${basePath} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
-    }
+    warnOfContext(base, context, "perplexity suffers beyond");
     const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
     const result = await compareModels(base, candidates, commonTokens(base, candidates, text), {
       ...{ context, chunks, activations, maxMemory, threads },

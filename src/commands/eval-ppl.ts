@@ -9,7 +9,7 @@ import type { ChunkMeans } from "../eval/tally.js";
 import type { Model } from "../model.js";
 import type { Gate, Report } from "../report/report.js";
 import { checkOutput } from "../run/output.js";
-import { createProgress, interruptSignal, warn } from "../ui.js";
+import { createProgress, interruptSignal } from "../ui.js";
 import { checkReports, type DeliverOptions, deliver } from "./deliver.js";
 import {
   activationsOption,
@@ -23,7 +23,7 @@ import {
 } from "./options.js";
 
 import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens } from "./text.js";
+import { chunkBos, readTokens, warnOfContext } from "./text.js";
 
 interface EvalPplOptions extends DeliverOptions {
   readonly context: number;
@@ -161,13 +161,10 @@ async function evaluate(
   options: EvalPplOptions,
   base: Model | Baseline | undefined,
 ): Promise<Report> {
-  const { contextLength } = model.hparams;
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
   const { maxMemory } = options;
   const { sequential, strict = false } = options;
-  if (options.baseline === undefined && context > contextLength) {
-    warn(`${model.path} was trained with ${contextLength} tokens of context; perplexity suffers beyond`);
-  }
+  if (options.baseline === undefined) warnOfContext(model, context, "perplexity suffers beyond");
   const progress = createProgress("eval-ppl", options.json);
   let clear: number | undefined;
   const isEnough = (means: readonly ChunkMeans[], look: number) => {

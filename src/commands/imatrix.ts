@@ -3,7 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix-file.js";
 import type { Activations } from "../eval/matmul.js";
-import { createProgress, formatSeconds, interruptSignal, printJson, warn } from "../ui.js";
+import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
 import {
   activationsOption,
   forceOption,
@@ -16,7 +16,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens } from "./text.js";
+import { chunkBos, readTokens, warnOfContext } from "./text.js";
 
 interface ImatrixCommandOptions {
   readonly output: string;
@@ -96,10 +96,7 @@ async function imatrixSource(
     });
   }
   const model = await openSource(path, options);
-  const { contextLength } = model.hparams;
-  if ((options.context ?? DEFAULT_CONTEXT) > contextLength) {
-    warn(`${path} was trained with ${contextLength} tokens of context; beyond, its activations are unusual`);
-  }
+  warnOfContext(model, options.context ?? DEFAULT_CONTEXT, "beyond, its activations are unusual");
   return { model, text, tokens: readTokens(model, text) };
 }
 

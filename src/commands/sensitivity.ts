@@ -8,7 +8,7 @@ import {
   writeSensitivity,
 } from "../eval/sensitivity-file.js";
 import { findWritableType } from "../quant/override.js";
-import { createProgress, formatSeconds, formatTable, interruptSignal, printJson, warn } from "../ui.js";
+import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
 import {
   forceOption,
   jsonOption,
@@ -19,7 +19,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens } from "./text.js";
+import { chunkBos, readTokens, warnOfContext } from "./text.js";
 
 interface SensitivityCommandOptions {
   readonly output: string;
@@ -70,10 +70,7 @@ Examples:
     const types = options.type?.map(findWritableType);
     const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
     const model = await openSource(path, options);
-    const { contextLength } = model.hparams;
-    if (options.context > contextLength) {
-      warn(`${path} was trained with ${contextLength} tokens of context; beyond, its output is unusual`);
-    }
+    warnOfContext(model, options.context, "beyond, its output is unusual");
     const progress = createProgress("sensitivity", options.json);
     const written = await writeSensitivity(
       options.output,

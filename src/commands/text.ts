@@ -2,6 +2,7 @@ import { readText } from "../../formats/bytes.js";
 import type { Model } from "../model.js";
 import { createFolderTokenizer } from "../tokenizer/hf.js";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer.js";
+import { warn } from "../ui.js";
 
 /** A text larger than this is no text to run through a model. */
 const MAX_TEXT_BYTES = 256 << 20;
@@ -14,6 +15,13 @@ export function readTokens(model: Model, path: string): Int32Array {
 
 export function modelTokenizer({ folder, vocab }: Model): Tokenizer {
   return folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(folder, vocab);
+}
+
+/** Says what to expect of chunks longer than the model was trained with. */
+export function warnOfContext({ path, hparams }: Model, context: number, what: string): void {
+  const { contextLength } = hparams;
+  if (context <= contextLength) return;
+  warn(`${path} was trained with ${contextLength} tokens of context; ${what}`);
 }
 
 /** What takes the place of the first token of each chunk, for models whose texts begin with one. */

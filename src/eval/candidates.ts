@@ -1,7 +1,6 @@
-import { elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
 import { type Blocks, countWork, joinTokens, prepareBlocks, runBlocks } from "./blocks.js";
-import { type ChunkScores, headOf, scoresOfChunk } from "./forward.js";
+import { type ChunkScores, headOf, outputSize, scoresOfChunk } from "./forward.js";
 import { fitMemory, type GroupSize, runGroup } from "./group.js";
 import { scoreMemory } from "./score.js";
 import { type ForwardOptions, type Session, withSession } from "./session.js";
@@ -136,10 +135,6 @@ function fitTurns(
     base: { groupChunks, jobChunks, hidden: own! },
     candidates: { groupChunks, jobChunks, hidden: largest },
   };
-}
-
-function outputSize({ plan }: Session): number {
-  return elementCount(plan.output.shape);
 }
 
 async function time(action: () => Promise<void>): Promise<number> {

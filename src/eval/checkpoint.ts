@@ -1,8 +1,12 @@
+import { createHash, type Hash } from "node:crypto";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { decode, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
+import type { Model } from "../model.js";
 import { writeError } from "../run/encode.js";
-import { foreignJournal } from "../run/journal.js";
+import { fileIdentity, foreignJournal } from "../run/journal.js";
+import { VERSION } from "../version.js";
+import { planDecoder } from "./decoder.js";
 import type { Sums } from "./totals.js";
 
 /** Whose sums they are. */
@@ -18,6 +22,16 @@ const record = v.object({
     v.check(({ length }) => length % 8 === 0),
   ),
 });
+
+/** Of what any checkpoint depends on: the version, the model, the chunks. What else there is, its owner adds. */
+export function hashWork(model: Model, chunks: readonly Int32Array[]): Hash {
+  const hash = createHash("sha256")
+    .update(VERSION)
+    .update(JSON.stringify(planDecoder(model)));
+  for (const file of model.container.files) hash.update(fileIdentity(file));
+  for (const chunk of chunks) hash.update(`${chunk.length}`).update(chunk);
+  return hash;
+}
 
 /**
  * Keeps what is done, so that a run that was killed can go on: one MessagePack record. The file is replaced as a

@@ -57,14 +57,14 @@ export async function scoreGroups(
   chunks: readonly Int32Array[],
   options: ScoreOptions,
 ): Promise<void> {
-  const { plan, pool } = session;
+  const { pool } = session;
   const { firstPosition, looks = [], isEnough, keep } = options;
   const context = chunks[0]!.length;
   const scored = context - 1 - firstPosition;
   const { size, otherSize } = fitBoth(session, other, chunks.length, context, options);
   const blocks = prepareBlocks(session, context);
   const otherBlocks = other && prepareBlocks(other, context);
-  const scoreWork = (elementCount(plan.output.shape) + outputSize(other)) * scored;
+  const scoreWork = (outputSize(session) + (other === undefined ? 0 : outputSize(other))) * scored;
   const chunkWork = blocks.chunkWork + (otherBlocks?.chunkWork ?? 0) + scoreWork;
   const advance = countWork(chunks.length * chunkWork, options);
 
@@ -121,8 +121,9 @@ function fitBoth(
   return { size: { ...size, groupChunks, jobChunks }, otherSize };
 }
 
-function outputSize(session: Session | undefined): number {
-  return session === undefined ? 0 : elementCount(session.plan.output.shape);
+/** Multiply-adds for a token's logits. */
+export function outputSize({ plan }: Session): number {
+  return elementCount(plan.output.shape);
 }
 
 /** What turns a model's last hidden states into logits. */

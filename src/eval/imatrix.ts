@@ -1,13 +1,10 @@
-import { createHash } from "node:crypto";
 import type { ImatrixSums } from "../../formats/imatrix.js";
 import type { Model } from "../model.js";
-import { fileIdentity } from "../run/journal.js";
-import { VERSION } from "../version.js";
-import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { hashWork, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { cutChunks } from "./chunks.js";
 import { collectSquares } from "./collect.js";
 import { planDecoder } from "./decoder.js";
-import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
+import { DEFAULT_ACTIVATIONS } from "./matmul.js";
 import type { ForwardOptions } from "./session.js";
 import { Totals } from "./totals.js";
 
@@ -63,7 +60,7 @@ export async function computeImatrix(
   const seconds = () => (performance.now() - started) / 1000;
   const { context = DEFAULT_CONTEXT, bos, checkpoint, dataset, activations = DEFAULT_ACTIVATIONS } = options;
   const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
-  const print = fingerprint(model, chunks, activations);
+  const print = hashWork(model, chunks).update(activations).digest("hex");
   const kept =
     checkpoint !== undefined && options.resume ? readCheckpoint(checkpoint, KIND, print) : undefined;
   const totals = new Totals(model.path, planDecoder(model).layers, kept);
@@ -99,15 +96,4 @@ export async function computeImatrix(
 export function emptyImatrix(model: Model): ImatrixSums {
   const totals = new Totals(model.path, planDecoder(model).layers, undefined);
   return { entries: totals.entries(0), datasets: [], chunks: 0, chunkSize: 0 };
-}
-
-/** Of everything the sums depend on: the model, the chunks, the arithmetic, the version. */
-function fingerprint(model: Model, chunks: readonly Int32Array[], activations: Activations): string {
-  const hash = createHash("sha256")
-    .update(VERSION)
-    .update(activations)
-    .update(JSON.stringify(planDecoder(model)));
-  for (const file of model.container.files) hash.update(fileIdentity(file));
-  for (const chunk of chunks) hash.update(`${chunk.length}`).update(chunk);
-  return hash.digest("hex");
 }

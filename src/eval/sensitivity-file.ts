@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { DTypeName } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import type { Imatrix } from "../../formats/imatrix.js";
@@ -8,12 +7,9 @@ import { candidatesFor, rounds } from "../quant/candidates.js";
 import { isQuantizable } from "../quant/choose.js";
 import { importancesOf, takesWeights } from "../quant/importance.js";
 import { imatrixFingerprint, modelFingerprint } from "../run/fingerprint.js";
-import { fileIdentity } from "../run/journal.js";
 import { checkOutput, isResumable, journalPath, withResumeHint, writeOutput } from "../run/output.js";
-import { VERSION } from "../version.js";
-import { readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { hashWork, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { cutChunks } from "./chunks.js";
-import { planDecoder } from "./decoder.js";
 import type { Perturbation } from "./perturb.js";
 import { measureSensitivity } from "./sensitivity.js";
 import type { ForwardOptions } from "./session.js";
@@ -179,17 +175,13 @@ function summarize(
   };
 }
 
-/** Of everything the results depend on: the model, the chunks, the roundings, the version. */
+/** Of everything the results depend on. */
 function fingerprint(
   model: Model,
   chunks: readonly Int32Array[],
   perturbations: readonly Perturbation[],
 ): string {
-  const hash = createHash("sha256")
-    .update(VERSION)
-    .update(JSON.stringify(planDecoder(model)));
-  for (const file of model.container.files) hash.update(fileIdentity(file));
-  for (const chunk of chunks) hash.update(`${chunk.length}`).update(chunk);
+  const hash = hashWork(model, chunks);
   for (const { tensor, dtype, weights = [] } of perturbations) {
     hash.update(JSON.stringify([tensor.name, dtype]));
     for (const values of weights) hash.update(values);

@@ -1,8 +1,8 @@
-import { byteLength, elementCount } from "../../formats/dtype.js";
+import { byteLength } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
-import { type Blocks, countWork, embedChunks, prepareBlocks, runLayers } from "./blocks.js";
+import { type Blocks, countWork, embedChunks, joinTokens, prepareBlocks, runLayers } from "./blocks.js";
 import type { DecoderPlan } from "./decoder.js";
-import { headOf } from "./forward.js";
+import { headOf, outputSize } from "./forward.js";
 import { fitMemory, spanOf } from "./group.js";
 import { type Perturbation, Scratch } from "./perturb.js";
 import { scoreMemory } from "./score.js";
@@ -200,7 +200,7 @@ async function measureOne(
       head: headOf(session),
       span: spanIn(measuring.layout, span, AFTER, first),
     } as const;
-    const targets = joinTargets(chunks);
+    const targets = joinTokens(chunks.map((chunk) => chunk.subarray(1)));
     const scores = await session.pool.run({
       ...headOf(perturbed),
       kind: "score",
@@ -241,17 +241,9 @@ async function inSpans(
   await Promise.all(spans);
 }
 
-/** In each chunk every token that follows another. */
-function joinTargets(chunks: readonly Int32Array[]): Int32Array {
-  const scored = chunks[0]!.length - 1;
-  const targets = new Int32Array(chunks.length * scored);
-  for (const [i, chunk] of chunks.entries()) targets.set(chunk.subarray(1), i * scored);
-  return targets;
-}
-
 /** Multiply-adds for a token's distribution, the model's and the perturbed one's. */
-function scoringWork({ plan }: Session): number {
-  return 2 * elementCount(plan.output.shape);
+function scoringWork(session: Session): number {
+  return 2 * outputSize(session);
 }
 
 function totalWork(
