@@ -42,7 +42,7 @@ export * from "./tq2_0";
 
 /**
  * Where memory is free for the caller. Below lies what the modules that share the memory keep there: these kernels
- * from 0, the relaxed ones from where asconfig.json puts them (memoryBase).
+ * from 0, those of a module of products from where asconfig.json puts them (memoryBase).
  */
 export const HEAP_BASE: usize = 1 << 20;
 /** Where the kernels' own data ends. */

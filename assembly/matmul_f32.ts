@@ -140,6 +140,8 @@ export function add_tiles(
 }
 
 function add8(y: usize, low: v128, high: v128): void {
-  v128.store(y, f32x4.add(v128.load(y), low));
-  v128.store(y, f32x4.add(v128.load(y, 16), high), 16);
+  const before0 = v128.load(y);
+  const before1 = v128.load(y, 16);
+  v128.store(y, f32x4.add(before0, low));
+  v128.store(y, f32x4.add(before1, high), 16);
 }

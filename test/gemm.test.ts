@@ -2,28 +2,29 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { byteLength, type DTypeName, dtype } from "../formats/dtype.js";
 import { INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "../src/eval/int8.js";
-import { chooseRelaxed, compileRelaxed, usableDots } from "../src/eval/relaxed.js";
-import { compileKernels, Kernels, type RelaxedModule } from "../src/run/kernels.js";
+import { chooseProducts } from "../src/eval/products.js";
+import { compileKernels, Kernels } from "../src/run/kernels.js";
+import { type Products, pairVectors, untriedProducts } from "../src/run/products.js";
 import { Random } from "./random.js";
 
 // The int8 products of every module against the same sums in JavaScript: not nearly, but bit for bit.
 
+pairVectors();
 const random = new Random(8);
 const compiled = compileKernels();
 
-/** undefined stands for plain SIMD. */
-const modules: (RelaxedModule | undefined)[] = [
+/** undefined stands for the kernels' own. */
+const modules: (Products | undefined)[] = [
   undefined,
-  ...usableDots().flatMap((dot) => {
-    const module = compileRelaxed(dot);
-    return module === undefined ? [] : [{ module, dot, wide: false }];
-  }),
+  ...untriedProducts().map((untried) => ({ ...untried, wide: false })),
 ];
-const best = chooseRelaxed();
+const best = chooseProducts();
 if (best?.dot === "i32" && best.wide) modules.push(best);
 
-const nameOf = (relaxed: RelaxedModule | undefined) =>
-  relaxed === undefined ? "plain" : `relaxed ${relaxed.dot}${relaxed.wide ? ", all quants" : ""}`;
+const nameOf = (products: Products | undefined) =>
+  products === undefined
+    ? "kernels"
+    : `${products.dot}, ${products.bits} bits${products.wide ? ", all quants" : ""}`;
 
 interface Operands {
   readonly type: DTypeName;
@@ -35,9 +36,9 @@ interface Operands {
 }
 
 /** [tokens][rows], by the kernels. */
-function product({ type, weights, x, tokens, rows, k }: Operands, relaxed?: RelaxedModule): Float32Array {
-  const kernels = new Kernels(compiled, relaxed);
-  const form = int8Form(type, relaxed)!;
+function product({ type, weights, x, tokens, rows, k }: Operands, products?: Products): Float32Array {
+  const kernels = new Kernels(compiled, products);
+  const form = int8Form(type, products)!;
   const floats = kernels.reserve(x.byteLength);
   kernels.floats(floats, x.length).set(x);
   const stored = kernels.reserve(weights.length);
@@ -46,7 +47,7 @@ function product({ type, weights, x, tokens, rows, k }: Operands, relaxed?: Rela
   kernels.floats(y, tokens * rows).fill(Number.NaN);
   const activations = quantizeActivations(kernels, form, floats, tokens, k);
   const packed = packWeights(kernels, type, form, stored, rows, k);
-  multiplyInt8(kernels, form, activations, packed, y, tokens, rows * 4);
+  multiplyInt8(kernels, activations, packed, y, tokens, rows * 4);
   return kernels.floats(y, tokens * rows).slice();
 }
 
@@ -231,15 +232,17 @@ test("the data of modules that share a memory do not overlap", () => {
     return (exports[name] as WebAssembly.Global).value as number;
   };
   const { targets } = JSON.parse(readFileSync(new URL("../asconfig.json", import.meta.url), "utf8"));
-  const ends = usableDots().map((dot) => {
-    const begin: number = targets[`relaxed-${dot}`].memoryBase;
-    return [begin, address(compileRelaxed(dot)!, "DATA_END")];
-  });
-  const bounds = [address(compiled, "DATA_END"), ...ends.flat(), address(compiled, "HEAP_BASE")];
-  expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
+  for (const { module, dot } of untriedProducts()) {
+    const begin: number = targets[`products-${dot}`].memoryBase;
+    const end = address(module, "DATA_END");
+    const bounds = [address(compiled, "DATA_END"), begin, end, address(compiled, "HEAP_BASE")];
+    expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
+  }
 });
 
-describe.skipIf(!usableDots().includes("i32"))("relaxed i32, layout for quants above 127", () => {
+const untriedI32 = untriedProducts().filter(({ dot }) => dot === "i32");
+
+describe.each(untriedI32)("i32, $bits bits, layout for quants above 127", (untried) => {
   // Quants that stay below, so that it can be tried on every machine: as stored they are negative.
   test.each([
     ["Q8_0", (byte: number) => byte | 0x80],
@@ -248,18 +251,18 @@ describe.skipIf(!usableDots().includes("i32"))("relaxed i32, layout for quants a
   ] as const)("%s", (type, below) => {
     const [{ weights, ...given }, scales] = operands(type, 5, 9, 512, "any bytes");
     const low = withScales(type, weights.map(below), (block) => scales[block]!);
-    const relaxed: RelaxedModule = { module: compileRelaxed("i32")!, dot: "i32", wide: true };
-    expect(product({ ...given, weights: low }, relaxed)).toEqual(
+    const products: Products = { ...untried, wide: true };
+    expect(product({ ...given, weights: low }, products)).toEqual(
       expected({ ...given, weights: low }, scales),
     );
   });
 });
 
-describe.each(modules.map((relaxed) => ({ name: nameOf(relaxed), relaxed })))("$name", ({ relaxed }) => {
+describe.each(modules.map((products) => ({ name: nameOf(products), products })))("$name", ({ products }) => {
   describe.each(INT8_TYPES.map(({ name }) => name))("%s", (type) => {
     test.each(Object.keys(KINDS) as Kind[])("%s", (kind) => {
       const [given, scales] = operands(type, 5, 9, 512, kind);
-      expect(product(given, relaxed)).toEqual(expected(given, scales));
+      expect(product(given, products)).toEqual(expected(given, scales));
     });
 
     test.each([
@@ -270,7 +273,7 @@ describe.each(modules.map((relaxed) => ({ name: nameOf(relaxed), relaxed })))("$
       [150, 3],
     ])("%i tokens, %i rows", (tokens, rows) => {
       const [given, scales] = operands(type, tokens, rows, 256, "any bytes");
-      expect(product(given, relaxed)).toEqual(expected(given, scales));
+      expect(product(given, products)).toEqual(expected(given, scales));
     });
   });
 });

@@ -1,27 +1,28 @@
 // The two relaxed dot products behind one face, for quants as bytes: 4 columns of four rows times 4 of one token.
-// I32_DOT is a constant of the build, one module each (asconfig.json):
-//   0  i16x8.relaxed_dot_i8x16_i7x16_s: a row's sums are two i16, of columns 0 and 1 and of columns 2 and 3
-//   1  i32x4.relaxed_dot_i8x16_i7x16_add_s: a row's sum is one i32
+// DOT is a constant of the build, one module each (asconfig.json):
+//   16  i16x8.relaxed_dot_i8x16_i7x16_s: a row's sums are two i16, of columns 0 and 1 and of columns 2 and 3
+//   32  i32x4.relaxed_dot_i8x16_i7x16_add_s: a row's sum is one i32
+//   0   neither, and no quants as bytes
 // In the first a sum of half the columns that share a scale must fit 16 bits: |q - zero| * 127 * 8 (of 16 columns), or
 // * 16 (of 32), at most 32767. What comes before the end may exceed it, as additions wrap around.
 
 /** What to begin with, so that `zero` counts as 0: `sums` are those of the token's columns to come, as two i16. */
 export function begin(sums: v128, zero: i32): v128 {
   const minus_zero = i16x8.splat(<i16>-zero);
-  return I32_DOT ? i32x4.dot_i16x8_s(sums, minus_zero) : i16x8.mul(sums, minus_zero);
+  return DOT === 32 ? i32x4.dot_i16x8_s(sums, minus_zero) : i16x8.mul(sums, minus_zero);
 }
 
 export function dot_add(sum: v128, w: v128, x: v128): v128 {
-  if (I32_DOT) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
+  if (DOT === 32) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
   return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
 }
 
 /** The sum of each row. */
 export function whole(sum: v128): v128 {
-  return I32_DOT ? sum : i32x4.dot_i16x8_s(sum, i16x8.splat(1));
+  return DOT === 32 ? sum : i32x4.dot_i16x8_s(sum, i16x8.splat(1));
 }
 
 /** The sum of each row times its scale, which `scale` holds twice as i16. */
 export function scaled(sum: v128, scale: v128): v128 {
-  return I32_DOT ? i32x4.mul(sum, i32x4.shr_s(scale, 16)) : i32x4.dot_i16x8_s(sum, scale);
+  return DOT === 32 ? i32x4.mul(sum, i32x4.shr_s(scale, 16)) : i32x4.dot_i16x8_s(sum, scale);
 }

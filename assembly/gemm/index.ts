@@ -6,8 +6,8 @@
 //   quantize_activations(form, x, tokens, k, packed_x)   f32 to int8 as ggml does; activations_size bytes
 //   pack_<type>(form, rows_of_w, rows, k, packed_w)      rows as stored; weights_size bytes
 //   matmul_int8(packed_x, packed_w, y, tokens, stride)   f32, each token's rows `stride` bytes after the last's
-// Quantize and pack are in the kernels module. matmul_int8 is here for the WORDS forms and in the relaxed modules
-// (relaxed.ts), which share the memory, for the BYTES forms. k is a whole number of blocks; tokens and rows are any.
+// Quantize and pack are in the kernels module. matmul_int8 is there for the WORDS forms, and for those and the BYTES
+// forms in the modules of products (../products.ts), which share the memory. k is a whole number of blocks; tokens and rows are any.
 //
 // Packed weights are a header and panels of 8 rows, packed activations panels of 4 tokens. In a panel the same 32 bits
 // of every row stand side by side: a step of 8 rows × 2 columns as i16, or × 4 columns as bytes. Blocks of weights:
@@ -24,12 +24,9 @@
 // where the two sums are of columns 0 and 1 of each step, and of columns 2 and 3. After a panel's blocks come the sums
 // that mins are multiplied with: for each block of 32 s f32[4]; for blocks of 256 first those of every 32 columns, for
 // all blocks, then those of every 16: steps of sums as i16 | d f32[4].
-import { WORDS_256 } from "./layout";
-import { multiply_panels } from "./multiply";
-import { tile_words_32, tile_words_256 } from "./tile_words";
-
 export { quantize_activations } from "./activations";
 export { activations_size, weights_size } from "./layout";
+export { matmul_int8 } from "./matmul_int8";
 export * from "./pack_iq4_nl";
 export * from "./pack_iq4_xs";
 export * from "./pack_mxfp4";
@@ -45,9 +42,3 @@ export * from "./pack_q6_k";
 export * from "./pack_q8_0";
 export * from "./pack_tq1_0";
 export * from "./pack_tq2_0";
-
-/** The product in plain SIMD. */
-export function matmul_int8(x: usize, w: usize, y: usize, tokens: usize, stride: usize): void {
-  const tile = load<i32>(w) === WORDS_256 ? tile_words_256 : tile_words_32;
-  multiply_panels(tile, x, w, y, tokens, stride);
-}

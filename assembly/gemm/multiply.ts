@@ -17,7 +17,7 @@ import { tile_words } from "./tile_words";
 /** Bytes of activations worked on together: they stay in a core's own cache while the weights pass by. */
 const CACHED: usize = 1 << 19;
 
-/** A tile of y: 4 tokens × 8 rows of f32. */
+/** For tiles of which y has a part only: 4 tokens × 8 rows of f32. */
 const tile_of_y = memory.data(128, 16);
 
 /** What multiply_panels needs to know of the panels after it: see pack for the words. */
@@ -63,33 +63,42 @@ export function multiply_panels(
       const w_panel = w + HEADER_SIZE + (row / ROWS) * w_size;
       for (let token = first; token < last; token += TOKENS) {
         const x_panel = x + (token / TOKENS) * x_size;
-        clear_tile();
-        tile(x_panel, w_panel, tile_of_y, blocks, zero);
+        const to = y + token * stride + row * 4;
+        const isWhole = token + TOKENS <= tokens && row + ROWS <= rows;
+        const t = isWhole ? to : tile_of_y;
+        const t_stride = isWhole ? stride : ROWS * 4;
+        clear_tile(t, t_stride);
+        tile(x_panel, w_panel, t, t_stride, blocks, zero);
         if (min_length !== 0)
-          add_mins(x_panel + sums, w_panel + mins, blocks, block_length(form), min_length);
-        store_tile(y + token * stride + row * 4, stride, min(tokens - token, TOKENS), min(rows - row, ROWS));
+          add_mins(x_panel + sums, w_panel + mins, t, t_stride, blocks, block_length(form), min_length);
+        if (!isWhole) copy_part(to, stride, min(tokens - token, TOKENS), min(rows - row, ROWS));
       }
     }
   }
 }
 
 /** The mins times the sums of the activations: products with few columns, and so done by the tiles of others. */
-function add_mins(x: usize, w: usize, blocks: usize, length: usize, min_length: usize): void {
-  if (length === 32) add_tiles(x, 0, w, tile_of_y, 32, <i32>blocks, 4);
-  else tile_words(x, w, tile_of_y, blocks, length / min_length);
+function add_mins(
+  x: usize,
+  w: usize,
+  y: usize,
+  stride: usize,
+  blocks: usize,
+  length: usize,
+  min_length: usize,
+): void {
+  if (length === 32) add_tiles(x, 0, w, y, stride, <i32>blocks, 4);
+  else tile_words(x, w, y, stride, blocks, length / min_length);
 }
 
-function clear_tile(): void {
-  for (let i: usize = 0; i < 128; i += 16) v128.store(tile_of_y + i, f32x4.splat(0));
-}
-
-/** As much of the tile as exists, to `y`, where tokens are `stride` bytes apart. */
-function store_tile(y: usize, stride: usize, tokens: usize, rows: usize): void {
-  for (let t: usize = 0; t < tokens; t++, y += stride) {
-    const row = tile_of_y + t * 32;
-    if (rows === ROWS) {
-      v128.store(y, v128.load(row));
-      v128.store(y, v128.load(row, 16), 16);
-    } else memory.copy(y, row, rows * 4);
+function clear_tile(y: usize, stride: usize): void {
+  for (let t: usize = 0; t < TOKENS; t++, y += stride) {
+    v128.store(y, f32x4.splat(0));
+    v128.store(y, f32x4.splat(0), 16);
   }
+}
+
+/** As much of tile_of_y as exists, to `y`. */
+function copy_part(y: usize, stride: usize, tokens: usize, rows: usize): void {
+  for (let t: usize = 0; t < tokens; t++, y += stride) memory.copy(y, tile_of_y + t * ROWS * 4, rows * 4);
 }

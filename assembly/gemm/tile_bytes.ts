@@ -1,11 +1,16 @@
 // A tile of the product, 4 tokens × 8 rows, with the relaxed dot products.
 import { begin, dot_add, scaled, whole } from "./dot";
-import { scale_add } from "./tile";
+import { add_scaled } from "./tile";
 
-/** What blocks of 256 have summed up so far: 4 tokens × 8 rows of i32. */
-const totals = memory.data(128, 16);
-
-export function tile_bytes_32(x: usize, w: usize, y: usize, blocks: usize, zero: i32): void {
+export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize, zero: i32): void {
+  let y00 = v128.load(y);
+  let y01 = v128.load(y, 16);
+  let y10 = v128.load(y + stride);
+  let y11 = v128.load(y + stride, 16);
+  let y20 = v128.load(y + 2 * stride);
+  let y21 = v128.load(y + 2 * stride, 16);
+  let y30 = v128.load(y + 3 * stride);
+  let y31 = v128.load(y + 3 * stride, 16);
   for (; blocks > 0; blocks--) {
     let s00 = begin(v128.load32_splat(x, 128), zero);
     let s10 = begin(v128.load32_splat(x, 132), zero);
@@ -33,18 +38,56 @@ export function tile_bytes_32(x: usize, w: usize, y: usize, blocks: usize, zero:
     }
     const d0 = v128.load(w);
     const d1 = v128.load(w, 16);
-    scale_add(y, whole(s00), whole(s01), d0, d1, v128.load32_splat(x, 16));
-    scale_add(y + 32, whole(s10), whole(s11), d0, d1, v128.load32_splat(x, 20));
-    scale_add(y + 64, whole(s20), whole(s21), d0, d1, v128.load32_splat(x, 24));
-    scale_add(y + 96, whole(s30), whole(s31), d0, d1, v128.load32_splat(x, 28));
+    const dx0 = v128.load32_splat(x, 16);
+    const dx1 = v128.load32_splat(x, 20);
+    const dx2 = v128.load32_splat(x, 24);
+    const dx3 = v128.load32_splat(x, 28);
+    y00 = add_scaled(y00, whole(s00), d0, dx0);
+    y01 = add_scaled(y01, whole(s01), d1, dx0);
+    y10 = add_scaled(y10, whole(s10), d0, dx1);
+    y11 = add_scaled(y11, whole(s11), d1, dx1);
+    y20 = add_scaled(y20, whole(s20), d0, dx2);
+    y21 = add_scaled(y21, whole(s21), d1, dx2);
+    y30 = add_scaled(y30, whole(s30), d0, dx3);
+    y31 = add_scaled(y31, whole(s31), d1, dx3);
     w += 32;
     x += 32;
   }
+  v128.store(y, y00);
+  v128.store(y, y01, 16);
+  v128.store(y + stride, y10);
+  v128.store(y + stride, y11, 16);
+  v128.store(y + 2 * stride, y20);
+  v128.store(y + 2 * stride, y21, 16);
+  v128.store(y + 3 * stride, y30);
+  v128.store(y + 3 * stride, y31, 16);
 }
 
-export function tile_bytes_256_32(x: usize, w: usize, y: usize, blocks: usize, _zero: i32): void {
+export function tile_bytes_256_32(
+  x: usize,
+  w: usize,
+  y: usize,
+  stride: usize,
+  blocks: usize,
+  _zero: i32,
+): void {
+  let y00 = v128.load(y);
+  let y01 = v128.load(y, 16);
+  let y10 = v128.load(y + stride);
+  let y11 = v128.load(y + stride, 16);
+  let y20 = v128.load(y + 2 * stride);
+  let y21 = v128.load(y + 2 * stride, 16);
+  let y30 = v128.load(y + 3 * stride);
+  let y31 = v128.load(y + 3 * stride, 16);
   for (; blocks > 0; blocks--) {
-    clear_totals();
+    let t00 = i32x4.splat(0);
+    let t01 = i32x4.splat(0);
+    let t10 = i32x4.splat(0);
+    let t11 = i32x4.splat(0);
+    let t20 = i32x4.splat(0);
+    let t21 = i32x4.splat(0);
+    let t30 = i32x4.splat(0);
+    let t31 = i32x4.splat(0);
     for (const block_end = x + 1024; x < block_end; ) {
       let s00 = i32x4.splat(0);
       let s01 = i32x4.splat(0);
@@ -72,21 +115,68 @@ export function tile_bytes_256_32(x: usize, w: usize, y: usize, blocks: usize, _
       }
       const scale0 = v128.load(w);
       const scale1 = v128.load(w, 16);
-      add_total(totals, scaled(s00, scale0), scaled(s01, scale1));
-      add_total(totals + 32, scaled(s10, scale0), scaled(s11, scale1));
-      add_total(totals + 64, scaled(s20, scale0), scaled(s21, scale1));
-      add_total(totals + 96, scaled(s30, scale0), scaled(s31, scale1));
+      t00 = i32x4.add(t00, scaled(s00, scale0));
+      t01 = i32x4.add(t01, scaled(s01, scale1));
+      t10 = i32x4.add(t10, scaled(s10, scale0));
+      t11 = i32x4.add(t11, scaled(s11, scale1));
+      t20 = i32x4.add(t20, scaled(s20, scale0));
+      t21 = i32x4.add(t21, scaled(s21, scale1));
+      t30 = i32x4.add(t30, scaled(s30, scale0));
+      t31 = i32x4.add(t31, scaled(s31, scale1));
       w += 32;
     }
-    scale_add_totals(y, v128.load(w), v128.load(w, 16), x + 256);
+    const d0 = v128.load(w);
+    const d1 = v128.load(w, 16);
+    const dx0 = v128.load32_splat(x, 256);
+    const dx1 = v128.load32_splat(x, 260);
+    const dx2 = v128.load32_splat(x, 264);
+    const dx3 = v128.load32_splat(x, 268);
+    y00 = add_scaled(y00, t00, d0, dx0);
+    y01 = add_scaled(y01, t01, d1, dx0);
+    y10 = add_scaled(y10, t10, d0, dx1);
+    y11 = add_scaled(y11, t11, d1, dx1);
+    y20 = add_scaled(y20, t20, d0, dx2);
+    y21 = add_scaled(y21, t21, d1, dx2);
+    y30 = add_scaled(y30, t30, d0, dx3);
+    y31 = add_scaled(y31, t31, d1, dx3);
     w += 32;
     x += 272;
   }
+  v128.store(y, y00);
+  v128.store(y, y01, 16);
+  v128.store(y + stride, y10);
+  v128.store(y + stride, y11, 16);
+  v128.store(y + 2 * stride, y20);
+  v128.store(y + 2 * stride, y21, 16);
+  v128.store(y + 3 * stride, y30);
+  v128.store(y + 3 * stride, y31, 16);
 }
 
-export function tile_bytes_256_16(x: usize, w: usize, y: usize, blocks: usize, zero: i32): void {
+export function tile_bytes_256_16(
+  x: usize,
+  w: usize,
+  y: usize,
+  stride: usize,
+  blocks: usize,
+  zero: i32,
+): void {
+  let y00 = v128.load(y);
+  let y01 = v128.load(y, 16);
+  let y10 = v128.load(y + stride);
+  let y11 = v128.load(y + stride, 16);
+  let y20 = v128.load(y + 2 * stride);
+  let y21 = v128.load(y + 2 * stride, 16);
+  let y30 = v128.load(y + 3 * stride);
+  let y31 = v128.load(y + 3 * stride, 16);
   for (; blocks > 0; blocks--) {
-    clear_totals();
+    let t00 = i32x4.splat(0);
+    let t01 = i32x4.splat(0);
+    let t10 = i32x4.splat(0);
+    let t11 = i32x4.splat(0);
+    let t20 = i32x4.splat(0);
+    let t21 = i32x4.splat(0);
+    let t30 = i32x4.splat(0);
+    let t31 = i32x4.splat(0);
     let sums = x + 1024;
     for (const block_end = sums; x < block_end; sums += 16) {
       let s00 = begin(v128.load32_splat(sums), zero);
@@ -115,30 +205,39 @@ export function tile_bytes_256_16(x: usize, w: usize, y: usize, blocks: usize, z
       }
       const scale0 = v128.load(w);
       const scale1 = v128.load(w, 16);
-      add_total(totals, scaled(s00, scale0), scaled(s01, scale1));
-      add_total(totals + 32, scaled(s10, scale0), scaled(s11, scale1));
-      add_total(totals + 64, scaled(s20, scale0), scaled(s21, scale1));
-      add_total(totals + 96, scaled(s30, scale0), scaled(s31, scale1));
+      t00 = i32x4.add(t00, scaled(s00, scale0));
+      t01 = i32x4.add(t01, scaled(s01, scale1));
+      t10 = i32x4.add(t10, scaled(s10, scale0));
+      t11 = i32x4.add(t11, scaled(s11, scale1));
+      t20 = i32x4.add(t20, scaled(s20, scale0));
+      t21 = i32x4.add(t21, scaled(s21, scale1));
+      t30 = i32x4.add(t30, scaled(s30, scale0));
+      t31 = i32x4.add(t31, scaled(s31, scale1));
       w += 32;
     }
-    scale_add_totals(y, v128.load(w), v128.load(w, 16), x + 256);
+    const d0 = v128.load(w);
+    const d1 = v128.load(w, 16);
+    const dx0 = v128.load32_splat(x, 256);
+    const dx1 = v128.load32_splat(x, 260);
+    const dx2 = v128.load32_splat(x, 264);
+    const dx3 = v128.load32_splat(x, 268);
+    y00 = add_scaled(y00, t00, d0, dx0);
+    y01 = add_scaled(y01, t01, d1, dx0);
+    y10 = add_scaled(y10, t10, d0, dx1);
+    y11 = add_scaled(y11, t11, d1, dx1);
+    y20 = add_scaled(y20, t20, d0, dx2);
+    y21 = add_scaled(y21, t21, d1, dx2);
+    y30 = add_scaled(y30, t30, d0, dx3);
+    y31 = add_scaled(y31, t31, d1, dx3);
     w += 32;
     x += 272;
   }
-}
-
-function clear_totals(): void {
-  for (let i: usize = 0; i < 128; i += 16) v128.store(totals + i, i32x4.splat(0));
-}
-
-function add_total(total: usize, sum0: v128, sum1: v128): void {
-  v128.store(total, i32x4.add(v128.load(total), sum0));
-  v128.store(total, i32x4.add(v128.load(total, 16), sum1), 16);
-}
-
-function scale_add_totals(y: usize, d0: v128, d1: v128, dx: usize): void {
-  for (let t: usize = 0; t < 4; t++) {
-    const total = totals + t * 32;
-    scale_add(y + t * 32, v128.load(total), v128.load(total, 16), d0, d1, v128.load32_splat(dx + t * 4));
-  }
+  v128.store(y, y00);
+  v128.store(y, y01, 16);
+  v128.store(y + stride, y10);
+  v128.store(y + stride, y11, 16);
+  v128.store(y + 2 * stride, y20);
+  v128.store(y + 2 * stride, y21, 16);
+  v128.store(y + 3 * stride, y30);
+  v128.store(y + 3 * stride, y31, 16);
 }

@@ -1,17 +1,25 @@
 // A tile of the product, 4 tokens × 8 rows, in plain SIMD: quants as i16, pairs of columns multiplied and added by
 // i32x4.dot_i16x8_s.
-import { scale_add } from "./tile";
+import { add_scaled } from "./tile";
 
-export function tile_words_32(x: usize, w: usize, y: usize, blocks: usize, _zero: i32): void {
-  tile_words(x, w, y, blocks, 32);
+export function tile_words_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize, _zero: i32): void {
+  tile_words(x, w, y, stride, blocks, 32);
 }
 
-export function tile_words_256(x: usize, w: usize, y: usize, blocks: usize, _zero: i32): void {
-  tile_words(x, w, y, blocks, 256);
+export function tile_words_256(x: usize, w: usize, y: usize, stride: usize, blocks: usize, _zero: i32): void {
+  tile_words(x, w, y, stride, blocks, 256);
 }
 
 /** Adds `blocks` blocks of `length` columns to the tile at `y`. */
-export function tile_words(x: usize, w: usize, y: usize, blocks: usize, length: usize): void {
+export function tile_words(x: usize, w: usize, y: usize, stride: usize, blocks: usize, length: usize): void {
+  let y00 = v128.load(y);
+  let y01 = v128.load(y, 16);
+  let y10 = v128.load(y + stride);
+  let y11 = v128.load(y + stride, 16);
+  let y20 = v128.load(y + 2 * stride);
+  let y21 = v128.load(y + 2 * stride, 16);
+  let y30 = v128.load(y + 3 * stride);
+  let y31 = v128.load(y + 3 * stride, 16);
   for (; blocks > 0; blocks--) {
     let s00 = i32x4.splat(0);
     let s01 = i32x4.splat(0);
@@ -40,13 +48,29 @@ export function tile_words(x: usize, w: usize, y: usize, blocks: usize, length: 
     }
     const d0 = v128.load(w);
     const d1 = v128.load(w, 16);
-    scale_add(y, s00, s01, d0, d1, v128.load32_splat(x));
-    scale_add(y + 32, s10, s11, d0, d1, v128.load32_splat(x, 4));
-    scale_add(y + 64, s20, s21, d0, d1, v128.load32_splat(x, 8));
-    scale_add(y + 96, s30, s31, d0, d1, v128.load32_splat(x, 12));
+    const dx0 = v128.load32_splat(x);
+    const dx1 = v128.load32_splat(x, 4);
+    const dx2 = v128.load32_splat(x, 8);
+    const dx3 = v128.load32_splat(x, 12);
+    y00 = add_scaled(y00, s00, d0, dx0);
+    y01 = add_scaled(y01, s01, d1, dx0);
+    y10 = add_scaled(y10, s10, d0, dx1);
+    y11 = add_scaled(y11, s11, d1, dx1);
+    y20 = add_scaled(y20, s20, d0, dx2);
+    y21 = add_scaled(y21, s21, d1, dx2);
+    y30 = add_scaled(y30, s30, d0, dx3);
+    y31 = add_scaled(y31, s31, d1, dx3);
     w += 32;
     x += 16;
   }
+  v128.store(y, y00);
+  v128.store(y, y01, 16);
+  v128.store(y + stride, y10);
+  v128.store(y + stride, y11, 16);
+  v128.store(y + 2 * stride, y20);
+  v128.store(y + 2 * stride, y21, 16);
+  v128.store(y + 3 * stride, y30);
+  v128.store(y + 3 * stride, y31, 16);
 }
 
 /** Two columns of four rows `w` times two of a token `x`, added to the rows' sums. */

@@ -1,6 +1,7 @@
 import type { DTypeName } from "../../formats/dtype.js";
 import { dtype } from "../../formats/dtype.js";
-import type { Kernels, RelaxedModule } from "../run/kernels.js";
+import type { Kernels } from "../run/kernels.js";
+import type { Products } from "../run/products.js";
 
 // Products of weights as they are stored with activations in int8, the arithmetic of ggml's CPU backend: which
 // layout a type gets, and the calls. The layouts themselves are in assembly/gemm.
@@ -46,13 +47,13 @@ export const INT8_TYPES: readonly Int8Type[] = [
 
 const byName = new Map(INT8_TYPES.map((row) => [row.name, row]));
 
-/** The layout for weights of a type on this engine; undefined for types that have no int8 product. */
-export function int8Form(type: DTypeName, relaxed: RelaxedModule | undefined): Form | undefined {
+/** The layout for weights of a type; undefined for types that have no int8 product. */
+export function int8Form(type: DTypeName, products: Products | undefined): Form | undefined {
   const row = byName.get(type);
   if (row === undefined) return undefined;
   const words = dtype(type).blockSize === 32 ? WORDS_32 : WORDS_256;
-  if (relaxed === undefined || (row.wide && !relaxed.wide)) return words;
-  return row[relaxed.dot] ?? words;
+  if (products === undefined || products.dot === "plain" || (row.wide && !products.wide)) return words;
+  return row[products.dot] ?? words;
 }
 
 /** The layout of the activations for such weights: that of another may be the same. */
@@ -91,14 +92,11 @@ export function packWeights(
 /** y[tokens, rows] = x · Wᵀ for operands in the same layout; rows of y are `stride` bytes apart. */
 export function multiplyInt8(
   kernels: Kernels,
-  form: Form,
   x: number,
   w: number,
   y: number,
   tokens: number,
   stride: number,
 ): void {
-  const isPlain = form === WORDS_32 || form === WORDS_256;
-  const multiply = isPlain ? kernels.call("matmul_int8") : kernels.callRelaxed("matmul_int8");
-  multiply(x, w, y, tokens, stride);
+  kernels.call("matmul_int8")(x, w, y, tokens, stride);
 }

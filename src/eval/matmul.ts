@@ -34,7 +34,7 @@ export interface Multiplier {
 /** How a tensor is multiplied: the int8 layout of its weights, or f32. */
 function formOf({ kernels, activations }: Multiplier, weight: Tensor): Form | "f32" {
   const asStored = activations === "int8" && keepsStoredValues(weight);
-  return (asStored ? int8Form(weight.dtype, kernels.relaxed) : undefined) ?? "f32";
+  return (asStored ? int8Form(weight.dtype, kernels.products) : undefined) ?? "f32";
 }
 
 function inputForm(form: Form | "f32"): Form | "f32" {
@@ -110,11 +110,11 @@ export function multiplySlab(
   const mark = kernels.mark();
   if (form === "f32") {
     const w = readFloats(on, weight, first, rows);
-    // No relaxed SIMD: fused multiply-adds would make the result depend on the engine.
+    // Never relaxed: fused multiply-adds would make the result depend on the engine.
     kernels.call("matmul_f32")(x, w, y, tokens, rows, k);
   } else {
     const w = readPacked(on, weight, form, first, rows);
-    multiplyInt8(kernels, form, x, w, y, tokens, stride);
+    multiplyInt8(kernels, x, w, y, tokens, stride);
   }
   kernels.reset(mark);
   if (bias !== undefined) {

@@ -4,7 +4,7 @@ import type { Descriptors } from "../run/rows.js";
 import { withFiles, withPool } from "../run/scope.js";
 import { type DecoderPlan, planDecoder } from "./decoder.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./matmul.js";
-import { chooseRelaxed } from "./relaxed.js";
+import { chooseProducts } from "./products.js";
 
 export interface ForwardOptions {
   /** What meets quantized weights. Default: int8. */
@@ -34,7 +34,7 @@ export async function withSession<T>(
   work: (session: Session, open: (other: Model) => Session) => Promise<T>,
 ): Promise<T> {
   return withFiles((openFiles) =>
-    withPool({ threads, signal, relaxed: chooseRelaxed() }, (pool) => {
+    withPool({ threads, signal, products: chooseProducts() }, (pool) => {
       const open = (one: Model): Session => {
         const files = openFiles(one.container.files);
         return { plan: planDecoder(one), files, activations, pool };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
+import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
 const MAX_PAGES = 65536;
@@ -10,15 +11,6 @@ const MAX_PAGES = 65536;
 export function compileKernels(): WebAssembly.Module {
   const path = createRequire(import.meta.url).resolve("#kernels");
   return new WebAssembly.Module(readFileSync(path));
-}
-
-/** A module of relaxed SIMD kernels (assembly/gemm/relaxed.ts) that works here. Plain data. */
-export interface RelaxedModule {
-  readonly module: WebAssembly.Module;
-  /** The dot product it is compiled for. */
-  readonly dot: "i16" | "i32";
-  /** Whether that is exact for quants above 127. */
-  readonly wide: boolean;
 }
 
 /** Everything a module exports, addresses and counts as numbers. */
@@ -30,14 +22,14 @@ type KernelFunction = (...args: number[]) => number;
  */
 export class Kernels {
   readonly memory: WebAssembly.Memory;
-  readonly relaxed: RelaxedModule | undefined;
+  /** Whose functions stand in for the kernels' own of the same name. */
+  readonly products: Products | undefined;
   readonly #exports: Record<string, KernelFunction>;
-  readonly #relaxedExports: Record<string, KernelFunction> | undefined;
   readonly #heapBase: number;
   #top: number;
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
-  constructor(module: WebAssembly.Module = compileKernels(), relaxed?: RelaxedModule) {
+  constructor(module: WebAssembly.Module = compileKernels(), products?: Products) {
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
@@ -46,11 +38,11 @@ export class Kernels {
         cause,
       });
     }
-    this.relaxed = relaxed;
+    this.products = products;
     const exports = this.#instantiate(module);
-    this.#exports = exports as Record<string, KernelFunction>;
+    const better = products && this.#instantiate(products.module);
+    this.#exports = { ...exports, ...better } as Record<string, KernelFunction>;
     this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
-    this.#relaxedExports = relaxed && (this.#instantiate(relaxed.module) as Record<string, KernelFunction>);
     this.#top = this.#heapBase;
   }
 
@@ -61,11 +53,6 @@ export class Kernels {
   /** The exported function of that name. */
   call(name: string): KernelFunction {
     return this.#exports[name]!;
-  }
-
-  /** The same of the relaxed module. */
-  callRelaxed(name: string): KernelFunction {
-    return this.#relaxedExports![name]!;
   }
 
   /** Forgets every reservation made since `mark`, or all of them. */

@@ -3,7 +3,8 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../formats/errors.js";
 import { errorFromData, type Job, type Reply, type Request, type ResultOf, runJob } from "./jobs.js";
-import { compileKernels, Kernels, type RelaxedModule } from "./kernels.js";
+import { compileKernels, Kernels } from "./kernels.js";
+import type { Products } from "./products.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
 const IN_HAND = 2;
@@ -11,7 +12,7 @@ const IN_HAND = 2;
 /** What a thread starts with. */
 export interface WorkerModules {
   readonly kernels: WebAssembly.Module;
-  readonly relaxed: RelaxedModule | undefined;
+  readonly products: Products | undefined;
 }
 
 interface Waiting {
@@ -34,11 +35,11 @@ export class WorkerPool {
   #nextId = 0;
   #failure: Error | undefined;
 
-  /** @param relaxed for jobs that multiply */
-  constructor(threads: number = availableParallelism(), relaxed?: RelaxedModule) {
+  /** @param products for jobs that multiply */
+  constructor(threads: number = availableParallelism(), products?: Products) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), relaxed };
-    if (threads === 0) this.#own = new Kernels(modules.kernels, relaxed);
+    const modules = { kernels: compileKernels(), products };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, products);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
 

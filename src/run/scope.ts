@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
-import type { RelaxedModule } from "./kernels.js";
 import { WorkerPool } from "./pool.js";
+import type { Products } from "./products.js";
 import type { Descriptors } from "./rows.js";
 
 // What lasts as long as some work: threads, and open files. Files go around threads: no thread may touch a descriptor
@@ -12,16 +12,16 @@ export interface PoolOptions {
   /** Stops the work; the signal's reason is thrown. */
   readonly signal?: AbortSignal | undefined;
   /** For jobs that multiply. */
-  readonly relaxed?: RelaxedModule | undefined;
+  readonly products?: Products | undefined;
 }
 
 /** Starts threads for as long as `work` takes. A signal that comes with the last of the work counts too. */
 export async function withPool<T>(
-  { threads, signal, relaxed }: PoolOptions,
+  { threads, signal, products }: PoolOptions,
   work: (pool: WorkerPool) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  const pool = new WorkerPool(threads, relaxed);
+  const pool = new WorkerPool(threads, products);
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
   try {

@@ -4,7 +4,7 @@ import { Kernels } from "./kernels.js";
 import type { WorkerModules } from "./pool.js";
 
 const modules = workerData as WorkerModules;
-const kernels = new Kernels(modules.kernels, modules.relaxed);
+const kernels = new Kernels(modules.kernels, modules.products);
 
 parentPort!.on("message", ({ id, job }: Request) => {
   let reply: Reply;

@@ -1,7 +1,8 @@
 import { byteLength, type DTypeName } from "../../formats/dtype.js";
 import { INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "../../src/eval/int8.js";
-import { chooseRelaxed, compileRelaxed, usableDots } from "../../src/eval/relaxed.js";
-import { compileKernels, Kernels, type RelaxedModule } from "../../src/run/kernels.js";
+import { chooseProducts } from "../../src/eval/products.js";
+import { compileKernels, Kernels } from "../../src/run/kernels.js";
+import { type Products, pairVectors, untriedProducts } from "../../src/run/products.js";
 import { formatTable } from "../../src/ui.js";
 import { Random } from "../random.js";
 import { bestCpuOf, load } from "./measure.js";
@@ -15,15 +16,14 @@ const RUNS = 20;
 
 /** Speed of products in this thread, for every block type and module, quantizing and packing included. */
 export function benchGemm(): void {
+  pairVectors();
   const module = compileKernels();
-  const chosen = chooseRelaxed();
-  const modules: [string, RelaxedModule | undefined][] = [["plain", undefined]];
-  for (const dot of usableDots()) {
-    const wide = chosen?.dot === dot && chosen.wide;
-    const compiled = compileRelaxed(dot);
-    if (compiled !== undefined) modules.push([`relaxed ${dot}`, { module: compiled, dot, wide }]);
-  }
-  const columns = modules.map(([, relaxed]) => speeds(new Kernels(module, relaxed)));
+  const chosen = chooseProducts();
+  const modules = untriedProducts().map((untried) => ({
+    ...untried,
+    wide: chosen?.dot === untried.dot && chosen.wide,
+  }));
+  const columns = modules.map((products) => speeds(new Kernels(module, products)));
   const rows = [...INT8_TYPES.map(({ name }) => name), "F32"].map((type, i) => [
     type,
     ...columns.map((column) => column[i]!.toFixed(1)),
@@ -31,8 +31,12 @@ export function benchGemm(): void {
   console.log(
     `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time, ${load()}`,
   );
-  console.log(formatTable(["type", ...modules.map(([name]) => name)], rows));
-  console.log(`the evaluator takes ${chosen === undefined ? "plain" : `relaxed ${chosen.dot}`} here`);
+  console.log(formatTable(["type", ...modules.map(nameOf)], rows));
+  console.log(`the evaluator takes ${chosen === undefined ? "the kernels' own" : nameOf(chosen)} here`);
+}
+
+function nameOf({ dot, bits }: Pick<Products, "dot" | "bits">): string {
+  return `${dot}, ${bits} bits`;
 }
 
 /** Of each int8 type, and of f32. */
@@ -62,7 +66,7 @@ interface Product {
 }
 
 function int8Product(kernels: Kernels, type: DTypeName, x: number): Product {
-  const form = int8Form(type, kernels.relaxed)!;
+  const form = int8Form(type, kernels.products)!;
   const weights = kernels.reserve(byteLength(type, [SLAB, K]));
   kernels.fromF32(type, x, weights, SLAB * K);
   const y = kernels.reserve(TOKENS * SLAB * 4);
@@ -76,7 +80,7 @@ function int8Product(kernels: Kernels, type: DTypeName, x: number): Product {
   return {
     quantize: again(() => quantizeActivations(kernels, form, x, TOKENS, K)),
     pack: again(() => packWeights(kernels, type, form, weights, SLAB, K)),
-    multiply: () => multiplyInt8(kernels, form, activations, packed, y, TOKENS, SLAB * 4),
+    multiply: () => multiplyInt8(kernels, activations, packed, y, TOKENS, SLAB * 4),
   };
 }
 

@@ -1,0 +1,79 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { setFlagsFromString } from "node:v8";
+
+// The modules of products (assembly/products.ts). None is to be used before it has been tried (src/eval/products.ts).
+
+/** The dot product a module is compiled for. */
+export type Dot = "plain" | "i16" | "i32";
+
+export interface UntriedProducts {
+  readonly module: WebAssembly.Module;
+  readonly dot: Dot;
+  /** Of the registers it uses. */
+  readonly bits: 128 | 256;
+}
+
+/** A module of products that works here. Plain data. */
+export interface Products extends UntriedProducts {
+  /** Whether the dot product is exact for quants above 127. */
+  readonly wide: boolean;
+}
+
+const NODE = Number.parseInt(process.versions.node, 10);
+/** Has relaxed SIMD behind a flag. */
+const FLAGGED = 20;
+/** Earlier the i32 product is not even tried: V8 compiled it wrongly until it came to optimize it. */
+const I32_SINCE = 24;
+/** Can work on two vectors at once, on x64. Other versions may end the process when they are told to. */
+const PAIRING = [24, 26];
+
+/** Without these V8 optimizes code when it compiles it. Inlining is among them: it needs counts of calls. */
+const OPTIMIZE_LATER = ["liftoff", "wasm-lazy-compilation", "wasm-inlining"];
+if (NODE === 26) OPTIMIZE_LATER.push("wasm-inlining-call-indirect");
+
+const DOTS: readonly Dot[] = NODE >= I32_SINCE ? ["plain", "i16", "i32"] : ["plain", "i16"];
+
+let single: readonly UntriedProducts[] | undefined;
+let paired: readonly UntriedProducts[] = [];
+
+/** Those that this engine may be tried with. */
+export function untriedProducts(): readonly UntriedProducts[] {
+  single ??= compileAll(128);
+  return [...single, ...paired];
+}
+
+/**
+ * Lets evaluations use registers of 256 bits, where the engine can work on two vectors at once: it is about 1.5 times as
+ * fast. Call it before anything else in the process runs WebAssembly, in the main thread, or not at all: this way of
+ * compiling is an experiment of V8's that breaks code which was not written for it, and for a moment it is on for
+ * all that the engine compiles. Does nothing where the engine cannot.
+ */
+export function pairVectors(): void {
+  if (process.arch !== "x64" || !PAIRING.includes(NODE) || paired.length > 0) return;
+  for (const flag of ["experimental-wasm-revectorize", ...OPTIMIZE_LATER.map((flag) => `no-${flag}`)])
+    setFlagsFromString(`--${flag}`);
+  try {
+    paired = compileAll(256);
+  } finally {
+    for (const flag of ["no-experimental-wasm-revectorize", ...OPTIMIZE_LATER])
+      setFlagsFromString(`--${flag}`);
+  }
+}
+
+/** Without those for which the engine lacks something. */
+function compileAll(bits: 128 | 256): UntriedProducts[] {
+  if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
+  return DOTS.flatMap((dot) => {
+    const bytes = readFileSync(createRequire(import.meta.url).resolve(`#products-${dot}`));
+    // The engine compiles the same bytes only once, so they differ.
+    const named = withSection(bytes, `${bits} bits`);
+    return WebAssembly.validate(named) ? [{ module: new WebAssembly.Module(named), dot, bits }] : [];
+  });
+}
+
+/** A module with an empty custom section at its end. */
+function withSection(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
+  const chars = new TextEncoder().encode(name);
+  return Uint8Array.from([...bytes, 0, chars.length + 1, chars.length, ...chars]);
+}
