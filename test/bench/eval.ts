@@ -11,8 +11,8 @@ const SHAPE: LlamaShape = { hidden: 1024, layers: 24, heads: 16, kvHeads: 8, ffn
 const TEXT = fileURLToPath(new URL("../../../samples/text.txt", import.meta.url)); // from dist/test/bench
 const CONTEXT = 512;
 const CHUNKS = 4;
-/** Runs of each program, in turns; the best counts. */
-const RUNS = 2;
+/** Runs of each program, in turns: who else is on the machine slows now one and now the other. */
+const RUNS = 5;
 
 interface Speed {
   readonly ppl: number;
@@ -41,18 +41,18 @@ export function benchEval(types: readonly string[], llamaCpp?: string): void {
         if (llamaCpp !== undefined) other.push(runLlamaPerplexity(llamaCpp, file, threads));
       }
       rmSync(file);
-      return row(type, best(own), other.length > 0 ? best(other) : undefined);
+      return row(type, own, other);
     });
     console.log(
       `\nllq eval-ppl, ${CHUNKS} chunks of ${CONTEXT} tokens, 0.4 G weights, ${threads} threads, ${load()}`,
     );
-    const columns = ["type", "tokens/s", "CPU time", "peak RSS", "perplexity"];
+    const columns = ["type", "best tokens/s", "CPU time", "peak RSS", "perplexity"];
     const theirs = [
       "llama-perplexity tokens/s",
       "its CPU time",
       "its perplexity",
-      "ratio of tokens/s",
-      "of CPU time",
+      "ratio of the best",
+      "median of the pairs (range)",
     ];
     console.log(formatTable([...columns, ...theirs], rows));
   } finally {
@@ -90,10 +90,14 @@ function best(speeds: readonly Speed[]): Speed {
   };
 }
 
-function row(type: string, own: Speed, other: Speed | undefined): string[] {
+function row(type: string, runs: readonly Speed[], theirRuns: readonly Speed[]): string[] {
   const seconds = (speed: Speed) => `${speed.cpuSeconds.toFixed(1)} s`;
+  const own = best(runs);
   const cells = [type, own.tokensPerSecond.toFixed(1), seconds(own), formatBytes(own.peakRssBytes)];
-  if (other === undefined) return [...cells, own.ppl.toFixed(2), "-", "-", "-", "-", "-"];
+  if (theirRuns.length === 0) return [...cells, own.ppl.toFixed(2), "-", "-", "-", "-", "-"];
+  const other = best(theirRuns);
+  const ratios = runs.map((run, i) => run.tokensPerSecond / theirRuns[i]!.tokensPerSecond);
+  const [least, median, most] = [0, RUNS >> 1, RUNS - 1].map((i) => ratios.toSorted((a, b) => a - b)[i]!);
   return [
     ...cells,
     own.ppl.toFixed(2),
@@ -101,6 +105,6 @@ function row(type: string, own: Speed, other: Speed | undefined): string[] {
     seconds(other),
     other.ppl.toFixed(2),
     (own.tokensPerSecond / other.tokensPerSecond).toFixed(2),
-    (other.cpuSeconds / own.cpuSeconds).toFixed(2),
+    `${median!.toFixed(2)} (${least!.toFixed(2)} to ${most!.toFixed(2)})`,
   ];
 }

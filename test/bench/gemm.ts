@@ -2,7 +2,7 @@ import { byteLength, type DTypeName } from "../../formats/dtype.js";
 import { INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "../../src/eval/int8.js";
 import { chooseProducts } from "../../src/eval/products.js";
 import { compileKernels, Kernels } from "../../src/run/kernels.js";
-import { type Products, pairVectors, untriedProducts } from "../../src/run/products.js";
+import { type Products, untriedProducts } from "../../src/run/products.js";
 import { formatTable } from "../../src/ui.js";
 import { Random } from "../random.js";
 import { bestCpuOf, load } from "./measure.js";
@@ -16,7 +16,6 @@ const RUNS = 20;
 
 /** Speed of products in this thread, for every block type and module, quantizing and packing included. */
 export function benchGemm(): void {
-  pairVectors();
   const module = compileKernels();
   const chosen = chooseProducts();
   const modules = untriedProducts().map((untried) => ({

@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { pairVectors } from "../../src/run/products.js";
 import { benchAllocation } from "./allocation.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
@@ -39,6 +40,7 @@ if (unknown.length > 0) {
   console.error(`no section ${unknown.join(", ")}; there are ${Object.keys(SECTIONS).join(", ")}`);
   process.exit(2);
 }
+pairVectors(); // before a section runs
 const date = new Date().toISOString().slice(0, 10);
 console.log(`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}`);
 for (const [name, run] of Object.entries(SECTIONS)) {
