@@ -11,10 +11,12 @@ import {
   activations_block_size,
   activations_panel_size,
   BYTES_32,
+  BYTES_256_16,
   block_length,
   quant_size,
   sums_size,
   TOKENS,
+  zero_unit,
 } from "./layout";
 
 /** One block of 4 tokens before it is interleaved: quants, and their sums as i16. */
@@ -50,7 +52,7 @@ function quantize_panel_32(form: i32, x: usize, k: usize, last: usize, dst: usiz
         quantize_16(row, id, q, width),
         quantize_16(row + 64, id, q + 16 * width, width),
       );
-      if (form === BYTES_32) store_pair_sums(dst + 128 + t * 4, pairs);
+      if (form === BYTES_32) store_pair_sums(dst + 128 + t * 4, pairs, zero_unit(BYTES_32));
       store<f32>(dst + block_size - 16 + t * 4, round_f16(d));
       store<f32>(sums + t * 4, round_f16(d * <f32>total(pairs)));
     }
@@ -71,7 +73,7 @@ function quantize_panel_256(form: i32, x: usize, k: usize, last: usize, dst: usi
       store<f32>(dst + block_size - 16 + t * 4, amax !== 0 ? 1 / id : 0);
       for (let i: usize = 0; i < 16; i++) {
         const pairs = quantize_16(row + i * 64, id, quants + t * QUANTS_STRIDE + i * 16 * width, width);
-        if (width === 1) store_pair_sums(dst + 1024 + i * 16 + t * 4, pairs);
+        if (width === 1) store_pair_sums(dst + 1024 + i * 16 + t * 4, pairs, zero_unit(BYTES_256_16));
         store<i16>(sums_of_16 + t * 32 + i * 2, <i16>total(pairs));
       }
       const low = i32x4.extadd_pairwise_i16x8_s(v128.load(sums_of_16 + t * 32));
@@ -108,11 +110,11 @@ function to_nearest(x: usize, id: f32): v128 {
   return whole_i32(f32x4.mul(v128.load(x), f32x4.splat(id)));
 }
 
-/** The two sums that `pairs` holds in parts, as two i16. */
-function store_pair_sums(address: usize, pairs: v128): void {
+/** The two sums that `pairs` holds in parts, times minus a unit, as two i16. */
+function store_pair_sums(address: usize, pairs: v128, unit: i32): void {
   const sums = i32x4.add(pairs, i64x2.shuffle(pairs, pairs, 1, 0));
-  store<i16>(address, <i16>i32x4.extract_lane(sums, 0));
-  store<i16>(address, <i16>i32x4.extract_lane(sums, 1), 2);
+  store<i16>(address, <i16>(-unit * i32x4.extract_lane(sums, 0)));
+  store<i16>(address, <i16>(-unit * i32x4.extract_lane(sums, 1)), 2);
 }
 
 function total(pairs: v128): i32 {

@@ -6,10 +6,12 @@
 // In the first a sum of half the columns that share a scale must fit 16 bits: |q - zero| * 127 * 8 (of 16 columns), or
 // * 16 (of 32), at most 32767. What comes before the end may exceed it, as additions wrap around.
 
-/** What to begin with, so that `zero` counts as 0: `sums` are those of the token's columns to come, as two i16. */
+/**
+ * What to begin with, so that `zero` units count as 0: `sums` are those of the token's columns to come, as two i16,
+ * times minus the unit. In the first module, whose quants are small, zero is always one unit.
+ */
 export function begin(sums: v128, zero: i32): v128 {
-  const minus_zero = i16x8.splat(<i16>-zero);
-  return DOT === 32 ? i32x4.dot_i16x8_s(sums, minus_zero) : i16x8.mul(sums, minus_zero);
+  return DOT === 32 ? i32x4.dot_i16x8_s(sums, i16x8.splat(<i16>zero)) : sums;
 }
 
 export function dot_add(sum: v128, w: v128, x: v128): v128 {

@@ -21,9 +21,9 @@
 //   WORDS_32, WORDS_256   16 or 128 steps | d f32[4]
 //   BYTES_32              8 steps | sums, two i16, [4] | d f32[4]
 //   BYTES_256_32, _16     64 steps | of every 16 columns sums, two i16, [4] | d f32[4]
-// where the two sums are of columns 0 and 1 of each step, and of columns 2 and 3. After a panel's blocks come the sums
-// that mins are multiplied with: for each block of 32 s f32[4]; for blocks of 256 first those of every 32 columns, for
-// all blocks, then those of every 16: steps of sums as i16 | d f32[4].
+// where the two sums are of columns 0 and 1 of each step, and of columns 2 and 3, times minus zero_unit. After a panel's
+// blocks come the sums that mins are multiplied with: for each block of 32 s f32[4]; for blocks of 256 first those of
+// every 32 columns, for all blocks, then those of every 16: steps of sums as i16 | d f32[4].
 export { quantize_activations } from "./activations";
 export { activations_size, weights_size } from "./layout";
 export { matmul_int8 } from "./matmul_int8";

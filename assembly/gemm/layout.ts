@@ -26,6 +26,15 @@ export function quant_size(form: i32): usize {
   return form === WORDS_32 || form === WORDS_256 ? 2 : 1;
 }
 
+/**
+ * What the quant that stands for 0 is a multiple of: a token's sums are kept times minus this. None is larger that the
+ * sums would fit 16 bits with: 16 * 127 * 16 of blocks of 32, 8 * 127 * 32 of every 16 columns.
+ */
+export function zero_unit(form: i32): i32 {
+  if (form === BYTES_32) return 16;
+  return form === BYTES_256_16 ? 32 : 0;
+}
+
 /** Bytes of a block of weights. */
 export function weights_block_size(form: i32): usize {
   if (form === WORDS_32) return 512 + 32;

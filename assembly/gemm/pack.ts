@@ -8,6 +8,7 @@ import {
   quant_size,
   ROWS,
   weights_block_size,
+  zero_unit,
 } from "./layout";
 import { store_header } from "./multiply";
 import { D, DMIN, MINS, SCALES, UNPACKED_SIZE, Unpack } from "./unpack";
@@ -32,7 +33,11 @@ export function pack(
   k: usize,
   dst: usize,
 ): void {
-  store_header(dst, form, rows, k, zero, min_length);
+  // Quants are moved up until a whole number of units stands for 0.
+  const unit = zero_unit(form);
+  const zero_units = unit === 0 ? 0 : max((zero + unit - 1) / unit, 1);
+  const shift = unit === 0 ? 0 : zero_units * unit - zero;
+  store_header(dst, form, rows, k, zero_units, min_length);
   const length = block_length(form);
   const row_size = (k / length) * block_size;
   const packed_size = weights_block_size(form);
@@ -45,7 +50,7 @@ export function pack(
         unpack(src + (first + min(r, last)) * row_size + at, unpacked + r * UNPACKED_SIZE);
       }
       if (quant_size(form) === 2) pack_words(length, zero, block);
-      else pack_bytes(form, length, block);
+      else pack_bytes(form, length, shift, block);
       gather_rows(D, block + packed_size - 32);
       if (min_length === 0) continue;
       if (length === 256) pack_panels8(unpacked + MINS, UNPACKED_SIZE, 8, 128 / <i32>min_length, mins);
@@ -70,8 +75,15 @@ function pack_words(length: usize, zero: i32, dst: usize): void {
   pack_panels8(words, WORDS_SIZE, 8, <i32>length / 2, dst);
 }
 
-/** Quants as they are; after those that share a scale, the scale of every row, twice as i16. */
-function pack_bytes(form: i32, length: usize, dst: usize): void {
+/** Quants plus `shift`; after those that share a scale, the scale of every row, twice as i16. */
+function pack_bytes(form: i32, length: usize, shift: i32, dst: usize): void {
+  if (shift !== 0) {
+    for (let r: usize = 0; r < ROWS; r++) {
+      const row = unpacked + r * UNPACKED_SIZE;
+      for (let q = row; q < row + length; q += 16)
+        v128.store(q, i8x16.add(v128.load(q), i8x16.splat(<i8>shift)));
+    }
+  }
   const shared: usize = form === BYTES_256_16 ? 16 : 32;
   for (let i: usize = 0; i < length; i += shared) {
     pack_panels8(unpacked + i, UNPACKED_SIZE, 8, <i32>shared / 4, dst);
