@@ -1,6 +1,9 @@
-// What takes nearly all the time of an evaluation, as modules of their own: the kernels have the same functions in
-// plain SIMD of 128 bits, which an engine can always be trusted with; these are compiled for one dot product each, and
-// by the engine in other ways too (src/eval/products.ts).
+// What takes nearly all the time of an evaluation, as modules of their own, each for one dot product (gemm/dot.ts). The
+// kernels have the same functions in plain SIMD of 128 bits, which an engine can always be trusted with.
+//
+// V8 can make one register of 256 bits of two vectors (src/run/products.ts), but only where it finds them loaded,
+// worked on and stored side by side. So sums stay in locals until a tile is done. And of two neighbours the lower must
+// be loaded and stored first: of the other order V8 makes a wrong address.
 export * from "./attention";
 export { matmul_int8 } from "./gemm/matmul_int8";
 export { matmul_f32 } from "./matmul_f32";

@@ -20,7 +20,7 @@ const CACHED: usize = 1 << 19;
 /** For tiles of which y has a part only: 4 tokens × 8 rows of f32. */
 const tile_of_y = memory.data(128, 16);
 
-/** What multiply_panels needs to know of the panels after it: see pack for the words. */
+/** What multiply_panels needs to know of the panels after it: see pack for the words; `zero` is in zero_unit. */
 export function store_header(
   address: usize,
   form: i32,
