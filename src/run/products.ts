@@ -25,12 +25,16 @@ const NODE = Number.parseInt(process.versions.node, 10);
 const FLAGGED = 20;
 /** Earlier the i32 product is not even tried: V8 compiled it wrongly until it came to optimize it. */
 const I32_SINCE = 24;
-/** Can work on two vectors at once, on x64. Other versions may end the process when they are told to. */
-const PAIRING = [24, 26];
 
-/** Without these V8 optimizes code when it compiles it. Inlining is among them: it needs counts of calls. */
-const OPTIMIZE_LATER = ["liftoff", "wasm-lazy-compilation", "wasm-inlining"];
-if (NODE === 26) OPTIMIZE_LATER.push("wasm-inlining-call-indirect");
+/**
+ * The versions of V8, those of Node 24 and 26, that can work on two vectors at once, on x64, and what keeps them from
+ * optimizing code when they compile it. Inlining does, as it needs counts of calls. Other versions may end the process
+ * when they are told to.
+ */
+const PAIRING: ReadonlyMap<string, readonly string[]> = new Map([
+  ["13.6", ["liftoff", "wasm-lazy-compilation", "wasm-inlining"]],
+  ["14.6", ["liftoff", "wasm-lazy-compilation", "wasm-inlining", "wasm-inlining-call-indirect"]],
+]);
 
 const DOTS: readonly Dot[] = NODE >= I32_SINCE ? ["plain", "i16", "i32"] : ["plain", "i16"];
 
@@ -50,14 +54,16 @@ export function untriedProducts(): readonly UntriedProducts[] {
  * all that the engine compiles. Does nothing where the engine cannot.
  */
 export function pairVectors(): void {
-  if (process.arch !== "x64" || !PAIRING.includes(NODE) || paired.length > 0) return;
-  for (const flag of ["experimental-wasm-revectorize", ...OPTIMIZE_LATER.map((flag) => `no-${flag}`)])
-    setFlagsFromString(`--${flag}`);
+  const postponing = PAIRING.get(/^(\d+\.\d+)\..*-node/.exec(process.versions.v8)?.[1] ?? "");
+  if (process.arch !== "x64" || postponing === undefined || paired.length > 0) return;
+  const set = (flags: readonly string[]) => {
+    for (const flag of flags) setFlagsFromString(`--${flag}`);
+  };
+  set(["experimental-wasm-revectorize", ...postponing.map((flag) => `no-${flag}`)]);
   try {
     paired = compileAll(256);
   } finally {
-    for (const flag of ["no-experimental-wasm-revectorize", ...OPTIMIZE_LATER])
-      setFlagsFromString(`--${flag}`);
+    set(["no-experimental-wasm-revectorize", ...postponing]);
   }
 }
 
