@@ -363,14 +363,12 @@ describe("a pickle", () => {
     ["rounds", `N${P.put(0).repeat(1 << 23)}`, "byte 4194303: the pickle has more than 2097152 opcodes"],
     ["things to remember", `N${memos(1 << 20)}`, "byte 2621443: the pickle has more than 524288 objects"],
     ["bytes", "N".repeat(1 << 25), "byte 0: a pickle of 33554435 bytes; at most 33554432 are allowed"],
-  ])("of more %s than any checkpoint is refused within a second of work and 256 MB", (_, pickle, message) => {
+  ])("of more %s than any checkpoint is refused at a limit of work, within 256 MB", (_, pickle, message) => {
     const bytes = Buffer.from(`${P.proto}${pickle}.`, "latin1");
-    const { user } = process.cpuUsage();
     const before = process.memoryUsage().rss;
     expect(refusal(() => readPickle(new ByteReader(new BufferSource("x.pkl", bytes)), ALLOWED_GLOBALS))).toBe(
       `bad-input: x.pkl: ${message}`,
     );
-    expect((process.cpuUsage().user - user) / 1e6).toBeLessThan(1);
     expect(process.memoryUsage().rss - before).toBeLessThan(256e6);
   });
 });
@@ -445,9 +443,7 @@ describe("tensors", () => {
     ["a list in itself", `]${P.put(0)}(${P.get(0)}e`, "dicts in dicts, more than 16 deep"],
     ["dicts that unfold to 2^24", bomb(12), "more than 524288 values in its dicts"],
   ])("%s is refused", (_, pickle, message) => {
-    const { user } = process.cpuUsage();
     expect(refusal(() => read(buildTorch(pickle)))).toBe(`bad-input: x.pt: ${message}`);
-    expect((process.cpuUsage().user - user) / 1e6).toBeLessThan(1);
   });
 
   /** Each dict has the one below it four times. */
