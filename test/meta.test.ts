@@ -352,10 +352,8 @@ describe("refusals", () => {
     ["a tensor of integers", { [PTH]: buildTorch(P.dictOf(["tok_embeddings.weight", tensorPickle({ storage: "LongStorage", length: 1, size: [1] })])), "params.json": PARAMS }, `bad-input: ${PTH}: has no tok_embeddings.weight`],
   ])("%s", (_, files, message) => {
     const folder = release(files);
-    const start = performance.now();
     const answer = refusal(() => openModel(folder)).replaceAll(`${folder}/`, "");
     expect(answer.slice(0, message.length)).toBe(message);
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   test("a checkpoint with two models that are none of the usual ones", () => {
