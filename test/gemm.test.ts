@@ -212,7 +212,7 @@ function operands(
   return [{ type, weights, x, tokens, rows, k }, scales];
 }
 
-const noise = () => (random.u32() / 2 ** 31 - 1) * 2 ** (random.below(8) - 4);
+const noise = () => random.float() * 2 ** (random.below(8) - 4);
 
 /** What drives sums to their ends: all quants at one end, activations at one end or in turns at both. */
 const KINDS = {

@@ -6,10 +6,7 @@ import { Random } from "./random.js";
 
 const random = new Random(1);
 
-/** Floats in -1..1. */
-function noise(n: number): Float32Array {
-  return Float32Array.from({ length: n }, () => random.u32() / 2 ** 31 - 1);
-}
+const noise = (n: number) => random.floats(n);
 
 function floats(address: number, n: number): Float32Array {
   return new Float32Array(bytes(address, n * 4).buffer);

@@ -11,10 +11,6 @@ pairVectors();
 const random = new Random(3);
 const compiled = compileKernels();
 
-function noise(n: number): Float32Array {
-  return Float32Array.from({ length: n }, () => random.u32() / 2 ** 31 - 1);
-}
-
 function place(kernels: Kernels, values: Float32Array): number {
   const address = kernels.reserve(values.byteLength);
   kernels.floats(address, values.length).set(values);
@@ -42,7 +38,7 @@ describe.each(modules)("$dot, $bits bits", (products) => {
     [261, 9, 258],
     [6, 31, 1031],
   ])("matmul_f32 of %i tokens, %i rows, k = %i", (tokens, rows, k) => {
-    const [xs, ws] = [noise(tokens * k), noise(rows * k)];
+    const [xs, ws] = [random.floats(tokens * k), random.floats(rows * k)];
     const [own, plain] = bothWays((kernels) => {
       const [x, w] = [place(kernels, xs), place(kernels, ws)];
       const size = roundUp(tokens, 4) * roundUp(rows, 8);
@@ -68,7 +64,9 @@ describe.each(modules)("$dot, $bits bits", (products) => {
     { tokens: 50, kLength: 8, vLength: 8, window: 9, cap: 2, slopes: [0.1, 0.9, 0.3, 0.01] },
   ])("attention %o", ({ tokens, kLength, vLength, window = 0, cap = 0, prefix = 0, slopes }) => {
     const [heads, headsKv] = [4, 2];
-    const inputs = [heads * kLength, headsKv * kLength, headsKv * vLength].map((n) => noise(tokens * n * 3));
+    const inputs = [heads * kLength, headsKv * kLength, headsKv * vLength].map((n) =>
+      random.floats(tokens * n * 3),
+    );
     const [own, plain] = bothWays((kernels) => {
       const [q, k, v] = inputs.map((values) => place(kernels, values));
       const slopesAt = slopes === undefined ? 0 : place(kernels, Float32Array.from(slopes));

@@ -16,6 +16,15 @@ export class Random {
     return x >>> 0;
   }
 
+  /** In -1..1. */
+  float(): number {
+    return this.u32() / 2 ** 31 - 1;
+  }
+
+  floats(n: number): Float32Array {
+    return Float32Array.from({ length: n }, () => this.float());
+  }
+
   /** A whole number in 0..end-1. */
   below(end: number): number {
     return Math.floor((this.u32() / 2 ** 32) * end);

@@ -7,7 +7,8 @@
 //   pack_<type>(form, rows_of_w, rows, k, packed_w)      rows as stored; weights_size bytes
 //   matmul_int8(packed_x, packed_w, y, tokens, stride)   f32, each token's rows `stride` bytes after the last's
 // Quantize and pack are in the kernels module. matmul_int8 is there for the WORDS forms, and for those and the BYTES
-// forms in the modules of products (../products.ts), which share the memory. k is a whole number of blocks; tokens and rows are any.
+// forms in the modules of products (../products.ts), which share the memory. k is a whole number of blocks; tokens and
+// rows are any.
 //
 // Packed weights are a header and panels of 8 rows, packed activations panels of 4 tokens. In a panel the same 32 bits
 // of every row stand side by side: a step of 8 rows × 2 columns as i16, or × 4 columns as bytes. Blocks of weights:

@@ -27,8 +27,9 @@ export function quant_size(form: i32): usize {
 }
 
 /**
- * What the quant that stands for 0 is a multiple of: a token's sums are kept times minus this. None is larger that the
- * sums would fit 16 bits with: 16 * 127 * 16 of blocks of 32, 8 * 127 * 32 of every 16 columns.
+ * What the quant that stands for 0 is a multiple of, once packed: a token's sums are kept times minus this. It is the
+ * largest power of 2 with which they fit 16 bits: 16 * 127 * 16 in blocks of 32, 8 * 127 * 32 of every 16 columns.
+ * 0 where there are no such sums.
  */
 export function zero_unit(form: i32): i32 {
   if (form === BYTES_32) return 16;

@@ -33,10 +33,10 @@ export function pack(
   k: usize,
   dst: usize,
 ): void {
-  // Quants are moved up until a whole number of units stands for 0.
+  // Quants are moved until a whole number of units stands for 0.
   const unit = zero_unit(form);
   const zero_units = unit === 0 ? 0 : max((zero + unit - 1) / unit, 1);
-  const shift = unit === 0 ? 0 : zero_units * unit - zero;
+  const shift = zero_units * unit - zero;
   store_header(dst, form, rows, k, zero_units, min_length);
   const length = block_length(form);
   const row_size = (k / length) * block_size;
@@ -49,7 +49,7 @@ export function pack(
       for (let r: usize = 0; r < ROWS; r++) {
         unpack(src + (first + min(r, last)) * row_size + at, unpacked + r * UNPACKED_SIZE);
       }
-      if (quant_size(form) === 2) pack_words(length, zero, block);
+      if (quant_size(form) === 2) pack_words(length, shift, block);
       else pack_bytes(form, length, shift, block);
       gather_rows(D, block + packed_size - 32);
       if (min_length === 0) continue;
@@ -61,13 +61,13 @@ export function pack(
   }
 }
 
-/** Quants as i16 with their scales multiplied in: no product with an activation's sums can overflow 32 bits. */
-function pack_words(length: usize, zero: i32, dst: usize): void {
+/** Quants plus `shift`, as i16, with their scales multiplied in: no product with an activation's sums can overflow 32 bits. */
+function pack_words(length: usize, shift: i32, dst: usize): void {
   for (let r: usize = 0; r < ROWS; r++) {
     const row = unpacked + r * UNPACKED_SIZE;
     let y = words + r * WORDS_SIZE;
     for (let i: usize = 0; i < length; i += 8, y += 16) {
-      const q = i16x8.sub(v128.load8x8_u(row + i), i16x8.splat(<i16>zero));
+      const q = i16x8.add(v128.load8x8_u(row + i), i16x8.splat(<i16>shift));
       const scale: i16 = length === 32 ? 1 : load<i16>(row + SCALES + (i / 16) * 2);
       v128.store(y, i16x8.mul(q, i16x8.splat(scale)));
     }

@@ -36,14 +36,14 @@ const PAIRING: ReadonlyMap<string, readonly string[]> = new Map([
   ["14.6", ["liftoff", "wasm-lazy-compilation", "wasm-inlining", "wasm-inlining-call-indirect"]],
 ]);
 
-const DOTS: readonly Dot[] = NODE >= I32_SINCE ? ["plain", "i16", "i32"] : ["plain", "i16"];
+const RELAXED: readonly Dot[] = NODE >= I32_SINCE ? ["i16", "i32"] : ["i16"];
 
 let single: readonly UntriedProducts[] | undefined;
 let paired: readonly UntriedProducts[] = [];
 
-/** Those that this engine may be tried with. */
+/** Those that this engine may be tried with. Plain ones of 128 bits are not among them: the kernels have the same. */
 export function untriedProducts(): readonly UntriedProducts[] {
-  single ??= compileAll(128);
+  single ??= compileAll(RELAXED, 128);
   return [...single, ...paired];
 }
 
@@ -61,16 +61,16 @@ export function pairVectors(): void {
   };
   set(["experimental-wasm-revectorize", ...postponing.map((flag) => `no-${flag}`)]);
   try {
-    paired = compileAll(256);
+    paired = compileAll(["plain", ...RELAXED], 256);
   } finally {
     set(["no-experimental-wasm-revectorize", ...postponing]);
   }
 }
 
 /** Without those for which the engine lacks something. */
-function compileAll(bits: 128 | 256): UntriedProducts[] {
+function compileAll(dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
   if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
-  return DOTS.flatMap((dot) => {
+  return dots.flatMap((dot) => {
     const bytes = readFileSync(createRequire(import.meta.url).resolve(`#products-${dot}`));
     // The engine compiles the same bytes only once, so they differ.
     const named = withSection(bytes, `${bits} bits`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatBytes, formatTable } from "../../src/ui.js";
 import { type LlamaShape, writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram } from "./measure.js";
+import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
 
 /** About 0.4 G weights. */
 const SHAPE: LlamaShape = { hidden: 1024, layers: 24, heads: 16, kvHeads: 8, ffn: 4096, vocab: 32000 };
@@ -97,7 +97,6 @@ function row(type: string, runs: readonly Speed[], theirRuns: readonly Speed[]):
   if (theirRuns.length === 0) return [...cells, own.ppl.toFixed(2), "-", "-", "-", "-", "-"];
   const other = best(theirRuns);
   const ratios = runs.map((run, i) => run.tokensPerSecond / theirRuns[i]!.tokensPerSecond);
-  const [least, median, most] = [0, RUNS >> 1, RUNS - 1].map((i) => ratios.toSorted((a, b) => a - b)[i]!);
   return [
     ...cells,
     own.ppl.toFixed(2),
@@ -105,6 +104,6 @@ function row(type: string, runs: readonly Speed[], theirRuns: readonly Speed[]):
     seconds(other),
     other.ppl.toFixed(2),
     (own.tokensPerSecond / other.tokensPerSecond).toFixed(2),
-    `${median!.toFixed(2)} (${least!.toFixed(2)} to ${most!.toFixed(2)})`,
+    medianAndRange(ratios, 2),
   ];
 }

@@ -21,10 +21,13 @@ const ROUNDS = 4;
 export function benchGemm(): void {
   const module = compileKernels();
   const chosen = chooseProducts();
-  const modules = untriedProducts().map((untried) => ({
-    ...untried,
-    wide: chosen?.dot === untried.dot && chosen.wide,
-  }));
+  const modules = [
+    undefined,
+    ...untriedProducts().map((untried) => ({
+      ...untried,
+      wide: chosen?.dot === untried.dot && chosen.wide,
+    })),
+  ];
   const rounds = Array.from({ length: ROUNDS }, () =>
     modules.map((products) => speeds(new Kernels(module, products))),
   );
@@ -39,20 +42,19 @@ export function benchGemm(): void {
     `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time, ${load()}`,
   );
   console.log(formatTable(["type", ...modules.map(nameOf)], rows));
-  console.log(`the evaluator takes ${chosen === undefined ? "the kernels' own" : nameOf(chosen)} here`);
+  console.log(`the evaluator takes ${nameOf(chosen)} here`);
 }
 
-function nameOf({ dot, bits }: Pick<Products, "dot" | "bits">): string {
-  return `${dot}, ${bits} bits`;
+/** undefined stands for the kernels' own. */
+function nameOf(products: Products | undefined): string {
+  return `${products?.dot ?? "plain"}, ${products?.bits ?? 128} bits`;
 }
 
 /** Of each int8 type, and of f32. */
 function speeds(kernels: Kernels): number[] {
   const random = new Random(1);
   const x = kernels.reserve(TOKENS * K * 4);
-  kernels.floats(x, TOKENS * K).forEach((_, i, all) => {
-    all[i] = random.u32() / 2 ** 31 - 1;
-  });
+  kernels.floats(x, TOKENS * K).set(random.floats(TOKENS * K));
   const mark = kernels.mark();
   return [...INT8_TYPES.map(({ name }) => name), undefined].map((type) => {
     kernels.reset(mark);

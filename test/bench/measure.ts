@@ -43,6 +43,15 @@ function measureNode(args: readonly string[], group?: MemoryGroup): Measured {
   return { stdout: run.stdout, seconds, cpuSeconds: cpuMicroseconds / 1e6, peakRssBytes: maxRssKib * 1024 };
 }
 
+/** Of ratios of pairs, an odd number: the median, the least and the largest. */
+export function medianAndRange(ratios: readonly number[], digits: number): string {
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const [median, least, most] = [sorted[sorted.length >> 1], sorted[0], sorted.at(-1)].map((ratio) =>
+    ratio!.toFixed(digits),
+  );
+  return `${median} (${least} to ${most})`;
+}
+
 /** What a program of another project took. */
 export interface MeasuredProgram {
   /** stdout and stderr. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { openContainer } from "../../formats/open.js";
 import { formatTable } from "../../src/ui.js";
 import { type LlamaShape, writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram } from "./measure.js";
+import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
 
 /** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */
 const SHAPE: LlamaShape = { hidden: 2048, layers: 10, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
@@ -34,11 +34,11 @@ export function benchNative(folder: string): void {
       });
       const least = (who: "own" | "other", what: "seconds" | "cpuSeconds") =>
         `${Math.min(...pairs.map((pair) => pair[who][what])).toFixed(1)} s`;
-      const ratio = (what: "seconds" | "cpuSeconds") => {
-        const sorted = pairs.map(({ own, other }) => other[what] / own[what]).sort((a, b) => a - b);
-        const [low, middle, high] = [sorted[0]!, sorted[PAIRS >> 1]!, sorted.at(-1)!];
-        return `${middle.toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`;
-      };
+      const ratio = (what: "seconds" | "cpuSeconds") =>
+        medianAndRange(
+          pairs.map(({ own, other }) => other[what] / own[what]),
+          1,
+        );
       return [
         type,
         least("own", "seconds"),
