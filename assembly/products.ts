@@ -4,9 +4,10 @@
 // V8 can make one register of 256 bits of two vectors (src/run/products.ts), but only where it finds them loaded,
 // worked on and stored side by side. So sums stay in locals until a tile is done. And of two neighbours the lower must
 // be loaded and stored first: of the other order V8 makes a wrong address.
-export * from "./attention";
+
+export { matmul_f32 } from "./gemm/matmul_f32";
 export { matmul_int8 } from "./gemm/matmul_int8";
-export { matmul_f32 } from "./matmul_f32";
+export * from "./ops/attention";
 
 /** Where the module's own data ends. */
 export const DATA_END: usize = __heap_base;

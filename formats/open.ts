@@ -2,13 +2,13 @@ import { join } from "node:path";
 import { type FileSource, listFolder, withFile } from "./bytes.js";
 import type { Container } from "./container.js";
 import { badInput, LlqError } from "./errors.js";
-import { isFlax, readFlax } from "./flax.js";
-import { readGguf } from "./gguf.js";
-import { joinSplit } from "./gguf-split.js";
-import { isLlama2c, readLlama2c } from "./llama2c.js";
-import { openSafetensors, readSafetensors } from "./safetensors.js";
+import { isFlax, readFlax } from "./flax/flax.js";
+import { readGguf } from "./gguf/gguf.js";
+import { joinSplit } from "./gguf/gguf-split.js";
+import { isLlama2c, readLlama2c } from "./llama2c/llama2c.js";
+import { openSafetensors, readSafetensors } from "./safetensors/safetensors.js";
 import { openShards } from "./shards.js";
-import { readTorch } from "./torch.js";
+import { readTorch } from "./torch/torch.js";
 
 /** What a folder is searched for, in the order transformers does. */
 const FOLDER: readonly [name: string, open: (path: string) => Container][] = [

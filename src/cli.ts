@@ -11,7 +11,7 @@ import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
 import { sensitivityCommand } from "./commands/sensitivity.js";
 import { verifyCommand } from "./commands/verify.js";
-import { pairVectors } from "./run/products.js";
+import { pairVectors } from "./kernels/products.js";
 import { VERSION } from "./version.js";
 
 const USAGE = 2;

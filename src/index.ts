@@ -1,46 +1,47 @@
 // The library: what the commands themselves call.
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
-export { type Imatrix, openImatrix } from "../formats/imatrix.js";
+export { type Imatrix, openImatrix } from "../formats/imatrix/imatrix.js";
 export { openSensitivity, type Sensitivity } from "../formats/sensitivity.js";
-export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice.js";
+export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
+export { type QuestionFile, readQuestions } from "./eval/choice/questions.js";
 export {
   type ComparedModel,
   type CompareOptions,
   compareModels,
   type MeasuredModel,
   type ModelComparison,
-} from "./eval/compare-models.js";
-export type { ImatrixProgress } from "./eval/imatrix.js";
+} from "./eval/compare/compare-models.js";
+export type { ImatrixProgress } from "./eval/imatrix/imatrix.js";
 export {
   type ImatrixSource,
   type WriteImatrixOptions,
   type WrittenImatrix,
   writeImatrix,
-} from "./eval/imatrix-file.js";
-export type { Activations } from "./eval/matmul.js";
+} from "./eval/imatrix/imatrix-file.js";
 export {
   evaluatePerplexity,
   type Perplexity,
   type PerplexityOptions,
   type PerplexityProgress,
-} from "./eval/perplexity.js";
-export { type QuestionFile, readQuestions } from "./eval/questions.js";
+} from "./eval/perplexity/perplexity.js";
 export {
   type SensitivitySource,
   type WriteSensitivityOptions,
   type WrittenSensitivity,
   writeSensitivity,
-} from "./eval/sensitivity-file.js";
+} from "./eval/sensitivity/sensitivity-file.js";
 export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-model.js";
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
+export { pairVectors } from "./kernels/products.js";
 export { type Model, openModel } from "./model.js";
+export type { Activations } from "./net/products/matmul.js";
 export { configOutline, type Outline, openOutline } from "./outline.js";
-export { type Limit, planBySize, type TooSmall } from "./quant/by-size.js";
-export { type Fit, type FitOptions, type FitRow, planFit } from "./quant/fit.js";
-export { type Menu, menuOf } from "./quant/menu.js";
+export { type Limit, planBySize, type TooSmall } from "./quant/by-size/by-size.js";
+export { type Menu, menuOf } from "./quant/by-size/menu.js";
+export type { PriceList } from "./quant/by-size/prices.js";
+export { type Fit, type FitOptions, type FitRow, planFit } from "./quant/fit/fit.js";
 export { parseKeyValue } from "./quant/metadata.js";
-export { parseOverride } from "./quant/override.js";
 export {
   bitsPerWeight,
   losslessType,
@@ -50,9 +51,8 @@ export {
   type QuantizeOptions,
   type TensorPlan,
 } from "./quant/plan.js";
-export type { PriceList } from "./quant/prices.js";
-export { findRecipe, RECIPES, type Recipe } from "./quant/recipes.js";
-export { type AppraiseOptions, appraise } from "./run/appraise.js";
-export { type ExecuteOptions, execute, type Summary } from "./run/execute.js";
-export { pairVectors } from "./run/products.js";
+export { parseOverride } from "./quant/recipes/override.js";
+export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
+export { type AppraiseOptions, appraise } from "./run/measure/appraise.js";
+export { type ExecuteOptions, execute, type Summary } from "./run/write/execute.js";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";

@@ -3,14 +3,14 @@ import { basename, dirname, join, resolve } from "node:path";
 import { parseJson, readSmallFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
 import { badInput } from "../formats/errors.js";
-import { meta } from "../formats/gguf-write.js";
+import { meta } from "../formats/gguf/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
-import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta.js";
+import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { unpackWeights } from "./arch/packed.js";
 import type { Tensor } from "./tensor.js";
 import {

@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Random } from "./random.js";
+import { Random } from "./support/random.js";
 import { writeSynthetic } from "./synthetic.js";
 
 const CLI = fileURLToPath(new URL("../src/cli.js", import.meta.url));

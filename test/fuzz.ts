@@ -1,5 +1,5 @@
 // usage: npm run fuzz -- [count] [seed]   damages valid files of every format and parses the results
-import { attack } from "./damage.js";
+import { attack } from "./support/damage.js";
 import { TARGETS } from "./targets.js";
 
 const count = Number(process.argv[2] ?? 1_000_000);

@@ -3,7 +3,7 @@
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Random } from "./random.js";
+import { Random } from "./support/random.js";
 
 export interface LlamaShape {
   readonly hidden: number;

@@ -3,25 +3,25 @@ import { BufferSource, ByteReader, parseJson } from "../formats/bytes.js";
 import type { Container, TensorSource } from "../formats/container.js";
 import { byteLength, elementCount } from "../formats/dtype.js";
 import { LlqError } from "../formats/errors.js";
-import { readFlax } from "../formats/flax.js";
-import { readGguf } from "../formats/gguf.js";
-import { type GgufHeader, ggufHeader, meta } from "../formats/gguf-write.js";
-import { readImatrix } from "../formats/imatrix.js";
-import { readLlama2c } from "../formats/llama2c.js";
-import { type PickleValue, readPickle } from "../formats/pickle.js";
-import { readSafetensors } from "../formats/safetensors.js";
+import { readFlax } from "../formats/flax/flax.js";
+import { readGguf } from "../formats/gguf/gguf.js";
+import { type GgufHeader, ggufHeader, meta } from "../formats/gguf/gguf-write.js";
+import { readImatrix } from "../formats/imatrix/imatrix.js";
+import { readLlama2c } from "../formats/llama2c/llama2c.js";
+import { readSafetensors } from "../formats/safetensors/safetensors.js";
 import { parseSensitivity } from "../formats/sensitivity.js";
-import { readSentencePiece } from "../formats/sentencepiece.js";
-import { readTorch } from "../formats/torch.js";
-import { ALLOWED_GLOBALS } from "../formats/torch-globals.js";
+import { readSentencePiece } from "../formats/sentencepiece/sentencepiece.js";
+import { type PickleValue, readPickle } from "../formats/torch/pickle.js";
+import { readTorch } from "../formats/torch/torch.js";
+import { ALLOWED_GLOBALS } from "../formats/torch/torch-globals.js";
+import { llama } from "../src/arch/families/llama.js";
 import { readHParams } from "../src/arch/hparams.js";
-import { llama } from "../src/arch/llama.js";
-import { configOf, parseParams } from "../src/arch/meta-params.js";
+import { configOf, parseParams } from "../src/arch/meta/meta-params.js";
 import { unpackWeights } from "../src/arch/packed.js";
-import { NO_CONFIG } from "../src/tokenizer/hf-config.js";
-import { vocabFromTokenizerJson } from "../src/tokenizer/hf-vocab.js";
-import { vocabFromLlama2c } from "../src/tokenizer/llama2c.js";
-import { vocabFromSentencePiece } from "../src/tokenizer/sentencepiece.js";
+import { NO_CONFIG } from "../src/tokenizer/hf/hf-config.js";
+import { vocabFromTokenizerJson } from "../src/tokenizer/hf/hf-vocab.js";
+import { vocabFromLlama2c } from "../src/tokenizer/spm/llama2c.js";
+import { vocabFromSentencePiece } from "../src/tokenizer/spm/sentencepiece.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
 import { type Vocab, vocabFromMetadata, vocabToMetadata } from "../src/tokenizer/vocab.js";
 import {
@@ -34,13 +34,13 @@ import {
   everyEntryHeader,
   everyFieldGguf,
   T,
-} from "./build.js";
-import { buildFlax, flaxArray, flaxChunked } from "./build-flax.js";
-import { buildLlama2c, buildTokenizerBin } from "./build-llama2c.js";
-import { buildTorch, P, storagePickle, tensorPickle } from "./build-torch.js";
-import { EDGES, type Sample, type Target } from "./damage.js";
-import { type Field, protobuf } from "./protobuf.js";
-import type { Random } from "./random.js";
+} from "./support/build.js";
+import { buildFlax, flaxArray, flaxChunked } from "./support/build-flax.js";
+import { buildLlama2c, buildTokenizerBin } from "./support/build-llama2c.js";
+import { buildTorch, P, storagePickle, tensorPickle } from "./support/build-torch.js";
+import { EDGES, type Sample, type Target } from "./support/damage.js";
+import { type Field, protobuf } from "./support/protobuf.js";
+import type { Random } from "./support/random.js";
 
 /** Every opcode that is allowed. */
 const everyOpcode = [

@@ -3,10 +3,10 @@
 //   blocks of 256 (Q8_K): q = x * s to nearest, d = 1 / s where s = 127 / amax (ggml negates s and with it d)
 // Minima are multiplied with sums: in blocks of 32 with d * sum(q) rounded to f16 (Q8_1), in blocks of 256 with d and
 // sum(q) as i16, of every 32 and of every 16 quants.
-import { round_f16 } from "../f16";
-import { pack4 } from "../matmul_f32";
-import { whole_i32 } from "../pack";
-import { absmax32, absmax256 } from "../search";
+
+import { whole_i32 } from "../blocks/pack";
+import { round_f16 } from "../numbers/f16";
+import { absmax32, absmax256 } from "../search/search";
 import {
   activations_block_size,
   activations_panel_size,
@@ -18,6 +18,7 @@ import {
   TOKENS,
   zero_unit,
 } from "./layout";
+import { pack4 } from "./matmul_f32";
 
 /** One block of 4 tokens before it is interleaved: quants, and their sums as i16. */
 const quants = memory.data(4 * 512, 16);

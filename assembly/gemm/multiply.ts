@@ -1,5 +1,5 @@
 // The loops around the tiles: every panel of weights with every panel of activations.
-import { add_tiles } from "../matmul_f32";
+
 import {
   activations_block_size,
   activations_panel_size,
@@ -11,8 +11,9 @@ import {
   weights_block_size,
   weights_panel_size,
 } from "./layout";
-import { Tile } from "./tile";
-import { tile_words } from "./tile_words";
+import { add_tiles } from "./matmul_f32";
+import { Tile } from "./tiles/tile";
+import { tile_words } from "./tiles/tile_words";
 
 /** Bytes of activations worked on together: they stay in a core's own cache while the weights pass by. */
 const CACHED: usize = 1 << 19;

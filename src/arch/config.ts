@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../formats/errors.js";
-import { meta } from "../../formats/gguf-write.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
 import type { HfModel } from "./architecture.js";
 import { ropeScaling } from "./rope-scaling.js";
 

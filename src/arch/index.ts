@@ -1,27 +1,27 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
-import { baichuan, baichuan2 } from "./baichuan.js";
-import { chatglm, glm } from "./chatglm.js";
-import { chatglm1 } from "./chatglm1.js";
-import { falcon } from "./falcon.js";
-import { gemma, gemma2, gemma3, gemma3Vision } from "./gemma.js";
-import { gpt2 } from "./gpt2.js";
-import { internlm } from "./internlm.js";
-import { internlm2 } from "./internlm2.js";
-import { llama } from "./llama.js";
-import { mamba } from "./mamba.js";
-import { mixtral } from "./mixtral.js";
-import { mpt } from "./mpt.js";
-import { olmo2 } from "./olmo2.js";
-import { phi3 } from "./phi3.js";
-import { qwen } from "./qwen.js";
-import { qwen2 } from "./qwen2.js";
-import { qwen2moe } from "./qwen2moe.js";
-import { qwen3 } from "./qwen3.js";
-import { qwen3moe } from "./qwen3moe.js";
-import { starcoder2 } from "./starcoder2.js";
-import { yi } from "./yi.js";
+import { baichuan, baichuan2 } from "./families/baichuan.js";
+import { chatglm, glm } from "./families/chatglm.js";
+import { chatglm1 } from "./families/chatglm1.js";
+import { falcon } from "./families/falcon.js";
+import { gemma, gemma2, gemma3, gemma3Vision } from "./families/gemma.js";
+import { gpt2 } from "./families/gpt2.js";
+import { internlm } from "./families/internlm.js";
+import { internlm2 } from "./families/internlm2.js";
+import { llama } from "./families/llama.js";
+import { mamba } from "./families/mamba.js";
+import { mixtral } from "./families/mixtral.js";
+import { mpt } from "./families/mpt.js";
+import { olmo2 } from "./families/olmo2.js";
+import { phi3 } from "./families/phi3.js";
+import { qwen } from "./families/qwen.js";
+import { qwen2 } from "./families/qwen2.js";
+import { qwen2moe } from "./families/qwen2moe.js";
+import { qwen3 } from "./families/qwen3.js";
+import { qwen3moe } from "./families/qwen3moe.js";
+import { starcoder2 } from "./families/starcoder2.js";
+import { yi } from "./families/yi.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
 export const ARCHITECTURES: readonly Architecture[] = [

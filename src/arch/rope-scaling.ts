@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
-import { meta } from "../../formats/gguf-write.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));

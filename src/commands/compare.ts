@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { badInput } from "../../formats/errors.js";
-import { compareModels } from "../eval/compare-models.js";
-import type { Activations } from "../eval/matmul.js";
+import { compareModels } from "../eval/compare/compare-models.js";
 import type { Model } from "../model.js";
+import type { Activations } from "../net/products/matmul.js";
 import {
   COLUMNS,
   type ComparisonReport,
@@ -14,10 +14,16 @@ import {
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
 import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
-import { checkReports, writeReport } from "./deliver.js";
-import { activationsOption, jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens, warnOfContext } from "./text.js";
+import { checkReports, writeReport } from "./shared/deliver.js";
+import {
+  activationsOption,
+  jsonOption,
+  maxMemoryOption,
+  threadsOption,
+  wholeNumber,
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
 interface CompareCommandOptions {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { losslessType, planConvert } from "../quant/plan.js";
-import { findRecipe } from "../quant/recipes.js";
+import { findRecipe } from "../quant/recipes/recipes.js";
 import { parseSize, splitBySize } from "../quant/split.js";
 import {
   forceOption,
@@ -10,9 +10,9 @@ import {
   resumeOption,
   splitOption,
   threadsOption,
-} from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { type WriteOptions, writeParts } from "./write.js";
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { type WriteOptions, writeParts } from "./shared/write.js";
 
 interface ConvertOptions extends WriteOptions {
   readonly type: string;

@@ -1,13 +1,19 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { type ChoiceResult, evaluateChoice } from "../eval/choice.js";
-import type { Activations } from "../eval/matmul.js";
-import { readQuestions } from "../eval/questions.js";
-import type { Interval } from "../eval/statistics.js";
+import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
+import { readQuestions } from "../eval/choice/questions.js";
+import type { Interval } from "../eval/perplexity/statistics.js";
+import type { Activations } from "../net/products/matmul.js";
 import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
-import { activationsOption, jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { modelTokenizer } from "./text.js";
+import {
+  activationsOption,
+  jsonOption,
+  maxMemoryOption,
+  threadsOption,
+  wholeNumber,
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { modelTokenizer } from "./shared/text.js";
 
 interface EvalChoiceOptions {
   readonly dev?: string;

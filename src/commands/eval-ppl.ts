@@ -1,16 +1,23 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { type Baseline, withBaseline } from "../eval/baseline.js";
-import { describeVerdict, gateResult, isBroken, isSettled, judge, needsBase } from "../eval/gate.js";
-import type { Activations } from "../eval/matmul.js";
-import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity.js";
-import { boundary } from "../eval/sequential.js";
-import type { ChunkMeans } from "../eval/tally.js";
+import { type Baseline, withBaseline } from "../eval/divergence/baseline.js";
+import {
+  describeVerdict,
+  gateResult,
+  isBroken,
+  isSettled,
+  judge,
+  needsBase,
+} from "../eval/perplexity/gate.js";
+import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity/perplexity.js";
+import { boundary } from "../eval/perplexity/sequential.js";
+import type { ChunkMeans } from "../eval/perplexity/tally.js";
 import type { Model } from "../model.js";
+import type { Activations } from "../net/products/matmul.js";
 import type { Gate, Report } from "../report/report.js";
-import { checkOutput } from "../run/output.js";
+import { checkOutput } from "../run/write/output.js";
 import { createProgress, interruptSignal } from "../ui.js";
-import { checkReports, type DeliverOptions, deliver } from "./deliver.js";
+import { checkReports, type DeliverOptions, deliver } from "./shared/deliver.js";
 import {
   activationsOption,
   forceOption,
@@ -20,10 +27,10 @@ import {
   positiveNumber,
   threadsOption,
   wholeNumber,
-} from "./options.js";
+} from "./shared/options.js";
 
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens, warnOfContext } from "./text.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
 interface EvalPplOptions extends DeliverOptions {
   readonly context: number;

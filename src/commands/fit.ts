@@ -1,13 +1,13 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { findPreset, PRESETS } from "../arch/presets.js";
+import { findPreset, PRESETS } from "../arch/published/presets.js";
 import { configOutline, type Outline } from "../outline.js";
-import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit.js";
-import { KV_TYPES, type KvType } from "../quant/memory.js";
-import { parseBytes } from "../quant/size.js";
+import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.js";
+import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
+import { parseBytes } from "../quant/fit/size.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
-import { jsonOption, wholeNumber } from "./options.js";
-import { MODEL_ARGUMENT, openOutlineSource } from "./source.js";
+import { jsonOption, wholeNumber } from "./shared/options.js";
+import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
 
 interface FitCommandOptions {
   readonly memory: string;

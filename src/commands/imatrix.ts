@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix.js";
-import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix-file.js";
-import type { Activations } from "../eval/matmul.js";
+import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
+import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
+import type { Activations } from "../net/products/matmul.js";
 import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
 import {
   activationsOption,
@@ -14,9 +14,9 @@ import {
   resumeOption,
   threadsOption,
   wholeNumber,
-} from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens, warnOfContext } from "./text.js";
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
 interface ImatrixCommandOptions {
   readonly output: string;

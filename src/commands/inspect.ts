@@ -4,8 +4,8 @@ import { byteLength, elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
 import { storedType, type Tensor } from "../tensor.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
-import { jsonOption } from "./options.js";
-import { describeSource, MODEL_ARGUMENT } from "./source.js";
+import { jsonOption } from "./shared/options.js";
+import { describeSource, MODEL_ARGUMENT } from "./shared/source.js";
 
 export const inspectCommand = new Command("inspect")
   .summary("show what is in a model")

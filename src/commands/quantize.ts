@@ -1,13 +1,13 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { openImatrix } from "../../formats/imatrix.js";
+import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { parseKeyValue } from "../quant/metadata.js";
-import { findWritableType, parseOverride } from "../quant/override.js";
 import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js";
 import { parseLayers } from "../quant/prune.js";
-import { BITS, findRecipe, type Recipe } from "../quant/recipes.js";
+import { findWritableType, parseOverride } from "../quant/recipes/override.js";
+import { BITS, findRecipe, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
-import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./by-size.js";
+import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
   forceOption,
   jsonOption,
@@ -17,9 +17,9 @@ import {
   resumeOption,
   splitOption,
   threadsOption,
-} from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { printPlan, type WriteOptions, writeParts } from "./write.js";
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { printPlan, type WriteOptions, writeParts } from "./shared/write.js";
 
 interface CommandOptions extends WriteOptions, SizeOptions {
   readonly bits?: string;

@@ -1,13 +1,13 @@
 import { Command } from "commander";
-import { openImatrix } from "../../formats/imatrix.js";
+import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import {
   DEFAULT_CHUNKS,
   DEFAULT_CONTEXT,
   DEFAULT_TYPES,
   type WrittenSensitivity,
   writeSensitivity,
-} from "../eval/sensitivity-file.js";
-import { findWritableType } from "../quant/override.js";
+} from "../eval/sensitivity/sensitivity-file.js";
+import { findWritableType } from "../quant/recipes/override.js";
 import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
 import {
   forceOption,
@@ -17,9 +17,9 @@ import {
   resumeOption,
   threadsOption,
   wholeNumber,
-} from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
-import { chunkBos, readTokens, warnOfContext } from "./text.js";
+} from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
 interface SensitivityCommandOptions {
   readonly output: string;

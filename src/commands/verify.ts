@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { verify } from "../run/verify.js";
+import { verify } from "../run/measure/verify.js";
 import { createProgress, interruptSignal, printJson } from "../ui.js";
-import { jsonOption, threadsOption } from "./options.js";
-import { MODEL_ARGUMENT, openSource } from "./source.js";
+import { jsonOption, threadsOption } from "./shared/options.js";
+import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 
 interface VerifyCommandOptions {
   readonly source: string;

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { systemErrorCode } from "../../formats/errors.js";
-import { writeError } from "../run/encode.js";
+import { writeError } from "../run/write/encode.js";
 import type { HubFile } from "./listing.js";
 import type { HubReference } from "./reference.js";
 

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { LlqError } from "../../formats/errors.js";
-import { writeError, writeFully } from "../run/encode.js";
+import { writeError, writeFully } from "../run/write/encode.js";
 import { type Answer, type HubClient, shown, transient } from "./http.js";
 import type { HubFile } from "./listing.js";
 

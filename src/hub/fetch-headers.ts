@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { BufferSource } from "../../formats/bytes.js";
-import { GGUF_MAGIC, readGguf } from "../../formats/gguf.js";
-import { writeError } from "../run/encode.js";
+import { GGUF_MAGIC, readGguf } from "../../formats/gguf/gguf.js";
+import { writeError } from "../run/write/encode.js";
 import { RepositoryCache } from "./cache.js";
 import { type FetchOptions, fetchFiles, fetchModel, fileUrl } from "./fetch-model.js";
 import { HubClient, readBody } from "./http.js";

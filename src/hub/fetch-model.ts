@@ -1,6 +1,6 @@
 import { mkdirSync, statfsSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
-import { writeError } from "../run/encode.js";
+import { writeError } from "../run/write/encode.js";
 import { RepositoryCache } from "./cache.js";
 import { download } from "./download.js";
 import { HubClient, isUnreachable } from "./http.js";

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { systemErrorCode } from "../../formats/errors.js";
-import { writeError } from "../run/encode.js";
+import { writeError } from "../run/write/encode.js";
 
 /** Milliseconds between signs of life, and after how long without one a lock is nobody's. */
 const HEARTBEAT = 5_000;

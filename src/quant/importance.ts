@@ -1,8 +1,8 @@
 import { dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
-import type { Imatrix } from "../../formats/imatrix.js";
+import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import { rowLength, type Tensor } from "../tensor.js";
-import type { Choice } from "./choose.js";
+import type { Choice } from "./recipes/choose.js";
 
 /** Importance of the columns of a tensor: one array, or one for each of its stacked matrices. */
 export type Weights = readonly Float32Array[];

@@ -2,11 +2,11 @@ import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { type Metadata, type MetaField, nameProblem } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
-import { ALIGNMENT_KEY } from "../../formats/gguf.js";
-import { meta } from "../../formats/gguf-write.js";
-import type { Imatrix } from "../../formats/imatrix.js";
+import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
+import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import { VERSION } from "../version.js";
-import type { Recipe } from "./recipes.js";
+import type { Recipe } from "./recipes/recipes.js";
 
 export type KeyValue = readonly [key: string, field: MetaField];
 

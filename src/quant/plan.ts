@@ -1,19 +1,19 @@
 import type { Metadata } from "../../formats/container.js";
 import { byteLength, type DTypeName, elementCount, findDType } from "../../formats/dtype.js";
 import { LlqError, nearest } from "../../formats/errors.js";
-import { ggufHeader } from "../../formats/gguf-write.js";
-import type { Imatrix } from "../../formats/imatrix.js";
+import { ggufHeader } from "../../formats/gguf/gguf-write.js";
+import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import type { Model } from "../model.js";
 import { keepsStoredValues, storedType, type Tensor } from "../tensor.js";
-import type { Quote } from "./allocate.js";
-import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./choose.js";
-import type { ModelFacts } from "./conditions.js";
+import type { Quote } from "./by-size/allocate.js";
+import type { PriceKind } from "./by-size/prices.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
-import { matches } from "./override.js";
-import type { PriceKind } from "./prices.js";
 import { pruneLayers } from "./prune.js";
-import { findRecipe, type Recipe } from "./recipes.js";
+import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./recipes/choose.js";
+import type { ModelFacts } from "./recipes/conditions.js";
+import { matches } from "./recipes/override.js";
+import { findRecipe, type Recipe } from "./recipes/recipes.js";
 
 /** One tensor of the output: what it is made of, what it becomes, where it goes. */
 export interface TensorPlan {

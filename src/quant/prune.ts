@@ -1,7 +1,7 @@
 import type { Metadata, MetaField } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
-import { meta } from "../../formats/gguf-write.js";
-import type { Imatrix } from "../../formats/imatrix.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
+import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import { renumbered } from "../arch/names.js";
 import type { Model } from "../model.js";
 

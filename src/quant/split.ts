@@ -1,9 +1,9 @@
 import { alignUp } from "../../formats/bytes.js";
 import type { Metadata } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
-import { DEFAULT_ALIGNMENT } from "../../formats/gguf.js";
-import { splitPath } from "../../formats/gguf-split.js";
-import { ggufHeader, meta } from "../../formats/gguf-write.js";
+import { DEFAULT_ALIGNMENT } from "../../formats/gguf/gguf.js";
+import { splitPath } from "../../formats/gguf/gguf-split.js";
+import { ggufHeader, meta } from "../../formats/gguf/gguf-write.js";
 import type { Plan, TensorPlan } from "./plan.js";
 
 /** One file of several. */

@@ -1,5 +1,5 @@
-import type { ComparedModel, MeasuredModel, ModelComparison } from "../eval/compare-models.js";
-import type { Estimate } from "../eval/statistics.js";
+import type { ComparedModel, MeasuredModel, ModelComparison } from "../eval/compare/compare-models.js";
+import type { Estimate } from "../eval/perplexity/statistics.js";
 import { formatBytes } from "../ui.js";
 import { escapeMarkdown } from "./escape.js";
 

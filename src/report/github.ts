@@ -1,4 +1,4 @@
-import { describeVerdict, type Verdict } from "../eval/gate.js";
+import { describeVerdict, type Verdict } from "../eval/perplexity/gate.js";
 import type { Report } from "./report.js";
 
 /** GitHub shows ten annotations of a step and drops the others. */

@@ -1,4 +1,4 @@
-import { describeVerdict, isBroken, type Verdict } from "../eval/gate.js";
+import { describeVerdict, isBroken, type Verdict } from "../eval/perplexity/gate.js";
 import { escapeXml } from "./escape.js";
 import { extent, measures, type Report } from "./report.js";
 

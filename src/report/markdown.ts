@@ -1,4 +1,4 @@
-import { describeVerdict } from "../eval/gate.js";
+import { describeVerdict } from "../eval/perplexity/gate.js";
 import { escapeMarkdown } from "./escape.js";
 import { extent, measures, type Report } from "./report.js";
 

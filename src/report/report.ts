@@ -1,5 +1,5 @@
-import type { GateResult, Verdict } from "../eval/gate.js";
-import type { Perplexity } from "../eval/perplexity.js";
+import type { GateResult, Verdict } from "../eval/perplexity/gate.js";
+import type { Perplexity } from "../eval/perplexity/perplexity.js";
 
 /** What an evaluation has found, as every form of report takes it. */
 export interface Report {

@@ -1,15 +1,15 @@
 import { dirname, join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
-import { readSentencePiece } from "../../formats/sentencepiece.js";
-import { vocabFromGpt2Files } from "./gpt2-files.js";
-import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf-config.js";
-import { MAX_VOCAB_BYTES } from "./hf-pipeline.js";
-import { vocabFromTokenizerJson } from "./hf-vocab.js";
-import { vocabFromIceText } from "./ice-text.js";
-import { vocabFromLlama2c } from "./llama2c.js";
-import { vocabFromSentencePiece } from "./sentencepiece.js";
-import { vocabFromTiktoken } from "./tiktoken.js";
+import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
+import { vocabFromTiktoken } from "./bpe/tiktoken.js";
+import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
+import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
+import { MAX_VOCAB_BYTES } from "./hf/hf-pipeline.js";
+import { vocabFromTokenizerJson } from "./hf/hf-vocab.js";
+import { vocabFromIceText } from "./spm/ice-text.js";
+import { vocabFromLlama2c } from "./spm/llama2c.js";
+import { vocabFromSentencePiece } from "./spm/sentencepiece.js";
 import type { Vocab } from "./types.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { TokenizerConfig } from "./hf-config.js";
+import type { TokenizerConfig } from "./hf/hf-config.js";
 import { SPECIAL_TOKENS, type SpecialToken, type SpecialTokens, type Vocab } from "./types.js";
 
 /**

@@ -1,5 +1,5 @@
 import { badInput } from "../../formats/errors.js";
-import type { AddedToken } from "./hf-config.js";
+import type { AddedToken } from "./hf/hf-config.js";
 import { MAX_TOKENS, SPACE, TOKEN_TYPE } from "./types.js";
 
 /** The scores llama.cpp's converter gives tokens added after training, and ids that nothing describes. */

@@ -1,7 +1,7 @@
-import { createBpeTokenizer } from "./bpe.js";
-import { createSpmTokenizer } from "./spm.js";
+import { createBpeTokenizer } from "./bpe/bpe.js";
+import { createSpmTokenizer } from "./spm/spm.js";
+import { createUnigramTokenizer } from "./spm/unigram.js";
 import type { Vocab } from "./types.js";
-import { createUnigramTokenizer } from "./unigram.js";
 
 export interface Tokenizer {
   /**

@@ -1,7 +1,7 @@
 import type { Metadata, MetaField, MetaType, MetaValue } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
-import { meta } from "../../formats/gguf-write.js";
-import { findPreTokenizer } from "./pretokenize.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
+import { findPreTokenizer } from "./bpe/pretokenize.js";
 import {
   DEFAULT_TEMPLATE,
   DEFAULTS,

@@ -1,10 +1,16 @@
 import { byteLength, type DTypeName } from "../../formats/dtype.js";
-import { INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "../../src/eval/int8.js";
-import { chooseProducts } from "../../src/eval/products.js";
-import { compileKernels, Kernels } from "../../src/run/kernels.js";
-import { type Products, untriedProducts } from "../../src/run/products.js";
+import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
+import { type Products, untriedProducts } from "../../src/kernels/products.js";
+import {
+  INT8_TYPES,
+  int8Form,
+  multiplyInt8,
+  packWeights,
+  quantizeActivations,
+} from "../../src/net/products/int8.js";
+import { chooseProducts } from "../../src/net/products/products.js";
 import { formatTable } from "../../src/ui.js";
-import { Random } from "../random.js";
+import { Random } from "../support/random.js";
 import { bestCpuOf, load } from "./measure.js";
 
 /** The product of a chunk with a matrix of a 7B model, the matrix taken in slabs as the evaluator does. */

@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { pairVectors } from "../../src/run/products.js";
+import { pairVectors } from "../../src/kernels/products.js";
 import { benchAllocation } from "./allocation.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";

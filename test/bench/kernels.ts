@@ -1,5 +1,5 @@
 import { byteLength, DTYPES, type DType, type DTypeName } from "../../formats/dtype.js";
-import { Kernels } from "../../src/run/kernels.js";
+import { Kernels } from "../../src/kernels/kernels.js";
 import { formatTable } from "../../src/ui.js";
 import { load } from "./measure.js";
 

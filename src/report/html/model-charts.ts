@@ -1,4 +1,4 @@
-import type { ComparedModel, PartDeviation } from "../../eval/compare-models.js";
+import type { ComparedModel, PartDeviation } from "../../eval/compare/compare-models.js";
 import { axes, bar, type Frame, frameOf, line, linearScale, logScale, round, svg } from "./chart.js";
 
 // Of each model, the error of its weights layer by layer and the spread of its divergence token by token. All models

@@ -1,4 +1,4 @@
-import type { ComparedModel } from "../../eval/compare-models.js";
+import type { ComparedModel } from "../../eval/compare/compare-models.js";
 import { formatBytes } from "../../ui.js";
 import { VERSION } from "../../version.js";
 import { COLUMNS, type ComparisonReport, comparisonExtent, comparisonRows } from "../comparison.js";

@@ -1,0 +1,185 @@
+// The scale searches of the formats with one scale for 32 weights: ggml's make_qx_quants, for Q4_0 and Q5_0 with an
+// importance matrix, and quantize_row_iq4_nl_impl, for IQ4_NL and IQ4_XS.
+//
+// Both round the block under a number of candidate scales, fit the scale to the levels that come out, by weighted least
+// squares, and keep the best fit. Here each lane of a vector tries one candidate, in exactly ggml's scalar order of
+// operations, so that the sums have the same last bit; then the sums are compared in ggml's order.
+
+import { EPSILON } from "../blocks/k/tiles";
+import { cut_u8, narrow_i8, whole_i32 } from "../blocks/pack";
+import { signed_absmax32 } from "./search";
+
+// Up to 20 candidates, an f32 each: inverse scale, and the weighted sums of level * x and of level².
+const ISCALES: usize = memory.data(80, 16);
+const SUM_LX: usize = memory.data(80, 16);
+const SUM_LL: usize = memory.data(80, 16);
+
+/** Weights x² of 32 floats at `x`, to `w`. */
+export function square32(x: usize, w: usize): void {
+  for (const end = x + 128; x < end; x += 16, w += 16) {
+    v128.store(w, f32x4.mul(v128.load(x), v128.load(x)));
+  }
+}
+
+/** Weights qw * sqrt(sigma2 + x²) of 32 floats at `x`, to `w`. */
+export function weigh32(x: usize, qw: usize, sigma2: f32, w: usize): void {
+  const sigma = f32x4.splat(sigma2);
+  for (const end = x + 128; x < end; x += 16, qw += 16, w += 16) {
+    const v = v128.load(x);
+    v128.store(w, f32x4.mul(v128.load(qw), f32x4.sqrt(f32x4.add(sigma, f32x4.mul(v, v)))));
+  }
+}
+
+// Q4_0 and Q5_0: the first candidate maps the extreme to -nmax, the others to -(nmax + step / 10).
+const QX_CANDIDATES: usize = 19;
+const STEPS: usize = memory.data<f32>(
+  [0, -9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
+  16,
+);
+
+/**
+ * Finds the scale with the least squared error, weighted by `w`, of scale * (q - nmax) for the 32 floats at `x`.
+ * Writes their q, bytes in 0..2 nmax - 1, to `q`. A block that counts as zero has scale 0, and q 0 as in ggml.
+ */
+export function search_qx(x: usize, w: usize, nmax: i32, q: usize): f32 {
+  const extreme = signed_absmax32(x);
+  if (abs(extreme) < EPSILON) {
+    memory.fill(q, 0, 32);
+    return 0;
+  }
+  const top = f32x4.splat(<f32>nmax);
+  for (let i: usize = 0; i < QX_CANDIDATES * 4; i += 16) {
+    const reach = f32x4.add(top, f32x4.mul(f32x4.splat(0.1), v128.load(STEPS + i)));
+    const iscale = f32x4.div(f32x4.neg(reach), f32x4.splat(extreme));
+    let sum_lx = f32x4.splat(0);
+    let sum_ll = f32x4.splat(0);
+    for (let j: usize = 0; j < 128; j += 4) {
+      const v = v128.load32_splat(x + j);
+      const weight = v128.load32_splat(w + j);
+      const l = level(v, iscale, top);
+      sum_lx = f32x4.add(sum_lx, f32x4.mul(f32x4.mul(weight, v), l));
+      sum_ll = f32x4.add(sum_ll, f32x4.mul(f32x4.mul(weight, l), l));
+    }
+    v128.store(ISCALES + i, iscale);
+    v128.store(SUM_LX + i, sum_lx);
+    v128.store(SUM_LL + i, sum_ll);
+  }
+  const best = best_candidate(QX_CANDIDATES);
+  const iscale = v128.load32_splat(ISCALES + best);
+  v128.store(q, quants(x, iscale, top));
+  v128.store(q, quants(x + 64, iscale, top), 16);
+  return fitted_scale(best);
+}
+
+/** x / scale, rounded and cut to -top..top - 1. */
+function level(x: v128, iscale: v128, top: v128): v128 {
+  const l = f32x4.nearest(f32x4.mul(iscale, x));
+  return f32x4.pmax(f32x4.pmin(l, f32x4.sub(top, f32x4.splat(1))), f32x4.neg(top));
+}
+
+/** Levels of the sixteen floats at `x`, counted from 0. */
+function quants(x: usize, iscale: v128, top: v128): v128 {
+  return cut_u8(
+    f32x4.add(level(v128.load(x), iscale, top), top),
+    f32x4.add(level(v128.load(x, 16), iscale, top), top),
+    f32x4.add(level(v128.load(x, 32), iscale, top), top),
+    f32x4.add(level(v128.load(x, 48), iscale, top), top),
+  );
+}
+
+// IQ4_NL: the first candidate maps the extreme to 127, the others to -127 - try, from -7 to 7.
+const IQ4_CANDIDATES: usize = 16;
+const REACHES: usize = memory.data<f32>(
+  [127, -134, -133, -132, -131, -130, -129, -128, -127, -126, -125, -124, -123, -122, -121, -120],
+  16,
+);
+
+/** The sixteen levels of IQ4_NL and IQ4_XS. */
+export const IQ4_LEVELS: usize = memory.data<i8>(
+  [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113],
+  16,
+);
+
+/** Where a level ends: halfway to the next, which gets the tie. */
+const MIDPOINTS: usize = memory.data<f32>([
+  -115.5, -93.5, -74, -57, -42, -28.5, -16, -4.5, 7, 19, 31.5, 45.5, 61, 79, 101,
+]);
+
+// As every midpoint is a whole number of halves, the level of v is that of floor(2 v): looked up, from -280 to 279.
+const LEVEL_OF_HALVES: usize = memory.data(560 * 4) + 280 * 4;
+for (let halves = -280, m: usize = 0; halves < 280; halves++) {
+  while (m < 15 && load<f32>(MIDPOINTS + m * 4) * 2 <= <f32>halves) m++;
+  store<f32>(LEVEL_OF_HALVES + halves * 4, <f32>load<i8>(IQ4_LEVELS + m));
+}
+
+/** Finds the scale with the least squared error, weighted by `w`, of scale * level for the 32 floats at `x`. */
+export function search_iq4(x: usize, w: usize): f32 {
+  const extreme = signed_absmax32(x);
+  if (abs(extreme) < EPSILON) return 0;
+  for (let i: usize = 0; i < IQ4_CANDIDATES * 4; i += 16) {
+    let iscale = f32x4.div(v128.load(REACHES + i), f32x4.splat(extreme));
+    // The first one ggml computes as the inverse of the scale, which may differ in the last bit.
+    if (i === 0) iscale = f32x4.replace_lane(iscale, 0, 1 / (extreme / 127));
+    let sum_lx = f32x4.splat(0);
+    let sum_ll = f32x4.splat(0);
+    for (let j: usize = 0; j < 128; j += 4) {
+      const v = v128.load32_splat(x + j);
+      const weight = v128.load32_splat(w + j);
+      const l = iq4_level(f32x4.mul(iscale, v));
+      const wl = f32x4.mul(weight, l);
+      sum_lx = f32x4.add(sum_lx, f32x4.mul(wl, v));
+      sum_ll = f32x4.add(sum_ll, f32x4.mul(wl, l));
+    }
+    v128.store(SUM_LX + i, sum_lx);
+    v128.store(SUM_LL + i, sum_ll);
+  }
+  const best = best_candidate(IQ4_CANDIDATES);
+  return load<f32>(SUM_LL + best) > 0 ? fitted_scale(best) : 0;
+}
+
+/** The levels nearest to four floats in -140..140. */
+function iq4_level(v: v128): v128 {
+  const offset = i32x4.shl(whole_i32(f32x4.floor(f32x4.add(v, v))), 2);
+  let l = v128.load32_zero(LEVEL_OF_HALVES + i32x4.extract_lane(offset, 0));
+  l = v128.load32_lane(LEVEL_OF_HALVES + i32x4.extract_lane(offset, 1), l, 1);
+  l = v128.load32_lane(LEVEL_OF_HALVES + i32x4.extract_lane(offset, 2), l, 2);
+  return v128.load32_lane(LEVEL_OF_HALVES + i32x4.extract_lane(offset, 3), l, 3);
+}
+
+/** Numbers, as bytes, of the levels nearest to the sixteen floats at `x` times `iscale`. */
+export function iq4_quants(x: usize, iscale: v128): v128 {
+  return narrow_i8(
+    iq4_quant(f32x4.mul(iscale, v128.load(x))),
+    iq4_quant(f32x4.mul(iscale, v128.load(x, 16))),
+    iq4_quant(f32x4.mul(iscale, v128.load(x, 32))),
+    iq4_quant(f32x4.mul(iscale, v128.load(x, 48))),
+  );
+}
+
+/** 15 less the midpoints above each of four floats; a NaN is below none, as in ggml. */
+function iq4_quant(v: v128): v128 {
+  let q = i32x4.splat(15);
+  for (let m: usize = 0; m < 60; m += 4) q = i32x4.add(q, f32x4.lt(v, v128.load32_splat(MIDPOINTS + m)));
+  return q;
+}
+
+/** The candidate, as an offset into the tables, that leaves the least error: that with the largest lx² / ll. */
+function best_candidate(count: usize): usize {
+  let best: usize = 0;
+  let gain = fitted_scale(0) * load<f32>(SUM_LX);
+  for (let i: usize = 4; i < count * 4; i += 4) {
+    const lx = load<f32>(SUM_LX + i);
+    const ll = load<f32>(SUM_LL + i);
+    if (ll > 0 && lx * lx > gain * ll) {
+      best = i;
+      gain = fitted_scale(i) * lx;
+    }
+  }
+  return best;
+}
+
+/** The least-squares scale of a candidate; NaN where the sums are, as in ggml. */
+function fitted_scale(i: usize): f32 {
+  const ll = load<f32>(SUM_LL + i);
+  return ll !== 0 ? load<f32>(SUM_LX + i) / ll : 0;
+}

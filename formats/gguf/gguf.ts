@@ -1,0 +1,296 @@
+// GGUF 2 and 3, little endian:  magic u32 | version u32 | tensor count u64 | metadata count u64
+//                               metadata ... | tensor infos ... | padding | tensor data
+// See gguf.md for the layout and for what is refused.
+import { alignUp, BufferSource, ByteReader, type ByteSource } from "../bytes.js";
+import {
+  type Container,
+  MAX_NAME,
+  type MetaField,
+  type MetaType,
+  type MetaValue,
+  nameProblem,
+} from "../container.js";
+import { byteLength, type DTypeName, dtypeById } from "../dtype.js";
+import { badInput, LlqError } from "../errors.js";
+
+/** "GGUF" */
+export const GGUF_MAGIC = 0x46554747;
+export const DEFAULT_ALIGNMENT = 32;
+export const ALIGNMENT_KEY = "general.alignment";
+
+/** gguf_type: the id in the file is the index here. */
+// biome-ignore format: one line
+export const META_TYPES = [
+  "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64",
+] as const satisfies readonly MetaType[];
+
+/** Bytes of a value; of strings and arrays, the fewest they can have. */
+// biome-ignore format: one line
+const SIZE: Record<MetaType, number> = {
+  u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, bool: 1, string: 8, array: 12, u64: 8, i64: 8, f64: 8,
+};
+
+// Fewest bytes of a metadata value and of a tensor info: a false count is refused before anything is allocated.
+const MIN_FIELD = 14; // key length, key, type, value: 8 + 1 + 4 + 1
+const MIN_TENSOR_INFO = 25; // name length, name, rank, type, offset: 8 + 1 + 4 + 4 + 8
+
+// Models have some forty keys, 20 MB of vocabulary, and with every expert apart 70,000 tensors. More than this
+// only takes memory.
+const MAX_FIELDS = 2 ** 16;
+const MAX_METADATA = 2 ** 28; // bytes
+const MAX_TENSORS = 2 ** 18;
+
+/** A huge page; nobody maps files at more. */
+const MAX_ALIGNMENT = 2 ** 21;
+/** Arrays of arrays are allowed by the format, though nobody is known to write them. */
+const MAX_DEPTH = 4;
+/** GGML_MAX_DIMS */
+export const MAX_RANK = 4;
+
+export interface Gguf extends Container {
+  readonly format: "gguf";
+  readonly version: number;
+  /** Tensor data starts at multiples of this. */
+  readonly alignment: number;
+}
+
+interface TensorInfo {
+  readonly name: string;
+  readonly dtype: DTypeName;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  /** Bytes from the start of the tensor data. */
+  readonly offset: number;
+  /** Where in the file this info stands, for messages. */
+  readonly at: number;
+}
+
+export interface GgufOptions {
+  /** Accept a file that ends before its tensor data does: nobody is going to read it. */
+  readonly headerOnly?: boolean;
+}
+
+/**
+ * Everything in a GGUF file but the tensor data, whose place is checked.
+ * @throws LlqError `bad-input` when the file breaks a rule of gguf.md, `unsupported` for versions and types
+ * this program does not know
+ */
+export function readGguf(source: ByteSource, { headerOnly = false }: GgufOptions = {}): Gguf {
+  const r = new ByteReader(source);
+  if (r.u32() !== GGUF_MAGIC) r.fail("not a GGUF file: it does not begin with GGUF", undefined, 0);
+  const version = readVersion(r);
+  const tensorCount = readCount(r, MIN_TENSOR_INFO, MAX_TENSORS, "tensors");
+  const fieldCount = readCount(r, MIN_FIELD, MAX_FIELDS, "metadata values");
+  const metadata = readMetadata(r, fieldCount);
+  const alignment = readAlignment(r, metadata);
+  const infos = readTensorInfos(r, tensorCount);
+  const dataStart = alignUp(r.offset, alignment);
+  for (const info of infos) {
+    checkAlignment(r, info, alignment);
+    if (!headerOnly) checkEnd(r, info, dataStart);
+  }
+  checkOverlap(r, infos);
+  const tensors = new Map(
+    infos.map(({ name, dtype, shape, byteLength, offset }) => [
+      name,
+      { file: 0, offset: dataStart + offset, byteLength, dtype, shape },
+    ]),
+  );
+  return {
+    format: "gguf",
+    version,
+    alignment,
+    files: [source.name],
+    tensors,
+    opaque: new Map(),
+    metadata,
+  };
+}
+
+function readVersion(r: ByteReader): number {
+  const at = r.offset;
+  const version = r.u32();
+  if (version === 2 || version === 3) return version;
+  const [what, hint] =
+    version !== 0 && (version & 0xffff) === 0
+      ? ["big-endian GGUF is not supported", "write it again on a little-endian machine"]
+      : [`GGUF version ${version} is not supported, only 2 and 3 are`, "convert the model again"];
+  throw new LlqError("unsupported", `${r.source.name}: byte ${at}: ${what}`, { hint });
+}
+
+function readCount(r: ByteReader, itemSize: number, limit: number, what: string): number {
+  const at = r.offset;
+  const count = r.count(itemSize, what);
+  if (count > limit) r.fail(`${count} ${what}; at most ${limit} are allowed`, undefined, at);
+  return count;
+}
+
+function readMetadata(r: ByteReader, count: number): Map<string, MetaField> {
+  const metadata = new Map<string, MetaField>();
+  for (let i = 0; i < count; i++) {
+    const at = r.offset;
+    const key = readName(r, `the key of metadata value ${i}`);
+    if (metadata.has(key)) r.fail(`metadata key ${key} appears twice`, undefined, at);
+    metadata.set(key, readField(r, key));
+  }
+  return metadata;
+}
+
+/** A value is checked now and decoded when first asked for: vocabularies are large, and often only copied. */
+function readField(r: ByteReader, key: string): MetaField {
+  const type = readType(r, key);
+  const start = r.offset;
+  skipValue(r, key, type, 1);
+  const length = r.offset - start;
+  if (r.offset > MAX_METADATA) r.fail(`metadata of more than ${MAX_METADATA} bytes`, undefined, start);
+  r.offset = start;
+  const raw = r.bytes(length);
+  let value: MetaValue | undefined;
+  return {
+    type,
+    ...(type === "array" && { item: META_TYPES[raw[0]!]! }),
+    raw,
+    get value() {
+      value ??= readValue(new ByteReader(new BufferSource(key, raw)), type);
+      return value;
+    },
+  };
+}
+
+function readType(r: ByteReader, key: string): MetaType {
+  const at = r.offset;
+  const id = r.u32();
+  return META_TYPES[id] ?? r.fail(`metadata key ${key} has unknown type ${id}`, undefined, at);
+}
+
+/** Moves past a value, checking it on the way; `depth` counts the arrays around its items. */
+function skipValue(r: ByteReader, key: string, type: MetaType, depth: number): void {
+  if (type === "array") skipArray(r, key, depth);
+  else r.skip(type === "string" ? r.count(1, `bytes in ${key}`) : SIZE[type]);
+}
+
+function skipArray(r: ByteReader, key: string, depth: number): void {
+  if (depth > MAX_DEPTH) r.fail(`metadata key ${key} has arrays nested deeper than ${MAX_DEPTH}`);
+  const item = readType(r, key);
+  const count = r.count(SIZE[item], `items in ${key}`);
+  if (item === "string" || item === "array") {
+    for (let i = 0; i < count; i++) skipValue(r, key, item, depth + 1);
+  } else {
+    r.skip(count * SIZE[item]);
+  }
+}
+
+/** A value that skipValue has passed. */
+function readValue(r: ByteReader, type: MetaType): MetaValue {
+  switch (type) {
+    case "array": {
+      const item = META_TYPES[r.u32()]!;
+      return Array.from({ length: r.u64("a number of items") }, () => readValue(r, item));
+    }
+    case "string":
+      return r.text(r.u64("a number of bytes"));
+    case "bool":
+      return r.u8() !== 0;
+    case "u64":
+      return r.bigU64();
+    case "i64":
+      return r.bigI64();
+    default:
+      return r[type](); // the reader's methods are called as the types are
+  }
+}
+
+const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+/** A key or a tensor's name: unlike a value it is looked up and printed, so it must be text. */
+function readName(r: ByteReader, what: string): string {
+  const at = r.offset;
+  const length = r.count(1, `bytes in ${what}`);
+  if (length > MAX_NAME)
+    r.fail(`${what} has ${length} bytes, at most ${MAX_NAME} are allowed`, undefined, at);
+  const bytes = r.bytes(length);
+  let name: string;
+  try {
+    name = strict.decode(bytes);
+  } catch {
+    return r.fail(`${what} is not valid UTF-8`, undefined, at);
+  }
+  const problem = nameProblem(name);
+  if (problem !== undefined) r.fail(`${what} ${problem}`, undefined, at);
+  return name;
+}
+
+function readAlignment(r: ByteReader, metadata: ReadonlyMap<string, MetaField>): number {
+  const field = metadata.get(ALIGNMENT_KEY);
+  if (field === undefined) return DEFAULT_ALIGNMENT;
+  const { type, value } = field;
+  if (type !== "u32") throw badInput(`${r.source.name}: ${ALIGNMENT_KEY} has type ${type}, expected u32`);
+  const alignment = Number(value);
+  if (alignment === 0 || alignment % 8 !== 0 || alignment > MAX_ALIGNMENT) {
+    const expected = `expected a multiple of 8 up to ${MAX_ALIGNMENT}`;
+    throw badInput(`${r.source.name}: ${ALIGNMENT_KEY} is ${alignment}, ${expected}`);
+  }
+  return alignment;
+}
+
+function readTensorInfos(r: ByteReader, count: number): TensorInfo[] {
+  const infos = new Map<string, TensorInfo>();
+  for (let i = 0; i < count; i++) {
+    const info = readTensorInfo(r, i);
+    if (infos.has(info.name)) r.fail(`tensor ${info.name} appears twice`, undefined, info.at);
+    infos.set(info.name, info);
+  }
+  return [...infos.values()];
+}
+
+function readTensorInfo(r: ByteReader, index: number): TensorInfo {
+  const at = r.offset;
+  const name = readName(r, `the name of tensor ${index}`);
+  const rank = r.u32();
+  if (rank > MAX_RANK) {
+    r.fail(`tensor ${name} has ${rank} dimensions, at most ${MAX_RANK} are allowed`, undefined, at);
+  }
+  const shape = Array.from({ length: rank }, () => r.u64(`a dimension of tensor ${name}`)).reverse(); // the file has the innermost first
+  const id = r.u32();
+  const dtype = dtypeById(id);
+  if (dtype === undefined) {
+    throw new LlqError("unsupported", `${r.source.name}: byte ${at}: tensor ${name} has unknown type ${id}`, {
+      hint: "it is newer than this version of llq, or the file is damaged",
+    });
+  }
+  const offset = r.u64(`the offset of tensor ${name}`);
+  try {
+    return { name, dtype, shape, byteLength: byteLength(dtype, shape), offset, at };
+  } catch (cause) {
+    if (!(cause instanceof LlqError)) throw cause;
+    return r.fail(`tensor ${name}: ${cause.message}`, undefined, at);
+  }
+}
+
+function checkAlignment(r: ByteReader, { name, at, offset }: TensorInfo, alignment: number): void {
+  if (offset % alignment !== 0) {
+    r.fail(`tensor ${name} has offset ${offset}, not a multiple of ${alignment}`, undefined, at);
+  }
+}
+
+/** The tensor is within the file: what a file leaves out must never be read as weights. */
+function checkEnd(r: ByteReader, { name, at, offset, byteLength }: TensorInfo, dataStart: number): void {
+  const end = dataStart + offset + byteLength;
+  if (end > r.source.byteLength) {
+    r.fail(
+      `tensor ${name} ends at byte ${end}, but the file ends at ${r.source.byteLength}`,
+      "the file is truncated: fetch it again",
+      at,
+    );
+  }
+}
+
+function checkOverlap(r: ByteReader, infos: readonly TensorInfo[]): void {
+  const placed = infos.filter((info) => info.byteLength > 0).sort((a, b) => a.offset - b.offset);
+  for (const [i, info] of placed.entries()) {
+    const before = placed[i - 1];
+    if (before !== undefined && before.offset + before.byteLength > info.offset) {
+      r.fail(`tensors ${before.name} and ${info.name} overlap`, undefined, info.at);
+    }
+  }
+}

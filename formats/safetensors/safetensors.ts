@@ -1,0 +1,237 @@
+// safetensors:  header length u64 | header, JSON | tensor data
+// See safetensors.md for the layout and for what is refused.
+import { ByteReader, type ByteSource, withFile } from "../bytes.js";
+import {
+  type Container,
+  type MetaField,
+  nameProblem,
+  type RawSource,
+  type TensorSource,
+} from "../container.js";
+import { elementCount } from "../dtype.js";
+import { ELEMENT_TYPES } from "../elements.js";
+import { badInput, LlqError } from "../errors.js";
+
+/** The format's own limit, in bytes. */
+const MAX_HEADER = 100_000_000;
+// With every expert apart a model has some 200,000 tensors in all its files. More only take memory.
+const MAX_TENSORS = 2 ** 18;
+/** As many as NumPy allows. */
+const MAX_RANK = 64;
+
+/** A tensor as the header describes it. */
+interface Entry {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** First byte and the one after the last, from the start of the tensor data. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * Everything in one safetensors file but the tensor data, whose place is checked.
+ * @throws LlqError `bad-input` when the file breaks a rule of safetensors.md, `unsupported` for a type of
+ * unknown size
+ */
+export function readSafetensors(source: ByteSource): Container {
+  const r = new ByteReader(source);
+  const length = r.u64("the length of a header");
+  if (length > MAX_HEADER) {
+    r.fail(`a header of ${length} bytes; at most ${MAX_HEADER} are allowed`, "not a safetensors file?", 0);
+  }
+  const { entries, metadata } = new HeaderParser(source.name, r.bytes(length)).parse();
+  const dataStart = r.offset;
+  for (const entry of entries) checkSize(source.name, entry);
+  checkCover(source.name, entries, r.remaining);
+  const tensors = new Map<string, TensorSource>();
+  const opaque = new Map<string, string>();
+  const raw = new Map<string, RawSource>();
+  for (const { name, dtype: stored, shape, begin, end } of entries) {
+    const dtype = ELEMENT_TYPES[stored]?.dtype;
+    const place = { file: 0, offset: dataStart + begin, byteLength: end - begin, shape };
+    if (dtype !== undefined) tensors.set(name, { ...place, dtype });
+    else {
+      opaque.set(name, stored);
+      raw.set(name, { ...place, type: stored });
+    }
+  }
+  return { format: "safetensors", files: [source.name], tensors, opaque, raw, metadata };
+}
+
+function checkSize(file: string, { name, dtype, shape, begin, end }: Entry): void {
+  const type = Object.hasOwn(ELEMENT_TYPES, dtype) ? ELEMENT_TYPES[dtype] : undefined;
+  if (type === undefined) {
+    throw new LlqError(
+      "unsupported",
+      `${file}: tensor ${name} has unknown type ${JSON.stringify(dtype.slice(0, 80))}`,
+    );
+  }
+  const bytes = (elements(file, name, shape) * type.bits) / 8;
+  if (end - begin !== bytes) {
+    const what = `${dtype} of shape [${shape.join(", ")}] takes ${bytes} bytes`;
+    throw badInput(`${file}: tensor ${name}: ${what}, but its data_offsets span ${end - begin}`);
+  }
+}
+
+function elements(file: string, name: string, shape: readonly number[]): number {
+  try {
+    return elementCount(shape);
+  } catch (cause) {
+    if (!(cause instanceof LlqError)) throw cause;
+    throw badInput(`${file}: tensor ${name}: ${cause.message}`);
+  }
+}
+
+/** The tensors follow each other without a hole from the first byte of the data to the last, in any order. */
+function checkCover(file: string, entries: readonly Entry[], dataLength: number): void {
+  let at = 0;
+  for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== at) {
+      const what = begin > at ? "leaving a hole" : "overlapping another tensor";
+      throw badInput(`${file}: tensor ${name} begins at data byte ${begin}, expected ${at}, ${what}`);
+    }
+    at = end;
+  }
+  if (at !== dataLength) {
+    const hint = at > dataLength ? "the file is truncated: fetch it again" : "the file is damaged";
+    throw badInput(`${file}: the tensors take ${at} bytes, but the file has ${dataLength} for them`, hint);
+  }
+}
+
+/**
+ * The header's JSON, which is of one fixed form. JSON.parse would keep only the last of two equal keys, round
+ * large integers, and nest without limit.
+ */
+class HeaderParser {
+  readonly #file: string;
+  readonly #text: string;
+  #at = 0;
+
+  constructor(file: string, bytes: Uint8Array) {
+    this.#file = file;
+    try {
+      this.#text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      throw badInput(`${file}: the header is not valid UTF-8`);
+    }
+  }
+
+  parse(): { entries: Entry[]; metadata: Map<string, MetaField> } {
+    const entries: Entry[] = [];
+    const metadata = new Map<string, MetaField>();
+    if (!this.#text.startsWith("{"))
+      this.#fail("the header does not begin with {", "not a safetensors file?");
+    this.#object("the header", (name) => {
+      if (name === "__metadata__") {
+        this.#object(name, (key) => metadata.set(key, { type: "string", value: this.#string() }));
+      } else {
+        if (entries.length === MAX_TENSORS) this.#fail(`more than ${MAX_TENSORS} tensors`);
+        entries.push(this.#entry(name));
+      }
+    });
+    this.#space();
+    if (this.#at < this.#text.length) this.#fail("text after the header's closing }");
+    return { entries, metadata };
+  }
+
+  #entry(name: string): Entry {
+    let dtype: string | undefined;
+    let shape: number[] | undefined;
+    let offsets: number[] | undefined;
+    this.#object(`tensor ${name}`, (key) => {
+      if (key === "dtype") dtype = this.#string();
+      else if (key === "shape") shape = this.#integers();
+      else if (key === "data_offsets") offsets = this.#integers();
+      else this.#fail(`tensor ${name} has unknown key ${key}`);
+    });
+    if (dtype === undefined || shape === undefined || offsets === undefined) {
+      return this.#fail(`tensor ${name} lacks dtype, shape or data_offsets`);
+    }
+    const [begin, end] = offsets;
+    if (begin === undefined || end === undefined || offsets.length > 2) {
+      return this.#fail(`tensor ${name} has ${offsets.length} data_offsets, expected 2`);
+    }
+    return { name, dtype, shape, begin, end };
+  }
+
+  /** An object's keys, each different from the others; `member` reads what follows the colon. */
+  #object(what: string, member: (key: string) => void): void {
+    const keys = new Set<string>();
+    this.#expect("{");
+    if (this.#accept("}")) return;
+    do {
+      const key = this.#string();
+      const problem = nameProblem(key);
+      if (problem !== undefined) this.#fail(`a key of ${what} ${problem}`);
+      if (keys.has(key)) this.#fail(`${key} appears twice in ${what}`);
+      keys.add(key);
+      this.#expect(":");
+      member(key);
+    } while (this.#accept(","));
+    this.#expect("}");
+  }
+
+  #integers(): number[] {
+    const values: number[] = [];
+    this.#expect("[");
+    if (this.#accept("]")) return values;
+    do {
+      if (values.length === MAX_RANK) this.#fail(`more than ${MAX_RANK} numbers in an array`);
+      values.push(this.#integer());
+    } while (this.#accept(","));
+    this.#expect("]");
+    return values;
+  }
+
+  #integer(): number {
+    this.#space();
+    const digits = /(?:0|[1-9][0-9]*)(?![0-9.eE])/y;
+    digits.lastIndex = this.#at;
+    const match = digits.exec(this.#text)?.[0] ?? this.#fail("expected a whole number");
+    const value = Number(match);
+    if (!Number.isSafeInteger(value)) this.#fail(`${match} is too large for a size or an offset`);
+    this.#at += match.length;
+    return value;
+  }
+
+  #string(): string {
+    this.#space();
+    const start = this.#at;
+    if (this.#text[start] !== '"') this.#fail("expected a string");
+    let end = start + 1;
+    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
+    try {
+      const value: string = JSON.parse(this.#text.slice(start, end + 1));
+      this.#at = end + 1;
+      return value;
+    } catch {
+      return this.#fail("not a valid JSON string");
+    }
+  }
+
+  #expect(character: string): void {
+    if (!this.#accept(character)) this.#fail(`expected ${character}`);
+  }
+
+  #accept(character: string): boolean {
+    this.#space();
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #space(): void {
+    while (" \n\r\t".includes(this.#text[this.#at] ?? "?")) this.#at++;
+  }
+
+  #fail(message: string, hint = "the header is damaged"): never {
+    const byte = 8 + Buffer.byteLength(this.#text.slice(0, this.#at));
+    throw badInput(`${this.#file}: byte ${byte}: ${message}`, hint);
+  }
+}
+
+/** One safetensors file. */
+export function openSafetensors(path: string): Container {
+  return withFile(path, readSafetensors);
+}

@@ -1,0 +1,86 @@
+import * as v from "valibot";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Transform } from "../../tensor.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
+import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
+import { type HParams, hasExperts, isDense } from "../hparams.js";
+import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
+import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+
+// Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
+export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
+export const permuteK = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCountKv });
+const permuted = { q: { transform: permuteQ }, k: { transform: permuteK } };
+
+const ropeFreqs: TensorRow = {
+  name: "rope_freqs.weight",
+  role: "rope_freqs",
+  shape: ["rope/2"],
+  optional: true,
+};
+
+export const llamaSchema = v.looseObject({
+  ...decoderFields,
+  sliding_window: v.nullish(count),
+  attention_bias: flag,
+  mlp_bias: flag,
+});
+
+const ATTENTION_BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const;
+const MLP_BIASES = ["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const;
+
+/** Also what other families' config.json means that became a "llama". */
+export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
+  expectField("hidden_act", config.hidden_act ?? "silu", "silu");
+  const width = headDim(config);
+  const divisors = llama3Divisors(config, width);
+  const window = config.sliding_window ?? undefined;
+  return {
+    vocabSize: config.vocab_size,
+    tied: config.tie_word_embeddings === true,
+    keys: [
+      ...decoderKeys(config),
+      ...ropeKeys(config, width),
+      ...(window === undefined ? [] : [["attention.sliding_window", meta.u32(window)] as const]),
+    ],
+    optional: [
+      ...(config.attention_bias === true ? ATTENTION_BIASES : []),
+      ...(config.mlp_bias === true ? MLP_BIASES : []),
+    ],
+    computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
+  };
+}
+
+export const llama: Architecture = {
+  name: "llama",
+  covers: ["Llama 1 to 3.3", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
+  classes: ["LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"],
+  read: reader(llamaSchema, readLlama),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ropeFreqs,
+    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
+    ...separateQkv("model.layers.{i}.self_attn", { ...permuted, bias: "optional" }),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
+    ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    tensor("router", ["experts", "embd"], "model.layers.{i}.block_sparse_moe.gate.weight", {
+      when: hasExperts,
+    }),
+    ...experts(
+      "model.layers.{i}.block_sparse_moe.experts.{e}",
+      { gate: "w1", down: "w2", up: "w3" },
+      { when: hasExperts },
+    ),
+    ...gatedMlp("model.layers.{i}.mlp", { when: isDense, bias: "optional" }),
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
+  decoder: (h) => ({
+    norm: "rms",
+    positions: "neighbours",
+    activation: "silu",
+    window: h.slidingWindow,
+    normalizeExperts: true,
+  }),
+};

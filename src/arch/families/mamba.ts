@@ -1,0 +1,78 @@
+import * as v from "valibot";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Architecture, HfModel } from "../architecture.js";
+import { count, expectField, flag, positive, reader } from "../config.js";
+import { linear, norm, tensor } from "../rows.js";
+
+const schema = v.looseObject({
+  vocab_size: count,
+  hidden_size: count,
+  num_hidden_layers: count,
+  intermediate_size: count,
+  state_size: count,
+  conv_kernel: count,
+  time_step_rank: count,
+  layer_norm_epsilon: v.nullish(positive),
+  use_bias: flag,
+  use_conv_bias: flag,
+  hidden_act: v.nullish(v.string()),
+  tie_word_embeddings: flag,
+});
+
+/** No length is too long for it; llama.cpp's converter writes this one. */
+const CONTEXT = 1 << 20;
+
+function readMamba(config: v.InferOutput<typeof schema>): HfModel {
+  expectField("hidden_act", config.hidden_act ?? "silu", "silu");
+  expectField("use_bias", config.use_bias ?? false, false);
+  expectField("use_conv_bias", config.use_conv_bias ?? true, true);
+  return {
+    vocabSize: config.vocab_size,
+    tied: config.tie_word_embeddings !== false,
+    keys: [
+      ["vocab_size", meta.u32(config.vocab_size)],
+      ["context_length", meta.u32(CONTEXT)],
+      ["embedding_length", meta.u32(config.hidden_size)],
+      ["feed_forward_length", meta.u32(0)],
+      ["attention.head_count", meta.u32(0)],
+      ["block_count", meta.u32(config.num_hidden_layers)],
+      ["ssm.conv_kernel", meta.u32(config.conv_kernel)],
+      ["ssm.inner_size", meta.u32(config.intermediate_size)],
+      ["ssm.state_size", meta.u32(config.state_size)],
+      ["ssm.time_step_rank", meta.u32(config.time_step_rank)],
+      ["attention.layer_norm_rms_epsilon", meta.f32(config.layer_norm_epsilon ?? 1e-5)],
+      ["ssm.dt_b_c_rms", meta.bool(false)],
+    ],
+  };
+}
+
+export const mamba: Architecture = {
+  name: "mamba",
+  covers: ["Mamba"],
+  classes: ["MambaForCausalLM"],
+  read: reader(schema, readMamba),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], ["backbone.embeddings.weight", "backbone.embedding.weight"]),
+    ...norm("attn_norm", "embd", "backbone.layers.{i}.norm"),
+    ...linear("ssm_in", ["inner*2", "embd"], "backbone.layers.{i}.mixer.in_proj"),
+    ...linear("ssm_conv", ["inner", "conv"], "backbone.layers.{i}.mixer.conv1d", {
+      bias: "always",
+      storedShape: ["inner", "one", "conv"],
+    }),
+    ...linear("ssm_x", ["ssmX", "inner"], "backbone.layers.{i}.mixer.x_proj"),
+    ...linear("ssm_dt", ["inner", "timeStep"], "backbone.layers.{i}.mixer.dt_proj", { bias: "always" }),
+    tensor(
+      "ssm_a",
+      ["inner", "states"],
+      "backbone.layers.{i}.mixer.A_log",
+      { steps: [{ kind: "negExp" }] },
+      "",
+    ),
+    tensor("ssm_d", ["inner"], "backbone.layers.{i}.mixer.D", {}, ""),
+    ...linear("ssm_out", ["embd", "inner"], "backbone.layers.{i}.mixer.out_proj"),
+    ...norm("output_norm", "embd", "backbone.norm_f"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: [],
+  decoder: () => ({ block: "mamba", norm: "rms", positions: "none", activation: "silu" }),
+};

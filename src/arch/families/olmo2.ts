@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import type { Architecture, HfModel } from "../architecture.js";
+import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
+import { ropeKeys } from "../rope-scaling.js";
+import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+
+const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
+
+function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
+  expectField("hidden_act", config.hidden_act ?? "silu", "silu");
+  expectField("attention_bias", config.attention_bias ?? false, false);
+  return {
+    vocabSize: config.vocab_size,
+    tied: config.tie_word_embeddings === true,
+    keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config))],
+  };
+}
+
+/** Norms stand behind both halves of a block, and are over all queries or keys of a token together. */
+export const olmo2: Architecture = {
+  name: "olmo2",
+  covers: ["OLMo 2"],
+  classes: ["Olmo2ForCausalLM"],
+  read: reader(schema, readOlmo2),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...separateQkv("model.layers.{i}.self_attn"),
+    ...norm("attn_q_norm", "q", "model.layers.{i}.self_attn.q_norm"),
+    ...norm("attn_k_norm", "kv", "model.layers.{i}.self_attn.k_norm"),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    ...gatedMlp("model.layers.{i}.mlp"),
+    ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: [],
+  decoder: () => ({ norm: "rms", positions: "halves", activation: "silu" }),
+};

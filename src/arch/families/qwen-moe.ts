@@ -1,0 +1,42 @@
+import * as v from "valibot";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { HfModel, TensorRow } from "../architecture.js";
+import { count, expectField, flag } from "../config.js";
+import { experts, tensor } from "../rows.js";
+import { qwenFields, readQwen } from "./qwen2.js";
+
+// What the mixtures of experts of Qwen's generations share.
+
+export const moeFields = {
+  ...qwenFields,
+  num_experts: count,
+  num_experts_per_tok: count,
+  moe_intermediate_size: count,
+  norm_topk_prob: flag,
+  decoder_sparse_step: v.nullish(count),
+  mlp_only_layers: v.nullish(v.array(v.number())),
+};
+
+const schema = v.looseObject(moeFields);
+
+/** @throws LlqError `unsupported` where some layers have no experts */
+export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
+  expectField("decoder_sparse_step", config.decoder_sparse_step ?? 1, 1);
+  expectField("mlp_only_layers", (config.mlp_only_layers ?? []).join() || "none", "none");
+  const model = readQwen(config);
+  return {
+    ...model,
+    keys: [
+      ...model.keys,
+      ["expert_count", meta.u32(config.num_experts)],
+      ["expert_used_count", meta.u32(config.num_experts_per_tok)],
+      ["expert_feed_forward_length", meta.u32(config.moe_intermediate_size)],
+    ],
+  };
+}
+
+/** The router and what it chooses from. */
+export const moe: readonly TensorRow[] = [
+  tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight"),
+  ...experts("model.layers.{i}.mlp.experts.{e}", { gate: "gate_proj", down: "down_proj", up: "up_proj" }),
+];

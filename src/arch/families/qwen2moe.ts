@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Architecture } from "../architecture.js";
+import { count, expectField, flag, reader } from "../config.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { moe, moeFields, readMoe } from "./qwen-moe.js";
+
+const schema = v.looseObject({ ...moeFields, shared_expert_intermediate_size: count, qkv_bias: flag });
+
+/** Beside the experts that are chosen, every token goes through a shared one, as much as its own router says. */
+export const qwen2moe: Architecture = {
+  name: "qwen2moe",
+  covers: ["Qwen1.5-MoE", "Qwen2-MoE"],
+  classes: ["Qwen2MoeForCausalLM"],
+  read: reader(schema, (config) => {
+    expectField("qkv_bias", config.qkv_bias ?? true, true);
+    // GGUF has no word for it: its readers take what each architecture's models have.
+    expectField("norm_topk_prob", config.norm_topk_prob ?? false, false);
+    const model = readMoe(config);
+    const shared = meta.u32(config.shared_expert_intermediate_size);
+    return { ...model, keys: [...model.keys, ["expert_shared_feed_forward_length", shared] as const] };
+  }),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
+    ...separateQkv("model.layers.{i}.self_attn", { bias: "always" }),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    ...moe,
+    tensor("router_shexp", ["one", "embd"], "model.layers.{i}.mlp.shared_expert_gate.weight"),
+    ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.gate_proj"),
+    ...linear("ffn_up_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.up_proj"),
+    ...linear("ffn_down_shexp", ["embd", "sharedFfn"], "model.layers.{i}.mlp.shared_expert.down_proj"),
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
+  decoder: () => ({ norm: "rms", positions: "halves", activation: "silu", normalizeExperts: false }),
+};

@@ -1,0 +1,72 @@
+import { InvalidArgumentError, Option } from "commander";
+import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
+
+/** A whole number of at least `least`, for an option's value. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`A whole number of at least ${least} is needed.`);
+  };
+}
+
+/** An option that collects its values. */
+export function repeatable(flags: string, description: string): Option {
+  return new Option(flags, `${description} (repeatable)`).argParser<string[]>((value, before = []) => [
+    ...before,
+    value,
+  ]);
+}
+
+/** A number above 0 and up to `most`, for an option's value. */
+export function positiveNumber(most = Number.POSITIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value > 0 && value <= most && Number.isFinite(value)) return value;
+    throw new InvalidArgumentError(`A number above 0${most < 2 ? ` and up to ${most}` : ""} is needed.`);
+  };
+}
+
+export const outputOption = (what = "GGUF file to write") =>
+  new Option("-o, --output <file>", what).makeOptionMandatory();
+
+export const threadsOption = () =>
+  new Option(
+    "-j, --threads <n>",
+    "worker threads (default: one a core); the result does not depend on it",
+  ).argParser(wholeNumber(1));
+
+/** Bytes, in K, M, G or T as powers of 1024. */
+function memorySize(text: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * 1024 ** ["", "K", "M", "G", "T"].indexOf(unit.toUpperCase()));
+  if (bytes > 0 && Number.isFinite(bytes)) return bytes;
+  throw new InvalidArgumentError("A size such as 500M or 4G is needed.");
+}
+
+export const maxMemoryOption = () =>
+  new Option(
+    "--max-memory <size>",
+    "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
+  ).argParser(memorySize);
+
+export const activationsOption = () =>
+  new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
+    .choices(["int8", "f32"] satisfies Activations[])
+    .default(DEFAULT_ACTIVATIONS);
+
+export const forceOption = () => new Option("-f, --force", "replace the output if it exists");
+
+export const jsonOption = () => new Option("--json", "print one JSON document instead of text");
+
+export const resumeOption = () =>
+  new Option("--resume", "go on where a run with the same options was stopped");
+
+export const splitOption = () =>
+  new Option(
+    "--split-max-size <size>",
+    "write files with at most so many bytes of tensors, such as 2G or 500M, named -00001-of-0000N.gguf",
+  );
+
+export const loraOption = () =>
+  repeatable("--lora <folder[=scale]>", "merge a LoRA adapter that PEFT saved, or some of it");

@@ -1,0 +1,98 @@
+import { badInput } from "../../../formats/errors.js";
+import type { ImatrixEntry } from "../../../formats/imatrix/imatrix.js";
+import type { LayerPlan } from "../../net/plan/decoder.js";
+import {
+  type InputPlan,
+  inputsOf,
+  type LayerInput,
+  type LayerSquares,
+  squaresLength,
+} from "../../net/squares.js";
+
+/** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
+export interface Sums {
+  readonly chunks: number;
+  readonly sums: Float64Array;
+}
+
+interface LayerTotal {
+  readonly inputs: ReadonlyMap<LayerInput, InputPlan>;
+  /** Parts of the common array. */
+  readonly sums: ReadonlyMap<LayerInput, Float64Array>;
+  /** By their first chunk, what came before its turn. */
+  readonly waiting: Map<number, readonly [count: number, squares: LayerSquares]>;
+  /** Chunks that are added. */
+  chunks: number;
+}
+
+/** Adds up chunks, which come in any order, in theirs. */
+export class Totals {
+  readonly #model: string;
+  readonly #sums: Float64Array;
+  readonly #layers: readonly LayerTotal[];
+
+  /** @param model what to call it in errors */
+  constructor(model: string, layers: readonly LayerPlan[], start: Sums | undefined) {
+    const inputs = layers.map(inputsOf);
+    const columns = inputs.flatMap((each) => [...each.values()].map(squaresLength));
+    this.#model = model;
+    this.#sums = start?.sums ?? new Float64Array(columns.reduce((sum, count) => sum + count, 0));
+    let end = 0;
+    const take = (count: number) => {
+      end += count;
+      return this.#sums.subarray(end - count, end);
+    };
+    this.#layers = inputs.map((each) => ({
+      inputs: each,
+      sums: new Map([...each].map(([input, plan]) => [input, take(squaresLength(plan))])),
+      waiting: new Map(),
+      chunks: start?.chunks ?? 0,
+    }));
+  }
+
+  /** Valid while no layer is ahead of another. */
+  get state(): Sums {
+    return { chunks: this.#layers[0]!.chunks, sums: this.#sums };
+  }
+
+  /** @throws LlqError `bad-input` when the model gave no finite number */
+  add(layer: number, chunk: number, count: number, squares: LayerSquares): void {
+    const total = this.#layers[layer]!;
+    total.waiting.set(chunk, [count, squares]);
+    for (;;) {
+      const next = total.waiting.get(total.chunks);
+      if (next === undefined) return;
+      total.waiting.delete(total.chunks);
+      this.#addChunks(total, ...next);
+      total.chunks += next[0];
+    }
+  }
+
+  #addChunks({ inputs, sums, chunks }: LayerTotal, count: number, squares: LayerSquares): void {
+    for (const [input, added] of squares) {
+      const total = sums.get(input)!;
+      for (let i = 0; i < added.length; i++) total[i % total.length]! += added[i]!;
+      // The file has f32: what is infinite there is of no use.
+      if (total.every((sum) => Number.isFinite(Math.fround(sum)))) continue;
+      const { name } = inputs.get(input)!.matrices[0]!.weight;
+      const message = `${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
+      throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+    }
+  }
+
+  /** By the names of the matrices. */
+  entries(context: number): Map<string, ImatrixEntry> {
+    const entries = new Map<string, ImatrixEntry>();
+    for (const { inputs, sums, chunks } of this.#layers) {
+      for (const [input, { matrices, columns, experts }] of inputs) {
+        const all = sums.get(input)!;
+        const entry =
+          experts === 0
+            ? { sums: all, counts: [chunks * context] }
+            : { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
+        for (const { weight } of matrices) entries.set(weight.name, entry);
+      }
+    }
+    return entries;
+  }
+}

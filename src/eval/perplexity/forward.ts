@@ -1,0 +1,157 @@
+import { elementCount } from "../../../formats/dtype.js";
+import type { Model } from "../../model.js";
+import { countWork, joinTokens, prepareBlocks, runBlocks } from "../../net/blocks.js";
+import { fitMemory, type GroupSize, runGroup } from "../../net/group.js";
+import type { Head } from "../../net/head.js";
+import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
+import type { Span } from "../../net/span.js";
+import type { Base } from "../divergence/base.js";
+import type { BaselineFile } from "../divergence/baseline-record.js";
+import type { Keep } from "../divergence/keep.js";
+import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
+
+export interface ScoreOptions extends ForwardOptions {
+  /** In each chunk, the first position whose next token is scored. */
+  readonly firstPosition: number;
+  /** What to compare the distributions with: another model, or a file's records, one for each chunk. */
+  readonly base?: Model | BaselineFile | undefined;
+  /** What of the distributions to hand over as records of a baseline file. */
+  readonly keep?: Keep | undefined;
+  /** Called once for each chunk, in any order. */
+  readonly onChunk: (chunk: number, scores: ChunkScores) => void;
+  /** Numbers of chunks after which `isEnough` is asked whether the rest can be left out. */
+  readonly looks?: readonly number[] | undefined;
+  readonly isEnough?: ((chunks: number) => boolean) | undefined;
+}
+
+/** What is said of the scored tokens of a chunk. */
+export interface ChunkScores extends TokenScores {
+  readonly record?: Uint8Array | undefined;
+}
+
+/**
+ * Runs chunks of tokens, all of one length, through the model and scores the tokens that follow.
+ *
+ * Layers are streamed. The hidden states of as many chunks as memory allows (a group) stay in memory, and every
+ * layer is read for all of them before the next is touched: a model larger than the memory is read from the disk
+ * once a group. Jobs are some chunks in one layer; a thread needs nothing of another, so the result is the same
+ * for every number of threads. A base model goes through its layers beside it, and both distributions meet slab
+ * by slab in the job that scores them.
+ */
+export async function scoreChunks(
+  model: Model,
+  chunks: readonly Int32Array[],
+  options: ScoreOptions,
+): Promise<void> {
+  await withSession(model, options, async (session, open) => {
+    const { base } = options;
+    const other = base === undefined || "form" in base ? undefined : open(base);
+    await scoreGroups(session, other, chunks, options);
+  });
+}
+
+/** As scoreChunks, with models that are open already. */
+export async function scoreGroups(
+  session: Session,
+  other: Session | undefined,
+  chunks: readonly Int32Array[],
+  options: ScoreOptions,
+): Promise<void> {
+  const { pool } = session;
+  const { firstPosition, looks = [], isEnough, keep } = options;
+  const context = chunks[0]!.length;
+  const scored = context - 1 - firstPosition;
+  const { size, otherSize } = fitBoth(session, other, chunks.length, context, options);
+  const blocks = prepareBlocks(session, context);
+  const otherBlocks = other && prepareBlocks(other, context);
+  const scoreWork = (outputSize(session) + (other === undefined ? 0 : outputSize(other))) * scored;
+  const chunkWork = blocks.chunkWork + (otherBlocks?.chunkWork ?? 0) + scoreWork;
+  const advance = countWork(chunks.length * chunkWork, options);
+
+  const scoreSpan = async (firstChunk: number, span: Span, own: readonly Int32Array[]) => {
+    await runBlocks(session, blocks, span, own, advance);
+    let base = baseRecords(options.base, firstChunk, own.length);
+    if (other !== undefined && otherBlocks !== undefined && otherSize !== undefined) {
+      const otherSpan = { ...span, hidden: otherSize.hidden, width: other.plan.hparams.embeddingLength };
+      await runBlocks(other, otherBlocks, otherSpan, own, advance);
+      base = { form: "model", head: headOf(other), span: otherSpan };
+    }
+    const targets = joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1)));
+    const job = { ...headOf(session), kind: "score", span, firstPosition, targets, base, keep } as const;
+    const result = await pool.run(job);
+    advance(scoreWork * span.chunks);
+    own.forEach((_, i) => {
+      options.onChunk(firstChunk + i, scoresOfChunk(result, i, scored));
+    });
+  };
+
+  let first = 0;
+  for (const end of [...looks.filter((look) => look < chunks.length), chunks.length]) {
+    while (first < end) {
+      const group = chunks.slice(first, Math.min(end, first + size.groupChunks));
+      const start = first;
+      await runGroup(session, size, group, (at, span, own) => scoreSpan(start + at, span, own));
+      first += group.length;
+    }
+    if (isEnough?.(end)) return;
+  }
+}
+
+/** Room for the chunks of a group in the model, and in the one it is compared with. */
+function fitBoth(
+  session: Session,
+  other: Session | undefined,
+  count: number,
+  context: number,
+  options: ScoreOptions,
+): { size: GroupSize; otherSize: GroupSize | undefined } {
+  const { keep, firstPosition, maxMemory = process.availableMemory() / 2 } = options;
+  const base = baseRecords(options.base, 0, count);
+  const memory = (chunks: number) =>
+    scoreMemory(session.plan.output, chunks, context - 1 - firstPosition, { base, keep });
+  if (other === undefined) {
+    return { size: fitMemory(session, count, context, options, memory), otherSize: undefined };
+  }
+  const half = { ...options, maxMemory: maxMemory / 2 };
+  const otherMemory = (chunks: number) => scoreMemory(other.plan.output, chunks, context - 1 - firstPosition);
+  const size = fitMemory(session, count, context, half, memory);
+  const otherSize = fitMemory(other, count, context, half, otherMemory);
+  const groupChunks = Math.min(size.groupChunks, otherSize.groupChunks);
+  const jobChunks = Math.min(size.jobChunks, otherSize.jobChunks);
+  return { size: { ...size, groupChunks, jobChunks }, otherSize };
+}
+
+/** Multiply-adds for a token's logits. */
+export function outputSize({ plan }: Session): number {
+  return elementCount(plan.output.shape);
+}
+
+/** What turns a model's last hidden states into logits. */
+export function headOf({ plan, files, activations }: Session): Head {
+  const { output_norm, output, hparams, traits } = plan;
+  return { files, activations, hparams, traits, output_norm, output };
+}
+
+/** The records of some chunks, if the base is a file. */
+function baseRecords(base: ScoreOptions["base"], first: number, count: number): Base | undefined {
+  if (base === undefined || !("form" in base)) return undefined;
+  return { ...base, records: base.records.slice(first, first + count) };
+}
+
+/** One chunk of a span that was scored. */
+export function scoresOfChunk(
+  { nll, base, records }: ScoreResult,
+  chunk: number,
+  scored: number,
+): ChunkScores {
+  const [from, to] = [chunk * scored, (chunk + 1) * scored];
+  return {
+    nll: nll.subarray(from, to),
+    base: base && {
+      nll: base.nll.subarray(from, to),
+      kld: base.kld.subarray(from, to),
+      sameTop: base.sameTop.subarray(from, to),
+    },
+    record: records?.[chunk],
+  };
+}

@@ -1,0 +1,160 @@
+import { elementCount } from "../../formats/dtype.js";
+import { LlqError } from "../../formats/errors.js";
+import type { Positions } from "../arch/architecture.js";
+import { Kernels } from "../kernels/kernels.js";
+import { type Descriptors, readRowsF32 } from "../rows/rows.js";
+import { rowCount, rowLength } from "../tensor.js";
+import { ropeTable } from "./mixers/rope.js";
+import type { DecoderPlan, LayerPlan } from "./plan/decoder.js";
+import type { ForwardOptions, Session } from "./session.js";
+import type { Span } from "./span.js";
+import { inputsOf, type LayerSquares } from "./squares.js";
+
+/** What the blocks of a model need beside their weights, for chunks of one length. */
+export interface Blocks {
+  /** RoPE's table of each layer; undefined without RoPE. */
+  readonly ropes: readonly (SharedArrayBuffer | undefined)[];
+  /** Multiply-adds in each block, and in all of them, for one chunk. */
+  readonly layerWork: readonly number[];
+  readonly chunkWork: number;
+}
+
+export function prepareBlocks({ plan, files }: Session, context: number): Blocks {
+  const positions = plan.position_embd && rowCount(plan.position_embd);
+  if (positions !== undefined && context > positions) {
+    throw new LlqError(
+      "usage",
+      `the model knows ${positions} positions; a context of ${context} is too long`,
+      {
+        hint: `--context ${positions}`,
+      },
+    );
+  }
+  const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
+  return {
+    ropes: ropesOf(plan, context, readDivisors(plan, context, files)),
+    layerWork,
+    chunkWork: layerWork.reduce((sum, work) => sum + work, 0),
+  };
+}
+
+const ROPE: readonly Positions[] = ["neighbours", "halves", "prefixAndRest"];
+
+/** Layers with a window may have a table of their own. */
+function ropesOf(
+  { hparams, traits, layers }: DecoderPlan,
+  context: number,
+  divisors: Float32Array | undefined,
+): (SharedArrayBuffer | undefined)[] {
+  if (!ROPE.includes(traits.positions)) return layers.map(() => undefined);
+  const rope = ropeTable(hparams, context, divisors).buffer;
+  if (traits.windowRopeBase === undefined) return layers.map(() => rope);
+  const unscaled = {
+    ...hparams,
+    ropeFreqBase: traits.windowRopeBase,
+    ropeScaling: { type: "none" },
+    ropeAttnFactor: 1,
+  } as const;
+  const inWindow = ropeTable(unscaled, context, undefined).buffer;
+  return layers.map((layer) =>
+    layer.block === "transformer" && layer.attention.window > 0 ? inWindow : rope,
+  );
+}
+
+/** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
+export async function runBlocks(
+  session: Session,
+  blocks: Blocks,
+  span: Span,
+  chunks: readonly Int32Array[],
+  advance: (work: number) => void,
+  onLayer?: (layer: number, squares: LayerSquares) => void,
+): Promise<void> {
+  await embedChunks(session, span, chunks);
+  await runLayers(session, blocks, span, { first: 0, advance, onLayer });
+}
+
+/** The first hidden states of a span's chunks. */
+export async function embedChunks(
+  { plan, files, pool }: Session,
+  span: Span,
+  chunks: readonly Int32Array[],
+): Promise<void> {
+  const { token_embd, position_embd, traits } = plan;
+  await pool.run({
+    kind: "embed",
+    files,
+    span,
+    token_embd,
+    position_embd,
+    scale: traits.embeddingScale,
+    tokens: joinTokens(chunks),
+  });
+}
+
+/** Some of the blocks, in order. */
+export interface LayerRange {
+  readonly first: number;
+  /** The one after the last. Default: all. */
+  readonly end?: number;
+  readonly advance: (work: number) => void;
+  readonly onLayer?: ((layer: number, squares: LayerSquares) => void) | undefined;
+}
+
+/** Runs the hidden states of a span through some of the blocks. */
+export async function runLayers(
+  { plan, files, activations, pool }: Session,
+  { ropes, layerWork }: Blocks,
+  span: Span,
+  { first, end = plan.layers.length, advance, onLayer }: LayerRange,
+): Promise<void> {
+  const { hparams, traits, layers } = plan;
+  const collect = onLayer !== undefined;
+  for (let i = first; i < end; i++) {
+    const [layer, rope] = [layers[i]!, ropes[i]];
+    const job = { kind: "layer", files, activations, span, hparams, traits, layer, rope, collect } as const;
+    const squares = await pool.run(job);
+    if (squares !== undefined) onLayer?.(i, squares);
+    advance(layerWork[i]! * span.chunks);
+  }
+}
+
+/** Tells of work as it is done. */
+export function countWork(total: number, { onProgress }: ForwardOptions): (work: number) => void {
+  let done = 0;
+  return (work) => {
+    done += work;
+    onProgress?.(done, total);
+  };
+}
+
+function matrixElements(layer: LayerPlan): number {
+  const used = layer.block === "transformer" ? (layer.feedForward.mixture?.used ?? 0) : 0;
+  const work = [...inputsOf(layer).values()].flatMap(({ matrices, experts }) =>
+    matrices.map(({ weight }) => elementCount(weight.shape) * (experts > 0 ? used : 1)),
+  );
+  return work.reduce((sum, each) => sum + each, 0);
+}
+
+/** RoPE divisors of each pair, for models that have them. */
+function readDivisors(plan: DecoderPlan, context: number, files: Descriptors): Float32Array | undefined {
+  const isLong = context > plan.hparams.ropeOriginalContext;
+  const divisors = plan.rope_freqs ?? (isLong ? plan.rope_factors_long : plan.rope_factors_short);
+  if (divisors === undefined) return undefined;
+  const kernels = new Kernels();
+  const pairs = rowLength(divisors);
+  const address = kernels.reserve(pairs * 4);
+  readRowsF32(kernels, files, divisors, 0, 1, address);
+  return kernels.floats(address, pairs);
+}
+
+/** The tokens of some chunks, one after the other. */
+export function joinTokens(parts: readonly Int32Array[]): Int32Array {
+  const joined = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

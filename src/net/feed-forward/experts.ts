@@ -1,0 +1,127 @@
+import { rowCount, rowLength } from "../../tensor.js";
+import type { Work } from "../block.js";
+import { normalize } from "../norm.js";
+import type { ExpertsPlan, Linear, MlpPlan, NormPlan } from "../plan/decoder.js";
+import { multiply, packInput } from "../products/matmul.js";
+import { mlpHidden } from "./mlp.js";
+
+/** Some of a job's tokens. */
+interface Piece {
+  readonly first: number;
+  readonly count: number;
+}
+
+/**
+ * x += norm(Σ weight(expert) × mlp(expert, n) + shared), over the experts that the router chooses for each token.
+ * An expert is read once, for all the tokens of the piece that go through it.
+ */
+export function addMixture(
+  work: Work,
+  mixture: ExpertsPlan,
+  postNorm: NormPlan | undefined,
+  n: number,
+  x: number,
+  piece: Piece,
+): void {
+  const { kernels, span } = work;
+  const floats = piece.count * span.width;
+  const sum = kernels.reserve(floats * 4);
+  kernels.bytes(sum, floats * 4).fill(0);
+  const mark = kernels.mark();
+  const routes = route(work, mixture, n, piece.count);
+  for (const [expert, route] of routes.entries()) {
+    if (route.length > 0) addExpert(work, mixture, expert, route, n, sum, piece);
+    kernels.reset(mark);
+  }
+  if (mixture.shared !== undefined) addShared(work, mixture.shared, mixture.sharedRouter, n, sum, piece);
+  kernels.reset(mark);
+  if (postNorm !== undefined) normalize(work, postNorm, sum, sum, piece.count);
+  kernels.call("add_columns")(sum, 0, x, 0, 1, floats);
+}
+
+/** A token of the piece that goes through an expert, and with what weight. */
+interface Route {
+  readonly token: number;
+  readonly weight: number;
+}
+
+/** Which tokens go through each expert: those for which it is among the most probable, by softmax over all. */
+function route(work: Work, { router, experts, used }: ExpertsPlan, n: number, tokens: number): Route[][] {
+  const { kernels, traits } = work;
+  const count = experts.length;
+  const mark = kernels.mark();
+  const logits = kernels.reserve(tokens * count * 4);
+  multiply(work, router, packInput(work, n, tokens, [router]), logits, "copy_columns");
+  const all = kernels.floats(logits, tokens * count);
+  const routes: Route[][] = experts.map(() => []);
+  for (let token = 0; token < tokens; token++) {
+    const own = all.subarray(token * count, (token + 1) * count);
+    const largest = Math.max(...own);
+    const parts = Float64Array.from(own, (logit) => Math.exp(logit - largest));
+    // Of experts that are equally probable, the first.
+    const chosen = [...parts.keys()].sort((a, b) => parts[b]! - parts[a]! || a - b).slice(0, used);
+    const among = traits.normalizeExperts ? chosen : parts.keys();
+    const sum = [...among].reduce((total, expert) => total + parts[expert]!, 0);
+    for (const expert of chosen) routes[expert]!.push({ token, weight: parts[expert]! / sum });
+  }
+  kernels.reset(mark);
+  return routes;
+}
+
+/** sum[token] += weight × mlp(n[token]) for the tokens that go through the expert. */
+function addExpert(
+  work: Work,
+  { experts }: ExpertsPlan,
+  expert: number,
+  route: readonly Route[],
+  n: number,
+  sum: number,
+  piece: Piece,
+): void {
+  const { kernels, span, squares } = work;
+  const mlp = experts[expert]!;
+  const rowBytes = span.width * 4;
+  const own = kernels.reserve(route.length * rowBytes);
+  const memory = kernels.bytes(0, kernels.memory.buffer.byteLength);
+  route.forEach(({ token }, i) => {
+    memory.copyWithin(own + i * rowBytes, n + token * rowBytes, n + (token + 1) * rowBytes);
+  });
+  const tokens = route.map(({ token }) => piece.first + token);
+  squares?.addExpert("experts", own, tokens, span.width, expert, experts.length);
+  const h = mlpHidden(work, mlp, own, route.length);
+  squares?.addExpert("experts_down", h, tokens, rowLength(mlp.down.weight), expert, experts.length);
+  const y = product(work, mlp.down, h, route.length);
+  route.forEach(({ token, weight }, i) => {
+    kernels.call("add_scaled")(y + i * rowBytes, weight, sum + token * rowBytes, span.width);
+  });
+}
+
+/** sum[token] += mlp(n[token]), times the sigmoid of the router where there is one. */
+function addShared(
+  work: Work,
+  shared: MlpPlan,
+  router: Linear | undefined,
+  n: number,
+  sum: number,
+  { count }: Piece,
+): void {
+  const { kernels, span, squares } = work;
+  const h = mlpHidden(work, shared, n, count);
+  squares?.add("shared_down", h, count, rowLength(shared.down.weight));
+  const y = product(work, shared.down, h, count);
+  const gates = router && kernels.floats(product(work, router, n, count), count).slice();
+  for (let token = 0; token < count; token++) {
+    const weight = gates === undefined ? 1 : 1 / (1 + Math.exp(-gates[token]!));
+    kernels.call("add_scaled")(y + token * span.width * 4, weight, sum + token * span.width * 4, span.width);
+  }
+}
+
+/** weight · x, [tokens][rows]. The memory is the caller's to give back. */
+function product(work: Work, linear: Linear, x: number, tokens: number): number {
+  const { kernels } = work;
+  const y = kernels.reserve(tokens * rowCount(linear.weight) * 4);
+  const mark = kernels.mark();
+  multiply(work, linear, packInput(work, x, tokens, [linear]), y, "copy_columns");
+  kernels.reset(mark);
+  return y;
+}

@@ -1,0 +1,66 @@
+import type { DecoderTraits } from "../arch/architecture.js";
+import type { HParams } from "../arch/hparams.js";
+import type { Kernels } from "../kernels/kernels.js";
+import type { Descriptors } from "../rows/rows.js";
+import { rowLength, type Tensor } from "../tensor.js";
+import { normalize } from "./norm.js";
+import type { NormPlan } from "./plan/decoder.js";
+import { type Activations, multiplySlab, packInput, type Slab, slabMemory } from "./products/matmul.js";
+import { hiddenStates, type Span } from "./span.js";
+
+/** What turns hidden states into logits. Plain data. */
+export interface Head {
+  readonly files: Descriptors;
+  readonly activations: Activations;
+  readonly hparams: HParams;
+  readonly traits: DecoderTraits;
+  readonly output_norm: NormPlan;
+  readonly output: Tensor;
+}
+
+/** Consecutive positions of each chunk of a span. */
+export interface Positions {
+  readonly span: Span;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Logits of some tokens for the vocabulary's `first` to `first + rows`. The memory is the caller's to give back. */
+export type Logits = (first: number, rows: number) => Slab;
+
+/** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
+export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
+  const { traits, output_norm, output } = head;
+  const on = { ...head, kernels };
+  const { chunks } = positions.span;
+  const tokens = chunks * positions.count;
+  const x = loadPositions(kernels, positions);
+  normalize(on, output_norm, x, x, tokens);
+  const linear = { weight: output, bias: undefined };
+  const input = packInput(on, x, tokens, [linear]);
+  return (first, rows) => {
+    const slab = multiplySlab(on, linear, input, first, rows);
+    const floats = (tokens * slab.stride) / 4;
+    if (traits.logitScale !== undefined) kernels.call("scale")(slab.y, floats, traits.logitScale);
+    if (traits.logitSoftcap !== undefined) kernels.call("softcap")(slab.y, floats, traits.logitSoftcap);
+    return slab;
+  };
+}
+
+/** Bytes of kernel memory that the logits of so many tokens take. */
+export function headMemory(output: Tensor, tokens: number): number {
+  return tokens * 8 * rowLength(output) + slabMemory(output, tokens);
+}
+
+/** The hidden states of these positions only, one after the other. */
+function loadPositions(kernels: Kernels, { span, first, count }: Positions): number {
+  const states = hiddenStates(span);
+  const { chunks, context, width } = span;
+  const x = kernels.reserve(chunks * count * width * 4);
+  const chosen = kernels.floats(x, chunks * count * width);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const from = (chunk * context + first) * width;
+    chosen.set(states.subarray(from, from + count * width), chunk * count * width);
+  }
+  return x;
+}

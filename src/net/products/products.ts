@@ -1,0 +1,70 @@
+import { compileKernels, Kernels } from "../../kernels/kernels.js";
+import { type Products, untriedProducts } from "../../kernels/products.js";
+import { prepareTrials, type Trial, WIDE_TRIAL } from "./trials.js";
+
+// Which module of products to use, decided by trying them. Relaxed SIMD is fast because what its instructions give for
+// some operands is left to the machine, and an engine that makes one register of two vectors may do it wrongly. A module
+// is taken only if it gives the very bits of the plain kernels, and only if it is the fastest here. So results never
+// depend on the choice.
+
+const TRIAL_MS = 120;
+
+let chosen: { readonly products: Products | undefined } | undefined;
+
+/** The fastest module that is exact on this engine; undefined if the kernels' own products are. Takes a moment once. */
+export function chooseProducts(): Products | undefined {
+  chosen ??= { products: choose() };
+  return chosen.products;
+}
+
+function choose(): Products | undefined {
+  const kernels = compileKernels();
+  const plain = prepareTrials(new Kernels(kernels));
+  for (const { run } of plain) run();
+  const expected = plain.map(({ result }) => Buffer.from(result()));
+  const contenders = [new Contender(plain, expected)];
+  for (const untried of untriedProducts()) {
+    const products = { ...untried, wide: true };
+    contenders.push(new Contender(prepareTrials(new Kernels(kernels, products)), expected, products));
+  }
+  for (const end = performance.now() + TRIAL_MS; performance.now() < end; ) {
+    for (const contender of contenders) contender.run();
+  }
+  return contenders.reduce((a, b) => (b.time < a.time ? b : a)).products;
+}
+
+/** A module on trial. */
+class Contender {
+  readonly #trials: readonly Trial[];
+  readonly #expected: readonly Buffer[];
+  readonly #products: Products | undefined;
+  readonly #wrong = new Set<string>();
+  readonly #fastest: number[];
+
+  constructor(trials: readonly Trial[], expected: readonly Buffer[], products?: Products) {
+    this.#trials = trials;
+    this.#expected = expected;
+    this.#products = products;
+    this.#fastest = trials.map(() => Number.POSITIVE_INFINITY);
+  }
+
+  /** Tries everything once. */
+  run(): void {
+    for (const [i, { name, run, result }] of this.#trials.entries()) {
+      const started = performance.now();
+      run();
+      this.#fastest[i] = Math.min(this.#fastest[i]!, performance.now() - started);
+      if (!this.#expected[i]!.equals(result())) this.#wrong.add(name);
+    }
+  }
+
+  /** Of everything at its fastest, in milliseconds; of a module that was wrong, infinite. */
+  get time(): number {
+    if ([...this.#wrong].some((name) => name !== WIDE_TRIAL)) return Number.POSITIVE_INFINITY;
+    return this.#fastest.reduce((a, b) => a + b);
+  }
+
+  get products(): Products | undefined {
+    return this.#products && { ...this.#products, wide: !this.#wrong.has(WIDE_TRIAL) };
+  }
+}

@@ -1,0 +1,108 @@
+import { byteLength, type DTypeName } from "../../../formats/dtype.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import { int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
+
+// What a module of products is tried with: every path through it, small.
+
+export interface Trial {
+  readonly name: string;
+  readonly run: () => void;
+  /** What the last run wrote. Valid until the kernels' memory grows. */
+  readonly result: () => Uint8Array;
+}
+
+/** One type for each layout of weights, and one with mins in blocks of 32. */
+const TYPES = ["Q4_K", "Q6_K", "Q4_0", "Q4_1"] as const satisfies readonly DTypeName[];
+/** With quants above 127. A module that gets them wrong is still good for the others. */
+export const WIDE_TRIAL = "Q8_0";
+
+/** Lays out operands of every trial. */
+export function prepareTrials(kernels: Kernels): Trial[] {
+  return [
+    ...[...TYPES, WIDE_TRIAL as DTypeName].map((type) => int8Product(kernels, type)),
+    floatProduct(kernels),
+    attention(kernels, { window: 0, cap: 0, slopes: undefined }),
+    attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
+  ];
+}
+
+/** Whole panels and a part of one; more than one block, and more than the f32 product takes at once. */
+const SIZE = { tokens: 30, rows: 28, k: 512 };
+
+function int8Product(kernels: Kernels, type: DTypeName): Trial {
+  const { tokens, rows, k } = SIZE;
+  const form = int8Form(type, kernels.products)!;
+  const floats = place(kernels, extremes(tokens, k));
+  const weights = kernels.reserve(byteLength(type, [rows, k]));
+  kernels.fromF32(type, floats, weights, rows * k);
+  const x = quantizeActivations(kernels, form, floats, tokens, k);
+  const w = packWeights(kernels, type, form, weights, rows, k);
+  const y = kernels.reserve(tokens * rows * 4);
+  return {
+    name: type,
+    run: () => multiplyInt8(kernels, x, w, y, tokens, rows * 4),
+    result: () => kernels.bytes(y, tokens * rows * 4),
+  };
+}
+
+function floatProduct(kernels: Kernels): Trial {
+  const { tokens, rows, k } = SIZE;
+  const floats = place(kernels, noise(tokens * k));
+  const [x, w, y] = [
+    kernels.reserve(32 * k * 4),
+    kernels.reserve(32 * k * 4),
+    kernels.reserve(32 * 32 * 4),
+  ] as const;
+  kernels.call("pack_panels4")(floats, k * 4, tokens, k, x);
+  kernels.call("pack_panels8")(floats, k * 4, rows, k, w);
+  return {
+    name: "f32",
+    run: () => kernels.call("matmul_f32")(x, w, y, tokens, rows, k),
+    result: () => kernels.bytes(y, tokens * 32 * 4),
+  };
+}
+
+interface Bend {
+  readonly window: number;
+  readonly cap: number;
+  /** One a head. */
+  readonly slopes: readonly [number, number] | undefined;
+}
+
+function attention(kernels: Kernels, { window, cap, slopes }: Bend): Trial {
+  const [tokens, heads, headsKv, kLength, vLength] = [70, 2, 1, 16, 12];
+  const q = place(kernels, noise(tokens * heads * kLength));
+  const k = place(kernels, noise(tokens * headsKv * kLength));
+  const v = place(kernels, noise(tokens * headsKv * vLength));
+  const slopesAt = slopes === undefined ? 0 : place(kernels, Float32Array.from(slopes));
+  const size = tokens * heads * vLength * 4;
+  const o = kernels.reserve(size);
+  const scratch = kernels.reserve(kernels.call("attention_scratch")(tokens, kLength, vLength));
+  const lengths = [tokens, heads, headsKv, kLength, vLength] as const;
+  return {
+    name: window === 0 ? "attention" : "attention with bent scores",
+    run: () => kernels.call("attention")(q, k, v, o, ...lengths, 0.3, cap, slopesAt, window, 0, scratch),
+    result: () => kernels.bytes(o, size),
+  };
+}
+
+function place(kernels: Kernels, values: Float32Array): number {
+  const address = kernels.reserve(values.byteLength);
+  kernels.floats(address, values.length).set(values);
+  return address;
+}
+
+function noise(n: number): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length: n }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+/** Rows whose quants are all at one end of their range, or in turns at both, and rows of noise. */
+function extremes(rows: number, length: number): Float32Array {
+  const any = noise(rows * length);
+  const patterns = [() => 1, () => -1, (at: number) => (at % 2 === 0 ? 1 : -1), (at: number) => any[at]!];
+  return any.map((_, at) => patterns[Math.floor(at / length) % patterns.length]!(at));
+}

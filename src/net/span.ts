@@ -1,0 +1,43 @@
+import type { Kernels } from "../kernels/kernels.js";
+import type { Prefix } from "./mixers/prefix.js";
+
+/** Chunks that a job works on: where their hidden states are, [chunks][context][width] in f32. Plain data. */
+export interface Span {
+  readonly hidden: SharedArrayBuffer;
+  /** The first of the chunks, counted from the start of `hidden`. */
+  readonly first: number;
+  readonly chunks: number;
+  readonly context: number;
+  readonly width: number;
+  /** Of each chunk, in models whose texts begin with one. */
+  readonly prefixes?: readonly Prefix[] | undefined;
+}
+
+/** Tokens in the span. */
+export function spanTokens({ chunks, context }: Span): number {
+  return chunks * context;
+}
+
+/** Bytes of the hidden states of so many chunks. */
+export function hiddenBytes(chunks: number, context: number, width: number): number {
+  return chunks * context * width * 4;
+}
+
+/** The span's hidden states, as they are shared between threads. */
+export function hiddenStates({ hidden, first, chunks, context, width }: Span): Float32Array {
+  return new Float32Array(hidden, hiddenBytes(first, context, width), chunks * context * width);
+}
+
+/** A copy of the hidden states in the kernels' memory. */
+export function loadHidden(kernels: Kernels, span: Span): number {
+  const states = hiddenStates(span);
+  const x = kernels.reserve(states.byteLength);
+  kernels.floats(x, states.length).set(states);
+  return x;
+}
+
+/** Puts them back. */
+export function storeHidden(kernels: Kernels, span: Span, x: number): void {
+  const states = hiddenStates(span);
+  states.set(kernels.floats(x, states.length));
+}

@@ -1,0 +1,168 @@
+import { dtype } from "../../../formats/dtype.js";
+import { LlqError } from "../../../formats/errors.js";
+import type { Outline } from "../../outline.js";
+import { rowLength } from "../../tensor.js";
+
+/** Types that llama.cpp keeps keys and values in. */
+export const KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
+export type KvType = (typeof KV_TYPES)[number];
+const KV_DTYPE = { f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const;
+
+/** Tokens that llama.cpp computes at once (--ubatch-size). */
+const BATCH = 512;
+/** llama.cpp rounds contexts up to a multiple of this many tokens. */
+export const CONTEXT_STEP = 256;
+
+/** What is asked of a model; a Model has it too. */
+export type Described = Pick<Outline, "architecture" | "hparams" | "tensors">;
+
+/** A number of bytes, and how it came about. */
+export interface Amount {
+  readonly bytes: number;
+  /** The formula with this model's numbers, such as `32 layers × ...`. */
+  readonly formula: string;
+}
+
+/**
+ * What a model needs beside its weights, by the reckoning of llama.cpp on a CPU; test/golden/fit has what llama.cpp
+ * itself says.
+ */
+export interface RunMemory {
+  readonly kv: Amount;
+  readonly compute: Amount;
+  readonly overhead: Amount;
+}
+
+/** Beside the weights, for a context of so many tokens. */
+export function runMemory(model: Described, tokens: number, kvType: KvType): RunMemory {
+  const context = roundUp(tokens);
+  return {
+    kv: kvCache(model, context, kvType),
+    compute: computeBuffer(model, context),
+    overhead: overhead(model),
+  };
+}
+
+/** The sum of a run's parts. */
+export function runBytes({ kv, compute, overhead }: RunMemory): number {
+  return kv.bytes + compute.bytes + overhead.bytes;
+}
+
+function roundUp(tokens: number): number {
+  return Math.ceil(tokens / CONTEXT_STEP) * CONTEXT_STEP;
+}
+
+/**
+ * What is kept from token to token. A state space model keeps the same however long the context is: its state and
+ * what its convolution still sees, layers × channels × (state size + kernel - 1), in f32.
+ * @throws LlqError `usage` when heads do not divide into the type's blocks, which llama.cpp refuses
+ */
+export function kvCache(model: Described, context: number, kvType: KvType): Amount {
+  const { blockCount, ssm } = model.hparams;
+  if (ssm.innerSize === 0) return keysAndValues(model, context, kvType);
+  const kept = ssm.convKernel - 1;
+  return {
+    bytes: blockCount * ssm.innerSize * (ssm.stateSize + kept) * 4,
+    formula: `${blockCount} layers × ${ssm.innerSize} channels × (${ssm.stateSize} + ${kept}) × 4 bytes, for any context`,
+  };
+}
+
+/**
+ * Keys and values: layers × KV heads × (key + value width) × tokens × bytes of an element. Layers with a window keep
+ * its tokens and a batch; but where all layers have a window, llama.cpp keeps everything.
+ */
+function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
+  const { blockCount, headCountKv, keyLength, valueLength } = hparams;
+  const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
+  if (keyLength % blockSize !== 0 || valueLength % blockSize !== 0) {
+    throw new LlqError("usage", `heads of ${keyLength} do not divide into ${name} blocks of ${blockSize}`, {
+      hint: "--kv-type f16",
+    });
+  }
+  const { window, windowPeriod = 0 } = architecture.decoder(hparams);
+  const windowed =
+    window === undefined || windowPeriod < 2 ? 0 : blockCount - Math.floor(blockCount / windowPeriod);
+  const kept = Math.min(context, roundUp((window ?? 0) + BATCH));
+  const cells = (blockCount - windowed) * context + windowed * kept;
+  const perElement = typeSize / blockSize;
+  const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
+  const tokens =
+    windowed === 0 || kept === context
+      ? `${blockCount} layers × ${context} tokens`
+      : `(${blockCount - windowed} layers × ${context} + ${windowed} × ${kept} tokens)`;
+  return {
+    bytes: headCountKv * (keyLength + valueLength) * cells * perElement,
+    formula: `${tokens} × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`,
+  };
+}
+
+/**
+ * Intermediate results of a batch, attention without scores in memory (flash attention, llama.cpp's default): the
+ * larger of what the output needs (logits, and the state before and after the norm) and what a block does (the
+ * feed-forward's products, four times the state), and which tokens see which.
+ */
+export function computeBuffer(model: Described, context: number): Amount {
+  const { vocabSize, embeddingLength: embd } = model.hparams;
+  const feedForward = feedForwardProducts(model);
+  const elements = Math.max(vocabSize + 2 * embd, feedForward.elements + 4 * embd);
+  const batch = Math.min(BATCH, context);
+  const seen = model.hparams.headCount === 0 ? 0 : context;
+  const largest = `max(${vocabSize} + 2 × ${embd}, ${feedForward.formula} + 4 × ${embd})`;
+  return {
+    bytes: batch * (4 * elements + 2 * seen),
+    formula: `${batch} tokens × (4 × ${largest}${seen === 0 ? "" : ` + 2 × ${seen}`}) bytes`,
+  };
+}
+
+/** What a token's way through a feed-forward leaves: gate, up and their product; or up, and that activated. */
+function feedForwardProducts({ hparams, tensors }: Described): { elements: number; formula: string } {
+  const { expertCount, expertUsedCount: used, embeddingLength: embd } = hparams;
+  if (expertCount > 0) {
+    const { expertFeedForwardLength: width, sharedExpertFeedForwardLength: shared } = hparams;
+    const sharedFormula = shared === 0 ? "" : ` + 3 × ${shared}`;
+    return {
+      elements: used * (3 * width + 2 * embd) + 3 * shared,
+      formula: `${used} experts × (3 × ${width} + 2 × ${embd})${sharedFormula}`,
+    };
+  }
+  const rows = (role: string) => tensors.find((tensor) => tensor.role === role)?.shape[0] ?? 0;
+  const down = tensors.find(({ role }) => role === "ffn_down");
+  const width = down === undefined ? 0 : rowLength(down);
+  const products = rows("ffn_gate") + rows("ffn_up") > width ? 3 : 2;
+  return { elements: products * width, formula: `${products} × ${width}` };
+}
+
+const PROGRAM = 48 << 20;
+const BYTES_PER_TOKEN = 512;
+
+/**
+ * The program with its threads, and the vocabulary: llama.cpp takes 10 MiB and some 360 bytes a token. The rest is
+ * room for what the other amounts leave out.
+ */
+export function overhead({ hparams }: Described): Amount {
+  const { vocabSize } = hparams;
+  return {
+    bytes: PROGRAM + BYTES_PER_TOKEN * vocabSize,
+    formula: `${PROGRAM >> 20} MiB + ${BYTES_PER_TOKEN} bytes × ${vocabSize} vocabulary`,
+  };
+}
+
+/**
+ * The most tokens for which `needed` bytes are at most `budget`, in steps of CONTEXT_STEP, up to `most`.
+ * Undefined if not even the first step fits.
+ */
+export function largestContext(
+  most: number,
+  budget: number,
+  needed: (context: number) => number,
+): number | undefined {
+  if (needed(Math.min(CONTEXT_STEP, most)) > budget) return undefined;
+  if (needed(most) <= budget) return most;
+  let [fits, fails] = [1, Math.ceil(most / CONTEXT_STEP)];
+  while (fails - fits > 1) {
+    const middle = Math.floor((fits + fails) / 2);
+    if (needed(middle * CONTEXT_STEP) <= budget) fits = middle;
+    else fails = middle;
+  }
+  return fits * CONTEXT_STEP;
+}

@@ -1,0 +1,22 @@
+import { type DTypeName, dtype } from "../../../formats/dtype.js";
+import { rowLength, type Tensor } from "../../tensor.js";
+import { fitRow } from "./choose.js";
+
+/**
+ * The types worth a choice, the smallest first. Others of their sizes (Q4_0, Q4_1, IQ4_NL, Q5_0, Q5_1) lose to them
+ * wherever rows hold blocks of 256; where they do not, the fallbacks bring them in.
+ */
+const LADDER: readonly DTypeName[] = ["Q2_K", "Q3_K", "IQ4_XS", "Q4_K", "Q5_K", "Q6_K", "Q8_0"];
+
+/** The types of the ladder that the tensor's rows can hold, or what they fall back to: each once. */
+export function candidatesFor(
+  tensor: Pick<Tensor, "shape">,
+  ladder: readonly DTypeName[] = LADDER,
+): DTypeName[] {
+  return [...new Set(ladder.map((name) => fitRow(name, rowLength(tensor), "").dtype))];
+}
+
+/** Whether a type rounds: what is stored as floats loses too little to be measured. */
+export function rounds(name: DTypeName): boolean {
+  return dtype(name).blockSize > 1;
+}

@@ -1,0 +1,176 @@
+import { type DTypeName, dtype } from "../../../formats/dtype.js";
+import { type Role, rowLength, type Tensor } from "../../tensor.js";
+import type { Quote } from "../by-size/allocate.js";
+import { CONDITIONS, type ModelFacts, type Situation } from "./conditions.js";
+import { matches, type Override } from "./override.js";
+import type { Recipe } from "./recipes.js";
+
+/** What a user may want otherwise than the recipe does. */
+export interface TypeOptions {
+  /** The first that matches a tensor decides its type, before everything else. */
+  readonly overrides?: readonly Override[] | undefined;
+  /** Type of the output matrix; of the token embedding where that serves as output. */
+  readonly outputType?: DTypeName | undefined;
+  readonly embeddingType?: DTypeName | undefined;
+  /** The output matrix keeps the type it has. */
+  readonly leaveOutput?: boolean | undefined;
+  /** The base type for every matrix, without the recipe's exceptions. */
+  readonly pure?: boolean | undefined;
+}
+
+export interface Choice {
+  readonly dtype: DTypeName;
+  /** Why, for the dry run. */
+  readonly reason: string;
+  /** The rows did not divide into blocks of the wanted type. */
+  readonly fellBack: boolean;
+  /** What the type costs, where it was chosen by price. */
+  readonly quote?: Quote;
+}
+
+type Described = Pick<Tensor, "name" | "role" | "layer" | "shape" | "dtype">;
+
+/** Matrices that are small, and that ggml reads as F32. So it does vectors, norms and biases. */
+const STAY_F32: ReadonlySet<Role> = new Set([
+  "router",
+  "router_shexp",
+  "position_embd",
+  "token_types",
+  "ssm_conv",
+  "ssm_a",
+]);
+
+/** Whether the type of a tensor is a matter of choice at all. */
+export function isQuantizable({ role, shape }: Pick<Tensor, "role" | "shape">): boolean {
+  return shape.length > 1 && !STAY_F32.has(role) && !role.endsWith("norm") && !role.endsWith("bias");
+}
+
+/** The type each tensor is written in, in the order of `tensors`. */
+export function chooseTypes(
+  recipe: Recipe,
+  tensors: readonly Described[],
+  facts: ModelFacts,
+  options: TypeOptions = {},
+): Choice[] {
+  const places = placesOf(tensors, facts);
+  return tensors.map((tensor, i) => {
+    if (!isQuantizable(tensor)) return stayF32(tensor);
+    const [wanted, reason] = wantedType(recipe, tensor, { ...facts, ...places[i]! }, options);
+    return fitRow(wanted, rowLength(tensor), reason);
+  });
+}
+
+/** What is settled before any recipe is asked, and what is open. */
+export interface Settled {
+  /** The role whose rules apply: `output` for the embedding of a tied model. */
+  readonly kind: Role;
+  /** Undefined where the type is a matter of choice. */
+  readonly choice: Choice | undefined;
+}
+
+/** For each tensor, the choice that its role or the user's options leave. */
+export function settleTypes(
+  tensors: readonly Described[],
+  facts: ModelFacts,
+  options: TypeOptions = {},
+): Settled[] {
+  const places = placesOf(tensors, facts);
+  return tensors.map((tensor, i) => {
+    const { kind } = places[i]!;
+    if (!isQuantizable(tensor)) return { kind, choice: stayF32(tensor) };
+    const wish = wishedType(tensor, kind, options);
+    return { kind, choice: wish && fitRow(wish[0], rowLength(tensor), wish[1]) };
+  });
+}
+
+function stayF32({ role }: Described): Choice {
+  return { dtype: "F32", reason: `${role} stays F32`, fellBack: false };
+}
+
+/** Roles that share another's rules, and are counted with it. */
+const KIND: Partial<Record<Role, Role>> = {
+  attn_qkv: "attn_v",
+  attn_kv_b: "attn_v",
+  ffn_down_exps: "ffn_down",
+  ffn_down_shexp: "ffn_down",
+  per_layer_token_embd: "token_embd",
+};
+
+interface Place extends Pick<Situation, "i" | "n" | "stacked"> {
+  /** The role whose rules apply. */
+  readonly kind: Role;
+}
+
+/** Where each tensor stands among its kind, layer by layer and then by name, as llama.cpp goes through them. */
+function placesOf(tensors: readonly Described[], { layers, experts }: ModelFacts): Place[] {
+  const isTied = tensors.every(({ role }) => role !== "output");
+  const kinds = tensors.map(({ role }) => {
+    const kind = KIND[role] ?? role;
+    return kind === "token_embd" && isTied ? "output" : kind;
+  });
+  const indices = tensors.map((_, index) => index);
+  const order = indices.sort((a, b) => compare(tensors[a]!, tensors[b]!));
+  const counts = new Map<Role, number>();
+  const ranks: number[] = [];
+  for (const index of order) {
+    const rank = counts.get(kinds[index]!) ?? 0;
+    ranks[index] = rank;
+    counts.set(kinds[index]!, rank + 1);
+  }
+  return tensors.map(({ layer, shape }, index) => {
+    const kind = kinds[index]!;
+    const stacked = shape.length > 2;
+    const rank = ranks[index]!;
+    if (kind !== "ffn_down") return { kind, stacked, i: rank, n: counts.get(kind)! };
+    return { kind, stacked, i: experts > 1 ? layer! : rank, n: layers };
+  });
+}
+
+function compare(a: Described, b: Described): number {
+  return (a.layer ?? -1) - (b.layer ?? -1) || (a.name < b.name ? -1 : 1);
+}
+
+/** The type a tensor should get, and why. */
+function wantedType(
+  recipe: Recipe,
+  tensor: Described,
+  situation: Situation & Place,
+  options: TypeOptions,
+): [DTypeName, string] {
+  const { kind } = situation;
+  const wish = wishedType(tensor, kind, options);
+  if (wish !== undefined) return wish;
+  if (options.pure === true) return [recipe.base, `${recipe.name}, pure`];
+  const rule = recipe.rules.find(
+    ([role, , ...when]) =>
+      (role === kind || role === "*") && when.every((name) => CONDITIONS[name](situation)),
+  );
+  if (rule === undefined) return [recipe.base, recipe.name];
+  const [, dtype, ...when] = rule;
+  return [dtype, [`${recipe.name}: ${kind}`, ...when].join(", ")];
+}
+
+/** The type that the user wants of this tensor, whatever the recipe. */
+function wishedType(
+  tensor: Described,
+  kind: Role,
+  { overrides = [], outputType, embeddingType, leaveOutput }: TypeOptions,
+): [DTypeName, string] | undefined {
+  const override = overrides.find((each) => matches(each, tensor));
+  if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
+  if (embeddingType !== undefined && (KIND[tensor.role] ?? tensor.role) === "token_embd") {
+    return [embeddingType, "--embedding-type"];
+  }
+  if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
+  if (kind === "output" && outputType !== undefined) return [outputType, "--output-type"];
+  return undefined;
+}
+
+/** The type itself, or the first of its fallbacks whose blocks divide a row of that length. */
+export function fitRow(wanted: DTypeName, length: number, reason: string): Choice {
+  let name = wanted;
+  while (length % dtype(name).blockSize !== 0) name = dtype(name).fallback as DTypeName;
+  if (name === wanted) return { dtype: name, reason, fellBack: false };
+  const blocks = `rows of ${length} are no whole number of ${wanted} blocks of ${dtype(wanted).blockSize}`;
+  return { dtype: name, reason: `${reason}; ${blocks}`, fellBack: true };
+}

@@ -1,0 +1,63 @@
+import { DTYPES, type DTypeName, dtype, findDType } from "../../../formats/dtype.js";
+import { LlqError, nearest } from "../../../formats/errors.js";
+import type { Tensor } from "../../tensor.js";
+
+/** A type for the tensors that a role or a glob over names picks. */
+export interface Override {
+  /** As the user wrote it. */
+  readonly pattern: string;
+  readonly names: RegExp;
+  readonly dtype: DTypeName;
+}
+
+/** Reads `<glob|role>=<type>`, such as `ffn_down=Q6_K` or `blk.[0-3].attn_v.weight=Q8_0`. @throws LlqError `usage` */
+export function parseOverride(text: string): Override {
+  const [pattern, name, ...rest] = text.split("=");
+  if (!pattern || !name || rest.length > 0) {
+    throw new LlqError("usage", `--tensor ${text}: a role or a glob, an equals sign and a type are needed`, {
+      hint: "--tensor ffn_down=Q6_K, or --tensor 'blk.[0-3].*=Q8_0'",
+    });
+  }
+  return { pattern, names: globToRegExp(pattern), dtype: findWritableType(name) };
+}
+
+/** A type that tensors can be written in. @throws LlqError `usage` naming them, and the nearest to an unknown name */
+export function findWritableType(name: string): DTypeName {
+  const found = findDType(name);
+  if (found !== undefined && dtype(found).kernels !== "read") return found;
+  const names = DTYPES.map((row) => row.name).filter((each) => dtype(each).kernels !== "read");
+  const known = `known: ${names.join(", ")}`;
+  if (found !== undefined) {
+    throw new LlqError("usage", `tensor type ${name} can be read but not written`, { hint: known });
+  }
+  const near = nearest(name, names);
+  throw new LlqError("usage", `tensor type ${name} is unknown`, {
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
+  });
+}
+
+/** Whether the pattern is the tensor's role, or a glob that fits its whole name. */
+export function matches(
+  { pattern, names }: Override,
+  { name, role }: Pick<Tensor, "name" | "role">,
+): boolean {
+  return pattern === role || names.test(name);
+}
+
+/** `*` is any text, `?` any character, `[0-3]` one of those. @throws LlqError `usage` */
+function globToRegExp(glob: string): RegExp {
+  const parts = glob.match(/\[[\w-]+\]|./gsu) ?? [];
+  const source = parts.map((part) => {
+    if (part === "*") return ".*";
+    if (part === "?") return ".";
+    return part.length > 1 ? part : part.replace(/[\\^$.+()[\]{}|/]/, "\\$&");
+  });
+  try {
+    return new RegExp(`^${source.join("")}$`, "s");
+  } catch (cause) {
+    throw new LlqError("usage", `--tensor ${glob}: not a glob`, {
+      hint: "a range goes up, as in [0-3]",
+      cause,
+    });
+  }
+}

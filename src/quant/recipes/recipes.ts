@@ -1,0 +1,197 @@
+import { type DTypeName, dtype, findDType } from "../../../formats/dtype.js";
+import { LlqError, nearest } from "../../../formats/errors.js";
+import type { Role } from "../../tensor.js";
+import type { Condition } from "./conditions.js";
+
+/** The type that tensors of a role (`*`: of any) get when all of the conditions hold. */
+export type Rule = readonly [role: Role | "*", dtype: DTypeName, ...when: Condition[]];
+
+/** What ggml calls an ftype: a base type for matrices, and the exceptions, of which the first that fits wins. */
+export interface Recipe {
+  readonly name: string;
+  /** general.file_type */
+  readonly fileType: number;
+  readonly base: DTypeName;
+  readonly rules: readonly Rule[];
+  /** Without an importance matrix the result would be useless. */
+  readonly needsImatrix?: true;
+  /** Of use for such models only: of experts, or trained to have ternary weights. */
+  readonly meantFor?: "experts" | "ternary";
+}
+
+/** Errors in the output reach every logit. */
+const OUTPUT: readonly Rule[] = [
+  ["output", "Q8_0", "falcon"],
+  ["output", "Q6_K"],
+];
+
+/** Next to eight experts, attention weighs little. */
+const ATTN_OF_EIGHT_EXPERTS: readonly Rule[] = [
+  ["attn_v", "Q8_0", "eightExperts"],
+  ["attn_k", "Q8_0", "eightExperts"],
+];
+const ATTN_OUTPUT_OF_EIGHT_EXPERTS: Rule = ["attn_output", "Q5_K", "eightExperts"];
+
+const COMMON: readonly Rule[] = [...OUTPUT, ...ATTN_OF_EIGHT_EXPERTS];
+
+const IQ4_RULES: readonly Rule[] = [
+  ...COMMON,
+  ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+  ["attn_v", "Q5_K", "gqa4"],
+  ["ffn_down", "Q5_K", "firstEighth", "noImatrix"],
+];
+
+const TERNARY_RULES: readonly Rule[] = [...COMMON, ["token_embd", "Q4_K"]];
+
+/**
+ * The choices of llama.cpp (llama_tensor_get_type in llama-quant.cpp, 2026); test/golden/plans holds its
+ * answers for real models.
+ */
+// biome-ignore format: one line a rule
+export const RECIPES: readonly Recipe[] = [
+  { name: "F32",  fileType: 0,  base: "F32",  rules: [] },
+  { name: "F16",  fileType: 1,  base: "F16",  rules: [] },
+  { name: "BF16", fileType: 32, base: "BF16", rules: [] },
+  { name: "Q8_0", fileType: 7,  base: "Q8_0", rules: [] },
+  {
+    name: "Q4_0", fileType: 2, base: "Q4_0",
+    rules: [
+      ...COMMON,
+      ["ffn_down", "Q4_1", "firstEighth", "imatrix"],
+    ],
+  },
+  { name: "Q4_1", fileType: 3, base: "Q4_1", rules: COMMON },
+  {
+    name: "Q5_0", fileType: 8, base: "Q5_0",
+    rules: [
+      ...COMMON,
+      ["ffn_down", "Q5_1", "firstEighth", "imatrix"],
+    ],
+  },
+  { name: "Q5_1", fileType: 9, base: "Q5_1", rules: COMMON },
+  {
+    name: "Q2_K", fileType: 10, base: "Q2_K",
+    rules: [
+      ...COMMON,
+      ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+      ["attn_v", "Q5_K", "is70B"],
+      ["attn_v", "Q4_K", "gqa4"],
+      ["attn_v", "Q3_K"],
+      ["attn_output", "Q3_K", "notFalcon"],
+      ["ffn_down", "Q3_K"],
+    ],
+  },
+  {
+    name: "Q2_K_S", fileType: 21, base: "Q2_K", needsImatrix: true,
+    rules: [
+      ...COMMON,
+      ["attn_v", "Q5_K", "is70B", "gqa4"],
+      ["attn_v", "Q4_K", "gqa4"],
+      ["ffn_down", "Q4_K", "firstEighth"],
+    ],
+  },
+  {
+    name: "Q3_K_S", fileType: 11, base: "Q3_K",
+    rules: [
+      ...COMMON,
+      ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+      ["attn_v", "Q5_K", "is70B"],
+    ],
+  },
+  {
+    name: "Q3_K_M", fileType: 12, base: "Q3_K",
+    rules: [
+      ...COMMON,
+      ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+      ["attn_v", "Q5_K", "is70B"],
+      ["attn_v", "Q5_K", "firstTwo"],
+      ["attn_v", "Q4_K"],
+      ["attn_output", "Q4_K", "notFalcon"],
+      ["ffn_down", "Q5_K", "firstSixteenth"],
+      ["ffn_down", "Q4_K", "useMoreBits"],
+      ["ffn_down", "Q4_K", "notFalcon"],
+    ],
+  },
+  {
+    name: "Q3_K_L", fileType: 13, base: "Q3_K",
+    rules: [
+      ...COMMON,
+      ["attn_v", "Q5_K"],
+      ["attn_output", "Q4_K", "falcon"],
+      ["attn_output", "Q3_K", "eightExperts"],
+      ["attn_output", "Q5_K"],
+      ["ffn_down", "Q4_K", "falcon"],
+      ["ffn_down", "Q5_K"],
+    ],
+  },
+  {
+    name: "Q4_K_S", fileType: 14, base: "Q4_K",
+    rules: [
+      ...COMMON,
+      ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+      ["attn_v", "Q5_K", "is70B"],
+      ["attn_v", "Q5_K", "firstFour"],
+      ["ffn_down", "Q5_K", "firstEighth", "notFalcon"],
+    ],
+  },
+  {
+    name: "Q4_K_M", fileType: 15, base: "Q4_K",
+    rules: [
+      ...COMMON,
+      ATTN_OUTPUT_OF_EIGHT_EXPERTS,
+      ["attn_v", "Q6_K", "useMoreBits"],
+      ["attn_v", "Q5_K", "is70B"],
+      ["ffn_down", "Q6_K", "firstSixteenth"],
+      ["ffn_down", "Q5_K", "useMoreBits", "falcon"],
+      ["ffn_down", "Q6_K", "useMoreBits"],
+    ],
+  },
+  { name: "Q5_K_S", fileType: 16, base: "Q5_K", rules: COMMON },
+  {
+    name: "Q5_K_M", fileType: 17, base: "Q5_K",
+    rules: [
+      ...COMMON,
+      ["attn_v", "Q6_K", "useMoreBits"],
+      ["ffn_down", "Q6_K", "useMoreBits"],
+    ],
+  },
+  { name: "Q6_K",   fileType: 18, base: "Q6_K",   rules: COMMON },
+  { name: "IQ4_NL", fileType: 25, base: "IQ4_NL", rules: IQ4_RULES },
+  { name: "IQ4_XS", fileType: 30, base: "IQ4_XS", rules: IQ4_RULES },
+  {
+    name: "MXFP4_MOE", fileType: 38, base: "MXFP4", meantFor: "experts",
+    rules: [["*", "Q8_0", "notStacked"]],
+  },
+  { name: "TQ1_0", fileType: 36, base: "TQ1_0", meantFor: "ternary", rules: TERNARY_RULES },
+  { name: "TQ2_0", fileType: 37, base: "TQ2_0", meantFor: "ternary", rules: TERNARY_RULES },
+];
+
+/** Names of types that stand for a mix, as in llama-quantize. */
+const ALIASES: Readonly<Record<string, string>> = { Q3_K: "Q3_K_M", Q4_K: "Q4_K_M", Q5_K: "Q5_K_M" };
+
+/** What `--bits` stands for. */
+export const BITS: Readonly<Record<string, string>> = {
+  "2": "Q2_K",
+  "3": "Q3_K_M",
+  "4": "Q4_K_M",
+  "5": "Q5_K_M",
+  "6": "Q6_K",
+  "8": "Q8_0",
+};
+
+/** @throws LlqError `usage` naming the recipes, and the nearest where there is no such type at all */
+export function findRecipe(name: string): Recipe {
+  const upper = name.toUpperCase();
+  const found = RECIPES.find((recipe) => recipe.name === (ALIASES[upper] ?? upper));
+  if (found !== undefined) return found;
+  const names = RECIPES.map((recipe) => recipe.name);
+  const known = `known: ${names.join(", ")}`;
+  const stored = findDType(name);
+  if (stored !== undefined && dtype(stored).kernels === "read") {
+    throw new LlqError("usage", `type ${name} can be read but not written`, { hint: known });
+  }
+  const near = nearest(name, names);
+  throw new LlqError("usage", `unknown type ${name}`, {
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
+  });
+}

@@ -1,0 +1,34 @@
+import type { Kernels } from "../kernels/kernels.js";
+import type { ValueStep } from "../tensor.js";
+
+/** Does what the step says to `rows` rows of `length` floats at `address`, in place. */
+export function applyStep(
+  kernels: Kernels,
+  step: ValueStep,
+  address: number,
+  rows: number,
+  length: number,
+): void {
+  const x = kernels.floats(address, rows * length);
+  switch (step.kind) {
+    case "add":
+      for (let i = 0; i < x.length; i++) x[i]! += step.value;
+      break;
+    case "negExp":
+      for (let i = 0; i < x.length; i++) x[i] = -Math.exp(x[i]!);
+      break;
+    case "normalizeRows":
+      for (let at = 0; at < x.length; at += length) normalize(x.subarray(at, at + length));
+      break;
+  }
+}
+
+/** As torch.nn.functional.normalize, whose least length is this. */
+const LEAST_LENGTH = 1e-12;
+
+function normalize(row: Float32Array): void {
+  let squares = 0;
+  for (const value of row) squares += value * value;
+  const length = Math.max(Math.sqrt(squares), LEAST_LENGTH);
+  for (let i = 0; i < row.length; i++) row[i]! /= length;
+}

@@ -1,0 +1,76 @@
+import { badInput } from "../../../formats/errors.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
+import { rowLength, type Tensor } from "../../tensor.js";
+
+/** Work for one thread: compare rows of a written tensor with those it was made from. Plain data. */
+export interface CompareJob {
+  readonly kind: "compare";
+  readonly written: Tensor;
+  readonly writtenFiles: Descriptors;
+  readonly source: Tensor;
+  readonly sourceFiles: Descriptors;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+export interface CompareResult {
+  /** Rows whose bytes are what quantizing the source afresh gives. */
+  readonly identicalRows: number;
+  /** Σ(w - ŵ)² of the written rows, and of rows quantized afresh. */
+  readonly squaredError: number;
+  readonly freshSquaredError: number;
+  /** Σw² of the source. */
+  readonly squaredSum: number;
+  /** Written weights that are infinite or NaN. */
+  readonly nonFinite: number;
+  /** Every written weight is zero. */
+  readonly allZero: boolean;
+}
+
+/** @throws LlqError `bad-input` when a file ends early */
+export function compare(job: CompareJob, kernels: Kernels): CompareResult {
+  kernels.reset();
+  const { written, source, rows } = job;
+  if (written.shape.join() !== source.shape.join()) throw badInput(`tensor ${written.name}: shapes differ`);
+  const n = rows * rowLength(written);
+  const bytes = rowBytes(written, written.dtype);
+  const stored = kernels.reserve(rows * bytes);
+  const fresh = kernels.reserve(rows * bytes);
+  const w = kernels.reserve(n * 4);
+  const back = kernels.reserve(n * 4);
+  const [stats, freshStats] = [kernels.reserve(24), kernels.reserve(24)];
+  for (const sums of [stats, freshStats]) kernels.bytes(sums, 24).fill(0);
+
+  readRowsF32(kernels, job.sourceFiles, source, job.firstRow, rows, w);
+  readStoredRows(kernels, job.writtenFiles, written, job.firstRow, rows, stored);
+  kernels.fromF32(written.dtype, w, fresh, n);
+  kernels.toF32(written.dtype, fresh, back, n);
+  kernels.call("error_stats")(w, back, n, freshStats);
+  kernels.toF32(written.dtype, stored, back, n);
+  kernels.call("error_stats")(w, back, n, stats);
+
+  const view = new DataView(kernels.memory.buffer);
+  const values = kernels.floats(back, n);
+  return {
+    identicalRows: countEqualRows(
+      kernels.bytes(stored, rows * bytes),
+      kernels.bytes(fresh, rows * bytes),
+      bytes,
+    ),
+    squaredError: view.getFloat64(stats, true),
+    freshSquaredError: view.getFloat64(freshStats, true),
+    squaredSum: view.getFloat64(stats + 8, true),
+    nonFinite:
+      kernels.call("first_nonfinite")(back, n) < 0 ? 0 : values.filter((x) => !Number.isFinite(x)).length,
+    allZero: values.every((x) => x === 0),
+  };
+}
+
+function countEqualRows(a: Uint8Array, b: Uint8Array, rowBytes: number): number {
+  let equal = 0;
+  for (let at = 0; at < a.length; at += rowBytes) {
+    if (Buffer.compare(a.subarray(at, at + rowBytes), b.subarray(at, at + rowBytes)) === 0) equal++;
+  }
+  return equal;
+}

@@ -1,0 +1,95 @@
+import type { Model } from "../../model.js";
+import { rowCount, type Tensor } from "../../tensor.js";
+import type { WorkerPool } from "../threads/pool.js";
+import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
+import { cutRows } from "../write/row-jobs.js";
+import type { CompareResult } from "./compare.js";
+
+/** What became of one tensor. */
+export interface TensorVerdict {
+  readonly name: string;
+  readonly dtype: string;
+  /** `identical`: byte for byte what quantizing afresh gives; `close`: as near to the source as that. */
+  readonly verdict: "identical" | "close" | "wrong";
+  /** What is wrong, in words. */
+  readonly faults: readonly string[];
+  /** sqrt(Σ(w - ŵ)² / Σw²) */
+  readonly relativeError: number;
+}
+
+export interface VerifyOptions extends Pick<PoolOptions, "threads" | "signal"> {
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * How much larger than that of quantizing afresh a tensor's RMS error may be. An importance matrix trades
+ * plain error for weighted error, at most by about a third; a spoilt scale is off by far more.
+ */
+const ERROR_BOUND = 2;
+
+/** Compares every tensor of a written model with the model it was made from. */
+export async function verify(
+  written: Model,
+  source: Model,
+  options: VerifyOptions = {},
+): Promise<TensorVerdict[]> {
+  const total = source.tensors.length;
+  const verdicts = await withFiles((open) => {
+    const [writtenFiles, sourceFiles] = [open(written.container.files), open(source.container.files)];
+    let done = 0;
+    return withPool(options, (pool) =>
+      Promise.all(
+        source.tensors.map(async (tensor) => {
+          const found = written.tensors.find(({ name }) => name === tensor.name);
+          const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles);
+          options.onProgress?.(++done, total);
+          return verdict;
+        }),
+      ),
+    );
+  });
+  const names = new Set(source.tensors.map(({ name }) => name));
+  const surplus = written.tensors.filter(({ name }) => !names.has(name));
+  return [...verdicts, ...surplus.map((tensor) => wrong(tensor, "is not in the source"))];
+}
+
+async function judge(
+  pool: WorkerPool,
+  source: Tensor,
+  written: Tensor | undefined,
+  sourceFiles: readonly number[],
+  writtenFiles: readonly number[],
+): Promise<TensorVerdict> {
+  if (written === undefined) return wrong(source, "is missing");
+  if (written.shape.join() !== source.shape.join()) {
+    return wrong(written, `is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
+  }
+  const job = { kind: "compare", written, writtenFiles, source, sourceFiles } as const;
+  const results = await Promise.all(cutRows(source).map((rows) => pool.run({ ...job, ...rows })));
+  return verdictOf(written, rowCount(source), results);
+}
+
+function verdictOf({ name, dtype }: Tensor, rows: number, results: readonly CompareResult[]): TensorVerdict {
+  const sum = (of: (result: CompareResult) => number) =>
+    results.reduce((total, result) => total + of(result), 0);
+  const squaredSum = sum((result) => result.squaredSum);
+  const relative = (squared: number) => (squaredSum > 0 ? Math.sqrt(squared / squaredSum) : 0);
+  const relativeError = relative(sum((result) => result.squaredError));
+  const fresh = relative(sum((result) => result.freshSquaredError));
+  const nonFinite = sum((result) => result.nonFinite);
+  const faults: string[] = [];
+  if (nonFinite > 0) faults.push(`${nonFinite} weights are infinite or NaN`);
+  if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push("every weight is zero");
+  if (!(relativeError <= ERROR_BOUND * fresh + Number.EPSILON)) {
+    faults.push(
+      `relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
+    );
+  }
+  const identical = sum((result) => result.identicalRows) === rows;
+  const verdict = faults.length > 0 ? "wrong" : identical ? "identical" : "close";
+  return { name, dtype, verdict, faults, relativeError };
+}
+
+function wrong({ name, dtype }: Tensor, fault: string): TensorVerdict {
+  return { name, dtype, verdict: "wrong", faults: [fault], relativeError: Number.NaN };
+}

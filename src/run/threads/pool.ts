@@ -1,0 +1,116 @@
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { LlqError } from "../../../formats/errors.js";
+import { compileKernels, Kernels } from "../../kernels/kernels.js";
+import type { Products } from "../../kernels/products.js";
+import {
+  errorFromData,
+  type Job,
+  type Reply,
+  type Request,
+  type ResultOf,
+  runJob,
+} from "../../worker/jobs.js";
+
+/** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
+const IN_HAND = 2;
+
+/** What a thread starts with. */
+export interface WorkerModules {
+  readonly kernels: WebAssembly.Module;
+  readonly products: Products | undefined;
+}
+
+interface Waiting {
+  readonly request: Request;
+  readonly resolve: (result: ResultOf<Job>) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly inHand: Map<number, Waiting>;
+}
+
+/** Worker threads that take jobs in order. With `threads` 0 the jobs run in this thread, one by one. */
+export class WorkerPool {
+  readonly threads: number;
+  readonly #threads: Thread[] = [];
+  readonly #queue: Waiting[] = [];
+  readonly #own: Kernels | undefined;
+  #nextId = 0;
+  #failure: Error | undefined;
+
+  /** @param products for jobs that multiply */
+  constructor(threads: number = availableParallelism(), products?: Products) {
+    this.threads = threads;
+    const modules = { kernels: compileKernels(), products };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, products);
+    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
+  }
+
+  /** Rejects with what the job threw; jobs that are still waiting go on. */
+  run<J extends Job>(job: J): Promise<ResultOf<J>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#own !== undefined) return this.#runHere(job, this.#own);
+    return new Promise<ResultOf<Job>>((resolve, reject) => {
+      this.#queue.push({ request: { id: this.#nextId++, job }, resolve, reject });
+      this.#dispatch();
+    }) as Promise<ResultOf<J>>;
+  }
+
+  /**
+   * Ends the threads; jobs that have not finished are rejected. When it resolves no thread touches a
+   * descriptor any more, so files may be closed.
+   */
+  async close(): Promise<void> {
+    this.#failure ??= new LlqError("interrupted", "the work was stopped");
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    this.#rejectAll(this.#failure);
+  }
+
+  #rejectAll(error: Error): void {
+    const inHand = this.#threads.flatMap((thread) => [...thread.inHand.values()]);
+    for (const waiting of [...inHand, ...this.#queue.splice(0)]) waiting.reject(error);
+    for (const thread of this.#threads) thread.inHand.clear();
+  }
+
+  /** After a breath, so that signals and progress get their turn. */
+  async #runHere<J extends Job>(job: J, kernels: Kernels): Promise<ResultOf<J>> {
+    await new Promise(setImmediate);
+    if (this.#failure !== undefined) throw this.#failure;
+    return runJob(job, kernels);
+  }
+
+  #dispatch(): void {
+    for (let depth = 0; depth < IN_HAND; depth++) {
+      for (const { inHand, worker } of this.#threads) {
+        if (inHand.size > depth) continue;
+        const next = this.#queue.shift();
+        if (next === undefined) return;
+        inHand.set(next.request.id, next);
+        worker.postMessage(next.request);
+      }
+    }
+  }
+
+  #start(modules: WorkerModules): Thread {
+    const path = createRequire(import.meta.url).resolve("#worker");
+    const worker = new Worker(path, { workerData: modules });
+    const thread: Thread = { worker, inHand: new Map() };
+    worker.on("message", (reply: Reply) => {
+      const waiting = thread.inHand.get(reply.id);
+      if (waiting === undefined) return; // rejected meanwhile
+      thread.inHand.delete(reply.id);
+      this.#dispatch();
+      if ("result" in reply) waiting.resolve(reply.result);
+      else waiting.reject(errorFromData(reply.error));
+    });
+    worker.on("error", (error: Error) => {
+      this.#failure ??= error;
+      this.#rejectAll(this.#failure);
+    });
+    return thread;
+  }
+}

@@ -1,0 +1,292 @@
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, rmSync } from "node:fs";
+import { LlqError } from "../../../formats/errors.js";
+import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
+import type { PlanPart } from "../../quant/split.js";
+import type { Descriptors } from "../../rows/rows.js";
+import { matrixOf, rowCount, rowLength } from "../../tensor.js";
+import { VERSION } from "../../version.js";
+import type { WorkerPool } from "../threads/pool.js";
+import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
+import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
+import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
+import {
+  checkOutputs,
+  Flusher,
+  isResumable,
+  journalPath,
+  openPartial,
+  partialPath,
+  release,
+  settle,
+  withResumeHint,
+} from "./output.js";
+import { cutRows } from "./row-jobs.js";
+
+/** The bytes do not depend on the number of threads. */
+export interface ExecuteOptions extends Pick<PoolOptions, "threads" | "signal"> {
+  /** Replace an output that exists. */
+  readonly force?: boolean | undefined;
+  /** Go on where a run with the same plan was stopped. */
+  readonly resume?: boolean | undefined;
+  /** Called as weights are done, at most once a job. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** How well one tensor survived. */
+export interface TensorReport {
+  readonly name: string;
+  readonly dtype: string;
+  /** sqrt(Σ(w - ŵ)² / Σw²); 0 when nothing was lost */
+  readonly relativeError: number;
+  /** Largest |w - ŵ| */
+  readonly maxError: number;
+}
+
+export interface Summary {
+  readonly output: string;
+  readonly byteLength: number;
+  readonly elements: number;
+  readonly seconds: number;
+  /** Tensors that an earlier run had finished. */
+  readonly resumed: number;
+  readonly tensors: readonly TensorReport[];
+}
+
+/**
+ * Writes the planned file. Until it is complete and every region has been read back and compared, it is
+ * `<output>.partial` beside a journal of what is done. Both stay when the work was stopped or the disk was
+ * full, for `resume`; both go when the input is at fault.
+ * @throws LlqError `usage` for an output that exists or is an input, `no-space` for a full disk, `bad-input`
+ * for weights that cannot be read or are not finite, and the reason of `signal`
+ */
+export async function execute(plan: Plan, output: string, options: ExecuteOptions = {}): Promise<Summary> {
+  const [summary] = await executeParts([{ plan, output }], options);
+  return summary!;
+}
+
+/**
+ * The same for a model in several files of the same sources, one after the other. None has its name before all
+ * are complete: a model of which the first part is there is all there.
+ */
+export async function executeParts(
+  parts: readonly PlanPart[],
+  options: ExecuteOptions = {},
+): Promise<Summary[]> {
+  const total = parts.reduce((sum, { plan }) => sum + plan.byteLength, 0);
+  const outputs = parts.map(({ output }) => output);
+  checkOutputs(outputs, total, parts[0]!.plan.files, options.force === true);
+  const summaries: Summary[] = [];
+  const progress = new Progress(parts, options.onProgress);
+  let current = parts[0]!.output;
+  try {
+    await withFiles((open) => {
+      const files = open(parts[0]!.plan.files);
+      return withPool(options, async (pool) => {
+        for (const part of parts) {
+          current = part.output;
+          const work = { ...part, pool, files, progress, resume: options.resume === true };
+          summaries.push(await writePartial(work));
+        }
+      });
+    });
+    for (const { output } of parts) {
+      release(output);
+      removeJournal(journalPath(output));
+    }
+    return summaries;
+  } catch (error) {
+    if (isResumable(error)) throw withResumeHint(error, partialPath(current));
+    // Another run's work is not this one's to throw away.
+    if (!(error instanceof LlqError && error.code === "usage")) {
+      for (const { output } of parts) removePartial(output);
+    }
+    throw error;
+  }
+}
+
+/** Weights done of those of all parts. */
+class Progress {
+  readonly #total: number;
+  readonly #report: ExecuteOptions["onProgress"];
+  #done = 0;
+
+  constructor(parts: readonly PlanPart[], report: ExecuteOptions["onProgress"]) {
+    this.#total = parts.reduce((sum, { plan }) => sum + planElements(plan), 0);
+    this.#report = report;
+  }
+
+  advance(elements: number): void {
+    this.#done += elements;
+    this.#report?.(this.#done, this.#total);
+  }
+}
+
+interface Work extends PlanPart {
+  readonly pool: WorkerPool;
+  readonly files: Descriptors;
+  readonly progress: Progress;
+  readonly resume: boolean;
+}
+
+/** Leaves the complete file on the disk, under its partial name. */
+async function writePartial(work: Work): Promise<Summary> {
+  const { plan, output, pool } = work;
+  const started = performance.now();
+  const print = fingerprint(plan);
+  const kept = work.resume && existsSync(partialPath(output));
+  const recorded = kept ? readJournal(journalPath(output), print) : undefined;
+  if (recorded === undefined) removePartial(output);
+  const fd = openPartial(partialPath(output), plan.byteLength);
+  const flusher = new Flusher(fd, output);
+  try {
+    const file = { fd, name: output };
+    const done = new Map(await intactTensors(pool, plan, file, recorded ?? new Map()));
+    const resumed = done.size;
+    const journal = new Journal(journalPath(output), print, done);
+    try {
+      writeFully({ ...file, offset: 0 }, plan.header);
+      await encodeTensors(work, file, done, { journal, flusher });
+    } finally {
+      journal.close();
+    }
+    await checkWritten(pool, plan, file, done);
+    await flusher.finish();
+    settle(fd, output, plan.byteLength);
+    return {
+      output,
+      byteLength: plan.byteLength,
+      elements: planElements(plan),
+      seconds: (performance.now() - started) / 1000,
+      resumed,
+      tensors: plan.tensors.map((tensor, i) => report(tensor, done.get(i)!)),
+    };
+  } catch (error) {
+    await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
+    await flusher.stop();
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Those recorded tensors whose bytes are on the disk as recorded: the rest is done again. */
+async function intactTensors(
+  pool: WorkerPool,
+  plan: Plan,
+  file: { readonly fd: number; readonly name: string },
+  recorded: Finished,
+): Promise<Finished> {
+  const checks = [...recorded].map(async ([index, results]) => {
+    const tensor = plan.tensors[index];
+    return tensor !== undefined && (await isIntact(pool, tensor, file, results));
+  });
+  const intact = await Promise.all(checks);
+  return new Map([...recorded].filter((_, i) => intact[i]));
+}
+
+async function isIntact(
+  pool: WorkerPool,
+  tensor: TensorPlan,
+  file: { readonly fd: number; readonly name: string },
+  results: readonly EncodeResult[],
+): Promise<boolean> {
+  let { offset } = tensor;
+  const regions = results.map(({ byteLength }) => {
+    const region = { kind: "checksum" as const, file, offset, byteLength };
+    offset += byteLength;
+    return region;
+  });
+  if (offset !== tensor.offset + tensor.byteLength) return false;
+  const checksums = await Promise.all(regions.map((region) => pool.run(region)));
+  return checksums.every(({ crc32 }, i) => crc32 === results[i]!.crc32);
+}
+
+/** Adds what is missing to `done`. */
+async function encodeTensors(
+  { plan, pool, files, progress }: Work,
+  file: { readonly fd: number; readonly name: string },
+  done: Map<number, readonly EncodeResult[]>,
+  { journal, flusher }: { readonly journal: Journal; readonly flusher: Flusher },
+): Promise<void> {
+  const encodeTensor = async (tensor: TensorPlan, index: number): Promise<void> => {
+    const jobs = encodeJobs(tensor, files, file);
+    if (done.has(index)) {
+      for (const job of jobs) progress.advance(job.rows * rowLength(job.tensor));
+      return;
+    }
+    const results = await Promise.all(
+      jobs.map(async (job) => {
+        const result = await pool.run(job);
+        flusher.wrote(result.byteLength);
+        progress.advance(job.rows * rowLength(job.tensor));
+        return result;
+      }),
+    );
+    done.set(index, results);
+    journal.add(index, results);
+  };
+  await Promise.all(plan.tensors.map(encodeTensor));
+}
+
+/** Reads the whole file back: a disk that lies about a write must not give a file that looks complete. */
+async function checkWritten(
+  pool: WorkerPool,
+  plan: Plan,
+  file: { readonly fd: number; readonly name: string },
+  done: Finished,
+): Promise<void> {
+  const intact = await Promise.all(
+    plan.tensors.map((tensor, i) => isIntact(pool, tensor, file, done.get(i)!)),
+  );
+  const lost = intact.indexOf(false);
+  if (lost < 0) return;
+  const message = `${file.name}: tensor ${plan.tensors[lost]!.tensor.name} reads back other than it was written`;
+  throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
+}
+
+/** The tensor cut into jobs of whole rows. */
+export function encodeJobs(
+  { tensor, dtype, weights, offset, byteLength }: TensorPlan,
+  files: readonly number[],
+  output: { readonly fd: number; readonly name: string },
+): EncodeJob[] {
+  const rowBytes = byteLength / rowCount(tensor);
+  return cutRows(tensor).map(({ firstRow, rows }) => ({
+    kind: "encode",
+    tensor,
+    files,
+    dtype,
+    firstRow,
+    rows,
+    weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + rows - 1) + 1),
+    output: { ...output, offset: offset + firstRow * rowBytes },
+  }));
+}
+
+/** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
+function fingerprint(plan: Plan): string {
+  const hash = createHash("sha256").update(VERSION).update(plan.header);
+  for (const file of plan.files) hash.update(fileIdentity(file));
+  for (const { weights = [], ...tensor } of plan.tensors) {
+    hash.update(JSON.stringify(tensor));
+    for (const values of weights) hash.update(values);
+  }
+  return hash.digest("hex");
+}
+
+function removePartial(output: string): void {
+  rmSync(partialPath(output), { force: true });
+  removeJournal(journalPath(output));
+}
+
+function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[]): TensorReport {
+  const sum = (of: (result: EncodeResult) => number) =>
+    results.reduce((total, result) => total + of(result), 0);
+  const squaredSum = sum((result) => result.squaredSum);
+  return {
+    name: tensor.name,
+    dtype,
+    relativeError: squaredSum > 0 ? Math.sqrt(sum((result) => result.squaredError) / squaredSum) : 0,
+    maxError: results.reduce((largest, result) => Math.max(largest, result.maxError), 0),
+  };
+}

@@ -1,0 +1,120 @@
+import { badInput } from "../../../formats/errors.js";
+import { PieceCache } from "../cache.js";
+import { userDefinedSplitter } from "../fragments.js";
+import { IdList } from "../ids.js";
+import { textStart } from "../special.js";
+import { tokenText } from "../spm/pieces.js";
+import type { Tokenizer } from "../tokenizer.js";
+import { TOKEN_TYPE, type Vocab } from "../types.js";
+import { byteCharacter, bytesOf, spellBytes } from "./byte-alphabet.js";
+import { Merger, NONE } from "./merger.js";
+import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.js";
+
+/**
+ * Byte-level BPE: the text is cut into pieces, mostly words; in each, starting from single bytes, the two
+ * neighbours that stand first in the list of merges are joined until none do.
+ * @throws LlqError `unsupported` for a pre-tokenizer that is not known
+ */
+export function createBpeTokenizer(vocab: Vocab): Tokenizer {
+  const rules = preTokenizer(vocab.pre);
+  const encoder = new BpeEncoder(vocab, rules);
+  const split = userDefinedSplitter(vocab);
+  return {
+    encode(text, { addBos = vocab.addBos } = {}) {
+      const ids = new IdList();
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
+      for (const fragment of split(text)) {
+        if (typeof fragment === "number") ids.push(fragment);
+        else encoder.encode(rules.nfc ? fragment.normalize("NFC") : fragment, ids);
+      }
+      return ids.toArray();
+    },
+    decode: (ids) => decodeBpe(vocab, ids),
+  };
+}
+
+class BpeEncoder {
+  readonly #tokens = new Map<string, number>();
+  readonly #byteIds: Int32Array;
+  /** Merges by their two tokens; `left * tokens + right`. */
+  readonly #merges = new Map<number, number>();
+  readonly #merger: Merger;
+  readonly #cache = new PieceCache();
+  readonly #splitText: (text: string) => string[];
+  readonly #ignoreMerges: boolean;
+  readonly #size: number;
+
+  constructor(vocab: Vocab, rules: PreTokenizer) {
+    for (const [id, text] of vocab.tokens.entries()) this.#tokens.set(text, id);
+    this.#byteIds = Int32Array.from(
+      { length: 256 },
+      (_, byte) => this.#tokens.get(byteCharacter(byte)) ?? NONE,
+    );
+    this.#size = vocab.tokens.length;
+    this.#splitText = createSplitter(rules);
+    this.#ignoreMerges = rules.ignoreMerges ?? false;
+    this.#merger = this.#readMerges(vocab.merges!);
+  }
+
+  /** Merges of what are no tokens could never be made: they are left out, though they keep their rank. */
+  #readMerges(merges: readonly string[]): Merger {
+    const results = new Int32Array(merges.length);
+    for (const [rank, merge] of merges.entries()) {
+      const space = merge.indexOf(" ", 1);
+      if (space < 0) throw badInput(`merge ${rank} is not a pair of tokens: ${JSON.stringify(merge)}`);
+      const left = this.#tokens.get(merge.slice(0, space));
+      const right = this.#tokens.get(merge.slice(space + 1));
+      const result = this.#tokens.get(merge.slice(0, space) + merge.slice(space + 1));
+      if (left === undefined || right === undefined || result === undefined) continue;
+      results[rank] = result;
+      const pair = left * this.#size + right;
+      if (!this.#merges.has(pair)) this.#merges.set(pair, rank);
+    }
+    return new Merger(
+      results.map((_, rank) => rank),
+      results,
+    );
+  }
+
+  encode(text: string, out: IdList): void {
+    for (const piece of this.#splitText(text)) {
+      let ids = this.#cache.get(piece);
+      if (ids === undefined) {
+        ids = this.#encodePiece(piece);
+        this.#cache.set(piece, ids);
+      }
+      out.append(ids);
+    }
+  }
+
+  #encodePiece(piece: string): Int32Array {
+    const bytes = Buffer.from(piece);
+    const whole = this.#ignoreMerges ? this.#tokens.get(spellBytes(bytes)) : undefined;
+    if (whole !== undefined) return Int32Array.of(whole);
+    const merger = this.#merger;
+    merger.clear();
+    for (const byte of bytes) {
+      const id = this.#byteIds[byte]!;
+      if (id !== NONE) merger.add(id); // a byte without a token is lost, as in llama.cpp
+    }
+    merger.merge(
+      (left, right) => this.#merges.get(merger.ids[left]! * this.#size + merger.ids[right]!) ?? NONE,
+    );
+    const ids = new IdList();
+    for (let i = 0; i < merger.count; i = merger.next[i]!) ids.push(merger.ids[i]!);
+    return ids.toArray();
+  }
+}
+
+/** The text of byte-level tokens; what is no spelling of bytes stands for itself. */
+export function decodeBpe(vocab: Vocab, ids: ArrayLike<number>): string {
+  const parts: Uint8Array[] = [];
+  for (let i = 0; i < ids.length; i++) {
+    const text = tokenText(vocab, ids[i]!);
+    const type = vocab.types[ids[i]!];
+    if (type === TOKEN_TYPE.CONTROL || type === TOKEN_TYPE.UNKNOWN) continue;
+    const bytes = type === TOKEN_TYPE.USER_DEFINED ? undefined : bytesOf(text);
+    parts.push(bytes ?? Buffer.from(text));
+  }
+  return Buffer.concat(parts).toString();
+}

@@ -1,0 +1,159 @@
+import { LlqError } from "../../../formats/errors.js";
+import { byteCharacter } from "../bpe/byte-alphabet.js";
+import { recognizePreTokenizer } from "../bpe/pretokenize.js";
+import { resolveSpecial } from "../special.js";
+import { TokenTable } from "../token-table.js";
+import { byteOfTokenText, DEFAULTS, TOKEN_TYPE, type Vocab, type VocabKind } from "../types.js";
+import type { AddedToken, TokenizerConfig } from "./hf-config.js";
+import {
+  addedByPostProcessor,
+  bpeMerges,
+  bpeTokens,
+  parseTokenizerJson,
+  type TokenizerJson,
+  unigramTokens,
+} from "./hf-pipeline.js";
+import { isByteLevel, spaceRules, splitRequest } from "./hf-stages.js";
+
+/** A tokenizer.json and what surrounds it. */
+interface Source {
+  /** The file, for messages. */
+  readonly name: string;
+  readonly json: TokenizerJson;
+  readonly config: TokenizerConfig;
+  /** Embedding rows of the model, where known. */
+  readonly rows: number | undefined;
+}
+
+/**
+ * The vocabulary of a tokenizer.json and the files beside it, for a model of `rows` embedding rows; `name` is
+ * the file, for messages.
+ * @throws LlqError `bad-input` for a damaged file or more tokens than rows, `unsupported` for a pipeline that
+ * GGUF has no words for
+ */
+export function vocabFromTokenizerJson(
+  name: string,
+  value: unknown,
+  config: TokenizerConfig,
+  rows?: number,
+): Vocab {
+  const json = parseTokenizerJson(name, value);
+  const source = { name, json, config, rows };
+  for (const affix of ["continuing_subword_prefix", "end_of_word_suffix"] as const) {
+    if (json.model[affix]) {
+      throw new LlqError("unsupported", `${name}: ${affix} ${json.model[affix]} is not supported`);
+    }
+  }
+  switch (json.model.type) {
+    case "BPE":
+      return isByteLevel(json) ? bpeVocab(source) : spmVocab(source);
+    case "Unigram":
+      return unigramVocab(source);
+    default:
+      throw new LlqError("unsupported", `${name}: models of type ${json.model.type} are not supported`, {
+        hint: "supported are BPE and Unigram",
+      });
+  }
+}
+
+function bpeVocab(source: Source): Vocab {
+  const { name, json } = source;
+  const pre = recognizePreTokenizer(name, splitRequest(name, json));
+  const tokens = bpeTokens(name, json);
+  const table = emptyTable(source, rowsNeeded(tokens.keys()));
+  for (const [id, text] of tokens) table.set(id, text, TOKEN_TYPE.NORMAL, 0);
+  // Where merges are lists of two, their parts may have spaces, which would part them in the wrong place.
+  const spell = (text: string) => text.replaceAll(" ", byteCharacter(0x20));
+  return {
+    ...finish("bpe", source, table, undefined),
+    scores: undefined,
+    merges: bpeMerges(name, json).map(([left, right]) => `${spell(left)} ${spell(right)}`),
+    pre: pre.names[0]!,
+  };
+}
+
+/**
+ * A BPE model over words with `▁`, as transformers makes of a SentencePiece model. Its list of merges becomes
+ * scores: a token's is minus the place of the first merge that makes it, so that the order of joining is kept.
+ */
+function spmVocab(source: Source): Vocab {
+  const { name, json } = source;
+  const tokens = bpeTokens(name, json);
+  const merges = bpeMerges(name, json);
+  const scores = new Map<string, number>();
+  for (const [i, [left, right]] of merges.entries()) {
+    if (!scores.has(left + right)) scores.set(left + right, -1 - i);
+  }
+  const table = emptyTable(source, rowsNeeded(tokens.keys()));
+  for (const [id, text] of tokens) {
+    const type = trainedType(text);
+    const unmade = type === TOKEN_TYPE.BYTE ? 0 : -1 - merges.length; // single characters come after all merges
+    table.set(id, text, type, scores.get(text) ?? unmade);
+  }
+  return {
+    ...finish("spm", source, table, json.model.unk_token ?? undefined),
+    ...spaceRules(name, json, tokens.values()),
+  };
+}
+
+function unigramVocab(source: Source): Vocab {
+  const { name, json } = source;
+  const tokens = unigramTokens(name, json);
+  const table = emptyTable(source, tokens.length);
+  for (const [id, [text, score]] of tokens.entries()) table.set(id, text, trainedType(text), score);
+  const unknown = json.model.unk_id == null ? undefined : tokens[json.model.unk_id]?.[0];
+  return {
+    ...finish("unigram", source, table, unknown),
+    ...spaceRules(
+      name,
+      json,
+      tokens.map(([text]) => text),
+    ),
+  };
+}
+
+/** With room for the tokens of the model and the added ones, or as many rows as the embedding has. */
+function emptyTable(source: Source, trained: number): TokenTable {
+  const all = Math.max(trained, rowsNeeded(addedTokens(source).map(({ id }) => id)));
+  return new TokenTable(source.name, trained, source.rows ?? all);
+}
+
+function trainedType(text: string): number {
+  return byteOfTokenText(text) === undefined ? TOKEN_TYPE.NORMAL : TOKEN_TYPE.BYTE;
+}
+
+/** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
+function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
+  const { json, config } = source;
+  for (const token of addedTokens(source)) table.setAdded(token);
+  const unk = unknown === undefined ? -1 : table.tokens.indexOf(unknown);
+  if (unk >= 0) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
+  const { addBos, addEos } = addedByPostProcessor(json, config.texts);
+  const special = resolveSpecial(config, table.tokens, unk >= 0 ? { unk } : {});
+  return {
+    kind,
+    tokens: table.tokens,
+    types: table.types,
+    scores: table.scores,
+    pre: "default",
+    special,
+    addBos: special.bos !== undefined && (addBos ?? config.addBos ?? DEFAULTS[kind].addBos),
+    addEos: addEos ?? config.addEos ?? DEFAULTS[kind].addEos,
+    addSpacePrefix: false,
+    removeExtraWhitespaces: false,
+    chatTemplates: config.chatTemplates,
+  };
+}
+
+/** tokenizer.json's added tokens, and those that only the files beside it know. */
+function addedTokens({ json, config }: Source): AddedToken[] {
+  const own: AddedToken[] = json.added_tokens ?? [];
+  const known = new Set(own.map(({ id }) => id));
+  return [...own, ...config.added.filter(({ id }) => !known.has(id))];
+}
+
+function rowsNeeded(ids: Iterable<number>): number {
+  let largest = -1;
+  for (const id of ids) largest = Math.max(largest, id);
+  return largest + 1;
+}

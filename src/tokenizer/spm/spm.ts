@@ -1,0 +1,139 @@
+import { badInput } from "../../../formats/errors.js";
+import { Merger, NONE } from "../bpe/merger.js";
+import { PieceCache } from "../cache.js";
+import { userDefinedSplitter } from "../fragments.js";
+import { IdList } from "../ids.js";
+import { textStart } from "../special.js";
+import type { Tokenizer } from "../tokenizer.js";
+import { TOKEN_TYPE, type Vocab } from "../types.js";
+import { Neighbours } from "./neighbours.js";
+import { createNormalizer } from "./normalize.js";
+import { byteIds, decodePieces, width } from "./pieces.js";
+
+/**
+ * SentencePiece BPE: starting from single characters, the two neighbours whose concatenation is the piece of
+ * highest score are joined, the leftmost first among equals, until no two neighbours make a piece. A character
+ * that is no piece then is spelled in byte tokens; where a vocabulary has none, a run of such characters is one
+ * unknown token.
+ *
+ * Control, unknown, byte and unused tokens are never made by joining; llama.cpp can be led to make them.
+ * @throws LlqError `bad-input` for a vocabulary that cannot encode every text
+ */
+export function createSpmTokenizer(vocab: Vocab): Tokenizer {
+  const encoder = new SpmEncoder(vocab);
+  const normalize = createNormalizer(vocab);
+  const split = userDefinedSplitter(vocab);
+  return {
+    encode(text, { addBos = vocab.addBos } = {}) {
+      const ids = new IdList();
+      if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
+      let afterToken = true; // as in llama.cpp, the text behind a user-defined token is prefixed again
+      for (const fragment of split(text)) {
+        if (typeof fragment === "number") ids.push(fragment);
+        else encoder.encode(normalize(fragment, afterToken), ids);
+        afterToken = typeof fragment === "number";
+      }
+      return ids.toArray();
+    },
+    decode: (ids) => decodePieces(vocab, ids),
+  };
+}
+
+class SpmEncoder {
+  /** Tokens that joining may make. */
+  readonly #pieces = new Map<string, number>();
+  readonly #byteIds: Int32Array | undefined;
+  readonly #unknown: number | undefined;
+  readonly #neighbours = new Neighbours();
+  readonly #cache = new PieceCache();
+  readonly #merger: Merger;
+
+  constructor(vocab: Vocab) {
+    const { NORMAL, USER_DEFINED } = TOKEN_TYPE;
+    for (const [id, text] of vocab.tokens.entries()) {
+      const type = vocab.types[id];
+      if (type !== NORMAL && type !== USER_DEFINED) continue;
+      this.#pieces.set(text, id);
+      this.#neighbours.add(text);
+    }
+    this.#byteIds = byteIds(vocab);
+    this.#unknown = vocab.special.unk;
+    if (this.#byteIds === undefined && this.#unknown === undefined) {
+      throw badInput("the vocabulary has neither the 256 byte tokens nor an unknown token");
+    }
+    // Here a merge is known by the token it makes.
+    const everyId = Int32Array.from(vocab.tokens, (_, id) => id);
+    this.#merger = new Merger(ranksByScore(vocab.scores!), everyId);
+  }
+
+  /**
+   * No piece reaches over two characters that stand side by side in none. Cut there, a text falls into short
+   * segments that come again and again, mostly words.
+   */
+  encode(text: string, out: IdList): void {
+    let start = 0;
+    let left = text.codePointAt(0) ?? 0;
+    for (let i = width(left); i < text.length; ) {
+      const right = text.codePointAt(i)!;
+      if (!this.#neighbours.has(left, right)) {
+        this.#append(this.#encodeSegment(text.slice(start, i)), out);
+        start = i;
+      }
+      left = right;
+      i += width(right);
+    }
+    if (start < text.length) this.#append(this.#encodeSegment(text.slice(start)), out);
+  }
+
+  /** A run of unknown characters is one unknown token. */
+  #append(ids: Int32Array, out: IdList): void {
+    const again = ids[0] === this.#unknown && out.at(out.length - 1) === this.#unknown;
+    out.append(again ? ids.subarray(1) : ids);
+  }
+
+  #encodeSegment(segment: string): Int32Array {
+    let ids = this.#cache.get(segment);
+    if (ids === undefined) {
+      ids = this.#merge(segment);
+      this.#cache.set(segment, ids);
+    }
+    return ids;
+  }
+
+  #merge(segment: string): Int32Array {
+    const merger = this.#merger;
+    const starts: number[] = [];
+    merger.clear();
+    for (let i = 0; i < segment.length; i += width(segment.codePointAt(i)!)) {
+      starts.push(i);
+      merger.add(NONE);
+    }
+    starts.push(segment.length);
+    const text = (left: number, right: number) => segment.slice(starts[left], starts[merger.next[right]!]);
+    merger.merge((left, right) => this.#pieces.get(text(left, right)) ?? NONE);
+    const ids = new IdList();
+    for (let i = 0; i < merger.count; i = merger.next[i]!) {
+      const id = merger.ids[i]!;
+      if (id !== NONE) ids.push(id);
+      else this.#append(this.#encodeCharacter(text(i, i)), ids);
+    }
+    return ids.toArray();
+  }
+
+  /** A character that was joined with nothing. */
+  #encodeCharacter(character: string): Int32Array {
+    const id = this.#pieces.get(character);
+    if (id !== undefined) return Int32Array.of(id);
+    if (this.#byteIds === undefined) return Int32Array.of(this.#unknown!);
+    return Int32Array.from(Buffer.from(character), (byte) => this.#byteIds![byte]!);
+  }
+}
+
+/** For each token the place of its score among the scores, highest first. */
+function ranksByScore(scores: Float32Array): Int32Array {
+  const rank = new Map<number, number>();
+  for (const score of scores.toSorted().reverse()) {
+    if (!rank.has(score)) rank.set(score, rank.size);
+  }
+  return Int32Array.from(scores, (score) => rank.get(score)!);
+}

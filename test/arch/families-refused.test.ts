@@ -1,0 +1,135 @@
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openModel } from "../../src/model.js";
+import { planConvert } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { refusal } from "../support/build.js";
+import { scratchFolder } from "../support/scratch.js";
+
+// Checkpoints of every family with something wrong are refused while they are planned, by name.
+const GOLDEN = new URL("../golden/families/", import.meta.url).pathname;
+const FAMILIES = readdirSync(GOLDEN).filter((name) => existsSync(join(GOLDEN, name, "reference.json")));
+const scratch = scratchFolder();
+
+type Config = Record<string, unknown>;
+type Header = Record<string, { shape: number[] }>;
+
+/** What planning the conversion of a changed copy ends in. */
+function planned(family: string, what: string, change: (config: Config, header: Header) => void): string {
+  const folder = join(scratch, `${family}-${what}`);
+  cpSync(join(GOLDEN, family), folder, { recursive: true });
+  const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+  const weights = readFileSync(join(folder, "model.safetensors"));
+  const length = Number(weights.readBigUInt64LE(0));
+  const header = JSON.parse(weights.subarray(8, 8 + length).toString());
+  change(config, header);
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  const text = Buffer.from(JSON.stringify(header));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(join(folder, "model.safetensors"), Buffer.concat([size, text, weights.subarray(8 + length)]));
+  return refusal(() => planConvert(openModel(folder), findRecipe("F32")));
+}
+
+function renamed(header: Header, from: string, to: string): void {
+  header[to] = header[from]!;
+  delete header[from];
+}
+
+/** A matrix of the second block. */
+function someMatrix(header: Header): string {
+  return Object.keys(header).find((name) => /\.1\./.test(name) && header[name]!.shape.length === 2)!;
+}
+
+describe.each(FAMILIES)("%s", (family) => {
+  test("a tensor under another name", () => {
+    let name = "";
+    const missing = planned(family, "missing", (_, header) => {
+      name = someMatrix(header);
+      renamed(header, name, `${name}.else`);
+    });
+    expect(missing).toMatch(/^bad-input: .*1 tensors are missing: /);
+    expect(missing.endsWith(name)).toBe(true); // GPT-2's may come without a prefix
+  });
+
+  test("a tensor too many", () => {
+    const surplus = planned(family, "surplus", (_, header) => {
+      header["model.extra.weight"] = { ...Object.values(header).find(({ shape }) => shape)!, shape: [0] };
+      Object.assign(header["model.extra.weight"], { data_offsets: [0, 0] });
+    });
+    expect(surplus).toMatch(/^bad-input: .*1 tensors are no part of \w+: model\.extra\.weight$/);
+  });
+
+  test("a matrix of another shape", () => {
+    let name = "";
+    const odd = planned(family, "shape", (_, header) => {
+      name = someMatrix(header);
+      header[name]!.shape.reverse().push(1);
+    });
+    expect(odd).toMatch(/^bad-input: tensor .* is \d+ x \d+ x 1; the configuration asks for/);
+    expect(odd).toContain(name);
+  });
+
+  test("an unknown class, and none", () => {
+    const unknown = planned(family, "class", (config) => {
+      config["architectures"] = ["SomethingForCausalLM"];
+    });
+    expect(unknown).toMatch(
+      /^unsupported: .*config\.json: architecture SomethingForCausalLM is not supported$/,
+    );
+    const none = planned(family, "none", (config) => {
+      delete config["architectures"];
+    });
+    expect(none).toMatch(/^bad-input: .*config\.json: no "architectures"$/);
+  });
+});
+
+/** Variants of the families that are not evaluated, and numbers that cannot be. */
+// biome-ignore format: rows
+const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
+  ["qwen2",       { use_sliding_window: true },                        /^unsupported: config\.json: use_sliding_window true/],
+  ["qwen2",       { hidden_act: "gelu" },                              /^unsupported: config\.json: hidden_act gelu/],
+  ["qwen2",       { num_key_value_heads: 3 },                          /^bad-input: .*4 heads cannot share 3 key\/value heads/],
+  ["qwen2",       { num_attention_heads: 5, num_key_value_heads: 5 },  /^bad-input: config\.json: hidden_size 32 does not divide into 5 heads/],
+  ["qwen3",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
+  ["qwen3",       { head_dim: 15 },                                    /^bad-input: .*RoPE over 15 of 15 dimensions/],
+  ["qwen3",       { rope_scaling: { rope_type: "spiral", factor: 2 } }, /^unsupported: config\.json: rope_scaling of type spiral/],
+  ["internlm2",   { bias: true },                                      /^unsupported: config\.json: bias true/],
+  ["internlm",    { rotary: { type: "spiral" } },                      /^unsupported: config\.json: rotary\.type spiral/],
+  ["baichuan-7b", { num_hidden_layers: 31 },                           /^unsupported: config\.json: num_hidden_layers 31/],
+  ["chatglm2",    { add_bias_linear: true },                           /^unsupported: config\.json: add_bias_linear true/],
+  ["chatglm2",    { rmsnorm: false },                                  /^unsupported: config\.json: rmsnorm false/],
+  ["chatglm2",    { kv_channels: 15 },                                 /^bad-input: /],
+  ["chatglm2-32k", { _name_or_path: "mine" },                          /^unsupported: config\.json: rope_ratio 5 means one thing/],
+  ["gemma",       { hidden_activation: "relu" },                       /^unsupported: config\.json: hidden_activation relu/],
+  ["gemma2",      { layer_types: ["full_attention", "sliding_attention", "sliding_attention"] }, /^unsupported: config\.json: the layers with windows/],
+  ["gemma3",      { use_bidirectional_attention: true },               /^unsupported: config\.json: use_bidirectional_attention true/],
+  ["chatglm",     { pre_seq_len: 128 },                                /^unsupported: config\.json: pre_seq_len 128/],
+  ["chatglm",     { position_encoding_2d: false },                     /^unsupported: config\.json: position_encoding_2d false/],
+  ["falcon-7b",   { alibi: true },                                     /^unsupported: config\.json: alibi true/],
+  ["falcon-7b",   { multi_query: false },                              /^unsupported: config\.json: multi_query false/],
+  ["falcon-7b",   { parallel_attn: false },                            /^unsupported: config\.json: parallel_attn false/],
+  ["falcon-40b",  { num_kv_heads: 3 },                                 /^bad-input: .*8 heads cannot share 3 key\/value heads/],
+  ["falcon-40b",  { num_attention_heads: null },                       /^bad-input: config\.json: num_attention_heads is missing/],
+  ["mpt",         { attn_config: { alibi: false } },                   /^unsupported: config\.json: attn_config\.alibi false/],
+  ["mpt",         { attn_config: { alibi: true, qk_ln: true } },       /^unsupported: config\.json: attn_config\.qk_ln true/],
+  ["gpt2",        { activation_function: "relu" },                     /^unsupported: config\.json: activation_function relu/],
+  ["gpt2",        { scale_attn_by_inverse_layer_idx: true },           /^unsupported: config\.json: scale_attn_by_inverse_layer_idx true/],
+  ["gpt2",        { n_head: 5 },                                       /^bad-input: .*32 columns do not divide into 5 heads/],
+  ["mamba",       { use_bias: true },                                  /^unsupported: config\.json: use_bias true/],
+  ["mamba",       { intermediate_size: 62 },                           /^unsupported: .*62 channels of a state space, no multiple of 4/],
+  ["mixtral",     { num_experts_per_tok: 5 },                          /^bad-input: .*tokens cannot go through 5 of 4 experts/],
+  ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],
+  ["qwen",        { rotary_pct: 0.5 },                                 /^unsupported: config\.json: rotary_pct 0\.5/],
+  ["qwen2-moe",   { norm_topk_prob: true },                            /^unsupported: config\.json: norm_topk_prob true/],
+  ["qwen2-moe",   { mlp_only_layers: [0] },                            /^unsupported: config\.json: mlp_only_layers 0/],
+  ["qwen3-moe",   { norm_topk_prob: false },                           /^unsupported: config\.json: norm_topk_prob false/],
+  ["qwen3-moe",   { decoder_sparse_step: 2 },                          /^unsupported: config\.json: decoder_sparse_step 2/],
+  ["starcoder2",  { norm_type: "rms" },                                /^unsupported: config\.json: norm_type rms/],
+  ["olmo2",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
+];
+
+test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, change, message, i) => {
+  expect(planned(family, `variant-${i}`, (config) => Object.assign(config, change))).toMatch(message);
+});

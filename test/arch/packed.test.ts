@@ -1,0 +1,314 @@
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { Coding, Container, RawSource, TensorSource } from "../../formats/container.js";
+import { openContainer } from "../../formats/open.js";
+import { unpackWeights } from "../../src/arch/packed.js";
+import { transposed } from "../../src/arch/transposed.js";
+import { Kernels } from "../../src/kernels/kernels.js";
+import { type Model, openModel } from "../../src/model.js";
+import { planQuantize } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { readRowsF32 } from "../../src/rows/rows.js";
+import { storedWhole, type Tensor } from "../../src/tensor.js";
+import { refusal } from "../support/build.js";
+import { attack } from "../support/damage.js";
+import { TINY_LLAMA } from "../support/scratch.js";
+import { TARGETS } from "../targets.js";
+
+const golden: { sha256: Record<string, [number[], string]>; e4m3: string[]; e5m2: string[] } = JSON.parse(
+  readFileSync("test/golden/containers/packed.json", "utf8"),
+);
+const kernels = new Kernels();
+
+function unpack(file: string, quantization?: object): Container {
+  const container = openContainer(`test/golden/containers/packed-${file}.safetensors`);
+  return unpackWeights(container, "config.json", { quantization_config: quantization });
+}
+
+/** All rows, read `step` at a time. */
+function rowsOf(
+  { files }: Container,
+  source: TensorSource,
+  step: number,
+  parts: Partial<Tensor> = {},
+): Float32Array {
+  const name = "t";
+  const tensor: Tensor = {
+    ...storedWhole(source),
+    name,
+    role: "ffn_up",
+    layer: 0,
+    shape: source.shape,
+    ...parts,
+  };
+  const [rows, columns] = source.shape as [number, number];
+  const descriptors = files.map((file) => openSync(file, "r"));
+  const result = new Float32Array(rows * columns);
+  for (let first = 0; first < rows; first += step) {
+    const count = Math.min(step, rows - first);
+    kernels.reset();
+    const address = kernels.reserve(count * columns * 4);
+    readRowsF32(kernels, descriptors, tensor, first, count, address);
+    result.set(kernels.floats(address, count * columns), first * columns);
+  }
+  for (const fd of descriptors) closeSync(fd);
+  return result;
+}
+
+function sha256(values: Float32Array): string {
+  return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
+}
+
+describe("weights are what the packers' own programs unpack", () => {
+  const gptq = (bits: number, size = 32) => ({
+    quant_method: "gptq",
+    bits,
+    group_size: size,
+    desc_act: true,
+  });
+  const awq = { quant_method: "awq", bits: 4, group_size: 32, version: "gemm", zero_point: true };
+  const fp8 = { quant_method: "fp8", weight_block_size: [128, 128] };
+  const cases: [file: string, names: string[], quantization: object][] = [
+    ["gptq-4", ["four", "plain"], gptq(4)],
+    ["gptq-8", ["eight"], gptq(8)],
+    ["gptq-2", ["two"], gptq(2)],
+    ["awq", ["awq"], awq],
+    ["fp8", ["blocks", "tensor", "tensor1", "rows", "channels"], fp8],
+  ];
+  const every = cases.flatMap(([file, names, quantization]) =>
+    names.map((name) => [name, file, quantization] as const),
+  );
+
+  test.each(every)("%s", (name, file, quantization) => {
+    const container =
+      file === "gptq-4" ? withoutLayer(file, "whole", quantization) : unpack(file, quantization);
+    const source = container.tensors.get(`${name}.weight`)!;
+    const [shape, hash] = golden.sha256[name]!;
+    expect(source.shape).toEqual(shape);
+    for (const step of [1, 5, 8, 1000]) expect(sha256(rowsOf(container, source, step)), `${step}`).toBe(hash);
+    expect([...container.tensors.keys()].filter((each) => !each.endsWith(".weight"))).toEqual([]);
+  });
+
+  /** Layers with groups of another size cannot be in one checkpoint; the file has one all the same. */
+  function withoutLayer(file: string, layer: string, quantization: object): Container {
+    const container = openContainer(`test/golden/containers/packed-${file}.safetensors`);
+    const without = <T>(map: ReadonlyMap<string, T>) =>
+      new Map([...map].filter(([name]) => !name.startsWith(layer)));
+    const parts = { tensors: without(container.tensors), raw: without(container.raw!) };
+    return unpackWeights({ ...container, ...parts }, "config.json", { quantization_config: quantization });
+  }
+
+  test("a group for all columns, which the file says with -1", () => {
+    const container = openContainer("test/golden/containers/packed-gptq-4.safetensors");
+    const only = <T>(map: ReadonlyMap<string, T>) =>
+      new Map([...map].filter(([name]) => name.startsWith("whole")));
+    const parts = { tensors: only(container.tensors), raw: only(container.raw!) };
+    const unpacked = unpackWeights({ ...container, ...parts }, "c", { quantization_config: gptq(4, -1) });
+    const source = unpacked.tensors.get("whole.weight")!;
+    expect(sha256(rowsOf(unpacked, source, 16))).toBe(golden.sha256["whole"]![1]);
+  });
+
+  test("rows are permuted as stored ones are", () => {
+    const container = unpack("fp8", fp8);
+    const source = container.tensors.get("rows.weight")!;
+    const plain = rowsOf(container, source, 24);
+    const permuted = rowsOf(container, source, 7, { transforms: [{ kind: "permuteRope", heads: 3 }] });
+    const row = (values: Float32Array, i: number) => [...values.subarray(i * 32, (i + 1) * 32)];
+    for (let i = 0; i < 24; i++) {
+      const j = i % 8;
+      expect(row(permuted, i)).toEqual(row(plain, i - j + (j >> 1) + (j & 1) * 4));
+    }
+  });
+
+  test("GPTQ's second format has zeros as they are", () => {
+    const [first, second] = ["gptq", "gptq_v2"].map((checkpoint_format) => {
+      const container = unpack("gptq-8", { ...gptq(8), checkpoint_format });
+      return rowsOf(container, container.tensors.get("eight.weight")!, 64);
+    });
+    const scales = openContainer("test/golden/containers/packed-gptq-8.safetensors").tensors.get(
+      "eight.scales",
+    );
+    expect(scales!.shape).toEqual([4, 64]);
+    // q - (z + 1) and q - z: a step of the grid apart, so never equal and of one sign
+    expect(first!.every((value, i) => second![i]! > value)).toBe(true);
+  });
+});
+
+test("GPTQ and AWQ are not quantized again unasked; 8-bit floats are", () => {
+  const model = openModel(TINY_LLAMA);
+  const packedAs = (coded: Coding): Model => {
+    const [first, ...rest] = model.tensors;
+    return { ...model, tensors: [{ ...first!, sources: [{ ...first!.sources[0]!, coded }] }, ...rest] };
+  };
+  const source = model.tensors[0]!.sources[0]!;
+  const parts = { words: source, zeros: source, scales: source, groupSize: 32 };
+  const gptq: Coding = { kind: "gptq", bits: 4, zeroOffset: 1, groups: undefined, ...parts };
+  const sum: Coding = { kind: "sum", base: { ...source, coded: gptq }, a: source, b: source, scale: 1 };
+  const recipe = findRecipe("Q4_0");
+  for (const [coded, type] of [
+    [gptq, "GPTQ-4"],
+    [{ kind: "awq", ...parts }, "AWQ-4"],
+    [sum, "GPTQ-4"],
+  ] as const) {
+    expect(refusal(() => planQuantize(packedAs(coded), recipe))).toBe(
+      `usage: ${TINY_LLAMA}: tensor token_embd.weight is quantized already (${type})`,
+    );
+    expect(planQuantize(packedAs(coded), recipe, { allowRequantize: true }).tensors).toHaveLength(39);
+  }
+  expect(planQuantize(packedAs({ kind: "scaled", type: "F8_E4M3" }), recipe).tensors).toHaveLength(39);
+});
+
+test("damage never gets through as anything but a refusal", () => {
+  const target = TARGETS.find(({ name }) => name === "packed weights")!;
+  const { accepted, refused } = attack(target, 5000, 1);
+  expect(Math.min(accepted, refused)).toBeGreaterThan(0);
+});
+
+test("every byte is the 8-bit float that torch has for it", () => {
+  const container = unpack("bytes");
+  for (const type of ["e4m3", "e5m2"] as const) {
+    const values = rowsOf(container, container.tensors.get(`${type}.weight`)!, 2);
+    const expected = golden[type].map((text) => Number(text.replace("inf", "Infinity")));
+    expect([...values]).toEqual(expected);
+    expect([...values].map((value) => Object.is(value, -0))).toEqual(
+      expected.map((value) => Object.is(value, -0)),
+    );
+  }
+  const int8 = rowsOf(container, container.tensors.get("int8.weight")!, 1);
+  expect([...int8]).toEqual(Array.from({ length: 256 }, (_, i) => (i - 128) * (i < 128 ? 0.5 : 0.25)));
+});
+
+describe("refusals", () => {
+  const raw = (type: string, ...shape: number[]): RawSource => ({
+    type,
+    file: 0,
+    offset: 8,
+    byteLength: 0,
+    shape,
+  });
+  const float = (...shape: number[]): TensorSource => ({
+    dtype: "F16",
+    file: 0,
+    offset: 8,
+    byteLength: 0,
+    shape,
+  });
+  /** 64 rows and 128 columns in 4 bits, groups of 32. */
+  const layer = {
+    raw: { "x.qweight": raw("I32", 16, 64), "x.qzeros": raw("I32", 4, 8), "x.g_idx": raw("I32", 128) },
+    tensors: { "x.scales": float(4, 64) },
+  };
+  const awqLayer = {
+    raw: { "x.qweight": raw("I32", 128, 8), "x.qzeros": raw("I32", 4, 8) },
+    tensors: { "x.scales": float(4, 64) },
+  };
+  const gptq = { quant_method: "gptq", bits: 4, group_size: 32 };
+  const awq = { quant_method: "awq", bits: 4, group_size: 32 };
+  const small = (scale: TensorSource | undefined, weight = raw("F8_E4M3", 200, 150)) => ({
+    raw: { "x.weight": weight },
+    tensors: scale === undefined ? {} : { "x.weight_scale": scale },
+  });
+  const fp8 = { quant_method: "fp8" };
+  interface Layer {
+    readonly raw: Record<string, RawSource | undefined>;
+    readonly tensors: Record<string, TensorSource | undefined>;
+  }
+  const refused = ({ raw: integers, tensors }: Layer, quantization: unknown) =>
+    refusal(() => {
+      const present = <T>(of: Record<string, T | undefined>) =>
+        new Map(Object.entries(of).filter((entry): entry is [string, T] => entry[1] !== undefined));
+      const container: Container = {
+        format: "safetensors",
+        files: ["x"],
+        tensors: present(tensors),
+        opaque: new Map(),
+        raw: present(integers),
+        metadata: new Map(),
+      };
+      unpackWeights(container, "config.json", { quantization_config: quantization });
+    });
+  const without = (of: Layer, name: string): Layer => ({
+    raw: { ...of.raw, [name]: undefined },
+    tensors: { ...of.tensors, [name]: undefined },
+  });
+  const changed = (of: Layer, name: string, source: RawSource | TensorSource): Layer =>
+    "type" in source
+      ? { ...of, raw: { ...of.raw, [name]: source } }
+      : { ...of, tensors: { ...of.tensors, [name]: source } };
+
+  test("the layers that the others are made from", () => {
+    expect(refused(layer, gptq)).toBe("accepted");
+    expect(refused(awqLayer, awq)).toBe("accepted");
+    expect(refused(small(float(2, 2)), fp8)).toBe("accepted");
+  });
+
+  // biome-ignore format: rows
+  const bad: [string, Layer, unknown, string][] = [
+    ["a configuration that is none",       layer, "gptq",                                 "bad-input: config.json: quantization_config: the whole"],
+    ["no method",                          layer, {},                                     "unsupported: config.json: weights quantized by an unnamed method"],
+    ["a method nobody here knows",         layer, { quant_method: "bitsandbytes" },       "unsupported: config.json: weights quantized by bitsandbytes"],
+    ["bits that are text",                 layer, { ...gptq, bits: "4" },                 "bad-input: config.json: quantization_config: bits"],
+    ["half a bit",                         layer, { ...gptq, bits: 0.5 },                 "bad-input: config.json: quantization_config: bits"],
+    ["3 bits",                             layer, { ...gptq, bits: 3 },                   "unsupported: x: GPTQ with 3 bits"],
+    ["no bits",                            layer, { ...gptq, bits: undefined },           "unsupported: x: GPTQ with unknown bits"],
+    ["groups of no columns",               layer, { ...gptq, group_size: 0 },             "bad-input: config.json: quantization_config: group_size"],
+    ["groups of -2 columns",               layer, { ...gptq, group_size: -2 },            "bad-input: config.json: quantization_config: group_size"],
+    ["groups of another size",             layer, { ...gptq, group_size: 64 },            "bad-input: x: x.qzeros is 4 x 8; 2 groups of 64 rows were expected"],
+    ["another width of words",             layer, { ...gptq, bits: 8 },                   "bad-input: x: x.qzeros is 4 x 8; 2 groups of 64 rows were expected"],
+    ["marlin",                             layer, { ...gptq, checkpoint_format: "marlin" }, "unsupported: x: GPTQ in the format marlin"],
+    ["no zeros",                           without(layer, "x.qzeros"), gptq,              "bad-input: x: x has no qzeros or no scales"],
+    ["no scales",                          without(layer, "x.scales"), gptq,              "bad-input: x: x has no qzeros or no scales"],
+    ["scales of other groups",             changed(layer, "x.scales", float(3, 64)), gptq, "bad-input: x: x.scales is 3 x 64; 4 x 64 were expected"],
+    ["zeros that are bytes",               changed(layer, "x.qzeros", raw("U8", 4, 8)), gptq, "bad-input: x: x.qzeros is U8 of shape 4 x 8; I32 of 2 dimensions was expected"],
+    ["words of 64 bits",                   changed(layer, "x.qweight", raw("I64", 16, 64)), gptq, "bad-input: x: x.qweight is I64 of shape 16 x 64; I32 of 2 dimensions was expected"],
+    ["words in a line",                    changed(layer, "x.qweight", raw("I32", 1024)), gptq, "bad-input: x: x.qweight is I32 of shape 1024; I32 of 2 dimensions was expected"],
+    ["no words",                           changed(layer, "x.qweight", raw("I32", 0, 64)), gptq, "bad-input: x: x.qweight is I32 of shape 0 x 64"],
+    ["rows that are no whole words",       changed(layer, "x.qweight", raw("I32", 16, 60)), gptq, "bad-input: x: x.qzeros is 4 x 8; 4 groups of 60 rows were expected"],
+    ["an order of other columns",          changed(layer, "x.g_idx", raw("I32", 64)), gptq, "bad-input: x: x.g_idx has 64 columns of 128"],
+    ["a weight that is there twice",       changed(layer, "x.weight", float(64, 128)), gptq, "bad-input: x: x.weight is there packed and not packed"],
+    ["a layer and no configuration",       layer, undefined,                              "unsupported: x: x is packed in integers by no known method"],
+    ["GPTQ said to be 8-bit floats",       layer, fp8,                                    "unsupported: x: x is packed in integers by fp8"],
+    ["compressed-tensors' own packing",    { raw: { "x.weight_packed": raw("I32", 64, 16) }, tensors: {} }, { quant_method: "compressed-tensors" }, "unsupported: x: x is packed in integers by compressed-tensors"],
+    ["AWQ of 8 bits",                      awqLayer, { ...awq, bits: 8 },                 "unsupported: x: AWQ with 8 bits"],
+    ["AWQ for vectors",                    awqLayer, { ...awq, version: "gemv" },         "unsupported: x: AWQ packed for gemv"],
+    ["AWQ with zeros of other rows",       changed(awqLayer, "x.qzeros", raw("I32", 4, 7)), awq, "bad-input: x: x.qzeros is 4 x 7; 4 groups of 64 rows were expected"],
+    ["AWQ without scales",                 without(awqLayer, "x.scales"), awq,            "bad-input: x: x has no qzeros or no scales"],
+    ["8-bit floats without scales",        small(undefined), fp8,                         "bad-input: x: x.weight is F8_E4M3 and has no x.weight_scale_inv or x.weight_scale"],
+    ["8-bit integers without scales",      small(undefined, raw("I8", 4, 4)), undefined,  "bad-input: x: x.weight is I8 and has no x.weight_scale_inv or x.weight_scale"],
+    ["scales of other blocks",             small(float(3, 2)), fp8,                       "bad-input: x: the scales of x.weight, 200 x 150, are 3 x 2"],
+    ["scales of three dimensions",         small(float(2, 2, 1)), fp8,                    "bad-input: x: the scales of x.weight, 200 x 150, are 2 x 2 x 1"],
+    ["scales of blocks the file denies",   small(float(2, 2)), { ...fp8, weight_block_size: [64, 64] }, "bad-input: x: the scales of x.weight, 200 x 150, are 2 x 2"],
+    ["blocks of no rows",                  small(float(2, 2)), { ...fp8, weight_block_size: [0, 128] }, "bad-input: config.json: quantization_config: weight_block_size.0"],
+    ["blocks of one side",                 small(float(2, 2)), { ...fp8, weight_block_size: [128] }, "bad-input: config.json: quantization_config: weight_block_size.1"],
+    ["zero points",                        changed(small(float(2, 2)), "x.weight_zero_point", raw("I8", 2, 2)), fp8, "unsupported: x: x.weight has zero points"],
+    ["a stack of 8-bit matrices",          small(float(2), raw("F8_E4M3", 2, 4, 4)), fp8, "unsupported: x: x.weight is F8_E4M3 of shape 2 x 4 x 4"],
+    ["an 8-bit vector",                    small(float(1), raw("F8_E4M3", 4)), fp8,       "unsupported: x: x.weight is F8_E4M3 of shape 4"],
+  ];
+  test.each(bad)("%s", (_, of, quantization, expected) => {
+    expect(refused(of, quantization)).toContain(expected);
+  });
+
+  test("a column in a group that there is not", () => {
+    const { files, tensors } = unpack("gptq-8", { quant_method: "gptq", bits: 8, group_size: 32 });
+    const source = tensors.get("eight.weight")!;
+    const { coded } = source;
+    if (coded?.kind !== "gptq") throw new Error("not packed");
+    // the order of the columns taken from where the words are
+    const lying = {
+      ...source,
+      coded: { ...coded, groups: { ...coded.groups!, offset: coded.words.offset } },
+    };
+    const container: Container = { ...openContainer(files[0]!), files };
+    expect(refusal(() => rowsOf(container, lying, 64))).toMatch(
+      /^bad-input: tensor t: column \d+ is in group -?\d+ of 4$/,
+    );
+  });
+
+  test("a packed weight that an architecture wants transposed", () => {
+    const { tensors } = unpack("gptq-8", { quant_method: "gptq", bits: 8, group_size: 32 });
+    expect(refusal(() => transposed(tensors.get("eight.weight")!))).toContain(
+      "unsupported: a weight packed as gptq",
+    );
+  });
+});

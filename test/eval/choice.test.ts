@@ -1,0 +1,146 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parseCsv } from "../../formats/csv.js";
+import { modelTokenizer } from "../../src/commands/shared/text.js";
+import { type ChoiceOptions, evaluateChoice } from "../../src/eval/choice/choice.js";
+import { readQuestions } from "../../src/eval/choice/questions.js";
+import { wilsonInterval } from "../../src/eval/perplexity/statistics.js";
+import { openModel } from "../../src/model.js";
+import { refusal } from "../support/build.js";
+import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
+
+const folder = scratchFolder();
+const golden = (name: string) => new URL(`../golden/choice/${name}`, import.meta.url).pathname;
+const model = openModel(TINY_LLAMA);
+const tokenizer = modelTokenizer(model);
+
+function ask(name: string, options: ChoiceOptions = {}) {
+  return evaluateChoice(model, tokenizer, readQuestions(golden(name)), { threads: 0, ...options });
+}
+
+/** What transformers computes, see golden/make/choice.py. */
+interface Scores {
+  readonly logLikelihoods: number[];
+  readonly tokens: number[];
+}
+const { versions, ...expected }: Record<string, Scores[]> = JSON.parse(
+  readFileSync(golden("tiny-llama.json"), "utf8"),
+);
+
+describe("likelihoods equal transformers'", () => {
+  test.each(Object.entries(expected))("%s", async (key, scores) => {
+    const [name, shots] = key.split(", ");
+    const examples = shots === undefined ? undefined : readQuestions(golden("mmlu_dev.csv"));
+    const { questions } = await ask(name!, { examples, shots: examples && Number.parseInt(shots!, 10) });
+    expect(questions.map(({ tokens }) => tokens)).toEqual(scores.map(({ tokens }) => tokens));
+    for (const [i, { logLikelihoods, tokens }] of scores.entries()) {
+      for (const [option, value] of logLikelihoods.entries()) {
+        const difference = Math.abs(questions[i]!.logLikelihoods[option]! - value);
+        expect(difference / tokens[option]!).toBeLessThan(5e-5);
+      }
+    }
+  });
+});
+
+describe("the answer", () => {
+  test("is the likeliest option, by its whole or by its tokens", async () => {
+    const { accuracy, accuracyNormalized, chance } = await ask("hellaswag.jsonl");
+    const answers = [0, 1, 0];
+    const right = (perToken: boolean) =>
+      expected["hellaswag.jsonl"]!.filter(({ logLikelihoods, tokens }, i) => {
+        const scores = logLikelihoods.map((value, option) => (perToken ? value / tokens[option]! : value));
+        return scores.every((score) => score <= scores[answers[i]!]!);
+      }).length;
+    expect(accuracy.value).toBe(right(false) / 3);
+    expect(accuracyNormalized.value).toBe(right(true) / 3);
+    expect(chance).toBe(1 / 4);
+  });
+
+  test("comes with Wilson's interval", () => {
+    // By its definition: the shares from which what was seen is 1.96 of their standard errors away.
+    for (const [count, n] of [
+      [26, 100],
+      [1, 3],
+      [700, 701],
+    ] as const) {
+      const { value, low, high } = wilsonInterval(count, n);
+      expect(value).toBe(count / n);
+      expect((value - low) / Math.sqrt((low * (1 - low)) / n)).toBeCloseTo(1.959964, 9);
+      expect((high - value) / Math.sqrt((high * (1 - high)) / n)).toBeCloseTo(1.959964, 9);
+    }
+    expect(wilsonInterval(0, 10).low).toBeCloseTo(0, 12);
+    expect(wilsonInterval(10, 10).high).toBeCloseTo(1, 12);
+  });
+
+  test("is the same, to the bit, for every number of threads and any memory", async () => {
+    const run = async (options: ChoiceOptions) => (await ask("hellaswag.jsonl", options)).questions;
+    const alone = await run({});
+    for (const threads of [1, 2, 4]) expect(await run({ threads })).toEqual(alone);
+    expect(await run({ maxMemory: 1 })).toEqual(alone);
+  });
+});
+
+test("questions longer than the context are left out and counted", async () => {
+  const path = join(folder, "long.jsonl");
+  const passage = "One day a cat sat in a tree. ".repeat(60);
+  const long = JSON.stringify({ question: "is it day", passage, answer: true });
+  writeFileSync(path, `${long}\n${readFileSync(golden("boolq.jsonl"), "utf8")}`);
+  const { questions, skipped } = await evaluateChoice(model, tokenizer, readQuestions(path), { threads: 0 });
+  expect(skipped).toBe(1);
+  expect(questions.map(({ line }) => line)).toEqual([2, 3, 4]);
+  writeFileSync(path, long);
+  const nothing = evaluateChoice(model, tokenizer, readQuestions(path));
+  await expect(nothing).rejects.toThrow(/no question fits the model's context of 256 tokens/);
+});
+
+test("no more shots than there are examples", async () => {
+  const examples = readQuestions(golden("mmlu_dev.csv"));
+  await expect(ask("mmlu.csv", { examples, shots: 3 })).rejects.toThrow(/3 shots, but 2 questions/);
+});
+
+describe("refuses, naming the line", () => {
+  test.each([
+    ["nothing", "", /no questions/],
+    ["only names", "id,question,A,B,C,D,answer\n", /no questions/],
+    ["an unknown format", "a,b\n1,2\n", /line 1: fields of no known format/],
+    ["an unknown object", '{"text":"x"}', /line 1: fields of no known format/],
+    ["a quote that stays open", 'q,1,2,3,4,A\nq,"1,2,3,4,A\n', /line 2: a quote that is not closed/],
+    ["a stray quote", 'q,1,2,3,4,A\nq,1"2,2,3,4,A\n', /line 2: a quote/],
+    ["too few fields", "q,1,2,3,4,A\n\nq,1,2,3,A\n", /line 3: 5 fields, the first record has 6/],
+    ["an answer beyond the options", "q,1,2,3,4,A\nq,1,2,3,4,E\n", /line 2: no question of MMLU: answer/],
+    ["damaged JSON", '{"text":', /line 1: not valid JSON/],
+    [
+      "a number as passage",
+      '{"passage":1,"question":"q","answer":true}',
+      /line 1: no question of BoolQ: passage/,
+    ],
+    [
+      "a key that no option has",
+      '\n{"question":"q","choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"C"}',
+      /line 2: the right answer is none of the options/,
+    ],
+    [
+      "a sentence without a gap",
+      '{"sentence":"s","option1":"a","option2":"b","answer":"1"}',
+      /line 1: no question of Winogrande: sentence/,
+    ],
+  ])("%s", (_, text, message) => {
+    const path = join(folder, "damaged");
+    writeFileSync(path, text);
+    const found = refusal(() => readQuestions(path));
+    expect(found).toMatch(/^bad-input: /);
+    expect(found).toMatch(message);
+  });
+});
+
+test("CSV is read as RFC 4180 has it", () => {
+  // The RFC's own examples, and what else its grammar allows.
+  const text = '"aaa","b\r\nbb",ccc\r\n"b""bb",,\n\nx,y,""""\nlast,,';
+  expect(parseCsv("x", text)).toEqual([
+    { line: 1, fields: ["aaa", "b\r\nbb", "ccc"] },
+    { line: 3, fields: ['b"bb', "", ""] },
+    { line: 5, fields: ["x", "y", '"'] },
+    { line: 6, fields: ["last", "", ""] },
+  ]);
+});
