@@ -10,7 +10,6 @@ import type { LayerInput, LayerSquares, Squares } from "./squares.js";
 
 /** Work for one thread: one block of the decoder over some chunks. Plain data. */
 export interface LayerJob {
-  readonly kind: "layer";
   readonly files: Descriptors;
   readonly activations: Activations;
   readonly span: Span;

@@ -4,6 +4,8 @@ import type { Positions } from "../arch/architecture.js";
 import { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import { rowCount, rowLength } from "../tensor.js";
+import { embedJob } from "./embed.js";
+import { layerJob } from "./layer.js";
 import { ropeTable } from "./mixers/rope.js";
 import type { DecoderPlan, LayerPlan } from "./plan/decoder.js";
 import type { ForwardOptions, Session } from "./session.js";
@@ -81,8 +83,7 @@ export async function embedChunks(
   chunks: readonly Int32Array[],
 ): Promise<void> {
   const { token_embd, position_embd, traits } = plan;
-  await pool.run({
-    kind: "embed",
+  await pool.run(embedJob, {
     files,
     span,
     token_embd,
@@ -112,8 +113,8 @@ export async function runLayers(
   const collect = onLayer !== undefined;
   for (let i = first; i < end; i++) {
     const [layer, rope] = [layers[i]!, ropes[i]];
-    const job = { kind: "layer", files, activations, span, hparams, traits, layer, rope, collect } as const;
-    const squares = await pool.run(job);
+    const job = { files, activations, span, hparams, traits, layer, rope, collect } as const;
+    const squares = await pool.run(layerJob, job);
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);
   }

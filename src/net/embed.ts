@@ -1,11 +1,11 @@
 import type { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
+import type { JobKind } from "../run/threads/messages.js";
 import type { Tensor } from "../tensor.js";
 import { type Span, spanTokens, storeHidden } from "./span.js";
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob {
-  readonly kind: "embed";
   readonly files: Descriptors;
   readonly span: Span;
   readonly token_embd: Tensor;
@@ -37,3 +37,5 @@ export function embed(job: EmbedJob, kernels: Kernels): undefined {
   }
   storeHidden(kernels, span, x);
 }
+
+export const embedJob: JobKind<EmbedJob, undefined> = { name: "embed", run: embed };

@@ -1,4 +1,5 @@
 import type { Kernels } from "../kernels/kernels.js";
+import type { JobKind } from "../run/threads/messages.js";
 import { type LayerJob, type LayerResult, PIECE_TOKENS, type Work } from "./block.js";
 import { addFeedForward } from "./feed-forward/feed-forward.js";
 import { mlpMemory } from "./feed-forward/mlp.js";
@@ -22,6 +23,8 @@ export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
   storeHidden(kernels, job.span, x);
   return squares?.result;
 }
+
+export const layerJob: JobKind<LayerJob, LayerResult> = { name: "layer", run: runLayer };
 
 /** x += attention(norm(x)), x += feedForward(norm(x)); in parallel blocks both halves see the first x. */
 function runTransformer(work: Work<TransformerPlan>, x: number): void {

@@ -1,15 +1,16 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Kernels } from "../kernels/kernels.js";
-import type { WorkerModules } from "../run/threads/pool.js";
-import { errorToData, type Reply, type Request, runJob } from "./jobs.js";
+import { errorToData, type Reply, type Request, type WorkerModules } from "../run/threads/messages.js";
+import { JOB_KINDS } from "./job-kinds.js";
 
 const modules = workerData as WorkerModules;
 const kernels = new Kernels(modules.kernels, modules.products);
+const kinds = new Map(JOB_KINDS.map((kind) => [kind.name, kind]));
 
-parentPort!.on("message", ({ id, job }: Request) => {
+parentPort!.on("message", ({ id, kind, job }: Request) => {
   let reply: Reply;
   try {
-    reply = { id, result: runJob(job, kernels) };
+    reply = { id, result: kinds.get(kind)!.run(job, kernels) };
   } catch (error) {
     reply = { id, error: errorToData(error) };
   }

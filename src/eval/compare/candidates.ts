@@ -3,7 +3,7 @@ import { type Blocks, countWork, joinTokens, prepareBlocks, runBlocks } from "..
 import { fitMemory, type GroupSize, runGroup } from "../../net/group.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
 import { type ChunkScores, headOf, outputSize, scoresOfChunk } from "../perplexity/forward.js";
-import { scoreMemory } from "../perplexity/score.js";
+import { scoreJob, scoreMemory } from "../perplexity/score.js";
 
 export interface CandidatesOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */
@@ -92,9 +92,8 @@ async function takeTurn(
   let baseSeconds = 0;
   await runGroup(session, sizes.candidates, group, async (first, span, own) => {
     await runBlocks(session, blocks, span, own, advance);
-    const result = await session.pool.run({
+    const result = await session.pool.run(scoreJob, {
       ...headOf(session),
-      kind: "score",
       ...{ span, firstPosition },
       targets: joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1))),
       base: { form: "model", head: headOf(base), span: { ...span, hidden: sizes.base.hidden, width } },

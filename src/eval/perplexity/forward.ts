@@ -8,7 +8,7 @@ import type { Span } from "../../net/span.js";
 import type { Base } from "../divergence/base.js";
 import type { BaselineFile } from "../divergence/baseline-record.js";
 import type { Keep } from "../divergence/keep.js";
-import { type ScoreResult, scoreMemory, type TokenScores } from "./score.js";
+import { type ScoreResult, scoreJob, scoreMemory, type TokenScores } from "./score.js";
 
 export interface ScoreOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */
@@ -77,8 +77,8 @@ export async function scoreGroups(
       base = { form: "model", head: headOf(other), span: otherSpan };
     }
     const targets = joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1)));
-    const job = { ...headOf(session), kind: "score", span, firstPosition, targets, base, keep } as const;
-    const result = await pool.run(job);
+    const job = { ...headOf(session), span, firstPosition, targets, base, keep } as const;
+    const result = await pool.run(scoreJob, job);
     advance(scoreWork * span.chunks);
     own.forEach((_, i) => {
       options.onChunk(firstChunk + i, scoresOfChunk(result, i, scored));

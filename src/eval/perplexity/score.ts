@@ -2,13 +2,13 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { type Head, headMemory, openHead } from "../../net/head.js";
 import { slabsOf } from "../../net/products/matmul.js";
 import type { Span } from "../../net/span.js";
+import type { JobKind } from "../../run/threads/messages.js";
 import type { Tensor } from "../../tensor.js";
 import { type Base, type BaseScores, baseMemory, openBase } from "../divergence/base.js";
 import { createKeeper, type Keep, keepMemory } from "../divergence/keep.js";
 
 /** Work for one thread: how likely the tokens that follow are, after the last block. Plain data. */
 export interface ScoreJob extends Head {
-  readonly kind: "score";
   readonly span: Span;
   /** In each chunk, the first position whose next token is scored; the last one is context - 2. */
   readonly firstPosition: number;
@@ -91,6 +91,8 @@ export function score(job: ScoreJob, kernels: Kernels): ScoreResult {
     baseSeconds,
   };
 }
+
+export const scoreJob: JobKind<ScoreJob, ScoreResult> = { name: "score", run: score };
 
 function readScores(kernels: Kernels, scores: number, tokens: number): Likelihood {
   const view = new DataView(kernels.memory.buffer, scores, tokens * SCORE_SIZE);

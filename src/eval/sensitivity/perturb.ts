@@ -4,7 +4,7 @@ import type { Model } from "../../model.js";
 import { planDecoder } from "../../net/plan/decoder.js";
 import type { Session } from "../../net/session.js";
 import type { Weights } from "../../quant/importance.js";
-import { writeError } from "../../run/write/encode.js";
+import { encodeJob, writeError } from "../../run/write/encode.js";
 import { encodeJobs } from "../../run/write/execute.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 
@@ -46,7 +46,7 @@ export class Scratch {
     const size = byteLength(dtype, tensor.shape);
     const plan = { tensor, dtype, weights, offset, byteLength: size, reason: "", fellBack: false };
     const jobs = encodeJobs(plan, session.files, { fd: this.#fd, name: this.#path });
-    await Promise.all(jobs.map((job) => session.pool.run(job)));
+    await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)));
     const source = { file: session.files.length, offset, byteLength: size, dtype, shape: tensor.shape };
     const rounded: Tensor = { ...tensor, ...storedWhole(source) };
     const tensors = model.tensors.map((each) => (each === tensor ? rounded : each));

@@ -13,7 +13,7 @@ import type { DecoderPlan } from "../../net/plan/decoder.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
 import { hiddenBytes, hiddenStates, type Span, spanTokens } from "../../net/span.js";
 import { headOf, outputSize } from "../perplexity/forward.js";
-import { scoreMemory } from "../perplexity/score.js";
+import { scoreJob, scoreMemory } from "../perplexity/score.js";
 import { type Perturbation, Scratch } from "./perturb.js";
 
 export interface SensitivityOptions extends Omit<ForwardOptions, "activations"> {
@@ -208,9 +208,8 @@ async function measureOne(
       span: spanIn(measuring.layout, span, AFTER, first),
     } as const;
     const targets = joinTokens(chunks.map((chunk) => chunk.subarray(1)));
-    const scores = await session.pool.run({
+    const scores = await session.pool.run(scoreJob, {
       ...headOf(perturbed),
-      kind: "score",
       span,
       firstPosition: 0,
       targets,

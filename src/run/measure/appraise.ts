@@ -11,6 +11,7 @@ import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { modelFingerprint } from "../write/fingerprint.js";
 import type { Trial } from "./trial.js";
+import { trialJob } from "./trial.js";
 
 /** The prices do not depend on the number of threads. */
 export interface AppraiseOptions extends Pick<PoolOptions, "threads" | "signal"> {
@@ -43,7 +44,7 @@ export async function appraise(model: Model, menu: Menu, options: AppraiseOption
     const guided = sensitivity?.imatrix !== null;
     const then = [...(measured?.kld.keys() ?? [])].map((dtype): Trial => ({ dtype, guided }));
     const weights = importances?.[i];
-    const found = await pool.run({ kind: "trial", tensor, files, trials: [...now, ...then], weights });
+    const found = await pool.run(trialJob, { tensor, files, trials: [...now, ...then], weights });
     const errors = { byType: byType(now, found), measured: byType(then, found.slice(now.length)) };
     onProgress?.(++done, open.length);
     if (measured !== undefined) return measuredPrices(measured, errors);

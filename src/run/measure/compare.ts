@@ -2,10 +2,10 @@ import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
+import type { JobKind } from "../threads/messages.js";
 
 /** Work for one thread: compare rows of a written tensor with those it was made from. Plain data. */
 export interface CompareJob {
-  readonly kind: "compare";
   readonly written: Tensor;
   readonly writtenFiles: Descriptors;
   readonly source: Tensor;
@@ -66,6 +66,8 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
     allZero: values.every((x) => x === 0),
   };
 }
+
+export const compareJob: JobKind<CompareJob, CompareResult> = { name: "compare", run: compare };
 
 function countEqualRows(a: Uint8Array, b: Uint8Array, rowBytes: number): number {
   let equal = 0;

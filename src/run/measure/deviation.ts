@@ -1,6 +1,7 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
+import type { JobKind } from "../threads/messages.js";
 
 /** A tensor, and the open files it is in. Plain data. */
 export interface StoredTensor {
@@ -10,7 +11,6 @@ export interface StoredTensor {
 
 /** Work for one thread: how far rows of some tensors are from those of the same tensor in a base. Plain data. */
 export interface DeviationJob {
-  readonly kind: "deviation";
   readonly base: StoredTensor;
   /** All of the base's shape. */
   readonly others: readonly StoredTensor[];
@@ -48,3 +48,5 @@ export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels:
   });
   return { squaredSum, squaredErrors };
 }
+
+export const deviationJob: JobKind<DeviationJob, DeviationResult> = { name: "deviation", run: deviate };

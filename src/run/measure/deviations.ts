@@ -5,6 +5,7 @@ import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { cutRows } from "../write/row-jobs.js";
 import type { StoredTensor } from "./deviation.js";
+import { deviationJob } from "./deviation.js";
 
 /** How far a tensor is from the base's of the same name. */
 export interface TensorDeviation {
@@ -62,8 +63,10 @@ export async function measureDeviations(
 
 /** Cut into jobs by a fixed size, so that the sums do not depend on the threads. */
 async function deviateWhole(pool: WorkerPool, base: StoredTensor, others: readonly StoredTensor[]) {
-  const job = { kind: "deviation", base, others } as const;
-  const results = await Promise.all(cutRows(base.tensor).map((rows) => pool.run({ ...job, ...rows })));
+  const job = { base, others };
+  const results = await Promise.all(
+    cutRows(base.tensor).map((rows) => pool.run(deviationJob, { ...job, ...rows })),
+  );
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   return {
     squaredSum: sum(results.map((result) => result.squaredSum)),

@@ -2,6 +2,7 @@ import type { DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../../rows/rows.js";
 import { matrixOf, rowCount, rowLength, type Tensor } from "../../tensor.js";
+import type { JobKind } from "../threads/messages.js";
 
 /** A type to try, with the rounding that an importance matrix guides or without. */
 export interface Trial {
@@ -11,7 +12,6 @@ export interface Trial {
 
 /** Work for one thread: what some types would cost a tensor, judged by some of its rows. Plain data. */
 export interface TrialJob {
-  readonly kind: "trial";
   readonly tensor: Tensor;
   readonly files: Descriptors;
   readonly trials: readonly Trial[];
@@ -50,6 +50,8 @@ export function tryTypes(job: TrialJob, kernels: Kernels): TrialResult {
   }
   return Array.from(errors, (error) => (total > 0 ? error / total : 0));
 }
+
+export const trialJob: JobKind<TrialJob, TrialResult> = { name: "trial", run: tryTypes };
 
 function sampleRows(rows: number): number[] {
   const count = Math.min(rows, SAMPLE_ROWS);

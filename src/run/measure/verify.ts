@@ -4,6 +4,7 @@ import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { cutRows } from "../write/row-jobs.js";
 import type { CompareResult } from "./compare.js";
+import { compareJob } from "./compare.js";
 
 /** What became of one tensor. */
 export interface TensorVerdict {
@@ -64,8 +65,8 @@ async function judge(
   if (written.shape.join() !== source.shape.join()) {
     return wrong(written, `is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
   }
-  const job = { kind: "compare", written, writtenFiles, source, sourceFiles } as const;
-  const results = await Promise.all(cutRows(source).map((rows) => pool.run({ ...job, ...rows })));
+  const job = { written, writtenFiles, source, sourceFiles };
+  const results = await Promise.all(cutRows(source).map((rows) => pool.run(compareJob, { ...job, ...rows })));
   return verdictOf(written, rowCount(source), results);
 }
 

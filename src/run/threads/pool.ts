@@ -4,27 +4,14 @@ import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
-import {
-  errorFromData,
-  type Job,
-  type Reply,
-  type Request,
-  type ResultOf,
-  runJob,
-} from "../../worker/jobs.js";
+import { errorFromData, type JobKind, type Reply, type Request, type WorkerModules } from "./messages.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
 const IN_HAND = 2;
 
-/** What a thread starts with. */
-export interface WorkerModules {
-  readonly kernels: WebAssembly.Module;
-  readonly products: Products | undefined;
-}
-
 interface Waiting {
   readonly request: Request;
-  readonly resolve: (result: ResultOf<Job>) => void;
+  readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -51,13 +38,13 @@ export class WorkerPool {
   }
 
   /** Rejects with what the job threw; jobs that are still waiting go on. */
-  run<J extends Job>(job: J): Promise<ResultOf<J>> {
+  run<J, R>(kind: JobKind<J, R>, job: J): Promise<R> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#own !== undefined) return this.#runHere(job, this.#own);
-    return new Promise<ResultOf<Job>>((resolve, reject) => {
-      this.#queue.push({ request: { id: this.#nextId++, job }, resolve, reject });
+    if (this.#own !== undefined) return this.#runHere(kind, job, this.#own);
+    return new Promise<unknown>((resolve, reject) => {
+      this.#queue.push({ request: { id: this.#nextId++, kind: kind.name, job }, resolve, reject });
       this.#dispatch();
-    }) as Promise<ResultOf<J>>;
+    }) as Promise<R>;
   }
 
   /**
@@ -77,10 +64,10 @@ export class WorkerPool {
   }
 
   /** After a breath, so that signals and progress get their turn. */
-  async #runHere<J extends Job>(job: J, kernels: Kernels): Promise<ResultOf<J>> {
+  async #runHere<J, R>(kind: JobKind<J, R>, job: J, kernels: Kernels): Promise<R> {
     await new Promise(setImmediate);
     if (this.#failure !== undefined) throw this.#failure;
-    return runJob(job, kernels);
+    return kind.run(job, kernels);
   }
 
   #dispatch(): void {

@@ -1,13 +1,13 @@
 import { crc32 } from "node:zlib";
 import { readFully } from "../../../formats/bytes.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import type { JobKind } from "../threads/messages.js";
 
 /**
  * Work for one thread: the CRC-32 of a region of a file. Plain data. It is to find what a disk lost or a cut
  * write left out, not to stop a forger: a cryptographic hash would cost more than quantizing does.
  */
 export interface ChecksumJob {
-  readonly kind: "checksum";
   readonly file: { readonly fd: number; readonly name: string };
   readonly offset: number;
   readonly byteLength: number;
@@ -30,3 +30,5 @@ export function checksum({ file, offset, byteLength }: ChecksumJob, kernels: Ker
   }
   return { crc32: crc };
 }
+
+export const checksumJob: JobKind<ChecksumJob, ChecksumResult> = { name: "checksum", run: checksum };

@@ -5,10 +5,10 @@ import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js"
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { isAcross, keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
+import type { JobKind } from "../threads/messages.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
-  readonly kind: "encode";
   readonly tensor: Tensor;
   readonly files: Descriptors;
   readonly dtype: DTypeName;
@@ -75,6 +75,8 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
     maxError: sums.getFloat32(16, true),
   };
 }
+
+export const encodeJob: JobKind<EncodeJob, EncodeResult> = { name: "encode", run: encode };
 
 /**
  * Rows of a job of `rows` that are worked on at a time. Of a transposed or packed matrix it is all of them: in the

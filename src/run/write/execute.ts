@@ -8,7 +8,8 @@ import { matrixOf, rowCount, rowLength } from "../../tensor.js";
 import { VERSION } from "../../version.js";
 import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
-import { type EncodeJob, type EncodeResult, writeFully } from "./encode.js";
+import { checksumJob } from "./checksum.js";
+import { type EncodeJob, type EncodeResult, encodeJob, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
 import {
   checkOutputs,
@@ -192,12 +193,12 @@ async function isIntact(
 ): Promise<boolean> {
   let { offset } = tensor;
   const regions = results.map(({ byteLength }) => {
-    const region = { kind: "checksum" as const, file, offset, byteLength };
+    const region = { file, offset, byteLength };
     offset += byteLength;
     return region;
   });
   if (offset !== tensor.offset + tensor.byteLength) return false;
-  const checksums = await Promise.all(regions.map((region) => pool.run(region)));
+  const checksums = await Promise.all(regions.map((region) => pool.run(checksumJob, region)));
   return checksums.every(({ crc32 }, i) => crc32 === results[i]!.crc32);
 }
 
@@ -216,7 +217,7 @@ async function encodeTensors(
     }
     const results = await Promise.all(
       jobs.map(async (job) => {
-        const result = await pool.run(job);
+        const result = await pool.run(encodeJob, job);
         flusher.wrote(result.byteLength);
         progress.advance(job.rows * rowLength(job.tensor));
         return result;
@@ -252,7 +253,6 @@ export function encodeJobs(
 ): EncodeJob[] {
   const rowBytes = byteLength / rowCount(tensor);
   return cutRows(tensor).map(({ firstRow, rows }) => ({
-    kind: "encode",
     tensor,
     files,
     dtype,

@@ -1,0 +1,22 @@
+import { scoreJob } from "../eval/perplexity/score.js";
+import { embedJob } from "../net/embed.js";
+import { layerJob } from "../net/layer.js";
+import { compareJob } from "../run/measure/compare.js";
+import { deviationJob } from "../run/measure/deviation.js";
+import { trialJob } from "../run/measure/trial.js";
+import type { JobKind } from "../run/threads/messages.js";
+import { checksumJob } from "../run/write/checksum.js";
+import { encodeJob } from "../run/write/encode.js";
+
+/** Every kind of work that threads do. */
+// biome-ignore lint/suspicious/noExplicitAny: each takes its own jobs
+export const JOB_KINDS: readonly JobKind<any, unknown>[] = [
+  encodeJob,
+  checksumJob,
+  compareJob,
+  deviationJob,
+  trialJob,
+  embedJob,
+  layerJob,
+  scoreJob,
+];
