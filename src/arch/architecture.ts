@@ -3,6 +3,7 @@ import type { Role, Transform, ValueStep } from "../tensor.js";
 import type { Dimension } from "./dimensions.js";
 import type { Part } from "./fused.js";
 import type { HParams } from "./hparams.js";
+import type { DecoderTraits } from "./traits.js";
 
 /** One tensor of an architecture, or one of every block when the names hold `{i}`. */
 export interface TensorRow {
@@ -30,51 +31,6 @@ export interface TensorRow {
   readonly optional?: true;
   /** Whether models of these numbers have it at all; default: all have. */
   readonly when?: (hparams: HParams) => boolean;
-}
-
-/**
- * How queries and keys learn where they are: RoPE over neighbours 2i and 2i + 1, or over halves i and i + d/2; or over
- * halves of both halves of a head, the first for the place in a prefix, the second for that behind it (see prefix.ts).
- */
-export type Positions = "neighbours" | "halves" | "prefixAndRest" | "alibi" | "learned" | "none";
-
-export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
-
-/**
- * What the evaluator has to know of a decoder's blocks, beyond its numbers and which tensors there are: biases,
- * norms before or after, norms of queries and keys, gates and fused matrices show in the tensors. Plain data.
- */
-export interface DecoderTraits {
-  /** Blocks of another shape: a state space, or one that adds to the normalized states. */
-  readonly block?: "mamba" | "glm";
-  readonly norm: "rms" | "layer";
-  readonly positions: Positions;
-  readonly activation: Activation;
-  /** Of "glm": what the normalized states are multiplied by before something is added. */
-  readonly residualScale?: number;
-  /** Attention and feed-forward both see what the block begins with. */
-  readonly parallel?: true;
-  /** Tokens a query sees, itself included. */
-  readonly window?: number | undefined;
-  /** Of so many layers the last has no window; absent: all have it. */
-  readonly windowPeriod?: number;
-  /** RoPE's base in layers with a window, where there is another; no scaling applies to those. */
-  readonly windowRopeBase?: number;
-  /** ALiBi's largest slope is 2^(-maxBias / heads). */
-  readonly alibiMaxBias?: number;
-  /** What the embeddings are multiplied by. */
-  readonly embeddingScale?: number;
-  /** What q · k is multiplied by; default 1 / √(head width). */
-  readonly attentionScale?: number;
-  /** Scores s become cap × tanh(s / cap). */
-  readonly attentionSoftcap?: number | undefined;
-  /** Queries, keys and values stay between -clamp and clamp. */
-  readonly clampQkv?: number | undefined;
-  /** The weights of the experts that a token goes through add up to 1. */
-  readonly normalizeExperts?: boolean;
-  /** What logits are multiplied by. */
-  readonly logitScale?: number | undefined;
-  readonly logitSoftcap?: number | undefined;
 }
 
 /** What a config.json says of its model. */

@@ -1,13 +1,12 @@
 import { elementCount } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
-import type { Positions } from "../arch/architecture.js";
 import { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import { rowCount, rowLength } from "../tensor.js";
 import { embedJob } from "./embed.js";
 import { layerJob } from "./layer.js";
 import { ropeTable } from "./mixers/rope.js";
-import type { DecoderPlan, LayerPlan } from "./plan/decoder.js";
+import type { DecoderPlan, LayerPlan, RopePlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import type { Span } from "./span.js";
 import { inputsOf, type LayerSquares } from "./squares.js";
@@ -34,33 +33,26 @@ export function prepareBlocks({ plan, files }: Session, context: number): Blocks
   }
   const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
   return {
-    ropes: ropesOf(plan, context, readDivisors(plan, context, files)),
+    ropes: ropesOf(plan, files, context),
     layerWork,
     chunkWork: layerWork.reduce((sum, work) => sum + work, 0),
   };
 }
 
-const ROPE: readonly Positions[] = ["neighbours", "halves", "prefixAndRest"];
-
-/** Layers with a window may have a table of their own. */
-function ropesOf(
-  { hparams, traits, layers }: DecoderPlan,
+/** Angles for each RoPE that layers have, in the layers' order; one table where they share a plan. */
+export function ropesOf(
+  { layers }: DecoderPlan,
+  files: Descriptors,
   context: number,
-  divisors: Float32Array | undefined,
 ): (SharedArrayBuffer | undefined)[] {
-  if (!ROPE.includes(traits.positions)) return layers.map(() => undefined);
-  const rope = ropeTable(hparams, context, divisors).buffer;
-  if (traits.windowRopeBase === undefined) return layers.map(() => rope);
-  const unscaled = {
-    ...hparams,
-    ropeFreqBase: traits.windowRopeBase,
-    ropeScaling: { type: "none" },
-    ropeAttnFactor: 1,
-  } as const;
-  const inWindow = ropeTable(unscaled, context, undefined).buffer;
-  return layers.map((layer) =>
-    layer.block === "transformer" && layer.attention.window > 0 ? inWindow : rope,
-  );
+  const tables = new Map<RopePlan, SharedArrayBuffer>();
+  return layers.map(({ mixer }) => {
+    const { rope } = mixer.plan;
+    if (rope === undefined) return undefined;
+    const table = tables.get(rope) ?? ropeTable(rope, context, readDivisors(rope, context, files)).buffer;
+    tables.set(rope, table);
+    return table;
+  });
 }
 
 /** Runs the chunks of a span through all blocks. With `onLayer`, collects what goes into the matrices. */
@@ -82,13 +74,13 @@ export async function embedChunks(
   span: Span,
   chunks: readonly Int32Array[],
 ): Promise<void> {
-  const { token_embd, position_embd, traits } = plan;
+  const { token_embd, position_embd, embeddingScale } = plan;
   await pool.run(embedJob, {
     files,
     span,
     token_embd,
     position_embd,
-    scale: traits.embeddingScale,
+    scale: embeddingScale,
     tokens: joinTokens(chunks),
   });
 }
@@ -109,11 +101,11 @@ export async function runLayers(
   span: Span,
   { first, end = plan.layers.length, advance, onLayer }: LayerRange,
 ): Promise<void> {
-  const { hparams, traits, layers } = plan;
+  const { layers } = plan;
   const collect = onLayer !== undefined;
   for (let i = first; i < end; i++) {
     const [layer, rope] = [layers[i]!, ropes[i]];
-    const job = { files, activations, span, hparams, traits, layer, rope, collect } as const;
+    const job = { files, activations, span, layer, rope, collect } as const;
     const squares = await pool.run(layerJob, job);
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);
@@ -130,7 +122,7 @@ export function countWork(total: number, { onProgress }: ForwardOptions): (work:
 }
 
 function matrixElements(layer: LayerPlan): number {
-  const used = layer.block === "transformer" ? (layer.feedForward.mixture?.used ?? 0) : 0;
+  const used = layer.feedForward?.plan.mixture?.used ?? 0;
   const work = [...inputsOf(layer).values()].flatMap(({ matrices, experts }) =>
     matrices.map(({ weight }) => elementCount(weight.shape) * (experts > 0 ? used : 1)),
   );
@@ -138,9 +130,8 @@ function matrixElements(layer: LayerPlan): number {
 }
 
 /** RoPE divisors of each pair, for models that have them. */
-function readDivisors(plan: DecoderPlan, context: number, files: Descriptors): Float32Array | undefined {
-  const isLong = context > plan.hparams.ropeOriginalContext;
-  const divisors = plan.rope_freqs ?? (isLong ? plan.rope_factors_long : plan.rope_factors_short);
+function readDivisors(rope: RopePlan, context: number, files: Descriptors): Float32Array | undefined {
+  const divisors = context > rope.ropeOriginalContext ? rope.divisors.long : rope.divisors.short;
   if (divisors === undefined) return undefined;
   const kernels = new Kernels();
   const pairs = rowLength(divisors);

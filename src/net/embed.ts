@@ -2,7 +2,7 @@ import type { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import type { Tensor } from "../tensor.js";
-import { type Span, spanTokens, storeHidden } from "./span.js";
+import { batchTokens, type Span, storeHidden } from "./span.js";
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob {
@@ -22,7 +22,7 @@ export function embed(job: EmbedJob, kernels: Kernels): undefined {
   const { files, span, token_embd, position_embd, scale, tokens } = job;
   kernels.reset();
   const rowBytes = span.width * 4;
-  const x = kernels.reserve(spanTokens(span) * rowBytes);
+  const x = kernels.reserve(batchTokens(span) * rowBytes);
   tokens.forEach((token, i) => {
     readRowsF32(kernels, files, token_embd, token, 1, x + i * rowBytes);
   });

@@ -1,9 +1,9 @@
-import { PIECE_TOKENS } from "./block.js";
 import { layerMemory } from "./layer.js";
 import { prefixOf } from "./mixers/prefix.js";
-import type { DecoderPlan } from "./plan/decoder.js";
+import type { DecoderPlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import { hiddenBytes, type Span } from "./span.js";
+import { PIECE_TOKENS } from "./work.js";
 
 /** Room for the hidden states of the chunks of a group, and how they are shared out. */
 export interface GroupSize {

@@ -1,21 +1,15 @@
-import type { DecoderTraits } from "../arch/architecture.js";
-import type { HParams } from "../arch/hparams.js";
 import type { Kernels } from "../kernels/kernels.js";
 import type { Descriptors } from "../rows/rows.js";
 import { rowLength, type Tensor } from "../tensor.js";
 import { normalize } from "./norm.js";
-import type { NormPlan } from "./plan/decoder.js";
+import type { HeadPlan } from "./plan/types.js";
 import { type Activations, multiplySlab, packInput, type Slab, slabMemory } from "./products/matmul.js";
 import { hiddenStates, type Span } from "./span.js";
 
 /** What turns hidden states into logits. Plain data. */
-export interface Head {
+export interface Head extends HeadPlan {
   readonly files: Descriptors;
   readonly activations: Activations;
-  readonly hparams: HParams;
-  readonly traits: DecoderTraits;
-  readonly output_norm: NormPlan;
-  readonly output: Tensor;
 }
 
 /** Consecutive positions of each chunk of a span. */
@@ -30,7 +24,7 @@ export type Logits = (first: number, rows: number) => Slab;
 
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
-  const { traits, output_norm, output } = head;
+  const { output_norm, output, logitScale, logitSoftcap } = head;
   const on = { ...head, kernels };
   const { chunks } = positions.span;
   const tokens = chunks * positions.count;
@@ -41,8 +35,8 @@ export function openHead(kernels: Kernels, head: Head, positions: Positions): Lo
   return (first, rows) => {
     const slab = multiplySlab(on, linear, input, first, rows);
     const floats = (tokens * slab.stride) / 4;
-    if (traits.logitScale !== undefined) kernels.call("scale")(slab.y, floats, traits.logitScale);
-    if (traits.logitSoftcap !== undefined) kernels.call("softcap")(slab.y, floats, traits.logitSoftcap);
+    if (logitScale !== undefined) kernels.call("scale")(slab.y, floats, logitScale);
+    if (logitSoftcap !== undefined) kernels.call("softcap")(slab.y, floats, logitSoftcap);
     return slab;
   };
 }

@@ -1,67 +1,95 @@
 import type { Kernels } from "../kernels/kernels.js";
+import type { Descriptors } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
-import { type LayerJob, type LayerResult, PIECE_TOKENS, type Work } from "./block.js";
-import { addFeedForward } from "./feed-forward/feed-forward.js";
-import { mlpMemory } from "./feed-forward/mlp.js";
-import { runGlm } from "./glm.js";
-import { addAttention } from "./mixers/attention.js";
-import { addMamba, mambaMemory } from "./mixers/mamba.js";
-import type { DecoderPlan, TransformerPlan } from "./plan/decoder.js";
-import { slabMemory } from "./products/matmul.js";
-import { loadHidden, spanTokens, storeHidden } from "./span.js";
-import { Squares } from "./squares.js";
+import { addFeedForward, feedForwardMemory } from "./feed-forward/feed-forward.js";
+import { mixerOf } from "./mixers/index.js";
+import { normalize } from "./norm.js";
+import type { DecoderPlan, Half, LayerPlan, NormPlan } from "./plan/types.js";
+import type { Activations } from "./products/matmul.js";
+import { batchTokens, loadHidden, type Span, storeHidden } from "./span.js";
+import { type LayerSquares, Squares } from "./squares.js";
+import { PIECE_TOKENS, type Work } from "./work.js";
 
-/** Runs a block for the hidden states of the job's chunks. Nothing a chunk goes through depends on those beside it. */
-export function runLayer(job: LayerJob, kernels: Kernels): LayerResult {
+/** Work for one thread: one layer of the decoder over some chunks. Plain data. */
+export interface LayerJob {
+  readonly files: Descriptors;
+  readonly activations: Activations;
+  readonly span: Span;
+  readonly layer: LayerPlan;
+  /** See ropeTable; undefined without RoPE. */
+  readonly rope: SharedArrayBuffer | undefined;
+  /** Return the sums of squares of what goes into the matrices. */
+  readonly collect?: boolean;
+}
+
+/** Undefined when the job does not collect. */
+export type LayerResult = LayerSquares | undefined;
+
+export const layerJob: JobKind<LayerJob, LayerResult> = { name: "layer", run: runLayerJob };
+
+/** Runs a layer for the hidden states of the job's chunks. Nothing a chunk goes through depends on those beside it. */
+function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  const { layer } = job;
-  if (layer.block === "mamba") addMamba({ ...job, layer, kernels, squares }, x);
-  else if (job.traits.block === "glm") runGlm({ ...job, layer, kernels, squares }, x);
-  else runTransformer({ ...job, layer, kernels, squares }, x);
+  runLayer({ ...job, kernels, batch: job.span, squares }, job.layer, x);
   storeHidden(kernels, job.span, x);
   return squares?.result;
 }
 
-export const layerJob: JobKind<LayerJob, LayerResult> = { name: "layer", run: runLayer };
-
-/** x += attention(norm(x)), x += feedForward(norm(x)); in parallel blocks both halves see the first x. */
-function runTransformer(work: Work<TransformerPlan>, x: number): void {
-  const before = work.traits.parallel ? copyOf(work, x) : x;
-  addAttention(work, x, x);
-  addFeedForward(work, before, x);
+/** The layer's mixer, then its feed-forward, for x [tokens][width]; in parallel layers both see the first x. */
+export function runLayer(work: Work, layer: LayerPlan, x: number): void {
+  const { kernels } = work;
+  const { mixer, feedForward, parallel } = layer;
+  const start = kernels.mark();
+  const before = parallel ? copyOf(work, x) : x;
+  runHalf(work, layer, mixer, x, x, (half, from) => mixerOf(half.plan).run(work, half, from, x));
+  if (feedForward !== undefined) {
+    runHalf(work, layer, feedForward, before, x, (half, from) => addFeedForward(work, half, from, x));
+  }
+  kernels.reset(start);
 }
 
-function copyOf({ kernels, span }: Work, x: number): number {
-  const byteLength = spanTokens(span) * span.width * 4;
+/** Where the residual is the normalized input, x becomes a multiple of that first. */
+function runHalf<P>(
+  work: Work,
+  { residual }: LayerPlan,
+  half: Half<P>,
+  from: number,
+  x: number,
+  run: (half: Half<P>, from: number) => void,
+): void {
+  if (residual.of === "input") run(half, from);
+  else run({ ...half, norm: undefined }, normedResidual(work, half.norm!, residual.scale, x));
+}
+
+/** Returns n = norm(x), and makes x scale × n. The memory is the caller's to give back. */
+function normedResidual(work: Work, norm: NormPlan, scale: number, x: number): number {
+  const { kernels, batch } = work;
+  const n = copyOf(work, x);
+  normalize(work, norm, x, n, batchTokens(batch));
+  const floats = batchTokens(batch) * batch.width;
+  kernels.bytes(x, floats * 4).set(kernels.bytes(n, floats * 4));
+  kernels.call("scale")(x, floats, scale);
+  return n;
+}
+
+function copyOf({ kernels, batch }: Work, x: number): number {
+  const byteLength = batchTokens(batch) * batch.width * 4;
   const copy = kernels.reserve(byteLength);
   kernels.bytes(copy, byteLength).set(kernels.bytes(x, byteLength));
   return copy;
 }
 
-/** Bytes of kernel memory that a block takes for so many chunks. */
-export function layerMemory(
-  { hparams: h, traits, layers }: DecoderPlan,
-  chunks: number,
-  context: number,
-): number {
+/** Bytes of kernel memory that any of the layers takes for so many chunks. */
+export function layerMemory({ hparams, layers }: DecoderPlan, chunks: number, context: number): number {
+  const width = hparams.embeddingLength;
   const tokens = chunks * context;
   const piece = Math.min(tokens, PIECE_TOKENS);
-  const layer = layers[0]!;
-  if (layer.block === "mamba") return 4 * tokens * h.embeddingLength + mambaMemory(layer, tokens, piece);
-  const o = h.keyLength === h.valueLength ? 0 : h.headCount * h.valueLength;
-  const heads = h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength) + o;
-  const keys = context * (h.keyLength + h.valueLength + SCORE_FLOATS);
-  const packed = Math.max(h.embeddingLength, h.headCount * h.valueLength);
-  const attention = tokens * heads + Math.max(piece * (packed + 2 * h.embeddingLength), keys);
-  const states = (traits.parallel || traits.block === "glm" ? 2 : 1) * tokens * h.embeddingLength;
-  const { mlp, mixture } = layer.feedForward;
-  const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
-  const largest = Math.max(...mlps.map((each) => mlpMemory(each, piece)));
-  const attentionMemory = 4 * attention + slabMemory(layer.attention.output.weight, piece);
-  return 4 * states + Math.max(attentionMemory, largest + 4 * 3 * piece * h.embeddingLength);
+  return layers.reduce((most, { mixer, feedForward, parallel, residual }) => {
+    const states = (parallel || residual.of === "normed" ? 2 : 1) * tokens * width;
+    const mixing = mixerOf(mixer.plan).memory(mixer.plan, { width, tokens, context, piece });
+    const feeding = feedForward === undefined ? 0 : feedForwardMemory(feedForward.plan, width, piece);
+    return Math.max(most, 4 * states + Math.max(mixing, feeding));
+  }, 0);
 }
-
-/** Scores of a block of queries, for each token (attention_scratch). */
-const SCORE_FLOATS = 64;

@@ -2,7 +2,8 @@ import type { Model } from "../model.js";
 import type { Descriptors } from "../rows/rows.js";
 import type { WorkerPool } from "../run/threads/pool.js";
 import { withFiles, withPool } from "../run/threads/scope.js";
-import { type DecoderPlan, planDecoder } from "./plan/decoder.js";
+import { planDecoder } from "./plan/decoder.js";
+import type { DecoderPlan } from "./plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./products/matmul.js";
 import { chooseProducts } from "./products/products.js";
 

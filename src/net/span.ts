@@ -1,20 +1,27 @@
 import type { Kernels } from "../kernels/kernels.js";
 import type { Prefix } from "./mixers/prefix.js";
 
-/** Chunks that a job works on: where their hidden states are, [chunks][context][width] in f32. Plain data. */
-export interface Span {
-  readonly hidden: SharedArrayBuffer;
-  /** The first of the chunks, counted from the start of `hidden`. */
-  readonly first: number;
+/** Tokens that go through a layer together: as many of each chunk. Plain data. */
+export interface Batch {
   readonly chunks: number;
   readonly context: number;
+  /** Of a hidden state. */
   readonly width: number;
+  /** Position of each chunk's first token; absent: 0. */
+  readonly starts?: readonly number[] | undefined;
   /** Of each chunk, in models whose texts begin with one. */
   readonly prefixes?: readonly Prefix[] | undefined;
 }
 
-/** Tokens in the span. */
-export function spanTokens({ chunks, context }: Span): number {
+/** Chunks that a job works on: where their hidden states are, [chunks][context][width] in f32. Plain data. */
+export interface Span extends Batch {
+  readonly hidden: SharedArrayBuffer;
+  /** The first of the chunks, counted from the start of `hidden`. */
+  readonly first: number;
+}
+
+/** Tokens in the batch. */
+export function batchTokens({ chunks, context }: Batch): number {
   return chunks * context;
 }
 

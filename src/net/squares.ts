@@ -1,21 +1,8 @@
 import type { Kernels } from "../kernels/kernels.js";
 import { rowLength } from "../tensor.js";
-import type { LayerPlan, Linear } from "./plan/decoder.js";
-import type { Span } from "./span.js";
-
-/** What goes into the matrices of a block, by where it comes from or goes to. */
-export type LayerInput =
-  | "attn_norm"
-  | "attn_output"
-  | "ffn_norm"
-  | "ffn_down"
-  | "experts"
-  | "experts_down"
-  | "shared_down"
-  | "ssm_in"
-  | "ssm_x"
-  | "ssm_dt"
-  | "ssm_out";
+import { mixerOf } from "./mixers/index.js";
+import type { FeedForwardPlan, LayerPlan, Linear } from "./plan/types.js";
+import type { Batch } from "./span.js";
 
 /** The matrices that take an input. Of experts it is those of the first, whose names stand for all. */
 export interface InputPlan {
@@ -25,24 +12,22 @@ export interface InputPlan {
   readonly experts: number;
 }
 
-/** The matrices of a block, by what goes into them. */
-export function inputsOf(layer: LayerPlan): ReadonlyMap<LayerInput, InputPlan> {
-  const inputs = new Map<LayerInput, InputPlan>();
-  const set = (input: LayerInput, matrices: readonly (Linear | undefined)[], experts = 0) => {
+/** The matrices of a layer, by what goes into them. */
+export function inputsOf({ mixer, feedForward }: LayerPlan): ReadonlyMap<string, InputPlan> {
+  const inputs = new Map<string, InputPlan>();
+  const set = (input: string, matrices: readonly (Linear | undefined)[], experts = 0) => {
     const present = matrices.filter((each) => each !== undefined);
     inputs.set(input, { matrices: present, columns: rowLength(present[0]!.weight), experts });
   };
-  if (layer.block === "mamba") {
-    set("ssm_in", [layer.x, layer.z]);
-    set("ssm_x", [layer.step, layer.b, layer.c]);
-    set("ssm_dt", [layer.dt]);
-    set("ssm_out", [layer.output]);
-    return inputs;
-  }
-  const { attention, feedForward } = layer;
-  const { mlp, mixture } = feedForward;
-  set("attn_norm", [attention.q, attention.k, attention.v]);
-  set("attn_output", [attention.output]);
+  for (const [input, matrices] of mixerOf(mixer.plan).inputs(mixer.plan)) set(input, matrices);
+  if (feedForward !== undefined) setFeedForward(feedForward.plan, set);
+  return inputs;
+}
+
+function setFeedForward(
+  { mlp, mixture }: FeedForwardPlan,
+  set: (input: string, matrices: readonly (Linear | undefined)[], experts?: number) => void,
+): void {
   if (mlp !== undefined) {
     set("ffn_norm", [mlp.gate, mlp.up]);
     set("ffn_down", [mlp.down]);
@@ -55,7 +40,6 @@ export function inputsOf(layer: LayerPlan): ReadonlyMap<LayerInput, InputPlan> {
     set("experts_down", [down], experts.length);
     if (shared !== undefined) set("shared_down", [shared.down]);
   }
-  return inputs;
 }
 
 /** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */
@@ -64,24 +48,24 @@ export function squaresLength({ columns, experts }: InputPlan): number {
 }
 
 /** [chunks][squaresLength]: sums of squares over the tokens of each of a job's chunks. */
-export type LayerSquares = ReadonlyMap<LayerInput, Float64Array>;
+export type LayerSquares = ReadonlyMap<string, Float64Array>;
 
 /** Adds up the squares of the inputs that pass by, each chunk for itself and token after token. */
 export class Squares {
-  readonly result = new Map<LayerInput, Float64Array>();
+  readonly result = new Map<string, Float64Array>();
   readonly #kernels: Kernels;
-  readonly #span: Span;
+  readonly #batch: Batch;
   /** Tokens of each input that have passed. */
-  readonly #seen = new Map<LayerInput, number>();
+  readonly #seen = new Map<string, number>();
 
-  constructor(kernels: Kernels, span: Span) {
+  constructor(kernels: Kernels, batch: Batch) {
     this.#kernels = kernels;
-    this.#span = span;
+    this.#batch = batch;
   }
 
-  /** Takes the span's next tokens, [tokens][columns] at `x`. */
-  add(input: LayerInput, x: number, tokens: number, columns: number): void {
-    const { chunks, context } = this.#span;
+  /** Takes the batch's next tokens, [tokens][columns] at `x`. */
+  add(input: string, x: number, tokens: number, columns: number): void {
+    const { chunks, context } = this.#batch;
     const sums = this.result.get(input) ?? new Float64Array(chunks * columns);
     const seen = this.#seen.get(input) ?? 0;
     for (let done = 0; done < tokens; ) {
@@ -95,18 +79,18 @@ export class Squares {
   }
 
   /**
-   * Takes what goes into an expert: [tokens.length][columns] at `x`, of these tokens of the span, in order.
+   * Takes what goes into an expert: [tokens.length][columns] at `x`, of these tokens of the batch, in order.
    * @param experts how many there are
    */
   addExpert(
-    input: LayerInput,
+    input: string,
     x: number,
     tokens: readonly number[],
     columns: number,
     expert: number,
     experts: number,
   ): void {
-    const { chunks, context } = this.#span;
+    const { chunks, context } = this.#batch;
     const length = experts * (columns + 1);
     const all = this.result.get(input) ?? new Float64Array(chunks * length);
     this.result.set(input, all);

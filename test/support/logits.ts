@@ -16,7 +16,7 @@ export async function logitsOf(model: Model, tokens: Int32Array): Promise<Float3
     const span = spanOf(session.plan, hidden, [tokens]);
     await runBlocks(session, prepareBlocks(session, context), span, [tokens], () => {});
     const kernels = new Kernels();
-    const head = openHead(kernels, { ...session, ...session.plan }, { span, first: 0, count: context });
+    const head = openHead(kernels, { ...session, ...session.plan.head }, { span, first: 0, count: context });
     for (let first = 0; first < vocabSize; first += 256) {
       const rows = Math.min(256, vocabSize - first);
       const mark = kernels.mark();

@@ -4,9 +4,9 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, reader } from "../config.js";
 import { partOf } from "../fused.js";
-import type { HParams } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 import { permuteK, permuteQ } from "./llama.js";
 
 // The 7B models have RoPE, the 13B models ALiBi, and neither config.json nor GGUF says so: the number of layers does.
@@ -66,12 +66,14 @@ export const baichuan: Architecture = {
   }),
   tensors: baichuan1,
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: ({ blockCount }: HParams) => ({
+  decoder: (h) => ({
     norm: "rms",
-    activation: "silu",
-    ...(blockCount === LAYERS_WITH_ALIBI
-      ? { positions: "alibi", alibiMaxBias: 8 }
-      : { positions: "neighbours" }),
+    layers: allLayers(h, {
+      mixer: attention(
+        h.blockCount === LAYERS_WITH_ALIBI ? { alibiMaxBias: 8 } : { rope: { pairs: "neighbours" } },
+      ),
+      feedForward: { activation: "silu" },
+    }),
   }),
 };
 

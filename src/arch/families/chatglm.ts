@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { MetaField } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, DecoderTraits } from "../architecture.js";
+import type { Architecture } from "../architecture.js";
 import {
   count,
   decoderFields,
@@ -13,8 +13,10 @@ import {
   positive,
   reader,
 } from "../config.js";
+import type { HParams } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { allLayers, attention, type DecoderTraits } from "../traits.js";
 
 // ChatGLM2, ChatGLM3 and GLM-4-9b have one graph. What they call `rope_ratio` differs; see ropeRatioKeys.
 
@@ -41,7 +43,13 @@ const schema = v.looseObject({
 });
 type Config = v.InferOutput<typeof schema>;
 
-const decoder: DecoderTraits = { norm: "rms", positions: "neighbours", activation: "silu" };
+const decoder = (h: HParams): DecoderTraits => ({
+  norm: "rms",
+  layers: allLayers(h, {
+    mixer: attention({ rope: { pairs: "neighbours" } }),
+    feedForward: { activation: "silu" },
+  }),
+});
 
 export const chatglm: Architecture = {
   name: "chatglm",
@@ -90,7 +98,7 @@ export const chatglm: Architecture = {
     tensor("output", ["vocab", "embd"], "transformer.output_layer.weight"),
   ],
   ignored: ["transformer.rotary_pos_emb.inv_freq"],
-  decoder: () => decoder,
+  decoder,
 };
 
 /** ChatGLM2 divides positions by the ratio; those after it multiply the base with it. */

@@ -4,6 +4,7 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, headDim, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -70,10 +71,11 @@ export const chatglm1: Architecture = {
   ],
   ignored: ["transformer.layers.{i}.attention.rotary_emb.inv_freq"],
   decoder: (h) => ({
-    block: "glm",
     norm: "layer",
-    positions: "prefixAndRest",
-    activation: "gelu_tanh",
-    residualScale: h.residualScale ?? 1,
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "prefixAndRest" } }),
+      feedForward: { activation: "gelu_tanh" },
+      residual: { of: "normed", scale: h.residualScale ?? 1 },
+    }),
   }),
 };

@@ -6,6 +6,7 @@ import { count, expectField, flag, headDim, positive, reader } from "../config.j
 import { grouped } from "../fused.js";
 import { ropeKeys, ropeScaling } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -101,5 +102,12 @@ export const falcon: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight", { optional: true }),
   ],
   ignored: ["transformer.h.{i}.self_attention.rotary_emb.inv_freq"],
-  decoder: () => ({ norm: "layer", positions: "halves", activation: "gelu_erf", parallel: true }),
+  decoder: (h) => ({
+    norm: "layer",
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "halves" } }),
+      feedForward: { activation: "gelu_erf" },
+      parallel: true,
+    }),
+  }),
 };

@@ -16,6 +16,7 @@ import {
 import type { HParams } from "../hparams.js";
 import { ropeKeys, ropeScaling } from "../rope-scaling.js";
 import { gatedMlp, linear, norm as plainNorm, separateQkv, tensor } from "../rows.js";
+import { type AttentionTraits, attention, type DecoderTraits, perLayer } from "../traits.js";
 import { windowPeriodOf } from "../windows.js";
 
 // Gemma multiplies by 1 + w in its norms, and its embeddings by the root of their length. Output and embedding are one.
@@ -71,13 +72,17 @@ const sandwich: readonly TensorRow[] = [
   ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
 ];
 
-const traits = (h: HParams) =>
-  ({
+/** Of layers with that attention. */
+function decoder(h: HParams, mixers: readonly AttentionTraits[], logitSoftcap?: number): DecoderTraits {
+  return {
     norm: "rms",
-    positions: "halves",
-    activation: "gelu_tanh",
+    layers: mixers.map((mixer) => ({ mixer, feedForward: { activation: "gelu_tanh" } })),
     embeddingScale: Math.fround(Math.sqrt(h.embeddingLength)),
-  }) as const;
+    logitSoftcap,
+  };
+}
+
+const rope = { pairs: "halves" } as const;
 
 export const gemma: Architecture = {
   name: "gemma",
@@ -91,7 +96,11 @@ export const gemma: Architecture = {
     ...after,
   ],
   ignored: [],
-  decoder: traits,
+  decoder: (h) =>
+    decoder(
+      h,
+      perLayer(h, () => attention({ rope })),
+    ),
 };
 
 /** The window, and how often a layer has none where that is not what loaders expect. */
@@ -127,6 +136,12 @@ function scaleKeys(config: v.InferOutput<typeof schema>, layersOfLargest: number
   return scalar === usual ? [] : [["attention.scale", meta.f32(1 / Math.sqrt(scalar))]];
 }
 
+/** Whether a layer has a window: of so many, the last has none. */
+function hasWindow({ windowPeriod }: HParams, layer: number, usualPeriod: number): boolean {
+  const period = windowPeriod ?? usualPeriod;
+  return layer % period !== period - 1;
+}
+
 /** Of so many layers the last has no window. */
 const PERIOD = { gemma2: 2, gemma3: 6 };
 const LAYERS_OF_27B = { gemma2: 46, gemma3: 62 };
@@ -145,14 +160,14 @@ export const gemma2: Architecture = {
   ),
   tensors: [...before, ...sandwich, ...after],
   ignored: [],
-  decoder: (h) => ({
-    ...traits(h),
-    window: h.slidingWindow ?? 4096,
-    windowPeriod: h.windowPeriod ?? PERIOD.gemma2,
-    attentionScale: attentionScale(h, LAYERS_OF_27B.gemma2),
-    attentionSoftcap: h.attentionSoftcap,
-    logitSoftcap: h.logitSoftcap,
-  }),
+  decoder: (h) => {
+    const window = h.slidingWindow ?? 4096;
+    const common = { rope, scale: attentionScale(h, LAYERS_OF_27B.gemma2), softcap: h.attentionSoftcap };
+    const mixers = perLayer(h, (i) =>
+      attention({ ...common, ...(hasWindow(h, i, PERIOD.gemma2) && { window }) }),
+    );
+    return decoder(h, mixers, h.logitSoftcap);
+  },
 };
 
 const gemma3Fields = {
@@ -189,14 +204,16 @@ export const gemma3: Architecture = {
     ...after,
   ],
   ignored: [],
-  decoder: (h) => ({
-    ...traits(h),
-    window: h.slidingWindow,
-    windowPeriod: h.windowPeriod ?? PERIOD.gemma3,
-    windowRopeBase: h.windowRopeFreqBase ?? 10000,
-    attentionScale: attentionScale(h, LAYERS_OF_27B.gemma3),
-    logitSoftcap: h.logitSoftcap,
-  }),
+  decoder: (h) => {
+    const scale = attentionScale(h, LAYERS_OF_27B.gemma3);
+    const local = { pairs: "halves", base: h.windowRopeFreqBase ?? 10000 } as const;
+    const mixers = perLayer(h, (i) =>
+      hasWindow(h, i, PERIOD.gemma3) && h.slidingWindow !== undefined
+        ? attention({ rope: local, window: h.slidingWindow, scale })
+        : attention({ rope, scale }),
+    );
+    return decoder(h, mixers, h.logitSoftcap);
+  },
 };
 
 // Config files leave out what transformers' Gemma3TextConfig takes for granted.

@@ -3,6 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -64,5 +65,8 @@ export const gpt2: Architecture = {
   ],
   prefix: "transformer.",
   ignored: ["transformer.h.{i}.attn.bias", "transformer.h.{i}.attn.masked_bias"],
-  decoder: () => ({ norm: "layer", positions: "learned", activation: "gelu_tanh" }),
+  decoder: (h) => ({
+    norm: "layer",
+    layers: allLayers(h, { mixer: attention({}), feedForward: { activation: "gelu_tanh" } }),
+  }),
 };

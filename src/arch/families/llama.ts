@@ -6,6 +6,7 @@ import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader }
 import { type HParams, hasExperts, isDense } from "../hparams.js";
 import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
 export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
@@ -78,9 +79,9 @@ export const llama: Architecture = {
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
   decoder: (h) => ({
     norm: "rms",
-    positions: "neighbours",
-    activation: "silu",
-    window: h.slidingWindow,
-    normalizeExperts: true,
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "neighbours" }, window: h.slidingWindow }),
+      feedForward: { activation: "silu", normalizeExperts: true },
+    }),
   }),
 };

@@ -3,6 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers } from "../traits.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -74,5 +75,5 @@ export const mamba: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: () => ({ block: "mamba", norm: "rms", positions: "none", activation: "silu" }),
+  decoder: (h) => ({ norm: "rms", layers: allLayers(h, { mixer: { kind: "mamba" } }) }),
 };

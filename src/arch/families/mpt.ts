@@ -3,6 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
   vocab_size: count,
@@ -68,9 +69,9 @@ export const mpt: Architecture = {
   ignored: [],
   decoder: (h) => ({
     norm: "layer",
-    positions: "alibi",
-    activation: "gelu_erf",
-    alibiMaxBias: h.alibiMaxBias ?? 0,
-    clampQkv: h.clampQkv,
+    layers: allLayers(h, {
+      mixer: attention({ alibiMaxBias: h.alibiMaxBias ?? 0, clampQkv: h.clampQkv }),
+      feedForward: { activation: "gelu_erf" },
+    }),
   }),
 };

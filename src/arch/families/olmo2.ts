@@ -3,6 +3,7 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
@@ -35,5 +36,11 @@ export const olmo2: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: () => ({ norm: "rms", positions: "halves", activation: "silu" }),
+  decoder: (h) => ({
+    norm: "rms",
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "halves" } }),
+      feedForward: { activation: "silu" },
+    }),
+  }),
 };

@@ -13,6 +13,7 @@ import {
 } from "../config.js";
 import { longropeFactors, ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
   ...decoderFields,
@@ -65,5 +66,11 @@ export const phi3: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => ({ norm: "rms", positions: "halves", activation: "silu", window: h.slidingWindow }),
+  decoder: (h) => ({
+    norm: "rms",
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "halves" }, window: h.slidingWindow }),
+      feedForward: { activation: "silu" },
+    }),
+  }),
 };

@@ -4,6 +4,7 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { allLayers, attention } from "../traits.js";
 
 const { rms_norm_eps: _, ...fields } = decoderFields;
 const schema = v.looseObject({
@@ -58,8 +59,9 @@ export const starcoder2: Architecture = {
   ignored: [],
   decoder: (h) => ({
     norm: "layer",
-    positions: "halves",
-    activation: "gelu_tanh",
-    window: h.slidingWindow,
+    layers: allLayers(h, {
+      mixer: attention({ rope: { pairs: "halves" }, window: h.slidingWindow }),
+      feedForward: { activation: "gelu_tanh" },
+    }),
   }),
 };

@@ -1,13 +1,7 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry } from "../../../formats/imatrix/imatrix.js";
-import type { LayerPlan } from "../../net/plan/decoder.js";
-import {
-  type InputPlan,
-  inputsOf,
-  type LayerInput,
-  type LayerSquares,
-  squaresLength,
-} from "../../net/squares.js";
+import type { LayerPlan } from "../../net/plan/types.js";
+import { type InputPlan, inputsOf, type LayerSquares, squaresLength } from "../../net/squares.js";
 
 /** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
 export interface Sums {
@@ -16,9 +10,9 @@ export interface Sums {
 }
 
 interface LayerTotal {
-  readonly inputs: ReadonlyMap<LayerInput, InputPlan>;
+  readonly inputs: ReadonlyMap<string, InputPlan>;
   /** Parts of the common array. */
-  readonly sums: ReadonlyMap<LayerInput, Float64Array>;
+  readonly sums: ReadonlyMap<string, Float64Array>;
   /** By their first chunk, what came before its turn. */
   readonly waiting: Map<number, readonly [count: number, squares: LayerSquares]>;
   /** Chunks that are added. */

@@ -108,12 +108,13 @@ function fitBoth(
   const { keep, firstPosition, maxMemory = process.availableMemory() / 2 } = options;
   const base = baseRecords(options.base, 0, count);
   const memory = (chunks: number) =>
-    scoreMemory(session.plan.output, chunks, context - 1 - firstPosition, { base, keep });
+    scoreMemory(session.plan.head.output, chunks, context - 1 - firstPosition, { base, keep });
   if (other === undefined) {
     return { size: fitMemory(session, count, context, options, memory), otherSize: undefined };
   }
   const half = { ...options, maxMemory: maxMemory / 2 };
-  const otherMemory = (chunks: number) => scoreMemory(other.plan.output, chunks, context - 1 - firstPosition);
+  const otherMemory = (chunks: number) =>
+    scoreMemory(other.plan.head.output, chunks, context - 1 - firstPosition);
   const size = fitMemory(session, count, context, half, memory);
   const otherSize = fitMemory(other, count, context, half, otherMemory);
   const groupChunks = Math.min(size.groupChunks, otherSize.groupChunks);
@@ -123,13 +124,12 @@ function fitBoth(
 
 /** Multiply-adds for a token's logits. */
 export function outputSize({ plan }: Session): number {
-  return elementCount(plan.output.shape);
+  return elementCount(plan.head.output.shape);
 }
 
 /** What turns a model's last hidden states into logits. */
 export function headOf({ plan, files, activations }: Session): Head {
-  const { output_norm, output, hparams, traits } = plan;
-  return { files, activations, hparams, traits, output_norm, output };
+  return { files, activations, ...plan.head };
 }
 
 /** The records of some chunks, if the base is a file. */

@@ -9,9 +9,9 @@ import {
   runLayers,
 } from "../../net/blocks.js";
 import { fitMemory, spanOf } from "../../net/group.js";
-import type { DecoderPlan } from "../../net/plan/decoder.js";
+import type { DecoderPlan } from "../../net/plan/types.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
-import { hiddenBytes, hiddenStates, type Span, spanTokens } from "../../net/span.js";
+import { batchTokens, hiddenBytes, hiddenStates, type Span } from "../../net/span.js";
 import { headOf, outputSize } from "../perplexity/forward.js";
 import { scoreJob, scoreMemory } from "../perplexity/score.js";
 import { type Perturbation, Scratch } from "./perturb.js";
@@ -62,9 +62,9 @@ export async function measureSensitivity(
   });
 }
 
-function stageOf({ token_embd, output }: DecoderPlan, tensor: Perturbation["tensor"]): Stage {
+function stageOf({ token_embd, head }: DecoderPlan, tensor: Perturbation["tensor"]): Stage {
   if (tensor.layer !== undefined) return tensor.layer;
-  return tensor.name === output.name && tensor.name !== token_embd.name ? "output" : "embedding";
+  return tensor.name === head.output.name && tensor.name !== token_embd.name ? "output" : "embedding";
 }
 
 /** How the memory for hidden states is shared out. */
@@ -88,7 +88,7 @@ function planLayout(
   options: SensitivityOptions,
 ): Layout {
   const context = chunks[0]!.length;
-  const memory = (count: number) => 2 * scoreMemory(session.plan.output, count, context - 1);
+  const memory = (count: number) => 2 * scoreMemory(session.plan.head.output, count, context - 1);
   const stages = stagesOf(session.plan, perturbations);
   const most = Math.max(...[...stages.values()].map(({ length }) => length));
   const size = fitMemory(session, chunks.length * (COPIES + most), context, options, memory);
@@ -221,7 +221,7 @@ async function measureOne(
       const own = kld.subarray(i * scored, (i + 1) * scored);
       options.onChunk(index, group.first + first + i, own.reduce((sum, value) => sum + value, 0) / scored);
     }
-    advance(scoreWork * spanTokens(span));
+    advance(scoreWork * batchTokens(span));
   });
 }
 

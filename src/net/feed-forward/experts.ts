@@ -1,8 +1,8 @@
 import { rowCount, rowLength } from "../../tensor.js";
-import type { Work } from "../block.js";
 import { normalize } from "../norm.js";
-import type { ExpertsPlan, Linear, MlpPlan, NormPlan } from "../plan/decoder.js";
+import type { ExpertsPlan, Linear, MlpPlan, NormPlan } from "../plan/types.js";
 import { multiply, packInput } from "../products/matmul.js";
+import type { Work } from "../work.js";
 import { mlpHidden } from "./mlp.js";
 
 /** Some of a job's tokens. */
@@ -23,8 +23,8 @@ export function addMixture(
   x: number,
   piece: Piece,
 ): void {
-  const { kernels, span } = work;
-  const floats = piece.count * span.width;
+  const { kernels, batch } = work;
+  const floats = piece.count * batch.width;
   const sum = kernels.reserve(floats * 4);
   kernels.bytes(sum, floats * 4).fill(0);
   const mark = kernels.mark();
@@ -46,8 +46,13 @@ interface Route {
 }
 
 /** Which tokens go through each expert: those for which it is among the most probable, by softmax over all. */
-function route(work: Work, { router, experts, used }: ExpertsPlan, n: number, tokens: number): Route[][] {
-  const { kernels, traits } = work;
+function route(
+  work: Work,
+  { router, experts, used, normalize }: ExpertsPlan,
+  n: number,
+  tokens: number,
+): Route[][] {
+  const { kernels } = work;
   const count = experts.length;
   const mark = kernels.mark();
   const logits = kernels.reserve(tokens * count * 4);
@@ -60,7 +65,7 @@ function route(work: Work, { router, experts, used }: ExpertsPlan, n: number, to
     const parts = Float64Array.from(own, (logit) => Math.exp(logit - largest));
     // Of experts that are equally probable, the first.
     const chosen = [...parts.keys()].sort((a, b) => parts[b]! - parts[a]! || a - b).slice(0, used);
-    const among = traits.normalizeExperts ? chosen : parts.keys();
+    const among = normalize ? chosen : parts.keys();
     const sum = [...among].reduce((total, expert) => total + parts[expert]!, 0);
     for (const expert of chosen) routes[expert]!.push({ token, weight: parts[expert]! / sum });
   }
@@ -78,21 +83,21 @@ function addExpert(
   sum: number,
   piece: Piece,
 ): void {
-  const { kernels, span, squares } = work;
+  const { kernels, batch, squares } = work;
   const mlp = experts[expert]!;
-  const rowBytes = span.width * 4;
+  const rowBytes = batch.width * 4;
   const own = kernels.reserve(route.length * rowBytes);
   const memory = kernels.bytes(0, kernels.memory.buffer.byteLength);
   route.forEach(({ token }, i) => {
     memory.copyWithin(own + i * rowBytes, n + token * rowBytes, n + (token + 1) * rowBytes);
   });
   const tokens = route.map(({ token }) => piece.first + token);
-  squares?.addExpert("experts", own, tokens, span.width, expert, experts.length);
+  squares?.addExpert("experts", own, tokens, batch.width, expert, experts.length);
   const h = mlpHidden(work, mlp, own, route.length);
   squares?.addExpert("experts_down", h, tokens, rowLength(mlp.down.weight), expert, experts.length);
   const y = product(work, mlp.down, h, route.length);
   route.forEach(({ token, weight }, i) => {
-    kernels.call("add_scaled")(y + i * rowBytes, weight, sum + token * rowBytes, span.width);
+    kernels.call("add_scaled")(y + i * rowBytes, weight, sum + token * rowBytes, batch.width);
   });
 }
 
@@ -105,14 +110,19 @@ function addShared(
   sum: number,
   { count }: Piece,
 ): void {
-  const { kernels, span, squares } = work;
+  const { kernels, batch, squares } = work;
   const h = mlpHidden(work, shared, n, count);
   squares?.add("shared_down", h, count, rowLength(shared.down.weight));
   const y = product(work, shared.down, h, count);
   const gates = router && kernels.floats(product(work, router, n, count), count).slice();
   for (let token = 0; token < count; token++) {
     const weight = gates === undefined ? 1 : 1 / (1 + Math.exp(-gates[token]!));
-    kernels.call("add_scaled")(y + token * span.width * 4, weight, sum + token * span.width * 4, span.width);
+    kernels.call("add_scaled")(
+      y + token * batch.width * 4,
+      weight,
+      sum + token * batch.width * 4,
+      batch.width,
+    );
   }
 }
 

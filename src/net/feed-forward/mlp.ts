@@ -1,11 +1,12 @@
 import { rowLength } from "../../tensor.js";
-import type { Work } from "../block.js";
-import type { MlpPlan } from "../plan/decoder.js";
+import type { MlpPlan } from "../plan/types.js";
 import { multiplySlab, packInput, slabMemory, slabsOf } from "../products/matmul.js";
+import type { Work } from "../work.js";
 
 /** What goes into `down`, [tokens][width]: act(gate(n)) × up(n), or act(up(n)). The memory is the caller's to give back. */
-export function mlpHidden(work: Work, { gate, up, down }: MlpPlan, n: number, tokens: number): number {
-  const { kernels, traits } = work;
+export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): number {
+  const { kernels } = work;
+  const { gate, up, down, activation } = mlp;
   const width = rowLength(down.weight);
   const h = kernels.reserve(tokens * width * 4);
   const start = kernels.mark();
@@ -14,10 +15,10 @@ export function mlpHidden(work: Work, { gate, up, down }: MlpPlan, n: number, to
   for (const [first, rows] of slabsOf(up.weight)) {
     const slab = multiplySlab(work, up, input, first, rows);
     const floats = (tokens * slab.stride) / 4;
-    if (gate === undefined) kernels.call(traits.activation)(slab.y, slab.y, floats);
+    if (gate === undefined) kernels.call(activation)(slab.y, slab.y, floats);
     else {
       const gates = multiplySlab(work, gate, input, first, rows);
-      kernels.call(`${traits.activation}_mul`)(gates.y, slab.y, slab.y, floats);
+      kernels.call(`${activation}_mul`)(gates.y, slab.y, slab.y, floats);
     }
     kernels.call("copy_columns")(slab.y, slab.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);

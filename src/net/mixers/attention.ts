@@ -1,109 +1,136 @@
-import type { Positions } from "../../arch/architecture.js";
+import type { AttentionTraits } from "../../arch/traits.js";
 import { rowLength } from "../../tensor.js";
-import { addProduct, normed, piecesOf, type Work } from "../block.js";
 import { normalize } from "../norm.js";
-import type { NormPlan, TransformerPlan } from "../plan/decoder.js";
-import { multiply, packInput } from "../products/matmul.js";
-import { spanTokens } from "../span.js";
+import { part } from "../plan/finder.js";
+import type { Half, Linear, MixerPlan, NormPlan, RopePlan } from "../plan/types.js";
+import { multiply, packInput, slabMemory } from "../products/matmul.js";
+import { batchTokens } from "../span.js";
+import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { alibiSlopes } from "./alibi.js";
-import { prefixPlaces } from "./prefix.js";
+import type { Mixer, PlanParts, RunSize } from "./mixer.js";
+import { turn } from "./rope.js";
 
-/** x += output(attention(q(n), k(n), v(n))) with n = norm(from); `from` and x are [tokens][width]. */
-export function addAttention(work: Work<TransformerPlan>, from: number, x: number): void {
-  const { kernels, hparams, layer, span } = work;
-  const { norm, q: toQ, k: toK, v: toV, qNorm, kNorm, output, postNorm } = layer.attention;
-  const { headCount, headCountKv, keyLength, valueLength } = hparams;
-  const tokens = spanTokens(span);
-  const [qWidth, kWidth] = [headCount * keyLength, headCountKv * keyLength];
-  const [vWidth, oWidth] = [headCountKv * valueLength, headCount * valueLength];
+/** Attention with grouped heads: output(softmax(q kᵀ) v). */
+export interface AttentionPlan extends MixerPlan {
+  readonly kind: "attention";
+  readonly heads: number;
+  readonly headsKv: number;
+  /** Width of a query or key head, and of a value head. */
+  readonly keyLength: number;
+  readonly valueLength: number;
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  /** Of each head, or of all heads at once: as long as their weights are. */
+  readonly qNorm: NormPlan | undefined;
+  readonly kNorm: NormPlan | undefined;
+  readonly output: Linear;
+  /** Tokens a query sees, itself included; 0 for all. */
+  readonly window: number;
+  readonly rope: RopePlan | undefined;
+  readonly alibiMaxBias: number | undefined;
+  readonly scale: number;
+  /** Of scores; 0 for none. */
+  readonly softcap: number;
+  /** Limit of queries, keys and values. */
+  readonly clampQkv: number | undefined;
+}
+
+export const attentionMixer: Mixer<AttentionTraits, AttentionPlan> = {
+  kind: "attention",
+  plan,
+  inputs: ({ q, k, v, output }) => [
+    ["attn_norm", [q, k, v]],
+    ["attn_output", [output]],
+  ],
+  memory,
+  run,
+};
+
+function plan(traits: AttentionTraits, { find, hparams, rope }: PlanParts): AttentionPlan {
+  const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = hparams;
+  const fused = find.linear("attn_qkv");
+  const [q, k, v] = [heads * keyLength, headsKv * keyLength, headsKv * valueLength];
+  return {
+    kind: "attention",
+    ...{ heads, headsKv, keyLength, valueLength },
+    q: find.linear("attn_q") ?? part(fused!, 0, q),
+    k: find.linear("attn_k") ?? part(fused!, q, k),
+    v: find.linear("attn_v") ?? part(fused!, q + k, v),
+    qNorm: find.norm("attn_q_norm"),
+    kNorm: find.norm("attn_k_norm"),
+    output: find.linear("attn_output")!,
+    window: traits.window ?? 0,
+    rope: traits.rope && rope(traits.rope),
+    alibiMaxBias: traits.alibiMaxBias,
+    scale: traits.scale ?? 1 / Math.sqrt(keyLength),
+    softcap: traits.softcap ?? 0,
+    clampQkv: traits.clampQkv,
+  };
+}
+
+/** Scores of a block of queries, for each token (attention_scratch). */
+const SCORE_FLOATS = 64;
+
+function memory(
+  { heads, headsKv, keyLength, valueLength, output }: AttentionPlan,
+  { width, tokens, context, piece }: RunSize,
+): number {
+  const o = keyLength === valueLength ? 0 : heads * valueLength;
+  const all = heads * keyLength + headsKv * (keyLength + valueLength) + o;
+  const keys = context * (keyLength + valueLength + SCORE_FLOATS);
+  const packed = Math.max(width, heads * valueLength);
+  const floats = tokens * all + Math.max(piece * (packed + 2 * width), keys);
+  return 4 * floats + slabMemory(output.weight, piece);
+}
+
+/** x += postNorm(output(attention(q(n), k(n), v(n)))) with n = norm(from) */
+function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: number, x: number): void {
+  const { kernels, batch } = work;
+  const { heads, headsKv, keyLength, valueLength } = plan;
+  const tokens = batchTokens(batch);
+  const [qWidth, kWidth] = [heads * keyLength, headsKv * keyLength];
+  const [vWidth, oWidth] = [headsKv * valueLength, heads * valueLength];
   const start = kernels.mark();
   const q = kernels.reserve(tokens * qWidth * 4);
   const k = kernels.reserve(tokens * kWidth * 4);
   const v = kernels.reserve(tokens * vWidth * 4);
   const o = qWidth === oWidth ? q : kernels.reserve(tokens * oWidth * 4);
   const mark = kernels.mark();
-  for (const [first, count] of piecesOf(span)) {
-    const n = normed(work, norm, from + first * span.width * 4, count, "attn_norm");
-    const input = packInput(work, n, count, [toQ, toK, toV]);
-    multiply(work, toQ, input, q + first * qWidth * 4, "copy_columns");
-    multiply(work, toK, input, k + first * kWidth * 4, "copy_columns");
-    multiply(work, toV, input, v + first * vWidth * 4, "copy_columns");
+  for (const [first, count] of piecesOf(batch)) {
+    const n = normed(work, norm, from + first * batch.width * 4, count, "attn_norm");
+    const input = packInput(work, n, count, [plan.q, plan.k, plan.v]);
+    multiply(work, plan.q, input, q + first * qWidth * 4, "copy_columns");
+    multiply(work, plan.k, input, k + first * kWidth * 4, "copy_columns");
+    multiply(work, plan.v, input, v + first * vWidth * 4, "copy_columns");
     kernels.reset(mark);
   }
-  clamp(work, q, tokens * qWidth);
-  clamp(work, k, tokens * kWidth);
-  clamp(work, v, tokens * vWidth);
-  normHeads(work, qNorm, q, qWidth);
-  normHeads(work, kNorm, k, kWidth);
-  turn(work, q, headCount);
-  turn(work, k, headCountKv);
-  attend(work, { q, k, v, o });
-  for (const [first, count] of piecesOf(span)) {
-    const heads = o + first * oWidth * 4;
-    work.squares?.add("attn_output", heads, count, oWidth);
-    addProduct(work, output, postNorm, heads, x + first * span.width * 4, count);
+  clamp(work, plan, q, tokens * qWidth);
+  clamp(work, plan, k, tokens * kWidth);
+  clamp(work, plan, v, tokens * vWidth);
+  normHeads(work, plan.qNorm, q, qWidth);
+  normHeads(work, plan.kNorm, k, kWidth);
+  turn(work, plan, q, heads);
+  turn(work, plan, k, headsKv);
+  attend(work, plan, { q, k, v, o });
+  for (const [first, count] of piecesOf(batch)) {
+    const mixed = o + first * oWidth * 4;
+    work.squares?.add("attn_output", mixed, count, oWidth);
+    addProduct(work, plan.output, postNorm, mixed, x + first * batch.width * 4, count);
     kernels.reset(mark);
   }
   kernels.reset(start);
 }
 
-function clamp({ kernels, traits }: Work, x: number, n: number): void {
-  if (traits.clampQkv !== undefined) kernels.call("clamp")(x, n, traits.clampQkv);
+function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: number): void {
+  if (clampQkv !== undefined) kernels.call("clamp")(x, n, clampQkv);
 }
 
 /** Norms each head, or all of a token's heads together, as long as the norm's weight is. */
 function normHeads(work: Work, norm: NormPlan | undefined, x: number, width: number): void {
   if (norm === undefined) return;
-  const rows = (spanTokens(work.span) * width) / rowLength(norm.weight);
+  const rows = (batchTokens(work.batch) * width) / rowLength(norm.weight);
   normalize(work, norm, x, x, rows);
-}
-
-/** Floats from the first of a pair to the first of the next, and between the two of a pair. */
-const PAIRS: Readonly<Partial<Record<Positions, (pairs: number) => [step: number, distance: number]>>> = {
-  neighbours: () => [2, 1],
-  halves: (pairs) => [1, pairs],
-};
-
-/** Gives the heads at `x` their positions, where RoPE does. */
-function turn(work: Work, x: number, heads: number): void {
-  const { kernels, hparams, traits, rope, span } = work;
-  if (traits.positions === "prefixAndRest") turnHalves(work, x, heads);
-  const layout = PAIRS[traits.positions];
-  if (rope === undefined || layout === undefined) return;
-  const mark = kernels.mark();
-  const { keyLength, ropeDimensionCount } = hparams;
-  const pairs = ropeDimensionCount / 2;
-  const table = kernels.reserve(rope.byteLength);
-  kernels.floats(table, rope.byteLength / 4).set(new Float32Array(rope));
-  const [step, distance] = layout(pairs);
-  const { chunks, context } = span;
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const at = x + chunk * context * heads * keyLength * 4;
-    kernels.call("rope")(at, table, context, heads, keyLength, pairs, step, distance);
-  }
-  kernels.reset(mark);
-}
-
-/** Each half of a head by a place of its own. */
-function turnHalves({ kernels, hparams, rope, span }: Work, x: number, heads: number): void {
-  const { keyLength, ropeDimensionCount } = hparams;
-  const pairs = ropeDimensionCount / 2;
-  const { chunks, context, prefixes } = span;
-  const angles = new Float32Array(rope!);
-  const mark = kernels.mark();
-  const table = kernels.reserve(context * pairs * 8);
-  const own = kernels.floats(table, context * pairs * 2);
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const places = prefixPlaces(prefixes![chunk]!, context);
-    for (const half of [0, 1] as const) {
-      for (const [i, place] of places.entries()) {
-        own.set(angles.subarray(place[half] * pairs * 2, (place[half] + 1) * pairs * 2), i * pairs * 2);
-      }
-      const at = x + (chunk * context * heads * keyLength + half * ropeDimensionCount) * 4;
-      kernels.call("rope")(at, table, context, heads, keyLength, pairs, 1, pairs);
-    }
-  }
-  kernels.reset(mark);
 }
 
 interface Heads {
@@ -114,36 +141,33 @@ interface Heads {
 }
 
 /** Each chunk sees itself only. */
-function attend(
-  { kernels, hparams, traits, layer, span }: Work<TransformerPlan>,
-  { q, k, v, o }: Heads,
-): void {
+function attend({ kernels, batch }: Work, plan: AttentionPlan, { q, k, v, o }: Heads): void {
   const mark = kernels.mark();
-  const { headCount, headCountKv, keyLength, valueLength } = hparams;
-  const { chunks, context } = span;
+  const { heads, headsKv, keyLength, valueLength, alibiMaxBias } = plan;
+  const { chunks, context } = batch;
   const scratch = kernels.reserve(kernels.call("attention_scratch")(context, keyLength, valueLength));
   let slopes = 0;
-  if (traits.positions === "alibi") {
-    slopes = kernels.reserve(headCount * 4);
-    kernels.floats(slopes, headCount).set(alibiSlopes(headCount, traits.alibiMaxBias ?? 0));
+  if (alibiMaxBias !== undefined) {
+    slopes = kernels.reserve(heads * 4);
+    kernels.floats(slopes, heads).set(alibiSlopes(heads, alibiMaxBias));
   }
   for (let chunk = 0; chunk < chunks; chunk++) {
     const at = chunk * context * 4;
     kernels.call("attention")(
-      q + at * headCount * keyLength,
-      k + at * headCountKv * keyLength,
-      v + at * headCountKv * valueLength,
-      o + at * headCount * valueLength,
+      q + at * heads * keyLength,
+      k + at * headsKv * keyLength,
+      v + at * headsKv * valueLength,
+      o + at * heads * valueLength,
       context,
-      headCount,
-      headCountKv,
+      heads,
+      headsKv,
       keyLength,
       valueLength,
-      traits.attentionScale ?? 1 / Math.sqrt(keyLength),
-      traits.attentionSoftcap ?? 0,
+      plan.scale,
+      plan.softcap,
       slopes,
-      layer.attention.window,
-      span.prefixes?.[chunk]?.length ?? 0,
+      plan.window,
+      batch.prefixes?.[chunk]?.length ?? 0,
       scratch,
     );
   }

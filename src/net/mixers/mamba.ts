@@ -1,13 +1,15 @@
+import type { MixerTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
-import { addProduct, normed, piecesOf, type Work } from "../block.js";
-import type { Linear, NormPlan } from "../plan/decoder.js";
+import { part } from "../plan/finder.js";
+import type { Half, Linear, MixerPlan } from "../plan/types.js";
 import { multiply, packInput, readTransposed, readVector, slabMemory } from "../products/matmul.js";
-import { spanTokens } from "../span.js";
+import { batchTokens } from "../span.js";
+import { addProduct, normed, piecesOf, type Work } from "../work.js";
+import type { Mixer, PlanParts, RunSize } from "./mixer.js";
 
 /** The tensors of a block of Mamba; matrices that a file has fused are parts of one tensor here. */
-export interface MambaPlan {
-  readonly block: "mamba";
-  readonly norm: NormPlan;
+export interface MambaPlan extends MixerPlan {
+  readonly kind: "mamba";
   /** What is scanned, and the gate beside it. */
   readonly x: Linear;
   readonly z: Linear;
@@ -26,13 +28,44 @@ export interface MambaPlan {
   readonly output: Linear;
 }
 
+export const mambaMixer: Mixer<MixerTraits & { kind: "mamba" }, MambaPlan> = {
+  kind: "mamba",
+  plan,
+  inputs: ({ x, z, step, b, c, dt, output }) => [
+    ["ssm_in", [x, z]],
+    ["ssm_x", [step, b, c]],
+    ["ssm_dt", [dt]],
+    ["ssm_out", [output]],
+  ],
+  memory,
+  run,
+};
+
+function plan(_: MixerTraits, { find, hparams }: PlanParts): MambaPlan {
+  const { innerSize, stateSize, timeStepRank } = hparams.ssm;
+  const [input, fromX] = [find.linear("ssm_in")!, find.linear("ssm_x")!];
+  return {
+    kind: "mamba",
+    x: part(input, 0, innerSize),
+    z: part(input, innerSize, innerSize),
+    conv: find.linear("ssm_conv")!,
+    step: part(fromX, 0, timeStepRank),
+    b: part(fromX, timeStepRank, stateSize),
+    c: part(fromX, timeStepRank + stateSize, stateSize),
+    dt: find.linear("ssm_dt")!,
+    a: find.tensor("ssm_a")!,
+    d: find.tensor("ssm_d")!,
+    output: find.linear("ssm_out")!,
+  };
+}
+
 /**
- * x += output(scan(silu(conv(x(n)))) × silu(z(n))) with n = norm(x): Mamba's block (arXiv:2312.00752, figure 3). Each
+ * x += output(scan(silu(conv(x(n)))) × silu(z(n))) with n = norm(from): Mamba's block (arXiv:2312.00752, figure 3). Each
  * chunk begins with an empty state.
  */
-export function addMamba(work: Work<MambaPlan>, x: number): void {
-  const { kernels, span, layer } = work;
-  const tokens = spanTokens(span);
+function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from: number, x: number): void {
+  const { kernels, batch } = work;
+  const tokens = batchTokens(batch);
   const inner = rowCount(layer.x.weight);
   const states = rowCount(layer.b.weight);
   const room = (width: number) => kernels.reserve(tokens * width * 4);
@@ -40,18 +73,18 @@ export function addMamba(work: Work<MambaPlan>, x: number): void {
   const scanned = { x: room(inner), dt: room(inner), b: room(states), c: room(states) };
   const gate = room(inner);
   const mark = kernels.mark();
-  for (const [first, count] of piecesOf(span)) {
-    const n = normed(work, layer.norm, x + first * span.width * 4, count, "ssm_in");
+  for (const [first, count] of piecesOf(batch)) {
+    const n = normed(work, norm, from + first * batch.width * 4, count, "ssm_in");
     const input = packInput(work, n, count, [layer.x, layer.z]);
     multiply(work, layer.x, input, scanned.dt + first * inner * 4, "copy_columns");
     multiply(work, layer.z, input, gate + first * inner * 4, "copy_columns");
     kernels.reset(mark);
   }
-  convolve(work, scanned.dt, scanned.x, inner);
-  for (const [first, count] of piecesOf(span)) {
-    const from = scanned.x + first * inner * 4;
-    work.squares?.add("ssm_x", from, count, inner);
-    const input = packInput(work, from, count, [layer.step, layer.b, layer.c]);
+  convolve(work, layer, scanned.dt, scanned.x, inner);
+  for (const [first, count] of piecesOf(batch)) {
+    const convolved = scanned.x + first * inner * 4;
+    work.squares?.add("ssm_x", convolved, count, inner);
+    const input = packInput(work, convolved, count, [layer.step, layer.b, layer.c]);
     multiply(work, layer.b, input, scanned.b + first * states * 4, "copy_columns");
     multiply(work, layer.c, input, scanned.c + first * states * 4, "copy_columns");
     const rank = rowCount(layer.step.weight);
@@ -63,27 +96,27 @@ export function addMamba(work: Work<MambaPlan>, x: number): void {
     kernels.reset(mark);
   }
   kernels.call("softplus")(scanned.dt, tokens * inner);
-  scan(work, scanned, inner, states);
+  scan(work, layer, scanned, inner, states);
   kernels.call("silu_mul")(gate, scanned.x, scanned.x, tokens * inner);
-  for (const [first, count] of piecesOf(span)) {
+  for (const [first, count] of piecesOf(batch)) {
     const y = scanned.x + first * inner * 4;
     work.squares?.add("ssm_out", y, count, inner);
-    addProduct(work, layer.output, undefined, y, x + first * span.width * 4, count);
+    addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
     kernels.reset(mark);
   }
   kernels.reset(start);
 }
 
 /** to[t] = silu(conv(from)), both [tokens][inner]. */
-function convolve(work: Work<MambaPlan>, from: number, to: number, inner: number): void {
-  const { kernels, layer, span } = work;
+function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, inner: number): void {
+  const { kernels, batch } = work;
   const mark = kernels.mark();
-  const weight = readTransposed(work, layer.conv.weight);
-  const bias = readVector(work, layer.conv.bias!);
-  for (let chunk = 0; chunk < span.chunks; chunk++) {
-    const at = chunk * span.context * inner * 4;
-    const kernel = rowLength(layer.conv.weight);
-    kernels.call("ssm_conv")(from + at, weight, bias, to + at, span.context, inner, kernel);
+  const weight = readTransposed(work, conv.weight);
+  const bias = readVector(work, conv.bias!);
+  for (let chunk = 0; chunk < batch.chunks; chunk++) {
+    const at = chunk * batch.context * inner * 4;
+    const kernel = rowLength(conv.weight);
+    kernels.call("ssm_conv")(from + at, weight, bias, to + at, batch.context, inner, kernel);
   }
   kernels.reset(mark);
 }
@@ -96,14 +129,14 @@ interface Scanned {
 }
 
 /** The scan's outputs take the place of its inputs x. */
-function scan(work: Work<MambaPlan>, { x, dt, b, c }: Scanned, inner: number, states: number): void {
-  const { kernels, layer, span } = work;
+function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, inner: number, states: number): void {
+  const { kernels, batch } = work;
   const mark = kernels.mark();
   const a = readTransposed(work, layer.a);
   const d = readVector(work, layer.d);
   const scratch = kernels.reserve(states * 32);
-  for (let chunk = 0; chunk < span.chunks; chunk++) {
-    const at = chunk * span.context * 4;
+  for (let chunk = 0; chunk < batch.chunks; chunk++) {
+    const at = chunk * batch.context * 4;
     kernels.call("ssm_scan")(
       x + at * inner,
       dt + at * inner,
@@ -112,7 +145,7 @@ function scan(work: Work<MambaPlan>, { x, dt, b, c }: Scanned, inner: number, st
       c + at * states,
       d,
       x + at * inner,
-      span.context,
+      batch.context,
       inner,
       states,
       scratch,
@@ -121,9 +154,8 @@ function scan(work: Work<MambaPlan>, { x, dt, b, c }: Scanned, inner: number, st
   kernels.reset(mark);
 }
 
-/** Bytes of kernel memory that a block takes beside the hidden states of `tokens`; products are of `piece` tokens. */
-export function mambaMemory({ x, b, step, output }: MambaPlan, tokens: number, piece: number): number {
-  const [inner, states, width] = [rowCount(x.weight), rowCount(b.weight), rowLength(x.weight)];
+function memory({ x, b, step, output }: MambaPlan, { width, tokens, piece }: RunSize): number {
+  const [inner, states] = [rowCount(x.weight), rowCount(b.weight)];
   const products = slabMemory(x.weight, piece) + slabMemory(output.weight, piece);
   return (
     4 * (tokens * (3 * inner + 2 * states) + piece * (2 * inner + 2 * width + rowCount(step.weight))) +

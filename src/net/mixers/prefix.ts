@@ -19,9 +19,16 @@ export function prefixOf(chunk: Int32Array, { start, gmask, mask }: PrefixTokens
 }
 
 /**
- * Place in the prefix, and behind it, of every token: those of the prefix are numbered and 0 behind it; later ones are
+ * Place in the prefix, and behind it, of `count` tokens from `start` on: those of the prefix are numbered and 0 behind it; later ones are
  * at the blank's place, and numbered from 1.
  */
-export function prefixPlaces({ length, blank }: Prefix, context: number): [first: number, second: number][] {
-  return Array.from({ length: context }, (_, i) => (i < length ? [i, 0] : [blank, i - length + 1]));
+export function prefixPlaces(
+  { length, blank }: Prefix,
+  start: number,
+  count: number,
+): [first: number, second: number][] {
+  return Array.from({ length: count }, (_, n) => {
+    const i = start + n;
+    return i < length ? [i, 0] : [blank, i - length + 1];
+  });
 }

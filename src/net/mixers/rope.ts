@@ -1,10 +1,7 @@
-import type { HParams } from "../../arch/hparams.js";
-
-/** What RoPE depends on, beside the positions. */
-export type RopeParameters = Pick<
-  HParams,
-  "ropeDimensionCount" | "ropeFreqBase" | "ropeScaling" | "ropeAttnFactor" | "ropeOriginalContext"
->;
+import type { RopePairs } from "../../arch/traits.js";
+import type { RopeParameters, RopePlan } from "../plan/types.js";
+import type { Work } from "../work.js";
+import { prefixPlaces } from "./prefix.js";
 
 /**
  * Cosine and sine of each position's and pair's angle: [positions][pairs][2]. Computed in f64, kept in f32.
@@ -58,4 +55,55 @@ function stretch(parameters: RopeParameters, i: number): number {
 /** Stretched RoPE sharpens attention by making cosine and sine longer. */
 function ropeMagnitude({ ropeScaling, ropeAttnFactor }: RopeParameters): number {
   return ropeAttnFactor * (ropeScaling.type === "yarn" ? 1 + 0.1 * Math.log(ropeScaling.factor) : 1);
+}
+
+/** Floats from the first of a pair to the first of the next, and between the two of a pair. */
+const PAIRS: Readonly<Record<RopePairs, (pairs: number) => [step: number, distance: number]>> = {
+  neighbours: () => [2, 1],
+  halves: (pairs) => [1, pairs],
+  prefixAndRest: (pairs) => [1, pairs],
+};
+
+/** What RoPE turns: heads side by side. */
+export interface Turned {
+  readonly rope?: RopePlan | undefined;
+  readonly keyLength: number;
+}
+
+/** Gives `heads` heads of every token at `x` their positions; nothing without RoPE. */
+export function turn(work: Work, { rope, keyLength }: Turned, x: number, heads: number): void {
+  if (rope === undefined) return;
+  const { kernels, batch } = work;
+  const { chunks, context } = batch;
+  const { ropeDimensionCount } = rope;
+  const pairs = ropeDimensionCount / 2;
+  const [step, distance] = PAIRS[rope.pairs](pairs);
+  const mark = kernels.mark();
+  const table = kernels.reserve(context * pairs * 8);
+  const own = kernels.floats(table, context * pairs * 2);
+  // The dimensions of a head that are turned, or those of both its halves, each by a place of its own.
+  const halves = rope.pairs === "prefixAndRest" ? ([0, 1] as const) : ([0] as const);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    for (const half of halves) {
+      placeAngles(own, work, rope, chunk, half);
+      const at = x + (chunk * context * heads * keyLength + half * ropeDimensionCount) * 4;
+      kernels.call("rope")(at, table, context, heads, keyLength, pairs, step, distance);
+    }
+  }
+  kernels.reset(mark);
+}
+
+/** The angles of a chunk's tokens, of all the table's. */
+function placeAngles(own: Float32Array, work: Work, rope: RopePlan, chunk: number, half: 0 | 1): void {
+  const { context, starts, prefixes } = work.batch;
+  const angles = new Float32Array(work.rope!);
+  const size = rope.ropeDimensionCount;
+  const start = starts?.[chunk] ?? 0;
+  if (rope.pairs !== "prefixAndRest") {
+    own.set(angles.subarray(start * size, (start + context) * size));
+    return;
+  }
+  for (const [i, places] of prefixPlaces(prefixes![chunk]!, start, context).entries()) {
+    own.set(angles.subarray(places[half] * size, (places[half] + 1) * size), i * size);
+  }
 }

@@ -1,7 +1,7 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, rowCount, rowLength, type Tensor } from "../../tensor.js";
-import type { Linear } from "../plan/decoder.js";
+import type { Linear } from "../plan/types.js";
 import {
   activationForm,
   type Form,

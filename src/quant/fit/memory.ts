@@ -1,5 +1,6 @@
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import type { AttentionTraits, MixerTraits } from "../../arch/traits.js";
 import type { Outline } from "../../outline.js";
 import { rowLength } from "../../tensor.js";
 
@@ -67,6 +68,10 @@ export function kvCache(model: Described, context: number, kvType: KvType): Amou
   };
 }
 
+function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
+  return "window" in mixer ? mixer.window : undefined;
+}
+
 /**
  * Keys and values: layers × KV heads × (key + value width) × tokens × bytes of an element. Layers with a window keep
  * its tokens and a batch; but where all layers have a window, llama.cpp keeps everything.
@@ -79,9 +84,10 @@ function keysAndValues({ architecture, hparams }: Described, context: number, kv
       hint: "--kv-type f16",
     });
   }
-  const { window, windowPeriod = 0 } = architecture.decoder(hparams);
-  const windowed =
-    window === undefined || windowPeriod < 2 ? 0 : blockCount - Math.floor(blockCount / windowPeriod);
+  const windows = architecture.decoder(hparams).layers.map(({ mixer }) => windowOf(mixer));
+  const window = windows.find((each) => each !== undefined);
+  const withWindow = windows.filter((each) => each !== undefined).length;
+  const windowed = withWindow === blockCount ? 0 : withWindow;
   const kept = Math.min(context, roundUp((window ?? 0) + BATCH));
   const cells = (blockCount - windowed) * context + windowed * kept;
   const perElement = typeSize / blockSize;

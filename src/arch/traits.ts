@@ -1,0 +1,86 @@
+import type { HParams } from "./hparams.js";
+
+// What the evaluator has to know of a decoder beyond its numbers and which tensors there are: biases, norms before or
+// after, norms of queries and keys, gates, experts, learned positions and fused matrices show in the tensors. All of it
+// is plain data, and a layer's own: a family says which layer gets what.
+
+export type NormKind = "rms" | "layer";
+
+export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
+
+export interface DecoderTraits {
+  readonly norm: NormKind;
+  /** One for each layer. */
+  readonly layers: readonly LayerTraits[];
+  /** What the embeddings are multiplied by. */
+  readonly embeddingScale?: number;
+  /** What logits are multiplied by. */
+  readonly logitScale?: number | undefined;
+  readonly logitSoftcap?: number | undefined;
+}
+
+export interface LayerTraits {
+  readonly mixer: MixerTraits;
+  readonly feedForward?: FeedForwardTraits;
+  /** Mixer and feed-forward both see what the layer begins with. */
+  readonly parallel?: boolean;
+  /** Default: x += f(norm(x)). */
+  readonly residual?: Residual;
+}
+
+/** What lets a token see those before it, by its kind: a row of src/net/mixers. */
+export interface MixerTraits {
+  readonly kind: string;
+}
+
+export interface FeedForwardTraits {
+  readonly activation: Activation;
+  /** The weights of the experts that a token goes through add up to 1. */
+  readonly normalizeExperts?: boolean;
+}
+
+/** What f's output is added to: the layer's input, x += f(norm(x)); or that normalized, x = scale norm(x) + f(norm(x)). */
+export type Residual = { readonly of: "input" } | { readonly of: "normed"; readonly scale: number };
+
+export interface AttentionTraits extends MixerTraits {
+  readonly kind: "attention";
+  /** How queries and keys learn where they are; absent where it is learned, or by ALiBi, or not at all. */
+  readonly rope?: RopeTraits | undefined;
+  /** ALiBi's largest slope is 2^(-maxBias / heads). */
+  readonly alibiMaxBias?: number;
+  /** Tokens a query sees, itself included; absent or undefined: all. */
+  readonly window?: number | undefined;
+  /** What q · k is multiplied by; default 1 / √(head width). */
+  readonly scale?: number;
+  /** Scores s become cap × tanh(s / cap). */
+  readonly softcap?: number | undefined;
+  /** Queries, keys and values stay between -clamp and clamp. */
+  readonly clampQkv?: number | undefined;
+}
+
+/**
+ * Which dimensions of a head make a pair: neighbours 2i and 2i + 1, or halves i and i + d/2; or halves of both halves of a
+ * head, the first for the place in a prefix, the second for that behind it.
+ */
+export type RopePairs = "neighbours" | "halves" | "prefixAndRest";
+
+export interface RopeTraits {
+  readonly pairs: RopePairs;
+  /** A base of the layer's own, in place of the model's and without its scaling. */
+  readonly base?: number;
+}
+
+/** Attention with these traits. */
+export function attention(traits: Omit<AttentionTraits, "kind">): AttentionTraits {
+  return { kind: "attention", ...traits };
+}
+
+/** What is said of each layer. */
+export function perLayer<T>({ blockCount }: Pick<HParams, "blockCount">, say: (layer: number) => T): T[] {
+  return Array.from({ length: blockCount }, (_, layer) => say(layer));
+}
+
+/** As many layers as the model has, all alike. */
+export function allLayers(hparams: Pick<HParams, "blockCount">, layer: LayerTraits): LayerTraits[] {
+  return perLayer(hparams, () => layer);
+}

@@ -1,0 +1,46 @@
+import type { HParams } from "../../arch/hparams.js";
+import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
+import { rowCount, rowLength, sliceRows } from "../../tensor.js";
+import { type Finder, part } from "../plan/finder.js";
+import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
+
+/** The tensors of a layer's feed-forward. */
+export function planFeedForward(
+  { activation, normalizeExperts = false }: FeedForwardTraits,
+  { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
+): FeedForwardPlan {
+  const mlp = findMlp(find, "", activation);
+  const stacked = findMlp(find, "_exps", activation);
+  return {
+    mlp: mlp && withGate(mlp),
+    mixture: stacked && {
+      router: find.router("router")!,
+      experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
+      used: hparams.expertUsedCount,
+      normalize: normalizeExperts,
+      shared: findMlp(find, "_shexp", activation),
+      sharedRouter: find.router("router_shexp"),
+    },
+  };
+}
+
+function findMlp(find: Finder, form: "" | "_exps" | "_shexp", activation: Activation): MlpPlan | undefined {
+  const up = find.linear(`ffn_up${form}`);
+  const down = find.linear(`ffn_down${form}`);
+  return up && down && { gate: find.linear(`ffn_gate${form}`), up, down, activation };
+}
+
+/** Of up matrices with twice the rows, the first half is the gate. */
+function withGate(mlp: MlpPlan): MlpPlan {
+  const width = rowLength(mlp.down.weight);
+  if (rowCount(mlp.up.weight) !== 2 * width) return mlp;
+  return { ...mlp, gate: part(mlp.up, 0, width), up: part(mlp.up, width, width) };
+}
+
+function expertOf({ gate, up, down, activation }: MlpPlan, expert: number): MlpPlan {
+  const one = ({ weight }: Linear): Linear => {
+    const [rows, columns] = weight.shape.slice(-2) as [number, number];
+    return { weight: sliceRows(weight, expert * rows, rows, [rows, columns]), bias: undefined };
+  };
+  return { gate: gate && one(gate), up: one(up), down: one(down), activation };
+}

@@ -1,0 +1,38 @@
+import type { HParams } from "../../arch/hparams.js";
+import type { MixerTraits, RopeTraits } from "../../arch/traits.js";
+import type { Finder } from "../plan/finder.js";
+import type { Half, Linear, MixerPlan, RopePlan } from "../plan/types.js";
+import type { Work } from "../work.js";
+
+/** What a layer's plan is made of. */
+export interface PlanParts {
+  readonly find: Finder;
+  readonly hparams: HParams;
+  readonly rope: (traits: RopeTraits) => RopePlan;
+}
+
+/** Tokens that a layer is run for. */
+export interface RunSize {
+  /** Of hidden states. */
+  readonly width: number;
+  /** All of the job's, and those of one chunk. */
+  readonly tokens: number;
+  readonly context: number;
+  /** Those that go through a product together. */
+  readonly piece: number;
+}
+
+/**
+ * A way to let a token see those before it. One file: how its plan is found, what its matrices take, the memory it needs,
+ * how it runs. A row in index.ts, and families can say it. It knows no family.
+ */
+export interface Mixer<T extends MixerTraits = MixerTraits, P extends MixerPlan = MixerPlan> {
+  readonly kind: T["kind"];
+  plan(traits: T, parts: PlanParts): P;
+  /** The matrices by what goes into them, in the order in which that comes about. */
+  inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[]])[];
+  /** Bytes of kernel memory beside the hidden states. */
+  memory(plan: P, size: RunSize): number;
+  /** x += postNorm(mix(norm(from))) for the tokens at hand; `from` and x are [tokens][width]. */
+  run(work: Work, half: Half<P>, from: number, x: number): void;
+}

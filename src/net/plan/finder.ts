@@ -1,0 +1,57 @@
+import { type BlockMatrix, type Norm, type Role, sliceRows, type Tensor } from "../../tensor.js";
+import type { Linear, NormPlan } from "./types.js";
+
+/** Finds the tensors of a layer by role, or those outside of layers. */
+export class Finder {
+  readonly #tensors: ReadonlyMap<string, Tensor>;
+  readonly #norm: Pick<NormPlan, "kind" | "epsilon">;
+  readonly #layer: number | undefined;
+
+  constructor(
+    tensors: ReadonlyMap<string, Tensor>,
+    norm: Pick<NormPlan, "kind" | "epsilon">,
+    layer?: number,
+  ) {
+    this.#tensors = tensors;
+    this.#norm = norm;
+    this.#layer = layer;
+  }
+
+  /** The same of a layer. */
+  of(layer: number): Finder {
+    return new Finder(this.#tensors, this.#norm, layer);
+  }
+
+  tensor(role: Role): Tensor | undefined {
+    return this.#tensors.get(key(role, this.#layer));
+  }
+
+  norm(role: Norm): NormPlan | undefined {
+    const weight = this.tensor(role);
+    return weight && { ...this.#norm, weight, bias: this.tensor(`${role}_bias`) };
+  }
+
+  linear(role: BlockMatrix): Linear | undefined {
+    const weight = this.tensor(role);
+    return weight && { weight, bias: this.tensor(`${role}_bias`) };
+  }
+
+  router(role: "router" | "router_shexp"): Linear | undefined {
+    const weight = this.tensor(role);
+    return weight && { weight, bias: undefined };
+  }
+}
+
+/** A model's tensors, none of a layer. */
+export function findIn(tensors: readonly Tensor[], norm: Pick<NormPlan, "kind" | "epsilon">): Finder {
+  return new Finder(new Map(tensors.map((tensor) => [key(tensor.role, tensor.layer), tensor])), norm);
+}
+
+/** Some rows of a fused matrix. */
+export function part({ weight, bias }: Linear, first: number, count: number): Linear {
+  return { weight: sliceRows(weight, first, count), bias: bias && sliceRows(bias, first, count) };
+}
+
+function key(role: Role, layer: number | undefined): string {
+  return `${layer ?? ""} ${role}`;
+}

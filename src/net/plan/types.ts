@@ -1,0 +1,104 @@
+import type { HParams } from "../../arch/hparams.js";
+import type { Activation, NormKind, Residual, RopePairs } from "../../arch/traits.js";
+import type { Tensor } from "../../tensor.js";
+
+// What the forward pass needs to know of a model, layer by layer. Plain data, and matrices that a file has fused are
+// parts of one tensor here. Mixers add their own plans (src/net/mixers).
+
+/** y = x · weightᵀ + bias */
+export interface Linear {
+  /** [rows, k] */
+  readonly weight: Tensor;
+  /** [rows] */
+  readonly bias: Tensor | undefined;
+}
+
+/** A norm over rows as long as its weight. */
+export interface NormPlan {
+  readonly kind: NormKind;
+  readonly epsilon: number;
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+}
+
+/** What RoPE depends on, beside the positions. */
+export interface RopeParameters
+  extends Pick<
+    HParams,
+    "ropeDimensionCount" | "ropeFreqBase" | "ropeScaling" | "ropeAttnFactor" | "ropeOriginalContext"
+  > {}
+
+/** A table of angles; layers with the same one share the object. */
+export interface RopePlan extends RopeParameters {
+  readonly pairs: RopePairs;
+  /** Divisors of each pair's frequency: for contexts up to the original one, and beyond. */
+  readonly divisors: { readonly short: Tensor | undefined; readonly long: Tensor | undefined };
+}
+
+/** What lets a token see those before it: a mixer's plan, by its kind. */
+export interface MixerPlan {
+  readonly kind: string;
+  readonly rope?: RopePlan | undefined;
+}
+
+/** down(act(gate(x)) × up(x)), or down(act(up(x))) without a gate. */
+export interface MlpPlan {
+  readonly gate: Linear | undefined;
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly activation: Activation;
+}
+
+/** A mixture: every token goes through some of the experts, and through the shared one if there is one. */
+export interface ExpertsPlan {
+  /** A row for each expert. */
+  readonly router: Linear;
+  readonly experts: readonly MlpPlan[];
+  readonly used: number;
+  /** The weights of the experts that a token goes through add up to 1. */
+  readonly normalize: boolean;
+  readonly shared: MlpPlan | undefined;
+  /** One row: how much of the shared expert a token gets; all of it when absent. */
+  readonly sharedRouter: Linear | undefined;
+}
+
+/** One of the two. */
+export interface FeedForwardPlan {
+  readonly mlp: MlpPlan | undefined;
+  readonly mixture: ExpertsPlan | undefined;
+}
+
+/** Half of a layer: something between two norms, each of which may be absent. */
+export interface Half<P> {
+  readonly norm: NormPlan | undefined;
+  readonly plan: P;
+  readonly postNorm: NormPlan | undefined;
+}
+
+export interface LayerPlan {
+  readonly mixer: Half<MixerPlan>;
+  readonly feedForward: Half<FeedForwardPlan> | undefined;
+  /** Both halves see what the layer begins with. */
+  readonly parallel: boolean;
+  readonly residual: Residual;
+}
+
+/** What turns the last hidden states into logits. */
+export interface HeadPlan {
+  readonly output_norm: NormPlan;
+  /** The embedding itself when the model is tied. */
+  readonly output: Tensor;
+  readonly logitScale: number | undefined;
+  readonly logitSoftcap: number | undefined;
+}
+
+export interface DecoderPlan {
+  readonly hparams: HParams;
+  readonly token_embd: Tensor;
+  /** A row for each position, where positions are learned. */
+  readonly position_embd: Tensor | undefined;
+  /** What embeddings are multiplied by. */
+  readonly embeddingScale: number | undefined;
+  readonly layers: readonly LayerPlan[];
+  readonly head: HeadPlan;
+}
