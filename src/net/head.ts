@@ -4,6 +4,7 @@ import { rowLength, type Tensor } from "../tensor.js";
 import { normalize } from "./norm.js";
 import type { HeadPlan } from "./plan/types.js";
 import { type Activations, multiplySlab, packInput, type Slab, slabMemory } from "./products/matmul.js";
+import { streamWeights } from "./products/streamed.js";
 import { hiddenStates, type Span } from "./span.js";
 
 /** What turns hidden states into logits. Plain data. */
@@ -25,7 +26,7 @@ export type Logits = (first: number, rows: number) => Slab;
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
   const { output_norm, output, logitScale, logitSoftcap } = head;
-  const on = { ...head, kernels };
+  const on = { kernels, weights: streamWeights(head.files), activations: head.activations };
   const { chunks } = positions.span;
   const tokens = chunks * positions.count;
   const x = loadPositions(kernels, positions);

@@ -6,6 +6,7 @@ import { mixerOf } from "./mixers/index.js";
 import { normalize } from "./norm.js";
 import type { DecoderPlan, Half, LayerPlan, NormPlan } from "./plan/types.js";
 import type { Activations } from "./products/matmul.js";
+import { streamWeights } from "./products/streamed.js";
 import { batchTokens, loadHidden, type Span, storeHidden } from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
 import { PIECE_TOKENS, type Work } from "./work.js";
@@ -32,7 +33,9 @@ function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  runLayer({ ...job, kernels, batch: job.span, squares }, job.layer, x);
+  const { files, activations, span: batch, rope } = job;
+  const weights = streamWeights(files);
+  runLayer({ kernels, weights, activations, batch, rope, squares }, job.layer, x);
   storeHidden(kernels, job.span, x);
   return squares?.result;
 }

@@ -1,17 +1,17 @@
 import { rowLength } from "../tensor.js";
 import type { NormPlan } from "./plan/types.js";
-import { type Multiplier, readVector } from "./products/matmul.js";
+import type { Multiplier } from "./products/matmul.js";
 
 /** Normalizes rows of the norm's length: y = norm(x), both [rows][length]; may be in place. */
 export function normalize(on: Multiplier, norm: NormPlan, x: number, y: number, rows: number): void {
-  const { kernels } = on;
+  const { kernels, weights } = on;
   const { kind, epsilon, weight, bias } = norm;
   const mark = kernels.mark();
   const n = rowLength(weight);
-  const w = readVector(on, weight);
+  const w = weights.vector(kernels, weight);
   if (kind === "rms") kernels.call("rms_norm")(x, w, y, rows, n, epsilon);
   else {
-    const b = bias === undefined ? 0 : readVector(on, bias);
+    const b = bias === undefined ? 0 : weights.vector(kernels, bias);
     kernels.call("layer_norm")(x, w, b, y, rows, n, epsilon);
   }
   kernels.reset(mark);

@@ -1,6 +1,6 @@
 import { normalize } from "./norm.js";
 import type { Linear, NormPlan } from "./plan/types.js";
-import { type Multiplier, multiply, packInput } from "./products/matmul.js";
+import { exchange, type Multiplier, multiply, packInput } from "./products/matmul.js";
 import { type Batch, batchTokens } from "./span.js";
 import type { Squares } from "./squares.js";
 
@@ -52,10 +52,12 @@ export function addProduct(
   const input = packInput(work, y, tokens, [linear]);
   if (norm === undefined) {
     multiply(work, linear, input, x, "add_columns");
+    exchange(work, tokens, [linear, x]);
     return;
   }
   const product = kernels.reserve(tokens * batch.width * 4);
   multiply(work, linear, input, product, "copy_columns");
+  exchange(work, tokens, [linear, product]);
   normalize(work, norm, product, product, tokens);
   kernels.call("add_columns")(product, batch.width * 4, x, batch.width * 4, tokens, batch.width);
 }

@@ -1,7 +1,8 @@
 import { LLAMA_LOG_PROB_FLOOR, LLAMA_ROW_HEAD, llamaRowBytes } from "../../../formats/llama-logits.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Head, headMemory, openHead, type Positions } from "../../net/head.js";
-import { MAX_SLAB_ROWS, type Slab } from "../../net/products/matmul.js";
+import type { Slab } from "../../net/products/matmul.js";
+import { MAX_SLAB_ROWS } from "../../net/products/streamed.js";
 import type { Span } from "../../net/span.js";
 import type { Tensor } from "../../tensor.js";
 import type { Likelihood } from "../perplexity/score.js";

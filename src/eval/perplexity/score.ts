@@ -1,6 +1,6 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Head, headMemory, openHead } from "../../net/head.js";
-import { slabsOf } from "../../net/products/matmul.js";
+import { slabsOf } from "../../net/products/streamed.js";
 import type { Span } from "../../net/span.js";
 import type { JobKind } from "../../run/threads/messages.js";
 import type { Tensor } from "../../tensor.js";

@@ -1,7 +1,7 @@
 import { rowCount, rowLength } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import type { ExpertsPlan, Linear, MlpPlan, NormPlan } from "../plan/types.js";
-import { multiply, packInput } from "../products/matmul.js";
+import { exchange, multiply, packInput } from "../products/matmul.js";
 import type { Work } from "../work.js";
 import { mlpHidden } from "./mlp.js";
 
@@ -55,8 +55,7 @@ function route(
   const { kernels } = work;
   const count = experts.length;
   const mark = kernels.mark();
-  const logits = kernels.reserve(tokens * count * 4);
-  multiply(work, router, packInput(work, n, tokens, [router]), logits, "copy_columns");
+  const logits = product(work, router, n, tokens);
   const all = kernels.floats(logits, tokens * count);
   const routes: Route[][] = experts.map(() => []);
   for (let token = 0; token < tokens; token++) {
@@ -132,6 +131,7 @@ function product(work: Work, linear: Linear, x: number, tokens: number): number 
   const y = kernels.reserve(tokens * rowCount(linear.weight) * 4);
   const mark = kernels.mark();
   multiply(work, linear, packInput(work, x, tokens, [linear]), y, "copy_columns");
+  exchange(work, tokens, [linear, y]);
   kernels.reset(mark);
   return y;
 }

@@ -1,6 +1,6 @@
 import { rowLength } from "../../tensor.js";
 import type { MlpPlan } from "../plan/types.js";
-import { multiplySlab, packInput, slabMemory, slabsOf } from "../products/matmul.js";
+import { exchange, multiplySlab, packInput, slabMemory } from "../products/matmul.js";
 import type { Work } from "../work.js";
 
 /** What goes into `down`, [tokens][width]: act(gate(n)) × up(n), or act(up(n)). The memory is the caller's to give back. */
@@ -12,7 +12,7 @@ export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): 
   const start = kernels.mark();
   const input = packInput(work, n, tokens, gate === undefined ? [up] : [gate, up]);
   const mark = kernels.mark();
-  for (const [first, rows] of slabsOf(up.weight)) {
+  for (const [first, rows] of work.weights.slabs(up.weight)) {
     const slab = multiplySlab(work, up, input, first, rows);
     const floats = (tokens * slab.stride) / 4;
     if (gate === undefined) kernels.call(activation)(slab.y, slab.y, floats);
@@ -23,6 +23,7 @@ export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): 
     kernels.call("copy_columns")(slab.y, slab.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);
   }
+  exchange(work, tokens, [up, h]);
   kernels.reset(start);
   return h;
 }

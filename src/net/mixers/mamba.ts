@@ -2,7 +2,7 @@ import type { MixerTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan } from "../plan/types.js";
-import { multiply, packInput, readTransposed, readVector, slabMemory } from "../products/matmul.js";
+import { multiply, packInput, slabMemory } from "../products/matmul.js";
 import { batchTokens } from "../span.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
@@ -111,8 +111,8 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from:
 function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, inner: number): void {
   const { kernels, batch } = work;
   const mark = kernels.mark();
-  const weight = readTransposed(work, conv.weight);
-  const bias = readVector(work, conv.bias!);
+  const weight = work.weights.transposed(kernels, conv.weight);
+  const bias = work.weights.vector(kernels, conv.bias!);
   for (let chunk = 0; chunk < batch.chunks; chunk++) {
     const at = chunk * batch.context * inner * 4;
     const kernel = rowLength(conv.weight);
@@ -132,8 +132,8 @@ interface Scanned {
 function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, inner: number, states: number): void {
   const { kernels, batch } = work;
   const mark = kernels.mark();
-  const a = readTransposed(work, layer.a);
-  const d = readVector(work, layer.d);
+  const a = work.weights.transposed(kernels, layer.a);
+  const d = work.weights.vector(kernels, layer.d);
   const scratch = kernels.reserve(states * 32);
   for (let chunk = 0; chunk < batch.chunks; chunk++) {
     const at = chunk * batch.context * 4;

@@ -1,0 +1,48 @@
+import type { DTypeName } from "../../../formats/dtype.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import type { Tensor } from "../../tensor.js";
+import type { Form } from "./int8.js";
+
+/** Rows of a matrix: the first, and how many. */
+export type Rows = readonly [first: number, rows: number];
+
+/** Some columns of y [tokens][width]: those that this thread has computed. */
+export interface Part {
+  readonly y: number;
+  readonly width: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+/**
+ * Where a model's weights are, and what of the work is this thread's: all of it where a job has its tokens for itself
+ * (streamed.ts), a share of every matrix's rows where threads go through a model together (resident.ts).
+ */
+export interface Weights {
+  /** The type whose blocks a matrix is multiplied as; undefined where its values are not those that are stored. */
+  typeOf(weight: Tensor): DTypeName | undefined;
+  /** This thread's rows of a matrix, cut into slabs whose first row is a multiple of 8. */
+  slabs(weight: Tensor): readonly Rows[];
+  /**
+   * y[tokens][rows] = x · W[first to first + rows]ᵀ, the tokens of y `stride` bytes apart.
+   * @param x packed for the form
+   */
+  multiply(
+    kernels: Kernels,
+    weight: Tensor,
+    form: Form | "f32",
+    x: number,
+    rows: Rows,
+    y: number,
+    tokens: number,
+    stride: number,
+  ): void;
+  /** A vector of the model as f32; what memory it takes is the caller's to give back. */
+  vector(kernels: Kernels, tensor: Tensor): number;
+  /** A small matrix as f32, columns first. */
+  transposed(kernels: Kernels, tensor: Tensor): number;
+  /** This thread's share of `units` things: heads, for one. */
+  share(units: number): Rows;
+  /** Gives every thread what the others have computed. Until then only this thread's part is there. */
+  exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void;
+}
