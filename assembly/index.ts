@@ -2,6 +2,7 @@
 // x is input, y is output, n counts weights.
 export * from "./activations";
 export * from "./attention";
+export * from "./cached_attention";
 export * from "./divergence";
 export * from "./f16";
 export * from "./f64";
@@ -15,6 +16,7 @@ export * from "./iq3_s";
 export * from "./iq3_xxs";
 export * from "./iq4_nl";
 export * from "./iq4_xs";
+export { copy_cells, store_keys, store_values } from "./kv_cells";
 export * from "./low_rank";
 export * from "./matmul_f32";
 export * from "./mxfp4";

@@ -73,18 +73,12 @@ export function kvCache(model: Described, context: number, kvType: KvType): Amou
  */
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
   const { blockCount, headCountKv, keyLength, valueLength } = hparams;
-  const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
-  if (keyLength % blockSize !== 0 || valueLength % blockSize !== 0) {
-    throw new LlqError("usage", `heads of ${keyLength} do not divide into ${name} blocks of ${blockSize}`, {
-      hint: "--kv-type f16",
-    });
-  }
+  const perElement = kvElementBytes(kvType, keyLength, valueLength);
   const { window, windowPeriod = 0 } = architecture.decoder(hparams);
   const windowed =
     window === undefined || windowPeriod < 2 ? 0 : blockCount - Math.floor(blockCount / windowPeriod);
   const kept = Math.min(context, roundUp((window ?? 0) + BATCH));
   const cells = (blockCount - windowed) * context + windowed * kept;
-  const perElement = typeSize / blockSize;
   const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
   const tokens =
     windowed === 0 || kept === context
@@ -94,6 +88,21 @@ function keysAndValues({ architecture, hparams }: Described, context: number, kv
     bytes: headCountKv * (keyLength + valueLength) * cells * perElement,
     formula: `${tokens} × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`,
   };
+}
+
+/**
+ * Bytes of an element of a key or a value, on average over a block.
+ * @throws LlqError `usage` when heads do not divide into the type's blocks
+ */
+export function kvElementBytes(kvType: KvType, keyLength: number, valueLength: number): number {
+  const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
+  const odd = [keyLength, valueLength].find((length) => length % blockSize !== 0);
+  if (odd !== undefined) {
+    throw new LlqError("usage", `heads of ${odd} do not divide into ${name} blocks of ${blockSize}`, {
+      hint: "--kv-type f16",
+    });
+  }
+  return typeSize / blockSize;
 }
 
 /**
