@@ -80,10 +80,11 @@ function convolve(work: Work<MambaPlan>, from: number, to: number, inner: number
   const mark = kernels.mark();
   const weight = readTransposed(work, layer.conv.weight);
   const bias = readVector(work, layer.conv.bias!);
+  const kernel = rowLength(layer.conv.weight);
+  const row = inner * 4;
   for (let chunk = 0; chunk < span.chunks; chunk++) {
-    const at = chunk * span.context * inner * 4;
-    const kernel = rowLength(layer.conv.weight);
-    kernels.call("ssm_conv")(from + at, weight, bias, to + at, span.context, inner, kernel);
+    const at = chunk * span.context * row;
+    kernels.call("ssm_conv")(from + at, row, weight, row, bias, to + at, row, span.context, inner, kernel, 0);
   }
   kernels.reset(mark);
 }
@@ -108,13 +109,16 @@ function scan(work: Work<MambaPlan>, { x, dt, b, c }: Scanned, inner: number, st
       x + at * inner,
       dt + at * inner,
       a,
+      inner * 4,
       b + at * states,
       c + at * states,
       d,
       x + at * inner,
+      inner * 4,
       span.context,
       inner,
       states,
+      0,
       scratch,
     );
   }
