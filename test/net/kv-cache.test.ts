@@ -313,11 +313,11 @@ test("heads that do not divide into blocks are refused", () => {
 });
 
 describe("tokens that are forgotten", () => {
-  /** Appends what is another's between `at` and the present length. */
+  /** Appends what must never be seen. */
   function spoil(run: Run, count: number): void {
     const { kernels, cache, layer } = run;
     const mark = kernels.mark();
-    const x = place(kernels, new Float32Array(count * 64).fill(3e4));
+    const x = place(kernels, new Float32Array(count * 64).fill(Number.NaN));
     cache.append(x, layer.widths.k * 4, x, layer.widths.v * 4, count);
     kernels.reset(mark);
   }
@@ -326,14 +326,15 @@ describe("tokens that are forgotten", () => {
     ["all", { tokens: 300, group: 2 }],
     ["blocks", { tokens: 300, group: 2, type: "q4_0", keyLength: 32, valueLength: 32 }],
     ["a ring", { tokens: 800, group: 2, window: 40 }],
+    ["a ring without room to spare", { tokens: 400, group: 2, window: 192 }],
   ])("leave no trace in a cache of %s", (_, given) => {
     const layer = new Layer({ ...given, capacity: given.tokens + 64 });
     const run = new Run(layer);
     const { cache } = run;
     for (let i = 0; cache.length < layer.tokens; i++) {
-      run.step(Math.min(29, layer.tokens - cache.length));
+      run.step(Math.min(i % 2 === 0 ? 1 : 13, layer.tokens - cache.length));
       const { length } = cache;
-      spoil(run, [1, 9, 50][i % 3]!);
+      spoil(run, [1, 9, 64][i % 3]!);
       expect(cache.truncate(length)).toBe(true);
       expect(cache.length).toBe(length);
     }
