@@ -79,7 +79,8 @@ export function dequantize_row_f16(x: usize, y: usize, n: i32): void {
   for (; y < end; x += 2, y += 4) store<f32>(y, f16_to_f32(load<u16>(x)));
 }
 
-function from_f16(h: v128): v128 {
+/** Four halves, each in the low 16 bits, as f32. */
+export function from_f16(h: v128): v128 {
   const magnitude = i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13);
   const scaled = f32x4.mul(magnitude, f32x4.splat(reinterpret<f32>(TWO_112)));
   const special = i32x4.ge_u(magnitude, i32x4.splat(0x0f800000));

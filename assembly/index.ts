@@ -2,6 +2,7 @@
 // x is input, y is output, n counts weights.
 export * from "./activations";
 export * from "./attention";
+export * from "./decode";
 export * from "./divergence";
 export * from "./f16";
 export * from "./f64";

@@ -5,6 +5,8 @@
 // worked on and stored side by side. So sums stay in locals until a tile is done. And of two neighbours the lower must
 // be loaded and stored first: of the other order V8 makes a wrong address.
 export * from "./attention";
+export { expand_lean } from "./decode/expand";
+export { lean_scratch, multiply_lean } from "./decode/multiply";
 export { matmul_int8 } from "./gemm/matmul_int8";
 export { matmul_f32 } from "./matmul_f32";
 
