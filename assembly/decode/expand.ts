@@ -36,8 +36,10 @@ import {
 import {
   group_size,
   has_high_plane,
+  high_mask,
   high_plane,
   Iq4,
+  low_mask,
   low_plane,
   Mxfp4,
   move_high,
@@ -52,7 +54,7 @@ import {
   Trits,
 } from "./quants";
 import { Of32, Of256 } from "./row";
-import { d_high, d_low, scales, scales_of_group, scales_of_span } from "./scales";
+import { d_high, d_low, half_bits, half_infinity, infinity, two_112, scales, scales_of_group, scales_of_span } from "./scales";
 
 /** What is added to a quant, so that a whole number of units stands for 0 (../gemm/pack.ts). */
 export function units_of(type: i32, form: i32): i32 {
@@ -112,6 +114,12 @@ function expand_bytes<K, L>(
   blocks: usize,
 ): void {
   const shifts = i8x16.splat(<i8>shift);
+  const mask = low_mask<K>();
+  const mask2 = high_mask<K>();
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
   for (; blocks > 0; blocks--, w += w_size) {
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
@@ -125,17 +133,17 @@ function expand_bytes<K, L>(
           high1 = move_high<K>(v128.load(high, 16), half);
         }
         const p0 = low_plane<K>(p, 0);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p0), high0, 0), shifts));
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p0, 16), high1, 0), shifts), 16);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p0), high0, 0, mask, mask2), shifts));
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), shifts), 16);
         const p1 = low_plane<K>(p, 1);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p1), high0, 1), shifts), 32);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p1, 16), high1, 1), shifts), 48);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p1), high0, 1, mask, mask2), shifts), 32);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), shifts), 48);
         const p2 = low_plane<K>(p, 2);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p2), high0, 2), shifts), 64);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p2, 16), high1, 2), shifts), 80);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p2), high0, 2, mask, mask2), shifts), 64);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), shifts), 80);
         const p3 = low_plane<K>(p, 3);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p3), high0, 3), shifts), 96);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p3, 16), high1, 3), shifts), 112);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p3), high0, 3, mask, mask2), shifts), 96);
+        v128.store(dst, i8x16.add(quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), shifts), 112);
         dst += 128;
         if (idof<L>() === idof<Of32>()) continue;
         if (is_half || half === 4) {
@@ -148,8 +156,8 @@ function expand_bytes<K, L>(
       }
       if (idof<L>() === idof<Of256>() && idof<K>() !== idof<Trits>()) scale += scales_of_span<K>();
     }
-    v128.store(dst, d_low<K>(scale));
-    v128.store(dst, d_high<K>(scale), 16);
+    v128.store(dst, d_low<K>(scale, c0, c1, c2, c3));
+    v128.store(dst, d_high<K>(scale, c0, c1, c2, c3), 16);
     dst += 32;
   }
 }
@@ -169,6 +177,12 @@ function twice_high(eight: v128): v128 {
 /** Quants less `zero`, times their scales. */
 function expand_words<K, L>(w: usize, w_size: usize, zero: i32, dst: usize, blocks: usize): void {
   const zeros = i8x16.splat(<i8>zero);
+  const mask = low_mask<K>();
+  const mask2 = high_mask<K>();
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
   for (; blocks > 0; blocks--, w += w_size) {
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
@@ -190,23 +204,23 @@ function expand_words<K, L>(w: usize, w_size: usize, zero: i32, dst: usize, bloc
           high1 = move_high<K>(v128.load(high, 16), half);
         }
         const p0 = low_plane<K>(p, 0);
-        store_words(i8x16.sub(quants<K>(v128.load(p0), high0, 0), zeros), scale0, dst);
-        store_words(i8x16.sub(quants<K>(v128.load(p0, 16), high1, 0), zeros), scale1, dst + 16);
+        store_words(i8x16.sub(quants<K>(v128.load(p0), high0, 0, mask, mask2), zeros), scale0, dst);
+        store_words(i8x16.sub(quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), zeros), scale1, dst + 16);
         const p1 = low_plane<K>(p, 1);
-        store_words(i8x16.sub(quants<K>(v128.load(p1), high0, 1), zeros), scale0, dst + 64);
-        store_words(i8x16.sub(quants<K>(v128.load(p1, 16), high1, 1), zeros), scale1, dst + 80);
+        store_words(i8x16.sub(quants<K>(v128.load(p1), high0, 1, mask, mask2), zeros), scale0, dst + 64);
+        store_words(i8x16.sub(quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), zeros), scale1, dst + 80);
         const p2 = low_plane<K>(p, 2);
-        store_words(i8x16.sub(quants<K>(v128.load(p2), high0, 2), zeros), scale0, dst + 128);
-        store_words(i8x16.sub(quants<K>(v128.load(p2, 16), high1, 2), zeros), scale1, dst + 144);
+        store_words(i8x16.sub(quants<K>(v128.load(p2), high0, 2, mask, mask2), zeros), scale0, dst + 128);
+        store_words(i8x16.sub(quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), zeros), scale1, dst + 144);
         const p3 = low_plane<K>(p, 3);
-        store_words(i8x16.sub(quants<K>(v128.load(p3), high0, 3), zeros), scale0, dst + 192);
-        store_words(i8x16.sub(quants<K>(v128.load(p3, 16), high1, 3), zeros), scale1, dst + 208);
+        store_words(i8x16.sub(quants<K>(v128.load(p3), high0, 3, mask, mask2), zeros), scale0, dst + 192);
+        store_words(i8x16.sub(quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), zeros), scale1, dst + 208);
         dst += 256;
       }
       if (idof<L>() === idof<Of256>() && idof<K>() !== idof<Trits>()) scale += scales_of_span<K>();
     }
-    v128.store(dst, d_low<K>(scale));
-    v128.store(dst, d_high<K>(scale), 16);
+    v128.store(dst, d_low<K>(scale, c0, c1, c2, c3));
+    v128.store(dst, d_high<K>(scale, c0, c1, c2, c3), 16);
     dst += 32;
   }
 }
@@ -220,13 +234,21 @@ function store_words(q: v128, scale: v128, dst: usize): void {
 }
 
 function expand_mins_32(w: usize, w_size: usize, dst: usize, blocks: usize): void {
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
   for (; blocks > 0; blocks--, w += w_size, dst += 32) {
-    v128.store(dst, d_low<Q4>(w));
-    v128.store(dst, d_high<Q4>(w), 16);
+    v128.store(dst, d_low<Q4>(w, c0, c1, c2, c3));
+    v128.store(dst, d_high<Q4>(w, c0, c1, c2, c3), 16);
   }
 }
 
 function expand_mins_256<K>(w: usize, w_size: usize, dst: usize, blocks: usize): void {
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
   for (; blocks > 0; blocks--, w += w_size) {
     for (let i: usize = 0; i < 64; i += 16, dst += 32) {
       const mins = v128.load(w + i);
@@ -239,8 +261,8 @@ function expand_mins_256<K>(w: usize, w_size: usize, dst: usize, blocks: usize):
       v128.store(dst, i16x8.extend_high_i8x16_u(high), 144);
     }
     if (idof<K>() === idof<Q2>()) dst += 128;
-    v128.store(dst, f32x4.neg(d_low<K>(w + 64)));
-    v128.store(dst, f32x4.neg(d_high<K>(w + 64)), 16);
+    v128.store(dst, f32x4.neg(d_low<K>(w + 64, c0, c1, c2, c3)));
+    v128.store(dst, f32x4.neg(d_high<K>(w + 64, c0, c1, c2, c3)), 16);
     dst += 32;
   }
 }

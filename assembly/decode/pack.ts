@@ -29,7 +29,7 @@ import {
   TERNARY,
   zero_of,
 } from "./layout";
-import { Iq4, levels, Mxfp4 } from "./quants";
+import { high_mask, Iq4, Mxfp4 } from "./quants";
 
 /** Quants of 8 steps, 32 columns. */
 const steps = memory.data(256, 16);
@@ -77,7 +77,7 @@ function pack_quants(type: i32, form: i32, shift: i32, block: usize, dst: usize)
 /** Sixteen levels' numbers, or quants as they are. */
 function number_of(type: i32, q: v128): v128 {
   if (type !== IQ4_NL && type !== IQ4_XS && type !== MXFP4) return q;
-  const table = type === MXFP4 ? levels<Mxfp4>() : levels<Iq4>();
+  const table = type === MXFP4 ? high_mask<Mxfp4>() : high_mask<Iq4>();
   let numbers = i8x16.splat(0);
   // From above, so that of equal levels the first is found.
   for (let n = 15; n >= 0; n--) {

@@ -49,34 +49,46 @@ export function move_high<K>(plane: v128, shift: i32): v128 {
   return idof<K>() === idof<Q6>() ? plane : i16x8.shr_u(plane, shift);
 }
 
+/** What quants masks lower bits with, for the caller to load before its loops: V8 makes constants anew at each use. */
+export function low_mask<K>(): v128 {
+  if (idof<K>() === idof<Q8>()) return v128.load32_splat(MASKS);
+  if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>())
+    return v128.load32_splat(MASKS, 4);
+  return v128.load32_splat(MASKS, 8);
+}
+
+/** What it masks upper bits with, or takes levels from. */
+export function high_mask<K>(): v128 {
+  if (idof<K>() === idof<Q3>()) return v128.load32_splat(MASKS, 12);
+  if (idof<K>() === idof<Q5>()) return v128.load32_splat(MASKS, 16);
+  if (idof<K>() === idof<Q6>()) return v128.load32_splat(MASKS, 20);
+  return v128.load(idof<K>() === idof<Mxfp4>() ? MXFP4_LEVELS : IQ4_LEVELS);
+}
+
+const MASKS: usize = memory.data<u32>([0x80808080, 0x03030303, 0x0f0f0f0f, 0x04040404, 0x10101010, 0x30303030]);
+const IQ4_LEVELS: usize = memory.data<u8>(
+  [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241],
+  16,
+);
+const MXFP4_LEVELS: usize = memory.data<u8>(
+  [16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4],
+  16,
+);
+
 /** Half of step `i` of four, as unsigned bytes: quants, or levels plus what makes them so. */
-export function quants<K>(low: v128, high: v128, i: i32): v128 {
-  if (idof<K>() === idof<Q8>()) return v128.xor(low, i8x16.splat(-128));
+export function quants<K>(low: v128, high: v128, i: i32, mask: v128, mask2: v128): v128 {
+  if (idof<K>() === idof<Q8>()) return v128.xor(low, mask);
   if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>()) {
-    const two = v128.and(i === 0 ? low : i16x8.shr_u(low, 2 * i), i8x16.splat(3));
+    const two = v128.and(i === 0 ? low : i16x8.shr_u(low, 2 * i), mask);
     if (idof<K>() !== idof<Q3>()) return two;
-    return v128.or(two, v128.and(i === 3 ? i16x8.shr_u(high, 1) : i16x8.shl(high, 2 - i), i8x16.splat(4)));
+    return v128.or(two, v128.and(i === 3 ? i16x8.shr_u(high, 1) : i16x8.shl(high, 2 - i), mask2));
   }
-  const four = v128.and((i & 1) === 0 ? low : i16x8.shr_u(low, 4), i8x16.splat(15));
-  if (idof<K>() === idof<Q5>()) return v128.or(four, v128.and(i16x8.shl(high, 4 - i), i8x16.splat(16)));
-  if (idof<K>() === idof<Q6>()) {
-    return v128.or(
-      four,
-      v128.and(i === 3 ? i16x8.shr_u(high, 2) : i16x8.shl(high, 4 - 2 * i), i8x16.splat(48)),
-    );
-  }
-  if (idof<K>() === idof<Iq4>() || idof<K>() === idof<Mxfp4>()) return look_up(levels<K>(), four);
+  const four = v128.and((i & 1) === 0 ? low : i16x8.shr_u(low, 4), mask);
+  if (idof<K>() === idof<Q5>()) return v128.or(four, v128.and(i16x8.shl(high, 4 - i), mask2));
+  if (idof<K>() === idof<Q6>())
+    return v128.or(four, v128.and(i === 3 ? i16x8.shr_u(high, 2) : i16x8.shl(high, 4 - 2 * i), mask2));
+  // For 0..15 relaxed swizzles are exact.
+  if (idof<K>() === idof<Iq4>() || idof<K>() === idof<Mxfp4>())
+    return DOT === 0 ? i8x16.swizzle(mask2, four) : i8x16.relaxed_swizzle(mask2, four);
   return four;
-}
-
-/** The levels that four bits number. */
-export function levels<K>(): v128 {
-  if (idof<K>() === idof<Mxfp4>())
-    return i8x16(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4);
-  return i8x16(1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15);
-}
-
-/** For `index` in 0..15 relaxed swizzles are exact. */
-function look_up(table: v128, index: v128): v128 {
-  return DOT === 0 ? i8x16.swizzle(table, index) : i8x16.relaxed_swizzle(table, index);
 }

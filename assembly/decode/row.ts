@@ -4,7 +4,9 @@ import { add_scaled } from "../gemm/tile";
 import {
   group_size,
   has_high_plane,
+  high_mask,
   high_plane,
+  low_mask,
   low_plane,
   move_high,
   Q2,
@@ -15,13 +17,16 @@ import {
   span_size,
   Trits,
 } from "./quants";
-import { d_high, d_low, scales, scales_of_group, scales_of_span } from "./scales";
+import { d_high, d_low, half_bits, half_infinity, infinity, two_112, scales, scales_of_group, scales_of_span } from "./scales";
 
 /** Lengths of blocks, and the forms of activations. Tags for generic functions. */
 export class Of32 {}
 export class Of256 {}
 export class Bytes {}
 export class Words {}
+
+/** A mask for the lower byte of words. */
+const BYTE: usize = memory.data<u32>([0x00ff00ff]);
 
 /**
  * Eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
@@ -30,6 +35,13 @@ export class Words {}
 export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
   let y0 = f32x4.splat(0);
   let y1 = f32x4.splat(0);
+  const mask = low_mask<K>();
+  const mask2 = high_mask<K>();
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
+  const bytes = v128.load32_splat(BYTE);
   for (; blocks > 0; blocks--, w += w_size) {
     let t0 = i32x4.splat(0);
     let t1 = i32x4.splat(0);
@@ -55,23 +67,23 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
         const p0 = low_plane<K>(p, 0);
         const x0 = first<F>(x, 0);
         const z0 = second<F>(x, 0);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p0), high0, 0), x0, z0);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p0, 16), high1, 0), x0, z0);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p0), high0, 0, mask, mask2), x0, z0, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), x0, z0, bytes);
         const p1 = low_plane<K>(p, 1);
         const x1 = first<F>(x, 1);
         const z1 = second<F>(x, 1);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p1), high0, 1), x1, z1);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p1, 16), high1, 1), x1, z1);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p1), high0, 1, mask, mask2), x1, z1, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), x1, z1, bytes);
         const p2 = low_plane<K>(p, 2);
         const x2 = first<F>(x, 2);
         const z2 = second<F>(x, 2);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p2), high0, 2), x2, z2);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p2, 16), high1, 2), x2, z2);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p2), high0, 2, mask, mask2), x2, z2, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), x2, z2, bytes);
         const p3 = low_plane<K>(p, 3);
         const x3 = first<F>(x, 3);
         const z3 = second<F>(x, 3);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p3), high0, 3), x3, z3);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p3, 16), high1, 3), x3, z3);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p3), high0, 3, mask, mask2), x3, z3, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), x3, z3, bytes);
         x += step_size<F>() * 4;
         if (!is_half<K, L>()) continue;
         const eight = scales<K>(scale, shift);
@@ -91,11 +103,11 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
         scale += scales_of_span<K>();
       }
       span += span_size<K>();
-    } while (span < spans_end);
+    } while (idof<L>() === idof<Of256>() && span < spans_end);
     const dx = v128.load32_splat(x);
     x += 4;
-    y0 = add_scaled(y0, t0, d_low<K>(scale), dx);
-    y1 = add_scaled(y1, t1, d_high<K>(scale), dx);
+    y0 = add_scaled(y0, t0, d_low<K>(scale, c0, c1, c2, c3), dx);
+    y1 = add_scaled(y1, t1, d_high<K>(scale, c0, c1, c2, c3), dx);
   }
   v128.store(y, y0);
   v128.store(y, y1, 16);
@@ -124,9 +136,9 @@ function second<F>(x: usize, i: usize): v128 {
   return i32x4.splat(0);
 }
 
-function add_step<F>(sum: v128, q: v128, x: v128, z: v128): v128 {
+function add_step<F>(sum: v128, q: v128, x: v128, z: v128, byte: v128): v128 {
   if (idof<F>() === idof<Bytes>()) return dot_add(sum, q, x);
-  const even = v128.and(q, i16x8.splat(255));
+  const even = v128.and(q, byte);
   const odd = i16x8.shr_u(q, 8);
   return i32x4.add(i32x4.add(sum, i32x4.dot_i16x8_s(even, x)), i32x4.dot_i16x8_s(odd, z));
 }

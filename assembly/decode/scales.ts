@@ -1,17 +1,39 @@
 // Scales of eight rows, as they lie in lean weights.
-import { from_f16 } from "../f16";
 import { Mxfp4, Q2, Q3, Q6 } from "./quants";
 
+const CONSTANTS: usize = memory.data<u32>([0x8fffe000, 0x0f800000, 0x77800000, 0x7f800000]);
+
+/** What d_low and d_high want, for the caller to load before its loops. */
+export function half_bits(): v128 {
+  return v128.load32_splat(CONSTANTS);
+}
+export function half_infinity(): v128 {
+  return v128.load32_splat(CONSTANTS, 4);
+}
+export function two_112(): v128 {
+  return v128.load32_splat(CONSTANTS, 8);
+}
+export function infinity(): v128 {
+  return v128.load32_splat(CONSTANTS, 12);
+}
+
 /** The d of rows 0..3 at `p`, as f32. */
-export function d_low<K>(p: usize): v128 {
+export function d_low<K>(p: usize, c0: v128, c1: v128, c2: v128, c3: v128): v128 {
   if (idof<K>() === idof<Mxfp4>()) return from_e8m0(i32x4.extend_low_i16x8_u(v128.load8x8_u(p)));
-  return from_f16(i32x4.extend_low_i16x8_u(v128.load(p)));
+  return from_half(i32x4.extend_low_i16x8_s(v128.load(p)), c0, c1, c2, c3);
 }
 
 /** Those of rows 4..7. */
-export function d_high<K>(p: usize): v128 {
+export function d_high<K>(p: usize, c0: v128, c1: v128, c2: v128, c3: v128): v128 {
   if (idof<K>() === idof<Mxfp4>()) return from_e8m0(i32x4.extend_high_i16x8_u(v128.load8x8_u(p)));
-  return from_f16(i32x4.extend_high_i16x8_u(v128.load(p)));
+  return from_half(i32x4.extend_high_i16x8_s(v128.load(p)), c0, c1, c2, c3);
+}
+
+/** f16 to f32 as ../f16.ts does it, of halves with their signs in the upper 16 bits. */
+function from_half(h: v128, bits: v128, half_infinity: v128, two_112: v128, infinity: v128): v128 {
+  const magnitude = v128.and(i32x4.shl(h, 13), bits);
+  const special = i32x4.eq(v128.and(magnitude, half_infinity), half_infinity);
+  return v128.or(f32x4.mul(magnitude, two_112), v128.and(special, infinity));
 }
 
 /** 2^(e - 128). */
