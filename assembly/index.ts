@@ -30,6 +30,7 @@ export * from "./blocks/small/q1_0";
 export * from "./blocks/small/q2_0";
 export * from "./blocks/small/tq1_0";
 export * from "./blocks/small/tq2_0";
+export * from "./decode";
 export * from "./gemm";
 export * from "./gemm/matmul_f32";
 export * from "./numbers/f16";
