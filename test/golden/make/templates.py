@@ -2,9 +2,10 @@
 
 usage: templates.py        (transformers 5.24.0, Jinja2 3.1.6)
 
-The templates of `kinds` were written for this, each in the manner of a family's published one; those of `language` try
-what published templates use of Jinja, those of `rare` what few or none do. Every `cases` entry has `text`, or `error`, the message that raise_exception was given or, for
-what Jinja itself refuses, true. They render with trim_blocks and lstrip_blocks, in transformers' sandbox.
+The templates of `kinds` were written for this, each in the manner of a family's published one; those of `language`
+try what published templates use of Jinja, those of `rare` what few or none do. What comes of each is `text`, or
+`error`: the message that raise_exception was given, or true for what Jinja or Python refuses. They render with
+trim_blocks and lstrip_blocks, in transformers' sandbox.
 """
 
 import json
@@ -21,12 +22,12 @@ KINDS = {
         "bos_token": None, "eos_token": "<|im_end|>",
         "template": """{% for message in messages %}
 {% if loop.first and message['role'] != 'system' %}
-{{- '<|im_start|>system\\nAnswer briefly.<|im_end|>\\n' }}
+{{- '<|im_start|>system\\nAnswer briefly.<|im_end|>\\n' -}}
 {% endif %}
-{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}
+{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' -}}
 {% endfor %}
 {% if add_generation_prompt %}
-{{- '<|im_start|>assistant\\n' }}
+{{- '<|im_start|>assistant\\n' -}}
 {% endif %}""",
     },
     "headers and trimmed contents, as Llama 3": {
