@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { logprobs } from "../src/generate/sampling/distribution.js";
 import { Pcg32 } from "../src/generate/sampling/pcg32.js";
@@ -138,5 +139,29 @@ describe("refused", () => {
     const refused = "bad-input: the model gives no numbers";
     expect(refusal(() => new Sampler().sample(Float32Array.from(logits), []))).toBe(refused);
     expect(refusal(() => logprobs(Float32Array.from(logits), 0, 0))).toBe(refused);
+  });
+});
+
+describe("transformers' samplers", () => {
+  type Case = SamplerOptions & {
+    readonly repetitionPenalty?: number;
+    readonly previous: number[];
+    readonly logits: number[];
+    readonly probabilities: readonly (readonly [id: number, probability: number])[];
+  };
+  const path = new URL("golden/generate/samplers.json", import.meta.url);
+  const { cases }: { cases: Case[] } = JSON.parse(readFileSync(path, "utf8"));
+  const order = ["penalties", "temperature", "top_k", "top_p", "min_p"] as const;
+  it.each(cases)("$temperature $topK $topP $minP $repetitionPenalty", (options) => {
+    const { repetitionPenalty: repeatPenalty, previous, logits, probabilities, ...steps } = options;
+    const sampler = new Sampler({ temperature: 1, repeatPenalty, order, ...steps });
+    const candidates = sampler.candidates(Float32Array.from(logits), previous);
+    const ours = candidates.probabilities();
+    const pairs = Array.from(candidates.ids(), (id, i) => [id, ours[i]!] as const).sort(
+      (a, b) => a[0] - b[0],
+    );
+    expect(pairs.map(([id]) => id)).toEqual(probabilities.map(([id]) => id));
+    for (const [i, [, probability]] of pairs.entries())
+      expect(probability).toBeCloseTo(probabilities[i]![1], 5);
   });
 });

@@ -1,0 +1,106 @@
+import { Environment, Interpreter } from "./jinja.js";
+import { AT_LINE, messageOf, parseTemplate } from "./lines.js";
+
+/** Several times the longest published; parsing takes the square of some of it. */
+const MAX_TEMPLATE = 1 << 17;
+/** Far more than any template needs for a conversation that fits a model. */
+const MAX_STEPS = 2_000_000;
+const MAX_RANGE = 1 << 16;
+const MAX_ITEMS = 1 << 20;
+const MAX_CHARACTERS = 1 << 26;
+
+/** What is wrong with a template or with what it was given. */
+export class TemplateError extends Error {
+  readonly line: number | undefined;
+  /** The template itself has refused what it was given. */
+  readonly isRefusal: boolean;
+
+  constructor(message: string, line: number | undefined, isRefusal = false) {
+    super(message);
+    this.line = line;
+    this.isRefusal = isRefusal;
+  }
+}
+
+class Refusal extends Error {}
+
+/**
+ * Text of a Jinja template, in the environment that transformers gives to chat templates. A template is as hostile as the
+ * file it comes from: its steps and the sizes of its values are counted.
+ * @throws TemplateError
+ */
+export function renderTemplate(template: string, variables: Readonly<Record<string, unknown>>): string {
+  if (template.length > MAX_TEMPLATE)
+    throw new TemplateError(`${template.length} characters; at most ${MAX_TEMPLATE} are read`, undefined);
+  const parsed = parseTemplate(template);
+  if ("error" in parsed) throw new TemplateError(parsed.error, parsed.line);
+  let line: number | undefined;
+  const atLine = (at: number) => {
+    line = at;
+    return "";
+  };
+  const environment = new Environment();
+  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables, [AT_LINE]: atLine })) {
+    environment.set(name, value);
+  }
+  try {
+    return String(new BoundedInterpreter(environment).run(parsed.program).value);
+  } catch (cause) {
+    throw new TemplateError(messageOf(cause), line, cause instanceof Refusal);
+  }
+}
+
+class BoundedInterpreter extends Interpreter {
+  #steps = 0;
+
+  override evaluate(...args: Parameters<InstanceType<typeof Interpreter>["evaluate"]>) {
+    if (++this.#steps > MAX_STEPS) throw new Error(`more than ${MAX_STEPS} steps`);
+    const result = super.evaluate(...args);
+    const { value } = result;
+    if (typeof value === "string" && value.length > MAX_CHARACTERS)
+      throw new Error(`a text of ${value.length} characters`);
+    if (Array.isArray(value) && value.length > MAX_ITEMS) throw new Error(`a list of ${value.length} items`);
+    return result;
+  }
+}
+
+const GLOBALS = {
+  ...{ true: true, True: true, false: false, False: false, none: null, None: null },
+  raise_exception: (message: unknown) => {
+    throw new Refusal(String(message));
+  },
+  range(start: number, stop?: number, step = 1): number[] {
+    const [from, to] = stop === undefined ? [0, start] : [start, stop];
+    const count = Math.max(0, Math.ceil((to - from) / step));
+    if (!(count <= MAX_RANGE)) throw new Error(`range of ${count} numbers`);
+    return Array.from({ length: count }, (_, i) => from + i * step);
+  },
+  strftime_now: (format: string) => strftime(new Date(), format),
+};
+
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+// biome-ignore format: one line
+const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+/** Local time in the C locale, wherever it runs; directives that are not known stay as they are. */
+export function strftime(date: Date, format: string): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const [day, month, hours] = [DAYS[date.getDay()]!, MONTHS[date.getMonth()]!, date.getHours()];
+  const parts: Readonly<Record<string, string>> = {
+    "%": "%",
+    Y: String(date.getFullYear()),
+    y: two(date.getFullYear() % 100),
+    m: two(date.getMonth() + 1),
+    d: two(date.getDate()),
+    B: month,
+    b: month.slice(0, 3),
+    A: day,
+    a: day.slice(0, 3),
+    H: two(hours),
+    I: two(hours % 12 || 12),
+    p: hours < 12 ? "AM" : "PM",
+    M: two(date.getMinutes()),
+    S: two(date.getSeconds()),
+  };
+  return format.replace(/%([%YymdBbAaHIpMS])/g, (_, letter: string) => parts[letter]!);
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { strftime } from "../src/generate/chat/interpreter.js";
+import { type Message, renderChat } from "../src/generate/chat/template.js";
+import { refusal } from "./build.js";
+
+interface Golden {
+  readonly cases: readonly {
+    readonly name: string;
+    readonly template: string;
+    readonly outcomes: readonly {
+      readonly messages: readonly Message[];
+      readonly variables: Readonly<Record<string, unknown>>;
+      /** Or where it fails. */
+      readonly text?: string;
+      readonly line?: number;
+      readonly refused?: string;
+    }[];
+  }[];
+}
+
+const golden: Golden = JSON.parse(
+  readFileSync(new URL("golden/generate/templates.json", import.meta.url), "utf8"),
+);
+const vocab = { special: { bos: 0, eos: 1 }, tokens: ["<s>", "</s>"] };
+const render = (source: string, messages: readonly Message[] = [], variables = {}) =>
+  renderChat({ name: "x", source }, vocab, messages, { variables });
+
+describe("templates give Jinja2's text, or fail on its line", () => {
+  it.each(golden.cases.map((each) => [each.name, each] as const))("%s", (_, { template, outcomes }) => {
+    for (const { messages, variables, text, line, refused } of outcomes) {
+      if (text !== undefined) expect(render(template, messages, variables)).toBe(text);
+      else {
+        const start =
+          refused === undefined
+            ? `bad-input: x, line ${line}: `
+            : `bad-input: x, line ${line} refuses the messages: ${refused}`;
+        expect(refusal(() => render(template, messages, variables)).slice(0, start.length)).toBe(start);
+      }
+    }
+  });
+});
+
+describe("templates that ask for too much are stopped", () => {
+  it.each([
+    [
+      "{% for i in range(60000) %}{% for i in range(60000) %}{% endfor %}{% endfor %}",
+      /line 1: more than 2000000 steps/,
+    ],
+    [" ".repeat(200_000), /x: 200000 characters; at most 131072/],
+    ["{%".repeat(60_000), /^bad-input: x: /],
+    [`${"{{ a }}".repeat(10_000)}\n{{ ! }}`, /line 2: /],
+    ["{{ range(100000000000) }}", /line 1: range of 100000000000 numbers/],
+    ["{{ range(1, 2, 0) }}", /range of Infinity numbers/],
+    [
+      "{% set ns = namespace(a='aa') %}\n{% for i in range(99) %}\n{% set ns.a = ns.a ~ ns.a %}{% endfor %}",
+      /line 3: a text of \d+ characters/,
+    ],
+    [
+      "{% set ns = namespace(a=[1,1]) %}\n{% for i in range(99) %}\n{% set ns.a = ns.a + ns.a %}{% endfor %}",
+      /line 3: a list of \d+ items/,
+    ],
+    ["{% macro a() %}{{ a() }}{% endmacro %}\n{{ a() }}", /line 1: /],
+    [`\n{{ ${"-".repeat(100_000)} }}`, /line 2: too deep/],
+  ])("%#", (template, message) => {
+    expect(refusal(() => render(template))).toMatch(message);
+  });
+});
+
+it("dates are those of the C locale", () => {
+  const date = new Date(2026, 10, 3, 0, 5, 9);
+  expect(strftime(date, "%d %b %Y|%B %A %a|%H:%M:%S %I %p %y %m %% %Q")).toBe(
+    "03 Nov 2026|November Tuesday Tue|00:05:09 12 AM 26 11 % %Q",
+  );
+  expect(render("{{ strftime_now('%Y') }}")).toBe(String(new Date().getFullYear()));
+});
