@@ -1,4 +1,4 @@
-import { Environment, Interpreter } from "./jinja.js";
+import { Environment, Interpreter, type Value } from "./jinja.js";
 import { AT_LINE, messageOf, parseTemplate } from "./lines.js";
 
 /** Several times the longest published; parsing takes the square of some of it. */
@@ -53,15 +53,48 @@ export function renderTemplate(template: string, variables: Readonly<Record<stri
 class BoundedInterpreter extends Interpreter {
   #steps = 0;
 
-  override evaluate(...args: Parameters<InstanceType<typeof Interpreter>["evaluate"]>) {
+  override evaluate(...[node, environment]: Parameters<InstanceType<typeof Interpreter>["evaluate"]>): Value {
     if (++this.#steps > MAX_STEPS) throw new Error(`more than ${MAX_STEPS} steps`);
-    const result = super.evaluate(...args);
+    const result = super.evaluate(node, environment);
     const { value } = result;
     if (typeof value === "string" && value.length > MAX_CHARACTERS)
       throw new Error(`a text of ${value.length} characters`);
     if (Array.isArray(value) && value.length > MAX_ITEMS) throw new Error(`a list of ${value.length} items`);
-    return result;
+    const side = result.type === "FunctionValue" && strippedSide(node);
+    return side ? this.#strip(side, super.evaluate(side.object, environment), result) : result;
   }
+
+  /** Python's strip takes the characters that go; the package's takes none. */
+  #strip({ start, end }: StrippedSide, text: Value, strip: Value): Value {
+    if (typeof text.value !== "string") return strip;
+    const whole = text.value;
+    const [TextValue, FunctionValue] = [text.constructor, strip.constructor] as [ValueClass, ValueClass];
+    const call = strip.value as (args: readonly Value[], scope: unknown) => Value;
+    return new FunctionValue((args: readonly Value[], scope: unknown) => {
+      const going = args[0]?.value;
+      if (typeof going !== "string") return call(args, scope);
+      let [from, to] = [0, whole.length];
+      while (start && from < to && going.includes(whole[from]!)) from++;
+      while (end && to > from && going.includes(whole[to - 1]!)) to--;
+      return new TextValue(whole.slice(from, to));
+    });
+  }
+}
+
+type ValueClass = new (value: unknown) => Value;
+
+interface StrippedSide {
+  readonly object: unknown;
+  readonly start: boolean;
+  readonly end: boolean;
+}
+
+/** Of a part of the program that names the method: the text it is of, and at which ends it takes away. */
+function strippedSide(node: unknown): StrippedSide | undefined {
+  const { object, property } = node as { object?: unknown; property?: { value?: unknown } };
+  const name = object === undefined ? undefined : property?.value;
+  if (name !== "strip" && name !== "lstrip" && name !== "rstrip") return undefined;
+  return { object, start: name !== "rstrip", end: name !== "lstrip" };
 }
 
 const GLOBALS = {

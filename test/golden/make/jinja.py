@@ -1,6 +1,6 @@
-"""Writes test/golden/generate/templates.json: what Jinja2 makes of chat templates, in the environment of transformers.
+"""Writes test/golden/generate/jinja.json: what Jinja2 makes of chat templates, in the environment of transformers.
 
-usage: templates.py        (jinja2)
+usage: jinja.py        (jinja2)
 
 The templates are made up for this, with what published ones have in them; not with what @huggingface/jinja does otherwise:
 it prints none, true, false and lists as JavaScript does, and members of nothing are nothing. Of those that fail: the line, where Jinja2 or a
@@ -15,7 +15,7 @@ from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-OUT = Path(__file__).resolve().parent.parent / "generate" / "templates.json"
+OUT = Path(__file__).resolve().parent.parent / "generate" / "jinja.json"
 
 TEMPLATES = {
     "chatml": """{%- for message in messages %}
