@@ -15,8 +15,8 @@ export interface Generated {
   readonly pieces: readonly Piece[];
   readonly text: string;
   readonly finish: FinishReason;
-  /** What the tokens were drawn with. */
-  readonly seed: bigint;
+  /** What the tokens were drawn with, where they were drawn. */
+  readonly seed: bigint | undefined;
   readonly timings: Timings;
 }
 

@@ -66,7 +66,8 @@ export class Lane {
   readonly prompt: Int32Array;
   /** Tokens of the prompt that the sequence held already. */
   readonly reused: number;
-  readonly seed: bigint;
+  /** Where tokens are drawn. */
+  readonly seed: bigint | undefined;
   /** Tokens that were fed before the first of its own. */
   fed = 0;
   finish: FinishReason | undefined;
@@ -102,7 +103,7 @@ export class Lane {
     this.prompt = checkPrompt(vocab, prompt, engine.vocabSize);
     checkFits(this.prompt.length, engine.context);
     this.#sampler = new Sampler(options, stream);
-    this.seed = this.#sampler.seed;
+    this.seed = options.temperature ? this.#sampler.seed : undefined;
     const { special, continues = hasText(vocab, this.prompt), stop = [] } = options;
     this.#detokenizer = new Detokenizer(vocab, { special, continues });
     this.#stops = new StopFilter(stop);
@@ -188,7 +189,8 @@ function checkOptions({ maxTokens, stop, logprobs: count, contextShift }: Genera
   if (stop?.includes("")) refuse("a stop string is empty");
 }
 
-function checkFits(tokens: number, context: number): void {
+/** @throws LlqError `usage` with what would do */
+export function checkFits(tokens: number, context: number): void {
   if (tokens <= context) return;
   throw new LlqError("usage", `the prompt has ${tokens} tokens, the context ${context}`, {
     hint: `a shorter one, or a larger context: --context ${tokens + PIECE}`,
