@@ -68,6 +68,7 @@ export async function chatOnTerminal(chat: Chat, options: TerminalOptions): Prom
     ...(isTerminal ? { output: process.stderr } : {}),
     terminal: isTerminal,
   });
+  const input = lines[Symbol.asyncIterator](); // from now on no line is missed
   const ending = AbortSignal.any([interrupts.leaving, closed]);
   ending.addEventListener("abort", () => lines.close());
   lines.on("SIGINT", () => interrupts.interrupt());
@@ -88,10 +89,10 @@ export async function chatOnTerminal(chat: Chat, options: TerminalOptions): Prom
     }
   };
   try {
-    if (first !== undefined) await answer(first);
-    interrupts.end();
+    if (first === undefined) interrupts.end();
+    else await answer(first);
     lines.prompt();
-    for await (const line of lines) {
+    for await (const line of { [Symbol.asyncIterator]: () => input }) {
       if (ending.aborted || line.trim() === "/exit") break;
       if (line.trim() === "/clear") chat.clear();
       else if (line.trim() !== "") await answer(line);
