@@ -58,7 +58,7 @@ export interface TerminalOptions {
 /**
  * A conversation on stdin and stdout, a line a turn, until `/exit` or the end of the input; `/clear` begins anew.
  * @returns how long each answer took
- * @throws LlqError `interrupted` when Ctrl-C ended it; as Chat, where nobody is there to say it otherwise
+ * @throws LlqError as Chat, where nobody is there to say it otherwise
  */
 export async function chatOnTerminal(chat: Chat, options: TerminalOptions): Promise<Timings[]> {
   const { interrupts, closed, first, onAnswer } = options;
@@ -102,6 +102,5 @@ export async function chatOnTerminal(chat: Chat, options: TerminalOptions): Prom
   } finally {
     lines.close();
   }
-  interrupts.leaving.throwIfAborted();
   return timings;
 }

@@ -214,6 +214,7 @@ async function converse(
       },
     });
     if (timings.length > 0 && !closed.aborted) process.stderr.write(`${describeTimings(timings)}\n`);
+    interrupts.leaving.throwIfAborted();
   } finally {
     chat.close();
   }

@@ -1,7 +1,7 @@
-import { inOrder, largest } from "./top.js";
+import { largest } from "./top.js";
 
-/** Nuclei are looked for among tokens of at least e^-NEAR of the likeliest's probability, before all are sorted. */
-const NEAR = 8;
+/** Nuclei are looked for among tokens of this share of the likeliest's probability, before all are sorted. */
+const NEAR = 1e-3;
 
 /** The tokens that may come next, with scores that grow with the logarithm of their probabilities. */
 export class Candidates {
@@ -19,7 +19,8 @@ export class Candidates {
   reset(logits: Float32Array): void {
     this.#scores.set(logits);
     this.count = logits.length;
-    for (let id = 0; id < this.count; id++) this.#ids[id] = id;
+    const ids = this.#ids;
+    for (let id = 0; id < ids.length; id++) ids[id] = id;
   }
 
   /** In the order they have now. */
@@ -29,8 +30,7 @@ export class Candidates {
 
   /** Of each, in the same order. */
   probabilities(): Float64Array {
-    const weights = this.#weights();
-    const sum = weights.reduce((a, b) => a + b, 0);
+    const { weights, sum } = this.#weigh();
     return weights.map((weight) => weight / sum);
   }
 
@@ -46,31 +46,40 @@ export class Candidates {
 
   /** Divides the scores of tokens that came lately, or multiplies those below zero (Keskar et al., CTRL, 2019). */
   penalize(tokens: ReadonlySet<number>, penalty: number): void {
-    for (let i = 0; i < this.count; i++) {
-      if (!tokens.has(this.#ids[i]!)) continue;
-      const score = this.#scores[i]!;
-      this.#scores[i] = score > 0 ? score / penalty : score * penalty;
+    const ids = this.#ids.subarray(0, this.count);
+    for (const token of tokens) {
+      const place = ids[token] === token ? token : ids.indexOf(token); // where it is while none is left out
+      const score = this.#scores[place];
+      if (score !== undefined) this.#scores[place] = score > 0 ? score / penalty : score * penalty;
     }
   }
 
-  /** The k of highest score. */
+  /** The k of highest score; of equals those that come first. */
   keepTop(k: number): void {
-    if (k < this.count) this.#keep(inOrder(largest(this.#scores, this.count, k), this.#scores));
+    if (k < this.count) this.#keep(largest(this.#scores, this.count, k));
   }
 
   /** The fewest that have this share of all probability (nucleus sampling, Holtzman et al., 2019). */
   keepMass(share: number): void {
-    const weights = this.#weights();
-    const wanted = share * weights.reduce((a, b) => a + b, 0);
-    const near = this.#above(this.#maximum() - NEAR);
-    const places =
-      this.#nucleus(near, weights, wanted) ?? this.#nucleus(this.#above(-Infinity), weights, wanted);
-    if (places !== undefined) this.#keep(places);
+    const { weights, sum } = this.#weigh();
+    const near = weights.filter((weight) => weight >= NEAR).sort();
+    const k = heaviest(near, share * sum);
+    if (k <= near.length) this.#keep(largest(weights, this.count, k, near[near.length - k]));
+    else {
+      const all = weights.slice().sort();
+      const most = Math.min(heaviest(all, share * sum), all.length);
+      this.#keep(largest(weights, this.count, most, all[all.length - most]));
+    }
   }
 
   /** Those of at least this share of the likeliest's probability (Nguyen et al., 2024). */
   keepNear(share: number): void {
-    this.#keep(this.#above(this.#maximum() + Math.log(share)));
+    const scores = this.#scores;
+    const least = this.#maximum() + Math.log(share);
+    const places = new Int32Array(this.count);
+    let n = 0;
+    for (let i = 0; i < this.count; i++) if (scores[i]! >= least) places[n++] = i;
+    this.#keep(places.subarray(0, n));
   }
 
   /** Flattens the distribution above 1, sharpens it below. */
@@ -80,52 +89,50 @@ export class Candidates {
 
   /** The token at a point of the line on which each has the length of its probability. @param point at least 0, below 1 */
   draw(point: number): number {
-    const weights = this.#weights();
-    let left = point * weights.reduce((a, b) => a + b, 0);
+    const { weights, sum } = this.#weigh();
+    let left = point * sum;
     let place = 0;
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < weights.length && left >= 0; i++) {
       if (weights[i] === 0) continue;
       place = i;
       left -= weights[i]!;
-      if (left < 0) break;
     }
     return this.#ids[place]!;
   }
 
-  /** Probabilities but for a factor; the likeliest has 1. */
-  #weights(): Float64Array {
+  /** Probabilities but for a factor, of which the likeliest has 1, and their sum. */
+  #weigh(): { weights: Float64Array; sum: number } {
+    const scores = this.#scores;
     const max = this.#maximum();
-    return this.#scores.slice(0, this.count).map((score) => Math.exp(score - max));
+    const weights = new Float64Array(this.count);
+    let sum = 0;
+    for (let i = 0; i < weights.length; i++) sum += weights[i] = Math.exp(scores[i]! - max);
+    return { weights, sum };
   }
 
   #maximum(): number {
+    const scores = this.#scores;
     let max = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < this.count; i++) max = Math.max(max, this.#scores[i]!);
+    for (let i = 0; i < this.count; i++) if (scores[i]! > max) max = scores[i]!;
     return max;
   }
 
-  #above(least: number): Int32Array {
-    const places = new Int32Array(this.count);
-    let n = 0;
-    for (let i = 0; i < this.count; i++) if (this.#scores[i]! >= least) places[n++] = i;
-    return places.subarray(0, n);
-  }
-
-  /** The likeliest of these places up to the wanted sum; undefined when all of them have less. */
-  #nucleus(places: Int32Array, weights: Float64Array, wanted: number): Int32Array | undefined {
-    let sum = 0;
-    for (const [i, place] of inOrder(places, this.#scores).entries()) {
-      sum += weights[place]!;
-      if (sum >= wanted) return places.subarray(0, i + 1);
-    }
-    return undefined;
-  }
-
+  /** @param places in rising order */
   #keep(places: Int32Array): void {
-    const scores = Float64Array.from(places, (place) => this.#scores[place]!);
-    const ids = Int32Array.from(places, (place) => this.#ids[place]!);
-    this.#scores.set(scores);
-    this.#ids.set(ids);
+    for (const [i, place] of places.entries()) {
+      this.#scores[i] = this.#scores[place]!;
+      this.#ids[i] = this.#ids[place]!;
+    }
     this.count = places.length;
   }
+}
+
+/** How many of the largest it takes to reach a sum; one more than there are when all do not. @param weights rising */
+function heaviest(weights: Float64Array, wanted: number): number {
+  let sum = 0;
+  for (let k = 1; k <= weights.length; k++) {
+    sum += weights[weights.length - k]!;
+    if (sum >= wanted) return k;
+  }
+  return weights.length + 1;
 }

@@ -19,7 +19,7 @@ export function logprobs(
 ): { readonly logprob: number; readonly top: readonly TokenLogprob[] } {
   const max = maximum(logits);
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - max);
+  for (let id = 0; id < logits.length; id++) sum += Math.exp(logits[id]! - max);
   const logprobOf = (id: number) => logits[id]! - max - Math.log(sum);
   const places = count === 0 ? new Int32Array() : inOrder(largest(logits, logits.length, count), logits);
   return {
@@ -30,12 +30,18 @@ export function logprobs(
 
 /** @throws LlqError `bad-input` when one of the logits is no number, or none is finite */
 export function maximum(logits: Float32Array): number {
-  let max = Number.NEGATIVE_INFINITY;
+  return logits[likeliest(logits)]!;
+}
+
+/** The token of the highest logit; of equals the lowest id. @throws LlqError as maximum */
+export function likeliest(logits: Float32Array): number {
+  let best = 0;
   let isNumber = true;
-  for (const logit of logits) {
-    if (logit > max) max = logit;
-    isNumber &&= !Number.isNaN(logit);
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!;
+    if (logit > logits[best]!) best = id;
+    else if (Number.isNaN(logit)) isNumber = false;
   }
-  if (isNumber && Number.isFinite(max)) return max;
+  if (isNumber && Number.isFinite(logits[best])) return best;
   throw badInput("the model gives no numbers", "its weights are damaged, or too large for their type");
 }

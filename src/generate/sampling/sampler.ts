@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { LlqError } from "../../../formats/errors.js";
 import { Candidates } from "./candidates.js";
-import { maximum } from "./distribution.js";
+import { likeliest } from "./distribution.js";
 import { Pcg32 } from "./pcg32.js";
 
 export interface SamplerOptions {
@@ -55,13 +55,15 @@ export class Sampler {
    * @throws LlqError `bad-input` for logits that are no numbers
    */
   sample(logits: Float32Array, past: readonly number[]): number {
+    const { temperature = 0, repeatPenalty = 1 } = this.#options;
+    if (temperature === 0 && repeatPenalty === 1) return likeliest(logits);
     const candidates = this.candidates(logits, past);
-    return this.#options.temperature ? candidates.draw(this.#random.fraction()) : candidates.best();
+    return temperature > 0 ? candidates.draw(this.#random.fraction()) : candidates.best();
   }
 
   /** What the next token is drawn from. They are the sampler's own, until the next call. */
   candidates(logits: Float32Array, past: readonly number[]): Candidates {
-    maximum(logits);
+    likeliest(logits); // refuses what are no numbers
     this.#candidates ??= new Candidates(logits.length);
     this.#candidates.reset(logits);
     for (const step of this.#options.order ?? SAMPLING_ORDER) this.#take(step, this.#candidates, past);

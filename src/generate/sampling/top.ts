@@ -16,10 +16,17 @@ export function kthLargest(values: Float32Array | Float64Array, count: number, k
   return heap[0]!;
 }
 
-/** Places of the k largest of the first `count` values, in order of place; of equals the first are taken. */
-export function largest(values: Float32Array | Float64Array, count: number, k: number): Int32Array {
+/**
+ * Places of the k largest of the first `count` values, in order of place; of equals the first are taken.
+ * @param least the k-th largest, where it is known
+ */
+export function largest(
+  values: Float32Array | Float64Array,
+  count: number,
+  k: number,
+  least = k < count ? kthLargest(values, count, k) : Number.NEGATIVE_INFINITY,
+): Int32Array {
   if (k >= count) return Int32Array.from({ length: count }, (_, i) => i);
-  const least = kthLargest(values, count, k);
   let above = 0;
   for (let i = 0; i < count; i++) if (values[i]! > least) above++;
   let equal = k - above;
