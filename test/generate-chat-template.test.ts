@@ -45,9 +45,11 @@ describe("templates that ask for too much are stopped", () => {
   it.each([
     [
       "{% for i in range(60000) %}{% for i in range(60000) %}{% endfor %}{% endfor %}",
-      /line 1: more than 2000000 steps/,
+      /line 1: more than 1000000 steps/,
     ],
     [" ".repeat(200_000), /x: 200000 characters; at most 131072/],
+    [`a${"\n".repeat(100_000)}`, /x: 4096 characters of white space/],
+    ["{% if true %}\n{{ 1 }}", /line 2: it ends too early/],
     ["{%".repeat(60_000), /^bad-input: x: /],
     [`${"{{ a }}".repeat(10_000)}\n{{ ! }}`, /line 2: /],
     ["{{ range(100000000000) }}", /line 1: range of 100000000000 numbers/],

@@ -1,10 +1,12 @@
 import { Environment, Interpreter, type Value } from "./jinja.js";
 import { AT_LINE, messageOf, parseTemplate } from "./lines.js";
 
-/** Several times the longest published; parsing takes the square of some of it. */
+/** Several times the longest published. */
 const MAX_TEMPLATE = 1 << 17;
+/** The package takes the square of its length to get over it. */
+const MAX_WHITE_SPACE = /\s{4096}/;
 /** Far more than any template needs for a conversation that fits a model. */
-const MAX_STEPS = 2_000_000;
+const MAX_STEPS = 1_000_000;
 const MAX_RANGE = 1 << 16;
 const MAX_ITEMS = 1 << 20;
 const MAX_CHARACTERS = 1 << 26;
@@ -32,6 +34,7 @@ class Refusal extends Error {}
 export function renderTemplate(template: string, variables: Readonly<Record<string, unknown>>): string {
   if (template.length > MAX_TEMPLATE)
     throw new TemplateError(`${template.length} characters; at most ${MAX_TEMPLATE} are read`, undefined);
+  if (MAX_WHITE_SPACE.test(template)) throw new TemplateError("4096 characters of white space", undefined);
   const parsed = parseTemplate(template);
   if ("error" in parsed) throw new TemplateError(parsed.error, parsed.line);
   let line: number | undefined;

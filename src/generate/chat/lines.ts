@@ -42,7 +42,8 @@ export function parseTemplate(template: string): Parsed {
     const line = before.findLast(
       ({ type }, i) => type === "NumericLiteral" && before[i - 2]?.value === AT_LINE,
     );
-    return { error: messageOf(cause), line: line === undefined ? undefined : Number(line.value) };
+    const error = cause instanceof TypeError ? "it ends too early" : messageOf(cause); // there is no token to look at
+    return { error, line: line === undefined ? undefined : Number(line.value) };
   }
 }
 
