@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const PROGRAM = new URL("../../dist/test/generate-stand-in.js", import.meta.url).pathname;
+const PROGRAM = new URL("../../dist/src/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 const template = join(folder, "template.jinja");
 writeFileSync(template, "{% for m in messages %}{{ m.content }}{% endfor %}");
 
 function run(args: string[], input = "") {
   const options = { encoding: "utf8", cwd: folder, input } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, TINY_LLAMA, ...args], options);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, "generate", TINY_LLAMA, ...args], options);
   return { status, stdout, stderr };
 }
 
@@ -73,7 +73,7 @@ describe("llq generate", { timeout: 30_000 }, () => {
   });
 
   it("keeps what was printed when it is interrupted", async () => {
-    const child = spawn(process.execPath, [PROGRAM, TINY_LLAMA, "The"], {
+    const child = spawn(process.execPath, [PROGRAM, "generate", TINY_LLAMA, "The"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let [stdout, stderr] = ["", ""];
@@ -89,7 +89,7 @@ describe("llq generate", { timeout: 30_000 }, () => {
   });
 
   it("ends an answer at the first Ctrl-C, and itself at the second", async () => {
-    const args = [PROGRAM, TINY_LLAMA, "The", "--chat", "--template", template];
+    const args = [PROGRAM, "generate", TINY_LLAMA, "The", "--chat", "--template", template];
     const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
     let [stdout, stderr, kills] = ["", "", 0];
     child.stderr.on("data", (data) => (stderr += data));
@@ -107,7 +107,7 @@ describe("llq generate", { timeout: 30_000 }, () => {
   });
 
   it("is quiet when nobody reads any more", async () => {
-    const child = spawn(process.execPath, [PROGRAM, TINY_LLAMA, "The"], {
+    const child = spawn(process.execPath, [PROGRAM, "generate", TINY_LLAMA, "The"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let stderr = "";
