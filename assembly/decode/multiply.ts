@@ -1,5 +1,7 @@
 // Products with lean weights. They are read once for all tokens: a panel stays in the cache while tokens pass.
-import { activations_panel_size, quant_size, ROWS, TOKENS } from "../gemm/layout";
+import { activations_panel_size, quant_size, ROWS, TOKENS, weights_size } from "../gemm/layout";
+import { matmul_int8 } from "../gemm/matmul_int8";
+import { expand_lean } from "./expand";
 import {
   d_size,
   IQ4_NL,
@@ -28,11 +30,22 @@ import { Bytes, multiply_row, Of32, Of256, Words } from "./row";
 import { multiply_tile } from "./tile";
 import { Four, One, take_tokens, token_blocks_size, token_size, unit } from "./token";
 
+/**
+ * The most tokens that are multiplied with weights as bytes just as they are. For more it pays to lay a panel out for
+ * ../gemm first, though then memory is idle meanwhile.
+ */
+const DIRECT: usize = DOT === 32 ? 12 : 4;
+
 /** Four times eight floats. */
 const tile_of_y = memory.data(128, 16);
 
+function is_direct(form: i32, tokens: usize): bool {
+  return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
+}
+
 /** Bytes that multiply_lean needs to work in. */
-export function lean_scratch(form: i32, tokens: usize, k: usize): usize {
+export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
+  if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
   if (tokens === 1) return token_size(form, k);
   return ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
 }
@@ -50,26 +63,29 @@ export function multiply_lean(
   stride: usize,
   scratch: usize,
 ): void {
+  const isDirect = is_direct(form, tokens);
   if (tokens === 1) take_tokens<One>(type, form, x, k, scratch);
-  else {
-    let taken = scratch;
-    for (let t: usize = 0; t < tokens; t += TOKENS, taken += TOKENS * token_size(form, k)) {
-      take_tokens<Four>(type, form, x, k, taken);
-      x += activations_panel_size(form, k);
+  else if (isDirect) {
+    for (let t: usize = 0; t < tokens; t += TOKENS) {
+      const panel = x + (t / TOKENS) * activations_panel_size(form, k);
+      take_tokens<Four>(type, form, panel, k, scratch + t * token_size(form, k));
     }
   }
-  const panel = lean_size(type, ROWS, k);
-  for (let row: usize = 0; row < rows; row += ROWS, w += panel, y += ROWS * 4) {
-    const size = min(rows - row, ROWS) * 4;
+  const w_size = lean_size(type, ROWS, k);
+  for (let row: usize = 0; row < rows; row += ROWS, w += w_size, y += ROWS * 4) {
+    const count = min(rows - row, ROWS);
     if (tokens === 1) {
       multiply_panel<One>(type, form, scratch, w, k);
-      memory.copy(y, tile_of_y, size);
-      continue;
-    }
-    for (let t: usize = 0; t < tokens; t += TOKENS) {
-      multiply_panel<Four>(type, form, scratch + t * token_size(form, k), w, k);
-      for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
-        memory.copy(y + (t + i) * stride, tile_of_y + i * ROWS * 4, size);
+      memory.copy(y, tile_of_y, count * 4);
+    } else if (isDirect) {
+      for (let t: usize = 0; t < tokens; t += TOKENS) {
+        multiply_panel<Four>(type, form, scratch + t * token_size(form, k), w, k);
+        for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
+          memory.copy(y + (t + i) * stride, tile_of_y + i * ROWS * 4, count * 4);
+      }
+    } else {
+      expand_lean(type, form, w, count, k, scratch);
+      matmul_int8(x, scratch, y, tokens, stride);
     }
   }
 }
@@ -109,5 +125,6 @@ function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, blo
 
 function multiply<N, K, L, F>(x: usize, w: usize, w_size: usize, blocks: usize): void {
   if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, tile_of_y, blocks);
-  else multiply_tile<K, L, F>(x, w, w_size, tile_of_y, blocks);
+  else if (idof<F>() === idof<Bytes>()) multiply_tile<K, L>(x, w, w_size, tile_of_y, blocks);
+  else unreachable();
 }

@@ -27,7 +27,7 @@ export class Bytes {}
 export class Words {}
 
 /** A mask for the lower byte of words. */
-export const BYTE: usize = memory.data<u32>([0x00ff00ff]);
+const BYTE: usize = memory.data<u32>([0x00ff00ff]);
 
 /**
  * Eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
@@ -142,13 +142,13 @@ function second<F>(x: usize, i: usize): v128 {
   return i32x4.splat(0);
 }
 
-export function add_step<F>(sum: v128, q: v128, x: v128, z: v128, byte: v128): v128 {
+function add_step<F>(sum: v128, q: v128, x: v128, z: v128, byte: v128): v128 {
   if (idof<F>() === idof<Bytes>()) return dot_add(sum, q, x);
   const even = v128.and(q, byte);
   const odd = i16x8.shr_u(q, 8);
   return i32x4.add(i32x4.add(sum, i32x4.dot_i16x8_s(even, x)), i32x4.dot_i16x8_s(odd, z));
 }
 
-export function whole_of<F>(sum: v128): v128 {
+function whole_of<F>(sum: v128): v128 {
   return idof<F>() === idof<Bytes>() ? whole(sum) : sum;
 }

@@ -1,4 +1,5 @@
 // Eight rows of lean weights times four tokens: row.ts, for a panel of activations.
+import { dot_add, whole } from "../gemm/dot";
 import { add_scaled } from "../gemm/tile";
 import {
   group_size,
@@ -13,7 +14,7 @@ import {
   span_size,
   Trits,
 } from "./quants";
-import { add_step, BYTE, is_half, Of32, Of256, whole_of, Words } from "./row";
+import { is_half, Of32, Of256 } from "./row";
 import {
   d_high,
   d_low,
@@ -27,7 +28,7 @@ import {
 } from "./scales";
 
 /** `blocks` blocks of `w_size` bytes, times the four tokens at `x` (token.ts), to four times eight f32 at `y`. */
-export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+export function multiply_tile<K, L>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
   let y00 = f32x4.splat(0);
   let y01 = f32x4.splat(0);
   let y10 = f32x4.splat(0);
@@ -38,7 +39,6 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
   let y31 = f32x4.splat(0);
   const mask = low_mask<K>();
   const mask2 = high_mask<K>();
-  const byte = v128.load32_splat(BYTE);
   for (; blocks > 0; blocks--, w += w_size) {
     let t00 = i32x4.splat(0);
     let t01 = i32x4.splat(0);
@@ -52,7 +52,7 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
     do {
-      let s00 = v128.load32_splat(x, 0);
+      let s00 = v128.load32_splat(x);
       let s01 = s00;
       let s10 = v128.load32_splat(x, 4);
       let s11 = s10;
@@ -63,7 +63,7 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
       if (!is_half<K, L>()) x += 16;
       for (let shift = 0, p = span; shift < 8; shift += 4, p += group_size<K>()) {
         if (is_half<K, L>()) {
-          s00 = v128.load32_splat(x, 0);
+          s00 = v128.load32_splat(x);
           s10 = v128.load32_splat(x, 4);
           s20 = v128.load32_splat(x, 8);
           s30 = v128.load32_splat(x, 12);
@@ -84,122 +84,103 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
         const low01 = low_bits1<K>(p, 0, high1);
         const q00 = quants<K>(low00, high0, 0, mask, mask2);
         const q01 = quants<K>(low01, high1, 0, mask, mask2);
-        const x00 = v128.load32_splat(x, 0);
-        const z00 = second<F>(x, 0);
-        s00 = add_step<F>(s00, q00, x00, z00, byte);
-        s01 = add_step<F>(s01, q01, x00, z00, byte);
+        const x00 = v128.load32_splat(x);
+        s00 = dot_add(s00, q00, x00);
+        s01 = dot_add(s01, q01, x00);
         const x01 = v128.load32_splat(x, 4);
-        const z01 = second<F>(x, 1);
-        s10 = add_step<F>(s10, q00, x01, z01, byte);
-        s11 = add_step<F>(s11, q01, x01, z01, byte);
+        s10 = dot_add(s10, q00, x01);
+        s11 = dot_add(s11, q01, x01);
         const x02 = v128.load32_splat(x, 8);
-        const z02 = second<F>(x, 2);
-        s20 = add_step<F>(s20, q00, x02, z02, byte);
-        s21 = add_step<F>(s21, q01, x02, z02, byte);
+        s20 = dot_add(s20, q00, x02);
+        s21 = dot_add(s21, q01, x02);
         const x03 = v128.load32_splat(x, 12);
-        const z03 = second<F>(x, 3);
-        s30 = add_step<F>(s30, q00, x03, z03, byte);
-        s31 = add_step<F>(s31, q01, x03, z03, byte);
-        x += step_size<F>();
+        s30 = dot_add(s30, q00, x03);
+        s31 = dot_add(s31, q01, x03);
         const low10 = low_bits0<K>(p, 1, low00);
         const low11 = low_bits1<K>(p, 1, low01);
         const q10 = quants<K>(low10, high0, 1, mask, mask2);
         const q11 = quants<K>(low11, high1, 1, mask, mask2);
-        const x10 = v128.load32_splat(x, 0);
-        const z10 = second<F>(x, 0);
-        s00 = add_step<F>(s00, q10, x10, z10, byte);
-        s01 = add_step<F>(s01, q11, x10, z10, byte);
-        const x11 = v128.load32_splat(x, 4);
-        const z11 = second<F>(x, 1);
-        s10 = add_step<F>(s10, q10, x11, z11, byte);
-        s11 = add_step<F>(s11, q11, x11, z11, byte);
-        const x12 = v128.load32_splat(x, 8);
-        const z12 = second<F>(x, 2);
-        s20 = add_step<F>(s20, q10, x12, z12, byte);
-        s21 = add_step<F>(s21, q11, x12, z12, byte);
-        const x13 = v128.load32_splat(x, 12);
-        const z13 = second<F>(x, 3);
-        s30 = add_step<F>(s30, q10, x13, z13, byte);
-        s31 = add_step<F>(s31, q11, x13, z13, byte);
-        x += step_size<F>();
+        const x10 = v128.load32_splat(x, 16);
+        s00 = dot_add(s00, q10, x10);
+        s01 = dot_add(s01, q11, x10);
+        const x11 = v128.load32_splat(x, 20);
+        s10 = dot_add(s10, q10, x11);
+        s11 = dot_add(s11, q11, x11);
+        const x12 = v128.load32_splat(x, 24);
+        s20 = dot_add(s20, q10, x12);
+        s21 = dot_add(s21, q11, x12);
+        const x13 = v128.load32_splat(x, 28);
+        s30 = dot_add(s30, q10, x13);
+        s31 = dot_add(s31, q11, x13);
         const low20 = low_bits0<K>(p, 2, low10);
         const low21 = low_bits1<K>(p, 2, low11);
         const q20 = quants<K>(low20, high0, 2, mask, mask2);
         const q21 = quants<K>(low21, high1, 2, mask, mask2);
-        const x20 = v128.load32_splat(x, 0);
-        const z20 = second<F>(x, 0);
-        s00 = add_step<F>(s00, q20, x20, z20, byte);
-        s01 = add_step<F>(s01, q21, x20, z20, byte);
-        const x21 = v128.load32_splat(x, 4);
-        const z21 = second<F>(x, 1);
-        s10 = add_step<F>(s10, q20, x21, z21, byte);
-        s11 = add_step<F>(s11, q21, x21, z21, byte);
-        const x22 = v128.load32_splat(x, 8);
-        const z22 = second<F>(x, 2);
-        s20 = add_step<F>(s20, q20, x22, z22, byte);
-        s21 = add_step<F>(s21, q21, x22, z22, byte);
-        const x23 = v128.load32_splat(x, 12);
-        const z23 = second<F>(x, 3);
-        s30 = add_step<F>(s30, q20, x23, z23, byte);
-        s31 = add_step<F>(s31, q21, x23, z23, byte);
-        x += step_size<F>();
+        const x20 = v128.load32_splat(x, 32);
+        s00 = dot_add(s00, q20, x20);
+        s01 = dot_add(s01, q21, x20);
+        const x21 = v128.load32_splat(x, 36);
+        s10 = dot_add(s10, q20, x21);
+        s11 = dot_add(s11, q21, x21);
+        const x22 = v128.load32_splat(x, 40);
+        s20 = dot_add(s20, q20, x22);
+        s21 = dot_add(s21, q21, x22);
+        const x23 = v128.load32_splat(x, 44);
+        s30 = dot_add(s30, q20, x23);
+        s31 = dot_add(s31, q21, x23);
         const low30 = low_bits0<K>(p, 3, low20);
         const low31 = low_bits1<K>(p, 3, low21);
         const q30 = quants<K>(low30, high0, 3, mask, mask2);
         const q31 = quants<K>(low31, high1, 3, mask, mask2);
-        const x30 = v128.load32_splat(x, 0);
-        const z30 = second<F>(x, 0);
-        s00 = add_step<F>(s00, q30, x30, z30, byte);
-        s01 = add_step<F>(s01, q31, x30, z30, byte);
-        const x31 = v128.load32_splat(x, 4);
-        const z31 = second<F>(x, 1);
-        s10 = add_step<F>(s10, q30, x31, z31, byte);
-        s11 = add_step<F>(s11, q31, x31, z31, byte);
-        const x32 = v128.load32_splat(x, 8);
-        const z32 = second<F>(x, 2);
-        s20 = add_step<F>(s20, q30, x32, z32, byte);
-        s21 = add_step<F>(s21, q31, x32, z32, byte);
-        const x33 = v128.load32_splat(x, 12);
-        const z33 = second<F>(x, 3);
-        s30 = add_step<F>(s30, q30, x33, z33, byte);
-        s31 = add_step<F>(s31, q31, x33, z33, byte);
-        x += step_size<F>();
+        const x30 = v128.load32_splat(x, 48);
+        s00 = dot_add(s00, q30, x30);
+        s01 = dot_add(s01, q31, x30);
+        const x31 = v128.load32_splat(x, 52);
+        s10 = dot_add(s10, q30, x31);
+        s11 = dot_add(s11, q31, x31);
+        const x32 = v128.load32_splat(x, 56);
+        s20 = dot_add(s20, q30, x32);
+        s21 = dot_add(s21, q31, x32);
+        const x33 = v128.load32_splat(x, 60);
+        s30 = dot_add(s30, q30, x33);
+        s31 = dot_add(s31, q31, x33);
+        x += 64;
         if (!is_half<K, L>()) continue;
         const eight = scales<K>(scale, shift);
         const scale0 = i32x4.extend_low_i16x8_s(eight);
         const scale1 = i32x4.extend_high_i16x8_s(eight);
-        t00 = i32x4.add(t00, i32x4.mul(whole_of<F>(s00), scale0));
-        t01 = i32x4.add(t01, i32x4.mul(whole_of<F>(s01), scale1));
-        t10 = i32x4.add(t10, i32x4.mul(whole_of<F>(s10), scale0));
-        t11 = i32x4.add(t11, i32x4.mul(whole_of<F>(s11), scale1));
-        t20 = i32x4.add(t20, i32x4.mul(whole_of<F>(s20), scale0));
-        t21 = i32x4.add(t21, i32x4.mul(whole_of<F>(s21), scale1));
-        t30 = i32x4.add(t30, i32x4.mul(whole_of<F>(s30), scale0));
-        t31 = i32x4.add(t31, i32x4.mul(whole_of<F>(s31), scale1));
+        t00 = i32x4.add(t00, i32x4.mul(whole(s00), scale0));
+        t01 = i32x4.add(t01, i32x4.mul(whole(s01), scale1));
+        t10 = i32x4.add(t10, i32x4.mul(whole(s10), scale0));
+        t11 = i32x4.add(t11, i32x4.mul(whole(s11), scale1));
+        t20 = i32x4.add(t20, i32x4.mul(whole(s20), scale0));
+        t21 = i32x4.add(t21, i32x4.mul(whole(s21), scale1));
+        t30 = i32x4.add(t30, i32x4.mul(whole(s30), scale0));
+        t31 = i32x4.add(t31, i32x4.mul(whole(s31), scale1));
         scale += scales_of_group<K>();
       }
       if (idof<L>() === idof<Of32>() || idof<K>() === idof<Trits>()) {
-        t00 = i32x4.add(t00, whole_of<F>(s00));
-        t01 = i32x4.add(t01, whole_of<F>(s01));
-        t10 = i32x4.add(t10, whole_of<F>(s10));
-        t11 = i32x4.add(t11, whole_of<F>(s11));
-        t20 = i32x4.add(t20, whole_of<F>(s20));
-        t21 = i32x4.add(t21, whole_of<F>(s21));
-        t30 = i32x4.add(t30, whole_of<F>(s30));
-        t31 = i32x4.add(t31, whole_of<F>(s31));
+        t00 = i32x4.add(t00, whole(s00));
+        t01 = i32x4.add(t01, whole(s01));
+        t10 = i32x4.add(t10, whole(s10));
+        t11 = i32x4.add(t11, whole(s11));
+        t20 = i32x4.add(t20, whole(s20));
+        t21 = i32x4.add(t21, whole(s21));
+        t30 = i32x4.add(t30, whole(s30));
+        t31 = i32x4.add(t31, whole(s31));
       } else {
         if (!is_half<K, L>()) {
           const eight = scales<K>(scale, 0);
           const scale0 = i32x4.extend_low_i16x8_s(eight);
           const scale1 = i32x4.extend_high_i16x8_s(eight);
-          t00 = i32x4.add(t00, i32x4.mul(whole_of<F>(s00), scale0));
-          t01 = i32x4.add(t01, i32x4.mul(whole_of<F>(s01), scale1));
-          t10 = i32x4.add(t10, i32x4.mul(whole_of<F>(s10), scale0));
-          t11 = i32x4.add(t11, i32x4.mul(whole_of<F>(s11), scale1));
-          t20 = i32x4.add(t20, i32x4.mul(whole_of<F>(s20), scale0));
-          t21 = i32x4.add(t21, i32x4.mul(whole_of<F>(s21), scale1));
-          t30 = i32x4.add(t30, i32x4.mul(whole_of<F>(s30), scale0));
-          t31 = i32x4.add(t31, i32x4.mul(whole_of<F>(s31), scale1));
+          t00 = i32x4.add(t00, i32x4.mul(whole(s00), scale0));
+          t01 = i32x4.add(t01, i32x4.mul(whole(s01), scale1));
+          t10 = i32x4.add(t10, i32x4.mul(whole(s10), scale0));
+          t11 = i32x4.add(t11, i32x4.mul(whole(s11), scale1));
+          t20 = i32x4.add(t20, i32x4.mul(whole(s20), scale0));
+          t21 = i32x4.add(t21, i32x4.mul(whole(s21), scale1));
+          t30 = i32x4.add(t30, i32x4.mul(whole(s30), scale0));
+          t31 = i32x4.add(t31, i32x4.mul(whole(s31), scale1));
         }
         scale += scales_of_span<K>();
       }
@@ -207,7 +188,7 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
     } while (idof<L>() === idof<Of256>() && span < spans_end);
     const d0 = d_low<K>(scale, half_bits(), half_infinity(), two_112(), infinity());
     const d1 = d_high<K>(scale, half_bits(), half_infinity(), two_112(), infinity());
-    const dx0 = v128.load32_splat(x, 0);
+    const dx0 = v128.load32_splat(x);
     y00 = add_scaled(y00, t00, d0, dx0);
     y01 = add_scaled(y01, t01, d1, dx0);
     const dx1 = v128.load32_splat(x, 4);
@@ -229,15 +210,4 @@ export function multiply_tile<K, L, F>(x: usize, w: usize, w_size: usize, y: usi
   v128.store(y, y21, 80);
   v128.store(y, y30, 96);
   v128.store(y, y31, 112);
-}
-
-/** Bytes of four tokens' 4 columns. */
-function step_size<F>(): usize {
-  return idof<F>() === idof<Words>() ? 32 : 16;
-}
-
-/** Columns 1 and 3 of token `t`, as words. */
-function second<F>(x: usize, t: usize): v128 {
-  if (idof<F>() === idof<Words>()) return v128.load32_splat(x + t * 4, 16);
-  return i32x4.splat(0);
 }

@@ -73,7 +73,7 @@ export function multiplyLean(
 ): void {
   const form = int8Form(type, kernels.products)!;
   const mark = kernels.mark();
-  const scratch = kernels.reserve(kernels.call("lean_scratch")(form, tokens, k));
+  const scratch = kernels.reserve(kernels.call("lean_scratch")(NUMBERS[type]!, form, tokens, k));
   kernels.call("multiply_lean")(NUMBERS[type]!, form, x, w, y, tokens, rows, k, stride, scratch);
   kernels.reset(mark);
 }
