@@ -36,8 +36,8 @@ import { Four, One, take_tokens, token_blocks_size, token_size, unit } from "./t
  */
 const DIRECT: usize = DOT === 32 ? 12 : 4;
 
-/** Four times eight floats. */
-const tile_of_y = memory.data(128, 16);
+/** Bytes of four times eight floats. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
+const TILE_SIZE: usize = TOKENS * ROWS * 4;
 
 function is_direct(form: i32, tokens: usize): bool {
   return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
@@ -46,8 +46,8 @@ function is_direct(form: i32, tokens: usize): bool {
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
   if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
-  if (tokens === 1) return token_size(form, k);
-  return ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
+  if (tokens === 1) return TILE_SIZE + token_size(form, k);
+  return TILE_SIZE + ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
 }
 
 /** What matmul_int8 gives for the same weights in `form`, to the bit. */
@@ -64,24 +64,25 @@ export function multiply_lean(
   scratch: usize,
 ): void {
   const isDirect = is_direct(form, tokens);
-  if (tokens === 1) take_tokens<One>(type, form, x, k, scratch);
+  const taken = scratch + TILE_SIZE;
+  if (tokens === 1) take_tokens<One>(type, form, x, k, taken);
   else if (isDirect) {
     for (let t: usize = 0; t < tokens; t += TOKENS) {
       const panel = x + (t / TOKENS) * activations_panel_size(form, k);
-      take_tokens<Four>(type, form, panel, k, scratch + t * token_size(form, k));
+      take_tokens<Four>(type, form, panel, k, taken + t * token_size(form, k));
     }
   }
   const w_size = lean_size(type, ROWS, k);
   for (let row: usize = 0; row < rows; row += ROWS, w += w_size, y += ROWS * 4) {
     const count = min(rows - row, ROWS);
     if (tokens === 1) {
-      multiply_panel<One>(type, form, scratch, w, k);
-      memory.copy(y, tile_of_y, count * 4);
+      multiply_panel<One>(type, form, taken, w, scratch, k);
+      memory.copy(y, scratch, count * 4);
     } else if (isDirect) {
       for (let t: usize = 0; t < tokens; t += TOKENS) {
-        multiply_panel<Four>(type, form, scratch + t * token_size(form, k), w, k);
+        multiply_panel<Four>(type, form, taken + t * token_size(form, k), w, scratch, k);
         for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
-          memory.copy(y + (t + i) * stride, tile_of_y + i * ROWS * 4, count * 4);
+          memory.copy(y + (t + i) * stride, scratch + i * ROWS * 4, count * 4);
       }
     } else {
       expand_lean(type, form, w, count, k, scratch);
@@ -90,41 +91,40 @@ export function multiply_lean(
   }
 }
 
-/** Eight rows times N tokens, to tile_of_y. */
-function multiply_panel<N>(type: i32, form: i32, x: usize, w: usize, k: usize): void {
+/** Eight rows times N tokens, to N times eight floats at `y`. */
+function multiply_panel<N>(type: i32, form: i32, x: usize, w: usize, y: usize, k: usize): void {
   const blocks = k / lean_length(type);
   const w_size = lean_block_size(type);
-  if (quant_size(form) === 2) multiply_blocks<N, Words>(type, x, w, w_size, blocks);
+  if (quant_size(form) === 2) multiply_blocks<N, Words>(type, x, w, w_size, y, blocks);
   else if (DOT === 0) unreachable();
-  else multiply_blocks<N, Bytes>(type, x, w, w_size, blocks);
+  else multiply_blocks<N, Bytes>(type, x, w, w_size, y, blocks);
   if (min_length(type) === 0) return;
   x += token_blocks_size(type, form, k) * (unit<N>() / 4);
   w += quants_size(type) + scales_size(type) + d_size(type);
-  for (let t: usize = 0; t < unit<N>(); t += 4) {
-    const y = tile_of_y + t * ROWS;
+  for (let t: usize = 0; t < unit<N>(); t += 4, y += ROWS * 4) {
     if (type < Q2_K) add_mins_32<N>(x + t, w, w_size, y, blocks);
     else if (type === Q2_K) add_mins_256<Q2, N>(x + t, w, w_size, y, blocks);
     else add_mins_256<Q4, N>(x + t, w, w_size, y, blocks);
   }
 }
 
-function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, blocks: usize): void {
-  if (type === Q4_0 || type === Q4_1) multiply<N, Q4, Of32, F>(x, w, w_size, blocks);
-  else if (type === Q5_0 || type === Q5_1) multiply<N, Q5, Of32, F>(x, w, w_size, blocks);
-  else if (type === Q8_0) multiply<N, Q8, Of32, F>(x, w, w_size, blocks);
-  else if (type === IQ4_NL) multiply<N, Iq4, Of32, F>(x, w, w_size, blocks);
-  else if (type === MXFP4) multiply<N, Mxfp4, Of32, F>(x, w, w_size, blocks);
-  else if (type === Q2_K) multiply<N, Q2, Of256, F>(x, w, w_size, blocks);
-  else if (type === Q3_K) multiply<N, Q3, Of256, F>(x, w, w_size, blocks);
-  else if (type === Q4_K) multiply<N, Q4, Of256, F>(x, w, w_size, blocks);
-  else if (type === Q5_K) multiply<N, Q5, Of256, F>(x, w, w_size, blocks);
-  else if (type === Q6_K) multiply<N, Q6, Of256, F>(x, w, w_size, blocks);
-  else if (type === TERNARY) multiply<N, Trits, Of256, F>(x, w, w_size, blocks);
-  else multiply<N, Iq4, Of256, F>(x, w, w_size, blocks);
+function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+  if (type === Q4_0 || type === Q4_1) multiply<N, Q4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q5_0 || type === Q5_1) multiply<N, Q5, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q8_0) multiply<N, Q8, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === IQ4_NL) multiply<N, Iq4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === MXFP4) multiply<N, Mxfp4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q2_K) multiply<N, Q2, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q3_K) multiply<N, Q3, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q4_K) multiply<N, Q4, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q5_K) multiply<N, Q5, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q6_K) multiply<N, Q6, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === TERNARY) multiply<N, Trits, Of256, F>(x, w, w_size, y, blocks);
+  else multiply<N, Iq4, Of256, F>(x, w, w_size, y, blocks);
 }
 
-function multiply<N, K, L, F>(x: usize, w: usize, w_size: usize, blocks: usize): void {
-  if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, tile_of_y, blocks);
-  else if (idof<F>() === idof<Bytes>()) multiply_tile<K, L>(x, w, w_size, tile_of_y, blocks);
+function multiply<N, K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+  if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, y, blocks);
+  else if (idof<F>() === idof<Bytes>()) multiply_tile<K, L>(x, w, w_size, y, blocks);
   else unreachable();
 }
