@@ -77,7 +77,7 @@ function put<N>(y: usize, v: v128): void {
 }
 
 /** `size` bytes of a panel. Returns where `y` ends. */
-function take<N>(x: usize, size: usize, y: usize): usize {
+export function take<N>(x: usize, size: usize, y: usize): usize {
   for (const end = x + size; x < end; x += 16, y += unit<N>()) put<N>(y, v128.load(x));
   return y;
 }
