@@ -1,6 +1,9 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
 
+export * from "./attention/attention";
+export * from "./attention/cached_attention";
+export { copy_cells, store_keys, store_values } from "./attention/kv_cells";
 export * from "./blocks/iq/iq1_m";
 export * from "./blocks/iq/iq1_s";
 export * from "./blocks/iq/iq2_s";
@@ -27,12 +30,12 @@ export * from "./blocks/small/q1_0";
 export * from "./blocks/small/q2_0";
 export * from "./blocks/small/tq1_0";
 export * from "./blocks/small/tq2_0";
+export * from "./decode";
 export * from "./gemm";
 export * from "./gemm/matmul_f32";
 export * from "./numbers/f16";
 export * from "./numbers/f64";
 export * from "./ops/activations";
-export * from "./ops/attention";
 export * from "./ops/divergence";
 export * from "./ops/low_rank";
 export * from "./ops/ops";

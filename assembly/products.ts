@@ -5,9 +5,12 @@
 // worked on and stored side by side. So sums stay in locals until a tile is done. And of two neighbours the lower must
 // be loaded and stored first: of the other order V8 makes a wrong address.
 
+export * from "./attention/attention";
+export { cached_attention } from "./attention/cached_attention";
+export { expand_lean } from "./decode/expand";
+export { lean_scratch, multiply_lean } from "./decode/multiply";
 export { matmul_f32 } from "./gemm/matmul_f32";
 export { matmul_int8 } from "./gemm/matmul_int8";
-export * from "./ops/attention";
 
 /** Where the module's own data ends. */
 export const DATA_END: usize = __heap_base;

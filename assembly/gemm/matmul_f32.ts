@@ -139,6 +139,68 @@ export function add_tiles(
   }
 }
 
+/** The same for rows of x as they are, one at a time, and `panels` panels of W: what is left of fours. */
+export function add_rows(
+  x: usize,
+  x_stride: usize,
+  w: usize,
+  w_stride: usize,
+  panels: i32,
+  y: usize,
+  y_stride: usize,
+  steps: i32,
+  tokens: i32,
+): void {
+  for (; tokens > 0; tokens--, x += x_stride, y += y_stride) {
+    let panel = w;
+    let to = y;
+    let left = panels;
+    // Four panels at once: a sum waits for its last addition.
+    for (; left >= 4; left -= 4, panel += 4 * w_stride, to += 128) {
+      let a0 = f32x4.splat(0);
+      let a1 = f32x4.splat(0);
+      let b0 = f32x4.splat(0);
+      let b1 = f32x4.splat(0);
+      let c0 = f32x4.splat(0);
+      let c1 = f32x4.splat(0);
+      let d0 = f32x4.splat(0);
+      let d1 = f32x4.splat(0);
+      let p = x;
+      let a = panel;
+      let b = panel + w_stride;
+      let c = panel + 2 * w_stride;
+      let d = panel + 3 * w_stride;
+      for (const end = p + <usize>steps * 4; p < end; p += 4, a += 32, b += 32, c += 32, d += 32) {
+        const by = v128.load32_splat(p);
+        a0 = f32x4.add(a0, f32x4.mul(by, v128.load(a)));
+        a1 = f32x4.add(a1, f32x4.mul(by, v128.load(a, 16)));
+        b0 = f32x4.add(b0, f32x4.mul(by, v128.load(b)));
+        b1 = f32x4.add(b1, f32x4.mul(by, v128.load(b, 16)));
+        c0 = f32x4.add(c0, f32x4.mul(by, v128.load(c)));
+        c1 = f32x4.add(c1, f32x4.mul(by, v128.load(c, 16)));
+        d0 = f32x4.add(d0, f32x4.mul(by, v128.load(d)));
+        d1 = f32x4.add(d1, f32x4.mul(by, v128.load(d, 16)));
+      }
+      add8(to, a0, a1);
+      add8(to + 32, b0, b1);
+      add8(to + 64, c0, c1);
+      add8(to + 96, d0, d1);
+    }
+    for (; left > 0; left--, panel += w_stride, to += 32) {
+      let low = f32x4.splat(0);
+      let high = f32x4.splat(0);
+      let p = x;
+      let a = panel;
+      for (const end = p + <usize>steps * 4; p < end; p += 4, a += 32) {
+        const by = v128.load32_splat(p);
+        low = f32x4.add(low, f32x4.mul(by, v128.load(a)));
+        high = f32x4.add(high, f32x4.mul(by, v128.load(a, 16)));
+      }
+      add8(to, low, high);
+    }
+  }
+}
+
 function add8(y: usize, low: v128, high: v128): void {
   const before0 = v128.load(y);
   const before1 = v128.load(y, 16);

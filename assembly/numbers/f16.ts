@@ -73,18 +73,29 @@ export function dequantize_row_f16(x: usize, y: usize, n: i32): void {
   const end = y + <usize>n * 4;
   for (; y + 32 <= end; x += 16, y += 32) {
     const h = v128.load(x);
-    v128.store(y, from_f16(i32x4.extend_low_i16x8_u(h)));
-    v128.store(y, from_f16(i32x4.extend_high_i16x8_u(h)), 16);
+    let low = finite_f16(i32x4.extend_low_i16x8_s(h));
+    let high = finite_f16(i32x4.extend_high_i16x8_s(h));
+    const special = i16x8.splat(0x7c00);
+    if (v128.any_true(i16x8.eq(v128.and(h, special), special))) {
+      low = with_specials(low);
+      high = with_specials(high);
+    }
+    v128.store(y, low);
+    v128.store(y, high, 16);
   }
   for (; y < end; x += 2, y += 4) store<f32>(y, f16_to_f32(load<u16>(x)));
 }
 
-function from_f16(h: v128): v128 {
-  const magnitude = i32x4.shl(v128.and(h, i32x4.splat(0x7fff)), 13);
-  const scaled = f32x4.mul(magnitude, f32x4.splat(reinterpret<f32>(TWO_112)));
-  const special = i32x4.ge_u(magnitude, i32x4.splat(0x0f800000));
-  const value = v128.bitselect(v128.or(magnitude, i32x4.splat(EXPONENT_F32)), scaled, special);
-  return v128.or(value, i32x4.shl(v128.and(h, i32x4.splat(0x8000)), 16));
+/** Halves extended with their signs; of infinities and NaNs what `with_specials` takes. */
+function finite_f16(h: v128): v128 {
+  const signed = v128.and(i32x4.shl(h, 13), i32x4.splat(0x8fffe000));
+  return f32x4.mul(signed, f32x4.splat(reinterpret<f32>(TWO_112)));
+}
+
+/** What came out beyond the greatest half was infinity or NaN. */
+function with_specials(f: v128): v128 {
+  const special = f32x4.ge(f32x4.abs(f), f32x4.splat(65536));
+  return v128.or(f, v128.and(special, i32x4.splat(EXPONENT_F32)));
 }
 
 export function quantize_row_bf16(x: usize, y: usize, n: i32): void {

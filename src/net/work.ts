@@ -1,3 +1,4 @@
+import type { MixerState } from "./mixers/mixer.js";
 import { normalize } from "./norm.js";
 import type { Linear, NormPlan } from "./plan/types.js";
 import { exchange, type Multiplier, multiply, packInput } from "./products/matmul.js";
@@ -10,6 +11,8 @@ export interface Work extends Multiplier {
   /** The angles of the layer's RoPE (ropeTable); undefined without. */
   readonly rope: SharedArrayBuffer | undefined;
   readonly squares: Squares | undefined;
+  /** What each chunk goes on from in this layer; without, chunks begin here and leave nothing. */
+  readonly states?: readonly MixerState[] | undefined;
 }
 
 /** Tokens that go through a product together; a long chunk does so in pieces, each of which unpacks the weights. */

@@ -363,7 +363,7 @@ describe("state spaces", () => {
       return sum / (1 + Math.exp(-sum));
     });
     const [from, w, b, y] = place(x, weight, bias, room(tokens * n));
-    call("ssm_conv", from!, w!, b!, y!, tokens, n, kernel);
+    call("ssm_conv", from!, n * 4, w!, n * 4, b!, y!, n * 4, tokens, n, kernel, 0);
     expect(error(floats(y!, tokens * n), expected)).toBeLessThan(1e-6);
   });
 
@@ -393,7 +393,7 @@ describe("state spaces", () => {
       return sum;
     });
     const [xs, dts, as, bs, cs, ds, scratch] = place(x, dt, a, b, c, d, room(states * 8));
-    call("ssm_scan", xs!, dts!, as!, bs!, cs!, ds!, xs!, tokens, n, states, scratch!);
+    call("ssm_scan", xs!, dts!, as!, n * 4, bs!, cs!, ds!, xs!, n * 4, tokens, n, states, 0, scratch!);
     expect(error(floats(xs!, tokens * n), expected)).toBeLessThan(1e-6);
   });
 });

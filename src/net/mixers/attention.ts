@@ -1,14 +1,17 @@
 import type { AttentionTraits } from "../../arch/traits.js";
+import type { Kernels } from "../../kernels/kernels.js";
 import { rowLength } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, NormPlan, RopePlan } from "../plan/types.js";
-import { multiply, packInput, slabMemory } from "../products/matmul.js";
+import { exchange, multiply, packInput, slabMemory } from "../products/matmul.js";
+import type { Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { alibiSlopes } from "./alibi.js";
-import type { Mixer, PlanParts, RunSize } from "./mixer.js";
+import type { Mixer, PlanParts, RunSize, StateOptions } from "./mixer.js";
 import { turn } from "./rope.js";
+import { KvCache, type KvShape, kvBytes } from "./state/kv-cache.js";
 
 /** Attention with grouped heads: output(softmax(q kᵀ) v). */
 export interface AttentionPlan extends MixerPlan {
@@ -44,6 +47,8 @@ export const attentionMixer: Mixer<AttentionTraits, AttentionPlan> = {
     ["attn_output", [output]],
   ],
   memory,
+  stateBytes: (plan, weights, options) => kvBytes(kvShape(plan, weights, options)),
+  createState: (kernels, plan, weights, options) => new KvCache(kernels, kvShape(plan, weights, options)),
   run,
 };
 
@@ -103,6 +108,13 @@ function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: nu
     multiply(work, plan.q, input, q + first * qWidth * 4, "copy_columns");
     multiply(work, plan.k, input, k + first * kWidth * 4, "copy_columns");
     multiply(work, plan.v, input, v + first * vWidth * 4, "copy_columns");
+    exchange(
+      work,
+      count,
+      [plan.q, q + first * qWidth * 4],
+      [plan.k, k + first * kWidth * 4],
+      [plan.v, v + first * vWidth * 4],
+    );
     kernels.reset(mark);
   }
   clamp(work, plan, q, tokens * qWidth);
@@ -112,7 +124,8 @@ function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: nu
   normHeads(work, plan.kNorm, k, kWidth);
   turn(work, plan, q, heads);
   turn(work, plan, k, headsKv);
-  attend(work, plan, { q, k, v, o });
+  if (work.states === undefined) attend(work, plan, { q, k, v, o });
+  else attendCached(work, plan, { q, k, v, o }, work.states as readonly KvCache[]);
   for (const [first, count] of piecesOf(batch)) {
     const mixed = o + first * oWidth * 4;
     work.squares?.add("attn_output", mixed, count, oWidth);
@@ -143,14 +156,10 @@ interface Heads {
 /** Each chunk sees itself only. */
 function attend({ kernels, batch }: Work, plan: AttentionPlan, { q, k, v, o }: Heads): void {
   const mark = kernels.mark();
-  const { heads, headsKv, keyLength, valueLength, alibiMaxBias } = plan;
+  const { heads, headsKv, keyLength, valueLength } = plan;
   const { chunks, context } = batch;
   const scratch = kernels.reserve(kernels.call("attention_scratch")(context, keyLength, valueLength));
-  let slopes = 0;
-  if (alibiMaxBias !== undefined) {
-    slopes = kernels.reserve(heads * 4);
-    kernels.floats(slopes, heads).set(alibiSlopes(heads, alibiMaxBias));
-  }
+  const slopes = placeSlopes(kernels, plan);
   for (let chunk = 0; chunk < chunks; chunk++) {
     const at = chunk * context * 4;
     kernels.call("attention")(
@@ -172,4 +181,54 @@ function attend({ kernels, batch }: Work, plan: AttentionPlan, { q, k, v, o }: H
     );
   }
   kernels.reset(mark);
+}
+
+/** Each sequence sees what its cache holds, the new tokens included. A thread does the heads that it has a cache of. */
+function attendCached(
+  { kernels, weights, batch }: Work,
+  plan: AttentionPlan,
+  { q, k, v, o }: Heads,
+  caches: readonly KvCache[],
+): void {
+  const mark = kernels.mark();
+  const { heads, headsKv, keyLength, valueLength, scale, softcap: cap } = plan;
+  const { chunks, context, prefixes } = batch;
+  const group = heads / headsKv;
+  const [first, count] = weights.share(headsKv);
+  const slopes = placeSlopes(kernels, plan);
+  const [qStride, oStride] = [heads * keyLength * 4, heads * valueLength * 4];
+  const [kStride, vStride] = [headsKv * keyLength * 4, headsKv * valueLength * 4];
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const cache = caches[chunk]!;
+    const at = chunk * context;
+    const [ownK, ownV] = [first * keyLength * 4, first * valueLength * 4];
+    cache.append(k + at * kStride + ownK, kStride, v + at * vStride + ownV, vStride, context);
+    const queries = {
+      ...{ q: q + at * qStride + group * ownK, qStride },
+      ...{ o: o + at * oStride + group * ownV, oStride },
+    };
+    const prefix = prefixes?.[chunk]?.length ?? 0;
+    const ownSlopes = slopes && slopes + first * group * 4;
+    cache.attend(queries, context, { group, scale, cap, slopes: ownSlopes, prefix });
+  }
+  kernels.reset(mark);
+  const width = group * valueLength;
+  const part = { y: o, width: heads * valueLength, first: first * width, count: count * width };
+  weights.exchange(kernels, chunks * context, [part]);
+}
+
+/** ALiBi's slopes, where there are any. The memory is the caller's to give back. */
+function placeSlopes(kernels: Kernels, { heads, alibiMaxBias }: AttentionPlan): number {
+  if (alibiMaxBias === undefined) return 0;
+  const slopes = kernels.reserve(heads * 4);
+  kernels.floats(slopes, heads).set(alibiSlopes(heads, alibiMaxBias));
+  return slopes;
+}
+
+function kvShape(
+  { headsKv, keyLength, valueLength, window }: AttentionPlan,
+  weights: Pick<Weights, "share">,
+  { capacity, batch, kvType: type }: StateOptions,
+): KvShape {
+  return { type, heads: weights.share(headsKv)[1], keyLength, valueLength, capacity, window, batch };
 }

@@ -2,10 +2,12 @@ import type { MixerTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan } from "../plan/types.js";
-import { multiply, packInput, slabMemory } from "../products/matmul.js";
+import { exchange, multiply, ownRows, packInput, slabMemory } from "../products/matmul.js";
+import { type Rows, shareOfRows, type Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
+import { type RecurrentShape, RecurrentState, recurrentBytes } from "./state/recurrent-state.js";
 
 /** The tensors of a block of Mamba; matrices that a file has fused are parts of one tensor here. */
 export interface MambaPlan extends MixerPlan {
@@ -38,6 +40,8 @@ export const mambaMixer: Mixer<MixerTraits & { kind: "mamba" }, MambaPlan> = {
     ["ssm_out", [output]],
   ],
   memory,
+  stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
+  createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
   run,
 };
 
@@ -60,14 +64,15 @@ function plan(_: MixerTraits, { find, hparams }: PlanParts): MambaPlan {
 }
 
 /**
- * x += output(scan(silu(conv(x(n)))) × silu(z(n))) with n = norm(from): Mamba's block (arXiv:2312.00752, figure 3). Each
- * chunk begins with an empty state.
+ * x += output(scan(silu(conv(x(n)))) × silu(z(n))) with n = norm(from): Mamba's block (arXiv:2312.00752, figure 3). A
+ * thread does the channels that are its rows of x.
  */
 function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from: number, x: number): void {
-  const { kernels, batch } = work;
+  const { kernels, weights, batch } = work;
   const tokens = batchTokens(batch);
   const inner = rowCount(layer.x.weight);
   const states = rowCount(layer.b.weight);
+  const own = ownRows(weights, layer.x.weight);
   const room = (width: number) => kernels.reserve(tokens * width * 4);
   const start = kernels.mark();
   const scanned = { x: room(inner), dt: room(inner), b: room(states), c: room(states) };
@@ -80,43 +85,73 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from:
     multiply(work, layer.z, input, gate + first * inner * 4, "copy_columns");
     kernels.reset(mark);
   }
-  convolve(work, layer, scanned.dt, scanned.x, inner);
+  convolve(work, layer, scanned.dt, scanned.x, own);
+  exchange(work, tokens, [layer.x, scanned.x]);
   for (const [first, count] of piecesOf(batch)) {
     const convolved = scanned.x + first * inner * 4;
     work.squares?.add("ssm_x", convolved, count, inner);
     const input = packInput(work, convolved, count, [layer.step, layer.b, layer.c]);
-    multiply(work, layer.b, input, scanned.b + first * states * 4, "copy_columns");
-    multiply(work, layer.c, input, scanned.c + first * states * 4, "copy_columns");
+    const [b, c] = [scanned.b + first * states * 4, scanned.c + first * states * 4];
+    multiply(work, layer.b, input, b, "copy_columns");
+    multiply(work, layer.c, input, c, "copy_columns");
     const rank = rowCount(layer.step.weight);
     const step = kernels.reserve(count * rank * 4);
     multiply(work, layer.step, input, step, "copy_columns");
+    exchange(work, count, [layer.b, b], [layer.c, c], [layer.step, step]);
     work.squares?.add("ssm_dt", step, count, rank);
     const dt = scanned.dt + first * inner * 4;
     multiply(work, layer.dt, packInput(work, step, count, [layer.dt]), dt, "copy_columns");
     kernels.reset(mark);
   }
-  kernels.call("softplus")(scanned.dt, tokens * inner);
-  scan(work, layer, scanned, inner, states);
-  kernels.call("silu_mul")(gate, scanned.x, scanned.x, tokens * inner);
+  const [first, channels] = own;
+  for (let token = 0; token < tokens; token++) {
+    kernels.call("softplus")(scanned.dt + (token * inner + first) * 4, channels);
+  }
+  scan(work, layer, scanned, own);
+  for (let token = 0; token < tokens; token++) {
+    const at = (token * inner + first) * 4;
+    kernels.call("silu_mul")(gate + at, scanned.x + at, scanned.x + at, channels);
+  }
+  exchange(work, tokens, [layer.x, scanned.x]);
   for (const [first, count] of piecesOf(batch)) {
     const y = scanned.x + first * inner * 4;
     work.squares?.add("ssm_out", y, count, inner);
     addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
     kernels.reset(mark);
   }
+  for (const state of statesOf(work) ?? []) state.advance(batch.context);
   kernels.reset(start);
 }
 
-/** to[t] = silu(conv(from)), both [tokens][inner]. */
-function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, inner: number): void {
-  const { kernels, batch } = work;
+function statesOf({ states }: Work): readonly RecurrentState[] | undefined {
+  return states as readonly RecurrentState[] | undefined;
+}
+
+/** to[t] = silu(conv(from)), both [tokens][inner], of some channels. */
+function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, [first, channels]: Rows): void {
+  const { kernels, weights, batch } = work;
   const mark = kernels.mark();
-  const weight = work.weights.transposed(kernels, conv.weight);
-  const bias = work.weights.vector(kernels, conv.bias!);
+  const weight = weights.transposed(kernels, conv.weight) + first * 4;
+  const bias = weights.vector(kernels, conv.bias!) + first * 4;
+  const kernel = rowLength(conv.weight);
+  const row = rowCount(conv.weight) * 4;
   for (let chunk = 0; chunk < batch.chunks; chunk++) {
-    const at = chunk * batch.context * inner * 4;
-    const kernel = rowLength(conv.weight);
-    kernels.call("ssm_conv")(from + at, weight, bias, to + at, batch.context, inner, kernel);
+    const at = chunk * batch.context * row + first * 4;
+    const state = statesOf(work)?.[chunk]?.conv ?? 0;
+    const { context } = batch;
+    kernels.call("ssm_conv")(
+      from + at,
+      row,
+      weight,
+      row,
+      bias,
+      to + at,
+      row,
+      context,
+      channels,
+      kernel,
+      state,
+    );
   }
   kernels.reset(mark);
 }
@@ -129,29 +164,43 @@ interface Scanned {
 }
 
 /** The scan's outputs take the place of its inputs x. */
-function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, inner: number, states: number): void {
-  const { kernels, batch } = work;
+function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, [first, channels]: Rows): void {
+  const { kernels, weights, batch } = work;
+  const [inner, states] = [rowCount(layer.x.weight), rowCount(layer.b.weight)];
+  const row = inner * 4;
   const mark = kernels.mark();
-  const a = work.weights.transposed(kernels, layer.a);
-  const d = work.weights.vector(kernels, layer.d);
+  const a = weights.transposed(kernels, layer.a) + first * 4;
+  const d = weights.vector(kernels, layer.d) + first * 4;
   const scratch = kernels.reserve(states * 32);
   for (let chunk = 0; chunk < batch.chunks; chunk++) {
-    const at = chunk * batch.context * 4;
+    const token = chunk * batch.context;
+    const at = token * row + first * 4;
     kernels.call("ssm_scan")(
-      x + at * inner,
-      dt + at * inner,
+      x + at,
+      dt + at,
       a,
-      b + at * states,
-      c + at * states,
+      row,
+      b + token * states * 4,
+      c + token * states * 4,
       d,
-      x + at * inner,
+      x + at,
+      row,
       batch.context,
-      inner,
+      channels,
       states,
+      statesOf(work)?.[chunk]?.scan ?? 0,
       scratch,
     );
   }
   kernels.reset(mark);
+}
+
+function stateShape({ x, b, conv }: MambaPlan, weights: Pick<Weights, "share">): RecurrentShape {
+  return {
+    channels: shareOfRows(weights, rowCount(x.weight))[1],
+    states: rowCount(b.weight),
+    kernel: rowLength(conv.weight),
+  };
 }
 
 function memory({ x, b, step, output }: MambaPlan, { width, tokens, piece }: RunSize): number {

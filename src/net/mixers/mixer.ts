@@ -1,7 +1,10 @@
 import type { HParams } from "../../arch/hparams.js";
 import type { MixerTraits, RopeTraits } from "../../arch/traits.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import type { KvType } from "../../quant/fit/memory.js";
 import type { Finder } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, RopePlan } from "../plan/types.js";
+import type { Weights } from "../products/weights.js";
 import type { Work } from "../work.js";
 
 /** What a layer's plan is made of. */
@@ -9,6 +12,25 @@ export interface PlanParts {
   readonly find: Finder;
   readonly hparams: HParams;
   readonly rope: (traits: RopeTraits) => RopePlan;
+}
+
+/** What a sequence leaves in a layer for the tokens to come: of this thread's heads or channels. */
+export interface MixerState {
+  /** Tokens behind it. */
+  readonly length: number;
+  /** Forgets the tokens from position `length` on; false, and nothing done, where it cannot. */
+  truncate(length: number): boolean;
+  /** Takes over what another sequence left in the same layer. */
+  copyFrom(other: MixerState): void;
+}
+
+/** What states have room for. */
+export interface StateOptions {
+  /** Tokens of a sequence. */
+  readonly capacity: number;
+  /** Most tokens that are run together. */
+  readonly batch: number;
+  readonly kvType: KvType;
 }
 
 /** Tokens that a layer is run for. */
@@ -33,6 +55,11 @@ export interface Mixer<T extends MixerTraits = MixerTraits, P extends MixerPlan 
   inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[]])[];
   /** Bytes of kernel memory beside the hidden states. */
   memory(plan: P, size: RunSize): number;
-  /** x += postNorm(mix(norm(from))) for the tokens at hand; `from` and x are [tokens][width]. */
+  /** Bytes of a sequence's state. */
+  stateBytes(plan: P, weights: Pick<Weights, "share">, options: StateOptions): number;
+  /** The state of a sequence without tokens, in as many bytes of kernel memory. */
+  createState(kernels: Kernels, plan: P, weights: Pick<Weights, "share">, options: StateOptions): MixerState;
+  /** x += postNorm(mix(norm(from))) for the tokens at hand; `from` and x are [tokens][width]. Chunks go on
+   * from `work.states`, and leave them behind their last token. */
   run(work: Work, half: Half<P>, from: number, x: number): void;
 }

@@ -56,6 +56,11 @@ export function int8Form(type: DTypeName, products: Products | undefined): Form 
   return row[products.dot] ?? words;
 }
 
+/** The layout of a type's quants as bytes, whatever the module. */
+export function int8Layout(type: DTypeName): Form {
+  return byName.get(type)!.i32;
+}
+
 /** The layout of the activations for such weights: that of another may be the same. */
 export function activationForm(form: Form): Form {
   return form === BYTES_256_16 ? BYTES_256_32 : form;

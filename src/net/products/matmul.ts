@@ -3,7 +3,7 @@ import { rowCount, rowLength, type Tensor } from "../../tensor.js";
 import type { Linear } from "../plan/types.js";
 import { activationForm, type Form, int8Form, quantizeActivations } from "./int8.js";
 import { slabsOf } from "./streamed.js";
-import type { Weights } from "./weights.js";
+import { type Rows, shareOfRows, type Weights } from "./weights.js";
 
 // y[tokens, rows] = x[tokens, k] · W[rows, k]ᵀ, a slab of rows at a time. There are two kinds of products: of weights as
 // they are stored with activations in int8 (int8.ts), and of both in f32 (assembly/gemm/matmul_f32.ts).
@@ -121,17 +121,16 @@ export function exchange(
   ...products: readonly (readonly [linear: Linear, y: number])[]
 ): void {
   const parts = products.map(([{ weight }, y]) => {
-    const [first, count] = ownRows(weights, weight);
-    return { y, width: rowCount(weight), first, count };
+    const width = rowCount(weight);
+    const [first, count] = shareOfRows(weights, width);
+    return { y, width, first, count };
   });
   weights.exchange(kernels, tokens, parts);
 }
 
 /** This thread's rows of a matrix. */
-export function ownRows(weights: Weights, weight: Tensor): readonly [first: number, rows: number] {
-  const slabs = weights.slabs(weight);
-  const first = slabs[0]?.[0] ?? 0;
-  return [first, slabs.reduce((sum, [, rows]) => sum + rows, 0)];
+export function ownRows(weights: Weights, weight: Tensor): Rows {
+  return shareOfRows(weights, rowCount(weight));
 }
 
 /** Bytes of kernel memory that a product with `weight` takes beside its input and its output, at most. */

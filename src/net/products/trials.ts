@@ -1,5 +1,7 @@
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { KV_TYPES, type KvType } from "../../quant/fit/memory.js";
+import { KvCache } from "../mixers/state/kv-cache.js";
 import { int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
 
 // What a module of products is tried with: every path through it, small.
@@ -23,6 +25,7 @@ export function prepareTrials(kernels: Kernels): Trial[] {
     floatProduct(kernels),
     attention(kernels, { window: 0, cap: 0, slopes: undefined }),
     attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
+    ...KV_TYPES.map((type) => cachedAttention(kernels, type)),
   ];
 }
 
@@ -82,6 +85,24 @@ function attention(kernels: Kernels, { window, cap, slopes }: Bend): Trial {
   return {
     name: window === 0 ? "attention" : "attention with bent scores",
     run: () => kernels.call("attention")(q, k, v, o, ...lengths, 0.3, cap, slopesAt, window, 0, scratch),
+    result: () => kernels.bytes(o, size),
+  };
+}
+
+/** Rows in fours and alone, in whole panels and parts of one. */
+function cachedAttention(kernels: Kernels, type: KvType): Trial {
+  const [capacity, group, keyLength, valueLength] = [70, 7, 32, type === "f16" ? 44 : 64];
+  const shape = { type, heads: 1, keyLength, valueLength, capacity, window: 0, batch: capacity };
+  const cache = new KvCache(kernels, shape);
+  const x = place(kernels, noise(capacity * valueLength));
+  cache.append(x, valueLength * 4, x, valueLength * 4, capacity);
+  const size = group * valueLength * 4;
+  const o = kernels.reserve(size);
+  const queries = { q: x, qStride: size, o, oStride: size };
+  kernels.reserve(cache.attendBytes(1, group)); // what a run takes must not grow the memory
+  return {
+    name: `attention to a cache of ${type}`,
+    run: () => cache.attend(queries, 1, { group, scale: 0.3 }),
     result: () => kernels.bytes(o, size),
   };
 }

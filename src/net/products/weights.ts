@@ -6,6 +6,15 @@ import type { Form } from "./int8.js";
 /** Rows of a matrix: the first, and how many. */
 export type Rows = readonly [first: number, rows: number];
 
+/** Rows of a matrix that lie together: shares begin at a multiple. */
+const PANEL = 8;
+
+/** A thread's share of the rows of a matrix: whole panels. */
+export function shareOfRows(weights: Pick<Weights, "share">, rows: number): Rows {
+  const [first, panels] = weights.share(Math.ceil(rows / PANEL));
+  return [first * PANEL, Math.max(0, Math.min(rows, (first + panels) * PANEL) - first * PANEL)];
+}
+
 /** Some columns of y [tokens][width]: those that this thread has computed. */
 export interface Part {
   readonly y: number;

@@ -78,19 +78,13 @@ function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
  */
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
   const { blockCount, headCountKv, keyLength, valueLength } = hparams;
-  const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
-  if (keyLength % blockSize !== 0 || valueLength % blockSize !== 0) {
-    throw new LlqError("usage", `heads of ${keyLength} do not divide into ${name} blocks of ${blockSize}`, {
-      hint: "--kv-type f16",
-    });
-  }
+  const perElement = kvElementBytes(kvType, keyLength, valueLength);
   const windows = architecture.decoder(hparams).layers.map(({ mixer }) => windowOf(mixer));
   const window = windows.find((each) => each !== undefined);
   const withWindow = windows.filter((each) => each !== undefined).length;
   const windowed = withWindow === blockCount ? 0 : withWindow;
   const kept = Math.min(context, roundUp((window ?? 0) + BATCH));
   const cells = (blockCount - windowed) * context + windowed * kept;
-  const perElement = typeSize / blockSize;
   const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
   const tokens =
     windowed === 0 || kept === context
@@ -100,6 +94,21 @@ function keysAndValues({ architecture, hparams }: Described, context: number, kv
     bytes: headCountKv * (keyLength + valueLength) * cells * perElement,
     formula: `${tokens} × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`,
   };
+}
+
+/**
+ * Bytes of an element of a key or a value, on average over a block.
+ * @throws LlqError `usage` when heads do not divide into the type's blocks
+ */
+export function kvElementBytes(kvType: KvType, keyLength: number, valueLength: number): number {
+  const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
+  const odd = [keyLength, valueLength].find((length) => length % blockSize !== 0);
+  if (odd !== undefined) {
+    throw new LlqError("usage", `heads of ${odd} do not divide into ${name} blocks of ${blockSize}`, {
+      hint: "--kv-type f16",
+    });
+  }
+  return typeSize / blockSize;
 }
 
 /**

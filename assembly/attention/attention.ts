@@ -4,12 +4,8 @@
 //
 // Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
 // key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
-
 import { matmul_panels, pack_panels4, pack_panels8 } from "../gemm/matmul_f32";
-import { sum_f64x2 } from "../numbers/lanes";
-import { hmax } from "../search/search";
-import { softcap_f32x4 } from "./activations";
-import { exp_f32x4 } from "./exp";
+import { bend_row, scale_row, softmax_row } from "./softmax";
 
 /** Queries in a block; its scores take QUERIES × tokens floats. */
 const QUERIES: i32 = 32;
@@ -97,7 +93,7 @@ export function attention(
             bend_row(row, keys, last, scale, cap, slope);
             left = 1;
           }
-          const factor = softmax_row(row, keys, earliest, last, left);
+          const factor = softmax_row(row, keys, earliest, last, left, -Infinity);
           store<f32>(factors + ((<usize>i) << 2), factor);
         }
 
@@ -138,43 +134,4 @@ function pack_columns8(x: usize, stride: usize, rows: i32, n: i32, y: usize): vo
       }
     }
   }
-}
-
-/** Scores s of keys j at `x` to cap tanh(scale s / cap) - slope (last - j); without a cap, scale s - …. */
-function bend_row(x: usize, n: i32, last: i32, scale: f32, cap: f32, slope: f32): void {
-  let distance = f32x4.add(f32x4(0, 1, 2, 3), f32x4.splat(-(<f32>last)));
-  for (const end = x + <usize>n * 4; x < end; x += 16) {
-    let s = f32x4.mul(v128.load(x), f32x4.splat(scale));
-    if (cap > 0) s = softcap_f32x4(s, cap);
-    v128.store(x, f32x4.add(s, f32x4.mul(distance, f32x4.splat(slope))));
-    distance = f32x4.add(distance, f32x4.splat(4));
-  }
-}
-
-/**
- * Scores at `x` to e^(scale × (score - largest)) over [first, last], zero elsewhere; n is a multiple of 8.
- * Returns the factor that makes their sum 1.
- */
-function softmax_row(x: usize, n: i32, first: i32, last: i32, scale: f32): f32 {
-  const end = x + <usize>n * 4;
-  for (let i = 0; i < first; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
-  for (let i = last + 1; i < n; i++) store<f32>(x + ((<usize>i) << 2), -Infinity);
-  let lanes = f32x4.splat(-Infinity);
-  for (let p = x; p < end; p += 16) lanes = f32x4.pmax(lanes, v128.load(p));
-  const largest = f32x4.splat(hmax(lanes));
-  const factor = f32x4.splat(scale);
-  let sums = f64x2.splat(0);
-  for (; x < end; x += 32) {
-    const a = exp_f32x4(f32x4.mul(f32x4.sub(v128.load(x), largest), factor));
-    const b = exp_f32x4(f32x4.mul(f32x4.sub(v128.load(x, 16), largest), factor));
-    sums = f64x2.add(sums, f64x2.add(sum_f64x2(a), sum_f64x2(b)));
-    v128.store(x, a);
-    v128.store(x, b, 16);
-  }
-  return <f32>(1 / (f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1)));
-}
-
-/** y = x × factor */
-function scale_row(x: usize, y: usize, n: i32, factor: f32): void {
-  for (const end = x + <usize>n * 4; x < end; x += 4, y += 4) store<f32>(y, load<f32>(x) * factor);
 }

@@ -1,0 +1,158 @@
+// Eight rows of lean weights times one token: what reads weights as fast as memory gives them.
+import { dot_add, whole } from "../gemm/tiles/dot";
+import { add_scaled } from "../gemm/tiles/tile";
+import {
+  group_size,
+  has_high_plane,
+  high_mask,
+  high_plane,
+  low_mask,
+  low_plane,
+  move_high,
+  Q2,
+  Q3,
+  Q5,
+  Q6,
+  quants,
+  span_size,
+  Trits,
+} from "./quants";
+import {
+  d_high,
+  d_low,
+  half_bits,
+  half_infinity,
+  infinity,
+  scales,
+  scales_of_group,
+  scales_of_span,
+  two_112,
+} from "./scales";
+
+/** Lengths of blocks, and the forms of activations. Tags for generic functions. */
+export class Of32 {}
+export class Of256 {}
+export class Bytes {}
+export class Words {}
+
+/** A mask for the lower byte of words. */
+const BYTE: usize = memory.data<u32>([0x00ff00ff]);
+
+/**
+ * Eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
+ * of more, V8 may load all before it begins.
+ */
+export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+  let y0 = f32x4.splat(0);
+  let y1 = f32x4.splat(0);
+  const mask = low_mask<K>();
+  const mask2 = high_mask<K>();
+  const c0 = half_bits();
+  const c1 = half_infinity();
+  const c2 = two_112();
+  const c3 = infinity();
+  const bytes = v128.load32_splat(BYTE);
+  for (; blocks > 0; blocks--, w += w_size) {
+    let t0 = i32x4.splat(0);
+    let t1 = i32x4.splat(0);
+    let span = w;
+    const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
+    let scale = spans_end;
+    do {
+      let s0 = i32x4.splat(0);
+      let s1 = i32x4.splat(0);
+      for (let shift = 0, p = span; shift < 8; shift += 4, p += group_size<K>()) {
+        if (shift === 0 || is_half<K, L>()) {
+          s0 = v128.load32_splat(x);
+          s1 = s0;
+          x += 4;
+        }
+        let high0 = s0;
+        let high1 = s1;
+        if (has_high_plane<K>()) {
+          const high = high_plane<K>(p, span);
+          high0 = move_high<K>(v128.load(high), shift);
+          high1 = move_high<K>(v128.load(high, 16), shift);
+        }
+        const p0 = low_plane<K>(p, 0);
+        const x0 = first<F>(x, 0);
+        const z0 = second<F>(x, 0);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p0), high0, 0, mask, mask2), x0, z0, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), x0, z0, bytes);
+        const p1 = low_plane<K>(p, 1);
+        const x1 = first<F>(x, 1);
+        const z1 = second<F>(x, 1);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p1), high0, 1, mask, mask2), x1, z1, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), x1, z1, bytes);
+        const p2 = low_plane<K>(p, 2);
+        const x2 = first<F>(x, 2);
+        const z2 = second<F>(x, 2);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p2), high0, 2, mask, mask2), x2, z2, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), x2, z2, bytes);
+        const p3 = low_plane<K>(p, 3);
+        const x3 = first<F>(x, 3);
+        const z3 = second<F>(x, 3);
+        s0 = add_step<F>(s0, quants<K>(v128.load(p3), high0, 3, mask, mask2), x3, z3, bytes);
+        s1 = add_step<F>(s1, quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), x3, z3, bytes);
+        x += step_size<F>() * 4;
+        if (!is_half<K, L>()) continue;
+        const eight = scales<K>(scale, shift);
+        t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0), i32x4.extend_low_i16x8_s(eight)));
+        t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1), i32x4.extend_high_i16x8_s(eight)));
+        scale += scales_of_group<K>();
+      }
+      if (idof<L>() === idof<Of32>() || idof<K>() === idof<Trits>()) {
+        t0 = i32x4.add(t0, whole_of<F>(s0));
+        t1 = i32x4.add(t1, whole_of<F>(s1));
+      } else {
+        if (!is_half<K, L>()) {
+          const eight = scales<K>(scale, 0);
+          t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0), i32x4.extend_low_i16x8_s(eight)));
+          t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1), i32x4.extend_high_i16x8_s(eight)));
+        }
+        scale += scales_of_span<K>();
+      }
+      span += span_size<K>();
+    } while (idof<L>() === idof<Of256>() && span < spans_end);
+    const dx = v128.load32_splat(x);
+    x += 4;
+    y0 = add_scaled(y0, t0, d_low<K>(scale, c0, c1, c2, c3), dx);
+    y1 = add_scaled(y1, t1, d_high<K>(scale, c0, c1, c2, c3), dx);
+  }
+  v128.store(y, y0);
+  v128.store(y, y1, 16);
+}
+
+/** Whether sums are for 16 columns only: share_of (token.ts) says the same of types. */
+function is_half<K, L>(): bool {
+  if (idof<L>() === idof<Of32>()) return false;
+  if (idof<K>() === idof<Q5>()) return DOT === 16;
+  return idof<K>() === idof<Q2>() || idof<K>() === idof<Q3>() || idof<K>() === idof<Q6>();
+}
+
+/** Bytes of a token's 4 columns. */
+function step_size<F>(): usize {
+  return idof<F>() === idof<Words>() ? 8 : 4;
+}
+
+/** Step `i` of a token: 4 columns as bytes, or columns 0 and 2 as words. */
+function first<F>(x: usize, i: usize): v128 {
+  return v128.load32_splat(x + i * step_size<F>());
+}
+
+/** Columns 1 and 3 as words. */
+function second<F>(x: usize, i: usize): v128 {
+  if (idof<F>() === idof<Words>()) return v128.load32_splat(x + i * 8, 4);
+  return i32x4.splat(0);
+}
+
+function add_step<F>(sum: v128, q: v128, x: v128, z: v128, byte: v128): v128 {
+  if (idof<F>() === idof<Bytes>()) return dot_add(sum, q, x);
+  const even = v128.and(q, byte);
+  const odd = i16x8.shr_u(q, 8);
+  return i32x4.add(i32x4.add(sum, i32x4.dot_i16x8_s(even, x)), i32x4.dot_i16x8_s(odd, z));
+}
+
+function whole_of<F>(sum: v128): v128 {
+  return idof<F>() === idof<Bytes>() ? whole(sum) : sum;
+}
