@@ -1,9 +1,7 @@
 // Lean weights to the layout of ../gemm, byte for byte what pack_<type> makes of the rows as they are stored.
 import {
-  BYTES_32,
   BYTES_256_16,
   HEADER_SIZE,
-  mins_size,
   quant_size,
   ROWS,
   weights_block_size,
