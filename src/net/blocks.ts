@@ -22,22 +22,22 @@ export interface Blocks {
 }
 
 export function prepareBlocks({ plan, files }: Session, context: number): Blocks {
-  const positions = plan.position_embd && rowCount(plan.position_embd);
-  if (positions !== undefined && context > positions) {
-    throw new LlqError(
-      "usage",
-      `the model knows ${positions} positions; a context of ${context} is too long`,
-      {
-        hint: `--context ${positions}`,
-      },
-    );
-  }
+  checkPositions(plan, context);
   const layerWork = plan.layers.map((layer) => matrixElements(layer) * context);
   return {
     ropes: ropesOf(plan, files, context),
     layerWork,
     chunkWork: layerWork.reduce((sum, work) => sum + work, 0),
   };
+}
+
+/** @throws LlqError `usage` for a context beyond the positions that the model has learned */
+export function checkPositions({ position_embd }: DecoderPlan, context: number): void {
+  const positions = position_embd && rowCount(position_embd);
+  if (positions === undefined || context <= positions) return;
+  throw new LlqError("usage", `the model knows ${positions} positions; a context of ${context} is too long`, {
+    hint: `--context ${positions}`,
+  });
 }
 
 /** Angles for each RoPE that layers have, in the layers' order; one table where they share a plan. */
@@ -76,14 +76,8 @@ export async function embedChunks(
   chunks: readonly Int32Array[],
 ): Promise<void> {
   const { token_embd, position_embd, embeddingScale } = plan;
-  await pool.run(embedJob, {
-    files,
-    span,
-    token_embd,
-    position_embd,
-    scale: embeddingScale,
-    tokens: joinTokens(chunks),
-  });
+  const embedding = { token_embd, position_embd, embeddingScale };
+  await pool.run(embedJob, { files, span, ...embedding, tokens: joinTokens(chunks) });
 }
 
 /** Some of the blocks, in order. */

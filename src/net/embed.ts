@@ -1,41 +1,61 @@
+import type { DTypeName } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
-import { type Descriptors, readRowsF32 } from "../rows/rows.js";
+import { type Descriptors, readRowsF32, rowBytes } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
-import type { Tensor } from "../tensor.js";
-import { batchTokens, type Span, storeHidden } from "./span.js";
+import type { DecoderPlan } from "./plan/types.js";
+import { type Batch, batchTokens, type Span, storeHidden } from "./span.js";
+
+/** What makes hidden states of tokens. */
+export type Embedding = Pick<DecoderPlan, "token_embd" | "position_embd" | "embeddingScale">;
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
-export interface EmbedJob {
+export interface EmbedJob extends Embedding {
   readonly files: Descriptors;
   readonly span: Span;
-  readonly token_embd: Tensor;
-  /** A row for each position, where positions are learned. */
-  readonly position_embd: Tensor | undefined;
-  /** What embeddings are multiplied by. */
-  readonly scale: number | undefined;
   /** Of all the span's chunks. */
   readonly tokens: Int32Array;
 }
 
-/** Looks each token's row up, and its position's. */
-export function embed(job: EmbedJob, kernels: Kernels): undefined {
-  const { files, span, token_embd, position_embd, scale, tokens } = job;
+export const embedJob: JobKind<EmbedJob, undefined> = { name: "embed", run: runEmbedJob };
+
+function runEmbedJob(job: EmbedJob, kernels: Kernels): undefined {
+  const { files, span, tokens } = job;
   kernels.reset();
-  const rowBytes = span.width * 4;
-  const x = kernels.reserve(batchTokens(span) * rowBytes);
-  tokens.forEach((token, i) => {
-    readRowsF32(kernels, files, token_embd, token, 1, x + i * rowBytes);
-  });
-  if (scale !== undefined) kernels.call("scale")(x, tokens.length * span.width, scale);
-  if (position_embd !== undefined) {
-    const { chunks, context, width } = span;
-    const positions = kernels.reserve(context * rowBytes);
-    readRowsF32(kernels, files, position_embd, 0, context, positions);
-    for (let chunk = 0; chunk < chunks; chunk++) {
-      kernels.call("add_columns")(positions, 0, x + chunk * context * rowBytes, 0, 1, context * width);
-    }
-  }
-  storeHidden(kernels, span, x);
+  storeHidden(kernels, span, embedTokens(kernels, files, job, span, tokens));
 }
 
-export const embedJob: JobKind<EmbedJob, undefined> = { name: "embed", run: embed };
+/**
+ * Looks each token's row up, and its position's: hidden states [tokens][width]. The memory is the caller's to give back.
+ * @param type that the embedding is rounded to, if it is another than it is stored in
+ */
+export function embedTokens(
+  kernels: Kernels,
+  files: Descriptors,
+  { token_embd, position_embd, embeddingScale }: Embedding,
+  batch: Batch,
+  tokens: Int32Array,
+  type: DTypeName = token_embd.dtype,
+): number {
+  const { chunks, context, width, starts } = batch;
+  const rowSize = width * 4;
+  const x = kernels.reserve(batchTokens(batch) * rowSize);
+  const mark = kernels.mark();
+  const stored = kernels.reserve(rowBytes(token_embd, type));
+  tokens.forEach((token, i) => {
+    const row = x + i * rowSize;
+    readRowsF32(kernels, files, token_embd, token, 1, row);
+    if (type === token_embd.dtype) return;
+    kernels.fromF32(type, row, stored, width);
+    kernels.toF32(type, stored, row, width);
+  });
+  if (embeddingScale !== undefined) kernels.call("scale")(x, tokens.length * width, embeddingScale);
+  if (position_embd !== undefined) {
+    const positions = kernels.reserve(context * rowSize);
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      readRowsF32(kernels, files, position_embd, starts?.[chunk] ?? 0, context, positions);
+      kernels.call("add_columns")(positions, 0, x + chunk * context * rowSize, 0, 1, context * width);
+    }
+  }
+  kernels.reset(mark);
+  return x;
+}

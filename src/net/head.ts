@@ -3,7 +3,14 @@ import type { Descriptors } from "../rows/rows.js";
 import { rowLength, type Tensor } from "../tensor.js";
 import { normalize } from "./norm.js";
 import type { HeadPlan } from "./plan/types.js";
-import { type Activations, multiplySlab, packInput, type Slab, slabMemory } from "./products/matmul.js";
+import {
+  type Activations,
+  type Multiplier,
+  multiplySlab,
+  packInput,
+  type Slab,
+  slabMemory,
+} from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
 import { hiddenStates, type Span } from "./span.js";
 
@@ -25,11 +32,14 @@ export type Logits = (first: number, rows: number) => Slab;
 
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
-  const { output_norm, output, logitScale, logitSoftcap } = head;
   const on = { kernels, weights: streamWeights(head.files), activations: head.activations };
-  const { chunks } = positions.span;
-  const tokens = chunks * positions.count;
-  const x = loadPositions(kernels, positions);
+  return openLogits(on, head, loadPositions(kernels, positions), positions.span.chunks * positions.count);
+}
+
+/** The same of hidden states x [tokens][width], which are normalized in place. */
+export function openLogits(on: Multiplier, head: HeadPlan, x: number, tokens: number): Logits {
+  const { kernels } = on;
+  const { output_norm, output, logitScale, logitSoftcap } = head;
   normalize(on, output_norm, x, x, tokens);
   const linear = { weight: output, bias: undefined };
   const input = packInput(on, x, tokens, [linear]);

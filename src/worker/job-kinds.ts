@@ -1,6 +1,7 @@
 import { scoreJob } from "../eval/perplexity/score.js";
 import { embedJob } from "../net/embed.js";
 import { layerJob } from "../net/layer.js";
+import { memberJob } from "../net/team/job.js";
 import { compareJob } from "../run/measure/compare.js";
 import { deviationJob } from "../run/measure/deviation.js";
 import { trialJob } from "../run/measure/trial.js";
@@ -19,4 +20,5 @@ export const JOB_KINDS: readonly JobKind<any, unknown>[] = [
   embedJob,
   layerJob,
   scoreJob,
+  memberJob,
 ];

@@ -12,7 +12,7 @@ export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): 
   const start = kernels.mark();
   const input = packInput(work, n, tokens, gate === undefined ? [up] : [gate, up]);
   const mark = kernels.mark();
-  for (const [first, rows] of work.weights.slabs(up.weight)) {
+  for (const [first, rows] of work.weights.slabs(up.weight, tokens)) {
     const slab = multiplySlab(work, up, input, first, rows);
     const floats = (tokens * slab.stride) / 4;
     if (gate === undefined) kernels.call(activation)(slab.y, slab.y, floats);

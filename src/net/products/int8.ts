@@ -79,6 +79,11 @@ export function quantizeActivations(
   return address;
 }
 
+/** Bytes of `rows` rows of `k` weights in a layout. */
+export function packedSize(kernels: Kernels, type: DTypeName, form: Form, rows: number, k: number): number {
+  return kernels.call("weights_size")(form, rows, k, byName.get(type)!.minLength);
+}
+
 /** Lays `rows` stored rows of `k` weights at `src` out. The memory is the caller's to give back. */
 export function packWeights(
   kernels: Kernels,
@@ -88,8 +93,7 @@ export function packWeights(
   rows: number,
   k: number,
 ): number {
-  const { minLength } = byName.get(type)!;
-  const address = kernels.reserve(kernels.call("weights_size")(form, rows, k, minLength));
+  const address = kernels.reserve(packedSize(kernels, type, form, rows, k));
   kernels.call(`pack_${dtype(type).kernel}`)(form, src, rows, k, address);
   return address;
 }

@@ -107,7 +107,7 @@ export function multiply(
   const { kernels, weights } = on;
   const mark = kernels.mark();
   const rowSize = rowCount(linear.weight) * 4;
-  for (const [first, rows] of weights.slabs(linear.weight)) {
+  for (const [first, rows] of weights.slabs(linear.weight, input.tokens)) {
     const slab = multiplySlab(on, linear, input, first, rows);
     kernels.call(into)(slab.y, slab.stride, y + first * 4, rowSize, input.tokens, rows);
     kernels.reset(mark);

@@ -30,8 +30,8 @@ export interface Part {
 export interface Weights {
   /** The type whose blocks a matrix is multiplied as; undefined where its values are not those that are stored. */
   typeOf(weight: Tensor): DTypeName | undefined;
-  /** This thread's rows of a matrix, cut into slabs whose first row is a multiple of 8. */
-  slabs(weight: Tensor): readonly Rows[];
+  /** This thread's rows of a matrix, cut into slabs for that many tokens; first rows are multiples of 8. */
+  slabs(weight: Tensor, tokens: number): readonly Rows[];
   /**
    * y[tokens][rows] = x · W[first to first + rows]ᵀ, the tokens of y `stride` bytes apart.
    * @param x packed for the form

@@ -47,6 +47,21 @@ export class WorkerPool {
     }) as Promise<R>;
   }
 
+  /** Gives every thread a job of its own, for threads that work in step; without threads there is one job. */
+  runOnEach<J, R>(kind: JobKind<J, R>, jobs: readonly J[]): Promise<R[]> {
+    if (this.#own !== undefined) return Promise.all(jobs.map((job) => this.run(kind, job)));
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const results = this.#threads.map(
+      (thread, i) =>
+        new Promise<unknown>((resolve, reject) => {
+          const request = { id: this.#nextId++, kind: kind.name, job: jobs[i] };
+          thread.inHand.set(request.id, { request, resolve, reject });
+          thread.worker.postMessage(request);
+        }) as Promise<R>,
+    );
+    return Promise.all(results);
+  }
+
   /**
    * Ends the threads; jobs that have not finished are rejected. When it resolves no thread touches a
    * descriptor any more, so files may be closed.

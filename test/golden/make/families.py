@@ -169,4 +169,5 @@ def main():
             make(name, family, text, arguments.code)
 
 
-main()
+if __name__ == "__main__":
+    main()

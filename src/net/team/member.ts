@@ -1,0 +1,224 @@
+import { Kernels } from "../../kernels/kernels.js";
+import type { WorkerModules } from "../../run/threads/messages.js";
+import { rowCount, rowLength, type Tensor } from "../../tensor.js";
+import { embedTokens } from "../embed.js";
+import { headMemory, openLogits } from "../head.js";
+import { layerMemory, runLayer } from "../layer.js";
+import { mixerOf } from "../mixers/index.js";
+import type { MixerState, StateOptions } from "../mixers/mixer.js";
+import type { Prefix } from "../mixers/prefix.js";
+import type { DecoderPlan, LayerPlan } from "../plan/types.js";
+import { type Membership, matrixBytes, ResidentWeights, type Source } from "../products/resident.js";
+import { shareOfRows } from "../products/weights.js";
+import { Exchange, type Meeting, shareOf } from "./exchange.js";
+import { matricesOf, othersOf } from "./tensors.js";
+
+/** What a thread of a team is told when it joins. Plain data. */
+export interface Joining {
+  readonly thread: number;
+  readonly modules: WorkerModules;
+  readonly meeting: Meeting;
+  readonly plan: DecoderPlan;
+  readonly source: Source;
+  /** Of each layer; see ropesOf. */
+  readonly ropes: readonly (SharedArrayBuffer | undefined)[];
+  readonly states: StateOptions;
+  /** How many sequences there may be at once. */
+  readonly sequences: number;
+  /** Bytes that one WebAssembly memory may have. */
+  readonly memoryLimit: number;
+}
+
+/** The next tokens of some sequences, as many of each. Plain data. */
+export interface Step {
+  readonly sequences: readonly number[];
+  /** [sequences][count] */
+  readonly tokens: Int32Array;
+  readonly prefixes: readonly Prefix[] | undefined;
+  /** Where logits behind the last token of each sequence go, [sequences][vocabulary]; undefined: nobody asks. */
+  readonly logits: SharedArrayBuffer | undefined;
+}
+
+/** Layers whose weights and states are in one memory. */
+interface Place {
+  readonly kernels: Kernels;
+  readonly weights: ResidentWeights;
+  /** One behind its last layer. */
+  readonly end: number;
+}
+
+/** Room that is left for what estimates leave out. */
+const SLACK = 32 << 20;
+
+/**
+ * A thread that goes through a model in step with others. It has its share of the rows of every matrix, and of the heads
+ * or channels of every state; hidden states every thread has for itself.
+ */
+export class Member {
+  readonly #joining: Joining;
+  readonly #exchange: Exchange;
+  readonly #places: readonly Place[];
+  /** [layer][sequence] */
+  readonly #states: MixerState[][] = [];
+  /** Where the memory of each place is free once all is loaded. */
+  #marks: readonly number[] = [];
+
+  constructor(joining: Joining) {
+    this.#joining = joining;
+    this.#exchange = new Exchange(joining.meeting);
+    this.#places = cutPlaces(joining, this.#membership());
+  }
+
+  #membership(): Membership {
+    const { thread, meeting } = this.#joining;
+    return {
+      share: (units) => shareOf(units, thread, meeting.threads),
+      exchange: (kernels, tokens, parts) => this.#exchange.exchange(kernels, tokens, parts),
+    };
+  }
+
+  #placeOf(layer: number): Place {
+    return this.#places.find(({ end }) => layer < end)!;
+  }
+
+  /** Reads the weights of a layer and makes room for its states; in order. */
+  loadLayer(layer: number): void {
+    const { plan, states, sequences } = this.#joining;
+    const { kernels, weights } = this.#placeOf(layer);
+    const own = plan.layers[layer]!;
+    for (const matrix of matricesOf(own)) weights.loadMatrix(matrix);
+    for (const tensor of othersOf(own)) weights.loadFloats(tensor);
+    const mixer = mixerOf(own.mixer.plan);
+    this.#states[layer] = Array.from({ length: sequences }, () =>
+      mixer.createState(kernels, own.mixer.plan, weights, states),
+    );
+  }
+
+  /** Reads what comes behind the layers. After that steps may be run. */
+  loadHead(): void {
+    const { output, output_norm } = this.#joining.plan.head;
+    const { weights } = this.#places.at(-1)!;
+    weights.loadMatrix(output);
+    for (const tensor of othersOf({ output_norm })) weights.loadFloats(tensor);
+    this.#marks = this.#places.map(({ kernels }) => kernels.mark());
+  }
+
+  /** Runs the next tokens through all layers. @throws Error when another thread has failed */
+  step({ sequences, tokens, prefixes, logits }: Step): void {
+    try {
+      const { plan, source, ropes } = this.#joining;
+      const starts = sequences.map((sequence) => this.#states[0]![sequence]!.length);
+      const context = tokens.length / sequences.length;
+      const { embeddingLength: width } = plan.hparams;
+      const batch = { chunks: sequences.length, context, width, starts, prefixes };
+      let { kernels } = this.#places[0]!;
+      this.#places.forEach((place, i) => {
+        place.kernels.reset(this.#marks[i]!);
+      });
+      const embeddingType = source.types.get(plan.token_embd.name);
+      let x = embedTokens(kernels, source.files, plan, batch, tokens, embeddingType);
+      for (const [i, layer] of plan.layers.entries()) {
+        const place = this.#placeOf(i);
+        x = carry(kernels, place.kernels, x, tokens.length * width);
+        kernels = place.kernels;
+        const states = sequences.map((sequence) => this.#states[i]![sequence]!);
+        const { weights } = place;
+        const { activations } = source;
+        const work = { kernels, weights, activations, batch, states, rope: ropes[i], squares: undefined };
+        runLayer(work, layer, x);
+      }
+      if (logits !== undefined) this.#score(kernels, x, batch, new Float32Array(logits));
+    } catch (error) {
+      this.#exchange.fail();
+      throw error;
+    }
+  }
+
+  /** This thread's rows of the logits behind the last token of each sequence. */
+  #score(
+    from: Kernels,
+    hidden: number,
+    { chunks, context, width }: { chunks: number; context: number; width: number },
+    logits: Float32Array,
+  ): void {
+    const { plan, source } = this.#joining;
+    const { kernels, weights } = this.#places.at(-1)!;
+    const x = kernels.reserve(chunks * width * 4);
+    for (let i = 0; i < chunks; i++) {
+      const last = hidden + ((i + 1) * context - 1) * width * 4;
+      kernels.floats(x + i * width * 4, width).set(from.floats(last, width));
+    }
+    const on = { kernels, weights, activations: source.activations };
+    const { output } = plan.head;
+    const open = openLogits(on, plan.head, x, chunks);
+    const mark = kernels.mark();
+    const { vocabSize } = plan.hparams;
+    for (const [first, rows] of weights.slabs(output, chunks)) {
+      const { y, stride } = open(first, rows);
+      for (let i = 0; i < chunks; i++)
+        logits.set(kernels.floats(y + i * stride, rows), i * vocabSize + first);
+      kernels.reset(mark);
+    }
+  }
+
+  /** Forgets a sequence's tokens from position `length` on, or all of them where a state cannot: then false. */
+  truncate(sequence: number, length: number): boolean {
+    const states = this.#states.map((layer) => layer[sequence]!);
+    const done = states.map((state) => state.truncate(length)).every(Boolean);
+    if (!done) for (const state of states) state.truncate(0);
+    return done;
+  }
+
+  /** Gives a sequence what another one has behind it. */
+  copy(sequence: number, from: number): void {
+    for (const layer of this.#states) layer[sequence]!.copyFrom(layer[from]!);
+  }
+
+  /** Bytes of WebAssembly memory. */
+  get memory(): number {
+    return this.#places.reduce((sum, { kernels }) => sum + kernels.memory.buffer.byteLength, 0);
+  }
+}
+
+/** The same floats in another memory. */
+function carry(from: Kernels, to: Kernels, x: number, floats: number): number {
+  if (from === to) return x;
+  const copy = to.reserve(floats * 4);
+  to.floats(copy, floats).set(from.floats(x, floats));
+  return copy;
+}
+
+/** Cuts the layers into as many memories as they need. */
+function cutPlaces(joining: Joining, membership: Membership): Place[] {
+  const { modules, plan, source, states, sequences, memoryLimit } = joining;
+  const open = (): Omit<Place, "end"> => {
+    const kernels = new Kernels(modules.kernels, modules.products);
+    return { kernels, weights: new ResidentWeights(kernels, source, membership) };
+  };
+  const places: Place[] = [];
+  let place = open();
+  const working = Math.max(layerMemory(plan, 1, states.batch), headMemory(plan.head.output, sequences));
+  const room = memoryLimit - working - SLACK;
+  const bytesOf = (tensor: Tensor) =>
+    matrixBytes(place.kernels, source, tensor, shareOfRows(membership, rowCount(tensor))[1]);
+  let used = 0;
+  const take = (bytes: number, layer: number) => {
+    if (used > 0 && used + bytes > room) {
+      places.push({ ...place, end: layer });
+      place = open();
+      used = 0;
+    }
+    used += bytes;
+  };
+  for (const [i, layer] of plan.layers.entries()) {
+    const matrices = matricesOf(layer).reduce((sum, matrix) => sum + bytesOf(matrix), 0);
+    const others = othersOf(layer).reduce((sum, tensor) => sum + rowCount(tensor) * rowLength(tensor) * 4, 0);
+    take(matrices + others + sequences * stateBytes(layer, membership, states), i);
+  }
+  take(bytesOf(plan.head.output), plan.layers.length);
+  return [...places, { ...place, end: plan.layers.length }];
+}
+
+function stateBytes({ mixer }: LayerPlan, membership: Membership, options: StateOptions): number {
+  return mixerOf(mixer.plan).stateBytes(mixer.plan, membership, options);
+}
