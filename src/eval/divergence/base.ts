@@ -45,7 +45,7 @@ interface DenseBase {
   readonly normalized: boolean;
 }
 
-/** Bytes of a token's running divergence: m f32, the target's b f32, W f64, D f64 (assembly/divergence.ts). */
+/** Bytes of a token's running divergence: m f32, the target's b f32, W f64, D f64 (assembly/ops/divergence.ts). */
 const DIVERGENCE_SIZE = 24;
 const RUNNING_BYTES = DIVERGENCE_SIZE + 2 * TOP_SIZE;
 

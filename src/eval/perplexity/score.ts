@@ -36,7 +36,7 @@ export interface ScoreResult extends TokenScores {
   readonly baseSeconds: number;
 }
 
-/** Bytes of a token's running score: largest logit f32, target's logit f32, sum f64 (assembly/scores.ts). */
+/** Bytes of a token's running score: largest logit f32, target's logit f32, sum f64 (assembly/ops/scores.ts). */
 const SCORE_SIZE = 16;
 
 /** Bytes of kernel memory that scoring takes for so many chunks. */

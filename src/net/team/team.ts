@@ -8,12 +8,12 @@ import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
 import { rowCount } from "../../tensor.js";
 import { checkPositions, ropesOf } from "../blocks.js";
+import { inputsOf } from "../inputs.js";
 import { type Prefix, prefixOf } from "../mixers/prefix.js";
 import { planDecoder } from "../plan/decoder.js";
 import type { DecoderPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
-import { inputsOf } from "../squares.js";
 import { createMeeting } from "./exchange.js";
 import { type MemberCall, type MemberResult, memberJob } from "./job.js";
 
