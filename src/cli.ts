@@ -6,11 +6,13 @@ import { convertCommand } from "./commands/convert.js";
 import { evalChoiceCommand } from "./commands/eval-choice.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
 import { fitCommand } from "./commands/fit.js";
+import { createGenerateCommand } from "./commands/generate/command.js";
 import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
 import { sensitivityCommand } from "./commands/sensitivity.js";
 import { verifyCommand } from "./commands/verify.js";
+import { loadEngine } from "./generate/load-engine.js";
 import { pairVectors } from "./kernels/products.js";
 import { VERSION } from "./version.js";
 
@@ -29,6 +31,7 @@ Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model
 5 out of disk or memory, 6 network, 70 a bug in llq, 75 undecided, 130 interrupted.`,
   );
 
+const generateCommand = createGenerateCommand(loadEngine);
 for (const command of [
   convertCommand,
   quantizeCommand,
@@ -40,10 +43,18 @@ for (const command of [
   inspectCommand,
   fitCommand,
   verifyCommand,
+  generateCommand,
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
-for (const command of [imatrixCommand, sensitivityCommand, evalPplCommand, compareCommand, evalChoiceCommand])
+for (const command of [
+  imatrixCommand,
+  sensitivityCommand,
+  evalPplCommand,
+  compareCommand,
+  evalChoiceCommand,
+  generateCommand,
+])
   command.hook("preAction", pairVectors);
 // commander's own exits (help, version, a wrong option) keep to the documented statuses
 for (const command of [program, ...program.commands]) {

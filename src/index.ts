@@ -30,6 +30,30 @@ export {
   type WrittenSensitivity,
   writeSensitivity,
 } from "./eval/sensitivity/sensitivity-file.js";
+export { Chat, type ChatModel, chatEncoder } from "./generate/chat/chat.js";
+export {
+  type ChatTemplate,
+  chatTemplateOf,
+  type Message,
+  type RenderOptions,
+  renderChat,
+} from "./generate/chat/template.js";
+export type { Engine, EngineOptions, Feed, LoadEngine, Sequence } from "./generate/engine.js";
+export {
+  type BatchOptions,
+  type Generated,
+  type Generation,
+  generate,
+  generateBatch,
+  type RunOptions,
+  type Timings,
+} from "./generate/generate.js";
+export { Held } from "./generate/held.js";
+export type { ContextShift, FinishReason, GenerateOptions, Piece, TopToken } from "./generate/lane.js";
+export { loadEngine } from "./generate/load-engine.js";
+export { SAMPLING_ORDER, type SamplerOptions, type SamplingStep } from "./generate/sampling/sampler.js";
+export { Detokenizer, type DetokenizerOptions } from "./generate/text/detokenizer.js";
+export { endTokens } from "./generate/text/end-tokens.js";
 export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-model.js";
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";

@@ -1,5 +1,5 @@
 import { SingleBar } from "cli-progress";
-import { LlqError } from "../formats/errors.js";
+import { LlqError, systemErrorCode } from "../formats/errors.js";
 
 /** Bytes in the unit a person would choose; binary units, as file managers and llama.cpp count. */
 export function formatBytes(bytes: number): string {
@@ -111,5 +111,15 @@ export function interruptSignal(): AbortSignal {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.once(name, () => controller.abort(new LlqError("interrupted", `stopped by ${name}`)));
   }
+  return controller.signal;
+}
+
+/** A signal that fires when whoever reads stdout has gone, as `head` does: what is written then is lost, and no error. */
+export function closedOutputSignal(): AbortSignal {
+  const controller = new AbortController();
+  process.stdout.on("error", (error) => {
+    if (systemErrorCode(error) !== "EPIPE") throw error;
+    controller.abort();
+  });
   return controller.signal;
 }

@@ -77,6 +77,7 @@ const shift: Mixer<MixerTraits & { kind: "shift" }, ShiftPlan> = {
   }),
   inputs: ({ output }) => [["shifted", [output]]],
   memory: ({ output }, { width, tokens }) => 4 * width * (3 * tokens + 1) + slabMemory(output.weight, tokens),
+  canTruncate: (_, __, had, length) => length === had.length,
   stateBytes: ({ share }) => share.shape[0]! * 4,
   createState: (kernels, { share }) => new ShiftState(kernels, share.shape[0]!),
   run(work, { norm, plan, postNorm }, from, x) {

@@ -32,7 +32,7 @@ async function withTeam<T>(
 
 /** Feeds tokens in pieces of that size; the logits behind the last. */
 async function feed(team: Team, tokens: readonly number[], piece = tokens.length): Promise<Float32Array> {
-  let logits: Float32Array[] | undefined;
+  let logits: readonly Float32Array[] | undefined;
   for (let at = 0; at < tokens.length; at += piece) {
     logits = await team.step([0], Int32Array.from(tokens.slice(at, at + piece)));
   }

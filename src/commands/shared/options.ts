@@ -27,6 +27,17 @@ export function positiveNumber(most = Number.POSITIVE_INFINITY): (text: string) 
   };
 }
 
+/** A number of at least `least` and up to `most`, for an option's value. */
+export function numberFrom(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= least && value <= most && Number.isFinite(value)) return value;
+    throw new InvalidArgumentError(
+      `A number from ${least}${most === Number.POSITIVE_INFINITY ? " on" : ` to ${most}`} is needed.`,
+    );
+  };
+}
+
 export const outputOption = (what = "GGUF file to write") =>
   new Option("-o, --output <file>", what).makeOptionMandatory();
 

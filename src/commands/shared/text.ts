@@ -10,8 +10,12 @@ const MAX_TEXT_BYTES = 256 << 20;
 
 /** The tokens of a text file, which is read as llama.cpp's tools do: a newline at its end is no part of the text. */
 export function readTokens(model: Model, path: string): Int32Array {
-  const text = readText(path, MAX_TEXT_BYTES).replace(/\n$/, "");
-  return modelTokenizer(model).encode(text);
+  return modelTokenizer(model).encode(readPrompt(path));
+}
+
+/** The text of such a file. */
+export function readPrompt(path: string): string {
+  return readText(path, MAX_TEXT_BYTES).replace(/\n$/, "");
 }
 
 export function modelTokenizer({ folder, vocab }: Model): Tokenizer {

@@ -9,9 +9,9 @@ import type { Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { alibiSlopes } from "./alibi.js";
-import type { Mixer, PlanParts, RunSize, StateOptions } from "./mixer.js";
+import type { Had, Mixer, PlanParts, RunSize, StateOptions } from "./mixer.js";
 import { turn } from "./rope.js";
-import { KvCache, type KvShape, kvBytes } from "./state/kv-cache.js";
+import { KvCache, type KvShape, kvBytes, kvCells } from "./state/kv-cache.js";
 
 /** Attention with grouped heads: output(softmax(q kᵀ) v). */
 export interface AttentionPlan extends MixerPlan {
@@ -47,6 +47,7 @@ export const attentionMixer: Mixer<AttentionTraits, AttentionPlan> = {
     ["attn_output", [output]],
   ],
   memory,
+  canTruncate,
   stateBytes: (plan, weights, options) => kvBytes(kvShape(plan, weights, options)),
   createState: (kernels, plan, weights, options) => new KvCache(kernels, kvShape(plan, weights, options)),
   run,
@@ -224,6 +225,15 @@ function placeSlopes(kernels: Kernels, { heads, alibiMaxBias }: AttentionPlan): 
   kernels.floats(slopes, heads).set(alibiSlopes(heads, alibiMaxBias));
   return slopes;
 }
+
+/** A ring has lost what later tokens took the places of. */
+function canTruncate(plan: AttentionPlan, options: StateOptions, { most }: Had, length: number): boolean {
+  if (plan.window === 0) return true;
+  const lost = most - kvCells(kvShape(plan, WHOLE, options));
+  return Math.max(0, length - plan.window + 1) >= lost;
+}
+
+const WHOLE: Pick<Weights, "share"> = { share: (units) => [0, units] };
 
 function kvShape(
   { headsKv, keyLength, valueLength, window }: AttentionPlan,

@@ -40,6 +40,7 @@ export const mambaMixer: Mixer<MixerTraits & { kind: "mamba" }, MambaPlan> = {
     ["ssm_out", [output]],
   ],
   memory,
+  canTruncate: (_, __, had, length) => length === had.length,
   stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
   createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
   run,

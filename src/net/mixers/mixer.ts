@@ -24,6 +24,12 @@ export interface StateOptions {
   readonly kvType: KvType;
 }
 
+/** Tokens that a sequence has, and the most it had since it was empty. */
+export interface Had {
+  readonly length: number;
+  readonly most: number;
+}
+
 /** Tokens that a layer is run for. */
 export interface RunSize {
   /** Of hidden states. */
@@ -46,6 +52,8 @@ export interface Mixer<T extends MixerTraits = MixerTraits, P extends MixerPlan 
   inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[]])[];
   /** Bytes of kernel memory beside the hidden states. */
   memory(plan: P, size: RunSize): number;
+  /** Whether a state can forget the tokens from position `length` on; all of them it always can. */
+  canTruncate(plan: P, options: StateOptions, had: Had, length: number): boolean;
   /** Bytes of a sequence's state. */
   stateBytes(plan: P, weights: Pick<Weights, "share">, options: StateOptions): number;
   /** The state of a sequence without tokens, in as many bytes of kernel memory. */

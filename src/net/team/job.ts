@@ -17,12 +17,8 @@ export interface MemberJob {
   readonly call: MemberCall;
 }
 
-export interface MemberResult {
-  /** Whether it could be done. */
-  readonly done: boolean;
-  /** Bytes of the thread's WebAssembly memories. */
-  readonly memory: number;
-}
+/** Bytes of the thread's WebAssembly memories. */
+export type MemberResult = number;
 
 const members = new Map<number, Member>();
 
@@ -31,31 +27,26 @@ export const memberJob: JobKind<MemberJob, MemberResult> = { name: "member", run
 function run({ team, call }: MemberJob): MemberResult {
   if (call.kind === "leave") {
     members.delete(team);
-    return { done: true, memory: 0 };
+    return 0;
   }
   if (call.kind === "join") members.set(team, new Member(call.joining));
   const member = members.get(team)!;
-  const done = answer(member, call);
-  return { done, memory: member.memory };
-}
-
-function answer(member: Member, call: MemberCall): boolean {
   switch (call.kind) {
     case "layer":
       member.loadLayer(call.layer);
-      return true;
+      break;
     case "head":
       member.loadHead();
-      return true;
+      break;
     case "step":
       member.step(call.step);
-      return true;
+      break;
     case "truncate":
-      return member.truncate(call.sequence, call.length);
+      member.truncate(call.sequence, call.length);
+      break;
     case "copy":
       member.copy(call.sequence, call.from);
-      return true;
-    default:
-      return true;
+      break;
   }
+  return member.memory;
 }

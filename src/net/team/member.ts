@@ -162,12 +162,12 @@ export class Member {
     }
   }
 
-  /** Forgets a sequence's tokens from position `length` on, or all of them where a state cannot: then false. */
-  truncate(sequence: number, length: number): boolean {
-    const states = this.#states.map((layer) => layer[sequence]!);
-    const done = states.map((state) => state.truncate(length)).every(Boolean);
-    if (!done) for (const state of states) state.truncate(0);
-    return done;
+  /** Forgets a sequence's tokens from position `length` on. @throws RangeError where a state cannot */
+  truncate(sequence: number, length: number): void {
+    for (const layer of this.#states) {
+      if (!layer[sequence]!.truncate(length))
+        throw new RangeError(`a state cannot go back to ${length} tokens`);
+    }
   }
 
   /** Gives a sequence what another one has behind it. */

@@ -1,21 +1,26 @@
 import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { DTypeName } from "../../../formats/dtype.js";
+import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
 import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
-import { rowCount } from "../../tensor.js";
-import { checkPositions, ropesOf } from "../blocks.js";
+
+import { rowCount, type Tensor } from "../../tensor.js";
+import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
 import { inputsOf } from "../inputs.js";
+import { mixerOf } from "../mixers/index.js";
+import type { Had, StateOptions } from "../mixers/mixer.js";
+
 import { type Prefix, prefixOf } from "../mixers/prefix.js";
 import { planDecoder } from "../plan/decoder.js";
-import type { DecoderPlan } from "../plan/types.js";
+import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { createMeeting } from "./exchange.js";
-import { type MemberCall, type MemberResult, memberJob } from "./job.js";
+import { type MemberCall, memberJob } from "./job.js";
+import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
   /** Tokens that a sequence may have. Default: what the model was trained for, 4096 at most. */
@@ -29,7 +34,7 @@ export interface TeamOptions {
   readonly threads?: number | undefined;
   /** Types that tensors are quantized to as they are loaded, by their names. */
   readonly types?: ReadonlyMap<string, DTypeName> | undefined;
-  /** Called with the layers that are loaded, and all there are to load. */
+  /** Called with the bytes of weights that are loaded, and all there are to load. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Stops loading; the signal's reason is thrown. */
   readonly signal?: AbortSignal | undefined;
@@ -59,8 +64,11 @@ export class Team {
   readonly #pool: WorkerPool;
   readonly #files: number[];
   readonly #logits: SharedArrayBuffer;
-  readonly #lengths: number[];
+  readonly #had: Had[];
+  readonly #states: StateOptions;
   readonly #prefixes: (Prefix | undefined)[] = [];
+  /** What threads were told last without being waited for; they do it before anything that comes later. */
+  #told: Promise<unknown> = Promise.resolve();
   #memory = 0;
 
   private constructor(plan: DecoderPlan, files: number[], pool: WorkerPool, options: TeamOptions) {
@@ -71,7 +79,11 @@ export class Team {
     this.#files = files;
     this.#pool = pool;
     this.#logits = new SharedArrayBuffer(this.sequences * hparams.vocabSize * 4);
-    this.#lengths = Array.from({ length: this.sequences }, () => 0);
+    this.#had = Array.from({ length: this.sequences }, () => ({ length: 0, most: 0 }));
+    // Tokens of a prefix see each other, and so are run together.
+    const batch = hparams.prefixTokens === undefined ? Math.min(PIECE, this.context) : this.context;
+    const capacity = Math.ceil(this.context / CONTEXT_STEP) * CONTEXT_STEP;
+    this.#states = { capacity, batch, kvType: options.kvType ?? "f16" };
   }
 
   /**
@@ -101,14 +113,11 @@ export class Team {
 
   async #load(modules: WorkerModules, options: TeamOptions): Promise<void> {
     const { plan, context, sequences } = this;
-    const { hparams } = plan;
     checkPositions(plan, context);
     const threads = Math.max(1, this.#pool.threads);
-    // Tokens of a prefix see each other, and so are run together.
-    const batch = hparams.prefixTokens === undefined ? Math.min(PIECE, context) : context;
     const joining = {
       modules,
-      meeting: createMeeting(threads, Math.max(batch, sequences) * exchangedFloats(plan)),
+      meeting: createMeeting(threads, Math.max(this.#states.batch, sequences) * exchangedFloats(plan)),
       plan,
       source: {
         files: this.#files,
@@ -116,37 +125,37 @@ export class Team {
         types: options.types ?? new Map(),
       },
       ropes: ropesOf(plan, this.#files, context),
-      states: {
-        capacity: Math.ceil(context / CONTEXT_STEP) * CONTEXT_STEP,
-        batch,
-        kvType: options.kvType ?? "f16",
-      },
+      states: this.#states,
       sequences,
       memoryLimit: options.memoryLimit ?? MEMORY_LIMIT,
     };
     await this.#call((thread) => ({ kind: "join", joining: { ...joining, thread } }));
-    const total = plan.layers.length + 1;
-    for (const layer of plan.layers.keys()) {
+    const { types } = joining.source;
+    const sizes = plan.layers.map((layer) => bytesOf(matricesOf(layer), types));
+    const head = bytesOf([plan.head.output], types);
+    const total = sizes.reduce((sum, size) => sum + size, head);
+    let done = 0;
+    for (const [layer, size] of sizes.entries()) {
       await this.#call({ kind: "layer", layer });
-      options.onProgress?.(layer + 1, total);
+      done += size;
+      options.onProgress?.(done, total);
     }
     await this.#call({ kind: "head" });
     options.onProgress?.(total, total);
   }
 
-  async #call(call: MemberCall | ((thread: number) => MemberCall)): Promise<readonly MemberResult[]> {
+  async #call(call: MemberCall | ((thread: number) => MemberCall)): Promise<void> {
     const calls = Array.from({ length: Math.max(1, this.#pool.threads) }, (_, thread) => ({
       team: this.#number,
       call: typeof call === "function" ? call(thread) : call,
     }));
     const results = await this.#pool.runOnEach(memberJob, calls);
-    this.#memory = results.reduce((sum, { memory }) => sum + memory, 0);
-    return results;
+    this.#memory = results.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Tokens of a sequence so far. */
   lengthOf(sequence: number): number {
-    return this.#lengths[sequence]!;
+    return this.#had[sequence]!.length;
   }
 
   /** Bytes of all threads' WebAssembly memories. */
@@ -156,41 +165,67 @@ export class Team {
 
   /**
    * Lets sequences go on by their next tokens, as many of each.
-   * @param tokens [sequences][count], in the vocabulary and within the context, as the caller has checked
-   * @returns the logits behind the last token of each, if they are wanted
+   * @param tokens [sequences][count]
+   * @returns the logits behind the last token of each
+   * @throws RangeError for tokens outside the vocabulary, or more than the context
    */
-  async step(
-    sequences: readonly number[],
-    tokens: Int32Array,
-    wanted = true,
-  ): Promise<Float32Array[] | undefined> {
-    const { vocabSize, prefixTokens } = this.plan.hparams;
+  async step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
+    const { vocabSize } = this.plan.hparams;
     const count = tokens.length / sequences.length;
-    sequences.forEach((sequence, i) => {
-      if (prefixTokens === undefined || this.lengthOf(sequence) > 0) return;
-      this.#prefixes[sequence] = prefixOf(tokens.subarray(i * count, (i + 1) * count), prefixTokens);
-    });
-    const prefixes = prefixTokens && sequences.map((sequence) => this.#prefixes[sequence]!);
-    const logits = wanted ? this.#logits : undefined;
-    await this.#call({ kind: "step", step: { sequences, tokens, prefixes, logits } });
-    for (const sequence of sequences) this.#lengths[sequence]! += count;
-    if (!wanted) return undefined;
+    this.#check(sequences, tokens, count);
+    await this.#told;
+    const most = Math.max(1, Math.floor(this.#states.batch / sequences.length));
+    for (let first = 0; first < count; first += most) {
+      const piece = Math.min(most, count - first);
+      const own = sequences.map((_, i) => tokens.subarray(i * count + first, i * count + first + piece));
+      const logits = first + piece === count ? this.#logits : undefined;
+      const prefixes = this.#prefixesOf(sequences, own);
+      const step = { sequences, tokens: joinTokens(own), prefixes, logits };
+      await this.#call({ kind: "step", step });
+      for (const sequence of sequences) {
+        const length = this.lengthOf(sequence) + piece;
+        this.#had[sequence] = { length, most: Math.max(length, this.#had[sequence]!.most) };
+      }
+    }
     return sequences.map((_, i) => new Float32Array(this.#logits, i * vocabSize * 4, vocabSize).slice());
   }
 
-  /** Forgets a sequence's tokens from position `length` on; false where that cannot be: then it has none left. */
-  async truncate(sequence: number, length: number): Promise<boolean> {
-    const results = await this.#call({ kind: "truncate", sequence, length });
-    const done = results.every((result) => result.done);
-    this.#lengths[sequence] = done ? length : 0;
-    return done;
+  #check(sequences: readonly number[], tokens: Int32Array, count: number): void {
+    const { vocabSize } = this.plan.hparams;
+    if (!Number.isInteger(count) || count === 0)
+      throw new RangeError("sequences go on by as many tokens each");
+    const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
+    if (beyond !== undefined) throw new RangeError(`token ${beyond} of a vocabulary of ${vocabSize}`);
+    const longest = Math.max(...sequences.map((sequence) => this.lengthOf(sequence))) + count;
+    if (longest > this.context) throw new RangeError(`${longest} tokens in a context of ${this.context}`);
+  }
+
+  /** Of sequences that begin with one: their first piece says which. */
+  #prefixesOf(sequences: readonly number[], own: readonly Int32Array[]): Prefix[] | undefined {
+    const { prefixTokens } = this.plan.hparams;
+    if (prefixTokens === undefined) return undefined;
+    return sequences.map((sequence, i) => {
+      if (this.lengthOf(sequence) === 0) this.#prefixes[sequence] = prefixOf(own[i]!, prefixTokens);
+      return this.#prefixes[sequence]!;
+    });
+  }
+
+  /** Forgets a sequence's tokens from position `length` on; false, and nothing done, where that cannot be. */
+  truncate(sequence: number, length: number): boolean {
+    const had = this.#had[sequence]!;
+    const can = ({ mixer }: LayerPlan) =>
+      mixerOf(mixer.plan).canTruncate(mixer.plan, this.#states, had, length);
+    if (length > had.length || (length > 0 && !this.plan.layers.every(can))) return false;
+    this.#had[sequence] = { length, most: length === 0 ? 0 : had.most };
+    this.#told = this.#call({ kind: "truncate", sequence, length });
+    return true;
   }
 
   /** Gives a sequence what another one has behind it. */
-  async copy(sequence: number, from: number): Promise<void> {
-    await this.#call({ kind: "copy", sequence, from });
-    this.#lengths[sequence] = this.#lengths[from]!;
+  copy(sequence: number, from: number): void {
+    this.#had[sequence] = this.#had[from]!;
     this.#prefixes[sequence] = this.#prefixes[from];
+    this.#told = this.#call({ kind: "copy", sequence, from });
   }
 
   /** Ends the threads and closes the files; steps that are under way are rejected. */
@@ -199,6 +234,13 @@ export class Team {
     await this.#pool.close();
     for (const fd of this.#files.splice(0)) closeSync(fd);
   }
+}
+
+function bytesOf(matrices: readonly Tensor[], types: ReadonlyMap<string, DTypeName>): number {
+  return matrices.reduce(
+    (sum, { name, dtype, shape }) => sum + byteLength(types.get(name) ?? dtype, shape),
+    0,
+  );
 }
 
 /** Floats of a token that threads exchange at once, at most: what comes out of the matrices that share an input. */

@@ -157,10 +157,23 @@ function chatTemplateFile(
   folder: string,
   names: readonly string[],
 ): v.InferOutput<typeof chatTemplate> | undefined {
-  if (names.includes("chat_template.jinja")) return readText(join(folder, "chat_template.jinja"));
+  if (names.includes("chat_template.jinja")) {
+    const others = additionalTemplates(join(folder, "additional_chat_templates"));
+    const template = readText(join(folder, "chat_template.jinja"));
+    return others.length === 0 ? template : [{ name: DEFAULT_TEMPLATE, template }, ...others];
+  }
   if (!names.includes("chat_template.json")) return undefined;
   return checked(join(folder, "chat_template.json"), v.looseObject({ chat_template: chatTemplate }))
     .chat_template;
+}
+
+/** Named by their files; none where there is no such folder. */
+function additionalTemplates(folder: string): v.InferOutput<typeof namedTemplate>[] {
+  const names = (listFolder(folder) ?? []).filter((name) => name.endsWith(".jinja")).sort();
+  return names.map((name) => ({
+    name: name.slice(0, -".jinja".length),
+    template: readText(join(folder, name)),
+  }));
 }
 
 function readText(path: string): string {
