@@ -1,9 +1,7 @@
 // Lean weights to the layout of ../gemm, byte for byte what pack_<type> makes of the rows as they are stored.
 import {
-  BYTES_32,
   BYTES_256_16,
   HEADER_SIZE,
-  mins_size,
   quant_size,
   ROWS,
   weights_block_size,
@@ -39,9 +37,9 @@ import {
   high_mask,
   high_plane,
   Iq4,
-  low_mask,
   low_bits0,
   low_bits1,
+  low_mask,
   Mxfp4,
   move_high,
   Q2,
@@ -55,7 +53,17 @@ import {
   Trits,
 } from "./quants";
 import { Of32, Of256 } from "./row";
-import { d_high, d_low, half_bits, half_infinity, infinity, two_112, scales, scales_of_group, scales_of_span } from "./scales";
+import {
+  d_high,
+  d_low,
+  half_bits,
+  half_infinity,
+  infinity,
+  scales,
+  scales_of_group,
+  scales_of_span,
+  two_112,
+} from "./scales";
 
 /** What is added to a quant, so that a whole number of units stands for 0 (../gemm/pack.ts). */
 export function units_of(type: i32, form: i32): i32 {

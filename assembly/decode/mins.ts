@@ -1,7 +1,7 @@
 // Mins times the sums of one token, added to the eight floats at `y`: what add_mins of ../gemm/multiply.ts does.
 import { add_scaled } from "../gemm/tile";
-import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "./scales";
 import { Q2, Q4 } from "./quants";
+import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "./scales";
 import { unit } from "./token";
 
 /** Blocks of 32: `w` is the first block's m. */

@@ -155,10 +155,7 @@ function pack_mins(type: i32, src: usize, dst: usize): usize {
   for (let i: usize = 0; i < 64; i += 16, src += 32) {
     let mins = i8x16.narrow_i16x8_u(v128.load(src), v128.load(src, 16));
     if (type === Q2_K)
-      mins = v128.or(
-        mins,
-        i8x16.shl(i8x16.narrow_i16x8_u(v128.load(src, 128), v128.load(src, 144)), 4),
-      );
+      mins = v128.or(mins, i8x16.shl(i8x16.narrow_i16x8_u(v128.load(src, 128), v128.load(src, 144)), 4));
     v128.store(dst + i, mins);
   }
   if (type === Q2_K) src += 128;

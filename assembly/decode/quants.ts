@@ -80,7 +80,9 @@ export function high_mask<K>(): v128 {
   return v128.load(idof<K>() === idof<Mxfp4>() ? MXFP4_LEVELS : IQ4_LEVELS);
 }
 
-const MASKS: usize = memory.data<u32>([0x80808080, 0x03030303, 0x0f0f0f0f, 0x04040404, 0x10101010, 0x30303030]);
+const MASKS: usize = memory.data<u32>([
+  0x80808080, 0x03030303, 0x0f0f0f0f, 0x04040404, 0x10101010, 0x30303030,
+]);
 const IQ4_LEVELS: usize = memory.data<u8>(
   [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241],
   16,

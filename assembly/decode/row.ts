@@ -6,9 +6,9 @@ import {
   has_high_plane,
   high_mask,
   high_plane,
-  low_mask,
   low_bits0,
   low_bits1,
+  low_mask,
   move_high,
   Q2,
   Q3,
@@ -18,7 +18,17 @@ import {
   span_size,
   Trits,
 } from "./quants";
-import { d_high, d_low, half_bits, half_infinity, infinity, two_112, scales, scales_of_group, scales_of_span } from "./scales";
+import {
+  d_high,
+  d_low,
+  half_bits,
+  half_infinity,
+  infinity,
+  scales,
+  scales_of_group,
+  scales_of_span,
+  two_112,
+} from "./scales";
 
 /** Lengths of blocks, and the forms of activations. Tags for generic functions. */
 export class Of32 {}

@@ -13,7 +13,10 @@ const K = Number(process.argv[5] ?? 4096);
 const BYTES = Number(process.argv[6] ?? 256) << 20;
 const compiled = compileKernels();
 const chosen = chooseProducts();
-const mods: (Products | undefined)[] = which === "best" ? [chosen] : [undefined, ...untriedProducts().map((u) => ({ ...u, wide: chosen?.dot === u.dot && chosen.wide }))];
+const mods: (Products | undefined)[] =
+  which === "best"
+    ? [chosen]
+    : [undefined, ...untriedProducts().map((u) => ({ ...u, wide: chosen?.dot === u.dot && chosen.wide }))];
 for (const products of mods) {
   const kernels = new Kernels(compiled, products);
   const floats = kernels.reserve(8 * K * 4);
@@ -34,15 +37,20 @@ for (const products of mods) {
       for (let i = 0; i < 9; i++) {
         const c0 = process.cpuUsage();
         // as an evaluator would: slabs
-        for (let q = 0; q < reps; q++) for (let r = 0; r < rows; r += 256) {
-          const n = Math.min(256, rows - r);
-          multiplyLean(kernels, type, x, w + (r / 8) * panel, y + r * 4, tokens, n, K, rows * 4);
-        }
+        for (let q = 0; q < reps; q++)
+          for (let r = 0; r < rows; r += 256) {
+            const n = Math.min(256, rows - r);
+            multiplyLean(kernels, type, x, w + (r / 8) * panel, y + r * 4, tokens, n, K, rows * 4);
+          }
         const c = process.cpuUsage(c0);
         if (i > 1) best = Math.min(best, (c.user + c.system) / 1000);
       }
       return `${tokens}: ${((reps * (rows / 8) * panel) / best / 1e6).toFixed(1)} GB/s`;
     });
-    console.log(products ? `${products.dot} ${products.bits} ${products.wide}` : "kernels", type, line.join("  "));
+    console.log(
+      products ? `${products.dot} ${products.bits} ${products.wide}` : "kernels",
+      type,
+      line.join("  "),
+    );
   }
 }
