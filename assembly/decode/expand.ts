@@ -52,7 +52,7 @@ import {
   span_size,
   Trits,
 } from "./quants";
-import { Of32, Of256 } from "./row";
+import { Of32, Of256, takes_words } from "./row";
 import {
   d_high,
   d_low,
@@ -111,7 +111,9 @@ export function expand_mins(type: i32, w: usize, dst: usize, blocks: usize): voi
 
 function expand_blocks<K, L>(type: i32, form: i32, w: usize, dst: usize, blocks: usize): void {
   const w_size = lean_block_size(type);
-  if (quant_size(form) === 2) expand_words<K, L>(w, w_size, zero_of(type), dst, blocks);
+  if (takes_words<K, L>() && quant_size(form) === 2) {
+    expand_words<K, L>(w, w_size, zero_of(type), dst, blocks);
+  } else if (DOT === 0 || quant_size(form) === 2) unreachable();
   else {
     const shift = units_of(type, form) * zero_unit(form) - zero_of(type);
     expand_bytes<K, L>(w, w_size, shift, form === BYTES_256_16, dst, blocks);

@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { pairVectors } from "../../src/run/products.js";
 import { benchAllocation } from "./allocation.js";
+import { benchDecode } from "./decode.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
@@ -21,6 +22,7 @@ const llamaCpp = values["llama-cpp"];
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
   gemm: benchGemm,
+  decode: benchDecode,
   tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
   native: () => {
