@@ -26,7 +26,7 @@ import {
 } from "./layout";
 import { add_mins_32, add_mins_256 } from "./mins";
 import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
-import { Bytes, multiply_row, Of32, Of256, Words } from "./row";
+import { Bytes, multiply_row, Of32, Of256, takes_words, Words } from "./row";
 import { multiply_tile } from "./tile";
 import { Four, One, take_tokens, token_blocks_size, token_size, unit } from "./token";
 
@@ -124,7 +124,8 @@ function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, y: 
 }
 
 function multiply<N, K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
-  if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, y, blocks);
+  if (idof<F>() === idof<Words>() && !takes_words<K, L>()) unreachable();
+  else if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, y, blocks);
   else if (idof<F>() === idof<Bytes>()) multiply_tile<K, L>(x, w, w_size, y, blocks);
   else unreachable();
 }

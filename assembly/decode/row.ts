@@ -6,6 +6,7 @@ import {
   has_high_plane,
   high_mask,
   high_plane,
+  Iq4,
   low_bits0,
   low_bits1,
   low_mask,
@@ -14,6 +15,7 @@ import {
   Q3,
   Q5,
   Q6,
+  Q8,
   quants,
   span_size,
   Trits,
@@ -134,6 +136,12 @@ export function is_half<K, L>(): bool {
   if (idof<L>() === idof<Of32>()) return false;
   if (idof<K>() === idof<Q5>()) return DOT === 16;
   return idof<K>() === idof<Q2>() || idof<K>() === idof<Q3>() || idof<K>() === idof<Q6>();
+}
+
+/** Whether weights meet words in this module (INT8_TYPES in src): the others are left out, as V8 compiles all there is. */
+export function takes_words<K, L>(): bool {
+  if (DOT === 0 || idof<K>() === idof<Q8>() || idof<K>() === idof<Iq4>()) return true;
+  return DOT === 16 && idof<K>() === idof<Q5>() && idof<L>() === idof<Of32>();
 }
 
 /** Bytes of a token's 4 columns. */

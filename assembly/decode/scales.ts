@@ -59,3 +59,13 @@ export function scales_of_group<K>(): usize {
 export function scales_of_span<K>(): usize {
   return 8 - scales_of_group<K>();
 }
+
+/** Eight scales twice each, side by side: those of rows 0..3. */
+export function twice_low(eight: v128): v128 {
+  return i16x8.shuffle(eight, eight, 0, 0, 1, 1, 2, 2, 3, 3);
+}
+
+/** Those of rows 4..7. */
+export function twice_high(eight: v128): v128 {
+  return i16x8.shuffle(eight, eight, 4, 4, 5, 5, 6, 6, 7, 7);
+}

@@ -41,9 +41,11 @@ export function quantize_activations(form: i32, x: usize, tokens: usize, k: usiz
 function quantize_panel_32(form: i32, x: usize, k: usize, last: usize, dst: usize): void {
   const block_size = activations_block_size(form);
   const width = quant_size(form);
+  // A token that is alone is quantized once, and stands for the three others.
+  const tokens: usize = last === 0 ? 1 : TOKENS;
   let sums = dst + (k / 32) * block_size;
   for (const end = x + k * 4; x < end; x += 128, dst += block_size, sums += 16) {
-    for (let t: usize = 0; t < TOKENS; t++) {
+    for (let t: usize = 0; t < tokens; t++) {
       const row = x + min(t, last) * k * 4;
       const amax = absmax32(row);
       const d = amax / 127;
@@ -57,17 +59,23 @@ function quantize_panel_32(form: i32, x: usize, k: usize, last: usize, dst: usiz
       store<f32>(dst + block_size - 16 + t * 4, round_f16(d));
       store<f32>(sums + t * 4, round_f16(d * <f32>total(pairs)));
     }
-    pack4(quants, QUANTS_STRIDE, 4, 8 * <i32>width, dst, 16);
+    if (tokens === 1) {
+      if (form === BYTES_32) spread(dst + 128);
+      spread(dst + block_size - 16);
+      spread(sums);
+    }
+    pack4(quants, stride_of(tokens, QUANTS_STRIDE), 4, 8 * <i32>width, dst, 16);
   }
 }
 
 function quantize_panel_256(form: i32, x: usize, k: usize, last: usize, dst: usize): void {
   const block_size = activations_block_size(form);
   const width = quant_size(form);
+  const tokens: usize = last === 0 ? 1 : TOKENS;
   let sums_32 = dst + (k / 256) * block_size;
   let sums_16 = sums_32 + (k / 256) * sums_size(form, 32);
   for (const end = x + k * 4; x < end; x += 1024, dst += block_size) {
-    for (let t: usize = 0; t < TOKENS; t++) {
+    for (let t: usize = 0; t < tokens; t++) {
       const row = x + min(t, last) * k * 4;
       const amax = absmax256(row);
       const id: f32 = amax !== 0 ? 127 / amax : 0;
@@ -81,15 +89,29 @@ function quantize_panel_256(form: i32, x: usize, k: usize, last: usize, dst: usi
       const high = i32x4.extadd_pairwise_i16x8_s(v128.load(sums_of_16 + t * 32, 16));
       v128.store(sums_of_32 + t * 16, i16x8.narrow_i32x4_s(low, high));
     }
-    pack4(quants, QUANTS_STRIDE, 4, 64 * <i32>width, dst, 16);
+    if (tokens === 1) {
+      spread(dst + block_size - 16);
+      if (width === 1) for (let i: usize = 0; i < 16; i++) spread(dst + 1024 + i * 16);
+    }
+    pack4(quants, stride_of(tokens, QUANTS_STRIDE), 4, 64 * <i32>width, dst, 16);
     const d = v128.load(dst + block_size - 16);
-    pack4(sums_of_32, 16, 4, 4, sums_32, 16);
+    pack4(sums_of_32, stride_of(tokens, 16), 4, 4, sums_32, 16);
     sums_32 += sums_size(form, 32);
     v128.store(sums_32 - 16, d);
-    pack4(sums_of_16, 32, 4, 8, sums_16, 16);
+    pack4(sums_of_16, stride_of(tokens, 32), 4, 8, sums_16, 16);
     sums_16 += sums_size(form, 16);
     v128.store(sums_16 - 16, d);
   }
+}
+
+/** Bytes from one token to the next: all four are the first where it is alone. */
+function stride_of(tokens: usize, stride: usize): usize {
+  return tokens === 1 ? 0 : stride;
+}
+
+/** The 32 bits at `address` four times. */
+function spread(address: usize): void {
+  v128.store(address, v128.load32_splat(address));
 }
 
 /**

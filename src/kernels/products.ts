@@ -82,5 +82,5 @@ function compileAll(dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
 /** A module with an empty custom section at its end. */
 function withSection(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const chars = new TextEncoder().encode(name);
-  return Uint8Array.from([...bytes, 0, chars.length + 1, chars.length, ...chars]);
+  return new Uint8Array(Buffer.concat([bytes, Uint8Array.of(0, chars.length + 1, chars.length), chars]));
 }

@@ -1,56 +1,42 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import type { DTypeName } from "../../formats/dtype.js";
-import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
-import { type Products, pairVectors, untriedProducts } from "../../src/kernels/products.js";
-import { int8Form, quantizeActivations } from "../../src/net/products/int8.js";
-import { leanSize, multiplyLean } from "../../src/net/products/lean.js";
+import { compileKernels } from "../../src/kernels/kernels.js";
 import { chooseProducts } from "../../src/net/products/products.js";
+import { formatTable } from "../../src/ui.js";
+import type { Question, Setting } from "./decode-worker.js";
+import { load } from "./measure.js";
 
-pairVectors();
-const TYPES = (process.argv[2] ?? "Q4_0,Q8_0,Q4_K,Q6_K").split(",") as DTypeName[];
-const TOK = (process.argv[3] ?? "1,2,4,8").split(",").map(Number);
-const which = process.argv[4] ?? "best";
-const K = Number(process.argv[5] ?? 4096);
-const BYTES = Number(process.argv[6] ?? 256) << 20;
-const compiled = compileKernels();
-const chosen = chooseProducts();
-const mods: (Products | undefined)[] =
-  which === "best"
-    ? [chosen]
-    : [undefined, ...untriedProducts().map((u) => ({ ...u, wide: chosen?.dot === u.dot && chosen.wide }))];
-for (const products of mods) {
-  const kernels = new Kernels(compiled, products);
-  const floats = kernels.reserve(8 * K * 4);
-  kernels.floats(floats, 8 * K).set(Float32Array.from({ length: 8 * K }, () => Math.random() - 0.5));
-  const w = kernels.reserve(BYTES + 65536);
-  kernels.bytes(w, BYTES).fill(0x11);
-  const mark = kernels.mark();
-  for (const type of TYPES) {
-    const form = int8Form(type, products)!;
-    const panel = leanSize(kernels, type, 8, K);
-    const rows = Math.floor(BYTES / panel) * 8;
-    const line = TOK.map((tokens) => {
-      kernels.reset(mark);
-      const x = quantizeActivations(kernels, form, floats, tokens, K);
-      const y = kernels.reserve(rows * 4 * tokens);
-      let best = Infinity;
-      const reps = Math.max(1, Math.round(64 / (BYTES >> 20)));
-      for (let i = 0; i < 9; i++) {
-        const c0 = process.cpuUsage();
-        // as an evaluator would: slabs
-        for (let q = 0; q < reps; q++)
-          for (let r = 0; r < rows; r += 256) {
-            const n = Math.min(256, rows - r);
-            multiplyLean(kernels, type, x, w + (r / 8) * panel, y + r * 4, tokens, n, K, rows * 4);
-          }
-        const c = process.cpuUsage(c0);
-        if (i > 1) best = Math.min(best, (c.user + c.system) / 1000);
-      }
-      return `${tokens}: ${((reps * (rows / 8) * panel) / best / 1e6).toFixed(1)} GB/s`;
+const TYPES: readonly DTypeName[] = ["Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16", "BF16", "F32"];
+const TOKENS = [1, 4, 8];
+
+/**
+ * How fast weights that stay in memory are multiplied with few tokens: what bounds a model that writes one token after the
+ * other. Wall time: memory is shared with whatever else the machine does.
+ */
+export async function benchDecode(): Promise<void> {
+  const setting: Setting = { kernels: compileKernels(), products: chooseProducts() };
+  const url = new URL("./decode-worker.js", import.meta.url);
+  const workers = [0, 1].map(() => new Worker(url, { workerData: setting }));
+  const total = async (threads: number, question: Question) => {
+    const answers = workers.slice(0, threads).map((worker) => {
+      worker.postMessage(question);
+      return once(worker, "message") as Promise<[number]>;
     });
-    console.log(
-      products ? `${products.dot} ${products.bits} ${products.wide}` : "kernels",
-      type,
-      line.join("  "),
-    );
+    return (await Promise.all(answers)).reduce((sum, [speed]) => sum + speed, 0);
+  };
+  const rows: string[][] = [];
+  for (const type of TYPES) {
+    const row: string[] = [type];
+    for (const threads of [1, 2]) {
+      for (const tokens of TOKENS) row.push(((await total(threads, { type, tokens })) / 1e9).toFixed(1));
+    }
+    rows.push(row);
   }
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  const columns = [1, 2].flatMap((threads) => TOKENS.map((tokens) => `${threads} × ${tokens}`));
+  console.log(
+    `\nproducts with weights in memory, 10^9 bytes of them per second, threads × tokens, ${load()}`,
+  );
+  console.log(formatTable(["type", ...columns], rows));
 }

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { pairVectors } from "../../src/kernels/products.js";
 import { benchAllocation } from "./allocation.js";
 import { benchCache } from "./cache.js";
+import { benchDecode } from "./decode.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
@@ -23,6 +24,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
   gemm: benchGemm,
   cache: benchCache,
+  decode: benchDecode,
   tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
   native: () => {

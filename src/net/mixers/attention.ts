@@ -1,11 +1,11 @@
 import type { AttentionTraits } from "../../arch/traits.js";
 import type { Kernels } from "../../kernels/kernels.js";
-import { rowLength } from "../../tensor.js";
+import { rowCount, rowLength } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, NormPlan, RopePlan } from "../plan/types.js";
 import { exchange, multiply, packInput, slabMemory } from "../products/matmul.js";
-import type { Weights } from "../products/weights.js";
+import { ROW_PANEL, type Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { alibiSlopes } from "./alibi.js";
@@ -109,13 +109,15 @@ function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: nu
     multiply(work, plan.q, input, q + first * qWidth * 4, "copy_columns");
     multiply(work, plan.k, input, k + first * kWidth * 4, "copy_columns");
     multiply(work, plan.v, input, v + first * vWidth * 4, "copy_columns");
-    exchange(
-      work,
-      count,
-      [plan.q, q + first * qWidth * 4],
-      [plan.k, k + first * kWidth * 4],
-      [plan.v, v + first * vWidth * 4],
-    );
+    if (!isByHeads(work, plan)) {
+      exchange(
+        work,
+        count,
+        [plan.q, q + first * qWidth * 4],
+        [plan.k, k + first * kWidth * 4],
+        [plan.v, v + first * vWidth * 4],
+      );
+    }
     kernels.reset(mark);
   }
   clamp(work, plan, q, tokens * qWidth);
@@ -134,6 +136,20 @@ function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: nu
     kernels.reset(mark);
   }
   kernels.reset(start);
+}
+
+/** Whether every thread's rows are those of its heads; then no thread needs what others have computed. */
+function isByHeads({ weights, states }: Work, plan: AttentionPlan): boolean {
+  const { headsKv, keyLength, q, k, v, qNorm, kNorm } = plan;
+  const ofHeads = (norm: NormPlan | undefined) => norm === undefined || rowLength(norm.weight) === keyLength;
+  const { threads } = weights;
+  return (
+    states !== undefined &&
+    headsKv % threads === 0 &&
+    [q, k, v].every(({ weight }) => rowCount(weight) % (threads * ROW_PANEL) === 0) &&
+    ofHeads(qNorm) &&
+    ofHeads(kNorm)
+  );
 }
 
 function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: number): void {

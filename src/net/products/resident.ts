@@ -25,6 +25,7 @@ interface Resident {
 
 /** Who a thread is among those that go through a model together. */
 export interface Membership {
+  readonly threads: number;
   share(units: number): Rows;
   exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void;
 }
@@ -95,6 +96,10 @@ export class ResidentWeights implements Weights {
     if (this.#floats.has(tensor)) return;
     const read = tensor.shape.length === 1 ? readVector : readTransposed;
     this.#floats.set(tensor, read(this.#kernels, this.#source.files, tensor));
+  }
+
+  get threads(): number {
+    return this.#member.threads;
   }
 
   typeOf(weight: Tensor): DTypeName | undefined {

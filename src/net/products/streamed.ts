@@ -27,6 +27,7 @@ export function slabsOf(weight: Tensor): Rows[] {
  */
 export function streamWeights(files: Descriptors): Weights {
   return {
+    threads: 1,
     typeOf,
     slabs: slabsOf,
     multiply(kernels, weight, form, x, [first, rows], y, tokens, stride) {

@@ -25,10 +25,13 @@ export function prepareTrials(kernels: Kernels): Trial[] {
     ...[...TYPES, WIDE_TRIAL as DTypeName].map((type) => int8Product(kernels, type)),
     ...INT8_TYPES.flatMap(({ name, wide }) => {
       const form = int8Form(name, kernels.products)!;
-      if (!wide) return [leanProduct(kernels, name, name, form)];
+      if (!wide) return [leanProduct(kernels, `lean ${name}`, name, form)];
       // Without quants above 127 these types take another way, which must be right all the same.
       const narrow = int8Form(name, kernels.products && { ...kernels.products, wide: false })!;
-      return [leanProduct(kernels, WIDE_TRIAL, name, form), leanProduct(kernels, name, name, narrow)];
+      return [
+        leanProduct(kernels, WIDE_TRIAL, name, form),
+        leanProduct(kernels, `lean ${name}`, name, narrow),
+      ];
     }),
     ...(["F32", "F16", "BF16"] as const).map((type) => leanFloats(kernels, type)),
     floatProduct(kernels),
@@ -44,7 +47,7 @@ const SIZE = { tokens: 30, rows: 28, k: 512 };
 function int8Product(kernels: Kernels, type: DTypeName): Trial {
   const { tokens, rows, k } = SIZE;
   const form = int8Form(type, kernels.products)!;
-  const floats = place(kernels, extremes(tokens, k));
+  const floats = place(kernels, extremes());
   const weights = kernels.reserve(byteLength(type, [rows, k]));
   kernels.fromF32(type, floats, weights, rows * k);
   const x = quantizeActivations(kernels, form, floats, tokens, k);
@@ -57,59 +60,60 @@ function int8Product(kernels: Kernels, type: DTypeName): Trial {
   };
 }
 
-/** Numbers of tokens that are multiplied in different ways. */
-const LEAN_TOKENS = [1, 4, 13];
+/** Numbers of tokens that are multiplied in different ways; a whole panel of rows and a part of one. */
+const LEAN = { tokens: [1, 4, 13], rows: 12, k: SIZE.k };
 
 function leanProduct(kernels: Kernels, label: string, type: DTypeName, form: Form): Trial {
-  const { rows, k } = SIZE;
-  const w = leanWeights(kernels, type, extremes(rows, k));
-  const floats = place(kernels, extremes(LEAN_TOKENS.at(-1)!, k));
-  const inputs = LEAN_TOKENS.map((tokens) => quantizeActivations(kernels, form, floats, tokens, k));
-  return {
-    name: label === WIDE_TRIAL ? label : `lean ${type}`,
-    ...leanRuns(kernels, (i, y, tokens) =>
-      multiplyLean(kernels, type, inputs[i]!, w, y, tokens, rows, k, rows * 4, form),
-    ),
-  };
+  const w = leanWeights(kernels, type);
+  const floats = place(kernels, extremes());
+  const inputs = LEAN.tokens.map((tokens) => quantizeActivations(kernels, form, floats, tokens, LEAN.k));
+  return { name: label, ...leanRuns(kernels, type, w, inputs, form) };
 }
 
 function leanFloats(kernels: Kernels, type: DTypeName): Trial {
-  const { rows, k } = SIZE;
-  const w = leanWeights(kernels, type, noise(rows * k));
-  const most = LEAN_TOKENS.at(-1)!;
-  const floats = place(kernels, noise(most * k));
-  const x = kernels.reserve((most + 3) * k * 4);
-  kernels.call("pack_panels4")(floats, k * 4, most, k, x);
-  return {
-    name: `lean ${type}`,
-    ...leanRuns(kernels, (_, y, tokens) => multiplyLean(kernels, type, x, w, y, tokens, rows, k, rows * 4)),
-  };
+  const w = leanWeights(kernels, type);
+  const floats = place(kernels, extremes());
+  const x = kernels.reserve(16 * LEAN.k * 4);
+  kernels.call("pack_panels4")(floats, LEAN.k * 4, 13, LEAN.k, x);
+  return { name: `lean ${type}`, ...leanRuns(kernels, type, w, [x, x, x]) };
 }
 
-function leanWeights(kernels: Kernels, type: DTypeName, values: Float32Array): number {
-  const { rows, k } = SIZE;
+/** As they are stored, by type: quantizing takes longer than all trials. */
+const stored = new Map<DTypeName, Uint8Array>();
+
+function leanWeights(kernels: Kernels, type: DTypeName): number {
+  const { rows, k } = LEAN;
   const lean = kernels.reserve(leanSize(kernels, type, rows, k));
   const mark = kernels.mark();
-  const stored = kernels.reserve(byteLength(type, [rows, k]));
-  kernels.fromF32(type, place(kernels, values), stored, rows * k);
-  packLean(kernels, type, stored, rows, k, lean);
+  const size = byteLength(type, [rows, k]);
+  const address = kernels.reserve(size);
+  const known = stored.get(type);
+  if (known === undefined) {
+    kernels.fromF32(type, place(kernels, extremes()), address, rows * k);
+    stored.set(type, kernels.bytes(address, size).slice());
+  } else kernels.bytes(address, size).set(known);
+  packLean(kernels, type, address, rows, k, lean);
   kernels.reset(mark);
   return lean;
 }
 
-/** Multiplies for each of LEAN_TOKENS. */
+/** Multiplies `inputs`, one for each number of tokens. */
 function leanRuns(
   kernels: Kernels,
-  multiply: (index: number, y: number, tokens: number) => void,
+  type: DTypeName,
+  w: number,
+  inputs: readonly number[],
+  form?: Form,
 ): Pick<Trial, "run" | "result"> {
-  const size = LEAN_TOKENS.reduce((a, b) => a + b) * SIZE.rows * 4;
+  const { rows, k } = LEAN;
+  const size = 18 * rows * 4;
   const start = kernels.reserve(size);
   return {
     run: () => {
       let y = start;
-      for (const [i, tokens] of LEAN_TOKENS.entries()) {
-        multiply(i, y, tokens);
-        y += tokens * SIZE.rows * 4;
+      for (const [i, tokens] of LEAN.tokens.entries()) {
+        multiplyLean(kernels, type, inputs[i]!, w, y, tokens, rows, k, rows * 4, form);
+        y += tokens * rows * 4;
       }
     },
     result: () => kernels.bytes(start, size),
@@ -189,9 +193,14 @@ function noise(n: number): Float32Array {
   });
 }
 
-/** Rows whose quants are all at one end of their range, or in turns at both, and rows of noise. */
-function extremes(rows: number, length: number): Float32Array {
-  const any = noise(rows * length);
+let made: Float32Array | undefined;
+
+/** Rows whose quants are all at one end of their range, or in turns at both, and rows of noise: SIZE.tokens of them. */
+function extremes(): Float32Array {
+  if (made !== undefined) return made;
+  const { tokens, k } = SIZE;
+  const any = noise(tokens * k);
   const patterns = [() => 1, () => -1, (at: number) => (at % 2 === 0 ? 1 : -1), (at: number) => any[at]!];
-  return any.map((_, at) => patterns[Math.floor(at / length) % patterns.length]!(at));
+  made = any.map((_, at) => patterns[Math.floor(at / k) % patterns.length]!(at));
+  return made;
 }

@@ -7,12 +7,12 @@ import type { Form } from "./int8.js";
 export type Rows = readonly [first: number, rows: number];
 
 /** Rows of a matrix that lie together: shares begin at a multiple. */
-const PANEL = 8;
+export const ROW_PANEL = 8;
 
 /** A thread's share of the rows of a matrix: whole panels. */
 export function shareOfRows(weights: Pick<Weights, "share">, rows: number): Rows {
-  const [first, panels] = weights.share(Math.ceil(rows / PANEL));
-  return [first * PANEL, Math.max(0, Math.min(rows, (first + panels) * PANEL) - first * PANEL)];
+  const [first, panels] = weights.share(Math.ceil(rows / ROW_PANEL));
+  return [first * ROW_PANEL, Math.max(0, Math.min(rows, (first + panels) * ROW_PANEL) - first * ROW_PANEL)];
 }
 
 /** Some columns of y [tokens][width]: those that this thread has computed. */
@@ -28,6 +28,8 @@ export interface Part {
  * (streamed.ts), a share of every matrix's rows where threads go through a model together (resident.ts).
  */
 export interface Weights {
+  /** Threads that go through the model together. */
+  readonly threads: number;
   /** The type whose blocks a matrix is multiplied as; undefined where its values are not those that are stored. */
   typeOf(weight: Tensor): DTypeName | undefined;
   /** This thread's rows of a matrix, cut into slabs for that many tokens; first rows are multiples of 8. */

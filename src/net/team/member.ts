@@ -73,6 +73,7 @@ export class Member {
   #membership(): Membership {
     const { thread, meeting } = this.#joining;
     return {
+      threads: meeting.threads,
       share: (units) => shareOf(units, thread, meeting.threads),
       exchange: (kernels, tokens, parts) => this.#exchange.exchange(kernels, tokens, parts),
     };
