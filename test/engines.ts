@@ -54,7 +54,7 @@ function products(node: string): string {
     console.log(JSON.stringify(chooseProducts()));`;
   const { stdout } = spawnSync(node, ["--input-type=module", "-e", script], { cwd: ROOT, encoding: "utf8" });
   const { dot, bits } = JSON.parse(stdout);
-  const tests = ["gemm", "products", "eval-int8"].map((name) => `test/${name}.test.ts`);
+  const tests = ["gemm", "products", "lean", "eval-int8"].map((name) => `test/${name}.test.ts`);
   const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { cwd: ROOT });
   if (status !== 0) process.exitCode = 1;
   return `chooses ${dot} of ${bits} bits; tests of products ${status === 0 ? "passed" : "FAILED"}`;
