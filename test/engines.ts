@@ -54,9 +54,14 @@ function products(node: string): string {
     console.log(JSON.stringify(chooseProducts()));`;
   const { stdout } = spawnSync(node, ["--input-type=module", "-e", script], { cwd: ROOT, encoding: "utf8" });
   const { dot, bits } = JSON.parse(stdout);
-  const tests = ["kernels/gemm", "kernels/products", "eval/eval-int8", "net/kv-cache"].map(
-    (name) => `test/${name}.test.ts`,
-  );
+  const tests = [
+    "kernels/gemm",
+    "kernels/products",
+    "kernels/lean",
+    "eval/eval-int8",
+    "net/kv-cache",
+    "net/team",
+  ].map((name) => `test/${name}.test.ts`);
   const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { cwd: ROOT });
   if (status !== 0) process.exitCode = 1;
   return `chooses ${dot} of ${bits} bits; tests of products ${status === 0 ? "passed" : "FAILED"}`;
