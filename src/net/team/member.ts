@@ -103,7 +103,7 @@ export class Member {
     this.#marks = this.#places.map(({ kernels }) => kernels.mark());
   }
 
-  /** Runs the next tokens through all layers. @throws Error when another thread has failed */
+  /** Runs the next tokens through all layers. @throws Deserted when another thread has failed */
   step({ sequences, tokens, prefixes, logits }: Step): void {
     try {
       const { plan, source, ropes } = this.#joining;

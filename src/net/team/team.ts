@@ -17,7 +17,7 @@ import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { inputsOf } from "../squares.js";
 import { createMeeting } from "./exchange.js";
-import { type MemberCall, memberJob } from "./job.js";
+import { leave, type MemberCall, memberJob } from "./job.js";
 import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
@@ -65,8 +65,10 @@ export class Team {
   readonly #had: Had[];
   readonly #states: StateOptions;
   readonly #prefixes: (Prefix | undefined)[] = [];
-  /** What threads were told last without being waited for; they do it before anything that comes later. */
+  /** What threads were told without being waited for; they do it before anything that comes later. */
   #told: Promise<unknown> = Promise.resolve();
+  /** The step before, well or ill: the next takes its place in the logits. */
+  #stepped: Promise<unknown> = Promise.resolve();
   #memory = 0;
 
   private constructor(plan: DecoderPlan, files: number[], pool: WorkerPool, options: TeamOptions) {
@@ -91,10 +93,11 @@ export class Team {
    */
   static async load(model: Model, options: TeamOptions = {}): Promise<Team> {
     options.signal?.throwIfAborted();
+    const plan = planDecoder(model);
     const products = chooseProducts();
     const files = model.container.files.map((path) => openSync(path, "r"));
     const pool = new WorkerPool(options.threads ?? availableParallelism(), products);
-    const team = new Team(planDecoder(model), files, pool, options);
+    const team = new Team(plan, files, pool, options);
     const stop = () => void pool.close();
     options.signal?.addEventListener("abort", stop, { once: true });
     try {
@@ -148,7 +151,16 @@ export class Team {
       call: typeof call === "function" ? call(thread) : call,
     }));
     const results = await this.#pool.runOnEach(memberJob, calls);
-    this.#memory = results.reduce((sum, bytes) => sum + bytes, 0);
+    this.#memory = results.reduce<number>((sum, bytes) => {
+      if (bytes === undefined) throw new Error("a thread of the model has failed before");
+      return sum + bytes;
+    }, 0);
+  }
+
+  /** Does not wait; where it fails, so does the next step. */
+  #tell(call: MemberCall): void {
+    this.#told = Promise.all([this.#told, this.#call(call)]);
+    this.#told.catch(() => {});
   }
 
   /** Tokens of a sequence so far. */
@@ -162,12 +174,18 @@ export class Team {
   }
 
   /**
-   * Lets sequences go on by their next tokens, as many of each.
+   * Lets sequences go on by their next tokens, as many of each. One step waits for the other.
    * @param tokens [sequences][count]
    * @returns the logits behind the last token of each
    * @throws RangeError for tokens outside the vocabulary, or more than the context
    */
-  async step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
+  step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
+    const step = this.#stepped.then(() => this.#step(sequences, tokens));
+    this.#stepped = step.catch(() => {});
+    return step;
+  }
+
+  async #step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
     const { vocabSize } = this.plan.hparams;
     const count = tokens.length / sequences.length;
     this.#check(sequences, tokens, count);
@@ -215,7 +233,7 @@ export class Team {
       mixerOf(mixer.plan).canTruncate(mixer.plan, this.#states, had, length);
     if (length > had.length || (length > 0 && !this.plan.layers.every(can))) return false;
     this.#had[sequence] = { length, most: length === 0 ? 0 : had.most };
-    this.#told = this.#call({ kind: "truncate", sequence, length });
+    this.#tell({ kind: "truncate", sequence, length });
     return true;
   }
 
@@ -223,13 +241,13 @@ export class Team {
   copy(sequence: number, from: number): void {
     this.#had[sequence] = this.#had[from]!;
     this.#prefixes[sequence] = this.#prefixes[from];
-    this.#told = this.#call({ kind: "copy", sequence, from });
+    this.#tell({ kind: "copy", sequence, from });
   }
 
   /** Ends the threads and closes the files; steps that are under way are rejected. */
   async close(): Promise<void> {
-    if (this.#pool.threads === 0) await this.#call({ kind: "leave" });
     await this.#pool.close();
+    leave(this.#number);
     for (const fd of this.#files.splice(0)) closeSync(fd);
   }
 }
