@@ -11,7 +11,11 @@ writeFileSync(template, "{% for m in messages %}{{ m.content }}{% endfor %}");
 
 function run(args: string[], input = "") {
   const options = { encoding: "utf8", cwd: folder, input } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, "generate", TINY_LLAMA, ...args], options);
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [PROGRAM, "generate", TINY_LLAMA, ...args],
+    options,
+  );
   return { status, stdout, stderr };
 }
 

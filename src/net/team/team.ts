@@ -44,7 +44,7 @@ const DEFAULT_CONTEXT = 4096;
 const MEMORY_LIMIT = 2 ** 32 - 65536;
 
 /** Tokens that are run through the layers together. */
-export const PIECE = 512;
+const PIECE = 512;
 
 let teams = 0;
 
@@ -163,6 +163,11 @@ export class Team {
     this.#told.catch(() => {});
   }
 
+  /** Tokens of a sequence that are run through the layers together, at most. */
+  get piece(): number {
+    return this.#states.batch;
+  }
+
   /** Tokens of a sequence so far. */
   lengthOf(sequence: number): number {
     return this.#had[sequence]!.length;
@@ -190,6 +195,13 @@ export class Team {
     const count = tokens.length / sequences.length;
     this.#check(sequences, tokens, count);
     await this.#told;
+    if (this.plan.hparams.prefixTokens !== undefined && sequences.length > 1 && count > 1) {
+      const each: Float32Array[] = [];
+      for (const [i, sequence] of sequences.entries()) {
+        each.push(...(await this.#step([sequence], tokens.subarray(i * count, (i + 1) * count))));
+      }
+      return each;
+    }
     const most = Math.max(1, Math.floor(this.#states.batch / sequences.length));
     for (let first = 0; first < count; first += most) {
       const piece = Math.min(most, count - first);
@@ -231,7 +243,9 @@ export class Team {
     const had = this.#had[sequence]!;
     const can = ({ mixer }: LayerPlan) =>
       mixerOf(mixer.plan).canTruncate(mixer.plan, this.#states, had, length);
-    if (length > had.length || (length > 0 && !this.plan.layers.every(can))) return false;
+    const prefix = this.#prefixes[sequence]?.length ?? 0; // tokens that see each other
+    const isCut = length > 0 && (length < Math.min(prefix, had.length) || !this.plan.layers.every(can));
+    if (length > had.length || isCut) return false;
     this.#had[sequence] = { length, most: length === 0 ? 0 : had.most };
     this.#tell({ kind: "truncate", sequence, length });
     return true;
