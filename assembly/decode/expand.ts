@@ -1,9 +1,7 @@
 // Lean weights to the layout of ../gemm, byte for byte what pack_<type> makes of the rows as they are stored.
 import {
-  BYTES_32,
   BYTES_256_16,
   HEADER_SIZE,
-  mins_size,
   quant_size,
   ROWS,
   weights_block_size,
@@ -39,8 +37,9 @@ import {
   high_mask,
   high_plane,
   Iq4,
+  low_bits0,
+  low_bits1,
   low_mask,
-  low_plane,
   Mxfp4,
   move_high,
   Q2,
@@ -79,12 +78,14 @@ export function expand_lean(type: i32, form: i32, w: usize, rows: usize, k: usiz
   const blocks = k / lean_length(type);
   const panel = blocks * lean_block_size(type);
   for (let row: usize = 0; row < rows; row += ROWS, w += panel) {
-    expand_panel(type, form, w, dst, blocks);
+    expand_quants(type, form, w, dst, blocks);
+    expand_mins(type, w, dst + blocks * weights_block_size(form), blocks);
     dst += weights_panel_size(form, k, min_length(type));
   }
 }
 
-function expand_panel(type: i32, form: i32, w: usize, dst: usize, blocks: usize): void {
+/** `blocks` blocks of a panel, without mins. */
+export function expand_quants(type: i32, form: i32, w: usize, dst: usize, blocks: usize): void {
   if (type === Q4_0 || type === Q4_1) expand_blocks<Q4, Of32>(type, form, w, dst, blocks);
   else if (type === Q5_0 || type === Q5_1) expand_blocks<Q5, Of32>(type, form, w, dst, blocks);
   else if (type === Q8_0) expand_blocks<Q8, Of32>(type, form, w, dst, blocks);
@@ -97,9 +98,12 @@ function expand_panel(type: i32, form: i32, w: usize, dst: usize, blocks: usize)
   else if (type === Q6_K) expand_blocks<Q6, Of256>(type, form, w, dst, blocks);
   else if (type === TERNARY) expand_blocks<Trits, Of256>(type, form, w, dst, blocks);
   else expand_blocks<Iq4, Of256>(type, form, w, dst, blocks);
+}
+
+/** The mins of `blocks` blocks of a panel, for types that have them. */
+export function expand_mins(type: i32, w: usize, dst: usize, blocks: usize): void {
   if (min_length(type) === 0) return;
   w += quants_size(type) + scales_size(type) + d_size(type);
-  dst += blocks * weights_block_size(form);
   if (type < Q2_K) expand_mins_32(w, lean_block_size(type), dst, blocks);
   else if (type === Q2_K) expand_mins_256<Q2>(w, lean_block_size(type), dst, blocks);
   else expand_mins_256<Q4>(w, lean_block_size(type), dst, blocks);
@@ -142,18 +146,22 @@ function expand_bytes<K, L>(
           high0 = move_high<K>(v128.load(high), half);
           high1 = move_high<K>(v128.load(high, 16), half);
         }
-        const p0 = low_plane<K>(p, 0);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p0), high0, 0, mask, mask2), shifts));
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), shifts), 16);
-        const p1 = low_plane<K>(p, 1);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p1), high0, 1, mask, mask2), shifts), 32);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), shifts), 48);
-        const p2 = low_plane<K>(p, 2);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p2), high0, 2, mask, mask2), shifts), 64);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), shifts), 80);
-        const p3 = low_plane<K>(p, 3);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p3), high0, 3, mask, mask2), shifts), 96);
-        v128.store(dst, i8x16.add(quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), shifts), 112);
+        const low00 = low_bits0<K>(p, 0, high0);
+        const low01 = low_bits1<K>(p, 0, high1);
+        v128.store(dst, i8x16.add(quants<K>(low00, high0, 0, mask, mask2), shifts));
+        v128.store(dst, i8x16.add(quants<K>(low01, high1, 0, mask, mask2), shifts), 16);
+        const low10 = low_bits0<K>(p, 1, low00);
+        const low11 = low_bits1<K>(p, 1, low01);
+        v128.store(dst, i8x16.add(quants<K>(low10, high0, 1, mask, mask2), shifts), 32);
+        v128.store(dst, i8x16.add(quants<K>(low11, high1, 1, mask, mask2), shifts), 48);
+        const low20 = low_bits0<K>(p, 2, low10);
+        const low21 = low_bits1<K>(p, 2, low11);
+        v128.store(dst, i8x16.add(quants<K>(low20, high0, 2, mask, mask2), shifts), 64);
+        v128.store(dst, i8x16.add(quants<K>(low21, high1, 2, mask, mask2), shifts), 80);
+        const low30 = low_bits0<K>(p, 3, low20);
+        const low31 = low_bits1<K>(p, 3, low21);
+        v128.store(dst, i8x16.add(quants<K>(low30, high0, 3, mask, mask2), shifts), 96);
+        v128.store(dst, i8x16.add(quants<K>(low31, high1, 3, mask, mask2), shifts), 112);
         dst += 128;
         if (idof<L>() === idof<Of32>()) continue;
         if (is_half || half === 4) {
@@ -213,18 +221,22 @@ function expand_words<K, L>(w: usize, w_size: usize, zero: i32, dst: usize, bloc
           high0 = move_high<K>(v128.load(high), half);
           high1 = move_high<K>(v128.load(high, 16), half);
         }
-        const p0 = low_plane<K>(p, 0);
-        store_words(i8x16.sub(quants<K>(v128.load(p0), high0, 0, mask, mask2), zeros), scale0, dst);
-        store_words(i8x16.sub(quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), zeros), scale1, dst + 16);
-        const p1 = low_plane<K>(p, 1);
-        store_words(i8x16.sub(quants<K>(v128.load(p1), high0, 1, mask, mask2), zeros), scale0, dst + 64);
-        store_words(i8x16.sub(quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), zeros), scale1, dst + 80);
-        const p2 = low_plane<K>(p, 2);
-        store_words(i8x16.sub(quants<K>(v128.load(p2), high0, 2, mask, mask2), zeros), scale0, dst + 128);
-        store_words(i8x16.sub(quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), zeros), scale1, dst + 144);
-        const p3 = low_plane<K>(p, 3);
-        store_words(i8x16.sub(quants<K>(v128.load(p3), high0, 3, mask, mask2), zeros), scale0, dst + 192);
-        store_words(i8x16.sub(quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), zeros), scale1, dst + 208);
+        const low00 = low_bits0<K>(p, 0, high0);
+        const low01 = low_bits1<K>(p, 0, high1);
+        store_words(i8x16.sub(quants<K>(low00, high0, 0, mask, mask2), zeros), scale0, dst);
+        store_words(i8x16.sub(quants<K>(low01, high1, 0, mask, mask2), zeros), scale1, dst + 16);
+        const low10 = low_bits0<K>(p, 1, low00);
+        const low11 = low_bits1<K>(p, 1, low01);
+        store_words(i8x16.sub(quants<K>(low10, high0, 1, mask, mask2), zeros), scale0, dst + 64);
+        store_words(i8x16.sub(quants<K>(low11, high1, 1, mask, mask2), zeros), scale1, dst + 80);
+        const low20 = low_bits0<K>(p, 2, low10);
+        const low21 = low_bits1<K>(p, 2, low11);
+        store_words(i8x16.sub(quants<K>(low20, high0, 2, mask, mask2), zeros), scale0, dst + 128);
+        store_words(i8x16.sub(quants<K>(low21, high1, 2, mask, mask2), zeros), scale1, dst + 144);
+        const low30 = low_bits0<K>(p, 3, low20);
+        const low31 = low_bits1<K>(p, 3, low21);
+        store_words(i8x16.sub(quants<K>(low30, high0, 3, mask, mask2), zeros), scale0, dst + 192);
+        store_words(i8x16.sub(quants<K>(low31, high1, 3, mask, mask2), zeros), scale1, dst + 208);
         dst += 256;
       }
       if (idof<L>() === idof<Of256>() && idof<K>() !== idof<Trits>()) scale += scales_of_span<K>();

@@ -1,5 +1,5 @@
-// Products with lean weights: of one token at once, of more by way of the layout of ../gemm, a panel at a time.
-import { HEADER_SIZE, quant_size, ROWS, weights_panel_size } from "../gemm/layout";
+// Products with lean weights. They are read once for all tokens: a panel stays in the cache while tokens pass.
+import { activations_panel_size, quant_size, ROWS, TOKENS, weights_size } from "../gemm/layout";
 import { matmul_int8 } from "../gemm/matmul_int8";
 import { expand_lean } from "./expand";
 import {
@@ -7,6 +7,7 @@ import {
   IQ4_NL,
   lean_block_size,
   lean_length,
+  lean_size,
   MXFP4,
   min_length,
   Q2_K,
@@ -26,14 +27,27 @@ import {
 import { add_mins_32, add_mins_256 } from "./mins";
 import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
 import { Bytes, multiply_row, Of32, Of256, Words } from "./row";
-import { take_token, token_blocks_size, token_size } from "./token";
+import { multiply_tile } from "./tile";
+import { Four, One, take_tokens, token_blocks_size, token_size, unit } from "./token";
 
-const eight = memory.data(32, 16);
+/**
+ * The most tokens that are multiplied with weights as bytes just as they are. For more it pays to lay a panel out for
+ * ../gemm first, though then memory is idle meanwhile.
+ */
+const DIRECT: usize = DOT === 32 ? 12 : 4;
+
+/** Bytes of four times eight floats. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
+const TILE_SIZE: usize = TOKENS * ROWS * 4;
+
+function is_direct(form: i32, tokens: usize): bool {
+  return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
+}
 
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
-  if (tokens === 1) return token_size(form, k);
-  return HEADER_SIZE + weights_panel_size(form, k, min_length(type));
+  if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
+  if (tokens === 1) return TILE_SIZE + token_size(form, k);
+  return TILE_SIZE + ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
 }
 
 /** What matmul_int8 gives for the same weights in `form`, to the bit. */
@@ -49,14 +63,27 @@ export function multiply_lean(
   stride: usize,
   scratch: usize,
 ): void {
-  const panel = (k / lean_length(type)) * lean_block_size(type);
-  if (tokens === 1) take_token(type, form, x, 0, k, scratch);
-  for (let row: usize = 0; row < rows; row += ROWS, w += panel, y += ROWS * 4) {
+  const isDirect = is_direct(form, tokens);
+  const taken = scratch + TILE_SIZE;
+  if (tokens === 1) take_tokens<One>(type, form, x, k, taken);
+  else if (isDirect) {
+    for (let t: usize = 0; t < tokens; t += TOKENS) {
+      const panel = x + (t / TOKENS) * activations_panel_size(form, k);
+      take_tokens<Four>(type, form, panel, k, taken + t * token_size(form, k));
+    }
+  }
+  const w_size = lean_size(type, ROWS, k);
+  for (let row: usize = 0; row < rows; row += ROWS, w += w_size, y += ROWS * 4) {
     const count = min(rows - row, ROWS);
     if (tokens === 1) {
-      const to = count === ROWS ? y : eight;
-      multiply_panel(type, form, scratch, w, to, k);
-      if (count !== ROWS) memory.copy(y, eight, count * 4);
+      multiply_panel<One>(type, form, taken, w, scratch, k);
+      memory.copy(y, scratch, count * 4);
+    } else if (isDirect) {
+      for (let t: usize = 0; t < tokens; t += TOKENS) {
+        multiply_panel<Four>(type, form, taken + t * token_size(form, k), w, scratch, k);
+        for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
+          memory.copy(y + (t + i) * stride, scratch + i * ROWS * 4, count * 4);
+      }
     } else {
       expand_lean(type, form, w, count, k, scratch);
       matmul_int8(x, scratch, y, tokens, stride);
@@ -64,32 +91,40 @@ export function multiply_lean(
   }
 }
 
-/** Eight rows times one token, to eight floats. */
-function multiply_panel(type: i32, form: i32, x: usize, w: usize, y: usize, k: usize): void {
+/** Eight rows times N tokens, to N times eight floats at `y`. */
+function multiply_panel<N>(type: i32, form: i32, x: usize, w: usize, y: usize, k: usize): void {
   const blocks = k / lean_length(type);
   const w_size = lean_block_size(type);
-  if (quant_size(form) === 2) row<Words>(type, x, w, w_size, y, blocks);
+  if (quant_size(form) === 2) multiply_blocks<N, Words>(type, x, w, w_size, y, blocks);
   else if (DOT === 0) unreachable();
-  else row<Bytes>(type, x, w, w_size, y, blocks);
+  else multiply_blocks<N, Bytes>(type, x, w, w_size, y, blocks);
   if (min_length(type) === 0) return;
-  x += token_blocks_size(type, form, k);
+  x += token_blocks_size(type, form, k) * (unit<N>() / 4);
   w += quants_size(type) + scales_size(type) + d_size(type);
-  if (type < Q2_K) add_mins_32(x, w, w_size, y, blocks);
-  else if (type === Q2_K) add_mins_256<Q2>(x, w, w_size, y, blocks);
-  else add_mins_256<Q4>(x, w, w_size, y, blocks);
+  for (let t: usize = 0; t < unit<N>(); t += 4, y += ROWS * 4) {
+    if (type < Q2_K) add_mins_32<N>(x + t, w, w_size, y, blocks);
+    else if (type === Q2_K) add_mins_256<Q2, N>(x + t, w, w_size, y, blocks);
+    else add_mins_256<Q4, N>(x + t, w, w_size, y, blocks);
+  }
 }
 
-function row<F>(type: i32, x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
-  if (type === Q4_0 || type === Q4_1) multiply_row<Q4, Of32, F>(x, w, w_size, y, blocks);
-  else if (type === Q5_0 || type === Q5_1) multiply_row<Q5, Of32, F>(x, w, w_size, y, blocks);
-  else if (type === Q8_0) multiply_row<Q8, Of32, F>(x, w, w_size, y, blocks);
-  else if (type === IQ4_NL) multiply_row<Iq4, Of32, F>(x, w, w_size, y, blocks);
-  else if (type === MXFP4) multiply_row<Mxfp4, Of32, F>(x, w, w_size, y, blocks);
-  else if (type === Q2_K) multiply_row<Q2, Of256, F>(x, w, w_size, y, blocks);
-  else if (type === Q3_K) multiply_row<Q3, Of256, F>(x, w, w_size, y, blocks);
-  else if (type === Q4_K) multiply_row<Q4, Of256, F>(x, w, w_size, y, blocks);
-  else if (type === Q5_K) multiply_row<Q5, Of256, F>(x, w, w_size, y, blocks);
-  else if (type === Q6_K) multiply_row<Q6, Of256, F>(x, w, w_size, y, blocks);
-  else if (type === TERNARY) multiply_row<Trits, Of256, F>(x, w, w_size, y, blocks);
-  else multiply_row<Iq4, Of256, F>(x, w, w_size, y, blocks);
+function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+  if (type === Q4_0 || type === Q4_1) multiply<N, Q4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q5_0 || type === Q5_1) multiply<N, Q5, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q8_0) multiply<N, Q8, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === IQ4_NL) multiply<N, Iq4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === MXFP4) multiply<N, Mxfp4, Of32, F>(x, w, w_size, y, blocks);
+  else if (type === Q2_K) multiply<N, Q2, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q3_K) multiply<N, Q3, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q4_K) multiply<N, Q4, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q5_K) multiply<N, Q5, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === Q6_K) multiply<N, Q6, Of256, F>(x, w, w_size, y, blocks);
+  else if (type === TERNARY) multiply<N, Trits, Of256, F>(x, w, w_size, y, blocks);
+  else multiply<N, Iq4, Of256, F>(x, w, w_size, y, blocks);
+}
+
+function multiply<N, K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
+  if (idof<N>() === idof<One>()) multiply_row<K, L, F>(x, w, w_size, y, blocks);
+  else if (idof<F>() === idof<Bytes>()) multiply_tile<K, L>(x, w, w_size, y, blocks);
+  else unreachable();
 }

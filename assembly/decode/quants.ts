@@ -28,10 +28,25 @@ export function span_size<K>(): usize {
     : 2 * group_size<K>();
 }
 
-/** Where the lower bits of step `i` of the group at `p` are. */
-export function low_plane<K>(p: usize, i: i32): usize {
-  if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>()) return p;
-  return p + (idof<K>() === idof<Q8>() ? i : i >> 1) * 32;
+/** The first 16 bytes of the plane with the lower bits of step `i` of the group at `p`; `before` are those of the last step. */
+export function low_bits0<K>(p: usize, i: i32, before: v128): v128 {
+  return begins_plane<K>(i) ? v128.load(p + plane_of<K>(i)) : before;
+}
+
+/** The other 16 bytes. */
+export function low_bits1<K>(p: usize, i: i32, before: v128): v128 {
+  return begins_plane<K>(i) ? v128.load(p + plane_of<K>(i), 16) : before;
+}
+
+/** Whether a plane begins with step `i`. */
+function begins_plane<K>(i: i32): bool {
+  if (i === 0 || idof<K>() === idof<Q8>()) return true;
+  if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>()) return false;
+  return i === 2;
+}
+
+function plane_of<K>(i: i32): usize {
+  return (idof<K>() === idof<Q8>() ? i : i >> 1) * 32;
 }
 
 /** Whether bits of a quant are in a plane of their own. */

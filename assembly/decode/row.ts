@@ -6,8 +6,9 @@ import {
   has_high_plane,
   high_mask,
   high_plane,
+  low_bits0,
+  low_bits1,
   low_mask,
-  low_plane,
   move_high,
   Q2,
   Q3,
@@ -59,10 +60,11 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
     do {
-      let s0 = i32x4.splat(0);
-      let s1 = i32x4.splat(0);
+      let s0 = v128.load32_splat(x);
+      let s1 = s0;
+      if (!is_half<K, L>()) x += 4;
       for (let shift = 0, p = span; shift < 8; shift += 4, p += group_size<K>()) {
-        if (shift === 0 || is_half<K, L>()) {
+        if (is_half<K, L>()) {
           s0 = v128.load32_splat(x);
           s1 = s0;
           x += 4;
@@ -74,26 +76,30 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
           high0 = move_high<K>(v128.load(high), shift);
           high1 = move_high<K>(v128.load(high, 16), shift);
         }
-        const p0 = low_plane<K>(p, 0);
+        const low00 = low_bits0<K>(p, 0, high0);
+        const low01 = low_bits1<K>(p, 0, high1);
         const x0 = first<F>(x, 0);
         const z0 = second<F>(x, 0);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p0), high0, 0, mask, mask2), x0, z0, bytes);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p0, 16), high1, 0, mask, mask2), x0, z0, bytes);
-        const p1 = low_plane<K>(p, 1);
+        s0 = add_step<F>(s0, quants<K>(low00, high0, 0, mask, mask2), x0, z0, bytes);
+        s1 = add_step<F>(s1, quants<K>(low01, high1, 0, mask, mask2), x0, z0, bytes);
+        const low10 = low_bits0<K>(p, 1, low00);
+        const low11 = low_bits1<K>(p, 1, low01);
         const x1 = first<F>(x, 1);
         const z1 = second<F>(x, 1);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p1), high0, 1, mask, mask2), x1, z1, bytes);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p1, 16), high1, 1, mask, mask2), x1, z1, bytes);
-        const p2 = low_plane<K>(p, 2);
+        s0 = add_step<F>(s0, quants<K>(low10, high0, 1, mask, mask2), x1, z1, bytes);
+        s1 = add_step<F>(s1, quants<K>(low11, high1, 1, mask, mask2), x1, z1, bytes);
+        const low20 = low_bits0<K>(p, 2, low10);
+        const low21 = low_bits1<K>(p, 2, low11);
         const x2 = first<F>(x, 2);
         const z2 = second<F>(x, 2);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p2), high0, 2, mask, mask2), x2, z2, bytes);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p2, 16), high1, 2, mask, mask2), x2, z2, bytes);
-        const p3 = low_plane<K>(p, 3);
+        s0 = add_step<F>(s0, quants<K>(low20, high0, 2, mask, mask2), x2, z2, bytes);
+        s1 = add_step<F>(s1, quants<K>(low21, high1, 2, mask, mask2), x2, z2, bytes);
+        const low30 = low_bits0<K>(p, 3, low20);
+        const low31 = low_bits1<K>(p, 3, low21);
         const x3 = first<F>(x, 3);
         const z3 = second<F>(x, 3);
-        s0 = add_step<F>(s0, quants<K>(v128.load(p3), high0, 3, mask, mask2), x3, z3, bytes);
-        s1 = add_step<F>(s1, quants<K>(v128.load(p3, 16), high1, 3, mask, mask2), x3, z3, bytes);
+        s0 = add_step<F>(s0, quants<K>(low30, high0, 3, mask, mask2), x3, z3, bytes);
+        s1 = add_step<F>(s1, quants<K>(low31, high1, 3, mask, mask2), x3, z3, bytes);
         x += step_size<F>() * 4;
         if (!is_half<K, L>()) continue;
         const eight = scales<K>(scale, shift);
@@ -124,7 +130,7 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
 }
 
 /** Whether sums are for 16 columns only: share_of (token.ts) says the same of types. */
-function is_half<K, L>(): bool {
+export function is_half<K, L>(): bool {
   if (idof<L>() === idof<Of32>()) return false;
   if (idof<K>() === idof<Q5>()) return DOT === 16;
   return idof<K>() === idof<Q2>() || idof<K>() === idof<Q3>() || idof<K>() === idof<Q6>();

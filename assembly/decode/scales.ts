@@ -30,7 +30,7 @@ export function d_high<K>(p: usize, c0: v128, c1: v128, c2: v128, c3: v128): v12
 }
 
 /** f16 to f32 as ../f16.ts does it, of halves with their signs in the upper 16 bits. */
-function from_half(h: v128, bits: v128, half_infinity: v128, two_112: v128, infinity: v128): v128 {
+export function from_half(h: v128, bits: v128, half_infinity: v128, two_112: v128, infinity: v128): v128 {
   const magnitude = v128.and(i32x4.shl(h, 13), bits);
   const special = i32x4.eq(v128.and(magnitude, half_infinity), half_infinity);
   return v128.or(f32x4.mul(magnitude, two_112), v128.and(special, infinity));

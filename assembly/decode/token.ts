@@ -1,5 +1,6 @@
-// One token of packed activations (../gemm/index.ts) on its own: it takes a quarter of the room, and what depends on the
-// type of the weights is worked out once. For each block:
+// Packed activations (../gemm/index.ts) as lean products take them: what depends on the type of the weights is worked out
+// once. Of each four bytes there are those of N tokens side by side: of a panel of four, or of its first token alone. For
+// each block:
 //   for every share_of(type) columns: what their sum begins with, so that zero_of(type) counts as 0 | quants
 //   d f32
 // As words, a step of 4 columns has columns 0 and 2, then 1 and 3. After the blocks come the sums for mins, as the panel
@@ -15,6 +16,15 @@ import {
 } from "../gemm/layout";
 import { lean_length, min_length, Q2_K, Q3_K, Q5_K, Q6_K, zero_of } from "./layout";
 
+/** Numbers of tokens. Tags for generic functions. */
+export class One {}
+export class Four {}
+
+/** Bytes of a number of N tokens. */
+export function unit<N>(): usize {
+  return idof<N>() === idof<One>() ? 4 : 16;
+}
+
 /** Columns whose sum begins anew: those that share a scale, or fewer where a sum must fit 16 bits. */
 export function share_of(type: i32): usize {
   const isHalf = type === Q2_K || type === Q3_K || type === Q6_K || (DOT === 16 && type === Q5_K);
@@ -27,70 +37,81 @@ export function token_blocks_size(type: i32, form: i32, k: usize): usize {
   return (k / length) * (length * quant_size(form) + (length / share_of(type)) * 4 + 4);
 }
 
-/** Bytes of a token, whatever the type of the weights. */
+/** Bytes of a token, or more. */
 export function token_size(form: i32, k: usize): usize {
   return k * quant_size(form) + k;
 }
 
-/** Token `t` of the panel at `x` to `y`. */
-export function take_token(type: i32, form: i32, x: usize, t: usize, k: usize, y: usize): void {
-  x += t * 4;
+/** The panel at `x` to `y`. */
+export function take_tokens<N>(type: i32, form: i32, x: usize, k: usize, y: usize): void {
   const length = block_length(form);
   const share = share_of(type);
   const size = activations_block_size(form);
-  const end = x + (k / length) * size;
-  for (; x < end; x += size) {
+  for (const end = x + (k / length) * size; x < end; x += size) {
     // Bytes only have sums.
     let sums = x + 4 * length;
     for (let p = x, i = length; i > 0; i -= share) {
+      const begin = y;
+      y += unit<N>();
       if (quant_size(form) === 1) {
-        store<i32>(y, begin_bytes(type, form, sums, share));
-        y = take(p, 4 * share, y + 4);
+        put<N>(begin, begin_bytes(type, form, sums, share));
+        y = take<N>(p, 4 * share, y);
         sums += share;
         p += 4 * share;
       } else {
-        store<i32>(y, take_words(p, 8 * share, y + 4) * -zero_of(type));
-        y += 4 + 2 * share;
+        put<N>(begin, i32x4.mul(take_words<N>(p, 8 * share, y), i32x4.splat(-zero_of(type))));
+        y += (share / 2) * unit<N>();
         p += 8 * share;
       }
     }
-    store<i32>(y, load<i32>(x + size - 16));
-    y += 4;
+    y = take<N>(x + size - 16, 16, y);
   }
   if (min_length(type) === 0) return;
   if (min_length(type) === 16) x += (k / 256) * sums_size(form, 32);
-  take(x, (k / length) * sums_size(form, min_length(type)), y);
+  take<N>(x, (k / length) * sums_size(form, min_length(type)), y);
 }
 
-/** Every fourth 32 bits of `size` bytes. Returns where `y` ends. */
-function take(x: usize, size: usize, y: usize): usize {
-  for (const end = x + size; x < end; x += 16, y += 4) store<i32>(y, load<i32>(x));
+function put<N>(y: usize, v: v128): void {
+  if (idof<N>() === idof<One>()) v128.store32_lane(y, v, 0);
+  else v128.store(y, v);
+}
+
+/** `size` bytes of a panel. Returns where `y` ends. */
+export function take<N>(x: usize, size: usize, y: usize): usize {
+  for (const end = x + size; x < end; x += 16, y += unit<N>()) put<N>(y, v128.load(x));
   return y;
 }
 
 /** What `share` columns begin with; `sums` has their sums, as dot products split them, times minus a unit. */
-function begin_bytes(type: i32, form: i32, sums: usize, share: usize): i32 {
-  let even: i32 = load<i16>(sums);
-  let odd: i32 = load<i16>(sums, 2);
-  if (form !== BYTES_32 && share === 32) {
-    even += load<i16>(sums, 16);
-    odd += load<i16>(sums, 18);
-  }
-  const unit = form === BYTES_32 ? zero_unit(BYTES_32) : zero_unit(BYTES_256_16);
-  even = (even * zero_of(type)) / unit;
-  odd = (odd * zero_of(type)) / unit;
-  return DOT === 16 ? (even & 0xffff) | (odd << 16) : even + odd;
+function begin_bytes(type: i32, form: i32, sums: usize, share: usize): v128 {
+  const zero = zero_of(type);
+  if (zero === 0) return i32x4.splat(0);
+  // Both are powers of 2.
+  const shift = ctz(form === BYTES_32 ? zero_unit(BYTES_32) : zero_unit(BYTES_256_16)) - ctz(zero);
+  const begin = move_sums(v128.load(sums), shift);
+  if (form === BYTES_32 || share === 16) return begin;
+  const second = move_sums(v128.load(sums, 16), shift);
+  return DOT === 16 ? i16x8.add(begin, second) : i32x4.add(begin, second);
 }
 
-/** Takes steps of words, two times 32 bits each. Returns the sum of them all. */
-function take_words(x: usize, size: usize, y: usize): i32 {
-  let sum = 0;
-  for (const end = x + size; x < end; x += 32, y += 8) {
-    const low = load<i32>(x);
-    const high = load<i32>(x, 16);
-    sum += <i16>low + (low >> 16) + <i16>high + (high >> 16);
-    store<i32>(y, (low & 0xffff) | (high << 16));
-    store<i32>(y, (low >>> 16) | (high & <i32>0xffff0000), 4);
+/** Pairs of sums, added where dot products add them, times 2^-shift. */
+function move_sums(pairs: v128, shift: i32): v128 {
+  if (DOT === 16) return i16x8.shr_s(pairs, shift);
+  const sums = i32x4.dot_i16x8_s(pairs, i16x8.splat(1));
+  return shift < 0 ? i32x4.shl(sums, -shift) : i32x4.shr_s(sums, shift);
+}
+
+/** Takes `size` bytes of steps of words. Returns their sums. */
+function take_words<N>(x: usize, size: usize, y: usize): v128 {
+  const one = i16x8.splat(1);
+  const lower = i32x4.splat(0xffff);
+  let sums = i32x4.splat(0);
+  for (const end = x + size; x < end; x += 32, y += 2 * unit<N>()) {
+    const low = v128.load(x);
+    const high = v128.load(x, 16);
+    sums = i32x4.add(sums, i32x4.add(i32x4.dot_i16x8_s(low, one), i32x4.dot_i16x8_s(high, one)));
+    put<N>(y, v128.bitselect(low, i32x4.shl(high, 16), lower));
+    put<N>(y + unit<N>(), v128.bitselect(i32x4.shr_u(low, 16), high, lower));
   }
-  return sum;
+  return sums;
 }

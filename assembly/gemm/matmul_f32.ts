@@ -6,7 +6,7 @@
 // tokens nor the place of a row changes an output's bits.
 
 /** Steps of k for which a tile stays in registers: 8 kB of a W panel in the L1 cache. */
-const KC: i32 = 256;
+export const KC: i32 = 256;
 /** Tokens worked on at a time: TOKENS × KC of x in the L2 cache while a slab of W passes. */
 const TOKENS: i32 = 256;
 
@@ -201,7 +201,8 @@ export function add_rows(
   }
 }
 
-function add8(y: usize, low: v128, high: v128): void {
+/** Adds eight floats to those at `y`. */
+export function add8(y: usize, low: v128, high: v128): void {
   const before0 = v128.load(y);
   const before1 = v128.load(y, 16);
   v128.store(y, f32x4.add(before0, low));

@@ -79,7 +79,7 @@ export function multiply_panels(
 }
 
 /** The mins times the sums of the activations: products with few columns, and so done by the tiles of others. */
-function add_mins(
+export function add_mins(
   x: usize,
   w: usize,
   y: usize,

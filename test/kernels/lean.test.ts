@@ -121,4 +121,39 @@ describe.each(modules.map((products) => ({ name: nameOf(products), products })))
 
     test.each([8, 28, 100])("%i rows", (rows) => compare(rows, 768, "any bytes", [1, 2, 3, 4, 5, 8, 13]));
   });
+
+  describe.each(["F32", "F16", "BF16"] as const)("%s", (type) => {
+    test.each([
+      [8, 512],
+      [28, 260],
+      [100, 1000],
+    ])("%i rows of %i", (rows, k) => {
+      const kernels = new Kernels(compiled, products);
+      const values = Float32Array.from({ length: rows * k }, () => random.float() * 2 ** -random.below(30));
+      const floats = place(kernels, new Uint8Array(values.buffer));
+      const stored = kernels.reserve(byteLength(type, [rows, k]));
+      kernels.fromF32(type, floats, stored, rows * k);
+      kernels.toF32(type, stored, floats, rows * k);
+      const lean = kernels.reserve(leanSize(kernels, type, rows, k));
+      packLean(kernels, type, stored, rows, k, lean);
+      const padded = Math.ceil(rows / 8) * 8;
+      const [packed, expanded] = [kernels.reserve(padded * k * 4), kernels.reserve(padded * k * 4)] as const;
+      kernels.call("pack_panels8")(floats, k * 4, rows, k, packed);
+      expandLean(kernels, type, "f32", lean, rows, k, expanded);
+      expect(kernels.floats(expanded, padded * k)).toEqual(kernels.floats(packed, padded * k));
+      const inputs = place(kernels, new Uint8Array(random.floats(16 * k).buffer));
+      for (const tokens of [1, 2, 3, 4, 5, 8, 13]) {
+        const mark = kernels.mark();
+        const x = kernels.reserve(16 * k * 4);
+        kernels.call("pack_panels4")(inputs, k * 4, tokens, k, x);
+        const [y, own] = [kernels.reserve(16 * padded * 4), kernels.reserve(16 * padded * 4)] as const;
+        kernels.call("matmul_f32")(x, packed, y, tokens, rows, k);
+        kernels.floats(own, 16 * padded).fill(0);
+        multiplyLean(kernels, type, x, lean, own, tokens, rows, k, padded * 4);
+        const count = tokens * padded;
+        expect(kernels.floats(own, count), `${tokens} tokens`).toEqual(kernels.floats(y, count));
+        kernels.reset(mark);
+      }
+    });
+  });
 });

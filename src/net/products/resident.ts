@@ -137,9 +137,13 @@ export class ResidentWeights implements Weights {
   }
 
   /** Rows as panels of f32. */
-  #panels({ type }: Resident, at: number, rows: number, k: number): number {
+  #panels({ type, lean }: Resident, at: number, rows: number, k: number): number {
     const kernels = this.#kernels;
     const panels = kernels.reserve(Math.ceil(rows / 8) * 8 * k * 4);
+    if (lean) {
+      expandLean(kernels, type!, "f32", at, rows, k, panels);
+      return panels;
+    }
     let floats = at;
     if (type !== undefined) {
       floats = kernels.reserve(rows * k * 4);

@@ -2,7 +2,8 @@ import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { KV_TYPES, type KvType } from "../../quant/fit/memory.js";
 import { KvCache } from "../mixers/state/kv-cache.js";
-import { int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
+import { type Form, INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
+import { leanSize, multiplyLean, packLean } from "./lean.js";
 
 // What a module of products is tried with: every path through it, small.
 
@@ -22,6 +23,14 @@ export const WIDE_TRIAL = "Q8_0";
 export function prepareTrials(kernels: Kernels): Trial[] {
   return [
     ...[...TYPES, WIDE_TRIAL as DTypeName].map((type) => int8Product(kernels, type)),
+    ...INT8_TYPES.flatMap(({ name, wide }) => {
+      const form = int8Form(name, kernels.products)!;
+      if (!wide) return [leanProduct(kernels, name, name, form)];
+      // Without quants above 127 these types take another way, which must be right all the same.
+      const narrow = int8Form(name, kernels.products && { ...kernels.products, wide: false })!;
+      return [leanProduct(kernels, WIDE_TRIAL, name, form), leanProduct(kernels, name, name, narrow)];
+    }),
+    ...(["F32", "F16", "BF16"] as const).map((type) => leanFloats(kernels, type)),
     floatProduct(kernels),
     attention(kernels, { window: 0, cap: 0, slopes: undefined }),
     attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
@@ -45,6 +54,65 @@ function int8Product(kernels: Kernels, type: DTypeName): Trial {
     name: type,
     run: () => multiplyInt8(kernels, x, w, y, tokens, rows * 4),
     result: () => kernels.bytes(y, tokens * rows * 4),
+  };
+}
+
+/** Numbers of tokens that are multiplied in different ways. */
+const LEAN_TOKENS = [1, 4, 13];
+
+function leanProduct(kernels: Kernels, label: string, type: DTypeName, form: Form): Trial {
+  const { rows, k } = SIZE;
+  const w = leanWeights(kernels, type, extremes(rows, k));
+  const floats = place(kernels, extremes(LEAN_TOKENS.at(-1)!, k));
+  const inputs = LEAN_TOKENS.map((tokens) => quantizeActivations(kernels, form, floats, tokens, k));
+  return {
+    name: label === WIDE_TRIAL ? label : `lean ${type}`,
+    ...leanRuns(kernels, (i, y, tokens) =>
+      multiplyLean(kernels, type, inputs[i]!, w, y, tokens, rows, k, rows * 4, form),
+    ),
+  };
+}
+
+function leanFloats(kernels: Kernels, type: DTypeName): Trial {
+  const { rows, k } = SIZE;
+  const w = leanWeights(kernels, type, noise(rows * k));
+  const most = LEAN_TOKENS.at(-1)!;
+  const floats = place(kernels, noise(most * k));
+  const x = kernels.reserve((most + 3) * k * 4);
+  kernels.call("pack_panels4")(floats, k * 4, most, k, x);
+  return {
+    name: `lean ${type}`,
+    ...leanRuns(kernels, (_, y, tokens) => multiplyLean(kernels, type, x, w, y, tokens, rows, k, rows * 4)),
+  };
+}
+
+function leanWeights(kernels: Kernels, type: DTypeName, values: Float32Array): number {
+  const { rows, k } = SIZE;
+  const lean = kernels.reserve(leanSize(kernels, type, rows, k));
+  const mark = kernels.mark();
+  const stored = kernels.reserve(byteLength(type, [rows, k]));
+  kernels.fromF32(type, place(kernels, values), stored, rows * k);
+  packLean(kernels, type, stored, rows, k, lean);
+  kernels.reset(mark);
+  return lean;
+}
+
+/** Multiplies for each of LEAN_TOKENS. */
+function leanRuns(
+  kernels: Kernels,
+  multiply: (index: number, y: number, tokens: number) => void,
+): Pick<Trial, "run" | "result"> {
+  const size = LEAN_TOKENS.reduce((a, b) => a + b) * SIZE.rows * 4;
+  const start = kernels.reserve(size);
+  return {
+    run: () => {
+      let y = start;
+      for (const [i, tokens] of LEAN_TOKENS.entries()) {
+        multiply(i, y, tokens);
+        y += tokens * SIZE.rows * 4;
+      }
+    },
+    result: () => kernels.bytes(start, size),
   };
 }
 
