@@ -143,8 +143,8 @@ test("a prefix is seen as a whole, so nothing of it can be forgotten", async () 
   const model = openModel(`${FAMILIES}chatglm`);
   const { start, gmask } = model.hparams.prefixTokens!;
   const [prompt, more] = [
-    [...new Random(4).ids(20, 300), gmask, start],
-    [7, 8, 9],
+    [...new Random(4).ids(20, 300).map((id) => id + 10), gmask, start],
+    [17, 18, 19],
   ];
   const whole = [...prompt, ...more];
   const expected = await withTeam(model, {}, (team) => feed(team, whole));
