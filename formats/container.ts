@@ -18,49 +18,10 @@ export interface TensorSource {
   readonly coded?: Coding;
 }
 
-/**
- * How stored numbers become weights. Sources in it are of 4-byte words where they say `words` (`dtype` F32, but
- * only the bits matter), else of floats. Plain data; src/run/coded.ts does it.
- *
- * `scaled`: small numbers, each block of `rows` × `columns` of them times its scale.
- * `gptq`: words [out, in × bits / 32], lowest bits first; zeros [out × bits / 32, groups], scales [out, groups];
- *   w = scale × (q - zero - zeroOffset), a column's group from `groups` (words [1, in]) or its number.
- * `awq`: words [out / 8, in] and zeros [out / 8, groups], whose nibbles hold rows 0, 2, 4, 6, 1, 3, 5, 7.
- * `sum`: base + scale × b a, with b [out, rank] and a [rank, in].
- */
-export type Coding =
-  | {
-      readonly kind: "scaled";
-      readonly type: SmallType;
-      readonly scale?: { readonly source: TensorSource; readonly rows: number; readonly columns: number };
-    }
-  | {
-      readonly kind: "gptq";
-      readonly bits: 2 | 4 | 8;
-      readonly words: TensorSource;
-      readonly zeros: TensorSource;
-      readonly zeroOffset: 0 | 1;
-      readonly scales: TensorSource;
-      readonly groups: TensorSource | undefined;
-      readonly groupSize: number;
-    }
-  | {
-      readonly kind: "awq";
-      readonly words: TensorSource;
-      readonly zeros: TensorSource;
-      readonly scales: TensorSource;
-      readonly groupSize: number;
-    }
-  | {
-      readonly kind: "sum";
-      readonly base: TensorSource;
-      readonly a: TensorSource;
-      readonly b: TensorSource;
-      readonly scale: number;
-    };
-
-/** Types of one byte that weights are stored in, as safetensors names them. */
-export type SmallType = "F8_E4M3" | "F8_E5M2" | "I8";
+/** How stored numbers become weights. Plain data; each kind adds its own (src/rows/packed). */
+export interface Coding {
+  readonly kind: string;
+}
 
 /** A tensor of another type than those of DTYPES: whole numbers, small floats. */
 export interface RawSource {

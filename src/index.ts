@@ -79,4 +79,5 @@ export { parseOverride } from "./quant/recipes/override.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
 export { type AppraiseOptions, appraise } from "./run/measure/appraise.js";
 export { type ExecuteOptions, execute, type Summary } from "./run/write/execute.js";
-export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.js";
+export { createTokenizer } from "./tokenizer/tokenizer.js";
+export type { Tokenizer } from "./tokenizer/types.js";

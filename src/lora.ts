@@ -1,8 +1,9 @@
 import type { TensorSource } from "../formats/container.js";
 import { badInput, LlqError } from "../formats/errors.js";
 import { type Adapter, type Change, openAdapter } from "./arch/adapter.js";
-import { transposed } from "./arch/transposed.js";
 import type { Model } from "./model.js";
+import { baseOf, type SumCoding } from "./rows/packed/sum.js";
+import { transposed } from "./rows/transposed.js";
 import type { Tensor } from "./tensor.js";
 
 /** An adapter to merge, and how much of it. */
@@ -106,12 +107,13 @@ function changed(
 /** It has its base's place, by which an adapter after this one finds it. */
 function sum(base: TensorSource, add: NonNullable<Change["add"]>): TensorSource {
   const { file, offset, byteLength, shape } = base;
-  return { file, offset, byteLength, shape, dtype: "F32", coded: { kind: "sum", base, ...add } };
+  const coded: SumCoding = { kind: "sum", base, ...add };
+  return { file, offset, byteLength, shape, dtype: "F32", coded };
 }
 
 /** Those of the matrix itself, whatever is added to it. */
-function stridesOf({ strides, shape, coded }: TensorSource): string {
-  if (coded?.kind === "sum") return stridesOf(coded.base);
+function stridesOf(source: TensorSource): string {
+  const { strides, shape } = baseOf(source);
   return (strides ?? [shape.at(-1)!, 1]).slice(-2).join();
 }
 

@@ -11,7 +11,7 @@ import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
-import { unpackWeights } from "./arch/packed.js";
+import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,

@@ -67,7 +67,7 @@ export type OtherRole =
 export type Transform = { readonly kind: "permuteRope"; readonly heads: number };
 
 /**
- * What is done with the f32 values of rows after they are read. Plain data; src/run/steps.ts does it.
+ * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
  * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw².
  */
 export type ValueStep =
@@ -122,29 +122,6 @@ export function storedWhole(source: TensorSource) {
 /** Whether the tensor's values are those of stored rows, in whatever order: then their bytes can serve as they are. */
 export function keepsStoredValues({ values, steps }: Pick<Tensor, "values" | "steps">): boolean {
   return values === undefined && steps.length === 0;
-}
-
-/** What a tensor is stored as, in words: its type, or what it is packed in. */
-export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">): string {
-  const coded = sources[0]?.coded;
-  switch (coded?.kind) {
-    case "gptq":
-      return `GPTQ-${coded.bits}`;
-    case "awq":
-      return "AWQ-4";
-    case "scaled":
-      return coded.type;
-    case "sum":
-      return storedType({ dtype: coded.base.dtype, sources: [coded.base] });
-    case undefined:
-      return dtype;
-  }
-}
-
-/** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
-export function isAcross({ strides, coded }: TensorSource): boolean {
-  if (coded?.kind === "sum") return isAcross(coded.base);
-  return coded?.kind === "gptq" || coded?.kind === "awq" || (strides !== undefined && strides.at(-1)! > 1);
 }
 
 /** Length of the innermost dimension. */

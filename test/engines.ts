@@ -48,13 +48,15 @@ function perplexity(node: string, model: string): string {
 /** The module of products that the engine chooses, and whether all that it may choose pass their tests. */
 function products(node: string): string {
   const script = `
-    import { chooseProducts } from "./dist/src/eval/products.js";
-    import { pairVectors } from "./dist/src/run/products.js";
+    import { chooseProducts } from "./dist/src/net/products/products.js";
+    import { pairVectors } from "./dist/src/kernels/products.js";
     pairVectors();
     console.log(JSON.stringify(chooseProducts()));`;
   const { stdout } = spawnSync(node, ["--input-type=module", "-e", script], { cwd: ROOT, encoding: "utf8" });
   const { dot, bits } = JSON.parse(stdout);
-  const tests = ["gemm", "products", "eval-int8", "kv-cache"].map((name) => `test/${name}.test.ts`);
+  const tests = ["kernels/gemm", "kernels/products", "eval/eval-int8", "net/kv-cache"].map(
+    (name) => `test/${name}.test.ts`,
+  );
   const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { cwd: ROOT });
   if (status !== 0) process.exitCode = 1;
   return `chooses ${dot} of ${bits} bits; tests of products ${status === 0 ? "passed" : "FAILED"}`;

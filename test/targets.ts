@@ -17,7 +17,7 @@ import { ALLOWED_GLOBALS } from "../formats/torch/torch-globals.js";
 import { llama } from "../src/arch/families/llama.js";
 import { readHParams } from "../src/arch/hparams.js";
 import { configOf, parseParams } from "../src/arch/meta/meta-params.js";
-import { unpackWeights } from "../src/arch/packed.js";
+import { unpackWeights } from "../src/rows/packed/index.js";
 import { NO_CONFIG } from "../src/tokenizer/hf/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf/hf-vocab.js";
 import { vocabFromLlama2c } from "../src/tokenizer/spm/llama2c.js";

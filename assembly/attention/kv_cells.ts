@@ -18,7 +18,7 @@ import {
   quantize_row_f32,
 } from "../numbers/f16";
 
-// Numbers of the types: places in KV_TYPES (src/quant/memory.ts).
+// Numbers of the types: places in KV_TYPES (src/quant/fit/memory.ts).
 export const F32: i32 = 0;
 const F16: i32 = 1;
 const BF16: i32 = 2;

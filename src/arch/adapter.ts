@@ -5,7 +5,7 @@ import { parseJson, readSmallFile } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { openContainer } from "../../formats/open.js";
-import { transposed } from "./transposed.js";
+import { transposed } from "../rows/transposed.js";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 20));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));

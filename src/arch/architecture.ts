@@ -1,9 +1,14 @@
 import type { MetaField } from "../../formats/container.js";
 import type { Role, Transform, ValueStep } from "../tensor.js";
 import type { Dimension } from "./dimensions.js";
-import type { Part } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import type { DecoderTraits } from "./traits.js";
+
+/** Rows `first` to `first + count`, for each of `ranges`, of a source that has `rows`. */
+export interface Part {
+  readonly rows: number;
+  readonly ranges: readonly { readonly first: number; readonly count: number }[];
+}
 
 /** One tensor of an architecture, or one of every block when the names hold `{i}`. */
 export interface TensorRow {

@@ -1,11 +1,11 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { transposed } from "../rows/transposed.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
-import { transposed } from "./transposed.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {

@@ -1,12 +1,6 @@
-import type { Architecture, TensorRow } from "./architecture.js";
+import type { Architecture, Part, TensorRow } from "./architecture.js";
 import { type Dimension, dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
-
-/** Rows `first` to `first + count`, for each of `ranges`, of a source that has `rows`. */
-export interface Part {
-  readonly rows: number;
-  readonly ranges: readonly { readonly first: number; readonly count: number }[];
-}
 
 /** Part `index` of a source in which parts of these lengths stand below each other. */
 export function partOf(lengths: readonly Dimension[], index: number): (h: HParams) => Part {

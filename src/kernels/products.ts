@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { setFlagsFromString } from "node:v8";
 
-// The modules of products (assembly/products.ts). None is to be used before it has been tried (src/eval/products.ts).
+// The modules of products (assembly/products.ts). None is to be used before it has been tried
+// (src/net/products/products.ts).
 
 /** The dot product a module is compiled for. */
 export type Dot = "plain" | "i16" | "i32";

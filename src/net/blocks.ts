@@ -4,12 +4,13 @@ import { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import { rowCount, rowLength } from "../tensor.js";
 import { embedJob } from "./embed.js";
+import { inputsOf } from "./inputs.js";
 import { layerJob } from "./layer.js";
 import { ropeTable } from "./mixers/rope.js";
 import type { DecoderPlan, LayerPlan, RopePlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import type { Span } from "./span.js";
-import { inputsOf, type LayerSquares } from "./squares.js";
+import type { LayerSquares } from "./squares.js";
 
 /** What the blocks of a model need beside their weights, for chunks of one length. */
 export interface Blocks {

@@ -1,4 +1,4 @@
-import type { MixerState } from "./mixers/mixer.js";
+import type { MixerState } from "./mixers/state/state.js";
 import { normalize } from "./norm.js";
 import type { Linear, NormPlan } from "./plan/types.js";
 import { exchange, type Multiplier, multiply, packInput } from "./products/matmul.js";

@@ -2,7 +2,7 @@ import type { TensorSource } from "../../formats/container.js";
 import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
 import { isStoredAsIs, locateRow, rowLength, type Tensor } from "../tensor.js";
-import { decodeRows } from "./coded.js";
+import { decodeRows } from "./packed/index.js";
 import { applyStep } from "./steps.js";
 import { type Descriptors, readSourceRows, type Target } from "./stored.js";
 
@@ -118,7 +118,7 @@ function readRows(
   const mark = kernels.mark();
   const length = rowLength(source) * 4;
   const rows = kernels.reserve(count * length);
-  decodeRows({ kernels, files, name: target.name }, source, first, count, rows);
+  decodeRows(kernels, files, target.name, source, first, count, rows);
   const memory = target.memory();
   for (let k = 0; k < count; k++) {
     memory.set(kernels.bytes(rows + k * length, length), target.at + k * target.pitch);

@@ -28,6 +28,16 @@ export interface Vocab {
   readonly chatTemplates: ReadonlyMap<string, string>;
 }
 
+export interface Tokenizer {
+  /**
+   * Ids of a text, which is plain: what looks like a control token in it is spelled out. `addBos` defaults to
+   * what the vocabulary asks for; eos is never added, since a text that is measured goes on.
+   */
+  encode(text: string, options?: { readonly addBos?: boolean }): Int32Array;
+  /** The text of ids; control and unknown tokens have none. @throws LlqError `bad-input` for an id out of range */
+  decode(ids: ArrayLike<number>): string;
+}
+
 export type VocabKind = "spm" | "bpe" | "unigram";
 
 // biome-ignore format: one line

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { TensorSource } from "../../formats/container.js";
 import { openAdapter } from "../../src/arch/adapter.js";
-import { transposed } from "../../src/arch/transposed.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { parseLora, withLora } from "../../src/lora.js";
 import { type Model, openModel } from "../../src/model.js";
 import { losslessType, planConvert } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { sumOf } from "../../src/rows/packed/sum.js";
 import { readRowsF32 } from "../../src/rows/rows.js";
+import { transposed } from "../../src/rows/transposed.js";
 import { execute } from "../../src/run/write/execute.js";
 import { rowCount, rowLength, type Tensor } from "../../src/tensor.js";
 import { buildSafetensors, refusal } from "../support/build.js";
@@ -145,8 +146,7 @@ test("an embedding that the adapter was saved with takes the place of the model'
     [`${prefix}.lora_embedding_B`]: [256, 2],
   });
   const model = withLora(base, [{ folder: adapter, scale: 1 }]);
-  const coded = model.tensors[0]!.sources[0]!.coded;
-  expect(coded?.kind === "sum" && coded.base.file).toBe(1);
+  expect(sumOf(model.tensors[0]!.sources[0]!)?.base.file).toBe(1);
   expect(model.container.files[1]).toBe(join(adapter, "adapter_model.safetensors"));
 });
 

@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Coding, Container, RawSource, TensorSource } from "../../formats/container.js";
+import type { Container, RawSource, TensorSource } from "../../formats/container.js";
 import { openContainer } from "../../formats/open.js";
-import { unpackWeights } from "../../src/arch/packed.js";
-import { transposed } from "../../src/arch/transposed.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import type { AwqCoding } from "../../src/rows/packed/awq.js";
+import type { GptqCoding } from "../../src/rows/packed/gptq.js";
+import { unpackWeights } from "../../src/rows/packed/index.js";
+import type { ScaledCoding } from "../../src/rows/packed/scaled.js";
+import type { SumCoding } from "../../src/rows/packed/sum.js";
 import { readRowsF32 } from "../../src/rows/rows.js";
+import { transposed } from "../../src/rows/transposed.js";
 import { storedWhole, type Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build.js";
 import { attack } from "../support/damage.js";
@@ -135,16 +139,18 @@ describe("weights are what the packers' own programs unpack", () => {
   });
 });
 
+type AnyCoding = GptqCoding | AwqCoding | ScaledCoding | SumCoding;
+
 test("GPTQ and AWQ are not quantized again unasked; 8-bit floats are", () => {
   const model = openModel(TINY_LLAMA);
-  const packedAs = (coded: Coding): Model => {
+  const packedAs = (coded: AnyCoding): Model => {
     const [first, ...rest] = model.tensors;
     return { ...model, tensors: [{ ...first!, sources: [{ ...first!.sources[0]!, coded }] }, ...rest] };
   };
   const source = model.tensors[0]!.sources[0]!;
   const parts = { words: source, zeros: source, scales: source, groupSize: 32 };
-  const gptq: Coding = { kind: "gptq", bits: 4, zeroOffset: 1, groups: undefined, ...parts };
-  const sum: Coding = { kind: "sum", base: { ...source, coded: gptq }, a: source, b: source, scale: 1 };
+  const gptq: GptqCoding = { kind: "gptq", bits: 4, zeroOffset: 1, groups: undefined, ...parts };
+  const sum: SumCoding = { kind: "sum", base: { ...source, coded: gptq }, a: source, b: source, scale: 1 };
   const recipe = findRecipe("Q4_0");
   for (const [coded, type] of [
     [gptq, "GPTQ-4"],
@@ -292,8 +298,8 @@ describe("refusals", () => {
   test("a column in a group that there is not", () => {
     const { files, tensors } = unpack("gptq-8", { quant_method: "gptq", bits: 8, group_size: 32 });
     const source = tensors.get("eight.weight")!;
-    const { coded } = source;
-    if (coded?.kind !== "gptq") throw new Error("not packed");
+    const coded = source.coded as GptqCoding;
+    expect(coded.kind).toBe("gptq");
     // the order of the columns taken from where the words are
     const lying = {
       ...source,

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { createTokenizer, type Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../src/tokenizer/types.js";
 import { readVocab, type Vocab } from "../../src/tokenizer/vocab.js";
 import { formatTable } from "../../src/ui.js";
 import { bestOf } from "./measure.js";

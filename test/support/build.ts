@@ -7,7 +7,7 @@ export interface Built {
   readonly numbers: readonly { readonly at: number; readonly size: 4 | 8 }[];
 }
 
-/** A GGUF file field by field, written as the caller says, right or wrong; independent of formats/gguf-write.ts. */
+/** A GGUF file field by field, written as the caller says, right or wrong; independent of formats/gguf/gguf-write.ts. */
 export interface GgufParts {
   readonly magic?: number;
   readonly version?: number;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { withFile } from "../../formats/bytes.js";
 import { readGguf } from "../../formats/gguf/gguf.js";
-import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../src/tokenizer/types.js";
 import { type Vocab, vocabFromMetadata } from "../../src/tokenizer/vocab.js";
 import { Random } from "./random.js";
 

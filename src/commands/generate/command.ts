@@ -9,7 +9,7 @@ import { checkPrompt } from "../../generate/text/prompt.js";
 import type { Model } from "../../model.js";
 import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, findRecipe } from "../../quant/recipes/recipes.js";
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../tokenizer/types.js";
 import { closedOutputSignal, createProgress, formatBytes, interruptSignal } from "../../ui.js";
 import {
   activationsOption,

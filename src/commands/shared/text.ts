@@ -1,7 +1,8 @@
 import { readText } from "../../../formats/bytes.js";
 import type { Model } from "../../model.js";
 import { createFolderTokenizer } from "../../tokenizer/hf/hf.js";
-import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer.js";
+import { createTokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../tokenizer/types.js";
 import { warn } from "../../ui.js";
 
 /** A text larger than this is no text to run through a model. */

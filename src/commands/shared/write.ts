@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
+import { storedType } from "../../rows/packed/index.js";
 import { executeParts, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
-import { storedType } from "../../tensor.js";
 import {
   createProgress,
   formatBytes,

@@ -2,7 +2,7 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { type ForwardOptions, withSession } from "../../net/session.js";
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../tokenizer/types.js";
 import { scoreGroups } from "../perplexity/forward.js";
 import { type Interval, wilsonInterval } from "../perplexity/statistics.js";
 import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions.js";

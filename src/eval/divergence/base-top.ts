@@ -1,7 +1,7 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import { WeightedVariance } from "../perplexity/statistics.js";
-import type { Comparison, Targets } from "./base.js";
 import { readTopRecord, type TopBaseline } from "./baseline-record.js";
+import type { Comparison, Targets } from "./comparison.js";
 import { sameTops, startTops } from "./tops.js";
 
 /** Probabilities of the tail below this are what rounding leaves of 1 less a sum. */

@@ -5,9 +5,9 @@ import type { Slab } from "../../net/products/matmul.js";
 import { MAX_SLAB_ROWS } from "../../net/products/streamed.js";
 import type { Span } from "../../net/span.js";
 import type { Tensor } from "../../tensor.js";
-import type { Likelihood } from "../perplexity/score.js";
 import { compareTop } from "./base-top.js";
 import { type BaselineFile, readFullRecord, readLlamaRows } from "./baseline-record.js";
+import type { Comparison, Targets } from "./comparison.js";
 import { sameTops, startTops, TOP_SIZE } from "./tops.js";
 
 /** Where the distributions come from that a model's are compared with. Plain data. */
@@ -18,28 +18,6 @@ export interface ModelBase {
   readonly form: "model";
   readonly head: Head;
   readonly span: Span;
-}
-
-/** One value for each target. */
-export interface BaseScores {
-  /** -ln p(target), of the base */
-  readonly nll: Float64Array;
-  /** Kullback-Leibler divergence from the base to the model, Σ p_base ln(p_base / p), in nats. */
-  readonly kld: Float64Array;
-  /** 1 where both hold the same token likeliest. */
-  readonly sameTop: Uint8Array;
-}
-
-/** Takes the model's logits, slab by slab, beside the base's. */
-export interface Comparison {
-  add(slab: Slab): void;
-  result(likelihood: Likelihood): BaseScores;
-}
-
-/** The tokens that follow: their numbers in the kernels' memory, and here. */
-export interface Targets {
-  readonly ids: number;
-  readonly values: Int32Array;
 }
 
 export function openBase(kernels: Kernels, base: Base, positions: Positions, targets: Targets): Comparison {
@@ -67,7 +45,7 @@ interface DenseBase {
   readonly normalized: boolean;
 }
 
-/** Bytes of a token's running divergence: m f32, the target's b f32, W f64, D f64 (assembly/divergence.ts). */
+/** Bytes of a token's running divergence: m f32, the target's b f32, W f64, D f64 (assembly/ops/divergence.ts). */
 const DIVERGENCE_SIZE = 24;
 const RUNNING_BYTES = DIVERGENCE_SIZE + 2 * TOP_SIZE;
 

@@ -1,8 +1,8 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import type { Slab } from "../../net/products/matmul.js";
 import type { Tensor } from "../../tensor.js";
-import type { Likelihood } from "../perplexity/score.js";
 import { encodeFullRecord, encodeTopRecord } from "./baseline-record.js";
+import type { Likelihood } from "./comparison.js";
 
 /** What of each distribution a baseline file gets: the `k` likeliest tokens, or all of them. */
 export type Keep = { readonly form: "top"; readonly k: number } | { readonly form: "full" };

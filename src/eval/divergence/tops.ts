@@ -1,7 +1,7 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import type { Slab } from "../../net/products/matmul.js";
 
-/** Bytes of a token's likeliest so far: its logit f32, its number i32 (assembly/divergence.ts). */
+/** Bytes of a token's likeliest so far: its logit f32, its number i32 (assembly/ops/divergence.ts). */
 export const TOP_SIZE = 8;
 
 /** The likeliest token after each of some tokens, from logits that come slab by slab. */

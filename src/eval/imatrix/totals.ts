@@ -1,7 +1,8 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry } from "../../../formats/imatrix/imatrix.js";
+import { type InputPlan, inputsOf, squaresLength } from "../../net/inputs.js";
 import type { LayerPlan } from "../../net/plan/types.js";
-import { type InputPlan, inputsOf, type LayerSquares, squaresLength } from "../../net/squares.js";
+import type { LayerSquares } from "../../net/squares.js";
 
 /** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
 export interface Sums {

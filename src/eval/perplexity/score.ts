@@ -4,7 +4,8 @@ import { slabsOf } from "../../net/products/streamed.js";
 import type { Span } from "../../net/span.js";
 import type { JobKind } from "../../run/threads/messages.js";
 import type { Tensor } from "../../tensor.js";
-import { type Base, type BaseScores, baseMemory, openBase } from "../divergence/base.js";
+import { type Base, baseMemory, openBase } from "../divergence/base.js";
+import type { BaseScores, Likelihood } from "../divergence/comparison.js";
 import { createKeeper, type Keep, keepMemory } from "../divergence/keep.js";
 
 /** Work for one thread: how likely the tokens that follow are, after the last block. Plain data. */
@@ -35,14 +36,7 @@ export interface ScoreResult extends TokenScores {
   readonly baseSeconds: number;
 }
 
-/** The likelihood of the targets, from logits that come slab by slab. */
-export interface Likelihood {
-  readonly nll: Float64Array;
-  /** ln Σ e^logit */
-  readonly logSum: Float64Array;
-}
-
-/** Bytes of a token's running score: largest logit f32, target's logit f32, sum f64 (assembly/scores.ts). */
+/** Bytes of a token's running score: largest logit f32, target's logit f32, sum f64 (assembly/ops/scores.ts). */
 const SCORE_SIZE = 16;
 
 /** Bytes of kernel memory that scoring takes for so many chunks. */

@@ -1,5 +1,5 @@
 import type { Model } from "../../model.js";
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../tokenizer/types.js";
 import type { Engine } from "../engine.js";
 import { type Generation, generate } from "../generate.js";
 import { Held } from "../held.js";

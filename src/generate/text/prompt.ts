@@ -2,7 +2,7 @@ import { LlqError } from "../../../formats/errors.js";
 import { tokenSplitter } from "../../tokenizer/fragments.js";
 import { IdList } from "../../tokenizer/ids.js";
 import { textStart } from "../../tokenizer/special.js";
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../../tokenizer/types.js";
 import { TOKEN_TYPE, type Vocab } from "../../tokenizer/types.js";
 
 export interface RenderedOptions {

@@ -6,22 +6,13 @@ import type { Finder } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, RopePlan } from "../plan/types.js";
 import type { Weights } from "../products/weights.js";
 import type { Work } from "../work.js";
+import type { MixerState } from "./state/state.js";
 
 /** What a layer's plan is made of. */
 export interface PlanParts {
   readonly find: Finder;
   readonly hparams: HParams;
   readonly rope: (traits: RopeTraits) => RopePlan;
-}
-
-/** What a sequence leaves in a layer for the tokens to come: of this thread's heads or channels. */
-export interface MixerState {
-  /** Tokens behind it. */
-  readonly length: number;
-  /** Forgets the tokens from position `length` on; false, and nothing done, where it cannot. */
-  truncate(length: number): boolean;
-  /** Takes over what another sequence left in the same layer. */
-  copyFrom(other: MixerState): void;
 }
 
 /** What states have room for. */

@@ -6,16 +6,18 @@ import type { Model } from "../../model.js";
 import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
+
 import { rowCount, type Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
+import { inputsOf } from "../inputs.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
+
 import { type Prefix, prefixOf } from "../mixers/prefix.js";
 import { planDecoder } from "../plan/decoder.js";
 import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
-import { inputsOf } from "../squares.js";
 import { createMeeting } from "./exchange.js";
 import { leave, type MemberCall, memberJob } from "./job.js";
 import { matricesOf } from "./tensors.js";

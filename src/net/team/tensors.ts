@@ -1,6 +1,6 @@
 import type { Tensor } from "../../tensor.js";
+import { inputsOf } from "../inputs.js";
 import type { LayerPlan } from "../plan/types.js";
-import { inputsOf } from "../squares.js";
 
 /** The matrices that a layer multiplies with, those of every expert included. */
 export function matricesOf(layer: LayerPlan): Tensor[] {

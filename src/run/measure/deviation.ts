@@ -25,7 +25,7 @@ export interface DeviationResult {
   readonly squaredErrors: readonly number[];
 }
 
-/** Σ(w - ŵ)² f64, Σw² f64, max |w - ŵ| f32 (assembly/rows.ts). */
+/** Σ(w - ŵ)² f64, Σw² f64, max |w - ŵ| f32 (assembly/ops/rows.ts). */
 const STATS_SIZE = 24;
 
 export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels: Kernels): DeviationResult {

@@ -3,8 +3,9 @@ import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { isAcross } from "../../rows/packed/index.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
-import { isAcross, keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
+import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
 import type { JobKind } from "../threads/messages.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */

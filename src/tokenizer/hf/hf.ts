@@ -5,8 +5,8 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { decodeBpe } from "../bpe/bpe.js";
 import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
-import { createTokenizer, type Tokenizer } from "../tokenizer.js";
-import type { Vocab } from "../types.js";
+import { createTokenizer } from "../tokenizer.js";
+import type { Tokenizer, Vocab } from "../types.js";
 import { MAX_VOCAB_BYTES, parseTokenizerJson } from "./hf-pipeline.js";
 
 /** Characters of text that the library is given at a time, or a few more: its expressions need memory. */

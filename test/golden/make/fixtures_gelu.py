@@ -3,7 +3,7 @@
 usage: fixtures_gelu.py <fixture.gguf> <ids of the text, in a file>      (needs numpy, torch, gguf)
 
 llama.cpp takes the tanh form from a table of f16, the publishers' models have the exact form. The program says how far
-that is apart; test/fixtures.test.ts has what it says of the exact form. Chunks of 128 tokens, second halves scored.
+that is apart; test/arch/fixtures.test.ts has what it says of the exact form. Chunks of 128 tokens, second halves scored.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The layout that huggingface_hub gives a model in its cache, for test/hub.test.ts.
+"""The layout that huggingface_hub gives a model in its cache, for test/hub/hub.test.ts.
 
 usage: hub.py <output.json>
 

@@ -1,4 +1,4 @@
-"""Writes assembly/iq_grids.ts: the codebooks of the IQ types, as ggml's dequantization of one block per entry shows them.
+"""Writes assembly/blocks/iq/iq_grids.ts: the codebooks of the IQ types, as ggml's dequantization of one block per entry shows them.
 
 usage: iq_grids.py <libggml-base.so>
 """

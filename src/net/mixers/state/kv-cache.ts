@@ -15,7 +15,7 @@ export interface KvShape {
   readonly batch: number;
 }
 
-/** Cells in a panel of keys (assembly/kv_cells.ts). */
+/** Cells in a panel of keys (assembly/attention/kv_cells.ts). */
 const PANEL = 8;
 
 /**

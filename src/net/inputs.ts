@@ -1,0 +1,46 @@
+import { rowLength } from "../tensor.js";
+import { mixerOf } from "./mixers/index.js";
+import type { FeedForwardPlan, LayerPlan, Linear } from "./plan/types.js";
+
+/** The matrices that take an input. Of experts it is those of the first, whose names stand for all. */
+export interface InputPlan {
+  readonly matrices: readonly Linear[];
+  readonly columns: number;
+  /** Experts that each get some of the tokens; 0 when all go through all matrices. */
+  readonly experts: number;
+}
+
+/** The matrices of a layer, by what goes into them. */
+export function inputsOf({ mixer, feedForward }: LayerPlan): ReadonlyMap<string, InputPlan> {
+  const inputs = new Map<string, InputPlan>();
+  const set = (input: string, matrices: readonly (Linear | undefined)[], experts = 0) => {
+    const present = matrices.filter((each) => each !== undefined);
+    inputs.set(input, { matrices: present, columns: rowLength(present[0]!.weight), experts });
+  };
+  for (const [input, matrices] of mixerOf(mixer.plan).inputs(mixer.plan)) set(input, matrices);
+  if (feedForward !== undefined) setFeedForward(feedForward.plan, set);
+  return inputs;
+}
+
+function setFeedForward(
+  { mlp, mixture }: FeedForwardPlan,
+  set: (input: string, matrices: readonly (Linear | undefined)[], experts?: number) => void,
+): void {
+  if (mlp !== undefined) {
+    set("ffn_norm", [mlp.gate, mlp.up]);
+    set("ffn_down", [mlp.down]);
+  }
+  if (mixture !== undefined) {
+    const { router, experts, shared, sharedRouter } = mixture;
+    const { gate, up, down } = experts[0]!;
+    set("ffn_norm", [router, sharedRouter, shared?.gate, shared?.up]);
+    set("experts", [gate, up], experts.length);
+    set("experts_down", [down], experts.length);
+    if (shared !== undefined) set("shared_down", [shared.down]);
+  }
+}
+
+/** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */
+export function squaresLength({ columns, experts }: InputPlan): number {
+  return experts === 0 ? columns : experts * (columns + 1);
+}

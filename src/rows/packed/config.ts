@@ -1,0 +1,49 @@
+import * as v from "valibot";
+import { badInput, LlqError } from "../../../formats/errors.js";
+
+/** config.json's `quantization_config`: what is said of weights that are packed already. */
+export interface Quantization {
+  /** Name of the file, for messages. */
+  readonly file: string;
+  readonly method: string;
+  readonly json: unknown;
+}
+
+/** A count of bits, columns or rows. */
+export const wholeNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 24));
+
+/** Columns that share a scale; -1: all of them. */
+export const groupSize = v.optional(v.union([v.literal(-1), wholeNumber]), -1);
+
+/**
+ * @param methods those that are known: their tensors are found by names, and others mean something else by them
+ * @throws LlqError `bad-input` for one that is none, `unsupported` for other methods
+ */
+export function readQuantization(
+  file: string,
+  config: unknown,
+  methods: readonly string[],
+): Quantization | undefined {
+  const whole = config as { quantization_config?: unknown; compression_config?: unknown };
+  const json = whole.quantization_config ?? whole.compression_config;
+  if (json === undefined || json === null) return undefined;
+  const { quant_method: method = "" } = readFields(v.looseObject({ quant_method: v.optional(v.string()) }), {
+    file,
+    json,
+  });
+  if (methods.includes(method)) return { file, method, json };
+  throw new LlqError("unsupported", `${file}: weights quantized by ${method || "an unnamed method"}`, {
+    hint: `supported are ${methods.join(", ")}; otherwise take the original checkpoint`,
+  });
+}
+
+/** The fields that a schema has; others pass. @throws LlqError `bad-input` */
+export function readFields<S>(
+  schema: v.GenericSchema<unknown, S>,
+  { file, json }: Pick<Quantization, "file" | "json">,
+): S {
+  const result = v.safeParse(schema, json);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
+  throw badInput(`${file}: quantization_config: ${faults.join("; ")}`);
+}

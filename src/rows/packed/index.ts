@@ -1,0 +1,122 @@
+import type { Coding, Container, RawSource, TensorSource } from "../../../formats/container.js";
+import { LlqError } from "../../../formats/errors.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import type { Tensor } from "../../tensor.js";
+import type { Descriptors } from "../stored.js";
+import { awq } from "./awq.js";
+import { readFields, readQuantization } from "./config.js";
+import { gptq } from "./gptq.js";
+import type { Decoder, Packing } from "./packing.js";
+import { Parts } from "./parts.js";
+import { Reader } from "./reader.js";
+import { scaled } from "./scaled.js";
+import { baseOf, sum } from "./sum.js";
+
+/** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
+// biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
+const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, scaled];
+
+// biome-ignore lint/suspicious/noExplicitAny: likewise
+const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
+
+/** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
+const ACTIVATION_SCALES = /\.(input_scale|activation_scale|output_scale|[qkv]_scale)$/;
+
+/** Names that only packed weights have. */
+const PACKED_NAME = /^(.*)\.(qweight|weight_packed)$/;
+
+/**
+ * The checkpoint with weights in place of what they are packed in. Nothing is read but the tensors' places; a packed
+ * weight says how its rows are decoded (TensorSource.coded).
+ * @param json config.json, whose `quantization_config` describes the packing
+ * @throws LlqError `unsupported` for packings of other kinds, `bad-input` when parts are missing or do not fit
+ */
+export function unpackWeights(container: Container, file: string, json: unknown): Container {
+  const known = [...new Set(PACKINGS.flatMap(({ methods }) => methods))];
+  const quantization = readQuantization(file, json, known);
+  const expected = PACKINGS.filter(
+    ({ untold, methods }) => untold || (quantization && methods.includes(quantization.method)),
+  ).map((packing) => ({ packing, settings: quantization && readFields(packing.fields, quantization) }));
+  const parts = new Parts(container);
+  for (const [name, raw] of container.raw ?? []) {
+    if (unpack(parts, expected, name, raw)) continue;
+    const stem = PACKED_NAME.exec(name)?.[1];
+    if (stem !== undefined) throw unknownPacking(parts, stem, quantization?.method);
+  }
+  if (quantization !== undefined) parts.drop(ACTIVATION_SCALES);
+  return parts.container();
+}
+
+interface Expected {
+  readonly packing: Packing;
+  readonly settings: unknown;
+}
+
+/** Puts the weight that a stored tensor holds in its place; false when it holds none. */
+function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: RawSource): boolean {
+  for (const { packing, settings } of expected) {
+    const weight = packing.weightOf(name, raw);
+    if (weight === undefined) continue;
+    parts.add(weight, packing.locate(parts, name, raw, settings));
+    return true;
+  }
+  return false;
+}
+
+function unknownPacking({ where }: Parts, stem: string, method: string | undefined): LlqError {
+  const told = PACKINGS.filter(({ untold }) => !untold).map(({ title }) => title);
+  return new LlqError(
+    "unsupported",
+    `${where}: ${stem} is packed in integers by ${method ?? "no known method"}`,
+    {
+      hint:
+        method === undefined
+          ? "config.json has no quantization_config; older files have it in quantize_config.json: copy it there, with quant_method"
+          : `${told.join(" and ")} are supported; take the original checkpoint`,
+    },
+  );
+}
+
+/**
+ * Rows `first` to `first + count` of a coded source as f32 at `dst`. Scratch memory above the current mark is used
+ * and given back.
+ * @param name the tensor's, for messages
+ * @throws LlqError `bad-input` for numbers in the file that do not fit each other
+ */
+export function decodeRows(
+  kernels: Kernels,
+  files: Descriptors,
+  name: string,
+  source: TensorSource,
+  first: number,
+  count: number,
+  dst: number,
+): void {
+  new Reader(kernels, files, name, decode).f32(source, first, count, dst);
+}
+
+function decode(reader: Reader, source: TensorSource, first: number, count: number, dst: number): void {
+  const coding = source.coded!;
+  const mark = reader.kernels.mark();
+  of(coding, DECODERS).decode(reader, coding, { source, first, count, dst });
+  reader.kernels.reset(mark);
+}
+
+function of<D extends Decoder>({ kind }: Coding, table: readonly D[]): D {
+  const found = table.find((each) => each.kind === kind);
+  if (found === undefined) throw new Error(`no weights are packed as ${kind}`);
+  return found;
+}
+
+/** What a tensor is stored as, in words: its type, or what it is packed in. */
+export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">): string {
+  if (sources[0]?.coded === undefined) return dtype;
+  const { coded, dtype: plain } = baseOf(sources[0]);
+  return coded === undefined ? plain : of(coded, PACKINGS).typeOf(coded);
+}
+
+/** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
+export function isAcross(source: TensorSource): boolean {
+  const { coded, strides } = baseOf(source);
+  return coded === undefined ? strides !== undefined && strides.at(-1)! > 1 : of(coded, PACKINGS).across;
+}

@@ -1,0 +1,74 @@
+import type { Coding, Container, RawSource, TensorSource } from "../../../formats/container.js";
+import { badInput, LlqError } from "../../../formats/errors.js";
+
+/** The tensors of a checkpoint, while packed ones are replaced. */
+export class Parts {
+  readonly where: string;
+  readonly #container: Container;
+  readonly #tensors: Map<string, TensorSource>;
+
+  constructor(container: Container) {
+    this.where = container.files[0] ?? "the checkpoint";
+    this.#container = container;
+    this.#tensors = new Map(container.tensors);
+  }
+
+  add(name: string, source: TensorSource): void {
+    if (this.#tensors.has(name)) throw badInput(`${this.where}: ${name} is there packed and not packed`);
+    this.#tensors.set(name, source);
+  }
+
+  /** Floats that belong to a packed weight: taken out of the checkpoint's own. */
+  take(name: string): TensorSource | undefined {
+    const found = this.#tensors.get(name);
+    this.#tensors.delete(name);
+    return found;
+  }
+
+  raw(name: string): RawSource | undefined {
+    return this.#container.raw?.get(name);
+  }
+
+  /** The shape of a tensor that has to be of so many dimensions, of 32-bit integers. */
+  integers(name: string, { type, shape }: RawSource, rank: number): readonly number[] {
+    if (type === "I32" && shape.length === rank && shape.every((length) => length > 0)) return shape;
+    return this.fail(
+      `${name} is ${type} of shape ${shape.join(" x ")}; I32 of ${rank} dimensions was expected`,
+    );
+  }
+
+  drop(names: RegExp): void {
+    for (const name of this.#tensors.keys()) if (names.test(name)) this.#tensors.delete(name);
+  }
+
+  fail(message: string): never {
+    throw badInput(
+      `${this.where}: ${message}`,
+      "the checkpoint is incomplete, or its config.json is of another",
+    );
+  }
+
+  unsupported(what: string, known: string): never {
+    throw new LlqError("unsupported", `${this.where}: ${what}`, {
+      hint: `supported: ${known}; otherwise take the original checkpoint`,
+    });
+  }
+
+  container(): Container {
+    return { ...this.#container, tensors: this.#tensors };
+  }
+}
+
+/** A weight of that shape, decoded from what a tensor holds. */
+export function codedSource<C extends Coding>(
+  { file, offset, byteLength }: RawSource,
+  shape: readonly number[],
+  coded: C,
+): TensorSource {
+  return { file, offset, byteLength, dtype: "F32", shape, coded };
+}
+
+/** 4-byte words, to be read as they are. */
+export function wordSource({ file, offset, byteLength, shape }: RawSource): TensorSource {
+  return { file, offset, byteLength, dtype: "F32", shape };
+}

@@ -1,0 +1,120 @@
+import * as v from "valibot";
+import type { Coding, TensorSource } from "../../../formats/container.js";
+import { rowLength } from "../../tensor.js";
+import { readStored } from "../stored.js";
+import { wholeNumber } from "./config.js";
+import type { Packing } from "./packing.js";
+import { codedSource, type Parts } from "./parts.js";
+
+/** Types of one byte that weights are stored in, as safetensors names them. */
+export type SmallType = "F8_E4M3" | "F8_E5M2" | "I8";
+
+/** Numbers of a byte, each block of `rows` × `columns` of them times its scale. */
+export interface ScaledCoding extends Coding {
+  readonly kind: "scaled";
+  readonly type: SmallType;
+  readonly scale?: { readonly source: TensorSource; readonly rows: number; readonly columns: number };
+}
+
+const fields = v.looseObject({ weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])) });
+
+/** What each byte stands for. */
+const VALUES: Readonly<Record<SmallType, Float32Array>> = {
+  // OCP 8-bit floating point (OFP8). E4M3 has no infinities and one NaN of each sign; E5M2 is a half without its low byte.
+  F8_E4M3: Float32Array.from({ length: 256 }, (_, byte) =>
+    (byte & 0x7f) === 0x7f ? Number.NaN : float8(byte, 3, 7),
+  ),
+  F8_E5M2: Float32Array.from({ length: 256 }, (_, byte) => {
+    if ((byte & 0x7c) !== 0x7c) return float8(byte, 2, 15);
+    if ((byte & 3) !== 0) return Number.NaN;
+    return byte < 0x80 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  }),
+  I8: Float32Array.from({ length: 256 }, (_, byte) => (byte << 24) >> 24),
+};
+
+/** 8-bit numbers with one scale in all, one a row, or one a block: q × scale, whatever `inv` in the name says. */
+export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
+  kind: "scaled",
+  title: "8-bit numbers with scales",
+  methods: ["fp8", "fbgemm_fp8", "compressed-tensors", "modelopt"],
+  untold: true,
+  fields,
+  across: false,
+  typeOf: ({ type }) => type,
+  weightOf: (name, { type }) => (Object.hasOwn(VALUES, type) && name.endsWith(".weight") ? name : undefined),
+
+  locate(parts, name, raw, settings) {
+    const [rows, columns] = raw.shape;
+    if (rows === undefined || columns === undefined || raw.shape.length > 2) {
+      const what = `${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
+      return parts.unsupported(what, "matrices");
+    }
+    const names = [`${name}_scale_inv`, `${name}_scale`];
+    const [found] = names.map((each) => parts.take(each)).filter((each) => each !== undefined);
+    const zero = `${name}_zero_point`;
+    if (parts.raw(zero) !== undefined || parts.take(zero) !== undefined) {
+      return parts.unsupported(`${name} has zero points`, "scales alone");
+    }
+    const type = raw.type as SmallType;
+    if (found === undefined) {
+      if (settings !== undefined || type === "I8") {
+        parts.fail(`${name} is ${type} and has no ${names.join(" or ")}`);
+      }
+      return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
+    }
+    const scale = scaleBlocks(parts, name, [rows, columns], found, settings?.weight_block_size);
+    return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type, scale });
+  },
+
+  decode(reader, { type, scale }, { source, first, count, dst }) {
+    const { kernels, files, name } = reader;
+    const columns = rowLength(source);
+    const values = VALUES[type];
+    const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
+    const scaleRows = scale === undefined ? 0 : Math.floor((first + count - 1) / scale.rows) + 1 - scaleRow;
+    const scales = scale && reader.floats(scale.source, scaleRow, scaleRows);
+    const across = scale === undefined ? 0 : rowLength(scale.source);
+    const n = count * columns;
+    const address = kernels.reserve(n);
+    const stored = kernels.bytes(address, n);
+    readStored(files[source.file]!, source, first * columns, n, { memory: () => stored, name }, 0);
+    const x = kernels.floats(dst, n);
+    for (let r = 0; r < count; r++) {
+      const before = scale === undefined ? 0 : (Math.floor((first + r) / scale.rows) - scaleRow) * across;
+      for (let c = 0; c < columns; ) {
+        const factor = scale === undefined ? 1 : scales![before + Math.floor(c / scale.columns)]!;
+        const end = scale === undefined ? columns : Math.min(columns, c + scale.columns);
+        for (; c < end; c++) x[r * columns + c] = values[stored[r * columns + c]!]! * factor;
+      }
+    }
+  },
+};
+
+function scaleBlocks(
+  parts: Parts,
+  name: string,
+  [rows, columns]: readonly [number, number],
+  source: TensorSource,
+  block: readonly [number, number] | null | undefined,
+): { source: TensorSource; rows: number; columns: number } {
+  const across = source.shape.length === 2 ? source.shape[1]! : 1;
+  const down = source.shape.length === 0 ? 1 : source.shape[0]!;
+  const matrix = { ...source, shape: [down, across] };
+  if (source.shape.length <= 2) {
+    if (down === 1 && across === 1) return { source: matrix, rows, columns };
+    if (down === rows && across === 1) return { source: matrix, rows: 1, columns };
+    const [blockRows, blockColumns] = block ?? [128, 128];
+    if (down === Math.ceil(rows / blockRows) && across === Math.ceil(columns / blockColumns)) {
+      return { source: matrix, rows: blockRows, columns: blockColumns };
+    }
+  }
+  return parts.fail(`the scales of ${name}, ${rows} x ${columns}, are ${source.shape.join(" x ")}`);
+}
+
+function float8(byte: number, mantissaBits: number, bias: number): number {
+  const mantissa = byte & (2 ** mantissaBits - 1);
+  const exponent = (byte & 0x7f) >> mantissaBits;
+  const fraction = exponent === 0 ? mantissa : mantissa + 2 ** mantissaBits;
+  const magnitude = fraction * 2 ** (Math.max(exponent, 1) - bias - mantissaBits);
+  return byte < 0x80 ? magnitude : -magnitude;
+}

@@ -1,0 +1,87 @@
+// The order of the house: `node test/structure.mjs [folder]`, part of `npm run check`. Circles of imports are biome's to
+// find (noImportCycles); here are the layers, and how much a folder may hold.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix, relative, sep } from "node:path";
+
+/**
+ * From the bottom up. A file imports what is in its own place or in a line above, at whatever depth; what shares a line does
+ * not know each other.
+ */
+const LAYERS = [
+  ["assembly", "formats", "src/version.ts"],
+  ["src/tensor.ts"],
+  ["src/kernels"],
+  ["src/rows"],
+  ["src/arch", "src/tokenizer"],
+  ["src/model.ts"],
+  ["src/lora.ts", "src/outline.ts"],
+  ["src/quant"],
+  ["src/run"],
+  ["src/net"],
+  ["src/eval", "src/generate"],
+  ["src/worker", "src/hub"],
+  ["src/ui.ts"],
+  ["src/report"],
+  ["src/commands"],
+  ["src/cli.ts", "src/index.ts"],
+];
+
+/** Source files that a folder holds itself. */
+const MAX_FILES = 15;
+
+/** Folders with a file for each of something, however many there are. */
+const COLLECTIONS = ["src/arch/families", "assembly/blocks/", "assembly/gemm/pack"];
+
+const ROOTS = ["assembly", "formats", "src"];
+
+/** As biome has them: `from "./a.js"`, `import "./a.js"`, `import("./a.js")`; AssemblyScript's without an ending. */
+const IMPORT = /(?:\bfrom |^import |\bimport\()"(\.[^"]+)"/gm;
+
+const root = process.argv[2] ?? ".";
+const problems = [...ROOTS.flatMap(sources).flatMap(wrongImports), ...crowdedFolders()];
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length > 0 ? 1 : 0;
+
+/** @param {string} folder */
+function sources(folder) {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join("/"));
+}
+
+/** @param {string} file */
+function wrongImports(file) {
+  const place = placeOf(file);
+  if (place === undefined) {
+    return [`${file} has no place: put its folder into a line of LAYERS in test/structure.mjs`];
+  }
+  return [...readFileSync(join(root, file), "utf8").matchAll(IMPORT)].flatMap(([, path]) => {
+    const imported = posix.join(dirname(file), path).replace(/\.js$/, ".ts");
+    const other = placeOf(imported);
+    if (other !== undefined && (other.name === place.name || other.layer < place.layer)) return [];
+    const why = other?.layer === place.layer ? "stands beside it" : "does not stand below it";
+    const how = "move down what both need, or have it handed in from above (LAYERS in test/structure.mjs)";
+    return [`${file} imports ${imported}, which ${why}: ${how}`];
+  });
+}
+
+/** @param {string} file */
+function placeOf(file) {
+  for (const [layer, names] of LAYERS.entries()) {
+    const name = names.find((each) => file === each || file.startsWith(`${each}/`));
+    if (name !== undefined) return { layer, name };
+  }
+  return undefined;
+}
+
+function crowdedFolders() {
+  const counts = new Map();
+  for (const file of [...ROOTS, "test"].flatMap(sources)) {
+    const folder = posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([folder, count]) => count > MAX_FILES && !COLLECTIONS.some((each) => folder.startsWith(each)))
+    .map(([folder, count]) => `${folder} has ${count} files: give those that belong together a folder`);
+}
