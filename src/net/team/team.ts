@@ -1,15 +1,13 @@
 import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { byteLength, type DTypeName } from "../../../formats/dtype.js";
+import type { DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
 import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
 
-import { rowCount, type Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
-import { inputsOf } from "../inputs.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
 
@@ -20,6 +18,7 @@ import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { createMeeting } from "./exchange.js";
 import { leave, type MemberCall, memberJob } from "./job.js";
+import { bytesOf, checkMemory, exchangedFloats } from "./sizes.js";
 import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
@@ -116,7 +115,9 @@ export class Team {
 
   async #load(modules: WorkerModules, options: TeamOptions): Promise<void> {
     const { plan, context, sequences } = this;
+    const types = options.types ?? new Map<string, DTypeName>();
     checkPositions(plan, context);
+    checkMemory(plan, types, this.#states, sequences);
     const threads = Math.max(1, this.#pool.threads);
     const joining = {
       modules,
@@ -125,7 +126,7 @@ export class Team {
       source: {
         files: this.#files,
         activations: options.activations ?? DEFAULT_ACTIVATIONS,
-        types: options.types ?? new Map(),
+        types,
       },
       ropes: ropesOf(plan, this.#files, context),
       states: this.#states,
@@ -133,7 +134,6 @@ export class Team {
       memoryLimit: options.memoryLimit ?? MEMORY_LIMIT,
     };
     await this.#call((thread) => ({ kind: "join", joining: { ...joining, thread } }));
-    const { types } = joining.source;
     const sizes = plan.layers.map((layer) => bytesOf(matricesOf(layer), types));
     const head = bytesOf([plan.head.output], types);
     const total = sizes.reduce((sum, size) => sum + size, head);
@@ -266,24 +266,4 @@ export class Team {
     leave(this.#number);
     for (const fd of this.#files.splice(0)) closeSync(fd);
   }
-}
-
-function bytesOf(matrices: readonly Tensor[], types: ReadonlyMap<string, DTypeName>): number {
-  return matrices.reduce(
-    (sum, { name, dtype, shape }) => sum + byteLength(types.get(name) ?? dtype, shape),
-    0,
-  );
-}
-
-/** Floats of a token that threads exchange at once, at most: what comes out of the matrices that share an input. */
-function exchangedFloats({ layers }: DecoderPlan): number {
-  const widths = layers.flatMap((layer) =>
-    [...inputsOf(layer).values()].map(({ matrices, columns }) =>
-      Math.max(
-        columns,
-        matrices.reduce((sum, { weight }) => sum + rowCount(weight), 0),
-      ),
-    ),
-  );
-  return Math.max(...widths);
 }
