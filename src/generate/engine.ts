@@ -10,6 +10,8 @@ export interface Engine {
   readonly context: number;
   /** How many at once. */
   readonly sequences: number;
+  /** Tokens of a prompt that are fed at a time. A model may need to have all of it together. */
+  readonly piece: number;
   /** Starts a sequence. */
   open(): Sequence;
   /**

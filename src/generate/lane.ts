@@ -8,8 +8,8 @@ import { Detokenizer } from "./text/detokenizer.js";
 import { checkPrompt } from "./text/prompt.js";
 import { StopFilter } from "./text/stop.js";
 
-/** Tokens of a prompt that are fed at a time. */
-export const PIECE = 512;
+/** Tokens that a context should have room for behind a prompt. */
+const ROOM = 512;
 
 export interface GenerateOptions extends SamplerOptions {
   /** Tokens at most. Default: until the model ends or the context is full. */
@@ -116,7 +116,7 @@ export class Lane {
   /** What to feed next; `take` is to be called with what comes of it. */
   next(): Feed {
     this.#makeRoom();
-    this.#given = this.#pending.subarray(0, PIECE);
+    this.#given = this.#pending.subarray(0, this.#engine.piece);
     return this.held.feed(this.#given);
   }
 
@@ -193,7 +193,7 @@ function checkOptions({ maxTokens, stop, logprobs: count, contextShift }: Genera
 export function checkFits(tokens: number, context: number): void {
   if (tokens <= context) return;
   throw new LlqError("usage", `the prompt has ${tokens} tokens, the context ${context}`, {
-    hint: `a shorter one, or a larger context: --context ${tokens + PIECE}`,
+    hint: `a shorter one, or a larger context: --context ${tokens + ROOM}`,
   });
 }
 

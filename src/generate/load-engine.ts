@@ -38,6 +38,10 @@ export class TeamEngine implements Engine {
     return this.#team.sequences;
   }
 
+  get piece(): number {
+    return this.#team.piece;
+  }
+
   open(): Sequence {
     const number = this.#free.pop();
     if (number === undefined) throw new RangeError(`more than ${this.sequences} sequences`);

@@ -3,15 +3,20 @@ import type { Model } from "../../src/model.js";
 import { prepareBlocks, runBlocks } from "../../src/net/blocks.js";
 import { spanOf } from "../../src/net/group.js";
 import { openHead } from "../../src/net/head.js";
+import type { Activations } from "../../src/net/products/matmul.js";
 import { withSession } from "../../src/net/session.js";
 import { hiddenBytes } from "../../src/net/span.js";
 
-/** Logits of every token of one chunk, [tokens][vocabulary], with f32 activations. */
-export async function logitsOf(model: Model, tokens: Int32Array): Promise<Float32Array> {
+/** Logits of every token of one chunk, [tokens][vocabulary]. */
+export async function logitsOf(
+  model: Model,
+  tokens: Int32Array,
+  activations: Activations = "f32",
+): Promise<Float32Array> {
   const { vocabSize, embeddingLength: width } = model.hparams;
   const context = tokens.length;
   const logits = new Float32Array(context * vocabSize);
-  await withSession(model, { activations: "f32", threads: 0 }, async (session) => {
+  await withSession(model, { activations, threads: 0 }, async (session) => {
     const hidden = new SharedArrayBuffer(hiddenBytes(1, context, width));
     const span = spanOf(session.plan, hidden, [tokens]);
     await runBlocks(session, prepareBlocks(session, context), span, [tokens], () => {});

@@ -30,6 +30,11 @@ export class Random {
     return Math.floor((this.u32() / 2 ** 32) * end);
   }
 
+  /** Ids of a vocabulary. */
+  ids(n: number, vocabSize: number): number[] {
+    return Array.from({ length: n }, () => this.below(vocabSize));
+  }
+
   pick<T>(items: readonly T[]): T {
     return items[this.below(items.length)]!;
   }

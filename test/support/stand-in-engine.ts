@@ -13,6 +13,7 @@ export interface StandIn extends Engine {
 export interface StandInOptions {
   readonly context?: number | undefined;
   readonly sequences?: number | undefined;
+  readonly piece?: number | undefined;
   /** Sequences can be cut. Default: true. */
   readonly cuts?: boolean | undefined;
 }
@@ -21,7 +22,7 @@ export interface StandInOptions {
 function createStandIn(
   vocabSize: number,
   logitsAfter: (tokens: readonly number[]) => Promise<Float32Array> | Float32Array,
-  { context = 64, sequences = 1, cuts = true }: StandInOptions,
+  { context = 64, sequences = 1, piece = 512, cuts = true }: StandInOptions,
 ): StandIn {
   const held = new Map<Sequence, number[]>();
   const steps: (readonly number[])[][] = [];
@@ -29,6 +30,7 @@ function createStandIn(
     vocabSize,
     context,
     sequences,
+    piece,
     steps,
     openCount: () => held.size,
     open() {

@@ -15,6 +15,9 @@ export interface Meeting {
 /** Threads that have come to the next meeting; how many meetings there were; whether a thread has failed. */
 const [ARRIVED, TURN, FAILED] = [0, 1, 2];
 
+/** What a thread throws because another one has failed; what that one threw is what happened. */
+export class Deserted extends Error {}
+
 /** Looks at the others before a thread sleeps: some 30 µs, more than threads with equal shares wait. */
 const LOOKS = 5000;
 
@@ -59,10 +62,11 @@ export class Exchange {
     });
   }
 
-  /** Waits for the others. @throws Error when one of them has failed */
+  /** Waits for the others. @throws Deserted when one of them has failed */
   meet(): void {
     const control = this.#control;
-    const turn = Atomics.load(control, TURN);
+    const turn = Atomics.load(control, TURN); // before looking for a failure, which makes it another
+    if (Atomics.load(control, FAILED) !== 0) throw new Deserted();
     if (Atomics.add(control, ARRIVED, 1) === this.#threads - 1) {
       Atomics.store(control, ARRIVED, 0);
       Atomics.add(control, TURN, 1);
@@ -71,7 +75,7 @@ export class Exchange {
       for (let look = 0; look < LOOKS && Atomics.load(control, TURN) === turn; look++);
       while (Atomics.load(control, TURN) === turn) Atomics.wait(control, TURN, turn);
     }
-    if (Atomics.load(control, FAILED) !== 0) throw new Error("another thread failed");
+    if (Atomics.load(control, FAILED) !== 0) throw new Deserted();
   }
 
   /** Lets nobody wait for this thread any more. */

@@ -1,3 +1,4 @@
+import { LlqError } from "../../../formats/errors.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
@@ -48,6 +49,8 @@ interface Place {
   readonly end: number;
 }
 
+/** Bytes that a WebAssembly memory can have. */
+const MOST = 2 ** 32;
 /** Room that is left for what estimates leave out. */
 const SLACK = 32 << 20;
 
@@ -105,7 +108,7 @@ export class Member {
     this.#marks = this.#places.map(({ kernels }) => kernels.mark());
   }
 
-  /** Runs the next tokens through all layers. @throws Error when another thread has failed */
+  /** Runs the next tokens through all layers. @throws Deserted when another thread has failed */
   step({ sequences, tokens, prefixes, logits }: Step): void {
     try {
       const { plan, source, ropes } = this.#joining;
@@ -205,6 +208,15 @@ function cutPlaces(joining: Joining, membership: Membership): Place[] {
     matrixBytes(place.kernels, source, tensor, shareOfRows(membership, rowCount(tensor))[1]);
   let used = 0;
   const take = (bytes: number, layer: number) => {
+    if (bytes + working > MOST) {
+      throw new LlqError(
+        "no-space",
+        `${bytes + working} bytes of layer ${layer} do not fit a memory of 4 GiB`,
+        {
+          hint: "more --threads share it; or a smaller --context, --kv-type q8_0",
+        },
+      );
+    }
     if (used > 0 && used + bytes > room) {
       places.push({ ...place, end: layer });
       place = open();

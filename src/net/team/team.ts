@@ -1,15 +1,13 @@
 import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { byteLength, type DTypeName } from "../../../formats/dtype.js";
+import type { DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
 import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
 
-import { rowCount, type Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
-import { inputsOf } from "../inputs.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
 
@@ -19,7 +17,8 @@ import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { createMeeting } from "./exchange.js";
-import { type MemberCall, memberJob } from "./job.js";
+import { leave, type MemberCall, memberJob } from "./job.js";
+import { bytesOf, checkMemory, exchangedFloats } from "./sizes.js";
 import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
@@ -46,7 +45,7 @@ const DEFAULT_CONTEXT = 4096;
 const MEMORY_LIMIT = 2 ** 32 - 65536;
 
 /** Tokens that are run through the layers together. */
-export const PIECE = 512;
+const PIECE = 512;
 
 let teams = 0;
 
@@ -67,8 +66,10 @@ export class Team {
   readonly #had: Had[];
   readonly #states: StateOptions;
   readonly #prefixes: (Prefix | undefined)[] = [];
-  /** What threads were told last without being waited for; they do it before anything that comes later. */
+  /** What threads were told without being waited for; they do it before anything that comes later. */
   #told: Promise<unknown> = Promise.resolve();
+  /** The step before, well or ill: the next takes its place in the logits. */
+  #stepped: Promise<unknown> = Promise.resolve();
   #memory = 0;
 
   private constructor(plan: DecoderPlan, files: number[], pool: WorkerPool, options: TeamOptions) {
@@ -93,10 +94,11 @@ export class Team {
    */
   static async load(model: Model, options: TeamOptions = {}): Promise<Team> {
     options.signal?.throwIfAborted();
+    const plan = planDecoder(model);
     const products = chooseProducts();
     const files = model.container.files.map((path) => openSync(path, "r"));
     const pool = new WorkerPool(options.threads ?? availableParallelism(), products);
-    const team = new Team(planDecoder(model), files, pool, options);
+    const team = new Team(plan, files, pool, options);
     const stop = () => void pool.close();
     options.signal?.addEventListener("abort", stop, { once: true });
     try {
@@ -113,7 +115,9 @@ export class Team {
 
   async #load(modules: WorkerModules, options: TeamOptions): Promise<void> {
     const { plan, context, sequences } = this;
+    const types = options.types ?? new Map<string, DTypeName>();
     checkPositions(plan, context);
+    checkMemory(plan, types, this.#states, sequences);
     const threads = Math.max(1, this.#pool.threads);
     const joining = {
       modules,
@@ -122,7 +126,7 @@ export class Team {
       source: {
         files: this.#files,
         activations: options.activations ?? DEFAULT_ACTIVATIONS,
-        types: options.types ?? new Map(),
+        types,
       },
       ropes: ropesOf(plan, this.#files, context),
       states: this.#states,
@@ -130,7 +134,6 @@ export class Team {
       memoryLimit: options.memoryLimit ?? MEMORY_LIMIT,
     };
     await this.#call((thread) => ({ kind: "join", joining: { ...joining, thread } }));
-    const { types } = joining.source;
     const sizes = plan.layers.map((layer) => bytesOf(matricesOf(layer), types));
     const head = bytesOf([plan.head.output], types);
     const total = sizes.reduce((sum, size) => sum + size, head);
@@ -150,7 +153,21 @@ export class Team {
       call: typeof call === "function" ? call(thread) : call,
     }));
     const results = await this.#pool.runOnEach(memberJob, calls);
-    this.#memory = results.reduce((sum, bytes) => sum + bytes, 0);
+    this.#memory = results.reduce<number>((sum, bytes) => {
+      if (bytes === undefined) throw new Error("a thread of the model has failed before");
+      return sum + bytes;
+    }, 0);
+  }
+
+  /** Does not wait; where it fails, so does the next step. */
+  #tell(call: MemberCall): void {
+    this.#told = Promise.all([this.#told, this.#call(call)]);
+    this.#told.catch(() => {});
+  }
+
+  /** Tokens of a sequence that are run through the layers together, at most. */
+  get piece(): number {
+    return this.#states.batch;
   }
 
   /** Tokens of a sequence so far. */
@@ -164,16 +181,29 @@ export class Team {
   }
 
   /**
-   * Lets sequences go on by their next tokens, as many of each.
+   * Lets sequences go on by their next tokens, as many of each. One step waits for the other.
    * @param tokens [sequences][count]
    * @returns the logits behind the last token of each
    * @throws RangeError for tokens outside the vocabulary, or more than the context
    */
-  async step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
+  step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
+    const step = this.#stepped.then(() => this.#step(sequences, tokens));
+    this.#stepped = step.catch(() => {});
+    return step;
+  }
+
+  async #step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
     const { vocabSize } = this.plan.hparams;
     const count = tokens.length / sequences.length;
     this.#check(sequences, tokens, count);
     await this.#told;
+    if (this.plan.hparams.prefixTokens !== undefined && sequences.length > 1 && count > 1) {
+      const each: Float32Array[] = [];
+      for (const [i, sequence] of sequences.entries()) {
+        each.push(...(await this.#step([sequence], tokens.subarray(i * count, (i + 1) * count))));
+      }
+      return each;
+    }
     const most = Math.max(1, Math.floor(this.#states.batch / sequences.length));
     for (let first = 0; first < count; first += most) {
       const piece = Math.min(most, count - first);
@@ -215,9 +245,11 @@ export class Team {
     const had = this.#had[sequence]!;
     const can = ({ mixer }: LayerPlan) =>
       mixerOf(mixer.plan).canTruncate(mixer.plan, this.#states, had, length);
-    if (length > had.length || (length > 0 && !this.plan.layers.every(can))) return false;
+    const prefix = this.#prefixes[sequence]?.length ?? 0; // tokens that see each other
+    const isCut = length > 0 && (length < Math.min(prefix, had.length) || !this.plan.layers.every(can));
+    if (length > had.length || isCut) return false;
     this.#had[sequence] = { length, most: length === 0 ? 0 : had.most };
-    this.#told = this.#call({ kind: "truncate", sequence, length });
+    this.#tell({ kind: "truncate", sequence, length });
     return true;
   }
 
@@ -225,33 +257,13 @@ export class Team {
   copy(sequence: number, from: number): void {
     this.#had[sequence] = this.#had[from]!;
     this.#prefixes[sequence] = this.#prefixes[from];
-    this.#told = this.#call({ kind: "copy", sequence, from });
+    this.#tell({ kind: "copy", sequence, from });
   }
 
   /** Ends the threads and closes the files; steps that are under way are rejected. */
   async close(): Promise<void> {
-    if (this.#pool.threads === 0) await this.#call({ kind: "leave" });
     await this.#pool.close();
+    leave(this.#number);
     for (const fd of this.#files.splice(0)) closeSync(fd);
   }
-}
-
-function bytesOf(matrices: readonly Tensor[], types: ReadonlyMap<string, DTypeName>): number {
-  return matrices.reduce(
-    (sum, { name, dtype, shape }) => sum + byteLength(types.get(name) ?? dtype, shape),
-    0,
-  );
-}
-
-/** Floats of a token that threads exchange at once, at most: what comes out of the matrices that share an input. */
-function exchangedFloats({ layers }: DecoderPlan): number {
-  const widths = layers.flatMap((layer) =>
-    [...inputsOf(layer).values()].map(({ matrices, columns }) =>
-      Math.max(
-        columns,
-        matrices.reduce((sum, { weight }) => sum + rowCount(weight), 0),
-      ),
-    ),
-  );
-  return Math.max(...widths);
 }
