@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { formatBytes, formatTable } from "../../src/ui.js";
-import { PRESETS, writeSynthetic } from "../synthetic.js";
+import { PRESETS } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 import { createMemoryGroup } from "./cgroup.js";
 import { load, measureLlq } from "./measure.js";
 
