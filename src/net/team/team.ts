@@ -3,10 +3,10 @@ import { availableParallelism } from "node:os";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
-import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
+import type { KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
-import { rowCount, type Tensor } from "../../tensor.js";
+import type { Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
@@ -15,9 +15,16 @@ import { planDecoder } from "../plan/decoder.js";
 import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
-import { inputsOf } from "../squares.js";
 import { createMeeting } from "./exchange.js";
 import { type MemberCall, memberJob } from "./job.js";
+import {
+  DEFAULT_CONTEXT,
+  exchangedFloats,
+  exchangedTokens,
+  logitBytes,
+  MEMORY_LIMIT,
+  statesFor,
+} from "./memory.js";
 import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
@@ -39,12 +46,6 @@ export interface TeamOptions {
   /** Bytes that one WebAssembly memory may have. */
   readonly memoryLimit?: number | undefined;
 }
-
-const DEFAULT_CONTEXT = 4096;
-const MEMORY_LIMIT = 2 ** 32 - 65536;
-
-/** Tokens that are run through the layers together. */
-export const PIECE = 512;
 
 let teams = 0;
 
@@ -76,12 +77,9 @@ export class Team {
     this.sequences = options.sequences ?? 1;
     this.#files = files;
     this.#pool = pool;
-    this.#logits = new SharedArrayBuffer(this.sequences * hparams.vocabSize * 4);
+    this.#logits = new SharedArrayBuffer(logitBytes(plan, this.sequences));
     this.#had = Array.from({ length: this.sequences }, () => ({ length: 0, most: 0 }));
-    // Tokens of a prefix see each other, and so are run together.
-    const batch = hparams.prefixTokens === undefined ? Math.min(PIECE, this.context) : this.context;
-    const capacity = Math.ceil(this.context / CONTEXT_STEP) * CONTEXT_STEP;
-    this.#states = { capacity, batch, kvType: options.kvType ?? "f16" };
+    this.#states = statesFor(plan, this.context, options.kvType ?? "f16");
   }
 
   /**
@@ -115,7 +113,7 @@ export class Team {
     const threads = Math.max(1, this.#pool.threads);
     const joining = {
       modules,
-      meeting: createMeeting(threads, Math.max(this.#states.batch, sequences) * exchangedFloats(plan)),
+      meeting: createMeeting(threads, exchangedTokens(this.#states, sequences) * exchangedFloats(plan)),
       plan,
       source: {
         files: this.#files,
@@ -239,17 +237,4 @@ function bytesOf(matrices: readonly Tensor[], types: ReadonlyMap<string, DTypeNa
     (sum, { name, dtype, shape }) => sum + byteLength(types.get(name) ?? dtype, shape),
     0,
   );
-}
-
-/** Floats of a token that threads exchange at once, at most: what comes out of the matrices that share an input. */
-function exchangedFloats({ layers }: DecoderPlan): number {
-  const widths = layers.flatMap((layer) =>
-    [...inputsOf(layer).values()].map(({ matrices, columns }) =>
-      Math.max(
-        columns,
-        matrices.reduce((sum, { weight }) => sum + rowCount(weight), 0),
-      ),
-    ),
-  );
-  return Math.max(...widths);
 }
