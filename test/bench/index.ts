@@ -5,19 +5,22 @@ import { benchAllocation } from "./allocation.js";
 import { benchCache } from "./cache.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
+import { benchGenerate } from "./generate.js";
 import { benchKernels } from "./kernels.js";
 import { benchNative } from "./native.js";
 import { benchQuantize } from "./quantize.js";
 import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
-// With a folder of llama.cpp's programs, also against those.
+// With a folder of llama.cpp's programs, also against those. The section generate takes GGUF files of yours.
 
-const { values, positionals: asked } = parseArgs({
+const { values, positionals } = parseArgs({
   options: { "llama-cpp": { type: "string" } },
   allowPositionals: true,
 });
 const llamaCpp = values["llama-cpp"];
+const files = positionals.filter((name) => name.endsWith(".gguf"));
+const asked = positionals.filter((name) => !files.includes(name));
 
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
@@ -30,6 +33,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     else benchNative(llamaCpp);
   },
   eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
+  generate: () => benchGenerate(files, llamaCpp),
   allocation: async () => {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");
