@@ -1,31 +1,10 @@
 // usage: npm run synthetic -- <folder> [preset] [BF16|F16|F32] [gigabytes in a shard]
-// Writes a Llama checkpoint in Hugging Face form whose weights are random: for sizes nobody wants to download.
+// Writes a checkpoint in Hugging Face form whose weights are random: for sizes nobody wants to download.
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Random } from "./support/random.js";
-
-export interface LlamaShape {
-  readonly hidden: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly ffn: number;
-  readonly vocab: number;
-  /** No lm_head of its own. */
-  readonly tied?: boolean;
-}
-
-// biome-ignore format: columns
-export const PRESETS = {
-  "tiny":       { hidden: 256,  layers: 4,  heads: 8,  kvHeads: 2,  ffn: 768,   vocab: 2048 },
-  "llama-1.1b": { hidden: 2048, layers: 22, heads: 32, kvHeads: 4,  ffn: 5632,  vocab: 32000 },
-  "llama3-1b":  { hidden: 2048, layers: 16, heads: 32, kvHeads: 8,  ffn: 8192,  vocab: 128256, tied: true },
-  "llama-7b":   { hidden: 4096, layers: 32, heads: 32, kvHeads: 32, ffn: 11008, vocab: 32000 },
-  "llama3-8b":  { hidden: 4096, layers: 32, heads: 32, kvHeads: 8,  ffn: 14336, vocab: 128256 },
-  "llama-13b":  { hidden: 5120, layers: 40, heads: 40, kvHeads: 40, ffn: 13824, vocab: 32000 },
-  "llama-70b":  { hidden: 8192, layers: 80, heads: 64, kvHeads: 8,  ffn: 28672, vocab: 32000 },
-} as const satisfies Record<string, LlamaShape>;
+import { checkpointOf, type LlamaShape, PRESETS } from "./support/shapes.js";
 
 type FloatName = "BF16" | "F16" | "F32";
 const TYPE_SIZE: Record<FloatName, number> = { BF16: 2, F16: 2, F32: 4 };
@@ -51,8 +30,12 @@ interface Tensor {
 export function writeSynthetic(folder: string, shape: LlamaShape, options: SyntheticOptions = {}): void {
   const { dtype = "BF16", shardBytes = 5e9, seed = 1 } = options;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "config.json"), JSON.stringify(llamaConfig(shape, dtype), undefined, 2));
-  const tensors = llamaTensors(shape, TYPE_SIZE[dtype]);
+  const checkpoint = checkpointOf(shape, TORCH_NAME[dtype]);
+  writeFileSync(join(folder, "config.json"), JSON.stringify(checkpoint.config, undefined, 2));
+  const tensors = checkpoint.tensors.map(([name, shape]) => {
+    const byteLength = shape.reduce((product, length) => product * length, TYPE_SIZE[dtype]);
+    return { name, shape, byteLength };
+  });
   const largest = Math.max(...tensors.map(({ byteLength }) => byteLength)) / TYPE_SIZE[dtype];
   const weights = new Weights(dtype, seed, largest);
   const shards = intoShards(tensors, shardBytes);
@@ -68,56 +51,6 @@ export function writeSynthetic(folder: string, shape: LlamaShape, options: Synth
     writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify(index, undefined, 2));
   }
   if (shape.vocab >= PRESETS.tiny.vocab) copyTokenizer(folder);
-}
-
-function llamaConfig(shape: LlamaShape, dtype: FloatName): object {
-  return {
-    architectures: ["LlamaForCausalLM"],
-    bos_token_id: 1,
-    eos_token_id: 2,
-    hidden_act: "silu",
-    hidden_size: shape.hidden,
-    intermediate_size: shape.ffn,
-    max_position_embeddings: 4096,
-    model_type: "llama",
-    num_attention_heads: shape.heads,
-    num_hidden_layers: shape.layers,
-    num_key_value_heads: shape.kvHeads,
-    rms_norm_eps: 1e-5,
-    rope_theta: 10000,
-    tie_word_embeddings: shape.tied ?? false,
-    torch_dtype: TORCH_NAME[dtype],
-    vocab_size: shape.vocab,
-  };
-}
-
-function llamaTensors(
-  { hidden, layers, heads, kvHeads, ffn, vocab, tied }: LlamaShape,
-  typeSize: number,
-): Tensor[] {
-  const kv = (hidden / heads) * kvHeads;
-  const tensor = (name: string, ...shape: number[]): Tensor => ({
-    name: `${name}.weight`,
-    shape,
-    byteLength: shape.reduce((product, length) => product * length, typeSize),
-  });
-  const layer = (i: number) => [
-    tensor(`model.layers.${i}.input_layernorm`, hidden),
-    tensor(`model.layers.${i}.self_attn.q_proj`, hidden, hidden),
-    tensor(`model.layers.${i}.self_attn.k_proj`, kv, hidden),
-    tensor(`model.layers.${i}.self_attn.v_proj`, kv, hidden),
-    tensor(`model.layers.${i}.self_attn.o_proj`, hidden, hidden),
-    tensor(`model.layers.${i}.post_attention_layernorm`, hidden),
-    tensor(`model.layers.${i}.mlp.gate_proj`, ffn, hidden),
-    tensor(`model.layers.${i}.mlp.up_proj`, ffn, hidden),
-    tensor(`model.layers.${i}.mlp.down_proj`, hidden, ffn),
-  ];
-  return [
-    tensor("model.embed_tokens", vocab, hidden),
-    ...Array.from({ length: layers }, (_, i) => layer(i)).flat(),
-    tensor("model.norm", hidden),
-    ...(tied ? [] : [tensor("lm_head", vocab, hidden)]),
-  ];
 }
 
 function intoShards(tensors: readonly Tensor[], shardBytes: number): Tensor[][] {

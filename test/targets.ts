@@ -34,10 +34,10 @@ import {
   everyEntryHeader,
   everyFieldGguf,
   T,
-} from "./support/build.js";
-import { buildFlax, flaxArray, flaxChunked } from "./support/build-flax.js";
-import { buildLlama2c, buildTokenizerBin } from "./support/build-llama2c.js";
-import { buildTorch, P, storagePickle, tensorPickle } from "./support/build-torch.js";
+} from "./support/build/build.js";
+import { buildFlax, flaxArray, flaxChunked } from "./support/build/build-flax.js";
+import { buildLlama2c, buildTokenizerBin } from "./support/build/build-llama2c.js";
+import { buildTorch, P, storagePickle, tensorPickle } from "./support/build/build-torch.js";
 import { EDGES, type Sample, type Target } from "./support/damage.js";
 import { type Field, protobuf } from "./support/protobuf.js";
 import type { Random } from "./support/random.js";

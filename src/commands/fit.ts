@@ -1,12 +1,16 @@
+import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { findPreset, PRESETS } from "../arch/published/presets.js";
+import { generateMemory } from "../generate/memory.js";
+import { type TeamMemory, teamBytes } from "../net/team/memory.js";
 import { configOutline, type Outline } from "../outline.js";
 import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.js";
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
-import { parseBytes } from "../quant/fit/size.js";
+import { parseBytes, recipeTypes } from "../quant/fit/size.js";
+import { findRecipe } from "../quant/recipes/recipes.js";
 import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
-import { jsonOption, wholeNumber } from "./shared/options.js";
+import { jsonOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
 
 interface FitCommandOptions {
@@ -14,7 +18,15 @@ interface FitCommandOptions {
   readonly params?: string;
   readonly context?: number;
   readonly kvType: KvType;
+  readonly threads?: number;
   readonly json?: boolean;
+}
+
+/** What `llq generate` takes in place of what llama.cpp does. */
+interface GenerateFit {
+  readonly threads: number;
+  /** Of each of the rows. */
+  readonly rows: readonly TeamMemory[];
 }
 
 export const fitCommand = new Command("fit")
@@ -36,6 +48,7 @@ export const fitCommand = new Command("fit")
   .addOption(
     new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16"),
   )
+  .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -53,8 +66,9 @@ Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
     const memory = parseBytes("--memory", options.memory);
     const outline = await chosenOutline(path, options);
     const fit = planFit(outline, { memory, context: options.context, kvType: options.kvType });
-    if (options.json) printJson(document(outline, fit, memory));
-    else printFit(outline, fit, memory);
+    const generate = generateFit(outline, fit, options.threads);
+    if (options.json) printJson(document(outline, fit, generate, memory));
+    else printFit(outline, fit, generate, memory);
     checkSomeFit(outline, fit, memory);
   });
 
@@ -76,7 +90,19 @@ async function chosenOutline(
   return configOutline(name, `--params ${name}`, config);
 }
 
-function document(outline: Outline, { run, rows, ...fit }: Fit, memory: number) {
+/** The same files with llq's own numbers. */
+function generateFit(
+  outline: Outline,
+  { context, kvType, rows }: Fit,
+  threads = availableParallelism(),
+): GenerateFit {
+  const memoryOf = generateMemory(outline, { context, kvType, threads });
+  const typesOf = ({ recipe }: FitRow) =>
+    recipe === undefined ? undefined : recipeTypes(outline, findRecipe(recipe));
+  return { threads, rows: rows.map((row) => memoryOf(typesOf(row))) };
+}
+
+function document(outline: Outline, { run, rows, ...fit }: Fit, generate: GenerateFit, memory: number) {
   const { path: model, architecture, hparams } = outline;
   const { kv, compute, overhead } = run;
   return {
@@ -89,11 +115,20 @@ function document(outline: Outline, { run, rows, ...fit }: Fit, memory: number) 
     kv,
     compute,
     overhead,
-    recipes: rows,
+    recipes: rows.map((row, i) => {
+      const own = generate.rows[i]!;
+      return { ...row, generate: { totalBytes: teamBytes(own), ...own } };
+    }),
+    threads: generate.threads,
   };
 }
 
-function printFit({ path, architecture, hparams }: Outline, fit: Fit, memory: number): void {
+function printFit(
+  { path, architecture, hparams }: Outline,
+  fit: Fit,
+  generate: GenerateFit,
+  memory: number,
+): void {
   const { blockCount, contextLength } = hparams;
   console.log(
     `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
@@ -104,10 +139,15 @@ function printFit({ path, architecture, hparams }: Outline, fit: Fit, memory: nu
   for (const [name, { bytes, formula }] of parts) {
     console.log(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
-  const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context"];
-  const rows = fit.rows.map((row) => cells(row, contextLength));
+  const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context", "llq generate"];
+  const rows = fit.rows.map((row, i) => [
+    ...cells(row, contextLength),
+    formatBytes(teamBytes(generate.rows[i]!)),
+  ]);
   console.log(`\n${formatTable(header, rows)}`);
-  if (fit.suggested !== undefined) console.log(`\nsuggested: ${fit.suggested}`);
+  const threads = generate.threads === 1 ? "one thread" : `${generate.threads} threads`;
+  console.log(`\ntotal is llama.cpp's; llq generate takes what the last column says, with ${threads}`);
+  if (fit.suggested !== undefined) console.log(`suggested: ${fit.suggested}`);
 }
 
 function cells(row: FitRow, contextLength: number): string[] {

@@ -50,6 +50,8 @@ export interface EngineOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of weights loaded, and all there are. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called where memory may become short. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export type LoadEngine = (model: Model, options: EngineOptions) => Promise<Engine>;

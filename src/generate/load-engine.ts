@@ -2,15 +2,22 @@ import type { Model } from "../model.js";
 import { Team } from "../net/team/team.js";
 import { planQuantize } from "../quant/plan.js";
 import type { Engine, EngineOptions, Feed, Sequence } from "./engine.js";
+import { checkMemory, generateMemory } from "./memory.js";
 
 /**
  * Loads a model to generate with. Its weights stay in memory, about as small as they are stored.
  * @throws LlqError `usage` for a context beyond the positions that the model has learned, heads that do not divide into
- * the blocks of `kvType`, and a recipe for a model that is quantized already; `no-space` when memory is short
+ * the blocks of `kvType`, and a recipe for a model that is quantized already; `no-space` when it needs more memory than
+ * there is
  */
-export async function loadEngine(model: Model, { recipe, ...options }: EngineOptions): Promise<TeamEngine> {
+export async function loadEngine(
+  model: Model,
+  { recipe, onWarning, ...options }: EngineOptions,
+): Promise<TeamEngine> {
   const plan = recipe && planQuantize(model, recipe);
   const types = plan && new Map(plan.tensors.map(({ tensor, dtype }) => [tensor.name, dtype]));
+  const warning = checkMemory(model.path, generateMemory(model, options)(types));
+  if (warning !== undefined) onWarning?.(warning);
   return new TeamEngine(await Team.load(model, { ...options, types }));
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { openModel } from "../../src/model.js";
 import { planConvert } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder } from "../support/scratch.js";
 
 // Checkpoints of every family with something wrong are refused while they are planned, by name.

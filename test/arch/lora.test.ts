@@ -14,7 +14,7 @@ import { readRowsF32 } from "../../src/rows/rows.js";
 import { transposed } from "../../src/rows/transposed.js";
 import { execute } from "../../src/run/write/execute.js";
 import { rowCount, rowLength, type Tensor } from "../../src/tensor.js";
-import { buildSafetensors, refusal } from "../support/build.js";
+import { buildSafetensors, refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();

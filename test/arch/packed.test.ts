@@ -15,7 +15,7 @@ import type { SumCoding } from "../../src/rows/packed/sum.js";
 import { readRowsF32 } from "../../src/rows/rows.js";
 import { transposed } from "../../src/rows/transposed.js";
 import { storedWhole, type Tensor } from "../../src/tensor.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";

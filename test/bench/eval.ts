@@ -3,7 +3,8 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatBytes, formatTable } from "../../src/ui.js";
-import { type LlamaShape, writeSynthetic } from "../synthetic.js";
+import type { LlamaShape } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
 
 /** About 0.4 G weights. */

@@ -1,17 +1,21 @@
-// usage: npm run bench:7b [-- --folder <dir> --threads n --chunks n]
+// usage: npm run bench:7b [-- generate --folder <dir> --threads n --chunks n]
 // The whole way of a 7B checkpoint (13.5 GB of BF16, random weights): quantize in one pass, verify, inspect, eval-ppl,
-// each step with its time and memory, and with a limit of memory where control groups can be made.
+// each step with its time and memory, and with a limit of memory where control groups can be made. With "generate": what
+// llq generate takes with a long context instead.
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { formatBytes, formatTable } from "../../src/ui.js";
-import { PRESETS, writeSynthetic } from "../synthetic.js";
+import { PRESETS } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 import { createMemoryGroup } from "./cgroup.js";
+import { benchFullContext } from "./full-size-generate.js";
 import { load, measureLlq } from "./measure.js";
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     folder: { type: "string", default: tmpdir() },
     threads: { type: "string", default: "2" },
@@ -54,6 +58,11 @@ function main(): void {
     });
   }
   try {
+    if (positionals.includes("generate")) {
+      head();
+      benchFullContext(scratch, threads);
+      return;
+    }
     const model = join(scratch, "model");
     const started = performance.now();
     writeSynthetic(model, PRESETS["llama-7b"]);
@@ -68,14 +77,18 @@ function main(): void {
       "",
     ];
     const rows = steps(model, join(scratch, "q4_k_m.gguf"), threads, chunks).map(runStep);
-    const date = new Date().toISOString().slice(0, 10);
-    console.log(`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}, ${load()}`);
+    head();
     console.log(`7B Llama, 13.5 GB of BF16 in shards, ${threads} threads`);
     const columns = ["step", "wall time", "CPU time", "peak RSS", "memory limit", "bytes/s", ""];
     console.log(formatTable(columns, [made, ...rows]));
   } finally {
     cleanUp();
   }
+}
+
+function head(): void {
+  const date = new Date().toISOString().slice(0, 10);
+  console.log(`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}, ${load()}`);
 }
 
 function steps(model: string, file: string, threads: string, chunks: string): Step[] {

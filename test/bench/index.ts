@@ -2,8 +2,9 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { pairVectors } from "../../src/kernels/products.js";
 import { benchAllocation } from "./allocation.js";
-import { benchCache } from "./cache.js";
-import { benchDecode } from "./decode.js";
+import { benchCache } from "./decode/cache.js";
+import { benchDecode } from "./decode/decode.js";
+import { benchGenerate } from "./decode/generate.js";
 import { benchEval } from "./eval.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
@@ -12,13 +13,15 @@ import { benchQuantize } from "./quantize.js";
 import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
-// With a folder of llama.cpp's programs, also against those.
+// With a folder of llama.cpp's programs, also against those. The section generate takes GGUF files of yours.
 
-const { values, positionals: asked } = parseArgs({
+const { values, positionals } = parseArgs({
   options: { "llama-cpp": { type: "string" } },
   allowPositionals: true,
 });
 const llamaCpp = values["llama-cpp"];
+const files = positionals.filter((name) => name.endsWith(".gguf"));
+const asked = positionals.filter((name) => !files.includes(name));
 
 const SECTIONS: Record<string, () => void | Promise<void>> = {
   kernels: benchKernels,
@@ -32,6 +35,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     else benchNative(llamaCpp);
   },
   eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
+  generate: () => benchGenerate(files, llamaCpp),
   allocation: async () => {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");

@@ -43,6 +43,11 @@ function measureNode(args: readonly string[], group?: MemoryGroup): Measured {
   return { stdout: run.stdout, seconds, cpuSeconds: cpuMicroseconds / 1e6, peakRssBytes: maxRssKib * 1024 };
 }
 
+/** Of an odd number of values. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
 /** Of ratios of pairs, an odd number: the median, the least and the largest. */
 export function medianAndRange(ratios: readonly number[], digits: number): string {
   const sorted = ratios.toSorted((a, b) => a - b);

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openContainer } from "../../formats/open.js";
 import { formatTable } from "../../src/ui.js";
-import { type LlamaShape, writeSynthetic } from "../synthetic.js";
+import type { LlamaShape } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
 
 /** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatBytes, formatTable } from "../../src/ui.js";
-import { type LlamaShape, writeSynthetic } from "../synthetic.js";
+import type { LlamaShape } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 import { emptyNodeRss, measureLlq } from "./measure.js";
 
 /** About 1.07 G weights, 2.1 GB as BF16. */

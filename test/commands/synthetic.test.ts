@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { openContainer } from "../../formats/open.js";
-import { type LlamaShape, PRESETS, type SyntheticOptions, writeSynthetic } from "../synthetic.js";
+import { openModel } from "../../src/model.js";
+import { type LlamaShape, PRESETS } from "../support/shapes.js";
+import { type SyntheticOptions, writeSynthetic } from "../synthetic.js";
 
 const root = mkdtempSync(join(tmpdir(), "llq-synthetic-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -57,4 +59,12 @@ test("weights have mean 0, deviation 0.02 and heavier tails than a normal distri
   expect(deviation).toBeCloseTo(0.02, 3);
   expect(kurtosis).toBeGreaterThan(5);
   expect(moments("model.norm.weight").mean).toBeCloseTo(1, 2);
+});
+
+test("a ChatGLM2 is one, of the shape of the 6B", () => {
+  const model = openModel(
+    write({ ...PRESETS["chatglm2-6b"], hidden: 256, layers: 1, ffn: 96, vocab: 2048 }, {}),
+  );
+  expect(model.architecture.name).toBe("chatglm");
+  expect(model.hparams).toMatchObject({ headCount: 32, headCountKv: 2, contextLength: 32768 });
 });

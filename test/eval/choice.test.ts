@@ -7,7 +7,7 @@ import { type ChoiceOptions, evaluateChoice } from "../../src/eval/choice/choice
 import { readQuestions } from "../../src/eval/choice/questions.js";
 import { wilsonInterval } from "../../src/eval/perplexity/statistics.js";
 import { openModel } from "../../src/model.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();

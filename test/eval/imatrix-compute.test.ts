@@ -17,7 +17,7 @@ import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();

@@ -10,7 +10,7 @@ import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { bytes, call, place } from "../support/kernels.js";
 import { Random } from "../support/random.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";

@@ -20,7 +20,7 @@ import { isQuantizable } from "../../src/quant/recipes/choose.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";

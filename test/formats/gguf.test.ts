@@ -18,7 +18,7 @@ import {
   T,
   type TensorParts,
   type Value,
-} from "../support/build.js";
+} from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { TARGETS } from "../targets.js";
 

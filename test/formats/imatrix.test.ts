@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { BufferSource } from "../../formats/bytes.js";
 import { openImatrix, readImatrix } from "../../formats/imatrix/imatrix.js";
-import { buildDat, buildImatrixGguf, refusal } from "../support/build.js";
+import { buildDat, buildImatrixGguf, refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { TARGETS } from "../targets.js";
 

@@ -13,7 +13,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { BufferSource } from "../../formats/bytes.js";
 import { openContainer } from "../../formats/open.js";
 import { readSafetensors } from "../../formats/safetensors/safetensors.js";
-import { buildGguf, buildSafetensors, everyEntryData, everyEntryHeader, refusal } from "../support/build.js";
+import {
+  buildGguf,
+  buildSafetensors,
+  everyEntryData,
+  everyEntryHeader,
+  refusal,
+} from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { TARGETS } from "../targets.js";
 

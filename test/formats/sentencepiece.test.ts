@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { BufferSource } from "../../formats/bytes.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { type Field, protobuf, varint } from "../support/protobuf.js";
 import { TINY_LLAMA } from "../support/scratch.js";

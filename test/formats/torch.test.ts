@@ -11,7 +11,7 @@ import { ALLOWED_GLOBALS } from "../../formats/torch/torch-globals.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { readRowsF32 } from "../../src/rows/rows.js";
 import { rowCount, storedWhole } from "../../src/tensor.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import {
   buildTorch,
   buildZip,
@@ -21,7 +21,7 @@ import {
   tensorPickle,
   type ZipFile,
   type ZipOptions,
-} from "../support/build-torch.js";
+} from "../support/build/build-torch.js";
 import { attack } from "../support/damage.js";
 import { scratchFolder } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";

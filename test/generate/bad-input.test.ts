@@ -47,7 +47,7 @@ describe("llq generate", { timeout: 30_000 }, () => {
     ["positions that were not learned", [family("gpt2"), "a", "-c", "513"], 2, /knows 512 positions.*\n hint: --context 512/],
     ["heads that do not divide", [family("llama"), "a", "--kv-type", "q8_0"], 2, /heads of 8 .*\n hint: --kv-type f16/],
     ["quantizing again", [quantized, "a", "--bits", "4"], 2, /is quantized already/],
-    ["a context that no machine has", [TINY_LLAMA, "a", "-c", "1000000000"], 5, /takes \d+\.\d GiB .*\n hint: a smaller --context/],
+    ["a context that no machine has", [TINY_LLAMA, "a", "-c", "1000000000"], 5, /generating takes \d+\.\d\d GB .*\n hint: .*a smaller --context/],
     ["no tokens wanted", [TINY_LLAMA, "a", "-n", "0"], 2, /-n, --max-tokens/],
     ["no context", [TINY_LLAMA, "a", "-c", "0"], 2, /-c, --context/],
     ["an adapter that is none", [TINY_LLAMA, "a", "--lora", "nowhere"], 3, /adapter_config\.json: no such file/],

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { strftime } from "../../src/generate/chat/interpreter.js";
 import { type Message, renderChat } from "../../src/generate/chat/template.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 
 interface Golden {
   readonly cases: readonly {

@@ -9,7 +9,7 @@ import { renderedEncoder } from "../../src/generate/text/prompt.js";
 import { readTokenizerConfig } from "../../src/tokenizer/hf/hf-config.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { TOKEN_TYPE, type Vocab } from "../../src/tokenizer/types.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder } from "../support/scratch.js";
 import { scriptedEngine } from "../support/stand-in-engine.js";
 

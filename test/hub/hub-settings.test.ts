@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseHubReference } from "../../src/hub/reference.js";
 import { readHubSettings } from "../../src/hub/settings.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder } from "../support/scratch.js";
 
 const folder = scratchFolder();

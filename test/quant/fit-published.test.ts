@@ -17,7 +17,7 @@ import { factsOf } from "../../src/quant/plan.js";
 import { chooseTypes } from "../../src/quant/recipes/choose.js";
 import { parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 
 // Published models, by their configurations alone; golden/make/published.py and fit.py.
 const GOLDEN = new URL("../golden/", import.meta.url);

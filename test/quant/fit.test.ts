@@ -8,7 +8,7 @@ import { configOutline, type Outline, openOutline } from "../../src/outline.js";
 import { checkSomeFit, planFit } from "../../src/quant/fit/fit.js";
 import { largestContext } from "../../src/quant/fit/memory.js";
 import { parseBytes } from "../../src/quant/fit/size.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
@@ -137,13 +137,16 @@ describe("what does not fit", () => {
 
 describe("llq fit", () => {
   test("prints a table with the formulas", () => {
-    const { status, stdout } = llq("fit", "--params", "7B", "--memory", "8GB");
+    const { status, stdout } = llq("fit", "--params", "7B", "--memory", "8GB", "--threads", "2");
     expect(status).toBe(0);
     expect(stdout).toContain("llama-2-7b: llama, 6.74 G weights, 32 layers, trained for 4096 tokens");
     expect(stdout).toContain("2.00 GiB  = 32 layers × 4096 tokens × 32 KV heads × 2 × 128 × 2 bytes");
     expect(stdout).toMatch(/\nsuggested: Q6_K\n$/);
-    expect(stdout).toMatch(/^Q4_K_M +4\.84 +3\.80 GiB +5\.9\d GiB +yes +4096 \(all\)$/m);
-    expect(stdout).toMatch(/^Q8_0 +8\.50 +6\.67 GiB +8\.8\d GiB +no +1024$/m);
+    expect(stdout).toMatch(/^Q4_K_M +4\.84 +3\.80 GiB +5\.9\d GiB +yes +4096 \(all\) +6\.\d\d GiB$/m);
+    expect(stdout).toMatch(/^Q8_0 +8\.50 +6\.67 GiB +8\.8\d GiB +no +1024 +9\.\d\d GiB$/m);
+    expect(stdout).toContain(
+      "\ntotal is llama.cpp's; llq generate takes what the last column says, with 2 threads\n",
+    );
   });
 
   test("prints one JSON document", () => {
@@ -172,6 +175,12 @@ describe("llq fit", () => {
       kv: { bytes: (4 * 2 * 2 * 32 * 256 * 34) / 32 },
     });
     expect(document.recipes[0]).toMatchObject({ recipe: "F32", fits: true, largestContext: 256 });
+    for (const { generate, weightBytes } of document.recipes) {
+      const { totalBytes, weights, states, working, shared, program } = generate;
+      expect(totalBytes).toBe(weights + states + working + shared + program);
+      expect(states).toBe(document.kv.bytes);
+      expect(weights).toBeLessThan(1.1 * weightBytes);
+    }
   });
 
   test("has its table on stdout and status 5 where nothing fits", () => {

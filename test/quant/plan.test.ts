@@ -6,7 +6,7 @@ import type { ModelFacts } from "../../src/quant/recipes/conditions.js";
 import { matches, parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import type { Role } from "../../src/tensor.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 
 const GOLDEN = new URL("../golden/plans/", import.meta.url);
 

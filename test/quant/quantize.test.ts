@@ -13,7 +13,7 @@ import { parseLayers, pruneLayers } from "../../src/quant/prune.js";
 import { parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();

@@ -14,9 +14,10 @@ import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { parseSize, splitBySize } from "../../src/quant/split.js";
 import { verify } from "../../src/run/measure/verify.js";
 import { execute, executeParts } from "../../src/run/write/execute.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
-import { PRESETS, writeSynthetic } from "../synthetic.js";
+import { PRESETS } from "../support/shapes.js";
+import { writeSynthetic } from "../synthetic.js";
 
 const folder = scratchFolder();
 const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;

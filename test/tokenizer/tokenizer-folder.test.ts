@@ -5,7 +5,7 @@ import { createFolderTokenizer } from "../../src/tokenizer/hf/hf.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { TOKEN_TYPE } from "../../src/tokenizer/types.js";
 import { readVocab, vocabFromMetadata, vocabToMetadata } from "../../src/tokenizer/vocab.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { protobuf } from "../support/protobuf.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 

@@ -4,7 +4,7 @@ import { vocabFromTiktoken } from "../../src/tokenizer/bpe/tiktoken.js";
 import { NO_CONFIG } from "../../src/tokenizer/hf/hf-config.js";
 import { vocabFromTokenizerJson } from "../../src/tokenizer/hf/hf-vocab.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
-import { refusal } from "../support/build.js";
+import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
 import { STRINGS } from "../support/tokenizer-helpers.js";
 import { charsmap, TARGETS } from "../targets.js";

@@ -10,7 +10,7 @@ import type { Model } from "../../model.js";
 import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, findRecipe } from "../../quant/recipes/recipes.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
-import { closedOutputSignal, createProgress, formatBytes, interruptSignal } from "../../ui.js";
+import { closedOutputSignal, createProgress, formatBytes, interruptSignal, warn } from "../../ui.js";
 import {
   activationsOption,
   jsonOption,
@@ -124,6 +124,7 @@ async function run(
     context,
     signal,
     onProgress: (done, total) => progress.update(done, total, formatBytes(total)),
+    onWarning: warn,
   }).finally(() => progress.stop());
   try {
     if (prompt !== undefined) await answer(engine, model, prompt, template !== undefined, options, signal);

@@ -21,9 +21,14 @@ export class Deserted extends Error {}
 /** Looks at the others before a thread sleeps: some 30 µs, more than threads with equal shares wait. */
 const LOOKS = 5000;
 
+/** Bytes of each of a meeting's buffers. @param floats that are exchanged at once, at most */
+export function bufferBytes(threads: number, floats: number): number {
+  return threads > 1 ? floats * 4 : 0;
+}
+
 /** @param floats that are exchanged at once, at most */
 export function createMeeting(threads: number, floats: number): Meeting {
-  const buffer = () => new SharedArrayBuffer(threads > 1 ? floats * 4 : 0);
+  const buffer = () => new SharedArrayBuffer(bufferBytes(threads, floats));
   return { threads, control: new SharedArrayBuffer(12), buffers: [buffer(), buffer()] };
 }
 

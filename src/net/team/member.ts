@@ -1,34 +1,28 @@
 import { LlqError } from "../../../formats/errors.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
-import { rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { embedTokens } from "../embed.js";
-import { headMemory, openLogits } from "../head.js";
-import { layerMemory, runLayer } from "../layer.js";
+import { openLogits } from "../head.js";
+import { runLayer } from "../layer.js";
 import { mixerOf } from "../mixers/index.js";
-import type { StateOptions } from "../mixers/mixer.js";
 import type { Prefix } from "../mixers/prefix.js";
 import type { MixerState } from "../mixers/state/state.js";
-import type { DecoderPlan, LayerPlan } from "../plan/types.js";
-import { type Membership, matrixBytes, ResidentWeights, type Source } from "../products/resident.js";
-import { shareOfRows } from "../products/weights.js";
+import { type Membership, ResidentWeights, type Source } from "../products/resident.js";
 import { Exchange, type Meeting, shareOf } from "./exchange.js";
+import { type Holding, planPlaces, workingBytes } from "./memory.js";
 import { matricesOf, othersOf } from "./tensors.js";
 
+/** Bytes that a WebAssembly memory can have. */
+const MOST = 2 ** 32;
+
 /** What a thread of a team is told when it joins. Plain data. */
-export interface Joining {
+export interface Joining extends Holding {
   readonly thread: number;
   readonly modules: WorkerModules;
   readonly meeting: Meeting;
-  readonly plan: DecoderPlan;
   readonly source: Source;
   /** Of each layer; see ropesOf. */
   readonly ropes: readonly (SharedArrayBuffer | undefined)[];
-  readonly states: StateOptions;
-  /** How many sequences there may be at once. */
-  readonly sequences: number;
-  /** Bytes that one WebAssembly memory may have. */
-  readonly memoryLimit: number;
 }
 
 /** The next tokens of some sequences, as many of each. Plain data. */
@@ -49,11 +43,6 @@ interface Place {
   readonly end: number;
 }
 
-/** Bytes that a WebAssembly memory can have. */
-const MOST = 2 ** 32;
-/** Room that is left for what estimates leave out. */
-const SLACK = 32 << 20;
-
 /**
  * A thread that goes through a model in step with others. It has its share of the rows of every matrix, and of the heads
  * or channels of every state; hidden states every thread has for itself.
@@ -70,7 +59,7 @@ export class Member {
   constructor(joining: Joining) {
     this.#joining = joining;
     this.#exchange = new Exchange(joining.meeting);
-    this.#places = cutPlaces(joining, this.#membership());
+    this.#places = this.#openPlaces();
   }
 
   #membership(): Membership {
@@ -80,6 +69,28 @@ export class Member {
       share: (units) => shareOf(units, thread, meeting.threads),
       exchange: (kernels, tokens, parts) => this.#exchange.exchange(kernels, tokens, parts),
     };
+  }
+
+  #openPlaces(): Place[] {
+    const { modules, source } = this.#joining;
+    const membership = this.#membership();
+    const open = () => new Kernels(modules.kernels, modules.products);
+    const first = open();
+    const working = workingBytes(this.#joining);
+    return planPlaces(first, this.#joining, membership).map(({ end, weights, states }, i) => {
+      const least = weights + states + working;
+      if (least > MOST) {
+        throw new LlqError(
+          "no-space",
+          `the ${least} bytes of layer ${end - 1} do not fit a memory of 4 GiB`,
+          {
+            hint: "more --threads share it; or a smaller --context, --kv-type q8_0",
+          },
+        );
+      }
+      const kernels = i === 0 ? first : open();
+      return { kernels, weights: new ResidentWeights(kernels, source, membership), end };
+    });
   }
 
   #placeOf(layer: number): Place {
@@ -191,48 +202,4 @@ function carry(from: Kernels, to: Kernels, x: number, floats: number): number {
   const copy = to.reserve(floats * 4);
   to.floats(copy, floats).set(from.floats(x, floats));
   return copy;
-}
-
-/** Cuts the layers into as many memories as they need. */
-function cutPlaces(joining: Joining, membership: Membership): Place[] {
-  const { modules, plan, source, states, sequences, memoryLimit } = joining;
-  const open = (): Omit<Place, "end"> => {
-    const kernels = new Kernels(modules.kernels, modules.products);
-    return { kernels, weights: new ResidentWeights(kernels, source, membership) };
-  };
-  const places: Place[] = [];
-  let place = open();
-  const working = Math.max(layerMemory(plan, 1, states.batch), headMemory(plan.head.output, sequences));
-  const room = memoryLimit - working - SLACK;
-  const bytesOf = (tensor: Tensor) =>
-    matrixBytes(place.kernels, source, tensor, shareOfRows(membership, rowCount(tensor))[1]);
-  let used = 0;
-  const take = (bytes: number, layer: number) => {
-    if (bytes + working > MOST) {
-      throw new LlqError(
-        "no-space",
-        `${bytes + working} bytes of layer ${layer} do not fit a memory of 4 GiB`,
-        {
-          hint: "more --threads share it; or a smaller --context, --kv-type q8_0",
-        },
-      );
-    }
-    if (used > 0 && used + bytes > room) {
-      places.push({ ...place, end: layer });
-      place = open();
-      used = 0;
-    }
-    used += bytes;
-  };
-  for (const [i, layer] of plan.layers.entries()) {
-    const matrices = matricesOf(layer).reduce((sum, matrix) => sum + bytesOf(matrix), 0);
-    const others = othersOf(layer).reduce((sum, tensor) => sum + rowCount(tensor) * rowLength(tensor) * 4, 0);
-    take(matrices + others + sequences * stateBytes(layer, membership, states), i);
-  }
-  take(bytesOf(plan.head.output), plan.layers.length);
-  return [...places, { ...place, end: plan.layers.length }];
-}
-
-function stateBytes({ mixer }: LayerPlan, membership: Membership, options: StateOptions): number {
-  return mixerOf(mixer.plan).stateBytes(mixer.plan, membership, options);
 }

@@ -1,12 +1,12 @@
 import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { DTypeName } from "../../../formats/dtype.js";
+import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
-import { CONTEXT_STEP, type KvType } from "../../quant/fit/memory.js";
+import type { KvType } from "../../quant/fit/memory.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
-
+import type { Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
@@ -18,7 +18,14 @@ import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { createMeeting } from "./exchange.js";
 import { leave, type MemberCall, memberJob } from "./job.js";
-import { bytesOf, checkMemory, exchangedFloats } from "./sizes.js";
+import {
+  DEFAULT_CONTEXT,
+  exchangedFloats,
+  exchangedTokens,
+  logitBytes,
+  MEMORY_LIMIT,
+  statesFor,
+} from "./memory.js";
 import { matricesOf } from "./tensors.js";
 
 export interface TeamOptions {
@@ -40,12 +47,6 @@ export interface TeamOptions {
   /** Bytes that one WebAssembly memory may have. */
   readonly memoryLimit?: number | undefined;
 }
-
-const DEFAULT_CONTEXT = 4096;
-const MEMORY_LIMIT = 2 ** 32 - 65536;
-
-/** Tokens that are run through the layers together. */
-const PIECE = 512;
 
 let teams = 0;
 
@@ -79,12 +80,9 @@ export class Team {
     this.sequences = options.sequences ?? 1;
     this.#files = files;
     this.#pool = pool;
-    this.#logits = new SharedArrayBuffer(this.sequences * hparams.vocabSize * 4);
+    this.#logits = new SharedArrayBuffer(logitBytes(plan, this.sequences));
     this.#had = Array.from({ length: this.sequences }, () => ({ length: 0, most: 0 }));
-    // Tokens of a prefix see each other, and so are run together.
-    const batch = hparams.prefixTokens === undefined ? Math.min(PIECE, this.context) : this.context;
-    const capacity = Math.ceil(this.context / CONTEXT_STEP) * CONTEXT_STEP;
-    this.#states = { capacity, batch, kvType: options.kvType ?? "f16" };
+    this.#states = statesFor(plan, this.context, options.kvType ?? "f16");
   }
 
   /**
@@ -117,11 +115,10 @@ export class Team {
     const { plan, context, sequences } = this;
     const types = options.types ?? new Map<string, DTypeName>();
     checkPositions(plan, context);
-    checkMemory(plan, types, this.#states, sequences);
     const threads = Math.max(1, this.#pool.threads);
     const joining = {
       modules,
-      meeting: createMeeting(threads, Math.max(this.#states.batch, sequences) * exchangedFloats(plan)),
+      meeting: createMeeting(threads, exchangedTokens(this.#states, sequences) * exchangedFloats(plan)),
       plan,
       source: {
         files: this.#files,
@@ -266,4 +263,11 @@ export class Team {
     leave(this.#number);
     for (const fd of this.#files.splice(0)) closeSync(fd);
   }
+}
+
+function bytesOf(matrices: readonly Tensor[], types: ReadonlyMap<string, DTypeName>): number {
+  return matrices.reduce(
+    (sum, { name, dtype, shape }) => sum + byteLength(types.get(name) ?? dtype, shape),
+    0,
+  );
 }

@@ -1,4 +1,4 @@
-import { byteLength, elementCount } from "../../../formats/dtype.js";
+import { byteLength, type DTypeName, elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { OutlineTensor } from "../../arch/outline.js";
 import type { Outline } from "../../outline.js";
@@ -13,10 +13,20 @@ export interface RecipeSize {
   readonly bitsPerWeight: number;
 }
 
-/** The exact size of a model in a recipe, without an importance matrix. */
-export function recipeSize({ architecture, hparams, tensors }: Outline, recipe: Recipe): RecipeSize {
+/** The type of every tensor of a model in a recipe, by its name, without an importance matrix. */
+export function recipeTypes(
+  { architecture, hparams, tensors }: Outline,
+  recipe: Recipe,
+): ReadonlyMap<string, DTypeName> {
   const choices = chooseTypes(recipe, tensors, factsOf({ architecture, hparams }, undefined));
-  const bytes = tensors.reduce((sum, { shape }, i) => sum + byteLength(choices[i]!.dtype, shape), 0);
+  return new Map(tensors.map(({ name }, i) => [name, choices[i]!.dtype]));
+}
+
+/** The exact size of a model in a recipe, without an importance matrix. */
+export function recipeSize(outline: Outline, recipe: Recipe): RecipeSize {
+  const { tensors } = outline;
+  const types = recipeTypes(outline, recipe);
+  const bytes = tensors.reduce((sum, { name, shape }) => sum + byteLength(types.get(name)!, shape), 0);
   return { recipe, byteLength: bytes, bitsPerWeight: (bytes * 8) / weightCount(tensors) };
 }
 

@@ -1,10 +1,10 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { DTypeName } from "../../formats/dtype.js";
-import { Kernels } from "../../src/kernels/kernels.js";
-import type { Products } from "../../src/kernels/products.js";
-import { int8Form, quantizeActivations } from "../../src/net/products/int8.js";
-import { leanSize, multiplyLean } from "../../src/net/products/lean.js";
-import { Random } from "../support/random.js";
+import type { DTypeName } from "../../../formats/dtype.js";
+import { Kernels } from "../../../src/kernels/kernels.js";
+import type { Products } from "../../../src/kernels/products.js";
+import { int8Form, quantizeActivations } from "../../../src/net/products/int8.js";
+import { leanSize, multiplyLean } from "../../../src/net/products/lean.js";
+import { Random } from "../../support/random.js";
 
 // One thread of decode.ts: multiplies matrices larger than its caches for as long as it is asked to.
 

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { DTypeName } from "../../formats/dtype.js";
-import { compileKernels } from "../../src/kernels/kernels.js";
-import { chooseProducts } from "../../src/net/products/products.js";
-import { formatTable } from "../../src/ui.js";
+import type { DTypeName } from "../../../formats/dtype.js";
+import { compileKernels } from "../../../src/kernels/kernels.js";
+import { chooseProducts } from "../../../src/net/products/products.js";
+import { formatTable } from "../../../src/ui.js";
+import { load } from "../measure.js";
 import type { Question, Setting } from "./decode-worker.js";
-import { load } from "./measure.js";
 
 const TYPES: readonly DTypeName[] = ["Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16", "BF16", "F32"];
 const TOKENS = [1, 4, 8];
