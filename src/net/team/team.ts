@@ -93,7 +93,7 @@ export class Team {
   static async load(model: Model, options: TeamOptions = {}): Promise<Team> {
     options.signal?.throwIfAborted();
     const plan = planDecoder(model);
-    const products = chooseProducts();
+    const products = chooseProducts("generation");
     const files = model.container.files.map((path) => openSync(path, "r"));
     const pool = new WorkerPool(options.threads ?? availableParallelism(), products);
     const team = new Team(plan, files, pool, options);
