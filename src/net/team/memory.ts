@@ -134,7 +134,8 @@ export interface TeamMemory {
   readonly program: number;
 }
 
-const PROGRAM = 72 << 20;
+/** At its peak, while products are compiled and tried. */
+const PROGRAM = 104 << 20;
 const THREAD = 24 << 20;
 /** Of a GGUF; the tokenizer of a folder may take more. */
 const BYTES_PER_TOKEN = 640;
