@@ -34,6 +34,8 @@ export interface Model {
   /** What a GGUF of this model says of it, in the order it says it; for a GGUF, what it does say. */
   readonly metadata: Metadata;
   readonly tensors: readonly Tensor[];
+  /** What a user should know of how the checkpoint was read. */
+  readonly remarks: readonly string[];
 }
 
 /**
@@ -62,6 +64,7 @@ function openDescribed(path: string, container: Container): Model {
     ...describedTensors(path, container, metadata),
     vocab: vocabFromMetadata(path, metadata),
     metadata,
+    remarks: [],
   };
 }
 
@@ -110,7 +113,16 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const container = folderWeights(opened ?? openContainer(path), file, json);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
-  return { path, folder, container, architecture, tensors, ...described };
+  const remarks = untied(path, config, tensors);
+  return { path, folder, container, architecture, tensors, remarks, ...described };
+}
+
+/** Says when a checkpoint has an output of its own that its configuration knows nothing of. */
+function untied(path: string, { tied }: HfModel, tensors: readonly Tensor[]): string[] {
+  if (!tied || tensors.every(({ role }) => role !== "output")) return [];
+  return [
+    `${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
+  ];
 }
 
 function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
@@ -120,7 +132,7 @@ function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
   const vocab = readVocab(checkpoint.tokenizerFolder, config);
   const described = describe(file, folder, vocab, architecture, config);
   const tensors = bindMeta(architecture, described.hparams, checkpoint, config);
-  return { path, folder, container: joinShards(shards), architecture, tensors, ...described };
+  return { path, folder, container: joinShards(shards), architecture, tensors, remarks: [], ...described };
 }
 
 /** What a GGUF of a model in a folder says of it. */

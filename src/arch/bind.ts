@@ -5,6 +5,7 @@ import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
+import { isSameTensor } from "./tied.js";
 import { transposed } from "./transposed.js";
 
 /** A row of the architecture's table for one block. */
@@ -39,13 +40,14 @@ export function bindHuggingFace(
       if (values !== undefined) tensors.push(computedTensor(bound, shapeOf(row, hparams), values));
       continue;
     }
-    if (tied && row.role === "output") {
+    if (tied && row.role === "output" && isEmbedding(bound, container, find, tensors)) {
       // GGUF leaves the output of a tied model out; loaders take the embedding.
       for (const [from] of bound.sources) used.add(find(from!) ?? from!);
       continue;
     }
     // Writers of tied checkpoints keep one of the two names, and not all keep the same.
-    const spare = tied && row.role === "token_embd" ? (head?.sources ?? []) : [];
+    const isTied = tied || head?.row.optional === true;
+    const spare = isTied && row.role === "token_embd" ? (head?.sources ?? []) : [];
     const names = [...bound.sources, ...spare]
       .map((each) => each.map(find))
       .find((each) => each.some(Boolean));
@@ -68,6 +70,22 @@ export function bindHuggingFace(
   );
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   return tensors;
+}
+
+/**
+ * Whether a tied model's output is its embedding. A checkpoint may hold another all the same, as merging an adapter of
+ * the head leaves it; then that one counts, whatever the configuration says, as in transformers 5 and llama.cpp.
+ */
+function isEmbedding(
+  { sources }: Bound,
+  container: Container,
+  find: (name: string) => string | undefined,
+  tensors: readonly Tensor[],
+): boolean {
+  const name = sources.map(([from]) => find(from!)).find((each) => each !== undefined);
+  const embedding = tensors.find(({ role }) => role === "token_embd")?.sources[0];
+  if (name === undefined || embedding === undefined) return true;
+  return isSameTensor(container, embedding, container.tensors.get(name)!);
 }
 
 /** The tensors of a checkpoint that belong to no language model, and are left out. */

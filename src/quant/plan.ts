@@ -43,6 +43,8 @@ export interface Plan {
   readonly tensors: readonly TensorPlan[];
   /** Tensors that an importance matrix should guide but says nothing of; none without a matrix. */
   readonly unguided: readonly string[];
+  /** What a user should know of how the model was read. */
+  readonly remarks: readonly string[];
   /** Of the whole output file. */
   readonly byteLength: number;
   /** How the types were chosen, for a file of a size. */
@@ -233,6 +235,7 @@ function planFile(
     header,
     tensors,
     unguided: unguided.map(({ tensor }) => tensor.name),
+    remarks: model.remarks,
     byteLength: total,
   };
 }
