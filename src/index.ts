@@ -47,6 +47,7 @@ export {
   losslessType,
   type Plan,
   planConvert,
+  planKeep,
   planQuantize,
   type QuantizeOptions,
   type TensorPlan,

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
-import { losslessType, planConvert } from "../quant/plan.js";
+import { parseKeyValue } from "../quant/metadata.js";
+import { planConvert, planKeep } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
 import { parseSize, splitBySize } from "../quant/split.js";
 import {
@@ -7,6 +8,7 @@ import {
   jsonOption,
   loraOption,
   outputOption,
+  overrideKvOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -18,6 +20,7 @@ interface ConvertOptions extends WriteOptions {
   readonly type: string;
   readonly splitMaxSize?: string;
   readonly lora?: readonly string[];
+  readonly overrideKv?: readonly string[];
 }
 
 export const convertCommand = new Command("convert")
@@ -26,11 +29,15 @@ export const convertCommand = new Command("convert")
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
   .addOption(
-    new Option("-t, --type <type>", "type of the matrices; auto keeps them exactly as they are")
+    new Option(
+      "-t, --type <type>",
+      "type of the matrices; auto keeps all exactly as they are, and copies GGUF",
+    )
       .choices(["f32", "f16", "bf16", "auto"])
       .default("auto"),
   )
   .addOption(loraOption())
+  .addOption(overrideKvOption())
   .addOption(splitOption())
   .addOption(threadsOption())
   .addOption(forceOption())
@@ -44,12 +51,14 @@ Examples:
   llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
   llq convert ./Llama-3.2-1B -o merged.gguf --lora ./adapter
   llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G
+  llq convert q4-00001-of-00003.gguf -o q4.gguf
   llq convert hf:meta-llama/Llama-3.2-1B -o llama-1b.gguf`,
   )
   .action(async (path: string, options: ConvertOptions) => {
     const model = await openSource(path, options);
-    const recipe = options.type === "auto" ? losslessType(model) : findRecipe(options.type);
-    const plan = planConvert(model, recipe);
+    const keys = (options.overrideKv ?? []).map(parseKeyValue);
+    const plan =
+      options.type === "auto" ? planKeep(model, keys) : planConvert(model, findRecipe(options.type), keys);
     const { output, splitMaxSize } = options;
     const parts =
       splitMaxSize === undefined ? [{ plan, output }] : splitBySize(plan, output, parseSize(splitMaxSize));
