@@ -64,8 +64,17 @@ function openDescribed(path: string, container: Container): Model {
     ...describedTensors(path, container, metadata),
     vocab: vocabFromMetadata(path, metadata),
     metadata,
-    remarks: [],
+    remarks: unsplit(path, metadata),
   };
+}
+
+/** Says when a GGUF does not tell how text is split before it is merged. */
+function unsplit(path: string, metadata: Metadata): string[] {
+  const isBpe = metadata.get("tokenizer.ggml.model")?.value === "gpt2";
+  if (!isBpe || metadata.has("tokenizer.ggml.pre")) return [];
+  return [
+    `${path}: no tokenizer.ggml.pre: text is split as llama.cpp does by default, which is right for few models`,
+  ];
 }
 
 /** What such a container's tensors are for. */
