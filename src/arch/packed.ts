@@ -14,6 +14,8 @@ const schema = v.looseObject({
   checkpoint_format: v.nullish(v.string()),
   version: v.nullish(v.string()),
   weight_block_size: v.nullish(v.tuple([count, count])),
+  /** Rotations of compressed-tensors, which weights are to be read through. */
+  transform_config: v.nullish(v.record(v.string(), v.unknown())),
 });
 
 type Quantization = v.InferOutput<typeof schema>;
@@ -54,6 +56,11 @@ function readQuantization(file: string, json: unknown): Quantization | undefined
   if (!result.success) {
     const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
     throw badInput(`${file}: quantization_config: ${faults.join("; ")}`);
+  }
+  if (Object.keys(result.output.transform_config ?? {}).length > 0) {
+    throw new LlqError("unsupported", `${file}: weights that a transform_config rotates`, {
+      hint: "take the original checkpoint",
+    });
   }
   const method = result.output.quant_method ?? "";
   if (METHODS.includes(method)) return result.output;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
@@ -5,7 +6,7 @@ import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js"
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
-import { MAX_VOCAB_BYTES } from "./hf/hf-pipeline.js";
+import { MAX_VOCAB_BYTES, parseTokenizerJson, type TokenizerJson } from "./hf/hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf/hf-vocab.js";
 import { vocabFromIceText } from "./spm/ice-text.js";
 import { vocabFromLlama2c } from "./spm/llama2c.js";
@@ -60,8 +61,10 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   {
     find: (name, folder) => name === "tokenizer.model" && !isRankFile(join(folder, name)),
-    read: (path, config, rows) =>
-      vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, rows),
+    read: (path, config, rows) => {
+      const model = withFile(path, readSentencePiece);
+      return vocabFromSentencePiece(path, model, config, rows, tokenizerJsonBeside(path));
+    },
   },
   {
     find: (name) => name === "ice_text.model",
@@ -81,6 +84,12 @@ const KINDS: readonly Kind[] = [
       vocabFromGpt2Files(path, readJson(path), readText(join(path, "..", "merges.txt")), config, rows),
   },
 ];
+
+/** What transformers takes in place of a tokenizer.model, and writes added tokens into. */
+function tokenizerJsonBeside(path: string): TokenizerJson | undefined {
+  const beside = join(dirname(path), "tokenizer.json");
+  return existsSync(beside) ? parseTokenizerJson(beside, readJson(beside)) : undefined;
+}
 
 /** Meta's and Zhipu's tokenizer.model may be a rank file, whose first line is `IQ== 0`. */
 function isRankFile(path: string): boolean {

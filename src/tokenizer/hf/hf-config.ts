@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as v from "valibot";
 import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
@@ -11,6 +11,8 @@ export interface TokenizerConfig {
   readonly addSpacePrefix: boolean | undefined;
   /** transformers' class for the tokenizer. */
   readonly tokenizerClass: string | undefined;
+  /** Of Llama's class: text behind an added token is prefixed again. */
+  readonly legacy: boolean | undefined;
   /** Texts of tokens with a role. */
   readonly texts: ReadonlyMap<SpecialToken, string>;
   /** Ids of tokens with a role, where no text settles it. */
@@ -27,6 +29,7 @@ export const NO_CONFIG: TokenizerConfig = {
   addEos: undefined,
   addSpacePrefix: undefined,
   tokenizerClass: undefined,
+  legacy: undefined,
   texts: new Map(),
   ids: new Map(),
   added: [],
@@ -64,6 +67,7 @@ const tokenizerConfig = v.looseObject({
   add_eos_token: v.nullish(v.boolean()),
   add_prefix_space: v.nullish(v.boolean()),
   tokenizer_class: v.nullish(v.string()),
+  legacy: v.nullish(v.boolean()),
   num_image_tokens: v.nullish(id),
   added_tokens_decoder: v.nullish(
     v.record(v.string(), v.looseObject({ content: v.string(), special: v.optional(v.boolean()) })),
@@ -90,15 +94,17 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
   const model = read("config.json", anyObject);
   const generation = read("generation_config.json", anyObject);
   const template = config?.chat_template ?? chatTemplateFile(folder, names);
+  const additional = names.includes(ADDITIONAL) ? additionalTemplates(join(folder, ADDITIONAL)) : [];
   return {
     addBos: config?.add_bos_token ?? undefined,
     addEos: config?.add_eos_token ?? undefined,
     addSpacePrefix: config?.add_prefix_space ?? undefined,
     tokenizerClass: config?.tokenizer_class ?? undefined,
+    legacy: config?.legacy ?? undefined,
     texts: specialTexts([config, specialMap]),
     ids: specialIds([model, generation]),
     added: mergeAdded(read("added_tokens.json", addedTokens), config?.added_tokens_decoder ?? undefined),
-    chatTemplates: namedTemplates(template),
+    chatTemplates: namedTemplates(template, additional),
     imageTokens: config?.num_image_tokens ?? 0,
   };
 }
@@ -167,9 +173,21 @@ function readText(path: string): string {
   return Buffer.from(readSmallFile(path, MAX_BYTES)).toString();
 }
 
+/** Beside chat_template.jinja: a file for each template that has a name. */
+const ADDITIONAL = "additional_chat_templates";
+
+function additionalTemplates(folder: string): v.InferOutput<typeof namedTemplate>[] {
+  const files = (listFolder(folder) ?? []).filter((name) => name.endsWith(".jinja")).sort();
+  return files.map((name) => ({ name: basename(name, ".jinja"), template: readText(join(folder, name)) }));
+}
+
 /** As in llama.cpp, a name keeps only letters and digits. */
-function namedTemplates(template: v.InferOutput<typeof chatTemplate> | undefined): Map<string, string> {
-  if (template === undefined) return new Map();
-  if (typeof template === "string") return new Map([[DEFAULT_TEMPLATE, template]]);
-  return new Map(template.map(({ name, template }) => [name.replace(/[^A-Za-z0-9]/g, "_"), template]));
+function namedTemplates(
+  template: v.InferOutput<typeof chatTemplate> | undefined,
+  additional: readonly v.InferOutput<typeof namedTemplate>[],
+): Map<string, string> {
+  const own = typeof template === "string" ? [{ name: DEFAULT_TEMPLATE, template }] : (template ?? []);
+  return new Map(
+    [...own, ...additional].map(({ name, template }) => [name.replace(/[^A-Za-z0-9]/g, "_"), template]),
+  );
 }
