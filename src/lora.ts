@@ -2,6 +2,7 @@ import type { TensorSource } from "../formats/container.js";
 import { badInput, LlqError } from "../formats/errors.js";
 import { type Adapter, type Change, openAdapter } from "./arch/adapter.js";
 import { changesOfEnds, type NamedChange } from "./arch/adapter-ends.js";
+import { basePrefix } from "./arch/checkpoint-names.js";
 import { transposed } from "./arch/transposed.js";
 import type { Model } from "./model.js";
 import type { Tensor } from "./tensor.js";
@@ -73,12 +74,8 @@ function placeOf({ file, offset }: TensorSource): string {
 }
 
 /** What the adapter calls a tensor it changes: in the checkpoint the prefix of the family's modules may be missing. */
-function nameInAdapter(
-  { architecture: { prefix = "" } }: Model,
-  { changes }: Adapter,
-  name: string,
-): string | undefined {
-  return [name, prefix + name].find((each) => changes.has(each));
+function nameInAdapter({ architecture }: Model, { changes }: Adapter, name: string): string | undefined {
+  return [name, basePrefix(architecture) + name].find((each) => changes.has(each));
 }
 
 function relocated({ by, add, ...change }: Change, firstFile: number): Change {

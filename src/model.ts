@@ -7,11 +7,13 @@ import { meta } from "../formats/gguf/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
+import { withoutWrappers } from "./arch/checkpoint-names.js";
 import { fromFlax } from "./arch/flax.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { unpackWeights } from "./arch/packed.js";
+import { withoutStacks } from "./arch/stacked-experts.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -105,8 +107,14 @@ function describeLlama2c(path: string, { metadata }: Container): Metadata {
  * What is stored for the model of a config.json, by the names that PyTorch's modules have, which architectures know.
  * @param file what messages call the config
  */
-export function folderWeights(container: Container, file: string, json: unknown): Container {
-  return unpackWeights(container.format === "flax" ? fromFlax(container) : container, file, json);
+export function folderWeights(
+  container: Container,
+  file: string,
+  json: unknown,
+  architecture: Architecture,
+): Container {
+  const named = container.format === "flax" ? fromFlax(container) : withoutWrappers(container, architecture);
+  return withoutStacks(unpackWeights(named, file, json), architecture);
 }
 
 export const MAX_CONFIG_BYTES = 16 << 20;
@@ -119,7 +127,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = folderWeights(opened ?? openContainer(path), file, json);
+  const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   const remarks = untied(path, config, tensors);

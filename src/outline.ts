@@ -41,7 +41,9 @@ export function openOutline(path: string): Outline {
       path,
       config,
       json,
-      hasWeights ? folderWeights(openContainer(path), config, json) : undefined,
+      hasWeights
+        ? folderWeights(openContainer(path), config, json, architectureOfConfig(config, json))
+        : undefined,
     );
   }
   return isGguf(path) ? ggufOutline(path) : { ...openModel(path), stored: true };

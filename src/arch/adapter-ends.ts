@@ -1,6 +1,7 @@
 import type { Role, Tensor } from "../tensor.js";
 import type { Adapter, Change } from "./adapter.js";
 import type { Architecture } from "./architecture.js";
+import { basePrefix } from "./checkpoint-names.js";
 
 /** What an adapter does to a tensor, and by which of the adapter's names. */
 export interface NamedChange {
@@ -75,11 +76,9 @@ function outputRow({ tensors }: Architecture): Pick<Tensor, "name" | "role"> {
 }
 
 /** By any name that a checkpoint may have for the role, with the prefix of the family's modules or without. */
-function changeOf(
-  { tensors, prefix = "" }: Architecture,
-  role: Role,
-  { changes }: Adapter,
-): NamedChange | undefined {
+function changeOf(architecture: Architecture, role: Role, { changes }: Adapter): NamedChange | undefined {
+  const { tensors } = architecture;
+  const prefix = basePrefix(architecture);
   const sources = tensors.filter((row) => row.role === role).flatMap(({ source }) => source ?? []);
   const name = sources.flatMap((each) => [each, prefix + each]).find((each) => changes.has(each));
   return name === undefined ? undefined : { name, change: changes.get(name)! };

@@ -1,7 +1,9 @@
+import { withFile } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { basePrefix } from "./checkpoint-names.js";
 import { dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
@@ -63,13 +65,22 @@ export function bindHuggingFace(
   const where = container.files[0] ?? "the checkpoint";
   if (missing.length > 0) throw missingTensors(where, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
-  const { prefix = "" } = architecture;
+  const prefix = basePrefix(architecture);
   const others = new Set(otherTensors(architecture, container));
   const unknown = [...container.tensors.keys()].filter(
     (name) => !used.has(name) && !others.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
   );
-  if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
+  const rest = unknown.filter((name) => !isZeroBias(container, name, used));
+  if (rest.length > 0) throw unknownTensors(where, architecture, rest);
   return tensors;
+}
+
+/** Whether it is the bias of a linear layer and adds nothing: AutoGPTQ writes one for every layer, trained or not. */
+function isZeroBias({ files, tensors }: Container, name: string, used: ReadonlySet<string>): boolean {
+  if (!name.endsWith(".bias") || !used.has(name.replace(/bias$/, "weight"))) return false;
+  const { file, offset, byteLength, shape, strides, runs } = tensors.get(name)!;
+  if (shape.length !== 1 || strides !== undefined || runs !== undefined) return false;
+  return withFile(files[file]!, (source) => source.read(offset, byteLength)).every((byte) => byte === 0);
 }
 
 /**
@@ -94,8 +105,9 @@ export function otherTensors({ otherParts = [] }: Architecture, { tensors }: Con
 }
 
 /** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */
-function foundName({ prefix = "" }: Architecture, { tensors }: Container, name: string): string | undefined {
+function foundName(architecture: Architecture, { tensors }: Container, name: string): string | undefined {
   if (tensors.has(name)) return name;
+  const prefix = basePrefix(architecture);
   const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
   return tensors.has(bare) ? bare : undefined;
 }
