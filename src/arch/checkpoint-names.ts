@@ -27,6 +27,7 @@ export function withoutWrappers(container: Container, architecture: Architecture
     if (inState && !name.startsWith("state_dict.")) return undefined;
     let result = name.replace(/^state_dict\./, "").replace(/(^|\.)_orig_mod\./g, "$1");
     result = result.replace(/^module\./, "");
+    if (isTwice && container.format === "torch" && !result.startsWith("model.")) return undefined;
     if (isTwice) result = result.replace(/^model\./, "");
     return knowsLanguage ? result : withoutLanguage(result);
   };
