@@ -9,6 +9,7 @@ import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { withoutWrappers } from "./arch/checkpoint-names.js";
 import { fromFlax } from "./arch/flax.js";
+import { usualForms } from "./arch/gguf-forms.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
@@ -89,8 +90,9 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const architecture = chooseForGguf(candidates, hparams, container);
-  return { architecture, hparams, tensors: bindGguf(architecture, hparams, container) };
+  const usual = usualForms(container);
+  const architecture = chooseForGguf(candidates, hparams, usual);
+  return { architecture, hparams, tensors: bindGguf(architecture, hparams, usual) };
 }
 
 /** A llama2.c file says its numbers; the name and the tokenizer are from files. */
