@@ -1,8 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { parseJson, readSmallFile } from "../formats/bytes.js";
+import { listFolder, parseJson, readSmallFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
-import { badInput } from "../formats/errors.js";
+import { badInput, type LlqError } from "../formats/errors.js";
 import { meta } from "../formats/gguf/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
@@ -47,7 +47,7 @@ export interface Model {
  * @throws LlqError `bad-input` for a damaged, incomplete or inconsistent model, `unsupported` for an unknown one
  */
 export function openModel(path: string): Model {
-  if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  if (!existsSync(path)) throw noSuchModel(path);
   const release = findRelease(path);
   if (release !== undefined) return openMeta(path, release);
   if (statSync(path).isDirectory()) return openHuggingFace(path, path);
@@ -55,6 +55,13 @@ export function openModel(path: string): Model {
   if (container.format === "gguf" || container.format === "llama2.c") return openDescribed(path, container);
   const training = findTraining(path, container);
   return training === undefined ? openHuggingFace(path, dirname(path), container) : openMeta(path, training);
+}
+
+/** Names of the Hub's repositories look like paths. */
+export function noSuchModel(path: string): LlqError {
+  const isName = /^[\w-][\w.-]*\/[\w.-]+$/.test(path);
+  const hint = isName ? `did you mean hf:${path}, which is fetched from the Hugging Face Hub?` : undefined;
+  return badInput(`${path}: no such file or folder`, hint);
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
@@ -124,7 +131,13 @@ export const MAX_CONFIG_BYTES = 16 << 20;
 function openHuggingFace(path: string, folder: string, opened?: Container): Model {
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
-    throw badInput(`${file}: no such file`, "a Hugging Face folder has config.json beside its weights");
+    const gguf = opened === undefined && (listFolder(folder) ?? []).find((name) => name.endsWith(".gguf"));
+    throw badInput(
+      `${file}: no such file`,
+      gguf
+        ? `did you mean ${join(folder, gguf)}?`
+        : "a Hugging Face folder has config.json beside its weights",
+    );
   }
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
@@ -132,7 +145,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
-  const remarks = untied(path, config, tensors);
+  const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
   return { path, folder, container, architecture, tensors, remarks, ...described };
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
+import { refuseImpostor } from "../../formats/impostors.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
@@ -25,7 +26,9 @@ export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: 
   const config = readTokenizerConfig(folder);
   for (const { find, read } of KINDS) {
     const name = names.find((each) => find(each, folder));
-    if (name !== undefined) return read(join(folder, name), config, vocabSize);
+    if (name === undefined) continue;
+    const vocab = read(join(folder, name), config, vocabSize);
+    return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
   }
   const wanted = "tokenizer.model, ice_text.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
   throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
@@ -98,7 +101,9 @@ function isRankFile(path: string): boolean {
 }
 
 function readText(path: string): string {
-  return Buffer.from(readSmallFile(path, MAX_VOCAB_BYTES)).toString();
+  const bytes = readSmallFile(path, MAX_VOCAB_BYTES);
+  refuseImpostor(path, bytes);
+  return Buffer.from(bytes).toString();
 }
 
 function readJson(path: string): unknown {

@@ -28,6 +28,8 @@ export interface Vocab {
   readonly chatTemplates: ReadonlyMap<string, string>;
   /** Of a tokenizer.json: what it does and GGUF has no words for. Encoding follows it. */
   readonly rules?: FolderRules | undefined;
+  /** What a user should know of how the files were read. */
+  readonly remarks?: readonly string[] | undefined;
 }
 
 /** How the tokenizer of a folder treats a text, where programs that read the vocabulary's GGUF may do otherwise. */

@@ -21,6 +21,8 @@ export interface TokenizerConfig {
   readonly chatTemplates: ReadonlyMap<string, string>;
   /** Ids before those of the vocabulary, in ChatGLM-6B's first release. */
   readonly imageTokens: number;
+  /** What a user should know of how these files were read. */
+  readonly remarks: readonly string[];
 }
 
 /** Where there is nothing but the vocabulary. */
@@ -35,6 +37,7 @@ export const NO_CONFIG: TokenizerConfig = {
   added: [],
   chatTemplates: new Map(),
   imageTokens: 0,
+  remarks: [],
 };
 
 /** A token added to a vocabulary after its training. */
@@ -72,7 +75,7 @@ const tokenizerConfig = v.looseObject({
   added_tokens_decoder: v.nullish(
     v.record(v.string(), v.looseObject({ content: v.string(), special: v.optional(v.boolean()) })),
   ),
-  chat_template: v.nullish(chatTemplate),
+  chat_template: v.nullish(v.unknown()),
 });
 const addedTokens = v.record(v.string(), id);
 const anyObject = v.record(v.string(), v.unknown());
@@ -93,7 +96,8 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
   const specialMap = read("special_tokens_map.json", anyObject);
   const model = read("config.json", anyObject);
   const generation = read("generation_config.json", anyObject);
-  const template = config?.chat_template ?? chatTemplateFile(folder, names);
+  const own = v.safeParse(v.nullish(chatTemplate), config?.chat_template);
+  const template = (own.success ? own.output : undefined) ?? chatTemplateFile(folder, names);
   const additional = names.includes(ADDITIONAL) ? additionalTemplates(join(folder, ADDITIONAL)) : [];
   return {
     addBos: config?.add_bos_token ?? undefined,
@@ -106,6 +110,9 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
     added: mergeAdded(read("added_tokens.json", addedTokens), config?.added_tokens_decoder ?? undefined),
     chatTemplates: namedTemplates(template, additional),
     imageTokens: config?.num_image_tokens ?? 0,
+    remarks: own.success
+      ? []
+      : [`${join(folder, "tokenizer_config.json")}: chat_template is no template, and left out`],
   };
 }
 
