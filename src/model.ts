@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { listFolder, parseJson, readSmallFile } from "../formats/bytes.js";
-import type { Container, Metadata } from "../formats/container.js";
+import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { badInput, type LlqError } from "../formats/errors.js";
 import { meta } from "../formats/gguf/gguf-write.js";
 import { openContainer } from "../formats/open.js";
@@ -15,6 +15,7 @@ import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { unpackWeights } from "./arch/packed.js";
 import { withoutStacks } from "./arch/stacked-experts.js";
+import { generalKeys } from "./card/general.js";
 import type { Tensor } from "./tensor.js";
 import {
   readLlama2cVocab,
@@ -145,8 +146,26 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
+  const metadata = published(described.metadata, folder, json, tensors);
   const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
-  return { path, folder, container, architecture, tensors, remarks, ...described };
+  return { path, folder, container, architecture, tensors, remarks, ...described, metadata };
+}
+
+/** The metadata with what the folder's files say of the model as a publication. */
+function published(
+  metadata: Metadata,
+  folder: string,
+  config: unknown,
+  tensors: readonly Tensor[],
+): Metadata {
+  const path = resolve(folder);
+  // In the Hub's cache a folder is called by its commit, and the repository above it by its name.
+  const [, repository] = /models--[^/\\]+--([^/\\]+)[/\\]snapshots[/\\][^/\\]+$/.exec(path) ?? [];
+  const general = new Map(generalKeys({ name: repository ?? basename(path), folder, config, tensors }));
+  const fields = [...metadata].flatMap(([key, field]): [string, MetaField][] =>
+    key === "general.name" ? [...general] : [[key, field]],
+  );
+  return new Map(fields);
 }
 
 /** Says when a checkpoint has an output of its own that its configuration knows nothing of. */
@@ -164,7 +183,17 @@ function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
   const vocab = readVocab(checkpoint.tokenizerFolder, config);
   const described = describe(file, folder, vocab, architecture, config);
   const tensors = bindMeta(architecture, described.hparams, checkpoint, config);
-  return { path, folder, container: joinShards(shards), architecture, tensors, remarks: [], ...described };
+  const metadata = published(described.metadata, folder, json, tensors);
+  return {
+    path,
+    folder,
+    container: joinShards(shards),
+    architecture,
+    tensors,
+    remarks: [],
+    ...described,
+    metadata,
+  };
 }
 
 /** What a GGUF of a model in a folder says of it. */

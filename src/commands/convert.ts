@@ -1,5 +1,7 @@
 import { Command, Option } from "commander";
-import { parseKeyValue } from "../quant/metadata.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
+import { readMetadataFile } from "../card/override.js";
+import { type KeyValue, parseKeyValue } from "../quant/metadata.js";
 import { planConvert, planKeep } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
 import { parseSize, splitBySize } from "../quant/split.js";
@@ -21,6 +23,8 @@ interface ConvertOptions extends WriteOptions {
   readonly splitMaxSize?: string;
   readonly lora?: readonly string[];
   readonly overrideKv?: readonly string[];
+  readonly metadata?: string;
+  readonly modelName?: string;
 }
 
 export const convertCommand = new Command("convert")
@@ -37,6 +41,10 @@ export const convertCommand = new Command("convert")
       .default("auto"),
   )
   .addOption(loraOption())
+  .addOption(new Option("--model-name <name>", "what the model is called (general.name)"))
+  .addOption(
+    new Option("--metadata <file>", "JSON of general.* keys to set, as llama.cpp's converter takes it"),
+  )
   .addOption(overrideKvOption())
   .addOption(splitOption())
   .addOption(threadsOption())
@@ -56,7 +64,11 @@ Examples:
   )
   .action(async (path: string, options: ConvertOptions) => {
     const model = await openSource(path, options);
-    const keys = (options.overrideKv ?? []).map(parseKeyValue);
+    const keys: KeyValue[] = [
+      ...(options.metadata === undefined ? [] : readMetadataFile(options.metadata)),
+      ...(options.modelName === undefined ? [] : [["general.name", meta.string(options.modelName)] as const]),
+      ...(options.overrideKv ?? []).map(parseKeyValue),
+    ];
     const plan =
       options.type === "auto" ? planKeep(model, keys) : planConvert(model, findRecipe(options.type), keys);
     const { output, splitMaxSize } = options;

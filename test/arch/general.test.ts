@@ -1,8 +1,12 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { generalKeys } from "../../src/card/general.js";
-import { scratchFolder } from "../support/scratch.js";
+import { readMetadataFile } from "../../src/card/override.js";
+import { openModel } from "../../src/model.js";
+import { refusal } from "../support/build.js";
+import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 // What llama.cpp's converter says of made-up models; golden/make/general.py.
 interface Golden {
@@ -38,3 +42,29 @@ test.each(golden)(
     expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
   },
 );
+
+test("--metadata and --model-name", () => {
+  const file = join(scratch, "metadata.json");
+  writeFileSync(
+    file,
+    JSON.stringify({
+      "general.author": "Somebody",
+      "general.tags": ["a", "b"],
+      "general.sampling.top_k": 40,
+    }),
+  );
+  const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+  const output = join(scratch, "out.gguf");
+  const args = [cli, "convert", TINY_LLAMA, "-o", output, "--metadata", file, "--model-name", "Mine"];
+  expect(spawnSync(process.execPath, args).status).toBe(0);
+  const { metadata } = openModel(output);
+  expect(
+    ["name", "author", "tags", "sampling.top_k", "size_label"].map(
+      (key) => metadata.get(`general.${key}`)?.value,
+    ),
+  ).toEqual(["Mine", "Somebody", ["a", "b"], 40, "4.1M"]);
+  for (const value of [[], { "llama.x": 1 }, { "general.author": 1 }, { "general.base_models": [{}] }]) {
+    writeFileSync(file, JSON.stringify(value));
+    expect(refusal(() => readMetadataFile(file))).toMatch(/^bad-input: /);
+  }
+});
