@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
+import { refuseImpostor } from "./impostors.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
 export interface ByteSource {
@@ -86,18 +87,36 @@ export function readText(path: string, limit: number): string {
   }
 }
 
-/** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
+/**
+ * JSON text as a value, also with what Python writes for numbers that are none: Infinity is one, and NaN a text, which
+ * no number may be. @throws LlqError `bad-input` for anything that is not UTF-8 JSON
+ */
 export function parseJson(name: string, bytes: Uint8Array): unknown {
+  refuseImpostor(name, bytes);
   if (isNestedDeeperThan(MAX_JSON_DEPTH, bytes)) {
     throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
   }
+  let text = "";
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return JSON.parse(text);
   } catch (cause) {
+    if (/Infinity|NaN/.test(text)) {
+      const plain = text.replace(PYTHON_NUMBERS, (all, number) => PYTHON_VALUES.get(number) ?? all);
+      if (plain !== text) return parseJson(name, Buffer.from(plain));
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LlqError("bad-input", `${name}: not valid JSON: ${why}`, { cause });
   }
 }
+
+/** A JSON string, which is passed over, or a number of Python's that JSON has no words for. */
+const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|(-?\bInfinity\b|\bNaN\b)/g;
+const PYTHON_VALUES: ReadonlyMap<string, string> = new Map([
+  ["Infinity", "1e999"],
+  ["-Infinity", "-1e999"],
+  ["NaN", '"NaN"'],
+]);
 
 /** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
 const MAX_JSON_DEPTH = 100;

@@ -14,6 +14,7 @@ const LAYERS = [
   ["src/kernels"],
   ["src/rows"],
   ["src/arch", "src/tokenizer"],
+  ["src/card"],
   ["src/model.ts"],
   ["src/lora.ts", "src/outline.ts"],
   ["src/quant"],

@@ -1,5 +1,6 @@
 // safetensors:  header length u64 | header, JSON | tensor data
 // See safetensors.md for the layout and for what is refused.
+
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import {
   type Container,
@@ -11,6 +12,7 @@ import {
 import { elementCount } from "../dtype.js";
 import { ELEMENT_TYPES } from "../elements.js";
 import { badInput, LlqError } from "../errors.js";
+import { refuseImpostor } from "../impostors.js";
 
 /** The format's own limit, in bytes. */
 const MAX_HEADER = 100_000_000;
@@ -35,6 +37,8 @@ interface Entry {
  * unknown size
  */
 export function readSafetensors(source: ByteSource): Container {
+  const start = source.read(0, Math.min(64, source.byteLength));
+  if (start[8] !== 0x7b) refuseImpostor(source.name, start); // where a header begins with {
   const r = new ByteReader(source);
   const length = r.u64("the length of a header");
   if (length > MAX_HEADER) {

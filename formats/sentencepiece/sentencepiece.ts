@@ -1,5 +1,6 @@
 import type { ByteSource } from "../bytes.js";
 import { badInput } from "../errors.js";
+import { refuseImpostor } from "../impostors.js";
 
 /** A SentencePiece `.model`: pieces in order of id, and the settings that decide how text becomes pieces. */
 export interface SentencePieceModel {
@@ -58,7 +59,9 @@ const LARGEST_TYPE = 6;
 
 /** @throws LlqError `bad-input` for anything that is not a well-formed ModelProto with at least one piece */
 export function readSentencePiece(source: ByteSource): SentencePieceModel {
-  const wire = new WireReader(source.name, source.read(0, source.byteLength));
+  const bytes = source.read(0, source.byteLength);
+  refuseImpostor(source.name, bytes);
+  const wire = new WireReader(source.name, bytes);
   const model = wire.message(0, source.byteLength);
   const trainer = wire.nested(model, MODEL.trainerSpec);
   const normalizer = wire.nested(model, MODEL.normalizerSpec);

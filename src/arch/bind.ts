@@ -1,8 +1,11 @@
+import { withFile } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { basePrefix } from "./checkpoint/names.js";
+import { isSameTensor } from "./checkpoint/tied.js";
 import { dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
@@ -39,13 +42,14 @@ export function bindHuggingFace(
       if (values !== undefined) tensors.push(computedTensor(bound, shapeOf(row, hparams), values));
       continue;
     }
-    if (tied && row.role === "output") {
+    if (tied && row.role === "output" && isEmbedding(bound, container, find, tensors)) {
       // GGUF leaves the output of a tied model out; loaders take the embedding.
       for (const [from] of bound.sources) used.add(find(from!) ?? from!);
       continue;
     }
     // Writers of tied checkpoints keep one of the two names, and not all keep the same.
-    const spare = tied && row.role === "token_embd" ? (head?.sources ?? []) : [];
+    const isTied = tied || head?.row.optional === true;
+    const spare = isTied && row.role === "token_embd" ? (head?.sources ?? []) : [];
     const names = [...bound.sources, ...spare]
       .map((each) => each.map(find))
       .find((each) => each.some(Boolean));
@@ -59,15 +63,40 @@ export function bindHuggingFace(
     }
   }
   const where = container.files[0] ?? "the checkpoint";
-  if (missing.length > 0) throw missingTensors(where, missing);
+  if (missing.length > 0) throw missingFrom(container, architecture, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
-  const { prefix = "" } = architecture;
+  const prefix = basePrefix(architecture);
   const others = new Set(otherTensors(architecture, container));
   const unknown = [...container.tensors.keys()].filter(
     (name) => !used.has(name) && !others.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
   );
-  if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
+  const rest = unknown.filter((name) => !isZeroBias(container, name, used));
+  if (rest.length > 0) throw unknownTensors(where, architecture, rest);
   return tensors;
+}
+
+/** Whether it is the bias of a linear layer and adds nothing: AutoGPTQ writes one for every layer, trained or not. */
+function isZeroBias({ files, tensors }: Container, name: string, used: ReadonlySet<string>): boolean {
+  if (!name.endsWith(".bias") || !used.has(name.replace(/bias$/, "weight"))) return false;
+  const { file, offset, byteLength, shape, strides, runs } = tensors.get(name)!;
+  if (shape.length !== 1 || strides !== undefined || runs !== undefined) return false;
+  return withFile(files[file]!, (source) => source.read(offset, byteLength)).every((byte) => byte === 0);
+}
+
+/**
+ * Whether a tied model's output is its embedding. A checkpoint may hold another all the same, as merging an adapter of
+ * the head leaves it; then that one counts, whatever the configuration says, as in transformers 5 and llama.cpp.
+ */
+function isEmbedding(
+  { sources }: Bound,
+  container: Container,
+  find: (name: string) => string | undefined,
+  tensors: readonly Tensor[],
+): boolean {
+  const name = sources.map(([from]) => find(from!)).find((each) => each !== undefined);
+  const embedding = tensors.find(({ role }) => role === "token_embd")?.sources[0];
+  if (name === undefined || embedding === undefined) return true;
+  return isSameTensor(container, embedding, container.tensors.get(name)!);
 }
 
 /** The tensors of a checkpoint that belong to no language model, and are left out. */
@@ -76,8 +105,9 @@ export function otherTensors({ otherParts = [] }: Architecture, { tensors }: Con
 }
 
 /** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */
-function foundName({ prefix = "" }: Architecture, { tensors }: Container, name: string): string | undefined {
+function foundName(architecture: Architecture, { tensors }: Container, name: string): string | undefined {
   if (tensors.has(name)) return name;
+  const prefix = basePrefix(architecture);
   const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
   return tensors.has(bare) ? bare : undefined;
 }
@@ -261,6 +291,51 @@ export function computedTensor(
     values,
   };
 }
+
+/** What is missing, and why if that can be seen. */
+function missingFrom(container: Container, architecture: Architecture, names: readonly string[]): LlqError {
+  const where = container.files[0] ?? "the checkpoint";
+  const strange = names.find((name) => container.opaque.has(name));
+  if (strange !== undefined) {
+    const message = `${where}: tensor ${strange} is ${container.opaque.get(strange)}`;
+    const isPacked = /^[UI]\d+$/.test(container.opaque.get(strange)!);
+    return new LlqError("unsupported", message, {
+      hint: isPacked
+        ? "it is packed, and config.json does not say how; take the original checkpoint"
+        : "save the model in one of F32, F16 and BF16",
+    });
+  }
+  if (
+    names.length === 1 &&
+    architecture.tensors.some(({ role, source }) => role === "output" && source === names[0])
+  ) {
+    const message = `${where}: the output, ${names[0]}, is missing, and config.json does not tie it to the embedding`;
+    return badInput(
+      message,
+      "was the base model saved alone, by AutoModel? AutoModelForCausalLM has the output",
+    );
+  }
+  const packed = [...container.opaque.keys()].filter((name) => PACKED_NAMES.test(name));
+  if (packed.length > 0) {
+    return new LlqError("unsupported", `${where}: weights are packed in tensors such as ${packed[0]}`, {
+      hint: "take the original checkpoint, or one whose config.json says how they are packed",
+    });
+  }
+  const own = new Set(names.map((name) => name.replace(/^[^.]*\./, "")));
+  const other = [...container.tensors.keys()].find((name) =>
+    [...own].some((each) => name.endsWith(`.${each}`)),
+  );
+  if (other === undefined) return missingTensors(where, names);
+  const wanted = names.find((name) => other.endsWith(name.replace(/^[^.]*\./, "")));
+  return badInput(
+    `${where}: ${names.length} tensors are missing: ${listed(names)}`,
+    `there is ${other} in the place of ${wanted}: another prefix`,
+  );
+}
+
+/** What tools that pack weights call their parts. */
+const PACKED_NAMES =
+  /\.(absmax|quant_map|quant_state\.\w+|SCB|qweight|weight_packed|scales|_data|_scale|W_q)$/;
 
 export function missingTensors(where: string, names: readonly string[]) {
   return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");

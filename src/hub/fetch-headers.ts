@@ -54,7 +54,8 @@ export async function fetchHeaders(
   const folder = mkdtempSync(join(tmpdir(), "llq-headers-"));
   const discard = () => rmSync(folder, { recursive: true, force: true });
   try {
-    for (const file of small) symlinkSync(cache.blobPath(file), join(folder, basename(file.path)));
+    for (const file of small.filter(({ path }) => !path.includes("additional_chat_templates/")))
+      symlinkSync(cache.blobPath(file), join(folder, basename(file.path)));
     for (const file of isConfigEnough ? [] : filesOf(weights.filter((path) => !path.endsWith(".json")))) {
       const header = await fetchHeader(
         client,

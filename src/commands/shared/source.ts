@@ -55,9 +55,10 @@ export async function describeSource(text: string, options: SourceOptions = {}):
   });
 }
 
-/** Says what of a checkpoint is no part of the model. */
+/** Says how a checkpoint is read where that is not plain, and what of it is no part of the model. */
 function openLanguageModel(path: string): Model {
   const model = openModel(path);
+  for (const remark of model.remarks) warn(remark);
   const others = otherTensors(model.architecture, model.container);
   const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\..*/s, "")))];
   if (others.length > 0) {

@@ -70,8 +70,8 @@ function written(plan: Plan, summary: Summary) {
     dtype,
     reason,
   }));
-  const { recipe, unguided, bySize } = plan;
-  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided, bySize };
+  const { recipe, unguided, remarks, bySize } = plan;
+  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided, remarks, bySize };
 }
 
 function printSummary(
@@ -133,7 +133,7 @@ export function printPlan(
     reason,
     quote,
   }));
-  const { recipe, byteLength, unguided, bySize } = plan;
+  const { recipe, byteLength, unguided, remarks, bySize } = plan;
   const totals = {
     byteLength,
     elements: planElements(plan),
@@ -142,7 +142,7 @@ export function printPlan(
   };
   const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {
-    printJson({ schema: 1, recipe, ...totals, unguided, bySize, files, tensors });
+    printJson({ schema: 1, recipe, ...totals, unguided, remarks, bySize, files, tensors });
     return;
   }
   const rows = tensors.map(({ name, shape, from, to, byteLength }, i) => [

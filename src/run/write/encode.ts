@@ -7,6 +7,7 @@ import { isAcross } from "../../rows/packed/index.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
 import type { JobKind } from "../threads/messages.js";
+import { checkOverflow } from "./overflow.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
@@ -36,7 +37,7 @@ export interface EncodeResult {
 /** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
 const PIECE = 1 << 16;
 
-/** @throws LlqError `bad-input` for a weight that is no finite number, `no-space` when the disk is full */
+/** @throws LlqError `bad-input` for a weight that is no finite number or becomes none, `no-space` when the disk is full */
 export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   kernels.reset();
   const { tensor, dtype } = job;
@@ -63,6 +64,10 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
       else quantizeWeighted(job, kernels, { x, y, weights, firstRow: job.firstRow + done, rows });
       kernels.toF32(dtype, y, back, rows * length);
       kernels.call("error_stats")(x, back, rows * length, stats);
+      // What reads back as no number shows in the sum of errors.
+      if (!Number.isFinite(new DataView(kernels.memory.buffer, stats).getFloat64(0, true))) {
+        checkOverflow(kernels, tensor, dtype, { x, back, firstRow: job.firstRow + done, rows, length });
+      }
     }
   }
   const written = kernels.bytes(out, job.rows * outRow);
