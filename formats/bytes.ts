@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, readdirSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
+import { openError, openInput } from "./inputs.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
 export interface ByteSource {
@@ -19,17 +20,9 @@ export class FileSource implements ByteSource {
   /** @throws LlqError `bad-input` when there is no such regular file or it may not be read */
   constructor(path: string) {
     this.name = path;
-    try {
-      this.#fd = openSync(path, "r");
-    } catch (cause) {
-      throw openError(path, cause);
-    }
-    const stat = fstatSync(this.#fd);
-    if (!stat.isFile()) {
-      closeSync(this.#fd);
-      throw badInput(`${path}: not a regular file`);
-    }
-    this.byteLength = stat.size;
+    const { fd, stamp } = openInput(path);
+    this.#fd = fd;
+    this.byteLength = Number(stamp.size);
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -122,22 +115,6 @@ function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
     }
   }
   return false;
-}
-
-function openError(path: string, cause: unknown): LlqError {
-  const why: Record<string, string> = {
-    ENOENT: "no such file",
-    ENOTDIR: "no such file",
-    EACCES: "permission denied",
-    EISDIR: "is a directory",
-    ENAMETOOLONG: "the name is too long",
-    ELOOP: "too many symbolic links",
-    EMFILE: "too many open files",
-  };
-  const code = systemErrorCode(cause);
-  return new LlqError("bad-input", `${path}: ${why[code ?? ""] ?? `cannot be opened (${code ?? cause})`}`, {
-    cause,
-  });
 }
 
 function endsEarly(source: ByteSource, offset: number, length: number): LlqError {

@@ -1,5 +1,6 @@
 import { SingleBar } from "cli-progress";
 import { LlqError } from "../formats/errors.js";
+import { visible } from "./report/escape.js";
 
 /** Bytes in the unit a person would choose; binary units, as file managers and llama.cpp count. */
 export function formatBytes(bytes: number): string {
@@ -28,17 +29,23 @@ export function formatSeconds(seconds: number): string {
   return h > 0 ? `${h} h ${m} min` : `${m} min ${s} s`;
 }
 
-/** Columns padded to line up, two spaces apart; numbers (cells that start with a digit) to the right. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i]!.length)));
+/** Lines of columns, two spaces apart; numbers (cells that start with a digit) to the right. */
+export function formatTable(header: readonly string[], cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map((cell) => visible(cell, MAX_CELL)));
+  const widths = header.map((cell, i) =>
+    rows.reduce((most, row) => Math.max(most, row[i]!.length), cell.length),
+  );
   const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => /^[-\d]/.test(row[i]!)));
   const line = (row: readonly string[]) =>
     row
       .map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
       .join("  ")
       .trimEnd();
-  return [header, ...rows].map(line).join("\n");
+  return [header, ...rows].map(line);
 }
+
+/** Characters of a cell; a name that is longer is cut. */
+const MAX_CELL = 200;
 
 /** Reports how far something is. `note` is appended, such as a running value. */
 export interface Progress {
@@ -56,7 +63,7 @@ export function createProgress(title: string, quiet = false): Progress {
 }
 
 function barProgress(title: string): Progress {
-  const format = `${title} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
+  const format = `${visible(title).replace(/[{}]/g, "?")} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
   const bar = new SingleBar({
     format,
     stream: process.stderr,
@@ -87,7 +94,9 @@ function lineProgress(title: string): Progress {
       last = now;
       const left = ((now - started) / 1000) * (total / done - 1);
       const percent = Math.floor((100 * done) / total);
-      process.stderr.write(`${title}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`);
+      process.stderr.write(
+        `${visible(title)}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`,
+      );
     },
     stop() {},
   };
@@ -95,21 +104,42 @@ function lineProgress(title: string): Progress {
 
 /** Something the user should know that is no error. */
 export function warn(message: string): void {
-  process.stderr.write(`warning: ${message}\n`);
+  process.stderr.write(`warning: ${visible(message)}\n`);
+}
+
+/** One line of text on stdout, whatever characters the names in it have. */
+export function printLine(line = ""): void {
+  process.stdout.write(`${visible(line)}\n`);
+}
+
+/** Columns on stdout. */
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  for (const line of formatTable(header, rows)) printLine(line);
 }
 
 /** One JSON document on stdout. */
 export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2));
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 /**
- * A signal that fires on Ctrl-C or a polite kill, with the error to end with. A second Ctrl-C ends at once.
+ * Runs `work` with a signal that fires on Ctrl-C or a polite kill, with the error to end with. A second Ctrl-C ends at
+ * once, as does the first before and after the work.
  */
-export function interruptSignal(): AbortSignal {
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => controller.abort(new LlqError("interrupted", `stopped by ${name}`)));
+  const names = ["SIGINT", "SIGTERM"] as const;
+  const stop = (name: string) => {
+    ignore();
+    controller.abort(new LlqError("interrupted", `stopped by ${name}`));
+  };
+  const ignore = () => {
+    for (const name of names) process.removeListener(name, stop);
+  };
+  for (const name of names) process.on(name, stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    ignore();
   }
-  return controller.signal;
 }

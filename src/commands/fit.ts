@@ -5,7 +5,7 @@ import { configOutline, type Outline } from "../outline.js";
 import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.js";
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
 import { parseBytes } from "../quant/fit/size.js";
-import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
+import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
 import { jsonOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
 
@@ -95,19 +95,23 @@ function document(outline: Outline, { run, rows, ...fit }: Fit, memory: number) 
 
 function printFit({ path, architecture, hparams }: Outline, fit: Fit, memory: number): void {
   const { blockCount, contextLength } = hparams;
-  console.log(
+  printLine(
     `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
   );
   const { kv, compute, overhead } = fit.run;
-  console.log(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}\n`);
+  printLine(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}`);
+  printLine();
   const parts: [string, { bytes: number; formula: string }][] = [["KV cache", kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
   for (const [name, { bytes, formula }] of parts) {
-    console.log(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
+    printLine(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
   const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context"];
   const rows = fit.rows.map((row) => cells(row, contextLength));
-  console.log(`\n${formatTable(header, rows)}`);
-  if (fit.suggested !== undefined) console.log(`\nsuggested: ${fit.suggested}`);
+  printLine();
+  printTable(header, rows);
+  if (fit.suggested === undefined) return;
+  printLine();
+  printLine(`suggested: ${fit.suggested}`);
 }
 
 function cells(row: FitRow, contextLength: number): string[] {

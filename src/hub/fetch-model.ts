@@ -1,11 +1,11 @@
 import { mkdirSync, statfsSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
 import { writeError } from "../run/write/encode.js";
+import { withLock } from "../run/write/lock.js";
 import { RepositoryCache } from "./cache.js";
 import { download } from "./download.js";
 import { HubClient, isUnreachable } from "./http.js";
 import { type HubFile, type Listing, listRepository } from "./listing.js";
-import { withLock } from "./lock.js";
 import { formatHubReference, type HubReference } from "./reference.js";
 import { type Selection, selectFiles } from "./select.js";
 import type { HubSettings } from "./settings.js";

@@ -124,7 +124,9 @@ function fitTurns(
 ): Sizes {
   const half = { ...options, maxMemory: (options.maxMemory ?? process.availableMemory() / 2) / 2 };
   const sizes = [base, ...candidates].map((session) =>
-    fitMemory(session, count, context, half, (chunks) => scoreMemory(session.plan.head.output, chunks, scored)),
+    fitMemory(session, count, context, half, (chunks) =>
+      scoreMemory(session.plan.head.output, chunks, scored),
+    ),
   );
   const groupChunks = Math.min(...sizes.map((size) => size.groupChunks));
   const jobChunks = Math.min(...sizes.map((size) => size.jobChunks));

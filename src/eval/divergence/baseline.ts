@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import * as v from "valibot";
 import { type ByteSource, FileSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { openInput } from "../../../formats/inputs.js";
 import { LLAMA_LOGITS_MAGIC, readLlamaLogits } from "../../../formats/llama-logits.js";
-import { writeError } from "../../run/write/encode.js";
-import { partialPath } from "../../run/write/output.js";
+import { writeFully } from "../../run/write/encode.js";
+import { claimOutputs, createFile, partialPath, publish, settle } from "../../run/write/output.js";
 import { chooseProtocol, PROTOCOL_NAMES, type Protocol, scoredTokens } from "../perplexity/protocol.js";
 import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD } from "./baseline-record.js";
 import type { Keep } from "./keep.js";
@@ -61,7 +62,7 @@ export async function withBaseline<T>(
   use: (baseline: Baseline) => Promise<T>,
 ): Promise<T> {
   const source = new FileSource(path);
-  const fd = openSync(path, "r");
+  const { fd } = openInput(path);
   try {
     return await use(readBaseline(source, fd, bos));
   } finally {
@@ -149,9 +150,12 @@ export interface BaselineWriter {
   close(): void;
 }
 
-/** Starts a baseline file; it has another name until it is finished. */
+/**
+ * Starts a baseline file; it has another name until it is finished.
+ * @throws LlqError as claimOutputs
+ */
 export function createBaseline(
-  path: string,
+  { path, force = false }: { readonly path: string; readonly force?: boolean | undefined },
   about: {
     readonly model: string;
     readonly vocabSize: number;
@@ -160,31 +164,36 @@ export function createBaseline(
   },
   chunks: readonly Int32Array[],
 ): BaselineWriter {
+  const claim = claimOutputs([path], { force });
   const partial = partialPath(path);
-  const attempt = <T>(action: () => T): T => {
-    try {
-      return action();
-    } catch (cause) {
-      throw writeError(path, cause);
+  let fd: number | undefined;
+  let length = 0;
+  const close = () => {
+    if (fd !== undefined) {
+      closeSync(fd);
+      rmSync(partial, { force: true });
     }
+    claim.release();
   };
-  const fd = attempt(() => openSync(partial, "w"));
+  const write = (bytes: Uint8Array) => {
+    writeFully({ fd: fd!, name: path, offset: length }, bytes);
+    length += bytes.length;
+  };
   const head: BaselineHead = {
     ...about,
     version: VERSION,
     chunks: chunks.length,
     fingerprint: tokenFingerprint(chunks),
   };
-  const write = (bytes: Uint8Array) => {
-    for (let done = 0; done < bytes.length; ) done += attempt(() => writeSync(fd, bytes, done));
-  };
-  write(Buffer.from(MAGIC));
-  write(encodeFrame(head));
-  write(
-    encodeFrame(
-      Buffer.concat(chunks.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))),
-    ),
-  );
+  const tokens = chunks.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  try {
+    fd = createFile(partial);
+    for (const bytes of [Buffer.from(MAGIC), encodeFrame(head), encodeFrame(Buffer.concat(tokens))])
+      write(bytes);
+  } catch (error) {
+    close();
+    throw error;
+  }
   const waiting = new Map<number, Uint8Array>();
   let next = 0;
   return {
@@ -196,11 +205,8 @@ export function createBaseline(
       }
     },
     finish() {
-      attempt(() => renameSync(partial, path));
+      publish(path, settle(fd!, path, length), force);
     },
-    close() {
-      closeSync(fd);
-      rmSync(partial, { force: true });
-    },
+    close,
   };
 }

@@ -164,5 +164,6 @@ export function writeError(name: string, cause: unknown): LlqError {
       cause,
     });
   }
-  return new LlqError("no-space", `${name}: cannot be written (${code ?? cause})`, { cause });
+  const kind = code === "EMFILE" || code === "ENFILE" ? "system" : "no-space";
+  return new LlqError(kind, `${name}: cannot be written (${code ?? cause})`, { cause });
 }
