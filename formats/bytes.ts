@@ -79,11 +79,13 @@ export function readText(path: string, limit: number): string {
   }
 }
 
-/** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
-export function parseJson(name: string, bytes: Uint8Array): unknown {
-  if (isNestedDeeperThan(MAX_JSON_DEPTH, bytes)) {
-    throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
-  }
+/**
+ * JSON text as a value.
+ * @param maxValues at most so many values, which take memory whatever they are
+ * @throws LlqError `bad-input` for anything that is not UTF-8 JSON
+ */
+export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_VALUES): unknown {
+  checkJsonBudget(name, bytes, maxValues);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
   } catch (cause) {
@@ -94,9 +96,12 @@ export function parseJson(name: string, bytes: Uint8Array): unknown {
 
 /** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
 const MAX_JSON_DEPTH = 100;
+const MAX_JSON_VALUES = 2 ** 18;
 
-function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
+/** Before anything is built: how deep the text nests, and how many commas and brackets promise values. */
+function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): void {
   let depth = 0;
+  let values = 0;
   let inString = false;
   for (let i = 0; i < json.length; i++) {
     const byte = json[i]!;
@@ -108,13 +113,17 @@ function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
       inString = true;
     } else if ((byte | 0x20) === 0x7b) {
       // [ or {
-      if (++depth > limit) return true;
+      values++;
+      if (++depth > MAX_JSON_DEPTH)
+        throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
     } else if ((byte | 0x20) === 0x7d) {
       // ] or }
       depth--;
+    } else if (byte === 0x2c) {
+      values++;
     }
+    if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
   }
-  return false;
 }
 
 function endsEarly(source: ByteSource, offset: number, length: number): LlqError {

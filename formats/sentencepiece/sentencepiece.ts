@@ -51,13 +51,21 @@ const NORMALIZER = {
 };
 
 /** No vocabulary has more pieces; a damaged file could have a great many empty ones. */
-const MAX_PIECES = 1 << 20;
+const MAX_PIECES = 1 << 19;
+/** Of all messages together; a piece has three, and is one. */
+const MAX_FIELDS = 5 * MAX_PIECES;
+const MAX_BYTES = 128 << 20;
 
 const MODEL_TYPES = ["unigram", "bpe", "word", "char"] as const;
 const LARGEST_TYPE = 6;
 
 /** @throws LlqError `bad-input` for anything that is not a well-formed ModelProto with at least one piece */
 export function readSentencePiece(source: ByteSource): SentencePieceModel {
+  if (source.byteLength > MAX_BYTES) {
+    throw badInput(
+      `${source.name}: ${source.byteLength} bytes; a SentencePiece model has at most ${MAX_BYTES}`,
+    );
+  }
   const wire = new WireReader(source.name, source.read(0, source.byteLength));
   const model = wire.message(0, source.byteLength);
   const trainer = wire.nested(model, MODEL.trainerSpec);
@@ -115,6 +123,7 @@ class WireReader {
   readonly #name: string;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  #fields = 0;
 
   constructor(name: string, bytes: Uint8Array) {
     this.#name = name;
@@ -129,6 +138,7 @@ class WireReader {
   message(start: number, end: number): Message {
     const fields = new Map<number, Field[]>();
     for (let at = start; at < end; ) {
+      if (this.#fields++ === MAX_FIELDS) this.fail(at, `more than ${MAX_FIELDS} fields`);
       const tag = this.#varint(at, end);
       const number = Math.floor(tag.value / 8);
       if (number === 0) this.fail(at, "field number 0 in a protobuf message");

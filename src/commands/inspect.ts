@@ -61,7 +61,10 @@ function storedBytes({ dtype, shape, sources }: Tensor): number {
 }
 
 /** Long arrays (the vocabulary) as their length. */
-function shown({ type, item, value }: MetaField): unknown {
+function shown(field: MetaField): unknown {
+  const { type, item, count } = field;
+  if (type === "array" && count !== undefined && count > 16) return `${count} x ${item}`;
+  const { value } = field; // decoded when it is asked for
   if (type === "array" && typeof value === "object" && value.length > 16) return `${value.length} x ${item}`;
   return typeof value === "bigint" ? Number(value) : value;
 }

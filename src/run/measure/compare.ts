@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
 import type { JobKind } from "../threads/messages.js";
@@ -28,7 +29,7 @@ export interface CompareResult {
   readonly allZero: boolean;
 }
 
-/** @throws LlqError `bad-input` when a file ends early */
+/** @throws LlqError `bad-input` when a file ends early, or the source has weights that are no finite numbers */
 export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   kernels.reset();
   const { written, source, rows } = job;
@@ -43,6 +44,7 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   for (const sums of [stats, freshStats]) kernels.bytes(sums, 24).fill(0);
 
   readRowsF32(kernels, job.sourceFiles, source, job.firstRow, rows, w);
+  checkFinite(kernels, source, w, n, job.firstRow);
   readStoredRows(kernels, job.writtenFiles, written, job.firstRow, rows, stored);
   kernels.fromF32(written.dtype, w, fresh, n);
   kernels.toF32(written.dtype, fresh, back, n);

@@ -1,4 +1,5 @@
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32 } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
 import type { JobKind } from "../threads/messages.js";
@@ -34,8 +35,10 @@ export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels:
   const w = kernels.reserve(n * 4);
   const other = kernels.reserve(n * 4);
   const stats = kernels.reserve(STATS_SIZE);
-  const read = ({ tensor, files }: StoredTensor, address: number) =>
+  const read = ({ tensor, files }: StoredTensor, address: number) => {
     readRowsF32(kernels, files, tensor, firstRow, rows, address);
+    checkFinite(kernels, tensor, address, n, firstRow);
+  };
   read(base, w);
   let squaredSum = 0;
   const squaredErrors = others.map((one) => {

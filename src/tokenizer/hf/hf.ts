@@ -7,7 +7,7 @@ import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
 import { createTokenizer, type Tokenizer } from "../tokenizer.js";
 import type { Vocab } from "../types.js";
-import { MAX_VOCAB_BYTES, parseTokenizerJson } from "./hf-pipeline.js";
+import { MAX_VOCAB_BYTES, MAX_VOCAB_VALUES, parseTokenizerJson } from "./hf-pipeline.js";
 
 /** Characters of text that the library is given at a time, or a few more: its expressions need memory. */
 const PIECE = 1 << 15;
@@ -20,7 +20,11 @@ const PIECE = 1 << 15;
 export function createFolderTokenizer(folder: string, vocab: Vocab): Tokenizer {
   if (vocab.kind !== "bpe" || !listFolder(folder)?.includes("tokenizer.json")) return createTokenizer(vocab);
   const path = join(folder, "tokenizer.json");
-  return createHfTokenizer(path, parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES)), vocab);
+  return createHfTokenizer(
+    path,
+    parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES), MAX_VOCAB_VALUES),
+    vocab,
+  );
 }
 
 /**
