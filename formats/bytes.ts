@@ -97,11 +97,14 @@ export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_
 /** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
 const MAX_JSON_DEPTH = 100;
 const MAX_JSON_VALUES = 2 ** 18;
+/** Keys cost most; the largest vocabularies have 300,000. */
+const MAX_JSON_KEYS = 2 ** 19;
 
 /** Before anything is built: how deep the text nests, and how many commas and brackets promise values. */
 function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): void {
   let depth = 0;
   let values = 0;
+  let keys = 0;
   let inString = false;
   for (let i = 0; i < json.length; i++) {
     const byte = json[i]!;
@@ -121,6 +124,8 @@ function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): voi
       depth--;
     } else if (byte === 0x2c) {
       values++;
+    } else if (byte === 0x3a && ++keys > MAX_JSON_KEYS) {
+      throw badInput(`${name}: JSON of more than ${MAX_JSON_KEYS} keys`);
     }
     if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
   }

@@ -56,6 +56,9 @@ const MAX_PIECES = 1 << 19;
 const MAX_FIELDS = 5 * MAX_PIECES;
 const MAX_BYTES = 128 << 20;
 
+/** Of the fields above. */
+const LARGEST_NUMBER = 63;
+
 const MODEL_TYPES = ["unigram", "bpe", "word", "char"] as const;
 const LARGEST_TYPE = 6;
 
@@ -143,10 +146,11 @@ class WireReader {
       const number = Math.floor(tag.value / 8);
       if (number === 0) this.fail(at, "field number 0 in a protobuf message");
       const field = this.#field(tag.value % 8, tag.end, end);
+      at = field.end;
+      if (number > LARGEST_NUMBER) continue; // and takes no memory
       const same = fields.get(number);
       if (same === undefined) fields.set(number, [field]);
       else if (same.push(field) > MAX_PIECES) this.fail(at, `more than ${MAX_PIECES} pieces`);
-      at = field.end;
     }
     return fields;
   }

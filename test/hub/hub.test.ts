@@ -15,7 +15,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODE, LlqError } from "../../formats/errors.js";
 import { type FetchOptions, fetchModel } from "../../src/hub/fetch-model.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import type { HubSettings } from "../../src/hub/settings.js";
+import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
 import { COMMIT, FakeHub, type Fault, gitSha1, sha256 } from "../support/hub-server.js";
 import { Random } from "../support/random.js";
 import { scratchFolder } from "../support/scratch.js";
@@ -58,8 +58,8 @@ beforeEach(() => {
     cache: join(folder, `cache-${caches++}`),
     token: undefined,
     offline: false,
+    ...HUB_LIMITS,
     retryDelay: 1,
-    idleTimeout: 30_000,
   };
 });
 

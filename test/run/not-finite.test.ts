@@ -42,7 +42,9 @@ describe.each([
   });
 
   test("is refused where types are tried", async () => {
-    await expect(appraise(bad, menuOf(bad, { guide: undefined }), { threads: 1 })).rejects.toMatchObject(refusal);
+    await expect(appraise(bad, menuOf(bad, { guide: undefined }), { threads: 1 })).rejects.toMatchObject(
+      refusal,
+    );
   });
 
   test("is refused in the source that a file is verified against", async () => {
