@@ -33,6 +33,8 @@ function report(error: unknown): number {
     write(`error: ${why}`);
     return EXIT_CODE.system;
   }
-  write(`${error instanceof Error ? error.stack : error}\nThis is a bug in llq: please report it.`);
+  const trace = String(error instanceof Error ? error.stack : error);
+  for (const line of trace.split("\n")) write(visible(line));
+  write("This is a bug in llq: please report it, with what is above and the command.");
   return BUG;
 }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { compareCommand } from "./commands/compare.js";
 import { convertCommand } from "./commands/convert.js";
@@ -47,14 +47,19 @@ for (const command of [imatrixCommand, sensitivityCommand, evalPplCommand, compa
   command.hook("preAction", pairVectors);
 // commander's own exits (help, version, a wrong option) keep to the documented statuses
 for (const command of [program, ...program.commands]) {
-  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE));
+  command.exitOverride();
 }
 
-/** Runs the command of the command line. */
+/** Runs the command of the command line. @throws LlqError, and Error for a bug */
 export async function main(): Promise<void> {
   rememberInputs();
   const written = watchStdout();
-  await program.parseAsync();
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) process.exitCode = USAGE;
+  }
   checkInputs();
   await written();
 }

@@ -107,9 +107,15 @@ export function warn(message: string): void {
   process.stderr.write(`warning: ${visible(message)}\n`);
 }
 
-/** One line of text on stdout, whatever characters the names in it have. */
+/**
+ * One line of text on stdout, whatever characters the names in it have. One that begins as a command to GitHub's runner
+ * is none.
+ */
 export function printLine(line = ""): void {
-  process.stdout.write(`${visible(line)}\n`);
+  const shown = visible(line).replace(/^(\s*)([:#])(?=:|#\[)/, (_, space: string, sign: string) => {
+    return `${space}\\u{${sign.charCodeAt(0).toString(16)}}`;
+  });
+  process.stdout.write(`${shown}\n`);
 }
 
 /** Columns on stdout. */
@@ -117,9 +123,13 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   for (const line of formatTable(header, rows)) printLine(line);
 }
 
-/** One JSON document on stdout. */
+/** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  const text = JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  process.stdout.write(`${text}\n`);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import type { Tensor } from "../tensor.js";
-import { batchTokens, type Span, storeHidden } from "./span.js";
+import { aboutSpan, batchTokens, type Span, storeHidden } from "./span.js";
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob {
@@ -38,4 +38,8 @@ export function embed(job: EmbedJob, kernels: Kernels): undefined {
   storeHidden(kernels, span, x);
 }
 
-export const embedJob: JobKind<EmbedJob, undefined> = { name: "embed", run: embed };
+export const embedJob: JobKind<EmbedJob, undefined> = {
+  name: "embed",
+  run: embed,
+  about: ({ token_embd, span }) => `tensor ${token_embd.name}, ${aboutSpan(span)}`,
+};

@@ -13,12 +13,12 @@ export function toJunit(report: Report): string {
     skipped: verdicts.filter((verdict) => isSkipped(verdict, isStrict)).length,
   };
   const attributes = Object.entries(counts).map(([name, count]) => `${name}="${count}"`);
-  const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)].join("\n");
+  const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)];
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites><testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
     ...verdicts.map((verdict) => toCase(model, verdict, isStrict)),
-    `<system-out>${escapeXml(text)}</system-out>`,
+    `<system-out>${text.map(escapeXml).join("\n")}</system-out>`,
     "</testsuite></testsuites>",
     "",
   ].join("\n");

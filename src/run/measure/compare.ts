@@ -3,7 +3,7 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
 
 /** Work for one thread: compare rows of a written tensor with those it was made from. Plain data. */
 export interface CompareJob {
@@ -69,7 +69,11 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   };
 }
 
-export const compareJob: JobKind<CompareJob, CompareResult> = { name: "compare", run: compare };
+export const compareJob: JobKind<CompareJob, CompareResult> = {
+  name: "compare",
+  run: compare,
+  about: ({ written, firstRow, rows }) => `${aboutRows(written, firstRow, rows)} in ${written.dtype}`,
+};
 
 function countEqualRows(a: Uint8Array, b: Uint8Array, rowBytes: number): number {
   let equal = 0;

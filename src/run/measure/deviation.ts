@@ -2,7 +2,7 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32 } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
 
 /** A tensor, and the open files it is in. Plain data. */
 export interface StoredTensor {
@@ -52,4 +52,8 @@ export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels:
   return { squaredSum, squaredErrors };
 }
 
-export const deviationJob: JobKind<DeviationJob, DeviationResult> = { name: "deviation", run: deviate };
+export const deviationJob: JobKind<DeviationJob, DeviationResult> = {
+  name: "deviation",
+  run: deviate,
+  about: ({ base, firstRow, rows }) => aboutRows(base.tensor, firstRow, rows),
+};

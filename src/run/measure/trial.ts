@@ -53,7 +53,11 @@ export function tryTypes(job: TrialJob, kernels: Kernels): TrialResult {
   return Array.from(errors, (error) => (total > 0 ? error / total : 0));
 }
 
-export const trialJob: JobKind<TrialJob, TrialResult> = { name: "trial", run: tryTypes };
+export const trialJob: JobKind<TrialJob, TrialResult> = {
+  name: "trial",
+  run: tryTypes,
+  about: ({ tensor, trials }) => `tensor ${tensor.name} to ${trials.map(({ dtype }) => dtype).join(", ")}`,
+};
 
 function sampleRows(rows: number): number[] {
   const count = Math.min(rows, SAMPLE_ROWS);

@@ -6,7 +6,7 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { isAcross, keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
@@ -77,7 +77,11 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   };
 }
 
-export const encodeJob: JobKind<EncodeJob, EncodeResult> = { name: "encode", run: encode };
+export const encodeJob: JobKind<EncodeJob, EncodeResult> = {
+  name: "encode",
+  run: encode,
+  about: ({ tensor, dtype, firstRow, rows }) => `${aboutRows(tensor, firstRow, rows)} to ${dtype}`,
+};
 
 /**
  * Rows of a job of `rows` that are worked on at a time. Of a transposed or packed matrix it is all of them: in the

@@ -88,12 +88,21 @@ function create(path: string): string | undefined {
   const since = new Date().toISOString();
   const owner: Owner = { place: place(), pid: process.pid, start: processStart(process.pid) ?? "", since };
   const text = JSON.stringify(owner);
+  let fd: number;
   try {
-    writeFileSync(path, text, { flag: "wx" }); // never through a link
-    return text;
+    fd = openSync(path, "wx"); // never through a link
   } catch (error) {
     if (systemErrorCode(error) === "EEXIST") return undefined;
     throw writeError(path, error);
+  }
+  try {
+    writeFileSync(fd, text);
+    return text;
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw writeError(path, error);
+  } finally {
+    closeSync(fd);
   }
 }
 
