@@ -84,20 +84,27 @@ export class HubClient {
    */
   async get(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
     const idle = new IdleTimer(this.settings);
+    try {
+      return await this.#follow(url, headers, idle);
+    } catch (error) {
+      idle.stop(); // otherwise the answer's body does
+      throw error;
+    }
+  }
+
+  async #follow(url: URL, headers: Readonly<Record<string, string>>, idle: IdleTimer): Promise<Answer> {
     const signal = this.#signal === undefined ? idle.signal : AbortSignal.any([this.#signal, idle.signal]);
     let etag: string | undefined;
     let at = url;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
       const init = { headers: this.#headersFor(at, headers), redirect: "manual", signal } as const;
       const response = await fetch(at, init).catch((cause) => {
-        idle.stop();
         throw connectionLost(at, cause);
       });
       etag ??= plainEtag(response.headers.get("x-linked-etag"));
       const next = response.headers.get("location");
       if (response.status < 300 || response.status >= 400 || next === null) {
         if (!response.ok && response.status !== 416) {
-          idle.stop();
           await response.body?.cancel();
           throw this.#refusal(at, response);
         }
@@ -107,7 +114,6 @@ export class HubClient {
       await response.body?.cancel();
       at = redirected(at, next);
     }
-    idle.stop();
     throw new LlqError("network", `${shown(url)}: more than ${MAX_REDIRECTS} redirects`);
   }
 
