@@ -11,7 +11,7 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
 }
 
-/** The only thing in formats/ that touches the disk. */
+/** A file on the disk, which inputs.ts opens. */
 export class FileSource implements ByteSource {
   readonly name: string;
   readonly byteLength: number;
