@@ -140,13 +140,13 @@ class WireReader {
 
   message(start: number, end: number): Message {
     const fields = new Map<number, Field[]>();
-    for (let at = start; at < end; ) {
+    for (let at = start, next = start; at < end; at = next) {
       if (this.#fields++ === MAX_FIELDS) this.fail(at, `more than ${MAX_FIELDS} fields`);
       const tag = this.#varint(at, end);
       const number = Math.floor(tag.value / 8);
       if (number === 0) this.fail(at, "field number 0 in a protobuf message");
       const field = this.#field(tag.value % 8, tag.end, end);
-      at = field.end;
+      next = field.end;
       if (number > LARGEST_NUMBER) continue; // and takes no memory
       const same = fields.get(number);
       if (same === undefined) fields.set(number, [field]);
