@@ -5,6 +5,8 @@ import { type Container, nameProblem, type RawSource, type TensorSource } from "
 import { badInput } from "./errors.js";
 
 const MAX_INDEX = 64 << 20;
+/** As many as safetensors.ts allows, and a little beside them. */
+const MAX_TENSORS = 2 ** 18 + 2 ** 10;
 
 const Index = v.object({ weight_map: v.record(v.string(), v.string()) });
 
@@ -54,7 +56,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
 
 /** Tensor name to file name. */
 function readIndex(path: string): Map<string, string> {
-  const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX)));
+  const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX), MAX_TENSORS));
   if (!result.success) throw badInput(`${path}: weight_map is not an object of file names`);
   const map = new Map(Object.entries(result.output.weight_map));
   for (const file of map.values()) {

@@ -9,7 +9,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
-  ["assembly", "formats", "src/version.ts"],
+  ["assembly", "formats", "src/version.ts", "src/escape.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],
   ["src/rows"],
@@ -25,7 +25,8 @@ const LAYERS = [
   ["src/ui.ts"],
   ["src/report"],
   ["src/commands"],
-  ["src/cli.ts", "src/index.ts"],
+  ["src/main.ts", "src/index.ts"],
+  ["src/cli.ts"],
 ];
 
 /** Source files that a folder holds itself. */

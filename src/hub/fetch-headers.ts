@@ -35,7 +35,11 @@ export async function fetchHeaders(
   settings: HubSettings,
   options: HeaderOptions,
 ): Promise<FetchedHeaders> {
-  const whole = async () => ({ ...(await fetchModel(reference, settings, options)), discard: () => {} });
+  const weightless = options.others === "config";
+  const whole = async () => ({
+    ...(await fetchModel(reference, settings, { ...options, weightless })),
+    discard: () => {},
+  });
   if (settings.offline) return whole();
   const client = new HubClient(settings, options.signal);
   const { commit, files } = await listRepository(client, reference);

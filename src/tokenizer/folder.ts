@@ -7,7 +7,12 @@ import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js"
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
-import { MAX_VOCAB_BYTES, parseTokenizerJson, type TokenizerJson } from "./hf/hf-pipeline.js";
+import {
+  MAX_VOCAB_BYTES,
+  MAX_VOCAB_VALUES,
+  parseTokenizerJson,
+  type TokenizerJson,
+} from "./hf/hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf/hf-vocab.js";
 import { vocabFromIceText } from "./spm/ice-text.js";
 import { vocabFromLlama2c } from "./spm/llama2c.js";
@@ -107,5 +112,5 @@ function readText(path: string): string {
 }
 
 function readJson(path: string): unknown {
-  return parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES));
+  return parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES), MAX_VOCAB_VALUES);
 }

@@ -1,4 +1,5 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
+import { checkUnchanged, type FileStamp, openInput } from "../../../formats/inputs.js";
 import type { Products } from "../../kernels/products.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { WorkerPool } from "./pool.js";
@@ -36,20 +37,25 @@ export async function withPool<T>(
   }
 }
 
-/** Opens files for as long as `work` takes; it may open more. */
+/**
+ * Opens files for as long as `work` takes; it may open more.
+ * @throws LlqError `bad-input` when one of them has changed meanwhile
+ */
 export async function withFiles<T>(
   work: (open: (paths: readonly string[]) => Descriptors) => Promise<T>,
 ): Promise<T> {
-  const opened: number[] = [];
+  const opened: { readonly path: string; readonly fd: number; readonly stamp: FileStamp }[] = [];
   const open = (paths: readonly string[]) =>
     paths.map((path) => {
-      const fd = openSync(path, "r");
-      opened.push(fd);
-      return fd;
+      const input = { path, ...openInput(path) };
+      opened.push(input);
+      return input.fd;
     });
   try {
-    return await work(open);
+    const result = await work(open);
+    for (const { path, stamp } of opened) checkUnchanged(path, stamp);
+    return result;
   } finally {
-    for (const fd of opened) closeSync(fd);
+    for (const { fd } of opened) closeSync(fd);
   }
 }

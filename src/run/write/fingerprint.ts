@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
+import { openInput } from "../../../formats/inputs.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
 import { readRowsF32 } from "../../rows/rows.js";
@@ -13,7 +14,7 @@ import { rowLength } from "../../tensor.js";
 export function modelFingerprint({ architecture, container, tensors }: Model): string {
   const hash = createHash("sha256").update(architecture.name);
   const kernels = new Kernels();
-  const files = container.files.map((file) => openSync(file, "r"));
+  const files = container.files.map((file) => openInput(file).fd);
   try {
     const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const tensor of sorted) {

@@ -6,6 +6,8 @@ import { badInput } from "../../../formats/errors.js";
 
 /** Larger than any seen: a tokenizer.json of a quarter of a million tokens has 35 MB. */
 export const MAX_VOCAB_BYTES = 128 << 20;
+/** Of JSON: a merge is three, and the largest vocabularies have half a million. */
+export const MAX_VOCAB_VALUES = 3 * 2 ** 20;
 
 export type Stage = Readonly<Record<string, unknown>> & { readonly type: string };
 
