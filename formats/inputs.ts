@@ -85,7 +85,7 @@ export function checkInputs(): void {
 export function checkUnchanged(path: string, stamp: FileStamp): void {
   const now = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (now === undefined) return;
-  if (isSame(now, stamp) && now.size === stamp.size && now.mtimeNs === stamp.mtimeNs) return;
+  if (isUnchanged(now, stamp)) return;
   throw badInput(
     `${path}: has changed while it was read`,
     "run again when nothing writes to it; no output was kept",
@@ -94,6 +94,10 @@ export function checkUnchanged(path: string, stamp: FileStamp): void {
 
 export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): FileStamp {
   return { dev, ino, size, mtimeNs };
+}
+
+export function isUnchanged(now: FileStamp, then: FileStamp): boolean {
+  return isSame(now, then) && now.size === then.size && now.mtimeNs === then.mtimeNs;
 }
 
 export function isSame(a: Identity, b: Identity): boolean {

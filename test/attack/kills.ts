@@ -49,7 +49,7 @@ export class Kills {
       let midway = 0;
       for (let turn = 0; turn < own; turn++) {
         const what =
-          hasStrace && turn % 3 === 2
+          hasStrace && turn % 2 === 1
             ? await this.#killAtCall(scenario)
             : await this.#killAtRandom(scenario, expected.ms);
         if (this.#isMidway()) midway++;
@@ -194,7 +194,7 @@ export class Kills {
   }
 
   async #killAtRandom(scenario: Scenario, ms: number): Promise<string> {
-    const at = ms * (0.25 + 0.75 * (this.#random.below(1000) / 1000)); // before, the program is being loaded
+    const at = ms * (0.4 + 0.6 * (this.#random.below(1000) / 1000)); // before, the program is being loaded
     await this.#run(scenario, [], {
       started: (child: { kill(signal: string): void }) => setTimeout(() => child.kill("SIGKILL"), at),
     });

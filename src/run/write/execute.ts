@@ -267,7 +267,7 @@ async function checkWritten(
 /** The tensor cut into jobs of whole rows. */
 export function encodeJobs(
   { tensor, dtype, weights, offset, byteLength }: TensorPlan,
-  files: readonly number[],
+  files: Descriptors,
   output: { readonly fd: number; readonly name: string },
 ): EncodeJob[] {
   const rowBytes = byteLength / rowCount(tensor);

@@ -295,6 +295,7 @@ function syncFolder(folder: string): void {
     closeSync(fd);
   } catch (error) {
     const code = systemErrorCode(error);
-    if (code === undefined || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(code)) throw error;
+    if (code === undefined || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(code))
+      throw writeError(folder, error);
   }
 }
