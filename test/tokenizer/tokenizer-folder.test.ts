@@ -242,7 +242,6 @@ describe("the files beside a vocabulary", () => {
       { add_bos_token: "yes" },
       'add_bos_token: Invalid type: Expected boolean but received "yes"',
     ],
-    ["tokenizer_config.json", { chat_template: 1 }, "chat_template: Invalid type"],
     ["added_tokens.json", { a: "b" }, 'a: Invalid type: Expected number but received "b"'],
     ["added_tokens.json", { a: -1 }, "a: Invalid value: Expected >=0 but received -1"],
     ["special_tokens_map.json", "1", "the whole: Invalid type"],
