@@ -6,10 +6,6 @@
 // be loaded and stored first: of the other order V8 makes a wrong address.
 
 export * from "./attention/attention";
-export { cached_attention } from "./attention/cached_attention";
-export { expand_lean } from "./decode/expand";
-export { lean_scratch_f32, multiply_lean_f32 } from "./decode/floats";
-export { lean_scratch, multiply_lean } from "./decode/multiply";
 export { matmul_f32 } from "./gemm/matmul_f32";
 export { matmul_int8 } from "./gemm/matmul_int8";
 

@@ -48,15 +48,9 @@ for (const command of [
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
-for (const command of [
-  imatrixCommand,
-  sensitivityCommand,
-  evalPplCommand,
-  compareCommand,
-  evalChoiceCommand,
-  generateCommand,
-])
-  command.hook("preAction", pairVectors);
+for (const command of [imatrixCommand, sensitivityCommand, evalPplCommand, compareCommand, evalChoiceCommand])
+  command.hook("preAction", () => pairVectors("evaluation"));
+generateCommand.hook("preAction", () => pairVectors("generation"));
 // commander's own exits (help, version, a wrong option) keep to the documented statuses
 for (const command of [program, ...program.commands]) {
   command.exitOverride();

@@ -51,7 +51,7 @@ function products(node: string): string {
     import { chooseProducts } from "./dist/src/net/products/products.js";
     import { pairVectors } from "./dist/src/kernels/products.js";
     pairVectors();
-    console.log(JSON.stringify(chooseProducts()));`;
+    console.log(JSON.stringify(chooseProducts("evaluation")));`;
   const { stdout } = spawnSync(node, ["--input-type=module", "-e", script], { cwd: ROOT, encoding: "utf8" });
   const { dot, bits } = JSON.parse(stdout);
   const tests = [

@@ -142,14 +142,16 @@ function widen_floats(type: i32, x: usize, y: usize, n: i32): void {
 }
 
 function widen_keys_q8_0(x: usize, y: usize): void {
-  const d0 = four_halves(x);
-  const d1 = four_halves(x + 8);
+  widen_scales(x, y);
+  const d0 = v128.load(y);
+  const d1 = v128.load(y, 16);
   for (const end = y + 1024; y < end; x += 8, y += 32) store_eight(y, v128.load8x8_s(x, 16), d0, d1);
 }
 
 function widen_keys_q4_0(x: usize, y: usize): void {
-  const d0 = four_halves(x);
-  const d1 = four_halves(x + 8);
+  widen_scales(x, y);
+  const d0 = v128.load(y);
+  const d1 = v128.load(y, 16);
   const eight = i16x8.splat(8);
   for (const end = y + 512; y < end; x += 8, y += 32) {
     const q = v128.load8x8_u(x, 16);
@@ -164,13 +166,9 @@ function store_eight(y: usize, q: v128, d0: v128, d1: v128): void {
   v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(q)), d1), 16);
 }
 
-function four_halves(x: usize): v128 {
-  return f32x4(
-    f16_to_f32(load<u16>(x)),
-    f16_to_f32(load<u16>(x, 2)),
-    f16_to_f32(load<u16>(x, 4)),
-    f16_to_f32(load<u16>(x, 6)),
-  );
+/** Eight scales as f32 at `y`, where quants follow: of vectors made lane by lane V8 can make no pair, and ends the process. */
+function widen_scales(x: usize, y: usize): void {
+  for (let i: usize = 0; i < 8; i++) store<f32>(y + i * 4, f16_to_f32(load<u16>(x + i * 2)));
 }
 
 /**

@@ -2,8 +2,11 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { setFlagsFromString } from "node:v8";
 
-// The modules of products (assembly/products.ts). None is to be used before it has been tried
+// The modules of products (assembly/products.ts, assembly/generation.ts). None is to be used before it has been tried
 // (src/net/products/products.ts).
+
+/** What a module is for: products of many tokens, or those of a few and attention to caches too. */
+export type Purpose = "evaluation" | "generation";
 
 /** The dot product a module is compiled for. */
 export type Dot = "plain" | "i16" | "i32";
@@ -39,40 +42,46 @@ const PAIRING: ReadonlyMap<string, readonly string[]> = new Map([
 
 const RELAXED: readonly Dot[] = NODE >= I32_SINCE ? ["i16", "i32"] : ["i16"];
 
-let single: readonly UntriedProducts[] | undefined;
-let paired: readonly UntriedProducts[] = [];
+const FILES: Readonly<Record<Purpose, string>> = { evaluation: "products", generation: "generation" };
+
+const single = new Map<Purpose, readonly UntriedProducts[]>();
+const paired = new Map<Purpose, readonly UntriedProducts[]>();
 
 /** Those that this engine may be tried with. Plain ones of 128 bits are not among them: the kernels have the same. */
-export function untriedProducts(): readonly UntriedProducts[] {
-  single ??= compileAll(RELAXED, 128);
-  return [...single, ...paired];
+export function untriedProducts(purpose: Purpose): readonly UntriedProducts[] {
+  const own = single.get(purpose) ?? compileAll(purpose, RELAXED, 128);
+  single.set(purpose, own);
+  return [...own, ...(paired.get(purpose) ?? [])];
 }
 
 /**
- * Lets evaluations use registers of 256 bits, where the engine can work on two vectors at once: it is about 1.5 times as
+ * Lets evaluations and generation use registers of 256 bits, where the engine can work on two vectors at once: it is about 1.5 times as
  * fast. Call it before anything else in the process runs WebAssembly, in the main thread, or not at all: this way of
  * compiling is an experiment of V8's that breaks code which was not written for it, and for a moment it is on for
  * all that the engine compiles. Does nothing where the engine cannot.
+ * @param purposes what will be done; default: anything
  */
-export function pairVectors(): void {
+export function pairVectors(...purposes: readonly Purpose[]): void {
   const postponing = PAIRING.get(/^(\d+\.\d+)\..*-node/.exec(process.versions.v8)?.[1] ?? "");
-  if (process.arch !== "x64" || postponing === undefined || paired.length > 0) return;
+  if (process.arch !== "x64" || postponing === undefined) return;
+  const wanted = purposes.length > 0 ? purposes : (["evaluation", "generation"] as const);
+  const missing = wanted.filter((purpose) => !paired.has(purpose));
   const set = (flags: readonly string[]) => {
     for (const flag of flags) setFlagsFromString(`--${flag}`);
   };
   set(["experimental-wasm-revectorize", ...postponing.map((flag) => `no-${flag}`)]);
   try {
-    paired = compileAll(["plain", ...RELAXED], 256);
+    for (const purpose of missing) paired.set(purpose, compileAll(purpose, ["plain", ...RELAXED], 256));
   } finally {
     set(["no-experimental-wasm-revectorize", ...postponing]);
   }
 }
 
 /** Without those for which the engine lacks something. */
-function compileAll(dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
+function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
   if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
   return dots.flatMap((dot) => {
-    const bytes = readFileSync(createRequire(import.meta.url).resolve(`#products-${dot}`));
+    const bytes = readFileSync(createRequire(import.meta.url).resolve(`#${FILES[purpose]}-${dot}`));
     // The engine compiles the same bytes only once, so they differ.
     const named = withSection(bytes, `${bits} bits`);
     return WebAssembly.validate(named) ? [{ module: new WebAssembly.Module(named), dot, bits }] : [];

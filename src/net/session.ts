@@ -35,7 +35,7 @@ export async function withSession<T>(
   work: (session: Session, open: (other: Model) => Session) => Promise<T>,
 ): Promise<T> {
   return withFiles((openFiles) =>
-    withPool({ threads, signal, products: chooseProducts() }, (pool) => {
+    withPool({ threads, signal, products: chooseProducts("evaluation") }, (pool) => {
       const open = (one: Model): Session => {
         const files = openFiles(one.container.files);
         return { plan: planDecoder(one), files, activations, pool };

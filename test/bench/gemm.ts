@@ -26,10 +26,10 @@ const ROUNDS = 4;
 /** Speed of products in this thread, for every block type and module, quantizing and packing included. */
 export function benchGemm(): void {
   const module = compileKernels();
-  const chosen = chooseProducts();
+  const chosen = chooseProducts("evaluation");
   const modules = [
     undefined,
-    ...untriedProducts().map((untried) => ({
+    ...untriedProducts("evaluation").map((untried) => ({
       ...untried,
       wide: chosen?.dot === untried.dot && chosen.wide,
     })),

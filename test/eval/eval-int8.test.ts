@@ -20,7 +20,7 @@ vi.mock("../../src/net/products/products.js", async (importOriginal) => {
   const original = await importOriginal<typeof import("../../src/net/products/products.js")>();
   return {
     ...original,
-    chooseProducts: () => (chosen.isForced ? chosen.products : original.chooseProducts()),
+    chooseProducts: () => (chosen.isForced ? chosen.products : original.chooseProducts("evaluation")),
   };
 });
 
@@ -107,7 +107,7 @@ describe("the result is the same, to the bit", () => {
   test.each(["Q8_0", "Q4_0", "Q4_K_M"])("for every module this engine may use: %s", async (type) => {
     chosen.isForced = true;
     try {
-      const untried = untriedProducts().map((products) => ({ ...products, wide: false }));
+      const untried = untriedProducts("evaluation").map((products) => ({ ...products, wide: false }));
       const results = [];
       for (const products of [undefined, ...untried]) {
         chosen.products = products;

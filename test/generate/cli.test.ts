@@ -132,6 +132,11 @@ describe("llq generate", { timeout: 30_000 }, () => {
     [["a", "--type", "Q4_X"], 2, /unknown type Q4_X/],
     [["--template", template], 2, /there is nothing to answer\n hint: give a prompt/],
     [["a b c d e f", "-c", "3"], 2, /the prompt has \d+ tokens, the context 3\n hint: .*--context/],
+    [
+      ["a", "-c", "1000000000"],
+      5,
+      /generating takes 1\d+\.\d\d GB .*this machine has .*\n hint: --kv-type q8_0 or/,
+    ],
     [["a", "--template", "nowhere"], 3, /nowhere: no such file/],
     [["-f", "nowhere"], 3, /nowhere: no such file/],
   ])("%j ends with status %i", (args, status, message) => {

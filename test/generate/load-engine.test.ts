@@ -139,6 +139,8 @@ describe("what cannot be is refused", () => {
     await expect(step(1, 2048)).rejects.toThrow("token 2048 of a vocabulary of 2048");
     await expect(step(-1)).rejects.toThrow("token -1");
     await expect(step()).rejects.toThrow(RangeError);
+    const feed = { sequence, tokens: Int32Array.of(1) };
+    await expect(engine.step([feed, feed])).rejects.toThrow("twice");
     await expect(step(...new Array(9).fill(1))).rejects.toThrow("9 tokens in a context of 8");
     expect(sequence.length).toBe(0);
     await step(...new Array(8).fill(1));

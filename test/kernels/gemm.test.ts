@@ -22,9 +22,9 @@ const compiled = compileKernels();
 /** undefined stands for the kernels' own. */
 const modules: (Products | undefined)[] = [
   undefined,
-  ...untriedProducts().map((untried) => ({ ...untried, wide: false })),
+  ...untriedProducts("evaluation").map((untried) => ({ ...untried, wide: false })),
 ];
-const best = chooseProducts();
+const best = chooseProducts("evaluation");
 if (best?.dot === "i32" && best.wide) modules.push(best);
 
 const nameOf = (products: Products | undefined) =>
@@ -238,15 +238,19 @@ test("the data of modules that share a memory do not overlap", () => {
     return (exports[name] as WebAssembly.Global).value as number;
   };
   const { targets } = JSON.parse(readFileSync(new URL("../../asconfig.json", import.meta.url), "utf8"));
-  for (const { module, dot } of untriedProducts()) {
-    const begin: number = targets[`products-${dot}`].memoryBase;
+  const modules = [
+    ...untriedProducts("evaluation").map(({ module, dot }) => ({ module, target: `products-${dot}` })),
+    ...untriedProducts("generation").map(({ module, dot }) => ({ module, target: `generation-${dot}` })),
+  ];
+  for (const { module, target } of modules) {
+    const begin: number = targets[target].memoryBase;
     const end = address(module, "DATA_END");
     const bounds = [address(compiled, "DATA_END"), begin, end, address(compiled, "HEAP_BASE")];
     expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
   }
 });
 
-const untriedI32 = untriedProducts().filter(({ dot }) => dot === "i32");
+const untriedI32 = untriedProducts("evaluation").filter(({ dot }) => dot === "i32");
 
 describe.each(untriedI32)("i32, $bits bits, layout for quants above 127", (untried) => {
   // Quants that stay below, so that it can be tried on every machine: as stored they are negative.

@@ -106,7 +106,7 @@ describe.each(Object.keys(READERS) as DTypeName[])("%s", (type) => {
     }
     const xs = random.floats(tokens * k);
 
-    const kernels = new Kernels(compileKernels(), chooseProducts());
+    const kernels = new Kernels(compileKernels(), chooseProducts("generation"));
     const src = kernels.reserve(stored.length);
     kernels.bytes(src, stored.length).set(stored);
     const floats = kernels.reserve(xs.byteLength);

@@ -19,13 +19,13 @@ import { Random } from "../support/random.js";
 pairVectors();
 const random = new Random(21);
 const compiled = compileKernels();
-const best = chooseProducts();
+const best = chooseProducts("generation");
 
 /** undefined stands for the kernels' own. */
 const modules: (Products | undefined)[] = [
   undefined,
-  ...untriedProducts().map((untried) => ({ ...untried, wide: false })),
-  ...untriedProducts()
+  ...untriedProducts("generation").map((untried) => ({ ...untried, wide: false })),
+  ...untriedProducts("generation")
     .filter(({ dot }) => dot === "i32" && best?.wide)
     .map((untried) => ({ ...untried, wide: true })),
 ];

@@ -19,7 +19,7 @@ function place(kernels: Kernels, values: Float32Array): number {
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
 
-const modules = untriedProducts().map((untried) => ({ ...untried, wide: false }));
+const modules = untriedProducts("generation").map((untried) => ({ ...untried, wide: false }));
 
 test("this engine has some", () => {
   expect(modules.length).toBeGreaterThan(0);
@@ -82,7 +82,7 @@ describe.each(modules)("$dot, $bits bits", (products) => {
 
   test("what decides whether it is used", () => {
     const results = (kernels: Kernels) =>
-      prepareTrials(kernels)
+      prepareTrials(kernels, "generation")
         .filter(({ name }) => name !== WIDE_TRIAL)
         .map(({ name, run, result }) => {
           run();

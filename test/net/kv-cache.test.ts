@@ -11,7 +11,7 @@ import { Random } from "../support/random.js";
 
 pairVectors();
 const compiled = compileKernels();
-const modules = [undefined, ...untriedProducts().map((untried) => ({ ...untried, wide: false }))];
+const modules = [undefined, ...untriedProducts("generation").map((untried) => ({ ...untried, wide: false }))];
 
 interface Case extends Partial<KvShape> {
   readonly tokens: number;

@@ -126,8 +126,11 @@ test("a ring says what it has lost, and keeps the rest", async () => {
     await feed(team, tokens.slice(0, 155));
     return bits(await feed(team, other));
   });
-  await withTeam("mistral", options, async (team) => {
+  await withTeam("mistral", { ...options, sequences: 2 }, async (team) => {
     await feed(team, tokens, { piece: 100 });
+    team.copy(1, 0);
+    await feed(team, other, { sequence: 1 });
+    const further = await team.step([1], Int32Array.of(5));
     expect(team.truncate(0, 154)).toBe(false);
     expect(team.lengthOf(0)).toBe(900);
     expect(team.truncate(0, 155)).toBe(true);
@@ -136,6 +139,9 @@ test("a ring says what it has lost, and keeps the rest", async () => {
     expect(team.truncate(0, 0)).toBe(true);
     expect(bits(await feed(team, tokens.slice(0, 155)))).not.toBe(expected);
     expect(bits(await feed(team, other))).toBe(expected);
+    expect(team.truncate(0, 0)).toBe(true);
+    await feed(team, [...tokens, ...other], { piece: 64 });
+    expect(bits(await feed(team, [5]))).toBe(bits(further[0]!));
   });
 });
 

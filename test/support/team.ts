@@ -27,7 +27,7 @@ export async function withTeam<T>(
 export async function feed(
   team: Team,
   tokens: readonly number[],
-  { sequence = 0, piece = tokens.length }: { sequence?: number; piece?: number } = {},
+  { sequence = 0, piece = tokens.length }: { sequence?: number; piece?: number | undefined } = {},
 ): Promise<Float32Array> {
   let logits: readonly Float32Array[] | undefined;
   for (let at = 0; at < tokens.length; at += piece) {

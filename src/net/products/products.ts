@@ -1,5 +1,5 @@
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
-import { type Products, untriedProducts } from "../../kernels/products.js";
+import { type Products, type Purpose, untriedProducts } from "../../kernels/products.js";
 import { prepareTrials, type Trial, WIDE_TRIAL } from "./trials.js";
 
 // Which module of products to use, decided by trying them. Relaxed SIMD is fast because what its instructions give for
@@ -11,23 +11,25 @@ const TRIAL_MS = 120;
 /** On a busy machine time alone is too little: engines optimize what has run for a while. */
 const TRIAL_ROUNDS = 20;
 
-let chosen: { readonly products: Products | undefined } | undefined;
+const chosen = new Map<Purpose, Products | undefined>();
 
 /** The fastest module that is exact on this engine; undefined if the kernels' own products are. Takes a moment once. */
-export function chooseProducts(): Products | undefined {
-  chosen ??= { products: choose() };
-  return chosen.products;
+export function chooseProducts(purpose: Purpose): Products | undefined {
+  if (!chosen.has(purpose)) chosen.set(purpose, choose(purpose));
+  return chosen.get(purpose);
 }
 
-function choose(): Products | undefined {
+function choose(purpose: Purpose): Products | undefined {
   const kernels = compileKernels();
-  const plain = prepareTrials(new Kernels(kernels));
+  const plain = prepareTrials(new Kernels(kernels), purpose);
   for (const { run } of plain) run();
   const expected = plain.map(({ result }) => Buffer.from(result()));
   const contenders = [new Contender(plain, expected)];
-  for (const untried of untriedProducts()) {
+  for (const untried of untriedProducts(purpose)) {
     const products = { ...untried, wide: true };
-    contenders.push(new Contender(prepareTrials(new Kernels(kernels, products)), expected, products));
+    contenders.push(
+      new Contender(prepareTrials(new Kernels(kernels, products), purpose), expected, products),
+    );
   }
   const end = performance.now() + TRIAL_MS;
   for (let round = 0; round < TRIAL_ROUNDS || performance.now() < end; round++) {

@@ -1,5 +1,6 @@
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import type { Purpose } from "../../kernels/products.js";
 import { KV_TYPES, type KvType } from "../../quant/fit/memory.js";
 import { KvCache } from "../mixers/state/kv-cache.js";
 import { type Form, INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
@@ -20,9 +21,19 @@ const TYPES = ["Q4_K", "Q6_K", "Q4_0", "Q4_1"] as const satisfies readonly DType
 export const WIDE_TRIAL = "Q8_0";
 
 /** Lays out operands of every trial. */
-export function prepareTrials(kernels: Kernels): Trial[] {
-  return [
+export function prepareTrials(kernels: Kernels, purpose: Purpose): Trial[] {
+  const products = [
     ...[...TYPES, WIDE_TRIAL as DTypeName].map((type) => int8Product(kernels, type)),
+    floatProduct(kernels),
+    attention(kernels, { window: 0, cap: 0, slopes: undefined }),
+    attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
+  ];
+  return purpose === "evaluation" ? products : [...products, ...prepareFew(kernels)];
+}
+
+/** What only modules for generation have. */
+function prepareFew(kernels: Kernels): Trial[] {
+  return [
     ...INT8_TYPES.flatMap(({ name, wide }) => {
       const form = int8Form(name, kernels.products)!;
       if (!wide) return [leanProduct(kernels, `lean ${name}`, name, form)];
@@ -34,9 +45,6 @@ export function prepareTrials(kernels: Kernels): Trial[] {
       ];
     }),
     ...(["F32", "F16", "BF16"] as const).map((type) => leanFloats(kernels, type)),
-    floatProduct(kernels),
-    attention(kernels, { window: 0, cap: 0, slopes: undefined }),
-    attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
     ...KV_TYPES.map((type) => cachedAttention(kernels, type)),
   ];
 }

@@ -134,9 +134,11 @@ export interface TeamMemory {
   readonly program: number;
 }
 
-const PROGRAM = 72 << 20;
+/** At its peak, while products are compiled and tried. */
+const PROGRAM = 104 << 20;
 const THREAD = 24 << 20;
-const BYTES_PER_TOKEN = 512;
+/** Of a GGUF; the tokenizer of a folder may take more. */
+const BYTES_PER_TOKEN = 640;
 
 /** @throws LlqError `usage` when heads do not divide into the blocks of `kvType` */
 export function teamMemory(

@@ -93,7 +93,7 @@ export class Team {
   static async load(model: Model, options: TeamOptions = {}): Promise<Team> {
     options.signal?.throwIfAborted();
     const plan = planDecoder(model);
-    const products = chooseProducts();
+    const products = chooseProducts("generation");
     const files = model.container.files.map((path) => openSync(path, "r"));
     const pool = new WorkerPool(options.threads ?? availableParallelism(), products);
     const team = new Team(plan, files, pool, options);
@@ -181,7 +181,7 @@ export class Team {
    * Lets sequences go on by their next tokens, as many of each. One step waits for the other.
    * @param tokens [sequences][count]
    * @returns the logits behind the last token of each
-   * @throws RangeError for tokens outside the vocabulary, or more than the context
+   * @throws RangeError for tokens outside the vocabulary, more than the context, or one sequence twice
    */
   step(sequences: readonly number[], tokens: Int32Array): Promise<Float32Array[]> {
     const step = this.#stepped.then(() => this.#step(sequences, tokens));
@@ -221,6 +221,8 @@ export class Team {
     const { vocabSize } = this.plan.hparams;
     if (!Number.isInteger(count) || count === 0)
       throw new RangeError("sequences go on by as many tokens each");
+    if (new Set(sequences).size < sequences.length)
+      throw new RangeError("a sequence goes on twice in one step");
     const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
     if (beyond !== undefined) throw new RangeError(`token ${beyond} of a vocabulary of ${vocabSize}`);
     const longest = Math.max(...sequences.map((sequence) => this.lengthOf(sequence))) + count;

@@ -13,7 +13,7 @@ const PROMPT = 128;
 
 /** Attention of one token, and of a piece of a prompt, to a full cache in this thread. */
 export function benchCache(): void {
-  const products = chooseProducts();
+  const products = chooseProducts("generation");
   const kernels = [new Kernels(compileKernels()), new Kernels(compileKernels(), products)];
   const rows = (["f32", "f16", "bf16", "q8_0", "q4_0"] as const).flatMap((type) =>
     [1, 4].map((group) => {

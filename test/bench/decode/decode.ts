@@ -15,7 +15,7 @@ const TOKENS = [1, 4, 8];
  * other. Wall time: memory is shared with whatever else the machine does.
  */
 export async function benchDecode(): Promise<void> {
-  const setting: Setting = { kernels: compileKernels(), products: chooseProducts() };
+  const setting: Setting = { kernels: compileKernels(), products: chooseProducts("generation") };
   const url = new URL("./decode-worker.js", import.meta.url);
   const workers = [0, 1].map(() => new Worker(url, { workerData: setting }));
   const total = async (threads: number, question: Question) => {
