@@ -1,5 +1,7 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, readdirSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
+import { refuseImpostor } from "./impostors.js";
+import { openError, openInput } from "./inputs.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
 export interface ByteSource {
@@ -10,7 +12,7 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
 }
 
-/** The only thing in formats/ that touches the disk. */
+/** A file on the disk, which inputs.ts opens. */
 export class FileSource implements ByteSource {
   readonly name: string;
   readonly byteLength: number;
@@ -19,17 +21,9 @@ export class FileSource implements ByteSource {
   /** @throws LlqError `bad-input` when there is no such regular file or it may not be read */
   constructor(path: string) {
     this.name = path;
-    try {
-      this.#fd = openSync(path, "r");
-    } catch (cause) {
-      throw openError(path, cause);
-    }
-    const stat = fstatSync(this.#fd);
-    if (!stat.isFile()) {
-      closeSync(this.#fd);
-      throw badInput(`${path}: not a regular file`);
-    }
-    this.byteLength = stat.size;
+    const { fd, stamp } = openInput(path);
+    this.#fd = fd;
+    this.byteLength = Number(stamp.size);
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -86,24 +80,48 @@ export function readText(path: string, limit: number): string {
   }
 }
 
-/** JSON text as a value; @throws LlqError `bad-input` for anything that is not UTF-8 JSON */
-export function parseJson(name: string, bytes: Uint8Array): unknown {
-  if (isNestedDeeperThan(MAX_JSON_DEPTH, bytes)) {
-    throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
-  }
+/**
+ * JSON text as a value, also with what Python writes for numbers that are none: Infinity is one, and NaN a text, which
+ * no number may be.
+ * @param maxValues at most so many values, which take memory whatever they are
+ * @throws LlqError `bad-input` for anything that is not UTF-8 JSON
+ */
+export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_VALUES): unknown {
+  refuseImpostor(name, bytes);
+  checkJsonBudget(name, bytes, maxValues);
+  let text = "";
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return JSON.parse(text);
   } catch (cause) {
+    if (/Infinity|NaN/.test(text)) {
+      const plain = text.replace(PYTHON_NUMBERS, (all, number) => PYTHON_VALUES.get(number) ?? all);
+      if (plain !== text) return parseJson(name, Buffer.from(plain), maxValues);
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LlqError("bad-input", `${name}: not valid JSON: ${why}`, { cause });
   }
 }
 
+/** A JSON string, which is passed over, or a number of Python's that JSON has no words for. */
+const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|(-?\bInfinity\b|\bNaN\b)/g;
+const PYTHON_VALUES: ReadonlyMap<string, string> = new Map([
+  ["Infinity", "1e999"],
+  ["-Infinity", "-1e999"],
+  ["NaN", '"NaN"'],
+]);
+
 /** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
 const MAX_JSON_DEPTH = 100;
+const MAX_JSON_VALUES = 2 ** 18;
+/** Keys cost most; the largest vocabularies have 300,000. */
+const MAX_JSON_KEYS = 2 ** 19;
 
-function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
+/** Before anything is built: how deep the text nests, and how many commas and brackets promise values. */
+function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): void {
   let depth = 0;
+  let values = 0;
+  let keys = 0;
   let inString = false;
   for (let i = 0; i < json.length; i++) {
     const byte = json[i]!;
@@ -115,29 +133,19 @@ function isNestedDeeperThan(limit: number, json: Uint8Array): boolean {
       inString = true;
     } else if ((byte | 0x20) === 0x7b) {
       // [ or {
-      if (++depth > limit) return true;
+      values++;
+      if (++depth > MAX_JSON_DEPTH)
+        throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
     } else if ((byte | 0x20) === 0x7d) {
       // ] or }
       depth--;
+    } else if (byte === 0x2c) {
+      values++;
+    } else if (byte === 0x3a && ++keys > MAX_JSON_KEYS) {
+      throw badInput(`${name}: JSON of more than ${MAX_JSON_KEYS} keys`);
     }
+    if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
   }
-  return false;
-}
-
-function openError(path: string, cause: unknown): LlqError {
-  const why: Record<string, string> = {
-    ENOENT: "no such file",
-    ENOTDIR: "no such file",
-    EACCES: "permission denied",
-    EISDIR: "is a directory",
-    ENAMETOOLONG: "the name is too long",
-    ELOOP: "too many symbolic links",
-    EMFILE: "too many open files",
-  };
-  const code = systemErrorCode(cause);
-  return new LlqError("bad-input", `${path}: ${why[code ?? ""] ?? `cannot be opened (${code ?? cause})`}`, {
-    cause,
-  });
 }
 
 function endsEarly(source: ByteSource, offset: number, length: number): LlqError {

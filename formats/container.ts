@@ -51,6 +51,8 @@ export interface MetaField {
   readonly type: MetaType;
   /** Type of the items, for `array`. */
   readonly item?: MetaType;
+  /** How many items an `array` has, where that is known without decoding it. */
+  readonly count?: number;
   readonly value: MetaValue;
   /** The value's bytes as they stood in the file: written back verbatim. */
   readonly raw?: Uint8Array;

@@ -7,6 +7,9 @@ export interface CsvRecord {
   readonly fields: readonly string[];
 }
 
+/** In a file; 2^18 questions of MMLU have fewer. */
+const MAX_FIELDS = 2 ** 21;
+
 /**
  * Reads comma-separated values (RFC 4180). Lines may end with or without CR; empty lines are left out.
  * @param name what to call the file in errors
@@ -15,6 +18,7 @@ export interface CsvRecord {
 export function parseCsv(name: string, text: string): CsvRecord[] {
   const records: CsvRecord[] = [];
   let line = 1;
+  let count = 0;
   let at = 0;
   while (at < text.length) {
     const start = line;
@@ -26,6 +30,7 @@ export function parseCsv(name: string, text: string): CsvRecord[] {
         throw badInput(`${name}: line ${line}: a quote that is not closed, or not doubled inside quotes`);
       }
       const field = text.slice(at, end);
+      if (++count > MAX_FIELDS) throw badInput(`${name}: line ${line}: more than ${MAX_FIELDS} fields`);
       fields.push(field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field);
       line += field.split("\n").length - 1;
       isLast = !after.startsWith(",");

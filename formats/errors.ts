@@ -6,6 +6,7 @@
  * - `unsupported`: a well-formed file of a kind this version does not handle
  * - `no-space`: the disk or the memory does not suffice
  * - `network`: a download failed or was refused
+ * - `system`: the system refuses what every program needs: open files, threads
  * - `gate`: a check the user asked for did not pass
  * - `undecided`: a check could not be decided; trying again with more data may help
  */
@@ -15,6 +16,7 @@ export type ErrorCode =
   | "unsupported"
   | "no-space"
   | "network"
+  | "system"
   | "gate"
   | "undecided"
   | "interrupted";
@@ -26,6 +28,7 @@ export const EXIT_CODE: Record<ErrorCode, number> = {
   unsupported: 4,
   "no-space": 5,
   network: 6,
+  system: 71,
   undecided: 75,
   interrupted: 130,
 };

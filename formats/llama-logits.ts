@@ -30,6 +30,8 @@ export function llamaRowBytes(vocabSize: number): number {
 }
 
 const MIN_CONTEXT = 3;
+/** More than any text has: each takes memory. */
+export const MAX_CHUNKS = 2 ** 18;
 
 /** @throws LlqError `bad-input` for a file that is cut short, has bytes to spare or counts that make no sense */
 export function readLlamaLogits(source: ByteSource): LlamaLogits {
@@ -38,7 +40,7 @@ export function readLlamaLogits(source: ByteSource): LlamaLogits {
   const context = r.u32();
   const vocabSize = r.i32();
   const count = r.i32();
-  if (context < MIN_CONTEXT || vocabSize < 1 || count < 1) {
+  if (context < MIN_CONTEXT || vocabSize < 1 || count < 1 || count > MAX_CHUNKS) {
     r.fail(`${count} chunks of ${context} tokens over a vocabulary of ${vocabSize}`, "the file is damaged");
   }
   const chunkBytes = (context - 1 - Math.floor(context / 2)) * llamaRowBytes(vocabSize);

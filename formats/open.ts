@@ -5,6 +5,7 @@ import { badInput, LlqError } from "./errors.js";
 import { isFlax, readFlax } from "./flax/flax.js";
 import { readGguf } from "./gguf/gguf.js";
 import { joinSplit } from "./gguf/gguf-split.js";
+import { IMPOSTORS } from "./impostors.js";
 import { isLlama2c, readLlama2c } from "./llama2c/llama2c.js";
 import { openSafetensors, readSafetensors } from "./safetensors/safetensors.js";
 import { openShards } from "./shards.js";
@@ -52,7 +53,12 @@ function openFolder(folder: string, names: readonly string[]): Container {
 }
 
 /** Beginnings of files that are no container of ours. */
-const STRANGERS: readonly [start: string, code: "bad-input" | "unsupported", what: string, hint: string][] = [
+const STRANGERS: readonly (readonly [
+  start: string,
+  code: "bad-input" | "unsupported",
+  what: string,
+  hint: string,
+])[] = [
   [
     "\x80\x02",
     "unsupported",
@@ -62,8 +68,7 @@ const STRANGERS: readonly [start: string, code: "bad-input" | "unsupported", wha
   ["tjgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
   ["lmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
   ["fmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
-  ["version https://git-lfs", "bad-input", "a Git LFS pointer instead of the file", "run git lfs pull"],
-  ["<", "bad-input", "a web page", "fetch the file again"],
+  ...IMPOSTORS,
 ];
 
 function readContainer(source: FileSource): Container {

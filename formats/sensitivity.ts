@@ -35,6 +35,7 @@ export interface TensorSensitivity {
 }
 
 const MAX_BYTES = 64 << 20;
+const MAX_VALUES = 2 ** 20;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -65,7 +66,7 @@ export function openSensitivity(path: string): Sensitivity {
 
 /** @throws LlqError `bad-input` */
 export function parseSensitivity(file: string, bytes: Uint8Array): Sensitivity {
-  const { success, output, issues } = v.safeParse(schema, parseJson(file, bytes));
+  const { success, output, issues } = v.safeParse(schema, parseJson(file, bytes, MAX_VALUES));
   if (!success) {
     const { message } = issues[0];
     const where = v.getDotPath(issues[0]);

@@ -5,12 +5,15 @@ import { type Container, nameProblem, type RawSource, type TensorSource } from "
 import { badInput } from "./errors.js";
 
 const MAX_INDEX = 64 << 20;
+/** As many as safetensors.ts allows, and a little beside them. */
+const MAX_TENSORS = 2 ** 18 + 2 ** 10;
 
 const Index = v.object({ weight_map: v.record(v.string(), v.string()) });
 
 /**
  * The shards that an index such as model.safetensors.index.json lists, as one container. The index and the shards
- * must agree on every tensor; a shard is a file beside the index, and `open` opens it.
+ * must agree on every tensor but for the shard it is in, which programs that join or cut files forget to change; a
+ * shard is a file beside the index, and `open` opens it.
  * @throws LlqError `bad-input` when they do not agree, or the index is none
  */
 export function openShards(indexPath: string, open: (path: string) => Container): Container {
@@ -22,7 +25,15 @@ export function openShards(indexPath: string, open: (path: string) => Container)
   const shards = files.map((name) => open(join(dirname(indexPath), name)));
   for (const [file, shard] of shards.entries()) {
     for (const name of [...shard.tensors.keys(), ...shard.opaque.keys()]) {
-      checkMapped(indexPath, name, map.get(name), files[file]!);
+      const expected = map.get(name);
+      if (
+        expected === undefined ||
+        (expected !== files[file]! && holds(shards[files.indexOf(expected)]!, name))
+      ) {
+        throw mismatch(indexPath, name, expected, files[file]!);
+      }
+      if (tensors.has(name) || opaque.has(name))
+        throw badInput(`${indexPath}: tensor ${name} is in two files`);
     }
     for (const [name, tensor] of shard.tensors) tensors.set(name, { ...tensor, file });
     for (const [name, stored] of shard.opaque) opaque.set(name, stored);
@@ -45,7 +56,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
 
 /** Tensor name to file name. */
 function readIndex(path: string): Map<string, string> {
-  const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX)));
+  const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX), MAX_TENSORS));
   if (!result.success) throw badInput(`${path}: weight_map is not an object of file names`);
   const map = new Map(Object.entries(result.output.weight_map));
   for (const file of map.values()) {
@@ -57,10 +68,13 @@ function readIndex(path: string): Map<string, string> {
   return map;
 }
 
-function checkMapped(index: string, name: string, expected: string | undefined, found: string): void {
-  if (expected === found) return;
+function holds({ tensors, opaque }: Container, name: string): boolean {
+  return tensors.has(name) || opaque.has(name);
+}
+
+function mismatch(index: string, name: string, expected: string | undefined, found: string) {
   const says = expected === undefined ? "the index does not list it" : `the index says ${expected}`;
-  throw badInput(
+  return badInput(
     `${index}: tensor ${name} is in ${found}, but ${says}`,
     "the index and the files do not match",
   );

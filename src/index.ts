@@ -71,6 +71,7 @@ export {
   losslessType,
   type Plan,
   planConvert,
+  planKeep,
   planQuantize,
   type QuantizeOptions,
   type TensorPlan,

@@ -1,6 +1,8 @@
 import type { TensorSource } from "../formats/container.js";
 import { badInput, LlqError } from "../formats/errors.js";
-import { type Adapter, type Change, openAdapter } from "./arch/adapter.js";
+import { type Adapter, type Change, openAdapter } from "./arch/adapter/adapter.js";
+import { changesOfEnds, type NamedChange } from "./arch/adapter/ends.js";
+import { basePrefix } from "./arch/checkpoint/names.js";
 import type { Model } from "./model.js";
 import { baseOf, type SumCoding } from "./rows/packed/sum.js";
 import { transposed } from "./rows/transposed.js";
@@ -37,12 +39,20 @@ export function withLora(model: Model, loras: readonly Lora[]): Model {
 function merge(model: Model, adapter: Adapter, scale: number): Model {
   const { files, tensors } = model.container;
   const stored = new Map([...tensors].map(([name, source]) => [placeOf(source), { name, source }]));
-  const used = new Set<string>();
-  const merged = model.tensors.map((tensor) => {
+  const ends = changesOfEnds(model.architecture, model.tensors, adapter);
+  const used = new Set<string>(ends.names);
+  const merged = ends.tensors.map((tensor) => {
+    const end = ends.changes.get(tensor);
+    if (end !== undefined) {
+      const [source] = tensor.sources as [TensorSource];
+      checkVocabulary(adapter, end, source);
+      const change = relocated(end.change, files.length);
+      return withSources(tensor, [changed(adapter, end.name, { source, stored: source }, change, scale)]);
+    }
     const sources = tensor.sources.map((source) => {
       const { name, source: whole = source } = stored.get(placeOf(source)) ?? {};
       const known = name && nameInAdapter(model, adapter, name);
-      if (known === undefined) return source;
+      if (known === undefined || ends.names.includes(known)) return source;
       if (used.has(known) && stored.size < tensors.size) throw shared(model, known);
       used.add(known);
       const change = relocated(adapter.changes.get(known)!, files.length);
@@ -65,20 +75,28 @@ function placeOf({ file, offset }: TensorSource): string {
 }
 
 /** What the adapter calls a tensor it changes: in the checkpoint the prefix of the family's modules may be missing. */
-function nameInAdapter(
-  { architecture: { prefix = "" } }: Model,
-  { changes }: Adapter,
-  name: string,
-): string | undefined {
-  return [name, prefix + name].find((each) => changes.has(each));
+function nameInAdapter({ architecture }: Model, { changes }: Adapter, name: string): string | undefined {
+  return [name, basePrefix(architecture) + name].find((each) => changes.has(each));
 }
 
-function relocated({ by, add }: Change, firstFile: number): Change {
+function relocated({ by, add, ...change }: Change, firstFile: number): Change {
   const moved = (source: TensorSource) => ({ ...source, file: source.file + firstFile });
   return {
+    ...change,
     ...(by && { by: moved(by) }),
     ...(add && { add: { ...add, a: moved(add.a), b: moved(add.b) } }),
   };
+}
+
+/** @throws LlqError `unsupported` for an adapter of a model whose vocabulary was made another size */
+function checkVocabulary({ folder }: Adapter, { name, change }: NamedChange, { shape }: TensorSource): void {
+  const rows = change.by?.shape[0] ?? change.add?.b.shape[0];
+  const columns = change.by?.shape[1] ?? change.add?.a.shape[1];
+  if (rows === undefined || rows === shape[0] || columns !== shape[1]) return;
+  const message = `${folder}: ${name} is of a vocabulary of ${rows} tokens, the model's has ${shape[0]}`;
+  throw new LlqError("unsupported", message, {
+    hint: "resize the embedding of the base and merge the adapter with PEFT",
+  });
 }
 
 function changed(
@@ -88,20 +106,20 @@ function changed(
   { by, add }: Change,
   scale: number,
 ): TensorSource {
-  // The model may see the stored matrix transposed, and the adapter is of the stored one.
+  // PEFT turns what it adds where a module has its matrix transposed (Conv1D), whatever the adapter says of it; a whole
+  // matrix is as the module has it.
   const isTurned = stridesOf(stored) !== stridesOf(source);
-  const before = isTurned ? transposed(source) : source;
-  const shapes = [by?.shape, add && [add.b.shape[0], add.a.shape[1]]].filter((shape) => shape !== undefined);
-  const odd = shapes.find((shape) => shape.join() !== before.shape.join());
+  const whole = by && (isTurned ? transposed(by) : by);
+  const shapes = [whole?.shape, add && [add.b.shape[0], add.a.shape[1]]].filter((each) => each !== undefined);
+  const odd = shapes.find((shape) => shape.join() !== source.shape.join());
   if (odd !== undefined) {
     throw badInput(
-      `${adapter.folder}: ${name} is ${odd.join(" x ")}, in the model ${before.shape.join(" x ")}`,
+      `${adapter.folder}: ${name} is ${odd.join(" x ")}, in the model ${source.shape.join(" x ")}`,
       "is it an adapter of another model?",
     );
   }
-  const base = by ?? before;
-  const result = add === undefined ? base : sum(base, { ...add, scale: Math.fround(add.scale * scale) });
-  return isTurned ? transposed(result) : result;
+  const base = whole ?? source;
+  return add === undefined ? base : sum(base, { ...add, scale: Math.fround(add.scale * scale) });
 }
 
 /** It has its base's place, by which an adapter after this one finds it. */

@@ -1,16 +1,20 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { parseJson, readSmallFile } from "../formats/bytes.js";
-import type { Container, Metadata } from "../formats/container.js";
-import { badInput } from "../formats/errors.js";
+import { listFolder, parseJson, readSmallFile } from "../formats/bytes.js";
+import type { Container, Metadata, MetaField } from "../formats/container.js";
+import { badInput, type LlqError } from "../formats/errors.js";
 import { meta } from "../formats/gguf/gguf-write.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
-import { fromFlax } from "./arch/flax.js";
+import { fromFlax } from "./arch/checkpoint/flax.js";
+import { usualForms } from "./arch/checkpoint/gguf-forms.js";
+import { withoutWrappers } from "./arch/checkpoint/names.js";
+import { withoutStacks } from "./arch/checkpoint/stacked-experts.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
+import { generalKeys } from "./card/general.js";
 import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
 import {
@@ -34,6 +38,8 @@ export interface Model {
   /** What a GGUF of this model says of it, in the order it says it; for a GGUF, what it does say. */
   readonly metadata: Metadata;
   readonly tensors: readonly Tensor[];
+  /** What a user should know of how the checkpoint was read. */
+  readonly remarks: readonly string[];
 }
 
 /**
@@ -42,7 +48,7 @@ export interface Model {
  * @throws LlqError `bad-input` for a damaged, incomplete or inconsistent model, `unsupported` for an unknown one
  */
 export function openModel(path: string): Model {
-  if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  if (!existsSync(path)) throw noSuchModel(path);
   const release = findRelease(path);
   if (release !== undefined) return openMeta(path, release);
   if (statSync(path).isDirectory()) return openHuggingFace(path, path);
@@ -50,6 +56,13 @@ export function openModel(path: string): Model {
   if (container.format === "gguf" || container.format === "llama2.c") return openDescribed(path, container);
   const training = findTraining(path, container);
   return training === undefined ? openHuggingFace(path, dirname(path), container) : openMeta(path, training);
+}
+
+/** Names of the Hub's repositories look like paths. */
+export function noSuchModel(path: string): LlqError {
+  const isName = /^[\w-][\w.-]*\/[\w.-]+$/.test(path);
+  const hint = isName ? `did you mean hf:${path}, which is fetched from the Hugging Face Hub?` : undefined;
+  return badInput(`${path}: no such file or folder`, hint);
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
@@ -62,7 +75,17 @@ function openDescribed(path: string, container: Container): Model {
     ...describedTensors(path, container, metadata),
     vocab: vocabFromMetadata(path, metadata),
     metadata,
+    remarks: unsplit(path, metadata),
   };
+}
+
+/** Says when a GGUF does not tell how text is split before it is merged. */
+function unsplit(path: string, metadata: Metadata): string[] {
+  const isBpe = metadata.get("tokenizer.ggml.model")?.value === "gpt2";
+  if (!isBpe || metadata.has("tokenizer.ggml.pre")) return [];
+  return [
+    `${path}: no tokenizer.ggml.pre: text is split as llama.cpp does by default, which is right for few models`,
+  ];
 }
 
 /** What such a container's tensors are for. */
@@ -75,8 +98,9 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const architecture = chooseForGguf(candidates, hparams, container);
-  return { architecture, hparams, tensors: bindGguf(architecture, hparams, container) };
+  const usual = usualForms(container);
+  const architecture = chooseForGguf(candidates, hparams, usual);
+  return { architecture, hparams, tensors: bindGguf(architecture, hparams, usual) };
 }
 
 /** A llama2.c file says its numbers; the name and the tokenizer are from files. */
@@ -93,8 +117,14 @@ function describeLlama2c(path: string, { metadata }: Container): Metadata {
  * What is stored for the model of a config.json, by the names that PyTorch's modules have, which architectures know.
  * @param file what messages call the config
  */
-export function folderWeights(container: Container, file: string, json: unknown): Container {
-  return unpackWeights(container.format === "flax" ? fromFlax(container) : container, file, json);
+export function folderWeights(
+  container: Container,
+  file: string,
+  json: unknown,
+  architecture: Architecture,
+): Container {
+  const named = container.format === "flax" ? fromFlax(container) : withoutWrappers(container, architecture);
+  return withoutStacks(unpackWeights(named, file, json), architecture);
 }
 
 export const MAX_CONFIG_BYTES = 16 << 20;
@@ -102,15 +132,48 @@ export const MAX_CONFIG_BYTES = 16 << 20;
 function openHuggingFace(path: string, folder: string, opened?: Container): Model {
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
-    throw badInput(`${file}: no such file`, "a Hugging Face folder has config.json beside its weights");
+    const gguf = opened === undefined && (listFolder(folder) ?? []).find((name) => name.endsWith(".gguf"));
+    throw badInput(
+      `${file}: no such file`,
+      gguf
+        ? `did you mean ${join(folder, gguf)}?`
+        : "a Hugging Face folder has config.json beside its weights",
+    );
   }
   const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
-  const container = folderWeights(opened ?? openContainer(path), file, json);
+  const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
-  return { path, folder, container, architecture, tensors, ...described };
+  const metadata = published(described.metadata, folder, json, tensors);
+  const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
+  return { path, folder, container, architecture, tensors, remarks, ...described, metadata };
+}
+
+/** The metadata with what the folder's files say of the model as a publication. */
+function published(
+  metadata: Metadata,
+  folder: string,
+  config: unknown,
+  tensors: readonly Tensor[],
+): Metadata {
+  const path = resolve(folder);
+  // In the Hub's cache a folder is called by its commit, and the repository above it by its name.
+  const [, repository] = /models--[^/\\]+--([^/\\]+)[/\\]snapshots[/\\][^/\\]+$/.exec(path) ?? [];
+  const general = new Map(generalKeys({ name: repository ?? basename(path), folder, config, tensors }));
+  const fields = [...metadata].flatMap(([key, field]): [string, MetaField][] =>
+    key === "general.name" ? [...general] : [[key, field]],
+  );
+  return new Map(fields);
+}
+
+/** Says when a checkpoint has an output of its own that its configuration knows nothing of. */
+function untied(path: string, { tied }: HfModel, tensors: readonly Tensor[]): string[] {
+  if (!tied || tensors.every(({ role }) => role !== "output")) return [];
+  return [
+    `${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
+  ];
 }
 
 function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
@@ -120,7 +183,17 @@ function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
   const vocab = readVocab(checkpoint.tokenizerFolder, config);
   const described = describe(file, folder, vocab, architecture, config);
   const tensors = bindMeta(architecture, described.hparams, checkpoint, config);
-  return { path, folder, container: joinShards(shards), architecture, tensors, ...described };
+  const metadata = published(described.metadata, folder, json, tensors);
+  return {
+    path,
+    folder,
+    container: joinShards(shards),
+    architecture,
+    tensors,
+    remarks: [],
+    ...described,
+    metadata,
+  };
 }
 
 /** What a GGUF of a model in a folder says of it. */

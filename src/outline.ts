@@ -2,7 +2,6 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
-import { badInput } from "../formats/errors.js";
 import { GGUF_MAGIC, readGguf } from "../formats/gguf/gguf.js";
 import { joinSplit } from "../formats/gguf/gguf-split.js";
 import { meta } from "../formats/gguf/gguf-write.js";
@@ -12,7 +11,7 @@ import { bindHuggingFace } from "./arch/bind.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
-import { describedTensors, folderWeights, MAX_CONFIG_BYTES, openModel } from "./model.js";
+import { describedTensors, folderWeights, MAX_CONFIG_BYTES, noSuchModel, openModel } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
 export interface Outline {
@@ -41,7 +40,9 @@ export function openOutline(path: string): Outline {
       path,
       config,
       json,
-      hasWeights ? folderWeights(openContainer(path), config, json) : undefined,
+      hasWeights
+        ? folderWeights(openContainer(path), config, json, architectureOfConfig(config, json))
+        : undefined,
     );
   }
   return isGguf(path) ? ggufOutline(path) : { ...openModel(path), stored: true };
@@ -68,7 +69,7 @@ export function configOutline(path: string, file: string, json: unknown, contain
 }
 
 function isGguf(path: string): boolean {
-  if (!existsSync(path)) throw badInput(`${path}: no such file or folder`);
+  if (!existsSync(path)) throw noSuchModel(path);
   if (statSync(path).isDirectory()) return false;
   return withFile(path, (source) => {
     const start = source.read(0, Math.min(4, source.byteLength));

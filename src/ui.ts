@@ -1,5 +1,6 @@
 import { SingleBar } from "cli-progress";
-import { LlqError, systemErrorCode } from "../formats/errors.js";
+import { LlqError } from "../formats/errors.js";
+import { visible } from "./escape.js";
 
 /** Bytes in the unit a person would choose; binary units, as file managers and llama.cpp count. */
 export function formatBytes(bytes: number): string {
@@ -28,17 +29,23 @@ export function formatSeconds(seconds: number): string {
   return h > 0 ? `${h} h ${m} min` : `${m} min ${s} s`;
 }
 
-/** Columns padded to line up, two spaces apart; numbers (cells that start with a digit) to the right. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i]!.length)));
+/** Lines of columns, two spaces apart; numbers (cells that start with a digit) to the right. */
+export function formatTable(header: readonly string[], cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map((cell) => visible(cell, MAX_CELL)));
+  const widths = header.map((cell, i) =>
+    rows.reduce((most, row) => Math.max(most, row[i]!.length), cell.length),
+  );
   const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => /^[-\d]/.test(row[i]!)));
   const line = (row: readonly string[]) =>
     row
       .map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
       .join("  ")
       .trimEnd();
-  return [header, ...rows].map(line).join("\n");
+  return [header, ...rows].map(line);
 }
+
+/** Characters of a cell; a name that is longer is cut. */
+const MAX_CELL = 200;
 
 /** Reports how far something is. `note` is appended, such as a running value. */
 export interface Progress {
@@ -56,7 +63,7 @@ export function createProgress(title: string, quiet = false): Progress {
 }
 
 function barProgress(title: string): Progress {
-  const format = `${title} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
+  const format = `${visible(title).replace(/[{}]/g, "?")} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
   const bar = new SingleBar({
     format,
     stream: process.stderr,
@@ -87,7 +94,9 @@ function lineProgress(title: string): Progress {
       last = now;
       const left = ((now - started) / 1000) * (total / done - 1);
       const percent = Math.floor((100 * done) / total);
-      process.stderr.write(`${title}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`);
+      process.stderr.write(
+        `${visible(title)}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`,
+      );
     },
     stop() {},
   };
@@ -95,31 +104,59 @@ function lineProgress(title: string): Progress {
 
 /** Something the user should know that is no error. */
 export function warn(message: string): void {
-  process.stderr.write(`warning: ${message}\n`);
-}
-
-/** One JSON document on stdout. */
-export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, 2));
+  process.stderr.write(`warning: ${visible(message)}\n`);
 }
 
 /**
- * A signal that fires on Ctrl-C or a polite kill, with the error to end with. A second Ctrl-C ends at once.
+ * One line of text on stdout, whatever characters the names in it have. One that begins as a command to GitHub's runner
+ * is none.
  */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => controller.abort(new LlqError("interrupted", `stopped by ${name}`)));
-  }
-  return controller.signal;
+export function printLine(line = ""): void {
+  const shown = visible(line).replace(/^(\s*)([:#])(?=:|#\[)/, (_, space: string, sign: string) => {
+    return `${space}\\u{${sign.charCodeAt(0).toString(16)}}`;
+  });
+  process.stdout.write(`${shown}\n`);
 }
 
-/** A signal that fires when whoever reads stdout has gone, as `head` does: what is written then is lost, and no error. */
+/** Columns on stdout. */
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  for (const line of formatTable(header, rows)) printLine(line);
+}
+
+/** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
+export function printJson(value: unknown): void {
+  const text = JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  process.stdout.write(`${text}\n`);
+}
+
+/**
+ * Runs `work` with a signal that fires on Ctrl-C or a polite kill, with the error to end with. A second Ctrl-C ends at
+ * once, as does the first before and after the work.
+ */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const names = ["SIGINT", "SIGTERM"] as const;
+  const stop = (name: string) => {
+    ignore();
+    controller.abort(new LlqError("interrupted", `stopped by ${name}`));
+  };
+  const ignore = () => {
+    for (const name of names) process.removeListener(name, stop);
+  };
+  for (const name of names) process.on(name, stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    ignore();
+  }
+}
+
+/** A signal that fires when stdout takes no more, such as when whoever reads has gone; main.ts says what of it is an error. */
 export function closedOutputSignal(): AbortSignal {
   const controller = new AbortController();
-  process.stdout.on("error", (error) => {
-    if (systemErrorCode(error) !== "EPIPE") throw error;
-    controller.abort();
-  });
+  process.stdout.on("error", () => controller.abort());
   return controller.signal;
 }

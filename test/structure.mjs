@@ -9,11 +9,12 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
-  ["assembly", "formats", "src/version.ts"],
+  ["assembly", "formats", "src/version.ts", "src/escape.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],
   ["src/rows"],
   ["src/arch", "src/tokenizer"],
+  ["src/card"],
   ["src/model.ts"],
   ["src/lora.ts", "src/outline.ts"],
   ["src/quant"],
@@ -24,7 +25,8 @@ const LAYERS = [
   ["src/ui.ts"],
   ["src/report"],
   ["src/commands"],
-  ["src/cli.ts", "src/index.ts"],
+  ["src/main.ts", "src/index.ts"],
+  ["src/cli.ts"],
 ];
 
 /** Source files that a folder holds itself. */

@@ -470,14 +470,14 @@ function smallUnigramJson(): object {
   };
 }
 
-function jsonSample(value: object): Sample {
+export function jsonSample(value: object): Sample {
   const text = JSON.stringify(value);
   const utf8 = new TextEncoder();
   return { bytes: utf8.encode(text), renumbered: (random) => utf8.encode(withAnotherToken(text, random)) };
 }
 
 /** A vocabulary that was accepted encodes any text, and goes to GGUF and back. */
-function tryTokenizer(vocab: Vocab): void {
+export function tryTokenizer(vocab: Vocab): void {
   assert.equal(vocab.types.length, vocab.tokens.length);
   const tokenizer = createTokenizer(vocab);
   const ids = tokenizer.encode(" a ab  ba<n>é\u00a0ﬁ<x>🦙\n");
@@ -515,11 +515,11 @@ function binarySample({ bytes, numbers }: Built): Sample {
 }
 
 /** Renumbered at any byte: for formats of which all numbers have 32 bits. */
-function anyNumberSample(bytes: Uint8Array): Sample {
+export function anyNumberSample(bytes: Uint8Array): Sample {
   return {
     bytes,
     renumbered(random) {
-      const copy = bytes.slice();
+      const copy = Uint8Array.from(bytes); // a Buffer's slice() is no copy
       const value = Number(BigInt.asUintN(32, random.pick(EDGES)));
       new DataView(copy.buffer).setUint32(random.below(copy.length - 3), value, true);
       return copy;

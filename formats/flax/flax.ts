@@ -21,6 +21,8 @@ const TYPES: Readonly<Record<string, DTypeName>> = {
 
 const MAX_TENSORS = 2 ** 15;
 const MAX_DEPTH = 64;
+/** Of names in all: keys are joined, and a long one can be part of many names. */
+const MAX_NAMES = 2 ** 25;
 
 /** An array as the file has it. */
 interface Stored {
@@ -74,6 +76,7 @@ class Walk {
   /** Spans seen: fewer than there are when a map has a name twice, of which the library keeps the last. */
   spans = 0;
   readonly #r: ByteReader;
+  #nameLength = 0;
 
   constructor(r: ByteReader) {
     this.#r = r;
@@ -83,6 +86,8 @@ class Walk {
     if (depth > MAX_DEPTH) this.#fail(`maps nested deeper than ${MAX_DEPTH}`);
     for (const [key, value] of Object.entries(tree)) {
       const name = prefix + key;
+      this.#nameLength += name.length;
+      if (this.#nameLength > MAX_NAMES) this.#fail(`names of more than ${MAX_NAMES} characters`);
       const problem = key.includes("/") ? "has a slash in it" : nameProblem(name);
       if (problem !== undefined) this.#fail(`a name ${problem}`);
       if (isMap(value) && !(CHUNKED in value)) this.map(value, `${name}/`, depth + 1);

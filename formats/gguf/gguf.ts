@@ -148,10 +148,13 @@ function readField(r: ByteReader, key: string): MetaField {
   let value: MetaValue | undefined;
   return {
     type,
-    ...(type === "array" && { item: META_TYPES[raw[0]!]! }),
+    ...(type === "array" && {
+      item: META_TYPES[raw[0]!]!,
+      count: new ByteReader(new BufferSource(key, raw), 4).u64("items"),
+    }),
     raw,
     get value() {
-      value ??= readValue(new ByteReader(new BufferSource(key, raw)), type);
+      value ??= new ValueReader(r.source.name, key, raw).read(type);
       return value;
     },
   };
@@ -180,23 +183,46 @@ function skipArray(r: ByteReader, key: string, depth: number): void {
   }
 }
 
-/** A value that skipValue has passed. */
-function readValue(r: ByteReader, type: MetaType): MetaValue {
-  switch (type) {
-    case "array": {
-      const item = META_TYPES[r.u32()]!;
-      return Array.from({ length: r.u64("a number of items") }, () => readValue(r, item));
+/** Items of a value that is decoded: no vocabulary has as many, and each takes memory. */
+const MAX_ITEMS = 2 ** 21;
+
+/** Decodes a value that skipValue has passed. */
+class ValueReader {
+  readonly #file: string;
+  readonly #key: string;
+  readonly #r: ByteReader;
+  #items = 0;
+
+  constructor(file: string, key: string, raw: Uint8Array) {
+    this.#file = file;
+    this.#key = key;
+    this.#r = new ByteReader(new BufferSource(key, raw));
+  }
+
+  /** @throws LlqError `bad-input` for one of too many items */
+  read(type: MetaType): MetaValue {
+    const r = this.#r;
+    switch (type) {
+      case "array": {
+        const item = META_TYPES[r.u32()]!;
+        const length = r.u64("a number of items");
+        this.#items += length;
+        if (this.#items > MAX_ITEMS) {
+          throw badInput(`${this.#file}: metadata key ${this.#key} has more than ${MAX_ITEMS} items`);
+        }
+        return Array.from({ length }, () => this.read(item));
+      }
+      case "string":
+        return r.text(r.u64("a number of bytes"));
+      case "bool":
+        return r.u8() !== 0;
+      case "u64":
+        return r.bigU64();
+      case "i64":
+        return r.bigI64();
+      default:
+        return r[type](); // the reader's methods are called as the types are
     }
-    case "string":
-      return r.text(r.u64("a number of bytes"));
-    case "bool":
-      return r.u8() !== 0;
-    case "u64":
-      return r.bigU64();
-    case "i64":
-      return r.bigI64();
-    default:
-      return r[type](); // the reader's methods are called as the types are
   }
 }
 

@@ -30,7 +30,8 @@ export function mergeImatrices(parts: readonly ImatrixPart[], chunkSize: number)
       totals.set(entry, total);
     }
   }
-  const largest = Math.max(...Array.from(totals.values(), ({ counts }) => Math.max(...counts)));
+  let largest = 0;
+  for (const { counts } of totals.values()) for (const count of counts) largest = Math.max(largest, count);
   return {
     entries: totals,
     datasets: parts.flatMap(({ imatrix }) => imatrix.datasets),

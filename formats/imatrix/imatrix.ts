@@ -52,12 +52,15 @@ export function readImatrix(source: ByteSource): Imatrix {
   return { file: source.name, entries: means, datasets, chunks };
 }
 
+/** In the place of the sums, which were read for this. */
 function meansOf({ sums, counts }: ImatrixEntry): Float32Array {
-  const columns = sums.length / counts.length;
-  return Float32Array.from(sums, (sum, i) => {
+  const means = sums as Float32Array;
+  const columns = means.length / counts.length;
+  for (let i = 0; i < means.length; i++) {
     const count = counts[Math.floor(i / columns)]!;
-    return count > 0 ? sum / Math.fround(count) : 1;
-  });
+    means[i] = count > 0 ? means[i]! / Math.fround(count) : 1;
+  }
+  return means;
 }
 
 export function openImatrixSums(path: string): ImatrixSums {
@@ -118,10 +121,9 @@ function readF32(
   return toFloats(source.read(offset, byteLength));
 }
 
-/** Little endian, wherever the bytes begin. */
+/** A copy, wherever the bytes begin. */
 function toFloats(bytes: Uint8Array): Float32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+  return new Float32Array(bytes.slice().buffer);
 }
 
 function readCounts(source: ByteSource, entry: string, tensor: TensorSource, sums: number): Float32Array {
@@ -134,12 +136,16 @@ function readCounts(source: ByteSource, entry: string, tensor: TensorSource, sum
   return counts;
 }
 
+/** As many as a GGUF file may have tensors. */
+const MAX_ENTRIES = 2 ** 18;
 // Fewest bytes of an entry: name length, name, calls, number of values, value.
 const MIN_ENTRY = 4 + 1 + 4 + 4 + 4;
 
 function readDatForm(source: ByteSource): ImatrixSums {
   const r = new ByteReader(source);
   const entryCount = readCount(r, MIN_ENTRY, "entries");
+  if (entryCount > MAX_ENTRIES)
+    r.fail(`${entryCount} entries; at most ${MAX_ENTRIES} are allowed`, NO_IMATRIX);
   if (entryCount === 0) r.fail("the importance matrix is empty");
   const entries = new Map<string, ImatrixEntry>();
   for (let i = 0; i < entryCount; i++) {

@@ -1,5 +1,6 @@
 // safetensors:  header length u64 | header, JSON | tensor data
 // See safetensors.md for the layout and for what is refused.
+import { isUtf8 } from "node:buffer";
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import {
   type Container,
@@ -11,13 +12,16 @@ import {
 import { elementCount } from "../dtype.js";
 import { ELEMENT_TYPES } from "../elements.js";
 import { badInput, LlqError } from "../errors.js";
+import { refuseImpostor } from "../impostors.js";
 
 /** The format's own limit, in bytes. */
 const MAX_HEADER = 100_000_000;
 // With every expert apart a model has some 200,000 tensors in all its files. More only take memory.
 const MAX_TENSORS = 2 ** 18;
-/** As many as NumPy allows. */
+/** As many as NumPy allows, and of all tensors together. */
 const MAX_RANK = 64;
+const MAX_DIMENSIONS = 2 ** 21;
+const MAX_METADATA = 2 ** 16;
 
 /** A tensor as the header describes it. */
 interface Entry {
@@ -35,6 +39,8 @@ interface Entry {
  * unknown size
  */
 export function readSafetensors(source: ByteSource): Container {
+  const start = source.read(0, Math.min(64, source.byteLength));
+  if (start[8] !== 0x7b) refuseImpostor(source.name, start); // where a header begins with {
   const r = new ByteReader(source);
   const length = r.u64("the length of a header");
   if (length > MAX_HEADER) {
@@ -99,39 +105,48 @@ function checkCover(file: string, entries: readonly Entry[], dataLength: number)
   }
 }
 
+const OPEN = 0x7b;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
 /**
  * The header's JSON, which is of one fixed form. JSON.parse would keep only the last of two equal keys, round
  * large integers, and nest without limit.
  */
 class HeaderParser {
   readonly #file: string;
-  readonly #text: string;
+  /** As bytes: as text, one character beyond Latin-1 would double what a header of 100 MB takes. */
+  readonly #json: Buffer;
   #at = 0;
+  #dimensions = 0;
 
   constructor(file: string, bytes: Uint8Array) {
     this.#file = file;
-    try {
-      this.#text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch {
-      throw badInput(`${file}: the header is not valid UTF-8`);
-    }
+    this.#json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (!isUtf8(this.#json)) throw badInput(`${file}: the header is not valid UTF-8`);
   }
 
   parse(): { entries: Entry[]; metadata: Map<string, MetaField> } {
     const entries: Entry[] = [];
     const metadata = new Map<string, MetaField>();
-    if (!this.#text.startsWith("{"))
-      this.#fail("the header does not begin with {", "not a safetensors file?");
+    if (this.#json[0] !== OPEN) this.#fail("the header does not begin with {", "not a safetensors file?");
     this.#object("the header", (name) => {
       if (name === "__metadata__") {
-        this.#object(name, (key) => metadata.set(key, { type: "string", value: this.#string() }));
+        this.#object(name, (key) => {
+          if (metadata.size === MAX_METADATA) this.#fail(`metadata of more than ${MAX_METADATA} values`);
+          metadata.set(key, { type: "string", value: this.#string() });
+        });
       } else {
         if (entries.length === MAX_TENSORS) this.#fail(`more than ${MAX_TENSORS} tensors`);
         entries.push(this.#entry(name));
       }
     });
     this.#space();
-    if (this.#at < this.#text.length) this.#fail("text after the header's closing }");
+    if (this.#at < this.#json.length) this.#fail("text after the header's closing }");
     return { entries, metadata };
   }
 
@@ -178,6 +193,7 @@ class HeaderParser {
     if (this.#accept("]")) return values;
     do {
       if (values.length === MAX_RANK) this.#fail(`more than ${MAX_RANK} numbers in an array`);
+      if (this.#dimensions++ === MAX_DIMENSIONS) this.#fail(`more than ${MAX_DIMENSIONS} numbers in arrays`);
       values.push(this.#integer());
     } while (this.#accept(","));
     this.#expect("]");
@@ -186,23 +202,40 @@ class HeaderParser {
 
   #integer(): number {
     this.#space();
-    const digits = /(?:0|[1-9][0-9]*)(?![0-9.eE])/y;
-    digits.lastIndex = this.#at;
-    const match = digits.exec(this.#text)?.[0] ?? this.#fail("expected a whole number");
-    const value = Number(match);
-    if (!Number.isSafeInteger(value)) this.#fail(`${match} is too large for a size or an offset`);
-    this.#at += match.length;
-    return value;
+    const start = this.#at;
+    let value = 0;
+    for (; isDigit(this.#json[this.#at]); this.#at++) value = value * 10 + this.#json[this.#at]! - 0x30;
+    const digits = this.#at - start;
+    const follows = this.#json[this.#at];
+    const isWhole = digits === 1 || (digits > 1 && this.#json[start] !== 0x30);
+    if (!isWhole || follows === 0x2e || follows === 0x65 || follows === 0x45) {
+      this.#at = start;
+      this.#fail("expected a whole number");
+    }
+    if (Number.isSafeInteger(value)) return value;
+    const shown = this.#json.toString("latin1", start, Math.min(this.#at, start + 80));
+    this.#at = start;
+    return this.#fail(`${shown} is too large for a size or an offset`);
   }
 
   #string(): string {
     this.#space();
     const start = this.#at;
-    if (this.#text[start] !== '"') this.#fail("expected a string");
+    if (this.#json[start] !== QUOTE) this.#fail("expected a string");
     let end = start + 1;
-    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
+    let isPlain = true;
+    for (; end < this.#json.length; end++) {
+      const byte = this.#json[end]!;
+      if (byte === QUOTE) break;
+      if (byte === BACKSLASH) end++;
+      isPlain &&= byte >= 0x20 && byte < 0x80 && byte !== BACKSLASH;
+    }
+    if (isPlain && end < this.#json.length) {
+      this.#at = end + 1;
+      return this.#json.toString("latin1", start + 1, end);
+    }
     try {
-      const value: string = JSON.parse(this.#text.slice(start, end + 1));
+      const value: string = JSON.parse(this.#json.toString("utf8", start, end + 1));
       this.#at = end + 1;
       return value;
     } catch {
@@ -216,18 +249,22 @@ class HeaderParser {
 
   #accept(character: string): boolean {
     this.#space();
-    if (this.#text[this.#at] !== character) return false;
+    if (this.#json[this.#at] !== character.charCodeAt(0)) return false;
     this.#at++;
     return true;
   }
 
   #space(): void {
-    while (" \n\r\t".includes(this.#text[this.#at] ?? "?")) this.#at++;
+    for (
+      let byte = this.#json[this.#at];
+      byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+    ) {
+      byte = this.#json[++this.#at];
+    }
   }
 
   #fail(message: string, hint = "the header is damaged"): never {
-    const byte = 8 + Buffer.byteLength(this.#text.slice(0, this.#at));
-    throw badInput(`${this.#file}: byte ${byte}: ${message}`, hint);
+    throw badInput(`${this.#file}: byte ${8 + this.#at}: ${message}`, hint);
   }
 }
 

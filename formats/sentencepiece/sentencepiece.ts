@@ -1,5 +1,6 @@
 import type { ByteSource } from "../bytes.js";
 import { badInput } from "../errors.js";
+import { refuseImpostor } from "../impostors.js";
 
 /** A SentencePiece `.model`: pieces in order of id, and the settings that decide how text becomes pieces. */
 export interface SentencePieceModel {
@@ -51,14 +52,27 @@ const NORMALIZER = {
 };
 
 /** No vocabulary has more pieces; a damaged file could have a great many empty ones. */
-const MAX_PIECES = 1 << 20;
+const MAX_PIECES = 1 << 19;
+/** Of all messages together; a piece has three, and is one. */
+const MAX_FIELDS = 5 * MAX_PIECES;
+const MAX_BYTES = 128 << 20;
+
+/** Of the fields above. */
+const LARGEST_NUMBER = 63;
 
 const MODEL_TYPES = ["unigram", "bpe", "word", "char"] as const;
 const LARGEST_TYPE = 6;
 
 /** @throws LlqError `bad-input` for anything that is not a well-formed ModelProto with at least one piece */
 export function readSentencePiece(source: ByteSource): SentencePieceModel {
-  const wire = new WireReader(source.name, source.read(0, source.byteLength));
+  if (source.byteLength > MAX_BYTES) {
+    throw badInput(
+      `${source.name}: ${source.byteLength} bytes; a SentencePiece model has at most ${MAX_BYTES}`,
+    );
+  }
+  const bytes = source.read(0, source.byteLength);
+  refuseImpostor(source.name, bytes);
+  const wire = new WireReader(source.name, bytes);
   const model = wire.message(0, source.byteLength);
   const trainer = wire.nested(model, MODEL.trainerSpec);
   const normalizer = wire.nested(model, MODEL.normalizerSpec);
@@ -115,6 +129,7 @@ class WireReader {
   readonly #name: string;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  #fields = 0;
 
   constructor(name: string, bytes: Uint8Array) {
     this.#name = name;
@@ -128,15 +143,17 @@ class WireReader {
 
   message(start: number, end: number): Message {
     const fields = new Map<number, Field[]>();
-    for (let at = start; at < end; ) {
+    for (let at = start, next = start; at < end; at = next) {
+      if (this.#fields++ === MAX_FIELDS) this.fail(at, `more than ${MAX_FIELDS} fields`);
       const tag = this.#varint(at, end);
       const number = Math.floor(tag.value / 8);
       if (number === 0) this.fail(at, "field number 0 in a protobuf message");
       const field = this.#field(tag.value % 8, tag.end, end);
+      next = field.end;
+      if (number > LARGEST_NUMBER) continue; // and takes no memory
       const same = fields.get(number);
       if (same === undefined) fields.set(number, [field]);
       else if (same.push(field) > MAX_PIECES) this.fail(at, `more than ${MAX_PIECES} pieces`);
-      at = field.end;
     }
     return fields;
   }

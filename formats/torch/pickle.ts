@@ -54,6 +54,8 @@ const MAX_BYTES = 1 << 25;
 const MAX_STEPS = 2 ** 21;
 /** Of lists, tuples, dicts and calls; of things remembered as well. */
 const MAX_OBJECTS = 2 ** 19;
+/** Of items put into dicts: one list of pairs can be made a dict again and again. */
+const MAX_ITEMS = 2 ** 20;
 const MAX_LINE = 256;
 
 /**
@@ -74,6 +76,7 @@ class Unpickler {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
   #made = 0;
+  #items = 0;
   /** Where the opcode under way begins. */
   #at = 0;
 
@@ -196,6 +199,8 @@ class Unpickler {
   }
 
   #setItem(dict: PickleDict, key: PickleValue, value: PickleValue): void {
+    if (this.#items++ === MAX_ITEMS)
+      throw this.#error(`the pickle has dicts of more than ${MAX_ITEMS} items`);
     dict.entries ??= new Map();
     if (dict.entries.has(key)) throw this.#error(`a dict has the key ${shown(key)} twice`);
     dict.entries.set(key, value);

@@ -15,7 +15,11 @@ import { readZip, type ZipEntry } from "./zip.js";
 
 /** As many as safetensors.ts allows. */
 const MAX_TENSORS = 2 ** 18;
+/** Things at places: a dict can be at many places of another, and even in itself. Plain items of lists are cheaper. */
 const MAX_VALUES = 2 ** 19;
+const MAX_LISTED = 2 ** 22;
+/** Of names: keys are joined, and a long one can be part of many names. */
+const MAX_NAMES = 2 ** 25;
 /** Dicts in dicts; a training checkpoint has some five. */
 const MAX_DEPTH = 16;
 
@@ -87,6 +91,8 @@ class Contents {
   readonly metadata = new Map<string, MetaField>();
   readonly #storages: Storages;
   #values = 0;
+  #listed = 0;
+  #nameLength = 0;
 
   constructor(storages: Storages) {
     this.#storages = storages;
@@ -94,21 +100,32 @@ class Contents {
 
   /** Adds `value`, which the keys of `name` lead to, and what is in it. */
   add(value: PickleValue, name: string, depth: number): void {
-    // A dict can be at many places of another, and even in itself.
-    if (++this.#values > MAX_VALUES) throw this.#error(`more than ${MAX_VALUES} values in its dicts`);
     if (depth > MAX_DEPTH) throw this.#error(`dicts in dicts, more than ${MAX_DEPTH} deep`);
     if (isKind(value, "call")) this.#addTensor(value, name);
     else if (isKind(value, "dict")) this.#addItems(value.entries ?? [], name, depth);
-    else if (Array.isArray(value)) this.#addItems(objectsOf(value), name, depth);
-    else if (isKind(value, "tuple")) this.#addItems(objectsOf(value.items), name, depth);
+    else if (Array.isArray(value)) this.#addList(value, name, depth);
+    else if (isKind(value, "tuple")) this.#addList(value.items, name, depth);
     else this.#addField(value, name);
   }
 
   #addItems(items: Iterable<readonly [PickleValue, PickleValue]>, name: string, depth: number): void {
     for (const [key, item] of items) {
+      if (++this.#values > MAX_VALUES) throw this.#tooMany();
       if (typeof key !== "string" && typeof key !== "number") continue;
       this.add(item, name === "" ? String(key) : `${name}.${key}`, depth + 1);
     }
+  }
+
+  /** Items that may hold tensors, by number. Plain numbers in lists say nothing of a model. */
+  #addList(items: readonly PickleValue[], name: string, depth: number): void {
+    this.#listed += items.length;
+    if (this.#listed > MAX_LISTED) throw this.#tooMany();
+    const objects = [...items.entries()].filter(([, item]) => typeof item === "object" && item !== null);
+    this.#addItems(objects, name, depth);
+  }
+
+  #tooMany(): LlqError {
+    return this.#error(`more than ${MAX_VALUES} values in its dicts`);
   }
 
   #addTensor(call: PickleCall, name: string): void {
@@ -132,6 +149,8 @@ class Contents {
   }
 
   #checkName(name: string): void {
+    this.#nameLength += name.length;
+    if (this.#nameLength > MAX_NAMES) throw this.#error(`names of more than ${MAX_NAMES} characters`);
     const problem = nameProblem(name);
     if (problem !== undefined) throw this.#error(`a name, made of the keys of its dicts, ${problem}`);
   }
@@ -139,11 +158,6 @@ class Contents {
   #error(problem: string): LlqError {
     return badInput(`${this.#storages.file}: ${problem}`, "the file is damaged");
   }
-}
-
-/** Items of a list that may hold tensors, by number. Plain numbers in lists say nothing of a model. */
-function objectsOf(items: readonly PickleValue[]): [number, PickleValue][] {
-  return [...items.entries()].filter(([, item]) => typeof item === "object" && item !== null);
 }
 
 function metaField(value: PickleValue): MetaField | undefined {

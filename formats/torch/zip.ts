@@ -20,7 +20,7 @@ export interface ZipEntry {
 }
 
 // A checkpoint has a file for each storage, and an optimizer's two more for each.
-const MAX_ENTRIES = 2 ** 18;
+const MAX_ENTRIES = 2 ** 17;
 
 /**
  * The files in an archive, by name, in the directory's order. Reads headers only.

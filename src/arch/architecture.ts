@@ -64,8 +64,6 @@ export interface Architecture {
   /** @throws LlqError `bad-input` for fields that are missing or wrong, `unsupported` for variants we lack */
   readonly read: (file: string, json: unknown) => HfModel;
   readonly tensors: readonly TensorRow[];
-  /** Names in checkpoints may come without this. */
-  readonly prefix?: string;
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
   /** What the names of tensors begin with that belong to no language model, such as a vision tower. */

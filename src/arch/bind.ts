@@ -1,11 +1,15 @@
+import { withFile } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { basePrefix } from "./checkpoint/names.js";
+import { isSameTensor } from "./checkpoint/tied.js";
 import { dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
+import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {
@@ -39,13 +43,14 @@ export function bindHuggingFace(
       if (values !== undefined) tensors.push(computedTensor(bound, shapeOf(row, hparams), values));
       continue;
     }
-    if (tied && row.role === "output") {
+    if (tied && row.role === "output" && isEmbedding(bound, container, find, tensors)) {
       // GGUF leaves the output of a tied model out; loaders take the embedding.
       for (const [from] of bound.sources) used.add(find(from!) ?? from!);
       continue;
     }
     // Writers of tied checkpoints keep one of the two names, and not all keep the same.
-    const spare = tied && row.role === "token_embd" ? (head?.sources ?? []) : [];
+    const isTied = tied || head?.row.optional === true;
+    const spare = isTied && row.role === "token_embd" ? (head?.sources ?? []) : [];
     const names = [...bound.sources, ...spare]
       .map((each) => each.map(find))
       .find((each) => each.some(Boolean));
@@ -59,15 +64,40 @@ export function bindHuggingFace(
     }
   }
   const where = container.files[0] ?? "the checkpoint";
-  if (missing.length > 0) throw missingTensors(where, missing);
+  if (missing.length > 0) throw missingFrom(container, architecture, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
-  const { prefix = "" } = architecture;
+  const prefix = basePrefix(architecture);
   const others = new Set(otherTensors(architecture, container));
   const unknown = [...container.tensors.keys()].filter(
     (name) => !used.has(name) && !others.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
   );
-  if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
+  const rest = unknown.filter((name) => !isZeroBias(container, name, used));
+  if (rest.length > 0) throw unknownTensors(where, architecture, rest);
   return tensors;
+}
+
+/** Whether it is the bias of a linear layer and adds nothing: AutoGPTQ writes one for every layer, trained or not. */
+function isZeroBias({ files, tensors }: Container, name: string, used: ReadonlySet<string>): boolean {
+  if (!name.endsWith(".bias") || !used.has(name.replace(/bias$/, "weight"))) return false;
+  const { file, offset, byteLength, shape, strides, runs } = tensors.get(name)!;
+  if (shape.length !== 1 || strides !== undefined || runs !== undefined) return false;
+  return withFile(files[file]!, (source) => source.read(offset, byteLength)).every((byte) => byte === 0);
+}
+
+/**
+ * Whether a tied model's output is its embedding. A checkpoint may hold another all the same, as merging an adapter of
+ * the head leaves it; then that one counts, whatever the configuration says, as in transformers 5 and llama.cpp.
+ */
+function isEmbedding(
+  { sources }: Bound,
+  container: Container,
+  find: (name: string) => string | undefined,
+  tensors: readonly Tensor[],
+): boolean {
+  const name = sources.map(([from]) => find(from!)).find((each) => each !== undefined);
+  const embedding = tensors.find(({ role }) => role === "token_embd")?.sources[0];
+  if (name === undefined || embedding === undefined) return true;
+  return isSameTensor(container, embedding, container.tensors.get(name)!);
 }
 
 /** The tensors of a checkpoint that belong to no language model, and are left out. */
@@ -76,8 +106,9 @@ export function otherTensors({ otherParts = [] }: Architecture, { tensors }: Con
 }
 
 /** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */
-function foundName({ prefix = "" }: Architecture, { tensors }: Container, name: string): string | undefined {
+function foundName(architecture: Architecture, { tensors }: Container, name: string): string | undefined {
   if (tensors.has(name)) return name;
+  const prefix = basePrefix(architecture);
   const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
   return tensors.has(bare) ? bare : undefined;
 }
@@ -260,17 +291,4 @@ export function computedTensor(
     steps: [],
     values,
   };
-}
-
-export function missingTensors(where: string, names: readonly string[]) {
-  return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");
-}
-
-export function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {
-  return badInput(`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(", ");
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

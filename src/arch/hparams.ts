@@ -211,13 +211,15 @@ function readWindowPeriod(keys: KeyReader, architecture: string): number | undef
 
 function readScaling(keys: KeyReader, architecture: string): RopeScaling {
   const key = (last: string) => `${architecture}.rope.scaling.${last}`;
-  const type = keys.string(key("type"), "none");
-  const factor = keys.positive(key("factor"), 1);
+  // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
+  const type = keys.string(key("type"), "linear");
+  const factor = keys.optional(key("factor")) ?? keys.optional(`${architecture}.rope.scale_linear`) ?? 1;
   switch (type) {
     case "none":
       return { type };
     case "linear":
-      return factor === 1 ? { type: "none" } : { type, factor };
+    case "longrope": // its divisors are tensors
+      return factor === 1 ? { type: "none" } : { type: "linear", factor };
     case "yarn":
       return {
         type,
@@ -227,7 +229,7 @@ function readScaling(keys: KeyReader, architecture: string): RopeScaling {
       };
     default:
       throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
-        hint: "none, linear and yarn are supported",
+        hint: "none, linear, longrope and yarn are supported",
       });
   }
 }

@@ -78,9 +78,12 @@ function withSuffix(source: string | readonly string[], suffix: string): string 
   return typeof source === "string" ? source + suffix : source.map((each) => each + suffix);
 }
 
-/** The stacked experts of a mixture; `source` has `{e}` where the expert's number is, and then the matrix. */
+/**
+ * The stacked experts of a mixture; `source` has `{e}` where the expert's number is, and then the matrix. It may be
+ * several: transformers 5 calls every family's module `mlp.experts`.
+ */
 export function experts(
-  source: string,
+  source: string | readonly string[],
   names: { readonly gate: string; readonly down: string; readonly up: string },
   options: Options = {},
 ): TensorRow[] {
@@ -88,7 +91,7 @@ export function experts(
     role: "ffn_gate_exps" | "ffn_down_exps" | "ffn_up_exps",
     shape: Dimension[],
     name: string,
-  ) => tensor(role, ["experts", ...shape], `${source}.${name}.weight`, options);
+  ) => tensor(role, ["experts", ...shape], withSuffix(source, `.${name}.weight`), options);
   return [
     stacked("ffn_gate_exps", ["expertFfn", "embd"], names.gate),
     stacked("ffn_down_exps", ["embd", "expertFfn"], names.down),

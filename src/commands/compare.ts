@@ -13,8 +13,8 @@ import {
 } from "../report/comparison.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
-import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
-import { checkReports, writeReport } from "./shared/deliver.js";
+import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
+import { withReports, writeReport } from "./shared/deliver.js";
 import {
   activationsOption,
   jsonOption,
@@ -64,35 +64,41 @@ Examples:
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
   )
   .action(async (paths: readonly string[], options: CompareCommandOptions) => {
-    const { text, context, chunks, activations, maxMemory, threads, json, html, markdown } = options;
-    const [basePath, candidatePaths] =
-      options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
-    const base = await openSource(basePath, options);
-    const candidates: Model[] = [];
-    for (const path of candidatePaths) candidates.push(await openSource(path, options));
-    checkReports(
-      [html, markdown],
-      [text, ...[base, ...candidates].flatMap(({ container }) => container.files)],
-    );
-    warnOfContext(base, context, "perplexity suffers beyond");
-    const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
-    const result = await compareModels(base, candidates, commonTokens(base, candidates, text), {
+    const { json, html, markdown } = options;
+    await withReports([html, markdown], async () => {
+      const report = await measure(paths, options);
+      if (json) printJson(comparisonDocument(report));
+      else printReport(report);
+      if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
+      if (html !== undefined) writeReport(html, comparisonPage(report));
+    });
+  });
+
+async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
+  const { text, context, chunks, activations, maxMemory, threads, json } = options;
+  const [basePath, candidatePaths] =
+    options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
+  const base = await openSource(basePath, options);
+  const candidates: Model[] = [];
+  for (const path of candidatePaths) candidates.push(await openSource(path, options));
+  warnOfContext(base, context, "perplexity suffers beyond");
+  const tokens = commonTokens(base, candidates, text);
+  const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
+  const result = await interruptible((signal) =>
+    compareModels(base, candidates, tokens, {
       ...{ context, chunks, activations, maxMemory, threads },
       bos: chunkBos(base),
-      signal: interruptSignal(),
+      signal,
       onProgress: (stage, done, total) => {
         progress[stage].update(done, total);
         if (done === total) progress[stage].stop();
       },
-    }).finally(() => {
-      for (const stage of Object.values(progress)) stage.stop();
-    });
-    const report: ComparisonReport = { text, result };
-    if (json) printJson(comparisonDocument(report));
-    else printReport(report);
-    if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
-    if (html !== undefined) writeReport(html, comparisonPage(report));
+    }),
+  ).finally(() => {
+    for (const stage of Object.values(progress)) stage.stop();
   });
+  return { text, result };
+}
 
 /** @throws LlqError `bad-input` when not all models read the text as the same tokens */
 function commonTokens(base: Model, candidates: readonly Model[], text: string): Int32Array {
@@ -115,6 +121,6 @@ function printReport(report: ComparisonReport): void {
     model === base ? `${names[i]} (base)` : names[i]!,
     ...cells,
   ]);
-  console.log(formatTable(["model", ...COLUMNS.map(({ name }) => name)], rows));
-  console.log(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
+  printTable(["model", ...COLUMNS.map(({ name }) => name)], rows);
+  printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

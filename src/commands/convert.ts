@@ -1,5 +1,8 @@
 import { Command, Option } from "commander";
-import { losslessType, planConvert } from "../quant/plan.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
+import { readMetadataFile } from "../card/override.js";
+import { type KeyValue, parseKeyValue } from "../quant/metadata.js";
+import { planConvert, planKeep } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
 import { parseSize, splitBySize } from "../quant/split.js";
 import {
@@ -7,6 +10,7 @@ import {
   jsonOption,
   loraOption,
   outputOption,
+  overrideKvOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -18,6 +22,9 @@ interface ConvertOptions extends WriteOptions {
   readonly type: string;
   readonly splitMaxSize?: string;
   readonly lora?: readonly string[];
+  readonly overrideKv?: readonly string[];
+  readonly metadata?: string;
+  readonly modelName?: string;
 }
 
 export const convertCommand = new Command("convert")
@@ -26,11 +33,19 @@ export const convertCommand = new Command("convert")
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
   .addOption(
-    new Option("-t, --type <type>", "type of the matrices; auto keeps them exactly as they are")
+    new Option(
+      "-t, --type <type>",
+      "type of the matrices; auto keeps all exactly as they are, and copies GGUF",
+    )
       .choices(["f32", "f16", "bf16", "auto"])
       .default("auto"),
   )
   .addOption(loraOption())
+  .addOption(new Option("--model-name <name>", "what the model is called (general.name)"))
+  .addOption(
+    new Option("--metadata <file>", "JSON of general.* keys to set, as llama.cpp's converter takes it"),
+  )
+  .addOption(overrideKvOption())
   .addOption(splitOption())
   .addOption(threadsOption())
   .addOption(forceOption())
@@ -44,12 +59,18 @@ Examples:
   llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
   llq convert ./Llama-3.2-1B -o merged.gguf --lora ./adapter
   llq convert ./Llama-3.1-70B -o llama-70b.gguf --split-max-size 20G
+  llq convert q4-00001-of-00003.gguf -o q4.gguf
   llq convert hf:meta-llama/Llama-3.2-1B -o llama-1b.gguf`,
   )
   .action(async (path: string, options: ConvertOptions) => {
     const model = await openSource(path, options);
-    const recipe = options.type === "auto" ? losslessType(model) : findRecipe(options.type);
-    const plan = planConvert(model, recipe);
+    const keys: KeyValue[] = [
+      ...(options.metadata === undefined ? [] : readMetadataFile(options.metadata)),
+      ...(options.modelName === undefined ? [] : [["general.name", meta.string(options.modelName)] as const]),
+      ...(options.overrideKv ?? []).map(parseKeyValue),
+    ];
+    const plan =
+      options.type === "auto" ? planKeep(model, keys) : planConvert(model, findRecipe(options.type), keys);
     const { output, splitMaxSize } = options;
     const parts =
       splitMaxSize === undefined ? [{ plan, output }] : splitBySize(plan, output, parseSize(splitMaxSize));

@@ -4,7 +4,7 @@ import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import type { Interval } from "../eval/perplexity/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
-import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
+import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
   jsonOption,
@@ -61,17 +61,20 @@ Examples:
     const examples = dev === undefined ? undefined : readQuestions(dev);
     const model = await openSource(path, { json });
     const progress = createProgress("eval-choice", json);
-    const result = await evaluateChoice(model, modelTokenizer(model), file, {
-      examples,
-      shots,
-      subject,
-      limit,
-      activations,
-      maxMemory,
-      threads,
-      signal: interruptSignal(),
-      onProgress: (done, total) => progress.update(done, total),
-    }).finally(() => progress.stop());
+    const tokenizer = modelTokenizer(model);
+    const result = await interruptible((signal) =>
+      evaluateChoice(model, tokenizer, file, {
+        examples,
+        shots,
+        subject,
+        limit,
+        activations,
+        maxMemory,
+        threads,
+        signal,
+        onProgress: (done, total) => progress.update(done, total),
+      }),
+    ).finally(() => progress.stop());
     const about = { model: path, file: filePath, format: file.task.name };
     if (json) printJson({ schema: 1, ...about, ...result });
     else printResult(about, result);
@@ -79,13 +82,13 @@ Examples:
 
 function printResult(about: { model: string; format: string }, result: ChoiceResult): void {
   const { accuracy, accuracyNormalized, chance, questions, skipped, shots, seconds } = result;
-  console.log(about.model);
-  console.log(`  accuracy             ${percent(accuracy)}`);
-  console.log(`  by length of ending  ${percent(accuracyNormalized)}`);
-  console.log(`  chance               ${(100 * chance).toFixed(2)} %`);
+  printLine(about.model);
+  printLine(`  accuracy             ${percent(accuracy)}`);
+  printLine(`  by length of ending  ${percent(accuracyNormalized)}`);
+  printLine(`  chance               ${(100 * chance).toFixed(2)} %`);
   const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
   const asked = `${questions.length} questions of ${about.format}, ${shots} shots${left}`;
-  console.log(`${asked}; ${formatSeconds(seconds)}`);
+  printLine(`${asked}; ${formatSeconds(seconds)}`);
 }
 
 function percent({ value, low, high }: Interval): string {

@@ -15,9 +15,9 @@ import type { ChunkMeans } from "../eval/perplexity/tally.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { Gate, Report } from "../report/report.js";
-import { checkOutput } from "../run/write/output.js";
-import { createProgress, interruptSignal } from "../ui.js";
-import { checkReports, type DeliverOptions, deliver } from "./shared/deliver.js";
+import { checkOutputs } from "../run/write/output.js";
+import { createProgress, interruptible } from "../ui.js";
+import { type DeliverOptions, deliver, withReports } from "./shared/deliver.js";
 import {
   activationsOption,
   forceOption,
@@ -114,29 +114,28 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
-    const { save, junit, markdown, force = false } = options;
-    if (save !== undefined)
-      checkOutput(save, 0, [path, ...(textPath === undefined ? [] : [textPath])], force);
-    const model = await openSource(path, options);
-    const { baseline, baseModel } = options;
-    checkReports(
-      [junit, markdown],
-      [...model.container.files, ...[textPath, baseline, baseModel].flatMap((input) => input ?? [])],
-    );
-    const report =
-      baseline === undefined
-        ? await evaluate(
-            model,
-            textPath,
-            options,
-            baseModel === undefined
-              ? undefined
-              : await openSource(baseModel, { ...options, lora: undefined }),
-          )
-        : await withBaseline(baseline, chunkBos(model), (base) => evaluate(model, textPath, options, base));
-    deliver(report, options);
+    const { save, junit, markdown, force } = options;
+    const report = await withReports([junit, markdown], async () => {
+      if (save !== undefined) checkOutputs([save], { force });
+      const measured = await measure(path, textPath, options);
+      deliver(measured, options);
+      return measured;
+    });
     if (report.gate !== undefined) passGate(path, report.gate);
   });
+
+async function measure(path: string, textPath: string | undefined, options: EvalPplOptions): Promise<Report> {
+  const { baseline, baseModel } = options;
+  const model = await openSource(path, options);
+  return baseline === undefined
+    ? await evaluate(
+        model,
+        textPath,
+        options,
+        baseModel === undefined ? undefined : await openSource(baseModel, { ...options, lora: undefined }),
+      )
+    : await withBaseline(baseline, chunkBos(model), (base) => evaluate(model, textPath, options, base));
+}
 
 /** @throws LlqError `usage` for options that exclude each other */
 function checkOptions(textPath: string | undefined, options: EvalPplOptions): void {
@@ -178,10 +177,9 @@ async function evaluate(
     clear = boundary(look);
     return isSettled(judge(options, means, clear));
   };
-  const result = await evaluatePerplexity(
-    model,
-    textPath === undefined ? undefined : readTokens(model, textPath),
-    {
+  const tokens = textPath === undefined ? undefined : readTokens(model, textPath);
+  const result = await interruptible((signal) =>
+    evaluatePerplexity(model, tokens, {
       context,
       chunks,
       activations,
@@ -193,12 +191,16 @@ async function evaluate(
       save:
         save === undefined
           ? undefined
-          : { path: save, keep: fullLogits ? { form: "full" } : { form: "top", k: top } },
+          : {
+              path: save,
+              force: options.force,
+              keep: fullLogits ? { form: "full" } : { form: "top", k: top },
+            },
       isEnough: sequential ? isEnough : undefined,
       threads,
-      signal: interruptSignal(),
+      signal,
       onProgress: (state) => progress.update(state.done, state.total, note(state)),
-    },
+    }),
   ).finally(() => progress.stop());
   const verdicts = judge(options, result.chunkMeans, clear);
   const gate = { result: gateResult(verdicts, strict), strict, verdicts };
@@ -220,7 +222,7 @@ function passGate(path: string, { result, strict, verdicts }: Gate): void {
   );
   const lines = guilty.map((verdict) => `${path}: ${describeVerdict(verdict)}`);
   const hint = isFailed ? undefined : "more chunks narrow the error bar";
-  throw new LlqError(isFailed ? "gate" : "undecided", lines.join("\n"), { hint });
+  throw new LlqError(isFailed ? "gate" : "undecided", lines.join("; "), { hint });
 }
 
 function note({ running, tokensPerSecond }: PerplexityProgress): string {

@@ -9,7 +9,7 @@ import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.j
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
 import { parseBytes, recipeTypes } from "../quant/fit/size.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
-import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
+import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
 
@@ -130,24 +130,27 @@ function printFit(
   memory: number,
 ): void {
   const { blockCount, contextLength } = hparams;
-  console.log(
+  printLine(
     `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
   );
   const { kv, compute, overhead } = fit.run;
-  console.log(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}\n`);
+  printLine(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}`);
+  printLine();
   const parts: [string, { bytes: number; formula: string }][] = [["KV cache", kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
   for (const [name, { bytes, formula }] of parts) {
-    console.log(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
+    printLine(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
   const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context", "llq generate"];
   const rows = fit.rows.map((row, i) => [
     ...cells(row, contextLength),
     formatBytes(teamBytes(generate.rows[i]!)),
   ]);
-  console.log(`\n${formatTable(header, rows)}`);
+  printLine();
+  printTable(header, rows);
   const threads = generate.threads === 1 ? "one thread" : `${generate.threads} threads`;
-  console.log(`\ntotal is llama.cpp's; llq generate takes what the last column says, with ${threads}`);
-  if (fit.suggested !== undefined) console.log(`suggested: ${fit.suggested}`);
+  printLine();
+  printLine(`total is llama.cpp's; llq generate takes what the last column says, with ${threads}`);
+  if (fit.suggested !== undefined) printLine(`suggested: ${fit.suggested}`);
 }
 
 function cells(row: FitRow, contextLength: number): string[] {

@@ -3,7 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
 import type { Activations } from "../net/products/matmul.js";
-import { createProgress, formatSeconds, interruptSignal, printJson } from "../ui.js";
+import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
   forceOption,
@@ -62,19 +62,21 @@ Examples:
   .action(async (path: string | undefined, text: string | undefined, options: ImatrixCommandOptions) => {
     const source = await imatrixSource(path, text, options);
     const progress = createProgress("imatrix", options.json);
-    const written = await writeImatrix(options.output, source, {
-      merge: options.in,
-      context: options.context,
-      chunks: options.chunks,
-      activations: options.activations,
-      maxMemory: options.maxMemory,
-      bos: source && chunkBos(source.model),
-      threads: options.threads,
-      force: options.force,
-      resume: options.resume,
-      signal: interruptSignal(),
-      onProgress: (state) => progress.update(state.done, state.total, note(state)),
-    }).finally(() => progress.stop());
+    const written = await interruptible((signal) =>
+      writeImatrix(options.output, source, {
+        merge: options.in,
+        context: options.context,
+        chunks: options.chunks,
+        activations: options.activations,
+        maxMemory: options.maxMemory,
+        bos: source && chunkBos(source.model),
+        threads: options.threads,
+        force: options.force,
+        resume: options.resume,
+        signal,
+        onProgress: (state) => progress.update(state.done, state.total, note(state)),
+      }),
+    ).finally(() => progress.stop());
     if (options.json) printJson(document(path, text, written));
     else printResult(written);
   });
@@ -112,8 +114,8 @@ function document(model: string | undefined, text: string | undefined, written: 
 }
 
 function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
-  console.log(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
+  printLine(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
   if (computed === undefined) return;
-  if (computed.resumed > 0) console.log(`${computed.resumed} chunks were done already`);
-  console.log(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
+  if (computed.resumed > 0) printLine(`${computed.resumed} chunks were done already`);
+  printLine(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
 }

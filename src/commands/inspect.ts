@@ -4,7 +4,7 @@ import { byteLength, elementCount } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
-import { formatBytes, formatCount, formatTable, printJson } from "../ui.js";
+import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
 import { jsonOption } from "./shared/options.js";
 import { describeSource, MODEL_ARGUMENT } from "./shared/source.js";
 
@@ -62,21 +62,25 @@ function storedBytes({ dtype, shape, sources }: Tensor): number {
 }
 
 /** Long arrays (the vocabulary) as their length. */
-function shown({ type, item, value }: MetaField): unknown {
+function shown(field: MetaField): unknown {
+  const { type, item, count } = field;
+  if (type === "array" && count !== undefined && count > 16) return `${count} x ${item}`;
+  const { value } = field; // decoded when it is asked for
   if (type === "array" && typeof value === "object" && value.length > 16) return `${value.length} x ${item}`;
   return typeof value === "bigint" ? Number(value) : value;
 }
 
 function printModel(model: Model): void {
   const { totals, tensors, tokenizer } = describe(model);
-  console.log(
+  printLine(
     `${model.path}: ${model.container.format}, ${model.container.files.length} file(s), ${model.architecture.name}`,
   );
-  console.log(
+  printLine(
     `${formatCount(totals.elements)} weights, ${formatBytes(totals.byteLength)}, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
-  console.log(`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}\n`);
-  console.log(formatTable(["key", "value"], metadataRows(model.metadata)));
+  printLine(`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
+  printLine();
+  printTable(["key", "value"], metadataRows(model.metadata));
   const types = typeTotals(tensors);
   const typeRows = types.map((t) => [
     t.dtype,
@@ -84,9 +88,11 @@ function printModel(model: Model): void {
     formatCount(t.elements),
     formatBytes(t.byteLength),
   ]);
-  console.log(`\n${formatTable(["type", "tensors", "weights", "size"], typeRows)}`);
+  printLine();
+  printTable(["type", "tensors", "weights", "size"], typeRows);
   const rows = tensors.map((t) => [t.name, t.dtype, t.shape.join(" x "), formatBytes(t.byteLength)]);
-  console.log(`\n${formatTable(["tensor", "type", "shape", "size"], rows)}`);
+  printLine();
+  printTable(["tensor", "type", "shape", "size"], rows);
 }
 
 function metadataRows(metadata: Metadata): string[][] {

@@ -13,6 +13,7 @@ import {
   jsonOption,
   loraOption,
   outputOption,
+  overrideKvOption,
   repeatable,
   resumeOption,
   splitOption,
@@ -70,7 +71,7 @@ export const quantizeCommand = new Command("quantize")
   )
   .addOption(new Option("--pure", "one type for all matrices, without the mix's exceptions"))
   .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
-  .addOption(repeatable("--override-kv <key=type:value>", "set a metadata value: int, float, bool or str"))
+  .addOption(overrideKvOption())
   .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
   .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
   .addOption(splitOption().conflicts("keepSplit"))

@@ -8,7 +8,7 @@ import {
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
 import { findWritableType } from "../quant/recipes/override.js";
-import { createProgress, formatSeconds, formatTable, interruptSignal, printJson } from "../ui.js";
+import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
 import {
   forceOption,
   jsonOption,
@@ -72,10 +72,9 @@ Examples:
     const model = await openSource(path, options);
     warnOfContext(model, options.context, "beyond, its output is unusual");
     const progress = createProgress("sensitivity", options.json);
-    const written = await writeSensitivity(
-      options.output,
-      { model, text, tokens: readTokens(model, text) },
-      {
+    const source = { model, text, tokens: readTokens(model, text) };
+    const written = await interruptible((signal) =>
+      writeSensitivity(options.output, source, {
         context: options.context,
         chunks: options.chunks,
         bos: chunkBos(model),
@@ -84,9 +83,9 @@ Examples:
         threads: options.threads,
         force: options.force,
         resume: options.resume,
-        signal: interruptSignal(),
+        signal,
         onProgress: (done, total) => progress.update(done, total),
-      },
+      }),
     ).finally(() => progress.stop());
     if (options.json) printJson(document(path, written));
     else printResult(written);
@@ -104,13 +103,13 @@ const SHOWN = 10;
 function printResult({ output, sensitivity, roundings, runs, resumed, seconds }: WrittenSensitivity): void {
   const { tensors, chunks, context } = sensitivity;
   const text = `${chunks} chunks of ${context} tokens`;
-  console.log(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
-  if (resumed > 0) console.log(`${resumed} of ${runs} runs of a chunk were done already`);
+  printLine(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
+  if (resumed > 0) printLine(`${resumed} of ${runs} runs of a chunk were done already`);
   const rows = [...tensors].flatMap(([name, { kld }]) =>
     [...kld].map(([type, value]) => ({ name, type, value })),
   );
   rows.sort((a, b) => b.value - a.value);
   const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
-  console.log(formatTable(["most sensitive", "as", "divergence"], cells));
-  console.log(formatSeconds(seconds));
+  printTable(["most sensitive", "as", "divergence"], cells);
+  printLine(formatSeconds(seconds));
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { verify } from "../run/measure/verify.js";
-import { createProgress, interruptSignal, printJson } from "../ui.js";
+import { createProgress, interruptible, printJson, printLine } from "../ui.js";
 import { jsonOption, threadsOption } from "./shared/options.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 
@@ -26,21 +26,20 @@ export const verifyCommand = new Command("verify")
     const [file, source] = [await openSource(path, options), await openSource(options.source, options)];
     const progress = createProgress("verify", options.json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
-    const verdicts = await verify(file, source, {
-      threads: options.threads,
-      onProgress,
-      signal: interruptSignal(),
-    }).finally(() => progress.stop());
+    const { threads } = options;
+    const verdicts = await interruptible((signal) =>
+      verify(file, source, { threads, onProgress, signal }),
+    ).finally(() => progress.stop());
     const wrong = verdicts.filter(({ verdict }) => verdict === "wrong");
     const identical = verdicts.filter(({ verdict }) => verdict === "identical");
     if (options.json) printJson({ schema: 1, file: path, passed: wrong.length === 0, tensors: verdicts });
-    else for (const { name, dtype, faults } of wrong) console.log(`${name} (${dtype}): ${faults.join("; ")}`);
+    else for (const { name, dtype, faults } of wrong) printLine(`${name} (${dtype}): ${faults.join("; ")}`);
     if (wrong.length > 0) {
       throw new LlqError("gate", `${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);
     }
     if (options.json) return;
     const close = verdicts.length - identical.length;
-    console.log(
+    printLine(
       `${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
     );
   });

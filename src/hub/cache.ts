@@ -1,10 +1,13 @@
+import { randomBytes } from "node:crypto";
 import {
+  constants,
+  copyFileSync,
   existsSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -83,12 +86,15 @@ export class RepositoryCache {
 
   /** Notes what `revision` is now. */
   noteCommit(revision: string, commit: string): void {
-    if (isCommit(revision)) return;
+    if (isCommit(revision) || this.knownCommit(revision) === commit) return;
     const ref = join(this.#folder, "refs", revision);
-    this.#write(ref, () => {
-      writeFileSync(`${ref}.llq`, commit);
-      renameSync(`${ref}.llq`, ref);
-    });
+    try {
+      this.#replace(ref, (path) => writeFileSync(path, commit, { flag: "wx" }));
+    } catch (error) {
+      // A cache that others only read can still have all that is needed.
+      if (!READ_ONLY.includes(systemErrorCode(error instanceof Error ? error.cause : undefined) ?? ""))
+        throw error;
+    }
   }
 
   /** Makes the snapshot's entry for a file whose blob is there. */
@@ -96,28 +102,39 @@ export class RepositoryCache {
     const blob = this.blobPath(file);
     const entry = this.snapshotPath(commit, file.path);
     if (existsSync(entry) && statSync(entry).size === file.size) return;
-    this.#write(entry, () => {
-      if (lstatSync(entry, { throwIfNoEntry: false }) !== undefined) rmSync(entry);
-      try {
-        symlinkSync(relative(dirname(entry), blob), entry);
-      } catch (error) {
-        // Windows lets not everybody make symbolic links.
-        if (systemErrorCode(error) !== "EPERM") throw error;
-        linkSync(blob, entry);
+    const ways = [
+      (path: string) => symlinkSync(relative(dirname(entry), blob), path),
+      // Windows lets not everybody make symbolic links, and some file systems have none, or none at all.
+      (path: string) => linkSync(realpathSync(blob), path),
+      (path: string) => copyFileSync(blob, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE),
+    ];
+    this.#replace(entry, (path) => {
+      for (const [i, way] of ways.entries()) {
+        try {
+          return way(path);
+        } catch (error) {
+          if (i === ways.length - 1 || !NO_LINKS.includes(systemErrorCode(error) ?? "")) throw error;
+        }
       }
     });
   }
 
-  /** Makes the folder that `path` is in, and turns what goes wrong into our error. */
-  #write(path: string, action: () => void): void {
+  /** Has `make` create a file under a name of its own, which then takes the place of `path`: others may do so too. */
+  #replace(path: string, make: (path: string) => void): void {
+    const own = `${path}.llq-${process.pid}-${randomBytes(4).toString("hex")}`;
     try {
       mkdirSync(dirname(path), { recursive: true });
-      action();
+      make(own);
+      renameSync(own, path);
     } catch (cause) {
+      rmSync(own, { force: true });
       throw writeError(path, cause);
     }
   }
 }
+
+const READ_ONLY: readonly string[] = ["EROFS", "EACCES", "EPERM"];
+const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"];
 
 function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);

@@ -1,18 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, mkdirSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { LlqError } from "../../formats/errors.js";
 import { writeError, writeFully } from "../run/write/encode.js";
+import { reopenFile } from "../run/write/output.js";
 import { type Answer, type HubClient, shown, transient } from "./http.js";
 import type { HubFile } from "./listing.js";
 
@@ -60,6 +51,9 @@ export async function download(client: HubClient, job: Download): Promise<void> 
   }
 }
 
+/** Bytes more than ever before, after which failures before them count no longer. */
+const LEAST_GAIN = 1 << 16;
+
 async function receiveAll(client: HubClient, job: Download, blob: GrowingBlob): Promise<void> {
   let most = blob.length;
   await client.retry(async (gained) => {
@@ -67,8 +61,8 @@ async function receiveAll(client: HubClient, job: Download, blob: GrowingBlob): 
     if (blob.length === job.file.size) return;
     await receive(client, job, blob, () => {
       job.onBytes(blob.length);
-      // A server that makes us start over and over gains us nothing.
-      if (blob.length <= most) return;
+      // A server that makes us start over and over gains us nothing, nor does one that gives a little each time.
+      if (blob.length < most + LEAST_GAIN && blob.length < job.file.size) return;
       most = blob.length;
       gained();
     });
@@ -130,10 +124,10 @@ class GrowingBlob {
     this.#hash = startHash(job.file);
     try {
       mkdirSync(dirname(job.partial), { recursive: true });
-      this.#fd = openSync(job.partial, constants.O_RDWR | constants.O_CREAT);
     } catch (cause) {
       throw writeError(job.partial, cause);
     }
+    this.#fd = reopenFile(job.partial);
     this.#readBack();
   }
 

@@ -35,7 +35,11 @@ export async function fetchHeaders(
   settings: HubSettings,
   options: HeaderOptions,
 ): Promise<FetchedHeaders> {
-  const whole = async () => ({ ...(await fetchModel(reference, settings, options)), discard: () => {} });
+  const weightless = options.others === "config";
+  const whole = async () => ({
+    ...(await fetchModel(reference, settings, { ...options, weightless })),
+    discard: () => {},
+  });
   if (settings.offline) return whole();
   const client = new HubClient(settings, options.signal);
   const { commit, files } = await listRepository(client, reference);
@@ -54,7 +58,8 @@ export async function fetchHeaders(
   const folder = mkdtempSync(join(tmpdir(), "llq-headers-"));
   const discard = () => rmSync(folder, { recursive: true, force: true });
   try {
-    for (const file of small) symlinkSync(cache.blobPath(file), join(folder, basename(file.path)));
+    for (const file of small.filter(({ path }) => !path.includes("additional_chat_templates/")))
+      symlinkSync(cache.blobPath(file), join(folder, basename(file.path)));
     for (const file of isConfigEnough ? [] : filesOf(weights.filter((path) => !path.endsWith(".json")))) {
       const header = await fetchHeader(
         client,

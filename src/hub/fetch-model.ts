@@ -1,11 +1,11 @@
 import { mkdirSync, statfsSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
 import { writeError } from "../run/write/encode.js";
+import { withLock } from "../run/write/lock.js";
 import { RepositoryCache } from "./cache.js";
 import { download } from "./download.js";
 import { HubClient, isUnreachable } from "./http.js";
 import { type HubFile, type Listing, listRepository } from "./listing.js";
-import { withLock } from "./lock.js";
 import { formatHubReference, type HubReference } from "./reference.js";
 import { type Selection, selectFiles } from "./select.js";
 import type { HubSettings } from "./settings.js";
@@ -14,6 +14,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the model that are here, and that it has. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** What else there is will do without weights. */
+  readonly weightless?: boolean | undefined;
   /** Told what the user should know, such as that an older copy is used. */
   readonly onRemark?: ((message: string) => void) | undefined;
 }
@@ -36,7 +38,7 @@ export async function fetchModel(
   options: FetchOptions = {},
 ): Promise<FetchedModel> {
   const cache = new RepositoryCache(settings.cache, reference);
-  if (settings.offline) return cachedModel(cache, reference, "HF_HUB_OFFLINE is set");
+  if (settings.offline) return cachedModel(cache, reference, "HF_HUB_OFFLINE is set", options);
   const client = new HubClient(settings, options.signal);
   let listing: Listing;
   try {
@@ -44,7 +46,7 @@ export async function fetchModel(
   } catch (error) {
     // What was fetched before is better than nothing, but not where the Hub refuses.
     if (!isUnreachable(error) || cache.knownCommit(reference.revision) === undefined) throw error;
-    const model = cachedModel(cache, reference, "the Hub cannot be reached");
+    const model = cachedModel(cache, reference, "the Hub cannot be reached", options);
     options.onRemark?.(`${error.message}; using commit ${model.commit.slice(0, 12)} of the cache`);
     return model;
   }
@@ -60,7 +62,12 @@ export async function fetchModel(
 }
 
 /** Without asking the Hub. */
-function cachedModel(cache: RepositoryCache, reference: HubReference, why: string): FetchedModel {
+function cachedModel(
+  cache: RepositoryCache,
+  reference: HubReference,
+  why: string,
+  { weightless }: FetchOptions,
+): FetchedModel {
   const commit = cache.knownCommit(reference.revision);
   const shown = formatHubReference(reference);
   if (commit === undefined) {
@@ -68,7 +75,12 @@ function cachedModel(cache: RepositoryCache, reference: HubReference, why: strin
       hint: "fetch it once with the Hub at hand; HF_HOME and HF_HUB_CACHE say where the cache is",
     });
   }
-  const { open } = selectFiles(shown, cache.snapshotFiles(commit), reference.path);
+  const { open, weights } = selectFiles(shown, cache.snapshotFiles(commit), reference.path);
+  if (weights.length === 0 && !weightless) {
+    throw new LlqError("network", `${shown}: ${why}, and the cache has its configuration only`, {
+      hint: "fetch it once with the Hub at hand",
+    });
+  }
   return { path: cache.snapshotPath(commit, open), commit };
 }
 

@@ -5,8 +5,6 @@ import type { HubSettings } from "./settings.js";
 /** Failures in a row, without a byte gained between them, before we give up. */
 const MAX_FAILURES = 5;
 const MAX_REDIRECTS = 5;
-/** Longest wait that a server may ask for, in milliseconds. */
-const MAX_WAIT = 300_000;
 
 /** A failure that may pass. Never leaves this folder: who gives up throws its error. */
 class Transient extends Error {
@@ -23,6 +21,12 @@ class Transient extends Error {
 
 function givenUp(last: Transient): LlqError {
   const { code, message, hint } = last.error;
+  return new LlqError(code, message, { hint, cause: last });
+}
+
+function tooLong(last: Transient, wait: number): LlqError {
+  const { code, message } = last.error;
+  const hint = `the server asks to come back in ${Math.ceil(wait / 60_000)} minutes`;
   return new LlqError(code, message, { hint, cause: last });
 }
 
@@ -66,7 +70,8 @@ export class HubClient {
         if (!(error instanceof Transient)) throw error;
         if (++failures === MAX_FAILURES) throw givenUp(error);
         const wait = error.wait ?? this.settings.retryDelay * 2 ** (failures - 1);
-        await delay(Math.min(wait, MAX_WAIT), undefined, { signal: this.#signal }).catch(() => {});
+        if (wait > this.settings.longestWait) throw tooLong(error, wait);
+        await delay(wait, undefined, { signal: this.#signal }).catch(() => {});
         this.#signal?.throwIfAborted();
       }
     }
@@ -78,21 +83,28 @@ export class HubClient {
    * retry() sees
    */
   async get(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    const idle = new IdleTimer(this.settings.idleTimeout);
+    const idle = new IdleTimer(this.settings);
+    try {
+      return await this.#follow(url, headers, idle);
+    } catch (error) {
+      idle.stop(); // otherwise the answer's body does
+      throw error;
+    }
+  }
+
+  async #follow(url: URL, headers: Readonly<Record<string, string>>, idle: IdleTimer): Promise<Answer> {
     const signal = this.#signal === undefined ? idle.signal : AbortSignal.any([this.#signal, idle.signal]);
     let etag: string | undefined;
     let at = url;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
       const init = { headers: this.#headersFor(at, headers), redirect: "manual", signal } as const;
       const response = await fetch(at, init).catch((cause) => {
-        idle.stop();
         throw connectionLost(at, cause);
       });
       etag ??= plainEtag(response.headers.get("x-linked-etag"));
       const next = response.headers.get("location");
       if (response.status < 300 || response.status >= 400 || next === null) {
         if (!response.ok && response.status !== 416) {
-          idle.stop();
           await response.body?.cancel();
           throw this.#refusal(at, response);
         }
@@ -102,7 +114,6 @@ export class HubClient {
       await response.body?.cancel();
       at = redirected(at, next);
     }
-    idle.stop();
     throw new LlqError("network", `${shown(url)}: more than ${MAX_REDIRECTS} redirects`);
   }
 
@@ -169,7 +180,7 @@ export async function readBody(
   for await (const part of body) {
     parts.push(part);
     length += part.length;
-    if (length >= limit) break;
+    if (excess === "cut" ? length >= limit : length > limit) break;
   }
   if (length > limit && excess === "fail") {
     throw new LlqError("network", `${shown(url)}: answers with more than ${limit} bytes`);
@@ -190,7 +201,7 @@ export function transient(message: string): Error {
 async function* chunks(url: URL, response: Response, idle: IdleTimer): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of response.body ?? []) {
-      idle.refresh();
+      idle.refresh(chunk.length);
       yield chunk;
     }
   } catch (cause) {
@@ -204,7 +215,7 @@ function connectionLost(url: URL, cause: unknown): Error {
   const inner = cause instanceof Error ? cause.cause : undefined;
   const isIdle = cause instanceof Error && cause.name === "TimeoutError";
   const why = isIdle
-    ? "nothing arrives"
+    ? cause.message
     : (systemErrorCode(inner) ?? systemErrorCode(cause) ?? "connection lost");
   const hint = "check the network; HF_HUB_OFFLINE=1 uses what was fetched before, HF_ENDPOINT names a mirror";
   return new Transient(new LlqError("network", `${url.origin}: cannot be reached (${why})`, { hint, cause }));
@@ -230,26 +241,33 @@ function retryAfter(headers: Headers): number | undefined {
   return wait >= 0 ? wait : undefined;
 }
 
-/** Aborts when nothing has happened for a while. */
+/** Aborts when nothing has happened for a while, or so little that it would go on for ever. */
 class IdleTimer {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  readonly #rate: NodeJS.Timeout;
+  #received = 0;
 
-  constructor(timeout: number) {
-    this.#timer = setTimeout(() => {
-      this.#controller.abort(new DOMException("nothing arrives", "TimeoutError"));
-    }, timeout);
+  constructor({ idleTimeout, slowest, slowTime }: HubSettings) {
+    const abort = (why: string) => this.#controller.abort(new DOMException(why, "TimeoutError"));
+    this.#timer = setTimeout(() => abort("nothing arrives"), idleTimeout);
+    this.#rate = setInterval(() => {
+      if (this.#received * 1000 < slowest * slowTime) abort(`less than ${slowest} bytes a second arrive`);
+      this.#received = 0;
+    }, slowTime);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  refresh(): void {
+  refresh(bytes: number): void {
+    this.#received += bytes;
     this.#timer.refresh();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearInterval(this.#rate);
   }
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseJson } from "../../formats/bytes.js";
 import { LlqError } from "../../formats/errors.js";
 import { type HubClient, readBody, shown } from "./http.js";
 import { formatHubReference, type HubReference, isSafePath } from "./reference.js";
@@ -24,7 +25,8 @@ export interface Listing {
   readonly files: readonly HubFile[];
 }
 
-const MAX_PAGE_BYTES = 64 << 20;
+const MAX_PAGE_BYTES = 16 << 20;
+const MAX_PAGE_VALUES = 2 ** 19;
 const MAX_FILES = 100_000;
 
 const Sha1 = v.pipe(v.string(), v.regex(/^[0-9a-f]{40}$/));
@@ -80,13 +82,30 @@ export async function listRepository(client: HubClient, reference: HubReference)
   }
 }
 
+/** @throws Error for a page that is no JSON or takes too much memory */
+function checkPage(bytes: Uint8Array): void {
+  try {
+    parseJson("page", bytes, MAX_PAGE_VALUES);
+  } catch (cause) {
+    throw new Error("no page of a listing", { cause });
+  }
+}
+
 /** What the library calls in place of fetch: with our retries, our token and a limit on what is read. */
 function fetchThrough(client: HubClient): typeof fetch {
+  let pages = 0;
   return async (input) => {
+    if (pages++ === client.settings.maxPages) {
+      throw new LlqError(
+        "network",
+        `${client.settings.endpoint}: lists more than ${client.settings.maxPages} pages`,
+      );
+    }
     const url = new URL(input instanceof Request ? input.url : input);
     return client.retry(async () => {
       const answer = await client.get(url, { accept: "application/json" });
       const bytes = await readBody(answer, url, MAX_PAGE_BYTES, "fail");
+      checkPage(bytes); // before the library takes it, which has no limits
       if (answer.status !== 200) throw new LlqError("network", `${shown(url)}: status ${answer.status}`);
       return new Response(bytes as BodyInit, { headers: answer.headers });
     });

@@ -35,7 +35,9 @@ const OTHERS = new RegExp(
   `^(${[
     "config|generation_config|params|quantize_config|quant_config|hf_quant_config|adapter_config",
     "tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template",
-  ].join("|")})\\.json$|^merges\\.txt$|^tokenizer\\.bin$|^chat_template\\.jinja$|\\.(model|tiktoken)$`,
+  ].join(
+    "|",
+  )})\\.json$|^merges\\.txt$|^tokenizer\\.bin$|^(additional_chat_templates/[^/]+|chat_template)\\.jinja$|\\.(model|tiktoken)$`,
 );
 
 const GGUF_PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/s;
@@ -54,7 +56,7 @@ export function selectFiles(shown: string, files: readonly string[], path: strin
   }
   const names = inside
     .map((file) => file.slice(path === "" ? 0 : path.length + 1))
-    .filter((n) => !n.includes("/"));
+    .filter((n) => !n.includes("/") || n.startsWith("additional_chat_templates/"));
   const at = (name: string) => (path === "" ? name : `${path}/${name}`);
   const weights = chooseWeights(names);
   if (weights !== undefined) {

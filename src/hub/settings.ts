@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { readText } from "../../formats/bytes.js";
 import { LlqError } from "../../formats/errors.js";
 
@@ -18,7 +18,24 @@ export interface HubSettings {
   readonly retryDelay: number;
   /** Milliseconds without a byte after which a connection counts as dead. */
   readonly idleTimeout: number;
+  /** The slowest that a connection may be, in bytes a second over `slowTime` milliseconds. */
+  readonly slowest: number;
+  readonly slowTime: number;
+  /** Longest wait that a server may ask for, in milliseconds; who asks for more is not waited for. */
+  readonly longestWait: number;
+  /** Pages that a listing may have. */
+  readonly maxPages: number;
 }
+
+/** What no environment changes. */
+export const HUB_LIMITS = {
+  retryDelay: 1000,
+  idleTimeout: 30_000,
+  slowest: 1024,
+  slowTime: 60_000,
+  longestWait: 300_000,
+  maxPages: 1000,
+} as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,11 +49,12 @@ export function readHubSettings(env: Environment = process.env): HubSettings {
     set(env, "HF_HOME") ?? join(set(env, "XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface");
   return {
     endpoint: readEndpoint(set(env, "HF_ENDPOINT") ?? "https://huggingface.co"),
-    cache: withHome(set(env, "HF_HUB_CACHE") ?? set(env, "HUGGINGFACE_HUB_CACHE") ?? join(home, "hub")),
+    cache: resolve(
+      withHome(set(env, "HF_HUB_CACHE") ?? set(env, "HUGGINGFACE_HUB_CACHE") ?? join(home, "hub")),
+    ),
     token: readToken(env, withHome(home)),
     offline: isTrue(env["HF_HUB_OFFLINE"]) || isTrue(env["TRANSFORMERS_OFFLINE"]),
-    retryDelay: 1000,
-    idleTimeout: 30_000,
+    ...HUB_LIMITS,
   };
 }
 
@@ -46,7 +64,7 @@ function set(env: Environment, name: string): string | undefined {
 }
 
 function withHome(path: string): string {
-  return path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
+  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
 }
 
 function isTrue(value: string | undefined): boolean {

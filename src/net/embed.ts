@@ -1,9 +1,10 @@
 import type { DTypeName } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
+import { checkFinite } from "../rows/finite.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import type { DecoderPlan } from "./plan/types.js";
-import { type Batch, batchTokens, type Span, storeHidden } from "./span.js";
+import { aboutSpan, type Batch, batchTokens, type Span, storeHidden } from "./span.js";
 
 /** What makes hidden states of tokens. */
 export type Embedding = Pick<DecoderPlan, "token_embd" | "position_embd" | "embeddingScale">;
@@ -16,7 +17,11 @@ export interface EmbedJob extends Embedding {
   readonly tokens: Int32Array;
 }
 
-export const embedJob: JobKind<EmbedJob, undefined> = { name: "embed", run: runEmbedJob };
+export const embedJob: JobKind<EmbedJob, undefined> = {
+  name: "embed",
+  run: runEmbedJob,
+  about: ({ token_embd, span }) => `tensor ${token_embd.name}, ${aboutSpan(span)}`,
+};
 
 function runEmbedJob(job: EmbedJob, kernels: Kernels): undefined {
   const { files, span, tokens } = job;
@@ -45,6 +50,7 @@ export function embedTokens(
     const row = x + i * rowSize;
     readRowsF32(kernels, files, token_embd, token, 1, row);
     if (type === token_embd.dtype) return;
+    checkFinite(kernels, token_embd, row, width, token);
     kernels.fromF32(type, row, stored, width);
     kernels.toF32(type, stored, row, width);
   });

@@ -7,7 +7,7 @@ import { normalize } from "./norm.js";
 import type { DecoderPlan, Half, LayerPlan, NormPlan } from "./plan/types.js";
 import type { Activations } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
-import { batchTokens, loadHidden, type Span, storeHidden } from "./span.js";
+import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
 import { PIECE_TOKENS, type Work } from "./work.js";
 
@@ -26,7 +26,14 @@ export interface LayerJob {
 /** Undefined when the job does not collect. */
 export type LayerResult = LayerSquares | undefined;
 
-export const layerJob: JobKind<LayerJob, LayerResult> = { name: "layer", run: runLayerJob };
+export const layerJob: JobKind<LayerJob, LayerResult> = {
+  name: "layer",
+  run: runLayerJob,
+  about: ({ layer, span }) => {
+    const norm = layer.mixer.norm ?? layer.mixer.postNorm;
+    return `layer of ${norm?.weight.name ?? layer.mixer.plan.kind}, ${aboutSpan(span)}`;
+  },
+};
 
 /** Runs a layer for the hidden states of the job's chunks. Nothing a chunk goes through depends on those beside it. */
 function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {

@@ -20,6 +20,11 @@ export interface Span extends Batch {
   readonly first: number;
 }
 
+/** Which chunks, and which tokens of them, for a report of a bug. */
+export function aboutSpan({ first, chunks, context }: Span): string {
+  return `chunks ${first} to ${first + chunks - 1} of ${context} tokens`;
+}
+
 /** Tokens in the batch. */
 export function batchTokens({ chunks, context }: Batch): number {
   return chunks * context;

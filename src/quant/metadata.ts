@@ -1,4 +1,4 @@
-import { realpathSync } from "node:fs";
+import { lstatSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { type Metadata, type MetaField, nameProblem } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
@@ -35,20 +35,24 @@ export function parseKeyValue(text: string): KeyValue {
 }
 
 /**
- * Where a file comes from: this program's version, the recipe, and the sha256 of each source file where it is
- * known, as in a Hugging Face cache, whose files are links to blobs named by their hash.
+ * Where a file comes from: this program's version, the recipe, and what the Hub calls each source file in its cache:
+ * a snapshot's entry is a link to a blob, whose name is the sha256 that the Hub gave. Nothing was hashed here, so the
+ * key does not say so; a blob that is itself a link, to a store of another kind, has its own name nonetheless.
  */
 export function provenance(files: readonly string[], recipe: Recipe): KeyValue[] {
   const keys: KeyValue[] = [
     ["llq.version", meta.string(VERSION)],
     ["llq.recipe", meta.string(recipe.name)],
   ];
-  const hashes = files
-    .map((file) => basename(realpathSync(file)))
-    .filter((name) => /^[0-9a-f]{64}$/.test(name));
-  if (hashes.length === files.length && hashes.length > 0)
-    keys.push(["llq.source.sha256", meta.strings(hashes)]);
+  const blobs = files.flatMap((file) => blobName(file) ?? []);
+  if (blobs.length === files.length && blobs.length > 0) keys.push(["llq.source.blobs", meta.strings(blobs)]);
   return keys;
+}
+
+function blobName(file: string): string | undefined {
+  if (!lstatSync(file).isSymbolicLink()) return undefined;
+  const [, name] = /(?:^|[\\/])blobs[\\/]([0-9a-f]{64})$/.exec(readlinkSync(file)) ?? [];
+  return name;
 }
 
 /** What the metadata says of the importance matrix that was used. */

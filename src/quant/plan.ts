@@ -9,6 +9,7 @@ import { keepsStoredValues, type Tensor } from "../tensor.js";
 import type { Quote } from "./by-size/allocate.js";
 import type { PriceKind } from "./by-size/prices.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
+import { isGguf, keepTypes, recipeOfTypes } from "./keep.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
 import { pruneLayers } from "./prune.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./recipes/choose.js";
@@ -44,6 +45,8 @@ export interface Plan {
   readonly tensors: readonly TensorPlan[];
   /** Tensors that an importance matrix should guide but says nothing of; none without a matrix. */
   readonly unguided: readonly string[];
+  /** What a user should know of how the model was read. */
+  readonly remarks: readonly string[];
   /** Of the whole output file. */
   readonly byteLength: number;
   /** How the types were chosen, for a file of a size. */
@@ -85,9 +88,20 @@ export function losslessType(model: Model): Recipe {
 }
 
 /** The conversion of a model to GGUF in one float type. */
-export function planConvert(model: Model, recipe: Recipe): Plan {
+export function planConvert(model: Model, recipe: Recipe, keys: readonly KeyValue[] = []): Plan {
   const choices = chooseTypes(recipe, model.tensors, factsOf(model, undefined));
-  return planFile(model, recipe, choices);
+  return planFile(model, recipe, choices, { keys });
+}
+
+/**
+ * The conversion of a model to GGUF in which every weight is what it was: of a GGUF a copy, byte for byte, of which
+ * only metadata may be set.
+ */
+export function planKeep(model: Model, keys: readonly KeyValue[] = []): Plan {
+  const choices = keepTypes(model);
+  const recipe = recipeOfTypes(model.tensors, choices);
+  if (!isGguf(model)) return planFile(model, recipe, choices, { keys });
+  return planFile(model, recipe, choices, { metadata: new Map([...model.metadata, ...keys]) });
 }
 
 export interface QuantizeOptions extends TypeOptions {
@@ -204,19 +218,19 @@ function checkGuided(
 interface FileExtras {
   readonly weights?: readonly (Weights | undefined)[] | undefined;
   readonly keys?: readonly KeyValue[];
+  /** All of it, where it is not the model's with what the recipe changes. */
+  readonly metadata?: Metadata;
 }
 
 function planFile(
   model: Model,
   recipe: Recipe,
   choices: readonly Choice[],
-  { weights, keys = [] }: FileExtras = {},
+  { weights, keys = [], metadata: given }: FileExtras = {},
 ): Plan {
   const outputs = model.tensors.map(({ name, shape }, i) => ({ name, shape, dtype: choices[i]!.dtype }));
-  const metadata = outputMetadata(model.metadata, recipe, [
-    ...provenance(model.container.files, recipe),
-    ...keys,
-  ]);
+  const metadata =
+    given ?? outputMetadata(model.metadata, recipe, [...provenance(model.container.files, recipe), ...keys]);
   const { header, offsets, byteLength: total } = ggufHeader(metadata, outputs);
   const tensors = model.tensors.map((tensor, i) => ({
     tensor,
@@ -234,6 +248,7 @@ function planFile(
     header,
     tensors,
     unguided: unguided.map(({ tensor }) => tensor.name),
+    remarks: model.remarks,
     byteLength: total,
   };
 }

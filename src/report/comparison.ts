@@ -1,7 +1,7 @@
+import { escapeMarkdown } from "../escape.js";
 import type { ComparedModel, MeasuredModel, ModelComparison } from "../eval/compare/compare-models.js";
 import type { Estimate } from "../eval/perplexity/statistics.js";
 import { formatBytes } from "../ui.js";
-import { escapeMarkdown } from "./escape.js";
 
 /** What a comparison has found, as every form of report takes it. */
 export interface ComparisonReport {

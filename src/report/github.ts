@@ -1,3 +1,4 @@
+import { visible } from "../escape.js";
 import { describeVerdict, type Verdict } from "../eval/perplexity/gate.js";
 import type { Report } from "./report.js";
 
@@ -13,7 +14,7 @@ export function toAnnotations({ model, gate }: Report): string[] {
     .filter(({ outcome }) => outcome !== "met")
     .slice(0, MAX_ANNOTATIONS)
     .map((verdict) => {
-      const title = escapeProperty(`${model}: ${verdict.bound}`);
+      const title = escapeProperty(`${visible(model)}: ${verdict.bound}`);
       return `::${level(verdict)} title=${title}::${escapeData(describeVerdict(verdict))}`;
     });
 }

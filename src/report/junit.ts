@@ -1,5 +1,5 @@
+import { escapeXml } from "../escape.js";
 import { describeVerdict, isBroken, type Verdict } from "../eval/perplexity/gate.js";
-import { escapeXml } from "./escape.js";
 import { extent, measures, type Report } from "./report.js";
 
 /** The bounds as test cases, in the XML that continuous integration servers read. Undecided ones are skipped tests. */
@@ -13,12 +13,12 @@ export function toJunit(report: Report): string {
     skipped: verdicts.filter((verdict) => isSkipped(verdict, isStrict)).length,
   };
   const attributes = Object.entries(counts).map(([name, count]) => `${name}="${count}"`);
-  const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)].join("\n");
+  const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)];
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites><testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
     ...verdicts.map((verdict) => toCase(model, verdict, isStrict)),
-    `<system-out>${escapeXml(text)}</system-out>`,
+    `<system-out>${text.map(escapeXml).join("\n")}</system-out>`,
     "</testsuite></testsuites>",
     "",
   ].join("\n");

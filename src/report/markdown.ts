@@ -1,5 +1,5 @@
+import { escapeMarkdown } from "../escape.js";
 import { describeVerdict } from "../eval/perplexity/gate.js";
-import { escapeMarkdown } from "./escape.js";
 import { extent, measures, type Report } from "./report.js";
 
 /** A section for a pull request or a job's summary. */

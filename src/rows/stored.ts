@@ -3,9 +3,13 @@ import type { Run, TensorSource } from "../../formats/container.js";
 import { byteLength, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import { rowLength } from "../tensor.js";
+import { descriptorOf, type LateFile } from "./late.js";
 
-/** Descriptors of a model's files, by TensorSource.file. They are process-wide: threads share them. */
-export type Descriptors = readonly number[];
+/** A file that is open, process-wide: threads share it. Or one of too many to be open at once (late.ts). */
+export type Descriptor = number | LateFile;
+
+/** Of a model's files, by TensorSource.file. */
+export type Descriptors = readonly Descriptor[];
 
 /** Where rows go: the first at `at`, the next `pitch` bytes on. */
 export interface Target {
@@ -19,7 +23,7 @@ export interface Target {
 
 /** Rows `first` to `first + count` of one stored tensor, as they are stored. */
 export function readSourceRows(
-  fd: number,
+  fd: Descriptor,
   source: TensorSource,
   first: number,
   count: number,
@@ -41,7 +45,7 @@ export function readSourceRows(
 
 /** Rows of a view such as a transposed matrix, or of several such matrices. */
 function readStridedRows(
-  fd: number,
+  fd: Descriptor,
   source: TensorSource,
   first: number,
   count: number,
@@ -69,7 +73,7 @@ function matrixStart({ shape, strides }: TensorSource, matrix: number): number {
 
 /** Rows of the matrix that begins at element `start`: read along the dimension that is denser in the file. */
 function readMatrixRows(
-  fd: number,
+  fd: Descriptor,
   source: TensorSource,
   start: number,
   first: number,
@@ -111,7 +115,7 @@ const ELEMENTS: Readonly<
 
 /** `length` bytes of a stored tensor from its byte `start` on, to byte `at` of the target's memory. */
 export function readStored(
-  fd: number,
+  fd: Descriptor,
   { offset, runs }: { readonly offset: number; readonly runs?: readonly Run[] | undefined },
   start: number,
   length: number,
@@ -134,7 +138,7 @@ export function readStored(
 const MAX_READ = 1 << 20; // larger reads are slower: they leave the cache
 
 function readInto(
-  fd: number,
+  fd: Descriptor,
   { memory, name }: Pick<Target, "memory" | "name">,
   at: number,
   length: number,
@@ -143,7 +147,13 @@ function readInto(
   const bytes = memory();
   let done = 0;
   while (done < length) {
-    const got = readSync(fd, bytes, at + done, Math.min(MAX_READ, length - done), offset + done);
+    const got = readSync(
+      descriptorOf(fd),
+      bytes,
+      at + done,
+      Math.min(MAX_READ, length - done),
+      offset + done,
+    );
     if (got === 0)
       throw badInput(`tensor ${name}: byte ${offset + done}: the file ends`, "did it change meanwhile?");
     done += got;

@@ -1,11 +1,18 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
+import { refuseImpostor } from "../../formats/impostors.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
-import { MAX_VOCAB_BYTES } from "./hf/hf-pipeline.js";
+import {
+  MAX_VOCAB_BYTES,
+  MAX_VOCAB_VALUES,
+  parseTokenizerJson,
+  type TokenizerJson,
+} from "./hf/hf-pipeline.js";
 import { vocabFromTokenizerJson } from "./hf/hf-vocab.js";
 import { vocabFromIceText } from "./spm/ice-text.js";
 import { vocabFromLlama2c } from "./spm/llama2c.js";
@@ -24,7 +31,9 @@ export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: 
   const config = readTokenizerConfig(folder);
   for (const { find, read } of KINDS) {
     const name = names.find((each) => find(each, folder));
-    if (name !== undefined) return read(join(folder, name), config, vocabSize);
+    if (name === undefined) continue;
+    const vocab = read(join(folder, name), config, vocabSize);
+    return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
   }
   const wanted = "tokenizer.model, ice_text.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
   throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
@@ -60,8 +69,10 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   {
     find: (name, folder) => name === "tokenizer.model" && !isRankFile(join(folder, name)),
-    read: (path, config, rows) =>
-      vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, rows),
+    read: (path, config, rows) => {
+      const model = withFile(path, readSentencePiece);
+      return vocabFromSentencePiece(path, model, config, rows, tokenizerJsonBeside(path));
+    },
   },
   {
     find: (name) => name === "ice_text.model",
@@ -82,6 +93,12 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** What transformers takes in place of a tokenizer.model, and writes added tokens into. */
+function tokenizerJsonBeside(path: string): TokenizerJson | undefined {
+  const beside = join(dirname(path), "tokenizer.json");
+  return existsSync(beside) ? parseTokenizerJson(beside, readJson(beside)) : undefined;
+}
+
 /** Meta's and Zhipu's tokenizer.model may be a rank file, whose first line is `IQ== 0`. */
 function isRankFile(path: string): boolean {
   const start = withFile(path, (source) => source.read(0, Math.min(64, source.byteLength)));
@@ -89,9 +106,11 @@ function isRankFile(path: string): boolean {
 }
 
 function readText(path: string): string {
-  return Buffer.from(readSmallFile(path, MAX_VOCAB_BYTES)).toString();
+  const bytes = readSmallFile(path, MAX_VOCAB_BYTES);
+  refuseImpostor(path, bytes);
+  return Buffer.from(bytes).toString();
 }
 
 function readJson(path: string): unknown {
-  return parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES));
+  return parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES), MAX_VOCAB_VALUES);
 }

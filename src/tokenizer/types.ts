@@ -26,6 +26,39 @@ export interface Vocab {
   readonly precompiledCharsmap?: Uint8Array | undefined;
   /** By name; the one a program takes unasked is DEFAULT_TEMPLATE. */
   readonly chatTemplates: ReadonlyMap<string, string>;
+  /** Of a tokenizer.json: what it does and GGUF has no words for. Encoding follows it. */
+  readonly rules?: FolderRules | undefined;
+  /** What a user should know of how the files were read. */
+  readonly remarks?: readonly string[] | undefined;
+}
+
+/** How the tokenizer of a folder treats a text, where programs that read the vocabulary's GGUF may do otherwise. */
+export interface FolderRules {
+  /** Tokens that stand for themselves wherever a text has them. */
+  readonly matched: readonly MatchedToken[];
+  /** Ids that the model does not know, and never makes of others. */
+  readonly unmade: readonly number[];
+  /** Where the space in front is from: every fragment's normalizer, the pre-tokenizer where there is none, or that at the text's start. */
+  readonly prefix: "normalizer" | "pre-tokenizer" | "start";
+  /** Spaces become `▁` in the normalizer, before tokens are looked for in what it makes. */
+  readonly escapes: boolean;
+  /** A run of unknown characters is one unknown token. */
+  readonly fuseUnknown: boolean;
+  /** bpe: as PreTokenizer has them. */
+  readonly ignoreMerges: boolean;
+  readonly nfc: boolean;
+}
+
+/** A token that is looked for in texts. */
+export interface MatchedToken {
+  readonly id: number;
+  readonly content: string;
+  /** Looked for in what the normalizer makes of the text, and normalized itself. */
+  readonly normalized: boolean;
+  readonly singleWord: boolean;
+  /** White space before it, or behind it, belongs to it. */
+  readonly takesLeft: boolean;
+  readonly takesRight: boolean;
 }
 
 export interface Tokenizer {

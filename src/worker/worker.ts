@@ -1,6 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Kernels } from "../kernels/kernels.js";
-import { errorToData, type Reply, type Request, type WorkerModules } from "../run/threads/messages.js";
+import {
+  errorToData,
+  type Reply,
+  type Request,
+  runJob,
+  type WorkerModules,
+} from "../run/threads/messages.js";
 import { JOB_KINDS } from "./job-kinds.js";
 
 const modules = workerData as WorkerModules;
@@ -10,7 +16,7 @@ const kinds = new Map(JOB_KINDS.map((kind) => [kind.name, kind]));
 parentPort!.on("message", ({ id, kind, job }: Request) => {
   let reply: Reply;
   try {
-    reply = { id, result: kinds.get(kind)!.run(job, kernels) };
+    reply = { id, result: runJob(kinds.get(kind)!, job, kernels) };
   } catch (error) {
     reply = { id, error: errorToData(error) };
   }

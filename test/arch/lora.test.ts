@@ -3,7 +3,7 @@ import { closeSync, cpSync, mkdirSync, openSync, readFileSync, writeFileSync } f
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { TensorSource } from "../../formats/container.js";
-import { openAdapter } from "../../src/arch/adapter.js";
+import { openAdapter } from "../../src/arch/adapter/adapter.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { parseLora, withLora } from "../../src/lora.js";
 import { type Model, openModel } from "../../src/model.js";
@@ -132,9 +132,15 @@ test("a matrix that the architecture has transposed", () => {
     const lora = withLora(model, [{ folder: adapter, scale: 1 }]);
     return valuesOf(lora, lora.tensors.find((each) => each.name === name)!);
   };
-  const [plain, other] = [of(base), of(turned)];
+  // as PEFT does with Conv1D: what is added is of the matrix that has outputs for rows
+  const [before, plain, other] = [
+    valuesOf(base, base.tensors.find((each) => each.name === name)!),
+    of(base),
+    of(turned),
+  ];
   for (let i = 0; i < plain.length; i++) {
-    expect(Math.abs(plain[i]! - other[(i % 256) * 256 + Math.floor(i / 256)]!)).toBeLessThan(1e-6);
+    const across = (i % 256) * 256 + Math.floor(i / 256);
+    expect(Math.abs(plain[i]! - before[i]! - (other[i]! - before[across]!))).toBeLessThan(1e-6);
   }
 });
 
@@ -225,7 +231,7 @@ describe("refusals", () => {
     ["ranks that differ",     { ...good, [`${q}.lora_B.weight`]: [256, 3] }, {}, "has A of 2 x 256 and B of 256 x 3"],
     ["factors of three dimensions", { ...good, [`${q}.lora_A.weight`]: [2, 256, 1] }, {}, "has A of 2 x 256 x 1"],
     ["another model's width", { [`${q}.lora_A.weight`]: [2, 512], [`${q}.lora_B.weight`]: [256, 2] }, {}, "model.layers.0.self_attn.q_proj.weight is 256 x 512, in the model 256 x 256"],
-    ["stored transposed, and not", { [`${q}.lora_A.weight`]: [2, 256], [`${q}.lora_B.weight`]: [64, 2] }, { fan_in_fan_out: true }, "is 256 x 64, in the model 256 x 256"],
+    ["of fewer outputs",      { [`${q}.lora_A.weight`]: [2, 256], [`${q}.lora_B.weight`]: [64, 2] }, { fan_in_fan_out: true }, "is 64 x 256, in the model 256 x 256"],
     ["a layer beyond the last", { "base_model.model.model.layers.9.mlp.up_proj.lora_A.weight": [2, 256], "base_model.model.model.layers.9.mlp.up_proj.lora_B.weight": [768, 2] }, {}, "1 tensors of the adapter are not in the model: model.layers.9.mlp.up_proj.weight"],
     ["a tensor of its own",   { ...good, "base_model.model.model.extra": [3] }, {}, "1 tensors of the adapter are not in the model: model.extra"],
     ["a norm of another width", { "base_model.model.model.norm.weight": [3] }, {}, "model.norm.weight is 3, in the model 256"],
@@ -241,6 +247,14 @@ describe("refusals", () => {
     ["DoRA",                  good, { use_dora: true },                      "a DoRA adapter"],
     ["biases of its own",     good, { lora_bias: true },                     "biases of the adapter's own"],
     ["repeated layers",       good, { layer_replication: [[0, 2]] },         "an adapter that repeats layers"],
+    ["single rows",           good, { trainable_token_indices: { embed_tokens: [1] } }, "single rows of the embedding, trained by themselves (trainable_token_indices)"],
+    ["parameters",            good, { target_parameters: ["mlp.experts.gate_up_proj"] }, "stacked experts (target_parameters)"],
+    ["activated LoRA",        good, { alora_invocation_tokens: [1, 2] },     "begins to work behind certain tokens (aLoRA)"],
+    ["PiSSA",                 good, { init_lora_weights: "pissa_niter_16" }, "taken out of the base's weights (pissa_niter_16)"],
+    ["another vocabulary",    { "base_model.model.model.embed_tokens.weight": [2050, 256] }, {}, "model.embed_tokens.weight is of a vocabulary of 2050 tokens, the model's has 2048"],
+    ["a head of another vocabulary", { "base_model.model.lm_head.lora_A.weight": [2, 256], "base_model.model.lm_head.lora_B.weight": [2050, 2] }, {}, "lm_head.weight is of a vocabulary of 2050 tokens"],
+    ["repeated groups",       good, { rank_pattern: { "(?:a|b)+": 4 } },     'the pattern "(?:a|b)+"'],
+    ["no expression",         good, { rank_pattern: { "(q_proj": 4 } },      'the pattern "(q_proj"'],
     ["a pattern that is an expression", good, { alpha_pattern: { "(a+)+$": 4 } }, 'the pattern "(a+)+$"'],
   ];
   test.each(bad)("%s", (_, shapes, config, expected) => {

@@ -254,6 +254,7 @@ describe("refusals", () => {
     ["a configuration that is none",       layer, "gptq",                                 "bad-input: config.json: quantization_config: the whole"],
     ["no method",                          layer, {},                                     "unsupported: config.json: weights quantized by an unnamed method"],
     ["a method nobody here knows",         layer, { quant_method: "bitsandbytes" },       "unsupported: config.json: weights quantized by bitsandbytes"],
+    ["weights that are rotated",           layer, { quant_method: "compressed-tensors", transform_config: { config_groups: { R1: {} } } }, "unsupported: config.json: weights that a transform_config rotates"],
     ["bits that are text",                 layer, { ...gptq, bits: "4" },                 "bad-input: config.json: quantization_config: bits"],
     ["half a bit",                         layer, { ...gptq, bits: 0.5 },                 "bad-input: config.json: quantization_config: bits"],
     ["3 bits",                             layer, { ...gptq, bits: 3 },                   "unsupported: x: GPTQ with 3 bits"],

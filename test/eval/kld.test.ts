@@ -250,7 +250,11 @@ describe("a baseline file", () => {
         expect(found.divergence).toEqual(expected.divergence);
         const again = saved(`again-${threads}`);
         const keep = name === "full" ? ({ form: "full" } as const) : ({ form: "top", k: 64 } as const);
-        await evaluatePerplexity(model, text, { ...options, threads, save: { path: again, keep } });
+        await evaluatePerplexity(model, text, {
+          ...options,
+          threads,
+          save: { path: again, keep, force: true },
+        });
         expect(readFileSync(again).equals(readFileSync(saved(name)))).toBe(true);
       }
     }

@@ -7,7 +7,7 @@ import type { Container, TensorSource } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
 import { readFlax } from "../../formats/flax/flax.js";
 import { openContainer } from "../../formats/open.js";
-import { fromFlax } from "../../src/arch/flax.js";
+import { fromFlax } from "../../src/arch/checkpoint/flax.js";
 import { refusal } from "../support/build/build.js";
 import { buildFlax, flaxArray, flaxChunked } from "../support/build/build-flax.js";
 import { attack } from "../support/damage.js";

@@ -237,6 +237,14 @@ describe("shards", () => {
     expect([...opaque]).toEqual([["mask", "BOOL"]]);
   });
 
+  test("may hold tensors that the index has in another of them", () => {
+    const folder = folderOf({ [INDEX]: index({ a: "2", b: "1" }), 1: one("a"), 2: one("b") });
+    expect([...openContainer(folder).tensors].map(([name, { file }]) => [name, file])).toEqual([
+      ["b", 0],
+      ["a", 1],
+    ]);
+  });
+
   test("may be symbolic links, as in the Hugging Face cache", () => {
     const folder = folderOf({
       "blobs/0123abcd": one("a"),

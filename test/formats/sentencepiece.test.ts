@@ -176,8 +176,8 @@ describe("refused", () => {
     ],
     [
       "a million empty pieces",
-      new Uint8Array(2 ** 21 + 4).map((_, i) => (i % 2 === 0 ? 0x0a : 0)),
-      "byte 2097152: more than 1048576 pieces",
+      new Uint8Array(2 ** 20 + 4).map((_, i) => (i % 2 === 0 ? 0x0a : 0)),
+      "byte 1048576: more than 524288 pieces",
     ],
   ];
   test.each(cases)("%s", (_, file, message) => {

@@ -9,7 +9,6 @@ import type { TeamOptions } from "../../src/net/team/team.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
-import { createFolderTokenizer } from "../../src/tokenizer/hf/hf.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 import { feed, likeliest, logProbabilities, withTeam } from "../support/team.js";
@@ -116,8 +115,8 @@ test.skipIf(shared === "")("stories260K says what llama2.c says, 200 steps (need
 });
 
 async function say(model: Model, text: string, maxTokens: number) {
-  const { folder, vocab } = model;
-  const tokenizer = folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(folder, vocab);
+  const { vocab } = model;
+  const tokenizer = createTokenizer(vocab);
   const engine = await loadEngine(model, { ...SETTINGS, context: 256 });
   try {
     const generation = generate(engine, vocab, tokenizer.encode(text), { maxTokens });

@@ -1,6 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -30,9 +38,13 @@ describe("commands take hf:", () => {
   const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
 
   /** Runs the program; the Hub is in this process, which must not wait for it without listening. */
-  async function llq(args: string[], env: Record<string, string> = {}) {
+  async function llq(args: string[], env: Record<string, string> = {}, uid?: number) {
     const own = { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "", ...env };
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { ...process.env, ...own } });
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: folder,
+      env: { ...process.env, ...own },
+      ...(uid !== undefined && { uid }),
+    });
     const [stdout, stderr, [status]] = await Promise.all([
       text(child.stdout),
       text(child.stderr),
@@ -47,7 +59,7 @@ describe("commands take hf:", () => {
     await llq(["convert", TINY_LLAMA, "-o", "local.gguf"]);
     const [a, b] = ["fetched.gguf", "local.gguf"].map((file) => openModel(join(folder, file)));
     expect(a!.metadata.get("general.name")!.value).toBe("model");
-    expect(a!.metadata.get("llq.source.sha256")!.value).toEqual([sha256(hub.files.get(WEIGHTS)!)]);
+    expect(a!.metadata.get("llq.source.blobs")!.value).toEqual([sha256(hub.files.get(WEIGHTS)!)]);
     const verdict = await llq(["verify", "fetched.gguf", "--source", "hf:test/model@v1"]);
     expect(verdict).toMatchObject({ status: 0, stdout: expect.stringContaining("39 to the byte") });
     expect(a!.tensors.map(({ sources }) => sources[0]!.byteLength)).toEqual(
@@ -63,6 +75,42 @@ describe("commands take hf:", () => {
     const sample = new URL("../../samples/text.txt", import.meta.url).pathname;
     const args = ["eval-ppl", "hf:test/model", sample, "--context", "64", "--chunks", "2", "--json"];
     expect(JSON.parse((await llq(args, offline)).stdout)).toMatchObject({ model: "hf:test/model" });
+  });
+
+  test("eight runs on one empty cache", async () => {
+    const runs = await Promise.all(
+      Array.from({ length: 8 }, (_, i) =>
+        llq(["convert", "hf:test/model", "-j", "1", "-o", `eight-${i}.gguf`]),
+      ),
+    );
+    expect(runs.map(({ status, stderr }) => [status, stderr])).toEqual(runs.map(() => [0, ""]));
+    const first = readFileSync(join(folder, "eight-0.gguf"));
+    for (let i = 1; i < 8; i++)
+      expect(readFileSync(join(folder, `eight-${i}.gguf`)).equals(first)).toBe(true);
+    expect(readdirSync(join(home, "hub/.locks/models--test--model"))).toEqual([]);
+  });
+
+  test("a cache that others only read, and that has everything", async () => {
+    await llq(["convert", "hf:test/model", "-o", "first.gguf"]);
+    for (const path of [
+      home,
+      ...readdirSync(home, { recursive: true, encoding: "utf8" }).map((each) => join(home, each)),
+    ]) {
+      if (lstatSync(path).isDirectory()) chmodSync(path, 0o555);
+    }
+    const isRoot = process.getuid?.() === 0; // whom no mode keeps from writing
+    const args = [
+      "eval-ppl",
+      "hf:test/model@v1",
+      new URL("../../samples/text.txt", import.meta.url).pathname,
+    ];
+    chmodSync(folder, 0o755);
+    const run = await llq([...args, "-c", "16", "--chunks", "2"], {}, isRoot ? 65534 : undefined);
+    expect(run).toMatchObject({ status: 0, stderr: "" });
+    expect(readdirSync(join(home, "hub/models--test--model/refs"))).toEqual(["main"]);
+    for (const path of readdirSync(home, { recursive: true, encoding: "utf8" })) {
+      if (lstatSync(join(home, path)).isDirectory()) chmodSync(join(home, path), 0o755);
+    }
   });
 
   test("inspect reads headers only, and leaves nothing behind", async () => {
@@ -132,7 +180,10 @@ describe("commands take hf:", () => {
       path === WEIGHTS && before === 0 ? { stallAfter: size >> 1 } : undefined;
     const own = { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "" };
     const args = [CLI, "convert", "hf:test/model", "-o", "killed.gguf"];
-    const child = spawn(process.execPath, args, { cwd: folder, env: { ...process.env, ...own } });
+    const child = spawn(process.execPath, args, {
+      cwd: folder,
+      env: { ...process.env, ...own },
+    });
     const blobs = join(home, "hub/models--test--model/blobs");
     const partial = join(blobs, `${sha256(hub.files.get(WEIGHTS)!)}.llq-incomplete`);
     await expect

@@ -46,6 +46,7 @@ describe("the environment", () => {
     });
     expect(read({}).cache).toBe(join(folder, "home/hub"));
     expect(read({ HF_HUB_CACHE: "/y" }).cache).toBe("/y");
+    expect(readHubSettings({ HF_HOME: "here" }).cache).toBe(join(process.cwd(), "here/hub"));
     expect(read({ HF_ENDPOINT: "https://mirror.example/" }).endpoint).toBe("https://mirror.example");
     expect(["1", "true", "YES", "0", ""].map((value) => read({ HF_HUB_OFFLINE: value }).offline)).toEqual([
       true,

@@ -15,7 +15,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODE, LlqError } from "../../formats/errors.js";
 import { type FetchOptions, fetchModel } from "../../src/hub/fetch-model.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import type { HubSettings } from "../../src/hub/settings.js";
+import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
 import { COMMIT, FakeHub, type Fault, gitSha1, sha256 } from "../support/hub-server.js";
 import { Random } from "../support/random.js";
 import { scratchFolder } from "../support/scratch.js";
@@ -58,8 +58,8 @@ beforeEach(() => {
     cache: join(folder, `cache-${caches++}`),
     token: undefined,
     offline: false,
+    ...HUB_LIMITS,
     retryDelay: 1,
-    idleTimeout: 30_000,
   };
 });
 
@@ -491,12 +491,17 @@ describe("two at once", () => {
   });
 
   test.each([
-    ["of a process that is gone", `${spawnSync("hostname").stdout.toString().trim()} 999999`, 0],
+    ["of a process that is gone", "", 0],
     ["that nobody has touched", "elsewhere 1", 120],
   ])("a lock %s is broken", async (_, content, age) => {
     const lock = join(settings.cache, ".locks/models--test--model", `${sha256(bytes)}.llq-lock`);
     mkdirSync(dirname(lock), { recursive: true });
-    writeFileSync(lock, content);
+    if (content === "") {
+      const module = new URL("../../dist/src/run/write/lock.js", import.meta.url).pathname;
+      const code = `(await import(${JSON.stringify(module)})).tryLock(${JSON.stringify(lock)}); process.exit()`;
+      spawnSync(process.execPath, ["--input-type=module", "-e", code]);
+      expect(existsSync(lock)).toBe(true);
+    } else writeFileSync(lock, content);
     const then = Date.now() / 1000 - age;
     utimesSync(lock, then, then);
     await get();

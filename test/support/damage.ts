@@ -41,7 +41,7 @@ export function attack(target: Target, count: number, seed: number): { accepted:
   return { accepted, refused: count - accepted };
 }
 
-function damaged(sample: Sample, random: Random): Uint8Array {
+export function damaged(sample: Sample, random: Random): Uint8Array {
   let bytes = random.below(3) > 0 ? sample.renumbered(random) : sample.bytes.slice();
   for (let times = random.below(3); times > 0; times--) bytes = random.pick(WAYS)(bytes, random);
   return bytes;
@@ -66,6 +66,16 @@ const WAYS: readonly ((bytes: Uint8Array, random: Random) => Uint8Array)[] = [
     const to = random.below(bytes.length);
     const piece = bytes.subarray(from, from + random.below(64));
     return Buffer.concat([bytes.subarray(0, to), piece, bytes.subarray(to)]);
+  },
+  function multiply(bytes, random) {
+    const from = random.below(bytes.length);
+    const piece = bytes.subarray(from, from + 1 + random.below(24));
+    const times = 2 ** random.below(12);
+    return Buffer.concat([
+      bytes.subarray(0, from),
+      ...Array.from({ length: times }, () => piece),
+      bytes.subarray(from),
+    ]);
   },
   function overwrite(bytes, random) {
     const copy = bytes.slice();

@@ -26,7 +26,9 @@ export interface Fault {
   /** Bytes after which nothing more comes, and the connection stays. */
   readonly stallAfter?: number;
   /** What is sent with `status`. */
-  readonly body?: string;
+  readonly body?: string | Buffer;
+  /** Milliseconds from one byte to the next. */
+  readonly drip?: number;
 }
 
 export interface HubRequest {
@@ -158,7 +160,12 @@ function sendBytes(
   const range = { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
   if (from > 0) response.writeHead(206, { ...range, ...headers });
   else response.writeHead(200, headers);
-  if (fault.stallAfter !== undefined) {
+  if (fault.drip !== undefined) {
+    let sent = 0;
+    const timer = setInterval(() => response.write(body.subarray(sent, ++sent)), fault.drip);
+    response.flushHeaders();
+    response.on("close", () => clearInterval(timer));
+  } else if (fault.stallAfter !== undefined) {
     response.flushHeaders();
     response.write(body.subarray(0, fault.stallAfter));
   } else if (fault.cutAfter === undefined) response.end(body);

@@ -68,7 +68,7 @@ export function openMadeUp(folder: string): Model {
   ]);
   const described = describedTensors(path, container, metadata);
   const vocab = {} as Model["vocab"]; // no text goes in
-  return { path, folder: undefined, container, metadata, vocab, ...described };
+  return { path, folder: undefined, container, metadata, vocab, remarks: [], ...described };
 }
 
 export type Vector = readonly number[];

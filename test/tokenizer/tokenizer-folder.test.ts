@@ -1,7 +1,6 @@
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { createFolderTokenizer } from "../../src/tokenizer/hf/hf.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { TOKEN_TYPE } from "../../src/tokenizer/types.js";
 import { readVocab, vocabFromMetadata, vocabToMetadata } from "../../src/tokenizer/vocab.js";
@@ -243,7 +242,7 @@ describe("the files beside a vocabulary", () => {
       { add_bos_token: "yes" },
       'add_bos_token: Invalid type: Expected boolean but received "yes"',
     ],
-    ["tokenizer_config.json", { chat_template: 1 }, "chat_template: Invalid type"],
+    ["chat_template.json", { chat_template: 1 }, "chat_template: Invalid type"],
     ["added_tokens.json", { a: "b" }, 'a: Invalid type: Expected number but received "b"'],
     ["added_tokens.json", { a: -1 }, "a: Invalid value: Expected >=0 but received -1"],
     ["special_tokens_map.json", "1", "the whole: Invalid type"],
@@ -349,15 +348,57 @@ describe("GGUF's metadata", () => {
   });
 });
 
-test("a folder is measured with Hugging Face's library for byte-level BPE, else with our encoder", () => {
-  const folder = folderOf({ "tokenizer.json": BYTE_LEVEL });
-  const vocab = readVocab(folder, { vocabSize: 7 });
-  const text = "ab a<tool>b<|end|>ab";
-  expect(createFolderTokenizer(folder, vocab).encode(text)).toEqual(createTokenizer(vocab).encode(text));
-  const small = { ...vocab, tokens: vocab.tokens.slice(0, 2) };
-  expect(refusal(() => createFolderTokenizer(folder, small).encode("ab"))).toContain(
-    "id 2 is not in a vocabulary of 2",
-  );
-  const tiny = readVocab(TINY_LLAMA, { vocabSize: 2048 });
-  expect(createFolderTokenizer(TINY_LLAMA, tiny).encode("ab")).toEqual(createTokenizer(tiny).encode("ab"));
+describe("added tokens beside a tokenizer.model", () => {
+  /** samples/tiny-llama's tokenizer, and what transformers 5 writes beside it. */
+  const withAdded = (files: Record<string, unknown>) =>
+    readVocab(folderOf(files, "tokenizer.model", "tokenizer_config.json"), { vocabSize: 2050 });
+  const json = JSON.parse(readFileSync(join(TINY_LLAMA, "tokenizer.json"), "utf8"));
+  const settings = JSON.parse(readFileSync(join(TINY_LLAMA, "tokenizer_config.json"), "utf8"));
+  const more = [
+    { id: 2048, content: "<tool>", normalized: true, special: false },
+    { id: 2049, content: "<pad2>", normalized: false, special: true },
+  ];
+  const added = [...(json.added_tokens ?? []), ...more];
+
+  // transformers 5.24: ids with bos; it puts Llama's stages in the place of the file's, as tokenizer_config.json says
+  test.each([
+    [true, [1, 261, 2048, 274]],
+    [false, [1, 261, 2048, 1986]],
+    [undefined, [1, 261, 2048, 1986]],
+  ])("in tokenizer.json alone, legacy %s", (legacy, expected) => {
+    const files = {
+      "tokenizer.json": { ...json, added_tokens: added },
+      "tokenizer_config.json": { ...settings, legacy },
+    };
+    for (const copied of [["tokenizer.model"], []]) {
+      const vocab = readVocab(folderOf(files, ...copied), { vocabSize: 2050 });
+      expect(vocab.types.slice(2048)).toEqual([TOKEN_TYPE.USER_DEFINED, TOKEN_TYPE.CONTROL]);
+      const tokenizer = createTokenizer(vocab);
+      expect([...tokenizer.encode("a<tool>b")]).toEqual(expected);
+      expect([...tokenizer.encode(" a")]).toEqual([1, 261]);
+      const gguf = vocabFromMetadata("x", vocabToMetadata(vocab));
+      expect([...createTokenizer(gguf).encode("a<tool>b")]).toEqual([1, 261, 2048, 274]); // as llama.cpp
+    }
+  });
+
+  test("in added_tokens.json alone", () => {
+    const vocab = withAdded({ "added_tokens.json": { "<tool>": 2048, "<pad>": 2049 } });
+    expect(vocab.tokens.slice(2048)).toEqual(["<tool>", "<pad>"]);
+    const both = withAdded({ "tokenizer.json": json, "added_tokens.json": { "<tool>": 2048 } });
+    for (const each of [vocab, both]) expect([...createTokenizer(each).encode("a<tool>b")]).toContain(2048);
+  });
+});
+
+test("templates in a folder of their own are kept by their names", () => {
+  const copy = folderOf({ "tokenizer.json": BYTE_LEVEL });
+  mkdirSync(join(copy, "additional_chat_templates"));
+  writeFileSync(join(copy, "chat_template.jinja"), "plain");
+  writeFileSync(join(copy, "additional_chat_templates", "tool_use.jinja"), "with tools");
+  writeFileSync(join(copy, "additional_chat_templates", "rag.jinja"), "with documents");
+  const metadata = vocabToMetadata(readVocab(copy, {}));
+  // as llama.cpp's converter names them
+  expect(metadata.get("tokenizer.chat_template")?.value).toBe("plain");
+  expect(metadata.get("tokenizer.chat_template.tool_use")?.value).toBe("with tools");
+  expect(metadata.get("tokenizer.chat_template.rag")?.value).toBe("with documents");
+  expect(metadata.get("tokenizer.chat_templates")?.value).toEqual(["rag", "tool_use"]);
 });

@@ -33,7 +33,8 @@ describe.each([
   ["tokenizer.json", tinyJson],
   ["GGUF metadata", vocabFromMetadata("x.gguf", vocabToMetadata(tinyModel))],
 ])("tiny-llama from %s", (_, vocab) => {
-  const tokenizer = createTokenizer(vocab);
+  // A tokenizer.json puts no space before one (tokenizer-rules.test.ts); sentencepiece and readers of GGUF do.
+  const tokenizer = createTokenizer({ ...vocab, rules: undefined });
 
   it("gives sentencepiece's ids", () => {
     expect(disagreements(tokenizer, goldenIds("tiny-llama"))).toEqual([]);
@@ -87,7 +88,9 @@ describe("an spm vocabulary made by hand", () => {
     addSpacePrefix: false,
   };
   const texts = (text: string, changes: Partial<Vocab> = {}) =>
-    [...createTokenizer({ ...vocab, ...changes }).encode(text)].map((id) => vocab.tokens[id]);
+    [...createTokenizer({ ...vocab, rules: undefined, ...changes }).encode(text)].map(
+      (id) => vocab.tokens[id],
+    );
 
   it("joins the highest score first", () => {
     expect(texts("abc")).toEqual(["a", "bc"]);

@@ -54,6 +54,6 @@ describe.each(["unigram-bytes", "unigram-unknown"])("%s", (name) => {
       },
     };
     const again = vocabFromTokenizerJson("tokenizer.json", json, NO_CONFIG);
-    expect({ ...again, types: vocab.types, special: vocab.special }).toEqual(vocab);
+    expect({ ...again, types: vocab.types, special: vocab.special, rules: undefined }).toEqual(vocab);
   });
 });

@@ -63,7 +63,6 @@ export const gpt2: Architecture = {
     ...norm("output_norm", "embd", "transformer.ln_f", { bias: "always" }),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
-  prefix: "transformer.",
   ignored: ["transformer.h.{i}.attn.bias", "transformer.h.{i}.attn.masked_bias"],
   decoder: (h) => ({
     norm: "layer",

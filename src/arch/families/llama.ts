@@ -64,11 +64,14 @@ export const llama: Architecture = {
     ...separateQkv("model.layers.{i}.self_attn", { ...permuted, bias: "optional" }),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.block_sparse_moe.gate.weight", {
-      when: hasExperts,
-    }),
+    tensor(
+      "router",
+      ["experts", "embd"],
+      ["model.layers.{i}.block_sparse_moe.gate.weight", "model.layers.{i}.mlp.gate.weight"],
+      { when: hasExperts },
+    ),
     ...experts(
-      "model.layers.{i}.block_sparse_moe.experts.{e}",
+      ["model.layers.{i}.block_sparse_moe.experts.{e}", "model.layers.{i}.mlp.experts.{e}"],
       { gate: "w1", down: "w2", up: "w3" },
       { when: hasExperts },
     ),

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag } from "../config.js";
@@ -9,7 +10,9 @@ import { qwenFields, readQwen } from "./qwen2.js";
 
 export const moeFields = {
   ...qwenFields,
-  num_experts: count,
+  num_experts: v.nullish(count),
+  /** What transformers 5 calls it. */
+  num_local_experts: v.nullish(count),
   num_experts_per_tok: count,
   moe_intermediate_size: count,
   norm_topk_prob: flag,
@@ -23,12 +26,14 @@ const schema = v.looseObject(moeFields);
 export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
   expectField("decoder_sparse_step", config.decoder_sparse_step ?? 1, 1);
   expectField("mlp_only_layers", (config.mlp_only_layers ?? []).join() || "none", "none");
+  const expertCount = config.num_experts ?? config.num_local_experts;
+  if (expertCount == null) throw badInput("config.json: num_experts is missing");
   const model = readQwen(config);
   return {
     ...model,
     keys: [
       ...model.keys,
-      ["expert_count", meta.u32(config.num_experts)],
+      ["expert_count", meta.u32(expertCount)],
       ["expert_used_count", meta.u32(config.num_experts_per_tok)],
       ["expert_feed_forward_length", meta.u32(config.moe_intermediate_size)],
     ],

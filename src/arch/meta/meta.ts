@@ -7,8 +7,9 @@ import { badInput } from "../../../formats/errors.js";
 import { findWeights, openContainer } from "../../../formats/open.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
-import { computedTensor, expand, missingTensors, shapeOf, unknownTensors } from "../bind.js";
+import { computedTensor, expand, shapeOf } from "../bind.js";
 import type { HParams } from "../hparams.js";
+import { missingTensors, unknownTensors } from "../misfits.js";
 import { configOf, type MetaParams, paramsOf, parseParams } from "./meta-params.js";
 
 /** A checkpoint as Meta's own programs write it: their names, RoPE over neighbours, one file for each GPU. */

@@ -10,7 +10,7 @@ import type { Model } from "../../model.js";
 import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, findRecipe } from "../../quant/recipes/recipes.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
-import { closedOutputSignal, createProgress, formatBytes, interruptSignal, warn } from "../../ui.js";
+import { closedOutputSignal, createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 import {
   activationsOption,
   jsonOption,
@@ -116,26 +116,33 @@ async function run(
   const prompt = isChat ? undefined : promptIds(model, tokenizer, template, text, options);
   if (prompt !== undefined)
     checkFits(checkPrompt(model.vocab, prompt, model.hparams.vocabSize).length, context);
-  const interrupts = isChat ? new Interrupts() : undefined;
-  const signal = interrupts?.leaving ?? interruptSignal();
-  const progress = createProgress("load", json);
-  const engine = await load(model, {
-    ...engineOptions,
-    context,
-    signal,
-    onProgress: (done, total) => progress.update(done, total, formatBytes(total)),
-    onWarning: warn,
-  }).finally(() => progress.stop());
-  try {
-    if (prompt !== undefined) await answer(engine, model, prompt, template !== undefined, options, signal);
-    else {
-      const own = requireTemplate(path, template);
-      const chat = new Chat(engine, model, tokenizer, own, generateOptions(model, options), options.system);
-      await converse(chat, interrupts!, text, context);
+  const withEngine = async (signal: AbortSignal, use: (engine: Engine) => Promise<void>) => {
+    const progress = createProgress("load", json);
+    const engine = await load(model, {
+      ...engineOptions,
+      context,
+      signal,
+      onProgress: (done, total) => progress.update(done, total, formatBytes(total)),
+      onWarning: warn,
+    }).finally(() => progress.stop());
+    try {
+      await use(engine);
+    } finally {
+      await engine.close();
     }
-  } finally {
-    await engine.close();
+  };
+  if (prompt !== undefined) {
+    await interruptible((signal) =>
+      withEngine(signal, (engine) => answer(engine, model, prompt, template !== undefined, options, signal)),
+    );
+    return;
   }
+  const turns = requireTemplate(path, template);
+  const interrupts = new Interrupts();
+  await withEngine(interrupts.leaving, async (engine) => {
+    const chat = new Chat(engine, model, tokenizer, turns, generateOptions(model, options), options.system);
+    await converse(chat, interrupts, text, context);
+  });
 }
 
 /** @throws LlqError `usage` where one is asked for and there is none */

@@ -1,7 +1,7 @@
 import type { Option, Quote } from "../../quant/by-size/allocate.js";
 import { formatPrice } from "../../quant/by-size/prices.js";
 import type { BySize, Plan, TensorPlan } from "../../quant/plan.js";
-import { formatBytes } from "../../ui.js";
+import { formatBytes, printLine } from "../../ui.js";
 
 /** Why a tensor has its type; where it was chosen by price, the price and those of its neighbours. */
 export function whyOf({ reason, quote, byteLength }: TensorPlan): string {
@@ -20,12 +20,12 @@ function alternatives({ smaller, larger }: Quote, byteLength: number): string[] 
 
 /** How a file of a size was chosen. */
 export function printBySize({ byteLength }: Plan, { limit, kind, price, mix, remarks }: BySize): void {
-  console.log(`${formatBytes(byteLength)} of at most ${formatBytes(limit)}`);
+  printLine(`${formatBytes(byteLength)} of at most ${formatBytes(limit)}`);
   const cost = `${formatPrice(price)} ${kind === "measured" ? "nats" : "by the mixes' priorities"}`;
-  if (mix === undefined) console.log(`price ${cost}; no fixed mix fits`);
+  if (mix === undefined) printLine(`price ${cost}; no fixed mix fits`);
   else {
     const other = `${formatPrice(mix.price)} of ${mix.name} (${formatBytes(mix.byteLength)})`;
-    console.log(`price ${cost}, against ${other}, the best fixed mix that fits`);
+    printLine(`price ${cost}, against ${other}, the best fixed mix that fits`);
   }
-  for (const remark of remarks) console.log(remark);
+  for (const remark of remarks) printLine(remark);
 }

@@ -10,7 +10,7 @@ import type { Plan, QuantizeOptions } from "../../quant/plan.js";
 import { pruneLayers } from "../../quant/prune.js";
 import { appraise } from "../../run/measure/appraise.js";
 import { imatrixFingerprint } from "../../run/write/fingerprint.js";
-import { createProgress, formatBytes, interruptSignal, warn } from "../../ui.js";
+import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 import { positiveNumber, wholeNumber } from "./options.js";
 
 /** The options of `llq quantize` that ask for a size instead of a mix. */
@@ -100,13 +100,15 @@ export async function planForSize(
   const choicesOptions = { ...wanted, guide };
   const menu = menuOf(model, choicesOptions);
   const progress = createProgress("try types", options.json);
-  const prices = await appraise(model, menu, {
-    imatrix: guide,
-    sensitivity,
-    threads: options.threads,
-    signal: interruptSignal(),
-    onProgress: (done, total) => progress.update(done, total),
-  }).finally(() => progress.stop());
+  const prices = await interruptible((signal) =>
+    appraise(model, menu, {
+      imatrix: guide,
+      sensitivity,
+      threads: options.threads,
+      signal,
+      onProgress: (done, total) => progress.update(done, total),
+    }),
+  ).finally(() => progress.stop());
   const plan = planBySize(model, asked.limit, menu, prices, choicesOptions);
   if ("needed" in plan) throw asked.refusal(plan.needed);
   return plan;

@@ -1,12 +1,14 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeFileSync } from "node:fs";
+import { LlqError } from "../../../formats/errors.js";
+import { refuseInput } from "../../../formats/inputs.js";
 import { describeVerdict } from "../../eval/perplexity/gate.js";
 import { MAX_SUMMARY_BYTES, toAnnotations } from "../../report/github.js";
 import { toJunit } from "../../report/junit.js";
 import { toMarkdown } from "../../report/markdown.js";
 import { extent, measures, type Report, toDocument } from "../../report/report.js";
 import { writeError } from "../../run/write/encode.js";
-import { refuseInput } from "../../run/write/output.js";
-import { formatSeconds, printJson } from "../../ui.js";
+import { type Claim, claimOutputs, writeOutput } from "../../run/write/output.js";
+import { formatSeconds, printJson, printLine } from "../../ui.js";
 
 export interface DeliverOptions {
   readonly json?: boolean;
@@ -27,37 +29,58 @@ export function deliver(report: Report, { json, junit, markdown }: DeliverOption
 function tellGithub(report: Report, summaryFile: string | undefined): void {
   const summary = toMarkdown(report);
   if (summaryFile && Buffer.byteLength(summary) <= MAX_SUMMARY_BYTES) {
-    write(summaryFile, () => appendFileSync(summaryFile, summary));
+    append(summaryFile, summary);
   }
   for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
 }
 
 /**
- * Refuses, before any work, reports that would replace an input.
- * @throws LlqError `usage`
+ * Takes the places of reports before any work, and for as long as it lasts.
+ * @throws LlqError as claimOutputs, but a report replaces the one before it
  */
-export function checkReports(reports: readonly (string | undefined)[], inputs: readonly string[]): void {
-  for (const report of reports) if (report !== undefined) refuseInput(report, inputs);
-}
-
-/** A report replaces the one before it. */
-export function writeReport(path: string, text: string): void {
-  write(path, () => writeFileSync(path, text));
-}
-
-function write(path: string, action: () => void): void {
+export async function withReports<T>(
+  reports: readonly (string | undefined)[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const paths = reports.flatMap((report) => (report === undefined ? [] : [report]));
+  const claimed: Claim[] = [];
   try {
-    action();
+    for (const report of paths) claimed.push(claimOutputs([report], { force: true }));
+    return await work();
+  } finally {
+    for (const claim of claimed) claim.release();
+  }
+}
+
+/** A report replaces the one before it, as a whole or not at all. */
+export function writeReport(path: string, text: string): void {
+  writeOutput(path, Buffer.from(text), true);
+}
+
+/** @throws LlqError `usage` for what is no regular file, which might never take it */
+function append(path: string, text: string): void {
+  refuseInput(path);
+  try {
+    const fd = openSync(
+      path,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0),
+    );
+    try {
+      if (!fstatSync(fd).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
+      writeFileSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
-    throw writeError(path, cause);
+    throw cause instanceof LlqError ? cause : writeError(path, cause);
   }
 }
 
 function printReport(report: Report): void {
   const { model, gate, result } = report;
-  console.log(model);
-  for (const [name, value] of measures(report)) console.log(`  ${name.padEnd(26)}  ${value}`);
-  for (const verdict of gate?.verdicts ?? []) console.log(`  ${describeVerdict(verdict)}`);
+  printLine(model);
+  for (const [name, value] of measures(report)) printLine(`  ${name.padEnd(26)}  ${value}`);
+  for (const verdict of gate?.verdicts ?? []) printLine(`  ${describeVerdict(verdict)}`);
   const speed = `${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
-  console.log(`${extent(report)}; ${speed}`);
+  printLine(`${extent(report)}; ${speed}`);
 }

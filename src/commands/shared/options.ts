@@ -81,3 +81,6 @@ export const splitOption = () =>
 
 export const loraOption = () =>
   repeatable("--lora <folder[=scale]>", "merge a LoRA adapter that PEFT saved, or some of it");
+
+export const overrideKvOption = () =>
+  repeatable("--override-kv <key=type:value>", "set a metadata value: int, float, bool or str");

@@ -8,8 +8,8 @@ import { readHubSettings } from "../../hub/settings.js";
 import { parseLora, withLora } from "../../lora.js";
 import { type Model, openModel } from "../../model.js";
 import { type Outline, openOutline } from "../../outline.js";
-import { checkOutput } from "../../run/write/output.js";
-import { createProgress, formatBytes, interruptSignal, warn } from "../../ui.js";
+import { checkOutputs } from "../../run/write/output.js";
+import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 
 /** What `<model>` may be, for the help of every command that takes one. */
 export const MODEL_ARGUMENT =
@@ -35,7 +35,7 @@ async function openBase(text: string, options: SourceOptions): Promise<Model> {
   if (!isHubReference(text)) return openLanguageModel(text);
   const reference = parseHubReference(text);
   const { output, force = false } = options;
-  if (output !== undefined) checkOutput(output, 0, [], force);
+  if (output !== undefined) checkOutputs([output], { force });
   const { path } = await withProgress(text, options, (each) =>
     fetchModel(reference, readHubSettings(), each),
   );
@@ -55,9 +55,10 @@ export async function describeSource(text: string, options: SourceOptions = {}):
   });
 }
 
-/** Says what of a checkpoint is no part of the model. */
+/** Says how a checkpoint is read where that is not plain, and what of it is no part of the model. */
 function openLanguageModel(path: string): Model {
   const model = openModel(path);
+  for (const remark of model.remarks) warn(remark);
   const others = otherTensors(model.architecture, model.container);
   const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\..*/s, "")))];
   if (others.length > 0) {
@@ -106,7 +107,9 @@ async function withProgress<T>(
     const speed = ((done - first) * 1000) / (performance.now() - started);
     progress.update(done, total, `${formatBytes(Math.round(speed))}/s`);
   };
-  return fetch({ signal: interruptSignal(), onProgress, onRemark: warn }).finally(() => progress.stop());
+  return interruptible((signal) => fetch({ signal, onProgress, onRemark: warn })).finally(() =>
+    progress.stop(),
+  );
 }
 
 /** The model by the name the user knows: the cache's folders are called by commits. */

@@ -1,6 +1,5 @@
 import { readText } from "../../../formats/bytes.js";
 import type { Model } from "../../model.js";
-import { createFolderTokenizer } from "../../tokenizer/hf/hf.js";
 import { createTokenizer } from "../../tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { warn } from "../../ui.js";
@@ -10,7 +9,10 @@ const MAX_TEXT_BYTES = 256 << 20;
 
 /** The tokens of a text file, which is read as llama.cpp's tools do: a newline at its end is no part of the text. */
 export function readTokens(model: Model, path: string): Int32Array {
-  return modelTokenizer(model).encode(readPrompt(path));
+  const text = readPrompt(path);
+  const tokens = modelTokenizer(model).encode(text);
+  warnOfGguf(model, path, text, tokens);
+  return tokens;
 }
 
 /** The text of such a file. */
@@ -18,8 +20,18 @@ export function readPrompt(path: string): string {
   return readText(path, MAX_TEXT_BYTES).replace(/\n$/, "");
 }
 
-export function modelTokenizer({ folder, vocab }: Model): Tokenizer {
-  return folder === undefined ? createTokenizer(vocab) : createFolderTokenizer(folder, vocab);
+export function modelTokenizer({ vocab }: Model): Tokenizer {
+  return createTokenizer(vocab);
+}
+
+/** Says when a GGUF of the model, which has no words for all that its tokenizer does, will read the text otherwise. */
+function warnOfGguf({ vocab }: Model, path: string, text: string, tokens: Int32Array): void {
+  if (vocab.rules === undefined) return;
+  const others = createTokenizer({ ...vocab, rules: undefined }).encode(text);
+  const first = tokens.findIndex((id, i) => id !== others[i]);
+  if (first < 0 && tokens.length === others.length) return;
+  const at = first < 0 ? tokens.length : first;
+  warn(`${path}: the model's tokenizer and a GGUF of it read this text differently, from token ${at} on`);
 }
 
 /** Says what to expect of chunks longer than the model was trained with. */

@@ -9,9 +9,10 @@ import {
   formatBytes,
   formatCount,
   formatSeconds,
-  formatTable,
-  interruptSignal,
+  interruptible,
   printJson,
+  printLine,
+  printTable,
 } from "../../ui.js";
 import { printBySize, whyOf } from "./by-size-report.js";
 
@@ -52,13 +53,10 @@ async function carryOut(
     progress.update(done, total, `${formatCount(done / seconds)} weights/s`);
   };
   try {
-    return await executeParts(parts, {
-      threads: options.threads,
-      force: options.force,
-      resume: options.resume,
-      signal: interruptSignal(),
-      onProgress,
-    });
+    const { threads, force, resume } = options;
+    return await interruptible((signal) =>
+      executeParts(parts, { threads, force, resume, signal, onProgress }),
+    );
   } finally {
     progress.stop();
   }
@@ -70,8 +68,8 @@ function written(plan: Plan, summary: Summary) {
     dtype,
     reason,
   }));
-  const { recipe, unguided, bySize } = plan;
-  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided, bySize };
+  const { recipe, unguided, remarks, bySize } = plan;
+  return { ...summary, recipe, bitsPerWeight: bitsPerWeight(plan), fallbacks, unguided, remarks, bySize };
 }
 
 function printSummary(
@@ -79,10 +77,10 @@ function printSummary(
   { output, byteLength, elements, seconds, resumed, tensors }: Summary,
 ): void {
   const size = `${formatBytes(byteLength)}, ${bitsPerWeight(plan).toFixed(2)} bits per weight`;
-  console.log(
+  printLine(
     `${output}: ${plan.recipe}, ${size}, ${formatCount(elements)} weights in ${formatSeconds(seconds)}`,
   );
-  if (resumed > 0) console.log(`${resumed} of ${plan.tensors.length} tensors were done already`);
+  if (resumed > 0) printLine(`${resumed} of ${plan.tensors.length} tensors were done already`);
   printRemarks(plan);
   const worst = tensors.filter(({ relativeError }) => relativeError > 0);
   worst.sort((a, b) => b.relativeError - a.relativeError);
@@ -93,7 +91,7 @@ function printSummary(
     `${(100 * relativeError).toPrecision(3)} %`,
     maxError.toPrecision(3),
   ]); // biome-ignore format: columns
-  console.log(formatTable(["largest errors", "type", "relative RMS", "largest"], rows));
+  printTable(["largest errors", "type", "relative RMS", "largest"], rows);
 }
 
 /** What did not go as the options say. */
@@ -101,11 +99,11 @@ function printRemarks(plan: Plan): void {
   const fallbacks = fallbackTensors(plan);
   if (fallbacks.length > 0) {
     const { tensor, dtype, reason } = fallbacks[0]!;
-    console.log(
+    printLine(
       `${fallbacks.length} tensors fell back to another type: ${tensor.name} to ${dtype} (${reason})`,
     );
   }
-  if (plan.unguided.length > 0) console.log(`the importance matrix says nothing of ${listed(plan.unguided)}`);
+  if (plan.unguided.length > 0) printLine(`the importance matrix says nothing of ${listed(plan.unguided)}`);
   if (plan.bySize !== undefined) printBySize(plan, plan.bySize);
 }
 
@@ -133,7 +131,7 @@ export function printPlan(
     reason,
     quote,
   }));
-  const { recipe, byteLength, unguided, bySize } = plan;
+  const { recipe, byteLength, unguided, remarks, bySize } = plan;
   const totals = {
     byteLength,
     elements: planElements(plan),
@@ -142,7 +140,7 @@ export function printPlan(
   };
   const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {
-    printJson({ schema: 1, recipe, ...totals, unguided, bySize, files, tensors });
+    printJson({ schema: 1, recipe, ...totals, unguided, remarks, bySize, files, tensors });
     return;
   }
   const rows = tensors.map(({ name, shape, from, to, byteLength }, i) => [
@@ -152,17 +150,17 @@ export function printPlan(
     formatBytes(byteLength),
     whyOf(plan.tensors[i]!),
   ]);
-  console.log(formatTable(["tensor", "shape", "type", "size", "why"], rows));
+  printTable(["tensor", "shape", "type", "size", "why"], rows);
   printRemarks(plan);
-  console.log(
+  printLine(
     `${recipe}: ${formatCount(totals.elements)} weights, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
   if (files.length > 1) {
-    console.log(
+    printLine(
       `${files.length} files: ${files.map((file) => `${file.output} (${formatBytes(file.byteLength)})`).join(", ")}`,
     );
   }
-  console.log(
+  printLine(
     `needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(totals.peakMemory)} of memory`,
   );
 }

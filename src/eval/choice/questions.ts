@@ -5,8 +5,11 @@ import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
 import { findTask, MMLU_FIELDS, type Question, TASKS, type Task } from "./tasks.js";
 
-/** The largest published file, HellaSwag's training set, has 50 MB. */
-const MAX_FILE_BYTES = 256 << 20;
+/** The largest published file, HellaSwag's training set, has 50 MB and 40,000 questions. */
+const MAX_FILE_BYTES = 64 << 20;
+const MAX_QUESTIONS = 2 ** 18;
+/** Of JSON, in one question. */
+const MAX_QUESTION_VALUES = 256;
 
 export interface QuestionFile {
   readonly path: string;
@@ -53,9 +56,17 @@ export function subjectOf(path: string): string {
 
 function jsonRows(path: string, text: string): Row[] {
   const rows: Row[] = [];
-  for (const [i, json] of text.split("\n").entries()) {
+  let line = 0;
+  for (let at = 0; at < text.length; ) {
+    const next = text.indexOf("\n", at);
+    const end = next < 0 ? text.length : next;
+    const json = text.slice(at, end);
+    at = end + 1;
+    line++;
     if (json.trim() === "") continue;
-    rows.push({ line: i + 1, value: parseJson(`${path}: line ${i + 1}`, Buffer.from(json)) });
+    if (rows.length === MAX_QUESTIONS)
+      throw badInput(`${path}: line ${line}: more than ${MAX_QUESTIONS} questions`);
+    rows.push({ line, value: parseJson(`${path}: line ${line}`, Buffer.from(json), MAX_QUESTION_VALUES) });
   }
   return rows;
 }

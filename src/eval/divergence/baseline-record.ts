@@ -89,6 +89,16 @@ export function encodeTopRecord({ nll, ids, logProbs, tail }: TopRecord): Uint8A
   });
 }
 
+/** Bytes of MessagePack that a chunk's record has at most. */
+export function recordBytes(
+  keep: { readonly form: "top"; readonly k: number } | { readonly form: "full" },
+  vocabSize: number,
+  scored: number,
+): number {
+  const names = 128;
+  return names + scored * (keep.form === "top" ? 12 + 8 * keep.k : 8 + 2 * vocabSize);
+}
+
 export function encodeFullRecord({ nll, logits }: FullRecord): Uint8Array {
   return encodeFrame({ nll: toBytes(nll), logits });
 }

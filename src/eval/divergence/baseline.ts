@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import * as v from "valibot";
 import { type ByteSource, FileSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
-import { LLAMA_LOGITS_MAGIC, readLlamaLogits } from "../../../formats/llama-logits.js";
-import { writeError } from "../../run/write/encode.js";
-import { partialPath } from "../../run/write/output.js";
+import { openInput } from "../../../formats/inputs.js";
+import { LLAMA_LOGITS_MAGIC, MAX_CHUNKS, readLlamaLogits } from "../../../formats/llama-logits.js";
+import { writeFully } from "../../run/write/encode.js";
+import { claimOutputs, createFile, partialPath, publish, settle } from "../../run/write/output.js";
 import { chooseProtocol, PROTOCOL_NAMES, type Protocol, scoredTokens } from "../perplexity/protocol.js";
-import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD } from "./baseline-record.js";
+import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD, recordBytes } from "./baseline-record.js";
 import type { Keep } from "./keep.js";
 
 // A baseline file is what a base model says of a text: "llq_base", then frames (baseline-record.ts) of
@@ -27,6 +28,11 @@ export interface Baseline {
 
 const MAGIC = "llq_base";
 const VERSION = 1;
+/** Bytes: MessagePack is decoded as a whole, and can ask for more memory than it has bytes. */
+const MAX_HEAD = 1 << 16;
+/** Of MessagePack before so many bytes of tokens. */
+const TOKENS_HEAD = 5;
+const DAMAGED = "the file is truncated or damaged: make it again with --save";
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const baselineHead = v.object({
@@ -40,7 +46,7 @@ const baselineHead = v.object({
     bos: v.optional(whole),
   }),
   vocabSize: v.pipe(whole, v.minValue(1)),
-  chunks: v.pipe(whole, v.minValue(1)),
+  chunks: v.pipe(whole, v.minValue(1), v.maxValue(MAX_CHUNKS)),
   /** SHA-256 of the tokens of all chunks. */
   fingerprint: v.string(),
   keep: v.variant("form", [
@@ -61,7 +67,7 @@ export async function withBaseline<T>(
   use: (baseline: Baseline) => Promise<T>,
 ): Promise<T> {
   const source = new FileSource(path);
-  const fd = openSync(path, "r");
+  const { fd } = openInput(path);
   try {
     return await use(readBaseline(source, fd, bos));
   } finally {
@@ -95,27 +101,32 @@ function readLlamaBaseline(source: ByteSource, fd: number, bos: number | undefin
 
 function readOwnBaseline(source: ByteSource, fd: number): Baseline {
   let offset = MAGIC.length;
-  const nextFrame = () => {
+  const nextFrame = (most = Number.POSITIVE_INFINITY) => {
     const length = new DataView(source.read(offset, FRAME_HEAD).slice().buffer).getUint32(0, true);
+    if (length > most) throw badInput(`${source.name}: byte ${offset}: a record of ${length} bytes`, DAMAGED);
     const byteLength = FRAME_HEAD + length;
     if (offset + byteLength > source.byteLength) {
       const message = `${source.name}: byte ${offset}: a record of ${length} bytes is cut short`;
-      throw badInput(message, "the file is truncated or damaged: make it again with --save");
+      throw badInput(message, DAMAGED);
     }
     offset += byteLength;
     return { offset: offset - byteLength, byteLength };
   };
-  const readNext = () => {
-    const { offset, byteLength } = nextFrame();
+  const readNext = (most: number) => {
+    const { offset, byteLength } = nextFrame(most);
     return decodeFrame(source.name, offset, source.read(offset, byteLength));
   };
-  const head = v.safeParse(baselineHead, readNext());
+  const head = v.safeParse(baselineHead, readNext(MAX_HEAD));
   if (!head.success)
     throw badInput(`${source.name}: the head of the baseline is not what this version reads`);
   const { model, protocol, vocabSize, keep } = head.output;
-  const chunks = toChunks(source.name, head.output, readNext());
+  const chunks = toChunks(
+    source.name,
+    head.output,
+    readNext(TOKENS_HEAD + 4 * head.output.chunks * protocol.context),
+  );
   if (scoredTokens(protocol) < 1) throw badInput(`${source.name}: the baseline scores no tokens`);
-  const records = chunks.map(nextFrame);
+  const records = chunks.map(() => nextFrame(recordBytes(keep, vocabSize, scoredTokens(protocol))));
   if (offset !== source.byteLength) throw badInput(`${source.name}: bytes are left over after ${offset}`);
   const base = { ...keep, file: { fd, name: source.name }, vocabSize, records };
   return { path: source.name, model, protocol, chunks, base };
@@ -149,9 +160,12 @@ export interface BaselineWriter {
   close(): void;
 }
 
-/** Starts a baseline file; it has another name until it is finished. */
+/**
+ * Starts a baseline file; it has another name until it is finished.
+ * @throws LlqError as claimOutputs
+ */
 export function createBaseline(
-  path: string,
+  { path, force = false }: { readonly path: string; readonly force?: boolean | undefined },
   about: {
     readonly model: string;
     readonly vocabSize: number;
@@ -160,31 +174,36 @@ export function createBaseline(
   },
   chunks: readonly Int32Array[],
 ): BaselineWriter {
+  const claim = claimOutputs([path], { force });
   const partial = partialPath(path);
-  const attempt = <T>(action: () => T): T => {
-    try {
-      return action();
-    } catch (cause) {
-      throw writeError(path, cause);
+  let fd: number | undefined;
+  let length = 0;
+  const close = () => {
+    if (fd !== undefined) {
+      closeSync(fd);
+      rmSync(partial, { force: true });
     }
+    claim.release();
   };
-  const fd = attempt(() => openSync(partial, "w"));
+  const write = (bytes: Uint8Array) => {
+    writeFully({ fd: fd!, name: path, offset: length }, bytes);
+    length += bytes.length;
+  };
   const head: BaselineHead = {
     ...about,
     version: VERSION,
     chunks: chunks.length,
     fingerprint: tokenFingerprint(chunks),
   };
-  const write = (bytes: Uint8Array) => {
-    for (let done = 0; done < bytes.length; ) done += attempt(() => writeSync(fd, bytes, done));
-  };
-  write(Buffer.from(MAGIC));
-  write(encodeFrame(head));
-  write(
-    encodeFrame(
-      Buffer.concat(chunks.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))),
-    ),
-  );
+  const tokens = chunks.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  try {
+    fd = createFile(partial);
+    for (const bytes of [Buffer.from(MAGIC), encodeFrame(head), encodeFrame(Buffer.concat(tokens))])
+      write(bytes);
+  } catch (error) {
+    close();
+    throw error;
+  }
   const waiting = new Map<number, Uint8Array>();
   let next = 0;
   return {
@@ -196,11 +215,8 @@ export function createBaseline(
       }
     },
     finish() {
-      attempt(() => renameSync(partial, path));
+      publish(path, settle(fd!, path, length), force);
     },
-    close() {
-      closeSync(fd);
-      rmSync(partial, { force: true });
-    },
+    close,
   };
 }

@@ -1,11 +1,12 @@
 import { createHash, type Hash } from "node:crypto";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { decode, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import type { Model } from "../../model.js";
 import { planDecoder } from "../../net/plan/decoder.js";
 import { writeError } from "../../run/write/encode.js";
 import { fileIdentity, foreignJournal } from "../../run/write/journal.js";
+import { createFile } from "../../run/write/output.js";
 import { VERSION } from "../../version.js";
 import type { Sums } from "./totals.js";
 
@@ -44,11 +45,14 @@ export function writeCheckpoint(
   { chunks, sums }: Sums,
 ): void {
   const bytes = encode({ llq: kind, fingerprint, chunks, sums: new Uint8Array(sums.buffer) });
+  const fd = createFile(newPath(path));
   try {
-    writeFileSync(newPath(path), bytes, { flush: true });
+    writeFileSync(fd, bytes, { flush: true });
     renameSync(newPath(path), path);
   } catch (cause) {
     throw writeError(path, cause);
+  } finally {
+    closeSync(fd);
   }
 }
 

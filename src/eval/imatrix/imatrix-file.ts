@@ -3,7 +3,7 @@ import { type ImatrixPart, mergeImatrices } from "../../../formats/imatrix/imatr
 import { imatrixFile } from "../../../formats/imatrix/imatrix-write.js";
 import type { Model } from "../../model.js";
 import {
-  checkOutput,
+  claimOutputs,
   isResumable,
   journalPath,
   withResumeHint,
@@ -59,7 +59,20 @@ export async function writeImatrix(
 ): Promise<WrittenImatrix> {
   const { merge = [], force = false } = options;
   const inputs = source === undefined ? [] : [...source.model.container.files, source.text];
-  checkOutput(output, 0, [...inputs, ...merge], force); // how large it is does not matter beside a model
+  const claim = claimOutputs([output], { inputs: [...inputs, ...merge], force });
+  try {
+    return await writeClaimed(output, source, options);
+  } finally {
+    claim.release();
+  }
+}
+
+async function writeClaimed(
+  output: string,
+  source: ImatrixSource | undefined,
+  options: WriteImatrixOptions,
+): Promise<WrittenImatrix> {
+  const { merge = [], force = false } = options;
   const parts: ImatrixPart[] = merge.map((name) => ({ name, imatrix: openImatrixSums(name) }));
   const context = options.context ?? (source ? DEFAULT_CONTEXT : chunkSizeOf(parts));
   const checkpoint = journalPath(output);
@@ -73,7 +86,7 @@ export async function writeImatrix(
   }
   const imatrix = mergeImatrices(parts, context);
   const bytes = imatrixFile(imatrix);
-  writeOutput(output, bytes);
+  writeOutput(output, bytes, force);
   removeCheckpoint(checkpoint);
   const { entries, datasets, chunks } = imatrix;
   const { length: byteLength } = bytes;

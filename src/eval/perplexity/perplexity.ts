@@ -16,8 +16,10 @@ export interface PerplexityOptions extends ProtocolOptions, Omit<ForwardOptions,
   readonly chunks?: number | undefined;
   /** What to compare with: another model, or what a baseline file says of the same text. */
   readonly base?: Model | Baseline | undefined;
-  /** Where to write a baseline, and what of each distribution. */
-  readonly save?: { readonly path: string; readonly keep: Keep } | undefined;
+  /** Where to write a baseline, what of each distribution, and whether to replace a file that exists. */
+  readonly save?:
+    | { readonly path: string; readonly keep: Keep; readonly force?: boolean | undefined }
+    | undefined;
   /**
    * Asked at a quarter, half and three quarters of the chunks, which are then taken from all over the text: whether
    * the rest can be left out. `look` counts from 1.
@@ -92,7 +94,7 @@ export async function evaluatePerplexity(
   const { vocabSize } = model.hparams;
   const keep = save && fitKeep(save.keep, vocabSize);
   const writer =
-    save && createBaseline(save.path, { model: model.path, vocabSize, protocol, keep: keep! }, chunks);
+    save && createBaseline(save, { model: model.path, vocabSize, protocol, keep: keep! }, chunks);
   const seconds = () => (performance.now() - started) / 1000;
   const tokensIn = (count: number) => count * protocol.context;
   try {

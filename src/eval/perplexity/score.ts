@@ -1,7 +1,7 @@
 import type { Kernels } from "../../kernels/kernels.js";
 import { type Head, headMemory, openHead } from "../../net/head.js";
 import { slabsOf } from "../../net/products/streamed.js";
-import type { Span } from "../../net/span.js";
+import { aboutSpan, type Span } from "../../net/span.js";
 import type { JobKind } from "../../run/threads/messages.js";
 import type { Tensor } from "../../tensor.js";
 import { type Base, baseMemory, openBase } from "../divergence/base.js";
@@ -86,7 +86,11 @@ export function score(job: ScoreJob, kernels: Kernels): ScoreResult {
   };
 }
 
-export const scoreJob: JobKind<ScoreJob, ScoreResult> = { name: "score", run: score };
+export const scoreJob: JobKind<ScoreJob, ScoreResult> = {
+  name: "score",
+  run: score,
+  about: ({ output, span }) => `tensor ${output.name}, ${aboutSpan(span)}`,
+};
 
 function readScores(kernels: Kernels, scores: number, tokens: number): Likelihood {
   const view = new DataView(kernels.memory.buffer, scores, tokens * SCORE_SIZE);

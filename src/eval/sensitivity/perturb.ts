@@ -1,11 +1,12 @@
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, rmSync } from "node:fs";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
 import { planDecoder } from "../../net/plan/decoder.js";
 import type { Session } from "../../net/session.js";
 import type { Weights } from "../../quant/importance.js";
-import { encodeJob, writeError } from "../../run/write/encode.js";
+import { encodeJob } from "../../run/write/encode.js";
 import { encodeJobs } from "../../run/write/execute.js";
+import { createFile } from "../../run/write/output.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 
 /** One tensor of a model, rounded to a type. */
@@ -26,11 +27,7 @@ export class Scratch {
 
   constructor(path: string) {
     this.#path = path;
-    try {
-      this.#fd = openSync(path, "w+");
-    } catch (cause) {
-      throw writeError(path, cause);
-    }
+    this.#fd = createFile(path);
   }
 
   /**

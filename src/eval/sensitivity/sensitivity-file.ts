@@ -9,7 +9,7 @@ import { candidatesFor, rounds } from "../../quant/recipes/candidates.js";
 import { isQuantizable } from "../../quant/recipes/choose.js";
 import { imatrixFingerprint, modelFingerprint } from "../../run/write/fingerprint.js";
 import {
-  checkOutput,
+  claimOutputs,
   isResumable,
   journalPath,
   withResumeHint,
@@ -68,13 +68,27 @@ const KIND = "sensitivity 1";
  */
 export async function writeSensitivity(
   output: string,
+  source: SensitivitySource,
+  options: WriteSensitivityOptions,
+): Promise<WrittenSensitivity> {
+  const { model, text } = source;
+  const { imatrix, force } = options;
+  const inputs = [...model.container.files, text, ...(imatrix === undefined ? [] : [imatrix.file])];
+  const claim = claimOutputs([output], { inputs, force });
+  try {
+    return await writeClaimed(output, source, options);
+  } finally {
+    claim.release();
+  }
+}
+
+async function writeClaimed(
+  output: string,
   { model, text, tokens }: SensitivitySource,
   options: WriteSensitivityOptions,
 ): Promise<WrittenSensitivity> {
   const started = performance.now();
   const { context = DEFAULT_CONTEXT, bos, imatrix, resume, force = false } = options;
-  const inputs = [...model.container.files, text, ...(imatrix === undefined ? [] : [imatrix.file])];
-  checkOutput(output, 0, inputs, force);
   const all = cutChunks(model, tokens, { context, bos });
   const chunks = spread(all, options.chunks ?? DEFAULT_CHUNKS);
   const perturbations = perturbationsOf(model, options.types ?? DEFAULT_TYPES, imatrix);
@@ -105,7 +119,7 @@ export async function writeSensitivity(
     chunks.length,
     klds,
   );
-  writeOutput(output, sensitivityFile(sensitivity));
+  writeOutput(output, sensitivityFile(sensitivity), force);
   removeCheckpoint(checkpoint);
   const seconds = (performance.now() - started) / 1000;
   return { output, sensitivity, roundings: perturbations.length, runs: klds.length, resumed, seconds };

@@ -1,5 +1,6 @@
 import type { DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { type Form, int8Form, multiplyInt8, packedSize } from "./int8.js";
@@ -74,7 +75,7 @@ export class ResidentWeights implements Weights {
     this.#matrices.set(weight, { ...layout, address, first });
   }
 
-  /** Rows as a file would have them in that type, quantized if it is another. */
+  /** Rows as a file would have them in that type, quantized if it is another: of finite weights alone. */
   #read(weight: Tensor, type: DTypeName | undefined, first: number, rows: number, dst: number): void {
     const kernels = this.#kernels;
     const { files } = this.#source;
@@ -86,6 +87,7 @@ export class ResidentWeights implements Weights {
       const mark = kernels.mark();
       const floats = kernels.reserve(rows * length * 4);
       readRowsF32(kernels, files, weight, first, rows, floats);
+      checkFinite(kernels, weight, floats, rows * length, first);
       kernels.fromF32(type, floats, dst, rows * length);
       kernels.reset(mark);
     }

@@ -22,7 +22,11 @@ export type MemberResult = number | undefined;
 
 const members = new Map<number, Member>();
 
-export const memberJob: JobKind<MemberJob, MemberResult> = { name: "member", run };
+export const memberJob: JobKind<MemberJob, MemberResult> = {
+  name: "member",
+  run,
+  about: ({ call }) => (call.kind === "layer" ? `layer ${call.layer}` : call.kind),
+};
 
 /** Forgets a team's member in this thread. */
 export function leave(team: number): void {

@@ -1,4 +1,4 @@
-import { escapeXml } from "../escape.js";
+import { escapeXml } from "../../escape.js";
 
 // Charts as SVG text. All have one width, which suits a phone and half of a screen; coordinates are rounded, so that
 // the same numbers give the same bytes.

@@ -1,8 +1,8 @@
+import { escapeXml } from "../../escape.js";
 import type { ComparedModel } from "../../eval/compare/compare-models.js";
 import { formatBytes } from "../../ui.js";
 import { VERSION } from "../../version.js";
 import { COLUMNS, type ComparisonReport, comparisonExtent, comparisonRows } from "../comparison.js";
-import { escapeXml } from "../escape.js";
 import {
   binName,
   divergenceHistogramChart,

@@ -1,6 +1,6 @@
+import { escapeXml } from "../../escape.js";
 import type { ComparedModel } from "../../eval/compare/compare-models.js";
 import type { Estimate } from "../../eval/perplexity/statistics.js";
-import { escapeXml } from "../escape.js";
 import { axes, type Frame, frameOf, line, linearScale, logScale, round, type Scale, svg } from "./chart.js";
 import { type Dot, type PlacedLabel, placeLabels } from "./place-labels.js";
 

@@ -15,6 +15,12 @@ export const wholeNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxV
 /** Columns that share a scale; -1: all of them. */
 export const groupSize = v.optional(v.union([v.literal(-1), wholeNumber]), -1);
 
+const common = v.looseObject({
+  quant_method: v.optional(v.string()),
+  /** Rotations of compressed-tensors, which weights are to be read through. */
+  transform_config: v.nullish(v.record(v.string(), v.unknown())),
+});
+
 /**
  * @param methods those that are known: their tensors are found by names, and others mean something else by them
  * @throws LlqError `bad-input` for one that is none, `unsupported` for other methods
@@ -27,10 +33,12 @@ export function readQuantization(
   const whole = config as { quantization_config?: unknown; compression_config?: unknown };
   const json = whole.quantization_config ?? whole.compression_config;
   if (json === undefined || json === null) return undefined;
-  const { quant_method: method = "" } = readFields(v.looseObject({ quant_method: v.optional(v.string()) }), {
-    file,
-    json,
-  });
+  const { quant_method: method = "", transform_config: rotations } = readFields(common, { file, json });
+  if (Object.keys(rotations ?? {}).length > 0) {
+    throw new LlqError("unsupported", `${file}: weights that a transform_config rotates`, {
+      hint: "take the original checkpoint",
+    });
+  }
   if (methods.includes(method)) return { file, method, json };
   throw new LlqError("unsupported", `${file}: weights quantized by ${method || "an unnamed method"}`, {
     hint: `supported are ${methods.join(", ")}; otherwise take the original checkpoint`,

@@ -1,8 +1,9 @@
 import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
 
 /** Work for one thread: compare rows of a written tensor with those it was made from. Plain data. */
 export interface CompareJob {
@@ -28,7 +29,7 @@ export interface CompareResult {
   readonly allZero: boolean;
 }
 
-/** @throws LlqError `bad-input` when a file ends early */
+/** @throws LlqError `bad-input` when a file ends early, or the source has weights that are no finite numbers */
 export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   kernels.reset();
   const { written, source, rows } = job;
@@ -43,6 +44,7 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   for (const sums of [stats, freshStats]) kernels.bytes(sums, 24).fill(0);
 
   readRowsF32(kernels, job.sourceFiles, source, job.firstRow, rows, w);
+  checkFinite(kernels, source, w, n, job.firstRow);
   readStoredRows(kernels, job.writtenFiles, written, job.firstRow, rows, stored);
   kernels.fromF32(written.dtype, w, fresh, n);
   kernels.toF32(written.dtype, fresh, back, n);
@@ -67,7 +69,11 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   };
 }
 
-export const compareJob: JobKind<CompareJob, CompareResult> = { name: "compare", run: compare };
+export const compareJob: JobKind<CompareJob, CompareResult> = {
+  name: "compare",
+  run: compare,
+  about: ({ written, firstRow, rows }) => `${aboutRows(written, firstRow, rows)} in ${written.dtype}`,
+};
 
 function countEqualRows(a: Uint8Array, b: Uint8Array, rowBytes: number): number {
   let equal = 0;

@@ -1,7 +1,8 @@
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32 } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
 
 /** A tensor, and the open files it is in. Plain data. */
 export interface StoredTensor {
@@ -34,8 +35,10 @@ export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels:
   const w = kernels.reserve(n * 4);
   const other = kernels.reserve(n * 4);
   const stats = kernels.reserve(STATS_SIZE);
-  const read = ({ tensor, files }: StoredTensor, address: number) =>
+  const read = ({ tensor, files }: StoredTensor, address: number) => {
     readRowsF32(kernels, files, tensor, firstRow, rows, address);
+    checkFinite(kernels, tensor, address, n, firstRow);
+  };
   read(base, w);
   let squaredSum = 0;
   const squaredErrors = others.map((one) => {
@@ -49,4 +52,8 @@ export function deviate({ base, others, firstRow, rows }: DeviationJob, kernels:
   return { squaredSum, squaredErrors };
 }
 
-export const deviationJob: JobKind<DeviationJob, DeviationResult> = { name: "deviation", run: deviate };
+export const deviationJob: JobKind<DeviationJob, DeviationResult> = {
+  name: "deviation",
+  run: deviate,
+  about: ({ base, firstRow, rows }) => aboutRows(base.tensor, firstRow, rows),
+};

@@ -1,5 +1,6 @@
 import type { DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../../rows/rows.js";
 import { matrixOf, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import type { JobKind } from "../threads/messages.js";
@@ -38,6 +39,7 @@ export function tryTypes(job: TrialJob, kernels: Kernels): TrialResult {
   let total = 0;
   for (const row of rows) {
     readRowsF32(kernels, files, tensor, row, 1, x);
+    checkFinite(kernels, tensor, x, length, row);
     const own = weights?.[matrixOf(tensor, row)];
     if (own !== undefined) kernels.floats(importances, length).set(own);
     const original = kernels.floats(x, length);
@@ -51,7 +53,11 @@ export function tryTypes(job: TrialJob, kernels: Kernels): TrialResult {
   return Array.from(errors, (error) => (total > 0 ? error / total : 0));
 }
 
-export const trialJob: JobKind<TrialJob, TrialResult> = { name: "trial", run: tryTypes };
+export const trialJob: JobKind<TrialJob, TrialResult> = {
+  name: "trial",
+  run: tryTypes,
+  about: ({ tensor, trials }) => `tensor ${tensor.name} to ${trials.map(({ dtype }) => dtype).join(", ")}`,
+};
 
 function sampleRows(rows: number): number[] {
   const count = Math.min(rows, SAMPLE_ROWS);

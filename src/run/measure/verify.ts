@@ -1,4 +1,5 @@
 import type { Model } from "../../model.js";
+import type { Descriptors } from "../../rows/rows.js";
 import { rowCount, type Tensor } from "../../tensor.js";
 import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
@@ -58,8 +59,8 @@ async function judge(
   pool: WorkerPool,
   source: Tensor,
   written: Tensor | undefined,
-  sourceFiles: readonly number[],
-  writtenFiles: readonly number[],
+  sourceFiles: Descriptors,
+  writtenFiles: Descriptors,
 ): Promise<TensorVerdict> {
   if (written === undefined) return wrong(source, "is missing");
   if (written.shape.join() !== source.shape.join()) {

@@ -1,6 +1,7 @@
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
+import { VERSION } from "../../version.js";
 
 // What goes between the main thread and the workers; all of it is plain data.
 
@@ -8,6 +9,26 @@ import type { Products } from "../../kernels/products.js";
 export interface JobKind<J, R> {
   readonly name: string;
   readonly run: (job: J, kernels: Kernels) => R;
+  /** What a job is at work on, for a report of a bug. */
+  readonly about: (job: J) => string;
+}
+
+/** Does a job. @throws Error that says what it was at work on, should a kernel trap, which none is to */
+export function runJob<J, R>(kind: JobKind<J, R>, job: J, kernels: Kernels): R {
+  try {
+    return kind.run(job, kernels);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    const message = `a kernel trapped (${error.message}) in the job ${kind.name}, ${kind.about(job)}`;
+    throw new Error(`llq ${VERSION}, Node ${process.version} on ${process.arch}: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Some rows of a tensor, counted from 0. */
+export function aboutRows(tensor: { readonly name: string }, firstRow: number, rows: number): string {
+  return `tensor ${tensor.name}, rows ${firstRow} to ${firstRow + rows - 1}`;
 }
 
 /** What a thread starts with. */

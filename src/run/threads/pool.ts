@@ -4,7 +4,14 @@ import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
-import { errorFromData, type JobKind, type Reply, type Request, type WorkerModules } from "./messages.js";
+import {
+  errorFromData,
+  type JobKind,
+  type Reply,
+  type Request,
+  runJob,
+  type WorkerModules,
+} from "./messages.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
 const IN_HAND = 2;
@@ -82,7 +89,7 @@ export class WorkerPool {
   async #runHere<J, R>(kind: JobKind<J, R>, job: J, kernels: Kernels): Promise<R> {
     await new Promise(setImmediate);
     if (this.#failure !== undefined) throw this.#failure;
-    return kind.run(job, kernels);
+    return runJob(kind, job, kernels);
   }
 
   #dispatch(): void {

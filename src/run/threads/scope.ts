@@ -1,5 +1,7 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
+import { checkUnchanged, type FileStamp, openInput } from "../../../formats/inputs.js";
 import type { Products } from "../../kernels/products.js";
+import { closeLate } from "../../rows/late.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { WorkerPool } from "./pool.js";
 
@@ -36,20 +38,32 @@ export async function withPool<T>(
   }
 }
 
-/** Opens files for as long as `work` takes; it may open more. */
+/** Files of all models together that are open as long as the work lasts; more are opened when they are read. */
+const MAX_OPEN = 256;
+
+/**
+ * Opens files for as long as `work` takes; it may open more.
+ * @throws LlqError `bad-input` when one of them has changed meanwhile
+ */
 export async function withFiles<T>(
   work: (open: (paths: readonly string[]) => Descriptors) => Promise<T>,
+  most = MAX_OPEN,
 ): Promise<T> {
-  const opened: number[] = [];
+  const opened: { readonly path: string; readonly fd: number | undefined; readonly stamp: FileStamp }[] = [];
   const open = (paths: readonly string[]) =>
     paths.map((path) => {
-      const fd = openSync(path, "r");
-      opened.push(fd);
-      return fd;
+      const { fd, stamp } = openInput(path);
+      const stays = opened.length < most;
+      if (!stays) closeSync(fd);
+      opened.push({ path, fd: stays ? fd : undefined, stamp });
+      return stays ? fd : { path, stamp };
     });
   try {
-    return await work(open);
+    const result = await work(open);
+    for (const { path, stamp } of opened) checkUnchanged(path, stamp);
+    return result;
   } finally {
-    for (const fd of opened) closeSync(fd);
+    for (const { fd } of opened) if (fd !== undefined) closeSync(fd);
+    closeLate();
   }
 }

@@ -31,4 +31,8 @@ export function checksum({ file, offset, byteLength }: ChecksumJob, kernels: Ker
   return { crc32: crc };
 }
 
-export const checksumJob: JobKind<ChecksumJob, ChecksumResult> = { name: "checksum", run: checksum };
+export const checksumJob: JobKind<ChecksumJob, ChecksumResult> = {
+  name: "checksum",
+  run: checksum,
+  about: ({ file, offset }) => `${file.name} from byte ${offset}`,
+};

@@ -1,12 +1,14 @@
 import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../../formats/dtype.js";
-import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js";
+import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
 import { isAcross } from "../../rows/packed/index.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
-import type { JobKind } from "../threads/messages.js";
+import { aboutRows, type JobKind } from "../threads/messages.js";
+import { checkOverflow } from "./overflow.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
@@ -36,7 +38,7 @@ export interface EncodeResult {
 /** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
 const PIECE = 1 << 16;
 
-/** @throws LlqError `bad-input` for a weight that is no finite number, `no-space` when the disk is full */
+/** @throws LlqError `bad-input` for a weight that is no finite number or becomes none, `no-space` when the disk is full */
 export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   kernels.reset();
   const { tensor, dtype } = job;
@@ -57,12 +59,16 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
       const x = kernels.reserve(rows * length * 4);
       const back = kernels.reserve(rows * length * 4);
       readRowsF32(kernels, job.files, tensor, job.firstRow + done, rows, x);
-      checkFinite(job, kernels, x, rows * length, job.firstRow + done);
+      checkFinite(kernels, tensor, x, rows * length, job.firstRow + done);
       const y = out + done * outRow;
       if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
       else quantizeWeighted(job, kernels, { x, y, weights, firstRow: job.firstRow + done, rows });
       kernels.toF32(dtype, y, back, rows * length);
       kernels.call("error_stats")(x, back, rows * length, stats);
+      // What reads back as no number shows in the sum of errors.
+      if (!Number.isFinite(new DataView(kernels.memory.buffer, stats).getFloat64(0, true))) {
+        checkOverflow(kernels, tensor, dtype, { x, back, firstRow: job.firstRow + done, rows, length });
+      }
     }
   }
   const written = kernels.bytes(out, job.rows * outRow);
@@ -77,7 +83,11 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   };
 }
 
-export const encodeJob: JobKind<EncodeJob, EncodeResult> = { name: "encode", run: encode };
+export const encodeJob: JobKind<EncodeJob, EncodeResult> = {
+  name: "encode",
+  run: encode,
+  about: ({ tensor, dtype, firstRow, rows }) => `${aboutRows(tensor, firstRow, rows)} to ${dtype}`,
+};
 
 /**
  * Rows of a job of `rows` that are worked on at a time. Of a transposed or packed matrix it is all of them: in the
@@ -131,18 +141,8 @@ function copyRows(job: EncodeJob, kernels: Kernels, out: number): void {
   for (let done = 0; done < job.rows; done += pieceRows) {
     const rows = Math.min(pieceRows, job.rows - done);
     kernels.toF32(tensor.dtype, out + done * bytes, x, rows * length);
-    checkFinite(job, kernels, x, rows * length, job.firstRow + done);
+    checkFinite(kernels, tensor, x, rows * length, job.firstRow + done);
   }
-}
-
-function checkFinite(job: EncodeJob, kernels: Kernels, x: number, n: number, firstRow: number): void {
-  const index = kernels.call("first_nonfinite")(x, n);
-  if (index < 0) return;
-  const length = rowLength(job.tensor);
-  const [row, column] = [firstRow + Math.floor(index / length), index % length];
-  const value = kernels.floats(x, n)[index];
-  const message = `tensor ${job.tensor.name}: row ${row}, column ${column}: the weight is ${value}`;
-  throw badInput(message, "the checkpoint is damaged or was saved from a training run that diverged");
 }
 
 /** @throws LlqError `no-space` when the disk is full */
@@ -165,5 +165,6 @@ export function writeError(name: string, cause: unknown): LlqError {
       cause,
     });
   }
-  return new LlqError("no-space", `${name}: cannot be written (${code ?? cause})`, { cause });
+  const kind = code === "EMFILE" || code === "ENFILE" ? "system" : "no-space";
+  return new LlqError(kind, `${name}: cannot be written (${code ?? cause})`, { cause });
 }

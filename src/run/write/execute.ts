@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, rmSync } from "node:fs";
 import { LlqError } from "../../../formats/errors.js";
+import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { Descriptors } from "../../rows/rows.js";
@@ -12,13 +13,13 @@ import { checksumJob } from "./checksum.js";
 import { type EncodeJob, type EncodeResult, encodeJob, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
 import {
-  checkOutputs,
+  claimOutputs,
   Flusher,
   isResumable,
   journalPath,
   openPartial,
   partialPath,
-  release,
+  publish,
   settle,
   withResumeHint,
 } from "./output.js";
@@ -76,8 +77,9 @@ export async function executeParts(
 ): Promise<Summary[]> {
   const total = parts.reduce((sum, { plan }) => sum + plan.byteLength, 0);
   const outputs = parts.map(({ output }) => output);
-  checkOutputs(outputs, total, parts[0]!.plan.files, options.force === true);
-  const summaries: Summary[] = [];
+  const { force = false } = options;
+  const claim = claimOutputs(outputs, { byteLength: total, inputs: parts[0]!.plan.files, force });
+  const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
   let current = parts[0]!.output;
   try {
@@ -87,15 +89,12 @@ export async function executeParts(
         for (const part of parts) {
           current = part.output;
           const work = { ...part, pool, files, progress, resume: options.resume === true };
-          summaries.push(await writePartial(work));
+          written.push(await writePartial(work));
         }
       });
     });
-    for (const { output } of parts) {
-      release(output);
-      removeJournal(journalPath(output));
-    }
-    return summaries;
+    publishParts(written, force);
+    return written.map(({ summary }) => summary);
   } catch (error) {
     if (isResumable(error)) throw withResumeHint(error, partialPath(current));
     // Another run's work is not this one's to throw away.
@@ -103,6 +102,24 @@ export async function executeParts(
       for (const { output } of parts) removePartial(output);
     }
     throw error;
+  } finally {
+    claim.release();
+  }
+}
+
+interface Written {
+  readonly summary: Summary;
+  readonly stamp: FileStamp;
+}
+
+/** The first part comes last, and that of an older model goes first: where it is, all of one model are. */
+function publishParts(written: readonly Written[], force: boolean): void {
+  checkInputs();
+  const first = written[0]!.summary.output;
+  if (force && written.length > 1) rmSync(first, { force: true });
+  for (const { summary, stamp } of written.toReversed()) {
+    publish(summary.output, stamp, force);
+    removeJournal(journalPath(summary.output));
   }
 }
 
@@ -131,7 +148,7 @@ interface Work extends PlanPart {
 }
 
 /** Leaves the complete file on the disk, under its partial name. */
-async function writePartial(work: Work): Promise<Summary> {
+async function writePartial(work: Work): Promise<Written> {
   const { plan, output, pool } = work;
   const started = performance.now();
   const print = fingerprint(plan);
@@ -153,8 +170,9 @@ async function writePartial(work: Work): Promise<Summary> {
     }
     await checkWritten(pool, plan, file, done);
     await flusher.finish();
-    settle(fd, output, plan.byteLength);
-    return {
+    const stamp = settle(fd, output, plan.byteLength);
+    closeSync(fd);
+    const summary = {
       output,
       byteLength: plan.byteLength,
       elements: planElements(plan),
@@ -162,6 +180,7 @@ async function writePartial(work: Work): Promise<Summary> {
       resumed,
       tensors: plan.tensors.map((tensor, i) => report(tensor, done.get(i)!)),
     };
+    return { summary, stamp };
   } catch (error) {
     await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
     await flusher.stop();
@@ -248,7 +267,7 @@ async function checkWritten(
 /** The tensor cut into jobs of whole rows. */
 export function encodeJobs(
   { tensor, dtype, weights, offset, byteLength }: TensorPlan,
-  files: readonly number[],
+  files: Descriptors,
   output: { readonly fd: number; readonly name: string },
 ): EncodeJob[] {
   const rowBytes = byteLength / rowCount(tensor);

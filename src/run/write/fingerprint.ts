@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
+import { stampOf } from "../../../formats/inputs.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
+import { closeLate, type LateFile } from "../../rows/late.js";
 import { readRowsF32 } from "../../rows/rows.js";
 import { rowLength } from "../../tensor.js";
 
@@ -13,7 +15,9 @@ import { rowLength } from "../../tensor.js";
 export function modelFingerprint({ architecture, container, tensors }: Model): string {
   const hash = createHash("sha256").update(architecture.name);
   const kernels = new Kernels();
-  const files = container.files.map((file) => openSync(file, "r"));
+  const files = container.files.map(
+    (path): LateFile => ({ path, stamp: stampOf(statSync(path, { bigint: true })) }),
+  );
   try {
     const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const tensor of sorted) {
@@ -25,7 +29,7 @@ export function modelFingerprint({ architecture, container, tensors }: Model): s
       hash.update(kernels.bytes(address, rowLength(tensor) * 4));
     }
   } finally {
-    for (const file of files) closeSync(file);
+    closeLate();
   }
   return hash.digest("hex");
 }

@@ -1,9 +1,10 @@
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { decodeMulti, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { LlqError } from "../../../formats/errors.js";
 import type { EncodeResult } from "./encode.js";
 import { writeError } from "./encode.js";
+import { createFile } from "./output.js";
 
 const encodeResult = v.object({
   byteLength: v.number(),
@@ -29,11 +30,7 @@ export class Journal {
   /** Starts the file anew with what is `finished` already. */
   constructor(path: string, fingerprint: string, finished: Finished) {
     this.#path = path;
-    try {
-      this.#fd = openSync(path, "w");
-    } catch (cause) {
-      throw writeError(path, cause);
-    }
+    this.#fd = createFile(path);
     this.#append({ llq: "journal 1", fingerprint });
     for (const [tensor, results] of finished) this.add(tensor, results);
   }
@@ -48,7 +45,7 @@ export class Journal {
 
   #append(record: unknown): void {
     try {
-      writeSync(this.#fd, encode(record));
+      writeFileSync(this.#fd, encode(record)); // all of it, after what is there
     } catch (cause) {
       throw writeError(this.#path, cause);
     }

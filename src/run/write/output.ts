@@ -1,19 +1,32 @@
 import {
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   realpathSync,
   renameSync,
+  rmSync,
   statfsSync,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { type ErrorCode, LlqError, systemErrorCode } from "../../../formats/errors.js";
+import {
+  checkInputs,
+  type FileStamp,
+  freeOutput,
+  isSame,
+  refuseInput,
+  reserveOutput,
+  stampOf,
+} from "../../../formats/inputs.js";
 import { writeError, writeFully } from "./encode.js";
+import { type Lock, tryLock } from "./lock.js";
 
 /** Where an output grows until it is complete. */
 export function partialPath(output: string): string {
@@ -25,43 +38,38 @@ export function journalPath(output: string): string {
   return `${output}.partial.journal`;
 }
 
-/** @throws LlqError `usage` for a file that would take the place of an input */
-export function refuseInput(path: string, inputs: readonly string[]): void {
-  if (!existsSync(path) || !inputs.some((input) => isSameFile(input, path))) return;
-  const hint = "choose another name: inputs are never overwritten";
-  throw new LlqError("usage", `${path}: is an input too`, { hint });
+/** Who writes an output. */
+function lockPath(output: string): string {
+  return `${output}.partial.lock`;
+}
+
+export interface OutputOptions {
+  /** Of all outputs together; what is not known before the work counts as nothing. */
+  readonly byteLength?: number | undefined;
+  /** Files that are read, beside those that the process remembers (formats/inputs.ts). */
+  readonly inputs?: readonly string[] | undefined;
+  /** Replace outputs that exist. */
+  readonly force?: boolean | undefined;
 }
 
 /**
- * Refuses, before any work, an output that exists, is one of the inputs, or cannot fit the disk.
+ * Refuses, before any work, outputs in one folder that exist, are inputs or no regular files, or cannot fit the disk.
  * @throws LlqError `usage`, `no-space`
  */
-export function checkOutput(
-  output: string,
-  byteLength: number,
-  inputs: readonly string[],
-  force: boolean,
-): void {
-  checkOutputs([output], byteLength, inputs, force);
-}
-
-/** The same for outputs in one folder, of `byteLength` bytes together. */
 export function checkOutputs(
   outputs: readonly string[],
-  byteLength: number,
-  inputs: readonly string[],
-  force: boolean,
+  { byteLength = 0, inputs = [], force = false }: OutputOptions,
 ): void {
   const first = outputs[0]!;
   const folder = dirname(first);
-  if (!existsSync(folder)) {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     const message = `${first}: the folder ${folder} does not exist`;
     throw new LlqError("usage", message, { hint: `mkdir -p ${folder}` });
   }
   for (const output of outputs) checkPlace(output, inputs, force);
   const { bavail, bsize } = statfsSync(folder);
-  const kept = outputs.map(partialPath).filter((path) => existsSync(path));
-  const free = kept.reduce((sum, path) => sum + statSync(path).blocks * 512, bavail * bsize);
+  const kept = outputs.flatMap((output) => statSync(partialPath(output), { throwIfNoEntry: false }) ?? []);
+  const free = kept.reduce((sum, { blocks }) => sum + blocks * 512, bavail * bsize);
   if (free < byteLength) {
     const message = `${first}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
     throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
@@ -70,27 +78,99 @@ export function checkOutputs(
 
 function checkPlace(output: string, inputs: readonly string[], force: boolean): void {
   for (const path of [output, partialPath(output), journalPath(output)]) {
-    if (!existsSync(path)) continue;
     refuseInput(path, inputs);
-    if (!statSync(path).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) {
+      const hint = "name the file itself: a link is neither followed nor replaced";
+      throw new LlqError("usage", `${path}: is a symbolic link`, { hint });
+    }
+    if (stat !== undefined && !stat.isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
   }
-  if (existsSync(output) && !force) {
-    throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
+  if (!force) refuseExisting(output);
+}
+
+function refuseExisting(output: string): void {
+  if (lstatSync(output, { throwIfNoEntry: false }) === undefined) return;
+  throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
+}
+
+/** Outputs that are this run's alone. */
+export interface Claim {
+  /** Lets others write them; to be called however the work ends. */
+  release(): void;
+}
+
+/**
+ * Takes the outputs for this run, before anything of an earlier one is touched.
+ * @throws LlqError as checkOutputs; `usage`, too, when another run is writing one of them
+ */
+export function claimOutputs(outputs: readonly string[], options: OutputOptions): Claim {
+  checkOutputs(outputs, options);
+  const locks: Lock[] = [];
+  const claim = {
+    release() {
+      for (const lock of locks.splice(0)) lock.release();
+      for (const output of outputs) freeOutput(output);
+    },
+  };
+  try {
+    for (const output of outputs) {
+      locks.push(claimOne(output));
+      reserveOutput(output);
+    }
+    checkOutputs(outputs, options); // what another run has finished since
+    return claim;
+  } catch (error) {
+    claim.release();
+    throw error;
   }
 }
 
-function isSameFile(a: string, b: string): boolean {
-  const [x, y] = [statSync(a, { throwIfNoEntry: false }), statSync(b)];
-  return x !== undefined && x.ino === y.ino && x.dev === y.dev;
+function claimOne(output: string): Lock {
+  const lock = tryLock(lockPath(output));
+  if ("release" in lock) return lock;
+  const { owner } = lock;
+  if (owner?.pid === process.pid) throw new LlqError("usage", `${output}: is to be written twice at once`);
+  const who = owner === undefined ? "another run" : `process ${owner.pid} on ${owner.place.split(" ")[0]}`;
+  const since = owner === undefined ? "" : `, since ${owner.since}`;
+  throw new LlqError("usage", `${output}: is being written by ${who}${since}`, {
+    hint: "wait for it, or choose another name",
+  });
+}
+
+/** Creates a file that is read and written, in the place of whatever has its name; a link there is not followed. */
+export function createFile(path: string): number {
+  try {
+    rmSync(path, { force: true });
+    return openSync(path, "wx+");
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+}
+
+/** Opens a file that was left, to be gone on with; creates one if there is none. A link is not followed. */
+export function reopenFile(path: string): number {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o666);
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+  const stat = fstatSync(fd);
+  if (stat.isFile() && stat.nlink === 1) return fd;
+  closeSync(fd);
+  throw new LlqError("usage", `${path}: is not a file of one name`, { hint: "remove it" });
 }
 
 /** Opens the partial output at its full length; what it holds already stays. */
 export function openPartial(partial: string, byteLength: number): number {
+  const fd = reopenFile(partial);
   try {
-    const fd = openSync(partial, existsSync(partial) ? "r+" : "wx+");
     ftruncateSync(fd, byteLength);
     return fd;
   } catch (cause) {
+    closeSync(fd);
     throw writeError(partial, cause);
   }
 }
@@ -140,37 +220,57 @@ export class Flusher {
   }
 }
 
-/** Makes sure that all of it is on the disk. Closes `fd`. */
-export function settle(fd: number, output: string, byteLength: number): void {
+/** Makes sure that all of it is on the disk, and says which file it is. */
+export function settle(fd: number, output: string, byteLength: number): FileStamp {
   try {
     fsyncSync(fd);
   } catch (cause) {
     throw writeError(output, cause);
   }
-  const { size } = fstatSync(fd);
-  if (size !== byteLength) {
-    throw new LlqError("no-space", `${output}: ${byteLength} bytes were written, but the file has ${size}`);
+  const stamp = stampOf(fstatSync(fd, { bigint: true }));
+  if (stamp.size !== BigInt(byteLength)) {
+    const message = `${output}: ${byteLength} bytes were written, but the file has ${stamp.size}`;
+    throw new LlqError("no-space", message);
   }
-  closeSync(fd);
+  return stamp;
 }
 
-/** Gives a settled output its name. */
-export function release(output: string): void {
-  renameSync(partialPath(output), output);
+/**
+ * Gives a settled output its name, if its partial name still is that very file.
+ * @throws LlqError `usage` when it is not, when an output has appeared that is not to be replaced, or an input is in
+ * its place; `bad-input` when an input has changed
+ */
+export function publish(output: string, written: FileStamp, force: boolean): void {
+  checkInputs();
+  const partial = partialPath(output);
+  const found = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined || !isSame(found, written)) {
+    throw new LlqError("usage", `${partial}: another process has put something else in its place`);
+  }
+  freeOutput(output);
+  refuseInput(output);
+  if (!force) refuseExisting(output);
+  try {
+    renameSync(partial, output);
+  } catch (cause) {
+    throw writeError(output, cause);
+  }
   syncFolder(dirname(output));
 }
 
-/** Writes an output that is in memory. */
-export function writeOutput(output: string, bytes: Uint8Array): void {
-  const fd = openPartial(partialPath(output), bytes.length);
+/** Writes an output that is in memory and claimed. What is there stays if that fails. */
+export function writeOutput(output: string, bytes: Uint8Array, force: boolean): void {
+  const partial = partialPath(output);
+  const fd = createFile(partial);
   try {
     writeFully({ fd, name: output, offset: 0 }, bytes);
+    publish(output, settle(fd, output, bytes.length), force);
   } catch (error) {
-    closeSync(fd);
+    rmSync(partial, { force: true });
     throw error;
+  } finally {
+    closeSync(fd);
   }
-  settle(fd, output, bytes.length);
-  release(output);
 }
 
 const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
@@ -195,6 +295,7 @@ function syncFolder(folder: string): void {
     closeSync(fd);
   } catch (error) {
     const code = systemErrorCode(error);
-    if (code === undefined || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(code)) throw error;
+    if (code === undefined || !["EPERM", "EISDIR", "EINVAL", "EACCES"].includes(code))
+      throw writeError(folder, error);
   }
 }

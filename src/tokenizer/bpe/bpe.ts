@@ -1,6 +1,7 @@
 import { badInput } from "../../../formats/errors.js";
+import { addedIds, addedSplitter } from "../added.js";
 import { PieceCache } from "../cache.js";
-import { userDefinedSplitter } from "../fragments.js";
+import { type Fragment, userDefinedSplitter } from "../fragments.js";
 import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
 import { tokenText } from "../spm/pieces.js";
@@ -17,19 +18,39 @@ import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.j
 export function createBpeTokenizer(vocab: Vocab): Tokenizer {
   const rules = preTokenizer(vocab.pre);
   const encoder = new BpeEncoder(vocab, rules);
-  const split = userDefinedSplitter(vocab);
+  const split = createSplit(vocab, rules.nfc ?? false);
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
       if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
       for (const fragment of split(text)) {
         if (typeof fragment === "number") ids.push(fragment);
-        else encoder.encode(rules.nfc ? fragment.normalize("NFC") : fragment, ids);
+        else encoder.encode(fragment, ids);
       }
       return ids.toArray();
     },
     decode: (ids) => decodeBpe(vocab, ids),
   };
+}
+
+/** Fragments of a text between tokens that stand for themselves, in the normal form that is asked for. */
+function createSplit(vocab: Vocab, nfc: boolean): (text: string) => Fragment[] {
+  const { rules } = vocab;
+  const normal = (text: string, isNfc: boolean) => (isNfc ? text.normalize("NFC") : text);
+  if (rules === undefined) {
+    const split = userDefinedSplitter(vocab);
+    return (text) => split(text).map((each) => (typeof each === "string" ? normal(each, nfc) : each));
+  }
+  const splitText = addedSplitter(rules.matched.filter(({ normalized }) => !normalized));
+  const splitNormal = addedSplitter(
+    rules.matched
+      .filter(({ normalized }) => normalized)
+      .map((token) => ({ ...token, content: normal(token.content, rules.nfc) })),
+  );
+  return (text) =>
+    splitText(text).flatMap((each) =>
+      typeof each === "string" ? splitNormal(normal(each, rules.nfc)) : [each],
+    );
 }
 
 class BpeEncoder {
@@ -44,14 +65,15 @@ class BpeEncoder {
   readonly #size: number;
 
   constructor(vocab: Vocab, rules: PreTokenizer) {
-    for (const [id, text] of vocab.tokens.entries()) this.#tokens.set(text, id);
+    const added = addedIds(vocab);
+    for (const [id, text] of vocab.tokens.entries()) if (!added.has(id)) this.#tokens.set(text, id);
     this.#byteIds = Int32Array.from(
       { length: 256 },
       (_, byte) => this.#tokens.get(byteCharacter(byte)) ?? NONE,
     );
     this.#size = vocab.tokens.length;
     this.#splitText = createSplitter(rules);
-    this.#ignoreMerges = rules.ignoreMerges ?? false;
+    this.#ignoreMerges = vocab.rules?.ignoreMerges ?? rules.ignoreMerges ?? false;
     this.#merger = this.#readMerges(vocab.merges!);
   }
 

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as v from "valibot";
 import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
@@ -11,6 +11,8 @@ export interface TokenizerConfig {
   readonly addSpacePrefix: boolean | undefined;
   /** transformers' class for the tokenizer. */
   readonly tokenizerClass: string | undefined;
+  /** Of Llama's class: text behind an added token is prefixed again. */
+  readonly legacy: boolean | undefined;
   /** Texts of tokens with a role. */
   readonly texts: ReadonlyMap<SpecialToken, string>;
   /** Ids of tokens with a role, where no text settles it. */
@@ -19,6 +21,8 @@ export interface TokenizerConfig {
   readonly chatTemplates: ReadonlyMap<string, string>;
   /** Ids before those of the vocabulary, in ChatGLM-6B's first release. */
   readonly imageTokens: number;
+  /** What a user should know of how these files were read. */
+  readonly remarks: readonly string[];
 }
 
 /** Where there is nothing but the vocabulary. */
@@ -27,11 +31,13 @@ export const NO_CONFIG: TokenizerConfig = {
   addEos: undefined,
   addSpacePrefix: undefined,
   tokenizerClass: undefined,
+  legacy: undefined,
   texts: new Map(),
   ids: new Map(),
   added: [],
   chatTemplates: new Map(),
   imageTokens: 0,
+  remarks: [],
 };
 
 /** A token added to a vocabulary after its training. */
@@ -64,11 +70,12 @@ const tokenizerConfig = v.looseObject({
   add_eos_token: v.nullish(v.boolean()),
   add_prefix_space: v.nullish(v.boolean()),
   tokenizer_class: v.nullish(v.string()),
+  legacy: v.nullish(v.boolean()),
   num_image_tokens: v.nullish(id),
   added_tokens_decoder: v.nullish(
     v.record(v.string(), v.looseObject({ content: v.string(), special: v.optional(v.boolean()) })),
   ),
-  chat_template: v.nullish(chatTemplate),
+  chat_template: v.nullish(v.unknown()),
 });
 const addedTokens = v.record(v.string(), id);
 const anyObject = v.record(v.string(), v.unknown());
@@ -89,17 +96,23 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
   const specialMap = read("special_tokens_map.json", anyObject);
   const model = read("config.json", anyObject);
   const generation = read("generation_config.json", anyObject);
-  const template = config?.chat_template ?? chatTemplateFile(folder, names);
+  const own = v.safeParse(v.nullish(chatTemplate), config?.chat_template);
+  const template = (own.success ? own.output : undefined) ?? chatTemplateFile(folder, names);
+  const additional = names.includes(ADDITIONAL) ? additionalTemplates(join(folder, ADDITIONAL)) : [];
   return {
     addBos: config?.add_bos_token ?? undefined,
     addEos: config?.add_eos_token ?? undefined,
     addSpacePrefix: config?.add_prefix_space ?? undefined,
     tokenizerClass: config?.tokenizer_class ?? undefined,
+    legacy: config?.legacy ?? undefined,
     texts: specialTexts([config, specialMap]),
     ids: specialIds([model, generation]),
     added: mergeAdded(read("added_tokens.json", addedTokens), config?.added_tokens_decoder ?? undefined),
-    chatTemplates: namedTemplates(template),
+    chatTemplates: namedTemplates(template, additional),
     imageTokens: config?.num_image_tokens ?? 0,
+    remarks: own.success
+      ? []
+      : [`${join(folder, "tokenizer_config.json")}: chat_template is no template, and left out`],
   };
 }
 
@@ -157,32 +170,31 @@ function chatTemplateFile(
   folder: string,
   names: readonly string[],
 ): v.InferOutput<typeof chatTemplate> | undefined {
-  if (names.includes("chat_template.jinja")) {
-    const others = additionalTemplates(join(folder, "additional_chat_templates"));
-    const template = readText(join(folder, "chat_template.jinja"));
-    return others.length === 0 ? template : [{ name: DEFAULT_TEMPLATE, template }, ...others];
-  }
+  if (names.includes("chat_template.jinja")) return readText(join(folder, "chat_template.jinja"));
   if (!names.includes("chat_template.json")) return undefined;
   return checked(join(folder, "chat_template.json"), v.looseObject({ chat_template: chatTemplate }))
     .chat_template;
-}
-
-/** Named by their files; none where there is no such folder. */
-function additionalTemplates(folder: string): v.InferOutput<typeof namedTemplate>[] {
-  const names = (listFolder(folder) ?? []).filter((name) => name.endsWith(".jinja")).sort();
-  return names.map((name) => ({
-    name: name.slice(0, -".jinja".length),
-    template: readText(join(folder, name)),
-  }));
 }
 
 function readText(path: string): string {
   return Buffer.from(readSmallFile(path, MAX_BYTES)).toString();
 }
 
+/** Beside chat_template.jinja: a file for each template that has a name. */
+const ADDITIONAL = "additional_chat_templates";
+
+function additionalTemplates(folder: string): v.InferOutput<typeof namedTemplate>[] {
+  const files = (listFolder(folder) ?? []).filter((name) => name.endsWith(".jinja")).sort();
+  return files.map((name) => ({ name: basename(name, ".jinja"), template: readText(join(folder, name)) }));
+}
+
 /** As in llama.cpp, a name keeps only letters and digits. */
-function namedTemplates(template: v.InferOutput<typeof chatTemplate> | undefined): Map<string, string> {
-  if (template === undefined) return new Map();
-  if (typeof template === "string") return new Map([[DEFAULT_TEMPLATE, template]]);
-  return new Map(template.map(({ name, template }) => [name.replace(/[^A-Za-z0-9]/g, "_"), template]));
+function namedTemplates(
+  template: v.InferOutput<typeof chatTemplate> | undefined,
+  additional: readonly v.InferOutput<typeof namedTemplate>[],
+): Map<string, string> {
+  const own = typeof template === "string" ? [{ name: DEFAULT_TEMPLATE, template }] : (template ?? []);
+  return new Map(
+    [...own, ...additional].map(({ name, template }) => [name.replace(/[^A-Za-z0-9]/g, "_"), template]),
+  );
 }

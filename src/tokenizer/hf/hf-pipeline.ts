@@ -6,6 +6,8 @@ import { badInput } from "../../../formats/errors.js";
 
 /** Larger than any seen: a tokenizer.json of a quarter of a million tokens has 35 MB. */
 export const MAX_VOCAB_BYTES = 128 << 20;
+/** Of JSON: a merge is three, and the largest vocabularies have half a million. */
+export const MAX_VOCAB_VALUES = 3 * 2 ** 20;
 
 export type Stage = Readonly<Record<string, unknown>> & { readonly type: string };
 
@@ -16,7 +18,19 @@ const schema = v.looseObject({
   pre_tokenizer: v.nullish(stage, null),
   post_processor: v.nullish(stage, null),
   decoder: v.nullish(stage, null),
-  added_tokens: v.nullish(v.array(v.looseObject({ id: tokenId, content: v.string(), special: v.boolean() }))),
+  added_tokens: v.nullish(
+    v.array(
+      v.looseObject({
+        id: tokenId,
+        content: v.string(),
+        special: v.boolean(),
+        normalized: v.nullish(v.boolean()),
+        single_word: v.nullish(v.boolean()),
+        lstrip: v.nullish(v.boolean()),
+        rstrip: v.nullish(v.boolean()),
+      }),
+    ),
+  ),
   model: v.looseObject({
     type: v.string(),
     vocab: v.unknown(),
@@ -25,6 +39,7 @@ const schema = v.looseObject({
     unk_id: v.nullish(tokenId),
     byte_fallback: v.nullish(v.boolean()),
     ignore_merges: v.nullish(v.boolean()),
+    fuse_unk: v.nullish(v.boolean()),
     continuing_subword_prefix: v.nullish(v.string()),
     end_of_word_suffix: v.nullish(v.string()),
   }),

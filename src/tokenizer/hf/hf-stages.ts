@@ -1,7 +1,8 @@
 // What the stages of a tokenizer.json come to, in the terms of a Vocab.
 import { LlqError } from "../../../formats/errors.js";
 import { DIGIT, DIGIT_RUNS, GPT2, PUNCTUATION, type SplitRequest } from "../bpe/pretokenize.js";
-import { SPACE } from "../types.js";
+import { type FolderRules, SPACE } from "../types.js";
+import type { TokenizerConfig } from "./hf-config.js";
 import { type Stage, stages, type TokenizerJson } from "./hf-pipeline.js";
 
 /** Whether some stage spells bytes as characters: the mark of byte-level BPE. */
@@ -54,6 +55,27 @@ export interface SpaceRules {
   readonly addSpacePrefix: boolean;
   readonly removeExtraWhitespaces: boolean;
   readonly precompiledCharsmap: Uint8Array | undefined;
+}
+
+/**
+ * Where the pipeline puts the space in front, and where spaces become `▁`; see FolderRules. For Llama's class,
+ * transformers 5 puts stages of its own in the place of the file's.
+ */
+export function spacePlaces(
+  json: TokenizerJson,
+  { tokenizerClass, legacy }: Pick<TokenizerConfig, "tokenizerClass" | "legacy">,
+): Pick<FolderRules, "prefix" | "escapes"> {
+  if (/^LlamaTokenizer(Fast)?$/.test(tokenizerClass ?? "")) {
+    return { prefix: legacy === true ? "pre-tokenizer" : "start", escapes: false };
+  }
+  const metaspace = stages(json.pre_tokenizer).find(({ type }) => type === "Metaspace");
+  const normalizers = stages(json.normalizer);
+  const prepends = normalizers.some(({ type }) => type === "Prepend");
+  const own = metaspace?.["prepend_scheme"] === "first" ? "start" : "pre-tokenizer";
+  return {
+    prefix: metaspace === undefined && prepends ? "normalizer" : own,
+    escapes: normalizers.some(escapesSpaces),
+  };
 }
 
 /** @throws LlqError `unsupported` for stages that do something else, or cut where a token does not */

@@ -3,7 +3,14 @@ import { byteCharacter } from "../bpe/byte-alphabet.js";
 import { recognizePreTokenizer } from "../bpe/pretokenize.js";
 import { resolveSpecial } from "../special.js";
 import { TokenTable } from "../token-table.js";
-import { byteOfTokenText, DEFAULTS, TOKEN_TYPE, type Vocab, type VocabKind } from "../types.js";
+import {
+  byteOfTokenText,
+  DEFAULTS,
+  type FolderRules,
+  TOKEN_TYPE,
+  type Vocab,
+  type VocabKind,
+} from "../types.js";
 import type { AddedToken, TokenizerConfig } from "./hf-config.js";
 import {
   addedByPostProcessor,
@@ -13,7 +20,7 @@ import {
   type TokenizerJson,
   unigramTokens,
 } from "./hf-pipeline.js";
-import { isByteLevel, spaceRules, splitRequest } from "./hf-stages.js";
+import { isByteLevel, spacePlaces, spaceRules, splitRequest } from "./hf-stages.js";
 
 /** A tokenizer.json and what surrounds it. */
 interface Source {
@@ -114,7 +121,7 @@ function unigramVocab(source: Source): Vocab {
 
 /** With room for the tokens of the model and the added ones, or as many rows as the embedding has. */
 function emptyTable(source: Source, trained: number): TokenTable {
-  const all = Math.max(trained, rowsNeeded(addedTokens(source).map(({ id }) => id)));
+  const all = Math.max(trained, rowsNeeded(addedTokens(source.json, source.config).map(({ id }) => id)));
   return new TokenTable(source.name, trained, source.rows ?? all);
 }
 
@@ -124,8 +131,8 @@ function trainedType(text: string): number {
 
 /** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
 function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
-  const { json, config } = source;
-  for (const token of addedTokens(source)) table.setAdded(token);
+  const { name, json, config } = source;
+  for (const token of addedTokens(json, config)) table.setAdded(token);
   const unk = unknown === undefined ? -1 : table.tokens.indexOf(unknown);
   if (unk >= 0) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
   const { addBos, addEos } = addedByPostProcessor(json, config.texts);
@@ -142,11 +149,55 @@ function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: str
     addSpacePrefix: false,
     removeExtraWhitespaces: false,
     chatTemplates: config.chatTemplates,
+    rules: folderRules(name, json, config, table.tokens.length),
   };
 }
 
+/** How a tokenizer.json treats texts. Control tokens are not looked for: in a text to be measured they are spelled out. */
+export function folderRules(
+  name: string,
+  json: TokenizerJson,
+  config: TokenizerConfig,
+  rows: number,
+): FolderRules {
+  const added = addedTokens(json, config);
+  const trained = trainedIds(json);
+  const own = new Map((json.added_tokens ?? []).map((token) => [token.id, token]));
+  const matched = added.flatMap(({ id, content, special }) => {
+    const token = own.get(id);
+    if (special || id >= rows) return [];
+    return {
+      id: trained.get(content) ?? id, // as in tokenizers: what the model has keeps its id
+      content,
+      normalized: token?.normalized ?? true,
+      singleWord: token?.single_word ?? false,
+      takesLeft: token?.lstrip ?? false,
+      takesRight: token?.rstrip ?? false,
+    };
+  });
+  const { ignoreMerges, nfc } = isByteLevel(json)
+    ? splitRequest(name, json)
+    : { ignoreMerges: false, nfc: false };
+  const unmade = added.filter(({ id, content }) => trained.get(content) !== id).map(({ id }) => id);
+  return {
+    matched,
+    unmade,
+    ...spacePlaces(json, config),
+    fuseUnknown: json.model.fuse_unk ?? false,
+    ignoreMerges,
+    nfc,
+  };
+}
+
+/** Ids of the model's own tokens by their texts. */
+function trainedIds({ model: { vocab } }: TokenizerJson): ReadonlyMap<unknown, number> {
+  if (Array.isArray(vocab))
+    return new Map(vocab.map((pair, id) => [Array.isArray(pair) ? pair[0] : pair, id]));
+  return new Map(Object.entries((vocab ?? {}) as Readonly<Record<string, number>>));
+}
+
 /** tokenizer.json's added tokens, and those that only the files beside it know. */
-function addedTokens({ json, config }: Source): AddedToken[] {
+function addedTokens(json: TokenizerJson, config: TokenizerConfig): AddedToken[] {
   const own: AddedToken[] = json.added_tokens ?? [];
   const known = new Set(own.map(({ id }) => id));
   return [...own, ...config.added.filter(({ id }) => !known.has(id))];

@@ -1,10 +1,12 @@
 import { badInput } from "../../../formats/errors.js";
+import { addedIds } from "../added.js";
 import { Merger, NONE } from "../bpe/merger.js";
 import { PieceCache } from "../cache.js";
-import { userDefinedSplitter } from "../fragments.js";
+import { type Fragment, userDefinedSplitter } from "../fragments.js";
 import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
+import { createFolderText } from "./folder-text.js";
 import { Neighbours } from "./neighbours.js";
 import { createNormalizer } from "./normalize.js";
 import { byteIds, decodePieces, width } from "./pieces.js";
@@ -20,21 +22,33 @@ import { byteIds, decodePieces, width } from "./pieces.js";
  */
 export function createSpmTokenizer(vocab: Vocab): Tokenizer {
   const encoder = new SpmEncoder(vocab);
-  const normalize = createNormalizer(vocab);
-  const split = userDefinedSplitter(vocab);
+  const fragmentsOf = createText(vocab);
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
       if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
-      let afterToken = true; // as in llama.cpp, the text behind a user-defined token is prefixed again
-      for (const fragment of split(text)) {
+      for (const fragment of fragmentsOf(text)) {
         if (typeof fragment === "number") ids.push(fragment);
-        else encoder.encode(normalize(fragment, afterToken), ids);
-        afterToken = typeof fragment === "number";
+        else encoder.encode(fragment, ids);
       }
       return ids.toArray();
     },
     decode: (ids) => decodePieces(vocab, ids),
+  };
+}
+
+/** Normalized fragments of a text, and tokens that stand for themselves. */
+function createText(vocab: Vocab): (text: string) => Fragment[] {
+  if (vocab.rules !== undefined) return createFolderText(vocab, vocab.rules);
+  const normalize = createNormalizer(vocab);
+  const split = userDefinedSplitter(vocab);
+  return (text) => {
+    let afterToken = true; // as in llama.cpp, the text behind a user-defined token is prefixed again
+    return split(text).map((fragment) => {
+      const prefixed = afterToken;
+      afterToken = typeof fragment === "number";
+      return typeof fragment === "number" ? fragment : normalize(fragment, prefixed);
+    });
   };
 }
 
@@ -43,20 +57,23 @@ class SpmEncoder {
   readonly #pieces = new Map<string, number>();
   readonly #byteIds: Int32Array | undefined;
   readonly #unknown: number | undefined;
+  readonly #fuseUnknown: boolean;
   readonly #neighbours = new Neighbours();
   readonly #cache = new PieceCache();
   readonly #merger: Merger;
 
   constructor(vocab: Vocab) {
     const { NORMAL, USER_DEFINED } = TOKEN_TYPE;
+    const added = addedIds(vocab);
     for (const [id, text] of vocab.tokens.entries()) {
       const type = vocab.types[id];
-      if (type !== NORMAL && type !== USER_DEFINED) continue;
+      if ((type !== NORMAL && type !== USER_DEFINED) || added.has(id)) continue;
       this.#pieces.set(text, id);
       this.#neighbours.add(text);
     }
     this.#byteIds = byteIds(vocab);
     this.#unknown = vocab.special.unk;
+    this.#fuseUnknown = vocab.rules?.fuseUnknown ?? true;
     if (this.#byteIds === undefined && this.#unknown === undefined) {
       throw badInput("the vocabulary has neither the 256 byte tokens nor an unknown token");
     }
@@ -84,9 +101,9 @@ class SpmEncoder {
     if (start < text.length) this.#append(this.#encodeSegment(text.slice(start)), out);
   }
 
-  /** A run of unknown characters is one unknown token. */
+  /** A run of unknown characters is one unknown token, but where the folder's tokenizer does otherwise. */
   #append(ids: Int32Array, out: IdList): void {
-    const again = ids[0] === this.#unknown && out.at(out.length - 1) === this.#unknown;
+    const again = this.#fuseUnknown && ids[0] === this.#unknown && out.at(out.length - 1) === this.#unknown;
     out.append(again ? ids.subarray(1) : ids);
   }
 

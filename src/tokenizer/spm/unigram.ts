@@ -1,8 +1,10 @@
 import { badInput } from "../../../formats/errors.js";
+import { addedIds } from "../added.js";
 import { NONE } from "../bpe/merger.js";
 import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
+import { createFolderText } from "./folder-text.js";
 import { createNormalizer } from "./normalize.js";
 import { byteIds, decodePieces, width } from "./pieces.js";
 import { Trie } from "./trie.js";
@@ -17,11 +19,18 @@ import { readWhiteSpace, SPELLED_WHITE_SPACE } from "./white-space.js";
 export function createUnigramTokenizer(vocab: Vocab): Tokenizer {
   const encoder = new UnigramEncoder(vocab);
   const normalize = createNormalizer(vocab);
+  const fragmentsOf =
+    vocab.rules === undefined
+      ? (text: string) => [normalize(text, true)]
+      : createFolderText(vocab, vocab.rules);
   return {
     encode(text, { addBos = vocab.addBos } = {}) {
       const ids = new IdList();
       if (addBos) for (const id of textStart(vocab.special)) ids.push(id);
-      encoder.encode(normalize(text, true), ids);
+      for (const fragment of fragmentsOf(text)) {
+        if (typeof fragment === "number") ids.push(fragment);
+        else encoder.encode(fragment, ids);
+      }
       return ids.toArray();
     },
     decode(ids) {
@@ -43,10 +52,12 @@ class UnigramEncoder {
   constructor(vocab: Vocab) {
     const { NORMAL, USER_DEFINED } = TOKEN_TYPE;
     const scores = vocab.scores!;
+    const added = addedIds(vocab);
     let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const [id, text] of vocab.tokens.entries()) {
       const type = vocab.types[id];
-      if ((type === NORMAL || type === USER_DEFINED) && text !== "") this.#pieces.set(text, id);
+      if ((type === NORMAL || type === USER_DEFINED) && text !== "" && !added.has(id))
+        this.#pieces.set(text, id);
       if (type !== NORMAL) continue;
       min = Math.min(min, scores[id]!);
       max = Math.max(max, scores[id]!);

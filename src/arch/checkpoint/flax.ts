@@ -1,6 +1,6 @@
-import type { Container, TensorSource } from "../../formats/container.js";
-import { LlqError } from "../../formats/errors.js";
-import { transposed } from "../rows/transposed.js";
+import type { Container, TensorSource } from "../../../formats/container.js";
+import { LlqError } from "../../../formats/errors.js";
+import { transposed } from "../../rows/transposed.js";
 
 /** The last part of a name in Flax and in the Hugging Face checkpoint of the same model. */
 const PARAMETERS: Readonly<Record<string, string>> = {

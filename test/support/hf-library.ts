@@ -1,30 +1,17 @@
-import { join } from "node:path";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
-import { badInput, LlqError } from "../../../formats/errors.js";
-import { decodeBpe } from "../bpe/bpe.js";
-import { IdList } from "../ids.js";
-import { textStart } from "../special.js";
-import { createTokenizer } from "../tokenizer.js";
-import type { Tokenizer, Vocab } from "../types.js";
-import { MAX_VOCAB_BYTES, parseTokenizerJson } from "./hf-pipeline.js";
+import { badInput, LlqError } from "../../formats/errors.js";
+import { decodeBpe } from "../../src/tokenizer/bpe/bpe.js";
+import { parseTokenizerJson } from "../../src/tokenizer/hf/hf-pipeline.js";
+import { IdList } from "../../src/tokenizer/ids.js";
+import { textStart } from "../../src/tokenizer/special.js";
+import type { Tokenizer, Vocab } from "../../src/tokenizer/types.js";
 
 /** Characters of text that the library is given at a time, or a few more: its expressions need memory. */
 const PIECE = 1 << 15;
 
 /**
- * The tokenizer to measure a Hugging Face folder with: Hugging Face's own library where it can be used, a
- * second opinion on our encoder and on what became of the vocabulary on its way to GGUF; else our encoder.
- * @throws LlqError as createHfTokenizer and createTokenizer
- */
-export function createFolderTokenizer(folder: string, vocab: Vocab): Tokenizer {
-  if (vocab.kind !== "bpe" || !listFolder(folder)?.includes("tokenizer.json")) return createTokenizer(vocab);
-  const path = join(folder, "tokenizer.json");
-  return createHfTokenizer(path, parseJson(path, readSmallFile(path, MAX_VOCAB_BYTES)), vocab);
-}
-
-/**
- * A tokenizer.json as @huggingface/tokenizers runs it; `name` is the file, for messages. For byte-level BPE only
+ * A second opinion on our encoder: a tokenizer.json as @huggingface/tokenizers runs it; `name` is the file, for messages.
+ * For byte-level BPE only
  * (`vocab.kind`): over SentencePiece's words the library is some thirty times slower than our encoder, needs a
  * deep stack for unigram, and would put a space in front of every piece of text it is given.
  * @throws LlqError `unsupported` for other kinds, and where the library refuses the file

@@ -1,0 +1,18 @@
+import { badInput, type LlqError } from "./errors.js";
+
+/** What is often there instead of a file that was to be fetched, by how it begins. */
+export const IMPOSTORS = [
+  ["version https://git-lfs", "bad-input", "a Git LFS pointer instead of the file", "run git lfs pull"],
+  ["<", "bad-input", "a web page", "fetch the file again"],
+] as const;
+
+/** @throws LlqError `bad-input` when the bytes are those of a Git LFS pointer or a web page, and not of a model's file */
+export function refuseImpostor(name: string, bytes: Uint8Array): void {
+  const start = Buffer.from(bytes.subarray(0, 64)).toString("latin1").trimStart();
+  const found = IMPOSTORS.find(([known]) => start.startsWith(known));
+  if (found !== undefined) throw impostor(name, found);
+}
+
+function impostor(name: string, [, , what, hint]: (typeof IMPOSTORS)[number]): LlqError {
+  return badInput(`${name}: ${what}`, hint);
+}

@@ -1,0 +1,67 @@
+import type { Container, TensorSource } from "../../../formats/container.js";
+import { badInput, LlqError } from "../../../formats/errors.js";
+import type { Architecture } from "../architecture.js";
+
+/** What transformers 5 stacks, and which of the family's matrices are below each other in it. */
+const STACKS = [
+  { name: "gate_up_proj", roles: ["ffn_gate_exps", "ffn_up_exps"] },
+  { name: "down_proj", roles: ["ffn_down_exps"] },
+] as const;
+
+/**
+ * The checkpoint with a matrix for each expert, where it has them stacked as transformers 5 computes with them:
+ * `experts.gate_up_proj` [experts, 2 × rows, columns] and `experts.down_proj`. Nothing moves: each is a part of the stack.
+ * @throws LlqError `bad-input` for stacks of other shapes, `unsupported` for views and packed ones
+ */
+export function withoutStacks(container: Container, { tensors: rows }: Architecture): Container {
+  const tensors = new Map(container.tensors);
+  for (const { name, roles } of STACKS) {
+    const patterns = roles.map((role) => {
+      const row = rows.find((each) => each.role === role);
+      return [row?.source ?? []].flat().filter((source) => source.includes(".{e}."));
+    });
+    for (const [i, first] of (patterns[0] ?? []).entries()) {
+      const [prefix, suffix] = first.slice(0, first.indexOf(".{e}.")).split("{i}") as [string, string?];
+      const stack = new RegExp(`^${escaped(prefix)}(\\d+)${escaped(suffix ?? "")}\\.${name}(\\.weight)?$`);
+      for (const [stored, source] of container.tensors) {
+        const layer = stack.exec(stored)?.[1];
+        if (layer === undefined) continue;
+        tensors.delete(stored);
+        const targets = patterns.map((each) => each[i]!.replace("{i}", layer));
+        for (const [target, part] of cut(container, stored, source, targets)) tensors.set(target, part);
+      }
+    }
+  }
+  return { ...container, tensors };
+}
+
+function* cut(
+  { files }: Container,
+  name: string,
+  source: TensorSource,
+  targets: readonly string[],
+): Generator<[string, TensorSource]> {
+  const where = files[source.file];
+  const { shape, strides, coded, runs } = source;
+  if (strides !== undefined || coded !== undefined || runs !== undefined) {
+    throw new LlqError("unsupported", `${where}: stacked experts ${name} that are packed, or a view`);
+  }
+  const [experts, rows, columns] = shape;
+  if (shape.length !== 3 || experts! > MAX_EXPERTS || rows! % targets.length !== 0) {
+    throw badInput(`${where}: stacked experts ${name} are ${shape.join(" x ")}`);
+  }
+  const byteLength = source.byteLength / (experts! * targets.length);
+  for (let e = 0; e < experts!; e++) {
+    for (const [i, target] of targets.entries()) {
+      const offset = source.offset + (e * targets.length + i) * byteLength;
+      const part = { ...source, offset, byteLength, shape: [rows! / targets.length, columns!] };
+      yield [target.replace("{e}", String(e)), part];
+    }
+  }
+}
+
+const MAX_EXPERTS = 2 ** 17;
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+}

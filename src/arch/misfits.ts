@@ -1,0 +1,67 @@
+import type { Container } from "../../formats/container.js";
+import { badInput, LlqError } from "../../formats/errors.js";
+import type { Architecture } from "./architecture.js";
+
+// What is wrong with a checkpoint whose tensors are not those of its architecture.
+
+/** What is missing, and why if that can be seen. */
+export function missingFrom(
+  container: Container,
+  architecture: Architecture,
+  names: readonly string[],
+): LlqError {
+  const where = container.files[0] ?? "the checkpoint";
+  const strange = names.find((name) => container.opaque.has(name));
+  if (strange !== undefined) {
+    const message = `${where}: tensor ${strange} is ${container.opaque.get(strange)}`;
+    const isPacked = /^[UI]\d+$/.test(container.opaque.get(strange)!);
+    return new LlqError("unsupported", message, {
+      hint: isPacked
+        ? "it is packed, and config.json does not say how; take the original checkpoint"
+        : "save the model in one of F32, F16 and BF16",
+    });
+  }
+  if (
+    names.length === 1 &&
+    architecture.tensors.some(({ role, source }) => role === "output" && source === names[0])
+  ) {
+    const message = `${where}: the output, ${names[0]}, is missing, and config.json does not tie it to the embedding`;
+    return badInput(
+      message,
+      "was the base model saved alone, by AutoModel? AutoModelForCausalLM has the output",
+    );
+  }
+  const packed = [...container.opaque.keys()].filter((name) => PACKED_NAMES.test(name));
+  if (packed.length > 0) {
+    return new LlqError("unsupported", `${where}: weights are packed in tensors such as ${packed[0]}`, {
+      hint: "take the original checkpoint, or one whose config.json says how they are packed",
+    });
+  }
+  const own = new Set(names.map((name) => name.replace(/^[^.]*\./, "")));
+  const other = [...container.tensors.keys()].find((name) =>
+    [...own].some((each) => name.endsWith(`.${each}`)),
+  );
+  if (other === undefined) return missingTensors(where, names);
+  const wanted = names.find((name) => other.endsWith(name.replace(/^[^.]*\./, "")));
+  return badInput(
+    `${where}: ${names.length} tensors are missing: ${listed(names)}`,
+    `there is ${other} in the place of ${wanted}: another prefix`,
+  );
+}
+
+/** What tools that pack weights call their parts. */
+const PACKED_NAMES =
+  /\.(absmax|quant_map|quant_state\.\w+|SCB|qweight|weight_packed|scales|_data|_scale|W_q)$/;
+
+export function missingTensors(where: string, names: readonly string[]) {
+  return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");
+}
+
+export function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {
+  return badInput(`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(", ");
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}

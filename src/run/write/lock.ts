@@ -1,0 +1,223 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import * as v from "valibot";
+import { LlqError, systemErrorCode } from "../../../formats/errors.js";
+import { writeError } from "./encode.js";
+
+// A lock is a file that says who has it. Its owner is gone when its process is, where that can be seen; elsewhere,
+// when it has given no sign of life for long. Two that break one lock at the same moment may both believe to have it,
+// so what it guards must not be wrong even then: outputs and blobs get their names only as the very files written.
+
+/** Milliseconds between signs of life, and after how long without one a lock of another machine is nobody's. */
+const HEARTBEAT = 5_000;
+const STALE = 60_000;
+/** How long the content of a lock may be on its way. */
+const UNWRITTEN = 2_000;
+const POLL = 200;
+
+const ownerRecord = v.object({
+  /** Where its process can be seen. */
+  place: v.string(),
+  pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** When the process began, in the system's own count; tells it from a later one of the same number. */
+  start: v.string(),
+  /** When the lock was taken, for people. */
+  since: v.string(),
+});
+export type Owner = v.InferOutput<typeof ownerRecord>;
+
+/** A lock that this process holds. */
+export interface Lock {
+  release(): void;
+}
+
+/** Takes a lock, or says who has it; undefined for an owner that cannot be told. */
+export function tryLock(path: string): Lock | { readonly owner: Owner | undefined } {
+  for (;;) {
+    const held = create(path);
+    if (held !== undefined) return hold(path, held);
+    const found = readLock(path);
+    if (found === undefined) continue; // gone meanwhile
+    if (!isAbandoned(found)) return { owner: found.owner };
+    breakLock(path, found.text);
+  }
+}
+
+/** Runs `work` while no other process does so under the same lock; waits for it. */
+export async function withLock<T>(
+  path: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+  let lock = tryLock(path);
+  while (!("release" in lock)) {
+    signal?.throwIfAborted();
+    await delay(POLL);
+    lock = tryLock(path);
+  }
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}
+
+/** The content of a lock of ours; undefined when there is one already. */
+function create(path: string): string | undefined {
+  const since = new Date().toISOString();
+  const owner: Owner = { place: place(), pid: process.pid, start: processStart(process.pid) ?? "", since };
+  const text = JSON.stringify(owner);
+  let fd: number;
+  try {
+    fd = openSync(path, "wx"); // never through a link
+  } catch (error) {
+    if (systemErrorCode(error) === "EEXIST") return undefined;
+    throw writeError(path, error);
+  }
+  try {
+    writeFileSync(fd, text);
+    return text;
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw writeError(path, error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function hold(path: string, text: string): Lock {
+  const heartbeat = setInterval(() => {
+    try {
+      const now = new Date();
+      lutimesSync(path, now, now);
+    } catch {
+      // taken from us: see above
+    }
+  }, HEARTBEAT).unref();
+  return {
+    release() {
+      clearInterval(heartbeat);
+      if (readLock(path)?.text === text) rmSync(path, { force: true });
+    },
+  };
+}
+
+interface Found {
+  readonly text: string;
+  readonly owner: Owner | undefined;
+  /** Milliseconds since the last sign of life. */
+  readonly age: number;
+}
+
+const MAX_LOCK_BYTES = 4096;
+
+/** @throws LlqError `usage` for what is no file of ours */
+function readLock(path: string): Found | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw notOurs(path);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size > MAX_LOCK_BYTES) throw notOurs(path);
+    const bytes = Buffer.alloc(MAX_LOCK_BYTES);
+    const text = bytes.toString("utf8", 0, readSync(fd, bytes));
+    return { text, owner: parseOwner(text), age: Date.now() - stat.mtimeMs };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function notOurs(path: string): LlqError {
+  return new LlqError("usage", `${path}: is no lock of llq`, { hint: "remove it, or choose another output" });
+}
+
+function parseOwner(text: string): Owner | undefined {
+  try {
+    const { success, output } = v.safeParse(ownerRecord, JSON.parse(text));
+    return success ? output : undefined;
+  } catch {
+    return undefined; // still being written, or not ours
+  }
+}
+
+/** Where its process can be seen, whether it is there decides; elsewhere its last sign of life. */
+function isAbandoned({ text, owner, age }: Found): boolean {
+  if (owner === undefined) return age > (text === "" ? UNWRITTEN : STALE);
+  if (owner.place !== place()) return age > STALE;
+  return !isAlive(owner.pid) || (processStart(owner.pid) ?? owner.start) !== owner.start;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) !== "ESRCH";
+  }
+}
+
+let ownPlace: string | undefined;
+
+/** Two processes of one place see each other: the machine, since it was started, and its space of process numbers. */
+function place(): string {
+  ownPlace ??= [
+    hostname(),
+    attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()),
+    attempt(() => readlinkSync("/proc/self/ns/pid")),
+  ]
+    .join(" ")
+    .trim();
+  return ownPlace;
+}
+
+/** Field 22 of proc(5)'s stat, behind a name that may have anything in it; undefined where there is no proc. */
+function processStart(pid: number): string | undefined {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
+  }
+}
+
+/** By a rename, of which only one of several that try at once succeeds; a fresh lock taken by mistake is put back. */
+function breakLock(path: string, stale: string): void {
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside);
+    if (readLock(aside)?.text === stale || lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+      rmSync(aside, { force: true });
+    } else renameSync(aside, path);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw writeError(path, error);
+  }
+}

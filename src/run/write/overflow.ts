@@ -1,0 +1,50 @@
+import { type DTypeName, dtype } from "../../../formats/dtype.js";
+import { LlqError } from "../../../formats/errors.js";
+import type { Kernels } from "../../kernels/kernels.js";
+import type { Tensor } from "../../tensor.js";
+
+/** Rows as they were and as they read back from what is to be written: addresses of `rows` × `length` f32 each. */
+export interface WrittenRows {
+  readonly x: number;
+  readonly back: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly length: number;
+}
+
+/** An error of a weight that is none of rounding: its square is beyond f32. */
+const LOST = 1e18;
+const LARGEST_F16 = 65504;
+const LARGEST_BF16 = 3.3895313892515355e38;
+
+/**
+ * Looks for the weight that a type cannot hold: a float too large for it, or a block whose scale, an F16, is beyond
+ * 65504.
+ * @throws LlqError `bad-input` naming the largest weight of the row, and the type that would hold it
+ */
+export function checkOverflow(
+  kernels: Kernels,
+  { name }: Tensor,
+  type: DTypeName,
+  { x, back, firstRow, rows, length }: WrittenRows,
+): void {
+  const { blockSize } = dtype(type);
+  const original = kernels.floats(x, rows * length);
+  const read = kernels.floats(back, rows * length);
+  // Searches for the best scale may overflow and give up: then a block of zeros is written.
+  const isLost = (value: number, i: number) => Math.abs(value - original[i]!) > LOST && blockSize > 1;
+  const index = read.findIndex((value, i) => !Number.isFinite(value) || isLost(value, i));
+  if (index < 0) return;
+  // A row's sums may overflow, too, and spoil blocks of small weights: the largest is at fault in any case.
+  const start = index - (index % length);
+  const row = original.subarray(start, start + length);
+  const column = row.reduce((at, value, i) => (Math.abs(value) > Math.abs(row[at]!) ? i : at), 0);
+  const value = row[column]!;
+  const place = `row ${firstRow + start / length}, column ${column}`;
+  const why = blockSize === 1 ? `which ${type} has as Infinity` : `too large for a block of ${type}`;
+  const wide = Math.abs(value) <= LARGEST_BF16 ? "BF16" : "F32";
+  const limit = type === "F16" || blockSize > 1 ? ` (F16, its scales' type too, ends at ${LARGEST_F16})` : "";
+  throw new LlqError("bad-input", `tensor ${name}: ${place}: the weight is ${value}, ${why}`, {
+    hint: `${wide} would hold it${limit}: --tensor ${name}=${wide} for quantize, --type ${wide.toLowerCase()} for convert`,
+  });
+}

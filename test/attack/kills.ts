@@ -1,0 +1,256 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FakeHub } from "../support/hub-server.js";
+import type { Random } from "../support/random.js";
+import { hashes, hasStrace, llq, sha256, TINY_LLAMA } from "./run.js";
+
+/** Something that writes, and can be gone on with. */
+interface Scenario {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** What it gives, in the order in which they are to be there: the first stands for all. */
+  readonly outputs: readonly string[];
+  readonly again: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** What is thrown away before each turn, beside the outputs. */
+  readonly clear?: string;
+}
+
+/** System calls at which a run is killed, or which are made to fail. */
+const CALLS = ["pwrite64", "write", "fsync", "rename", "openat", "ftruncate", "unlink"];
+
+export class Kills {
+  readonly folder = mkdtempSync(join(tmpdir(), "llq-kills-"));
+  readonly failures: string[] = [];
+  readonly #random: Random;
+  readonly #hub = new FakeHub({});
+  #inputs: Record<string, string> = {};
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Kills runs at random moments and at chosen system calls, `count` in all, and has each gone on with. */
+  async kill(count: number): Promise<void> {
+    const scenarios = await this.#prepare();
+    for (const [i, scenario] of scenarios.entries()) {
+      const expected = await this.#undisturbed(scenario);
+      const own = Math.floor(count / scenarios.length) + (i < count % scenarios.length ? 1 : 0);
+      let midway = 0;
+      for (let turn = 0; turn < own; turn++) {
+        const what =
+          hasStrace && turn % 2 === 1
+            ? await this.#killAtCall(scenario)
+            : await this.#killAtRandom(scenario, expected.ms);
+        if (this.#isMidway()) midway++;
+        await this.#finish(`${scenario.name}, ${what}`, scenario, expected.hashes);
+      }
+      console.log(`${scenario.name}: ${own} kills, ${midway} of them midway, each gone on with`);
+    }
+    if (!hasStrace) console.log("no strace here: kills at chosen system calls are NOT checked");
+  }
+
+  /** Has system calls fail, `count` in all: the disk full, broken, read-only, or lying about what it wrote. */
+  async fail(count: number): Promise<void> {
+    if (!hasStrace) {
+      console.log("no strace here: failing system calls are NOT checked");
+      return;
+    }
+    const scenarios = (await this.#prepare()).filter(({ clear }) => clear === undefined);
+    const statuses = new Map<number | null, number>();
+    for (let turn = 0; turn < count; turn++) {
+      const scenario = scenarios[turn % scenarios.length]!;
+      const expected = await this.#undisturbed(scenario);
+      const [call, fate] = this.#random.pick([
+        ...["ENOSPC", "EIO", "EDQUOT"].map((error) => ["pwrite64", `error=${error}`] as const),
+        ...["ENOSPC", "EROFS"].map((error) => ["ftruncate", `error=${error}`] as const),
+        ...["EIO", "ENOSPC"].map((error) => ["fsync", `error=${error}`] as const),
+        ["rename", "error=EROFS"] as const,
+        ["pwrite64", "retval=16"] as const, // a short write, of nothing
+      ]);
+      const when = 1 + this.#random.below(call === "pwrite64" ? 40 : 2);
+      const { status } = await this.#inject(scenario, call, fate, when);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      const what = `${scenario.name}, ${call} ${fate} at ${when}`;
+      if (![0, 5].includes(status ?? -1)) this.failures.push(`${what}: status ${status}`);
+      if (
+        status === 0 &&
+        scenario.outputs.some((output) => sha256(join(this.folder, output)) !== expected.hashes[output])
+      )
+        this.failures.push(`${what}: status 0 and another file`);
+      await this.#finish(what, scenario, expected.hashes);
+    }
+    console.log(
+      `${count} failing system calls, by status ${JSON.stringify([...statuses])}, sources untouched`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#hub.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #prepared: Scenario[] | undefined;
+
+  async #prepare(): Promise<Scenario[]> {
+    if (this.#prepared !== undefined) return this.#prepared;
+    const inputs = join(this.folder, "inputs");
+    mkdirSync(inputs);
+    cpSync(TINY_LLAMA, join(inputs, "model"), { recursive: true });
+    writeFileSync(join(inputs, "text.txt"), "The cat sat on the mat. ".repeat(200));
+    for (const name of readdirSync(TINY_LLAMA))
+      this.#hub.files.set(name, readFileSync(join(TINY_LLAMA, name)));
+    await this.#hub.start();
+    this.#inputs = hashes(inputs);
+    const again = ["--resume", "--force"];
+    const model = "inputs/model";
+    const text = "inputs/text.txt";
+    const split = [
+      "quantize",
+      model,
+      "-o",
+      "split.gguf",
+      "--type",
+      "Q8_0",
+      "--split-max-size",
+      "300K",
+      "--force",
+    ];
+    await llq(split, { cwd: this.folder });
+    const parts = readdirSync(this.folder)
+      .filter((name) => name.startsWith("split-"))
+      .sort();
+    const hub = { HF_HOME: join(this.folder, "home"), HF_ENDPOINT: this.#hub.endpoint, HF_TOKEN: "" };
+    this.#prepared = [
+      {
+        name: "quantize",
+        args: ["quantize", model, "-o", "q.gguf", "--type", "Q4_K", "--force"],
+        outputs: ["q.gguf"],
+        again,
+      },
+      { name: "split outputs", args: split, outputs: parts, again },
+      {
+        name: "imatrix",
+        args: ["imatrix", model, text, "-o", "i.gguf", "-c", "32", "--force"],
+        outputs: ["i.gguf"],
+        again,
+      },
+      {
+        name: "sensitivity",
+        args: ["sensitivity", model, text, "-o", "s.json", "-c", "16", "--chunks", "4", "--force"],
+        outputs: ["s.json"],
+        again,
+      },
+      {
+        name: "baseline",
+        args: ["eval-ppl", model, text, "--save", "b.llq", "-c", "32", "--force"],
+        outputs: ["b.llq"],
+        again: [],
+      },
+      {
+        name: "Hub",
+        args: ["convert", "hf:test/model", "-o", "h.gguf", "--force"],
+        outputs: ["h.gguf"],
+        again,
+        env: hub,
+        clear: "home",
+      },
+    ];
+    return this.#prepared;
+  }
+
+  readonly #expected = new Map<
+    string,
+    { readonly hashes: Readonly<Record<string, string>>; readonly ms: number }
+  >();
+
+  async #undisturbed(scenario: Scenario) {
+    const known = this.#expected.get(scenario.name);
+    if (known !== undefined) return known;
+    this.#clear(scenario);
+    const { ms, status, output } = await this.#run(scenario, []);
+    if (status !== 0) throw new Error(`${scenario.name}: ${output}`);
+    const found = {
+      hashes: Object.fromEntries(scenario.outputs.map((path) => [path, sha256(join(this.folder, path))])),
+      ms,
+    };
+    this.#expected.set(scenario.name, found);
+    this.#clear(scenario);
+    return found;
+  }
+
+  #run({ args, env = {} }: Scenario, more: readonly string[], options: object = {}) {
+    return llq([...args, ...more], { cwd: this.folder, env, ...options });
+  }
+
+  async #killAtRandom(scenario: Scenario, ms: number): Promise<string> {
+    const at = ms * (0.4 + 0.6 * (this.#random.below(1000) / 1000)); // before, the program is being loaded
+    await this.#run(scenario, [], {
+      started: (child: { kill(signal: string): void }) => setTimeout(() => child.kill("SIGKILL"), at),
+    });
+    return `killed after ${at.toFixed(0)} of ${ms.toFixed(0)} ms`;
+  }
+
+  async #killAtCall(scenario: Scenario): Promise<string> {
+    const call = this.#random.pick(CALLS);
+    const when = 1 + this.#random.below({ pwrite64: 60, write: 60, openat: 400 }[call] ?? 4);
+    await this.#inject(scenario, call, "signal=KILL", when);
+    return `killed at ${call} ${when}`;
+  }
+
+  #inject(scenario: Scenario, call: string, fate: string, when: number) {
+    const under = [
+      "strace",
+      "-f",
+      "-qq",
+      "-o",
+      "/dev/null",
+      "-e",
+      `trace=${call}`,
+      "-e",
+      `inject=${call}:${fate}:when=${when}`,
+    ];
+    return this.#run(scenario, ["-j", "1"], { under });
+  }
+
+  #isMidway(): boolean {
+    return readdirSync(this.folder).some((name) => name.includes(".partial"));
+  }
+
+  /** The final names are absent or right; the same command goes on; nothing is left behind. */
+  async #finish(what: string, scenario: Scenario, expected: Readonly<Record<string, string>>): Promise<void> {
+    const fail = (how: string) => this.failures.push(`${what}: ${how}`);
+    const right = (path: string) =>
+      existsSync(join(this.folder, path)) && sha256(join(this.folder, path)) === expected[path];
+    for (const path of scenario.outputs) {
+      if (existsSync(join(this.folder, path)) && !right(path)) fail(`${path} is wrong`);
+    }
+    if (existsSync(join(this.folder, scenario.outputs[0]!)) && !scenario.outputs.every(right))
+      fail("not all parts are there");
+    const { status, output } = await this.#run(scenario, scenario.again);
+    if (status !== 0) fail(`going on ended with ${status}: ${output}`);
+    if (!scenario.outputs.every(right)) fail("going on gave another file");
+    if (JSON.stringify(hashes(join(this.folder, "inputs"))) !== JSON.stringify(this.#inputs))
+      fail("an input has changed");
+    const left = readdirSync(this.folder).filter((name) => name.includes(".partial"));
+    if (left.length > 0) fail(`left behind ${left}`);
+    this.#clear(scenario);
+  }
+
+  #clear({ outputs, clear }: Scenario): void {
+    for (const name of readdirSync(this.folder))
+      if (name.includes(".partial")) rmSync(join(this.folder, name));
+    for (const path of outputs) rmSync(join(this.folder, path), { force: true });
+    if (clear !== undefined) rmSync(join(this.folder, clear), { recursive: true, force: true });
+  }
+}
