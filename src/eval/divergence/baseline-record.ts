@@ -73,12 +73,15 @@ export function decodeFrame(name: string, offset: number, frame: Uint8Array): un
   const bytes = frame.subarray(FRAME_HEAD);
   try {
     if (view.getUint32(0, true) === bytes.length && view.getUint32(4, true) === crc32(bytes))
-      return decode(bytes);
+      return decode(bytes, LIMITS);
   } catch {
     // MessagePack that is none is damage too.
   }
   throw badInput(`${name}: byte ${offset}: the record is damaged`, "make the baseline again with --save");
 }
+
+/** Maps of a few values and no lists: damaged counts must not be made room for. */
+const LIMITS = { maxArrayLength: 0, maxMapLength: 16, maxExtLength: 0 };
 
 export function encodeTopRecord({ nll, ids, logProbs, tail }: TopRecord): Uint8Array {
   return encodeFrame({

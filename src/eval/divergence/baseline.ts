@@ -1,12 +1,20 @@
 import { createHash } from "node:crypto";
 import { closeSync, rmSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import * as v from "valibot";
 import { type ByteSource, FileSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
 import { LLAMA_LOGITS_MAGIC, MAX_CHUNKS, readLlamaLogits } from "../../../formats/llama-logits.js";
 import { writeFully } from "../../run/write/encode.js";
-import { claimOutputs, createFile, partialPath, publish, settle } from "../../run/write/output.js";
+import {
+  checkReadBack,
+  claimOutputs,
+  createFile,
+  partialPath,
+  publish,
+  settle,
+} from "../../run/write/output.js";
 import { chooseProtocol, PROTOCOL_NAMES, type Protocol, scoredTokens } from "../perplexity/protocol.js";
 import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD, recordBytes } from "./baseline-record.js";
 import type { Keep } from "./keep.js";
@@ -178,6 +186,7 @@ export function createBaseline(
   const partial = partialPath(path);
   let fd: number | undefined;
   let length = 0;
+  let crc = 0;
   const close = () => {
     if (fd !== undefined) {
       closeSync(fd);
@@ -188,6 +197,7 @@ export function createBaseline(
   const write = (bytes: Uint8Array) => {
     writeFully({ fd: fd!, name: path, offset: length }, bytes);
     length += bytes.length;
+    crc = crc32(bytes, crc);
   };
   const head: BaselineHead = {
     ...about,
@@ -215,6 +225,7 @@ export function createBaseline(
       }
     },
     finish() {
+      checkReadBack(fd!, path, crc, length);
       publish(path, settle(fd!, path, length), force);
     },
     close,

@@ -63,7 +63,7 @@ export function writeCheckpoint(
 export function readCheckpoint(path: string, kind: CheckpointKind, fingerprint: string): Sums | undefined {
   let content: unknown;
   try {
-    content = decode(readFileSync(path));
+    content = decode(readFileSync(path), LIMITS);
   } catch {
     return undefined;
   }
@@ -75,6 +75,9 @@ export function readCheckpoint(path: string, kind: CheckpointKind, fingerprint: 
 export function removeCheckpoint(path: string): void {
   for (const file of [path, newPath(path)]) rmSync(file, { force: true });
 }
+
+/** One map of four values: damaged counts must not be made room for. */
+const LIMITS = { maxArrayLength: 0, maxMapLength: 4, maxStrLength: 1024, maxExtLength: 0 };
 
 function newPath(path: string): string {
   return `${path}.new`;

@@ -81,10 +81,19 @@ export function fileIdentity(path: string): string {
   return JSON.stringify([path, size, mtimeMs]);
 }
 
+/** A record is a small map, with a result for each job of a tensor: damaged counts must not be made room for. */
+const LIMITS = {
+  maxArrayLength: 2 ** 20,
+  maxMapLength: 16,
+  maxStrLength: 1024,
+  maxBinLength: 0,
+  maxExtLength: 0,
+};
+
 function readRecords(path: string): unknown[] {
   const records: unknown[] = [];
   try {
-    for (const record of decodeMulti(readFileSync(path))) records.push(record);
+    for (const record of decodeMulti(readFileSync(path), LIMITS)) records.push(record);
   } catch {
     // No such file, or the last record was cut short: what came before it stands.
   }

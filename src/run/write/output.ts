@@ -15,6 +15,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { crc32 } from "node:zlib";
+import { readFully } from "../../../formats/bytes.js";
 import { type ErrorCode, LlqError, systemErrorCode } from "../../../formats/errors.js";
 import {
   checkInputs,
@@ -258,12 +260,30 @@ export function publish(output: string, written: FileStamp, force: boolean): voi
   syncFolder(dirname(output));
 }
 
+const PIECE = 1 << 20;
+
+/** @throws LlqError `no-space` when a file is not what was written: a disk that lies must give no file that looks complete */
+export function checkReadBack(fd: number, output: string, written: number, byteLength: number): void {
+  const piece = new Uint8Array(Math.min(PIECE, byteLength));
+  let crc = 0;
+  for (let done = 0; done < byteLength; done += piece.length) {
+    const part = piece.subarray(0, Math.min(piece.length, byteLength - done));
+    readFully(fd, output, part, done);
+    crc = crc32(part, crc);
+  }
+  if (crc === written) return;
+  throw new LlqError("no-space", `${output}: reads back other than it was written`, {
+    hint: "the disk or its connection is failing",
+  });
+}
+
 /** Writes an output that is in memory and claimed. What is there stays if that fails. */
 export function writeOutput(output: string, bytes: Uint8Array, force: boolean): void {
   const partial = partialPath(output);
   const fd = createFile(partial);
   try {
     writeFully({ fd, name: output, offset: 0 }, bytes);
+    checkReadBack(fd, output, crc32(bytes), bytes.length);
     publish(output, settle(fd, output, bytes.length), force);
   } catch (error) {
     rmSync(partial, { force: true });
