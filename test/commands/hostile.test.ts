@@ -201,10 +201,12 @@ describe("what a system refuses", () => {
 
 describe("a signal ends it at any time", () => {
   test.each(["SIGINT", "SIGTERM"] as const)("%s", async (signal) => {
+    const long = join(folder, "long.txt"); // much more work than the longest delay
+    writeFileSync(long, "The cat sat on the mat. ".repeat(4000));
     for (const delay of [30, 300, 700, 1500]) {
       const child = spawn(
         process.execPath,
-        [CLI, "sensitivity", TINY_LLAMA, text, "-o", `s-${signal}-${delay}`, "-c", "16", "--chunks", "8"],
+        [CLI, "sensitivity", TINY_LLAMA, long, "-o", `s-${signal}-${delay}`, "-c", "16", "--chunks", "1000"],
         { cwd: folder, stdio: "ignore" },
       );
       setTimeout(() => child.kill(signal), delay);
