@@ -39,6 +39,13 @@ const DIRECT: usize = DOT === 32 ? 12 : 4;
 /** Bytes of four times eight floats. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
 const TILE_SIZE: usize = TOKENS * ROWS * 4;
 
+/**
+ * Columns of a panel that all tokens pass before its next ones: few, so that these are on their way from memory meanwhile.
+ * Only worth it while activations, in bytes, stay in the nearest cache.
+ */
+const COLUMNS: usize = 512;
+const NEAR: usize = 1 << 14;
+
 function is_direct(form: i32, tokens: usize): bool {
   return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
 }
@@ -46,8 +53,8 @@ function is_direct(form: i32, tokens: usize): bool {
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
   if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
-  if (tokens === 1) return TILE_SIZE + token_size(form, k);
-  return TILE_SIZE + ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
+  const groups = (tokens + TOKENS - 1) / TOKENS;
+  return groups * TILE_SIZE + (tokens === 1 ? 1 : groups * TOKENS) * token_size(form, k);
 }
 
 /** What matmul_int8 gives for the same weights in `form`, to the bit. */
@@ -64,7 +71,7 @@ export function multiply_lean(
   scratch: usize,
 ): void {
   const isDirect = is_direct(form, tokens);
-  const taken = scratch + TILE_SIZE;
+  const taken = scratch + ((tokens + TOKENS - 1) / TOKENS) * TILE_SIZE;
   if (tokens === 1) take_tokens<One>(type, form, x, k, taken);
   else if (isDirect) {
     for (let t: usize = 0; t < tokens; t += TOKENS) {
@@ -76,14 +83,11 @@ export function multiply_lean(
   for (let row: usize = 0; row < rows; row += ROWS, w += w_size, y += ROWS * 4) {
     const count = min(rows - row, ROWS);
     if (tokens === 1) {
-      multiply_panel<One>(type, form, taken, w, scratch, k);
+      multiply_panel<One>(type, form, taken, w, scratch, tokens, k);
       memory.copy(y, scratch, count * 4);
     } else if (isDirect) {
-      for (let t: usize = 0; t < tokens; t += TOKENS) {
-        multiply_panel<Four>(type, form, taken + t * token_size(form, k), w, scratch, k);
-        for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
-          memory.copy(y + (t + i) * stride, scratch + i * ROWS * 4, count * 4);
-      }
+      multiply_panel<Four>(type, form, taken, w, scratch, tokens, k);
+      for (let t: usize = 0; t < tokens; t++) memory.copy(y + t * stride, scratch + t * ROWS * 4, count * 4);
     } else {
       expand_lean(type, form, w, count, k, scratch);
       matmul_int8(x, scratch, y, tokens, stride);
@@ -91,20 +95,40 @@ export function multiply_lean(
   }
 }
 
-/** Eight rows times N tokens, to N times eight floats at `y`. */
-function multiply_panel<N>(type: i32, form: i32, x: usize, w: usize, y: usize, k: usize): void {
-  const blocks = k / lean_length(type);
+/** Eight rows times `tokens` tokens, which lie N by N at `x`, to eight floats of each at `y`. */
+function multiply_panel<N>(
+  type: i32,
+  form: i32,
+  x: usize,
+  w: usize,
+  y: usize,
+  tokens: usize,
+  k: usize,
+): void {
+  const length = lean_length(type);
+  const blocks = k / length;
   const w_size = lean_block_size(type);
-  if (quant_size(form) === 2) multiply_blocks<N, Words>(type, x, w, w_size, y, blocks);
-  else if (DOT === 0) unreachable();
-  else multiply_blocks<N, Bytes>(type, x, w, w_size, y, blocks);
+  const x_end = token_blocks_size(type, form, k) * (unit<N>() / 4);
+  const step = tokens > TOKENS && tokens * k <= NEAR ? COLUMNS / length : blocks;
+  const next = token_size(form, k) * (unit<N>() / 4);
+  memory.fill(y, 0, ((tokens + TOKENS - 1) / TOKENS) * TILE_SIZE);
+  for (let b: usize = 0; b < blocks; b += step) {
+    const count = min(blocks - b, step);
+    let xt = x + b * (x_end / blocks);
+    let yt = y;
+    for (let t: usize = 0; t < tokens; t += TOKENS, xt += next, yt += TILE_SIZE) {
+      if (quant_size(form) === 2) multiply_blocks<N, Words>(type, xt, w + b * w_size, w_size, yt, count);
+      else if (DOT === 0) unreachable();
+      else multiply_blocks<N, Bytes>(type, xt, w + b * w_size, w_size, yt, count);
+    }
+  }
   if (min_length(type) === 0) return;
-  x += token_blocks_size(type, form, k) * (unit<N>() / 4);
   w += quants_size(type) + scales_size(type) + d_size(type);
-  for (let t: usize = 0; t < unit<N>(); t += 4, y += ROWS * 4) {
-    if (type < Q2_K) add_mins_32<N>(x + t, w, w_size, y, blocks);
-    else if (type === Q2_K) add_mins_256<Q2, N>(x + t, w, w_size, y, blocks);
-    else add_mins_256<Q4, N>(x + t, w, w_size, y, blocks);
+  for (let t: usize = 0; t < tokens; t++, y += ROWS * 4) {
+    const xt = x + x_end + (t / TOKENS) * next + (t % TOKENS) * 4;
+    if (type < Q2_K) add_mins_32<N>(xt, w, w_size, y, blocks);
+    else if (type === Q2_K) add_mins_256<Q2, N>(xt, w, w_size, y, blocks);
+    else add_mins_256<Q4, N>(xt, w, w_size, y, blocks);
   }
 }
 
