@@ -39,6 +39,11 @@ const DIRECT: usize = DOT === 32 ? 12 : 4;
 /** Bytes of four times eight floats. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
 const TILE_SIZE: usize = TOKENS * ROWS * 4;
 
+/** Bytes of activations that stay in the nearest cache while weights pass. */
+const NEAR: usize = 1 << 14;
+/** Bytes of a panel that all tokens pass before its next ones, if there are several tiles and activations are near. */
+const PART: usize = 2500;
+
 function is_direct(form: i32, tokens: usize): bool {
   return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
 }
@@ -46,8 +51,8 @@ function is_direct(form: i32, tokens: usize): bool {
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
   if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
-  if (tokens === 1) return TILE_SIZE + token_size(form, k);
-  return TILE_SIZE + ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
+  const groups = (tokens + TOKENS - 1) / TOKENS;
+  return groups * TILE_SIZE + (tokens === 1 ? 1 : groups * TOKENS) * token_size(form, k);
 }
 
 /** What matmul_int8 gives for the same weights in `form`, to the bit. */
@@ -64,7 +69,7 @@ export function multiply_lean(
   scratch: usize,
 ): void {
   const isDirect = is_direct(form, tokens);
-  const taken = scratch + TILE_SIZE;
+  const taken = scratch + ((tokens + TOKENS - 1) / TOKENS) * TILE_SIZE;
   if (tokens === 1) take_tokens<One>(type, form, x, k, taken);
   else if (isDirect) {
     for (let t: usize = 0; t < tokens; t += TOKENS) {
@@ -73,17 +78,15 @@ export function multiply_lean(
     }
   }
   const w_size = lean_size(type, ROWS, k);
+  const end = w + lean_size(type, rows, k);
   for (let row: usize = 0; row < rows; row += ROWS, w += w_size, y += ROWS * 4) {
     const count = min(rows - row, ROWS);
     if (tokens === 1) {
-      multiply_panel<One>(type, form, taken, w, scratch, k);
+      multiply_panel<One>(type, form, taken, w, end, scratch, tokens, k);
       memory.copy(y, scratch, count * 4);
     } else if (isDirect) {
-      for (let t: usize = 0; t < tokens; t += TOKENS) {
-        multiply_panel<Four>(type, form, taken + t * token_size(form, k), w, scratch, k);
-        for (let i: usize = 0; i < min(tokens - t, TOKENS); i++)
-          memory.copy(y + (t + i) * stride, scratch + i * ROWS * 4, count * 4);
-      }
+      multiply_panel<Four>(type, form, taken, w, end, scratch, tokens, k);
+      for (let t: usize = 0; t < tokens; t++) memory.copy(y + t * stride, scratch + t * ROWS * 4, count * 4);
     } else {
       expand_lean(type, form, w, count, k, scratch);
       matmul_int8(x, scratch, y, tokens, stride);
@@ -91,21 +94,54 @@ export function multiply_lean(
   }
 }
 
-/** Eight rows times N tokens, to N times eight floats at `y`. */
-function multiply_panel<N>(type: i32, form: i32, x: usize, w: usize, y: usize, k: usize): void {
-  const blocks = k / lean_length(type);
+/**
+ * Eight rows times `tokens` tokens, which lie N by N at `x`, to eight floats of each at `y`. A part of the weights is asked for
+ * while tokens pass the one before, as otherwise memory is idle while all but the first do. Weights end at `end`.
+ */
+function multiply_panel<N>(
+  type: i32,
+  form: i32,
+  x: usize,
+  w: usize,
+  end: usize,
+  y: usize,
+  tokens: usize,
+  k: usize,
+): void {
+  const length = lean_length(type);
+  const blocks = k / length;
   const w_size = lean_block_size(type);
-  if (quant_size(form) === 2) multiply_blocks<N, Words>(type, x, w, w_size, y, blocks);
-  else if (DOT === 0) unreachable();
-  else multiply_blocks<N, Bytes>(type, x, w, w_size, y, blocks);
-  if (min_length(type) === 0) return;
-  x += token_blocks_size(type, form, k) * (unit<N>() / 4);
-  w += quants_size(type) + scales_size(type) + d_size(type);
-  for (let t: usize = 0; t < unit<N>(); t += 4, y += ROWS * 4) {
-    if (type < Q2_K) add_mins_32<N>(x + t, w, w_size, y, blocks);
-    else if (type === Q2_K) add_mins_256<Q2, N>(x + t, w, w_size, y, blocks);
-    else add_mins_256<Q4, N>(x + t, w, w_size, y, blocks);
+  const x_end = token_blocks_size(type, form, k) * (unit<N>() / 4);
+  const isNear = tokens * k <= NEAR;
+  const step = tokens > TOKENS && isNear ? max(PART / w_size, 1) : blocks;
+  const next = token_size(form, k) * (unit<N>() / 4);
+  memory.fill(y, 0, ((tokens + TOKENS - 1) / TOKENS) * TILE_SIZE);
+  for (let b: usize = 0; b < blocks; b += step) {
+    const count = min(blocks - b, step);
+    const part = w + b * w_size;
+    let xt = x + b * (x_end / blocks);
+    let yt = y;
+    for (let t: usize = 0; t < tokens; t += TOKENS, xt += next, yt += TILE_SIZE) {
+      if (idof<N>() !== idof<One>() && (isNear ? t > 0 : t + TOKENS >= tokens))
+        ask_for(part + count * w_size, min(part + 2 * count * w_size, end));
+      if (quant_size(form) === 2) multiply_blocks<N, Words>(type, xt, part, w_size, yt, count);
+      else if (DOT === 0) unreachable();
+      else multiply_blocks<N, Bytes>(type, xt, part, w_size, yt, count);
+    }
   }
+  if (min_length(type) === 0) return;
+  w += quants_size(type) + scales_size(type) + d_size(type);
+  for (let t: usize = 0; t < tokens; t++, y += ROWS * 4) {
+    const xt = x + x_end + (t / TOKENS) * next + (t % TOKENS) * 4;
+    if (type < Q2_K) add_mins_32<N>(xt, w, w_size, y, blocks);
+    else if (type === Q2_K) add_mins_256<Q2, N>(xt, w, w_size, y, blocks);
+    else add_mins_256<Q4, N>(xt, w, w_size, y, blocks);
+  }
+}
+
+/** Loads of which nothing is used, which no compiler leaves out as they might trap. */
+function ask_for(p: usize, end: usize): void {
+  for (; p < end; p += 64) load<i32>(p);
 }
 
 function multiply_blocks<N, F>(type: i32, x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {

@@ -27,16 +27,16 @@ import {
   two_112,
 } from "./scales";
 
-/** `blocks` blocks of `w_size` bytes, times the four tokens at `x` (token.ts), to four times eight f32 at `y`. */
+/** Adds `blocks` blocks of `w_size` bytes, times the four tokens at `x` (token.ts), to four times eight f32 at `y`. */
 export function multiply_tile<K, L>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
-  let y00 = f32x4.splat(0);
-  let y01 = f32x4.splat(0);
-  let y10 = f32x4.splat(0);
-  let y11 = f32x4.splat(0);
-  let y20 = f32x4.splat(0);
-  let y21 = f32x4.splat(0);
-  let y30 = f32x4.splat(0);
-  let y31 = f32x4.splat(0);
+  let y00 = v128.load(y);
+  let y01 = v128.load(y, 16);
+  let y10 = v128.load(y, 32);
+  let y11 = v128.load(y, 48);
+  let y20 = v128.load(y, 64);
+  let y21 = v128.load(y, 80);
+  let y30 = v128.load(y, 96);
+  let y31 = v128.load(y, 112);
   const mask = low_mask<K>();
   const mask2 = high_mask<K>();
   for (; blocks > 0; blocks--, w += w_size) {
