@@ -1,13 +1,11 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
-import { badInput } from "../../../formats/errors.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { groupSize, wholeNumber } from "./config.js";
-import { groupTables, weightOfQweight } from "./groups.js";
+import { groupOfColumns, groupTables, weightOfQweight } from "./groups.js";
 import type { Packing } from "./packing.js";
 import { codedSource, wordSource } from "./parts.js";
-import type { Reader } from "./reader.js";
 
 /**
  * Words [out, in × bits / 32], lowest bits first; zeros [out × bits / 32, groups], scales [out, groups];
@@ -101,18 +99,3 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
     }
   },
 };
-
-function groupOfColumns(
-  reader: Reader,
-  columns: number,
-  groupCount: number,
-  groupSize: number,
-  groups: TensorSource | undefined,
-): Uint32Array {
-  if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
-  const group = reader.words(groups, 0, 1).slice();
-  const wrong = group.findIndex((g) => g >= groupCount);
-  if (wrong < 0) return group;
-  const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
-  throw badInput(message, "g_idx is damaged, or of another layer");
-}

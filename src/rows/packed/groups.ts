@@ -1,6 +1,8 @@
 import type { TensorSource } from "../../../formats/container.js";
+import { badInput } from "../../../formats/errors.js";
 import { transposed } from "../transposed.js";
 import { type Parts, wordSource } from "./parts.js";
+import type { Reader } from "./reader.js";
 
 // Whole numbers in 32-bit words, with a zero and a scale for each group of columns, all of it [in, out] in the file: what
 // GPTQ and AWQ share.
@@ -30,4 +32,20 @@ export function groupTables(
     parts.fail(`${stem}.scales is ${scales.shape.join(" x ")}; ${groups} x ${rows} were expected`);
   }
   return { zeros: transposed(wordSource(zeros)), scales: transposed(scales) };
+}
+
+/** The group of each column, from `groups` (words [1, in]) or its number. @throws LlqError `bad-input` */
+export function groupOfColumns(
+  reader: Reader,
+  columns: number,
+  groupCount: number,
+  groupSize: number,
+  groups: TensorSource | undefined,
+): Uint32Array {
+  if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
+  const group = reader.words(groups, 0, 1).slice();
+  const wrong = group.findIndex((g) => g >= groupCount);
+  if (wrong < 0) return group;
+  const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
+  throw badInput(message, "g_idx is damaged, or of another layer");
 }
