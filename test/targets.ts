@@ -275,6 +275,7 @@ function parsePacked(bytes: Uint8Array): void {
   for (const [quant_method, fields] of [
     ["gptq", settings],
     ["awq", settings],
+    ["auto-round", { ...settings, packing_format: "auto_round:auto_gptq" }],
     ["fp8", settings],
     ["compressed-tensors", { config_groups: { ...groups } }],
   ] as const) {

@@ -12,18 +12,18 @@ export function weightOfQweight(name: string): string | undefined {
   return /^(.*)\.qweight$/.exec(name)?.[1]?.concat(".weight");
 }
 
-/** Sources as the weight has them, a line for each row: zeros [out / pack, groups] of words and scales [out, groups]. */
+/** Sources as the weight has them, a line for each row: zeros [out × bits / 32, groups] of words and scales [out, groups]. */
 export function groupTables(
   parts: Parts,
   stem: string,
   rows: number,
   groups: number,
-  pack: number,
+  bits: number,
 ): { zeros: TensorSource; scales: TensorSource } {
   const [zeros, scales] = [parts.raw(`${stem}.qzeros`), parts.take(`${stem}.scales`)];
   if (zeros === undefined || scales === undefined) return parts.fail(`${stem} has no qzeros or no scales`);
   const shapeOfZeros = parts.integers(`${stem}.qzeros`, zeros, 2);
-  if (rows % pack !== 0 || shapeOfZeros.join() !== [groups, rows / pack].join()) {
+  if (shapeOfZeros.join() !== [groups, (rows * bits) / 32].join()) {
     parts.fail(
       `${stem}.qzeros is ${zeros.shape.join(" x ")}; ${groups} groups of ${rows} rows were expected`,
     );
@@ -48,4 +48,14 @@ export function groupOfColumns(
   if (wrong < 0) return group;
   const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
   throw badInput(message, "g_idx is damaged, or of another layer");
+}
+
+/** @throws LlqError `unsupported` for fields by which weights would be others, when they are set */
+export function refuseOthers(
+  parts: Parts,
+  settings: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): void {
+  const set = names.find((name) => settings[name] != null && settings[name] !== false);
+  if (set !== undefined) parts.unsupported(`weights quantized with ${set}`, "none of it");
 }

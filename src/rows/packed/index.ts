@@ -3,6 +3,7 @@ import { LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
+import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
 import { compressedScaled } from "./compressed-scaled.js";
 import { readFields, readQuantization } from "./config.js";
@@ -16,7 +17,14 @@ import { baseOf, sum } from "./sum.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
-const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, packQuantized, compressedScaled, scaled];
+const PACKINGS: readonly Packing<any, any>[] = [
+  gptq,
+  awq,
+  autoRound,
+  packQuantized,
+  compressedScaled,
+  scaled,
+];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];

@@ -15,7 +15,16 @@ interface Golden {
 const at = (name: string) => `test/golden/containers/packed-${name}`;
 const golden = (name: string): Golden => JSON.parse(readFileSync(`${at(name)}.json`, "utf8"));
 
-describe.each(["ct-0.17.1", "ct-0.18.0", "ct-0.20.0"])("%s", (file) => {
+const FILES = [
+  "ct-0.17.1",
+  "ct-0.18.0",
+  "ct-0.20.0",
+  "auto-round-gptq",
+  "auto-round-plain",
+  "auto-round-awq",
+];
+
+describe.each(FILES)("%s", (file) => {
   const { quantization_config, weights } = golden(file);
   const open = (config: object) =>
     unpackWeights(openContainer(`${at(file)}.safetensors`), "config.json", { quantization_config: config });
@@ -33,7 +42,7 @@ describe.each(["ct-0.17.1", "ct-0.18.0", "ct-0.20.0"])("%s", (file) => {
   );
 });
 
-describe("refusals", () => {
+describe("refusals of compressed-tensors", () => {
   const { quantization_config: config } = golden("ct-0.20.0");
   const open = (change: (config: Config) => void, file = "ct-0.20.0") => {
     const changed = structuredClone(
@@ -116,6 +125,45 @@ describe("refusals", () => {
     expect(layoutOf("1.2.0")).toEqual({ bits: 3 });
     expect(refusal(() => layoutOf())).toBe("unsupported: x: x is packed by an unknown version");
   });
+});
+
+describe("refusals of AutoRound", () => {
+  const { quantization_config: config } = golden("auto-round-gptq");
+  // biome-ignore format: rows
+  const bad: [string, object, string][] = [
+    ["another layout",               { packing_format: "auto_round:mlx" },     "unsupported: x: AutoRound's packing_format auto_round:mlx"],
+    ["a layout it does not say",     { packing_format: null },                 "unsupported: x: AutoRound's packing_format unnamed"],
+    ["small floats",                 { data_type: "mx_fp" },                   "unsupported: x: AutoRound with numbers of the type mx_fp"],
+    ["columns that are rotated",     { rotation_config: { block_size: 32 } },  "unsupported: x: weights quantized with rotation_config"],
+    ["scales of scales",             { super_bits: 6 },                        "unsupported: x: weights quantized with super_bits"],
+    ["bits that no module has",      { extra_config: {} },                     "is of 8 bits, and no module is said to be"],
+    ["groups that no module has",    { group_size: 16, extra_config: { a: { bits: 2 }, b: { bits: 3 }, c: { bits: 6 }, d: { bits: 8 } } }, "groups of 96 columns, of no known size"],
+    ["groups that several have",     { extra_config: { a: { bits: 2 }, b: { bits: 3 }, c: { bits: 6 }, d: { bits: 8 }, e: { group_size: 33 } } }, "groups of 96 columns, of several sizes"],
+  ];
+  test.each(bad)("%s", (_, change, expected) => {
+    const container = openContainer(`${at("auto-round-gptq")}.safetensors`);
+    const quantization = { ...config, ...change };
+    const said = refusal(() =>
+      unpackWeights({ ...container, files: ["x"] }, "c", { quantization_config: quantization }),
+    );
+    expect(said).toContain(expected);
+  });
+});
+
+test("GPTQ's second format is what AutoRound writes for GPTQModel", () => {
+  const file = "auto-round-plain";
+  const container = openContainer(`${at(file)}.safetensors`);
+  const only = <T>(map: ReadonlyMap<string, T>) =>
+    new Map([...map].filter(([name]) => name.startsWith("four")));
+  const parts = { tensors: only(container.tensors), raw: only(container.raw!) };
+  const settings = { quant_method: "gptq", bits: 4, group_size: 32, checkpoint_format: "gptq_v2" };
+  const unpacked = unpackWeights({ ...container, ...parts }, "c", { quantization_config: settings });
+  const values = decoded(unpacked, unpacked.tensors.get("four.weight")!, 5);
+  expect(digestOf(values)).toBe(golden(file).weights["four"]!.sha256);
+});
+
+test.skipIf(!existsSync(`${CASES}/gptq-zero-bias`))("AutoGPTQ's biases of zeros", async () => {
+  expect(await casePerplexity("gptq-zero-bias/qwen2")).toBeCloseTo(855.07366, 3);
 });
 
 test.skipIf(!existsSync(`${CASES}/ct-block-structure`))(
