@@ -227,7 +227,7 @@ export const TARGETS: readonly Target[] = [
   },
 ];
 
-/** Layers of 8 x 16 in GPTQ and AWQ, groups of 8, and an 8-bit one with blocks. */
+/** Layers of 8 x 16 in GPTQ, AWQ and compressed-tensors, groups of 8, and an 8-bit one with blocks. */
 function packedHeaders(): { header: object; data: number }[] {
   const layers: [name: string, dtype: string, shape: number[], bytes: number][][] = [
     [
@@ -241,6 +241,16 @@ function packedHeaders(): { header: object; data: number }[] {
       ["a.weight_scale", "F32", [1, 1], 4],
       ["b.weight", "I8", [4, 2], 8],
       ["b.weight_scale", "BF16", [4], 8],
+    ],
+    [
+      ["a.weight_packed", "I32", [8, 2], 64],
+      ["a.weight_scale", "F16", [8, 2], 32],
+      ["a.weight_shape", "I64", [2], 16],
+      ["a.weight_zero_point", "I32", [1, 2], 8],
+      ["a.weight_g_idx", "I32", [16], 64],
+      ["b.weight", "I8", [4, 16], 64],
+      ["b.weight_scale", "F32", [4, 2], 32],
+      ["b.weight_zero_point", "I8", [4, 2], 8],
     ],
   ];
   return layers.map((layer) => {
@@ -257,8 +267,19 @@ function packedHeaders(): { header: object; data: number }[] {
 
 function parsePacked(bytes: Uint8Array): void {
   const container = readSafetensors(new BufferSource("x", bytes));
-  for (const quant_method of ["gptq", "awq", "fp8"]) {
-    const quantization_config = { quant_method, bits: 4, group_size: 8 };
+  const groups = [4, 8].map((num_bits) => ({
+    targets: ["Linear"],
+    weights: { num_bits, group_size: 8, symmetric: false },
+  }));
+  const settings = { bits: 4, group_size: 8 };
+  for (const [quant_method, fields] of [
+    ["gptq", settings],
+    ["awq", settings],
+    ["auto-round", { ...settings, packing_format: "auto_round:auto_gptq" }],
+    ["fp8", settings],
+    ["compressed-tensors", { config_groups: { ...groups } }],
+  ] as const) {
+    const quantization_config = { quant_method, ...fields };
     const json = { quantization_config };
     let unpacked: Container;
     try {

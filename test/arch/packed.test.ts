@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Container, RawSource, TensorSource } from "../../formats/container.js";
 import { openContainer } from "../../formats/open.js";
-import { Kernels } from "../../src/kernels/kernels.js";
 import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
@@ -12,56 +10,20 @@ import type { GptqCoding } from "../../src/rows/packed/gptq.js";
 import { unpackWeights } from "../../src/rows/packed/index.js";
 import type { ScaledCoding } from "../../src/rows/packed/scaled.js";
 import type { SumCoding } from "../../src/rows/packed/sum.js";
-import { readRowsF32 } from "../../src/rows/rows.js";
 import { transposed } from "../../src/rows/transposed.js";
-import { storedWhole, type Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
+import { decoded, digestOf } from "../support/packed/packed.js";
 import { TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";
 
 const golden: { sha256: Record<string, [number[], string]>; e4m3: string[]; e5m2: string[] } = JSON.parse(
   readFileSync("test/golden/containers/packed.json", "utf8"),
 );
-const kernels = new Kernels();
 
 function unpack(file: string, quantization?: object): Container {
   const container = openContainer(`test/golden/containers/packed-${file}.safetensors`);
   return unpackWeights(container, "config.json", { quantization_config: quantization });
-}
-
-/** All rows, read `step` at a time. */
-function rowsOf(
-  { files }: Container,
-  source: TensorSource,
-  step: number,
-  parts: Partial<Tensor> = {},
-): Float32Array {
-  const name = "t";
-  const tensor: Tensor = {
-    ...storedWhole(source),
-    name,
-    role: "ffn_up",
-    layer: 0,
-    shape: source.shape,
-    ...parts,
-  };
-  const [rows, columns] = source.shape as [number, number];
-  const descriptors = files.map((file) => openSync(file, "r"));
-  const result = new Float32Array(rows * columns);
-  for (let first = 0; first < rows; first += step) {
-    const count = Math.min(step, rows - first);
-    kernels.reset();
-    const address = kernels.reserve(count * columns * 4);
-    readRowsF32(kernels, descriptors, tensor, first, count, address);
-    result.set(kernels.floats(address, count * columns), first * columns);
-  }
-  for (const fd of descriptors) closeSync(fd);
-  return result;
-}
-
-function sha256(values: Float32Array): string {
-  return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
 }
 
 describe("weights are what the packers' own programs unpack", () => {
@@ -77,6 +39,7 @@ describe("weights are what the packers' own programs unpack", () => {
     ["gptq-4", ["four", "plain"], gptq(4)],
     ["gptq-8", ["eight"], gptq(8)],
     ["gptq-2", ["two"], gptq(2)],
+    ["gptq-3", ["three"], gptq(3)],
     ["awq", ["awq"], awq],
     ["fp8", ["blocks", "tensor", "tensor1", "rows", "channels"], fp8],
   ];
@@ -90,7 +53,8 @@ describe("weights are what the packers' own programs unpack", () => {
     const source = container.tensors.get(`${name}.weight`)!;
     const [shape, hash] = golden.sha256[name]!;
     expect(source.shape).toEqual(shape);
-    for (const step of [1, 5, 8, 1000]) expect(sha256(rowsOf(container, source, step)), `${step}`).toBe(hash);
+    for (const step of [1, 5, 8, 1000])
+      expect(digestOf(decoded(container, source, step)), `${step}`).toBe(hash);
     expect([...container.tensors.keys()].filter((each) => !each.endsWith(".weight"))).toEqual([]);
   });
 
@@ -110,14 +74,14 @@ describe("weights are what the packers' own programs unpack", () => {
     const parts = { tensors: only(container.tensors), raw: only(container.raw!) };
     const unpacked = unpackWeights({ ...container, ...parts }, "c", { quantization_config: gptq(4, -1) });
     const source = unpacked.tensors.get("whole.weight")!;
-    expect(sha256(rowsOf(unpacked, source, 16))).toBe(golden.sha256["whole"]![1]);
+    expect(digestOf(decoded(unpacked, source, 16))).toBe(golden.sha256["whole"]![1]);
   });
 
   test("rows are permuted as stored ones are", () => {
     const container = unpack("fp8", fp8);
     const source = container.tensors.get("rows.weight")!;
-    const plain = rowsOf(container, source, 24);
-    const permuted = rowsOf(container, source, 7, { transforms: [{ kind: "permuteRope", heads: 3 }] });
+    const plain = decoded(container, source, 24);
+    const permuted = decoded(container, source, 7, { transforms: [{ kind: "permuteRope", heads: 3 }] });
     const row = (values: Float32Array, i: number) => [...values.subarray(i * 32, (i + 1) * 32)];
     for (let i = 0; i < 24; i++) {
       const j = i % 8;
@@ -128,7 +92,7 @@ describe("weights are what the packers' own programs unpack", () => {
   test("GPTQ's second format has zeros as they are", () => {
     const [first, second] = ["gptq", "gptq_v2"].map((checkpoint_format) => {
       const container = unpack("gptq-8", { ...gptq(8), checkpoint_format });
-      return rowsOf(container, container.tensors.get("eight.weight")!, 64);
+      return decoded(container, container.tensors.get("eight.weight")!, 64);
     });
     const scales = openContainer("test/golden/containers/packed-gptq-8.safetensors").tensors.get(
       "eight.scales",
@@ -174,14 +138,14 @@ test("damage never gets through as anything but a refusal", () => {
 test("every byte is the 8-bit float that torch has for it", () => {
   const container = unpack("bytes");
   for (const type of ["e4m3", "e5m2"] as const) {
-    const values = rowsOf(container, container.tensors.get(`${type}.weight`)!, 2);
+    const values = decoded(container, container.tensors.get(`${type}.weight`)!, 2);
     const expected = golden[type].map((text) => Number(text.replace("inf", "Infinity")));
     expect([...values]).toEqual(expected);
     expect([...values].map((value) => Object.is(value, -0))).toEqual(
       expected.map((value) => Object.is(value, -0)),
     );
   }
-  const int8 = rowsOf(container, container.tensors.get("int8.weight")!, 1);
+  const int8 = decoded(container, container.tensors.get("int8.weight")!, 1);
   expect([...int8]).toEqual(Array.from({ length: 256 }, (_, i) => (i - 128) * (i < 128 ? 0.5 : 0.25)));
 });
 
@@ -257,7 +221,12 @@ describe("refusals", () => {
     ["weights that are rotated",           layer, { quant_method: "compressed-tensors", transform_config: { config_groups: { R1: {} } } }, "unsupported: config.json: weights that a transform_config rotates"],
     ["bits that are text",                 layer, { ...gptq, bits: "4" },                 "bad-input: config.json: quantization_config: bits"],
     ["half a bit",                         layer, { ...gptq, bits: 0.5 },                 "bad-input: config.json: quantization_config: bits"],
-    ["3 bits",                             layer, { ...gptq, bits: 3 },                   "unsupported: x: GPTQ with 3 bits"],
+    ["3 bits that are 4",                  layer, { ...gptq, bits: 3 },                   "bad-input: x: x.qweight has 16 rows, which hold no whole number of 3 bits"],
+    ["5 bits",                             layer, { ...gptq, bits: 5 },                   "unsupported: x: GPTQ with 5 bits"],
+    ["rotated weights",                    layer, { ...gptq, rotation: "hadamard" },      "unsupported: x: weights quantized with rotation"],
+    ["an adapter",                         layer, { ...gptq, adapter: { rank: 8 } },      "unsupported: x: weights quantized with adapter"],
+    ["words of 16 bits",                   layer, { ...gptq, pack_dtype: "int16" },       "unsupported: x: GPTQ packed in int16"],
+    ["tiles",                              layer, { ...gptq, is_marlin_format: true },    "unsupported: x: GPTQ in the format marlin"],
     ["no bits",                            layer, { ...gptq, bits: undefined },           "unsupported: x: GPTQ with unknown bits"],
     ["groups of no columns",               layer, { ...gptq, group_size: 0 },             "bad-input: config.json: quantization_config: group_size"],
     ["groups of -2 columns",               layer, { ...gptq, group_size: -2 },            "bad-input: config.json: quantization_config: group_size"],
@@ -276,7 +245,7 @@ describe("refusals", () => {
     ["a weight that is there twice",       changed(layer, "x.weight", float(64, 128)), gptq, "bad-input: x: x.weight is there packed and not packed"],
     ["a layer and no configuration",       layer, undefined,                              "unsupported: x: x is packed in integers by no known method"],
     ["GPTQ said to be 8-bit floats",       layer, fp8,                                    "unsupported: x: x is packed in integers by fp8"],
-    ["compressed-tensors' own packing",    { raw: { "x.weight_packed": raw("I32", 64, 16) }, tensors: {} }, { quant_method: "compressed-tensors" }, "unsupported: x: x is packed in integers by compressed-tensors"],
+    ["compressed-tensors' own packing",    { raw: { "x.weight_packed": raw("I32", 64, 16) }, tensors: {} }, { quant_method: "compressed-tensors" }, "bad-input: x: x has no weight_scale"],
     ["AWQ of 8 bits",                      awqLayer, { ...awq, bits: 8 },                 "unsupported: x: AWQ with 8 bits"],
     ["AWQ for vectors",                    awqLayer, { ...awq, version: "gemv" },         "unsupported: x: AWQ packed for gemv"],
     ["AWQ with zeros of other rows",       changed(awqLayer, "x.qzeros", raw("I32", 4, 7)), awq, "bad-input: x: x.qzeros is 4 x 7; 4 groups of 64 rows were expected"],
@@ -307,7 +276,7 @@ describe("refusals", () => {
       coded: { ...coded, groups: { ...coded.groups!, offset: coded.words.offset } },
     };
     const container: Container = { ...openContainer(files[0]!), files };
-    expect(refusal(() => rowsOf(container, lying, 64))).toMatch(
+    expect(refusal(() => decoded(container, lying, 64))).toMatch(
       /^bad-input: tensor t: column \d+ is in group -?\d+ of 4$/,
     );
   });

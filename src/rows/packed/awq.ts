@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import type { Coding, TensorSource } from "../../../formats/container.js";
+import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { groupSize, wholeNumber } from "./config.js";
 import { groupTables, weightOfQweight } from "./groups.js";
 import type { Packing } from "./packing.js";
-import { codedSource, wordSource } from "./parts.js";
+import { codedSource, type Parts, wordSource } from "./parts.js";
 
 /** Words [out / 8, in] and zeros [out / 8, groups], whose nibbles hold rows 0, 2, 4, 6, 1, 3, 5, 7; scales [out, groups]. */
 export interface AwqCoding extends Coding {
@@ -39,13 +39,7 @@ export const awq: Packing<AwqCoding, v.InferOutput<typeof fields>> = {
     if (version != null && version.toLowerCase() !== "gemm") {
       return parts.unsupported(`AWQ packed for ${version}`, "gemm");
     }
-    const stem = name.replace(/\.qweight$/, "");
-    const [columns, wordColumns] = parts.integers(name, raw, 2) as [number, number];
-    const rows = wordColumns * 8;
-    const size = group_size === -1 ? columns : group_size;
-    const tables = groupTables(parts, stem, rows, Math.ceil(columns / size), 8);
-    const words = transposed(wordSource(raw));
-    return codedSource<AwqCoding>(raw, [rows, columns], { kind: "awq", words, ...tables, groupSize: size });
+    return locateAwq(parts, name, raw, group_size);
   },
 
   decode(reader, { words, zeros, scales, groupSize }, { source, first, count, dst }) {
@@ -69,3 +63,13 @@ export const awq: Packing<AwqCoding, v.InferOutput<typeof fields>> = {
     }
   },
 };
+
+export function locateAwq(parts: Parts, name: string, raw: RawSource, groupSize: number): TensorSource {
+  const stem = name.replace(/\.qweight$/, "");
+  const [columns, wordColumns] = parts.integers(name, raw, 2) as [number, number];
+  const rows = wordColumns * 8;
+  const size = groupSize === -1 ? columns : groupSize;
+  const tables = groupTables(parts, stem, rows, Math.ceil(columns / size), 4);
+  const words = transposed(wordSource(raw));
+  return codedSource<AwqCoding>(raw, [rows, columns], { kind: "awq", words, ...tables, groupSize: size });
+}

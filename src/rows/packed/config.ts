@@ -52,6 +52,18 @@ export function readFields<S>(
 ): S {
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;
+  const unknown = result.issues.find(
+    ({ type, expected }) => type === "strict_object" && expected === "never",
+  );
+  if (unknown !== undefined) {
+    throw new LlqError(
+      "unsupported",
+      `${file}: quantization_config has ${v.getDotPath(unknown)}, which may change weights`,
+      {
+        hint: "take the original checkpoint",
+      },
+    );
+  }
   const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
   throw badInput(`${file}: quantization_config: ${faults.join("; ")}`);
 }

@@ -1,13 +1,12 @@
 import * as v from "valibot";
-import type { Coding, TensorSource } from "../../../formats/container.js";
-import { badInput } from "../../../formats/errors.js";
+import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
+import { unpackBits, unpackRows } from "./bits.js";
 import { groupSize, wholeNumber } from "./config.js";
-import { groupTables, weightOfQweight } from "./groups.js";
+import { groupOfColumns, groupTables, refuseOthers, weightOfQweight } from "./groups.js";
 import type { Packing } from "./packing.js";
-import { codedSource, wordSource } from "./parts.js";
-import type { Reader } from "./reader.js";
+import { codedSource, type Parts, wordSource } from "./parts.js";
 
 /**
  * Words [out, in × bits / 32], lowest bits first; zeros [out × bits / 32, groups], scales [out, groups];
@@ -15,7 +14,7 @@ import type { Reader } from "./reader.js";
  */
 export interface GptqCoding extends Coding {
   readonly kind: "gptq";
-  readonly bits: 2 | 4 | 8;
+  readonly bits: number;
   readonly words: TensorSource;
   readonly zeros: TensorSource;
   readonly zeroOffset: 0 | 1;
@@ -24,10 +23,22 @@ export interface GptqCoding extends Coding {
   readonly groupSize: number;
 }
 
+/** What makes a packed layer, where it is known. */
+export interface GptqLayer {
+  readonly bits: number;
+  /** Columns that share a scale; -1: all. */
+  readonly groupSize: number;
+  readonly zeroOffset: 0 | 1;
+}
+
 const fields = v.looseObject({
   bits: v.optional(wholeNumber),
   group_size: groupSize,
   checkpoint_format: v.nullish(v.string()),
+  rotation: v.nullish(v.unknown()),
+  adapter: v.nullish(v.unknown()),
+  pack_dtype: v.nullish(v.string()),
+  is_marlin_format: v.nullish(v.boolean()),
 });
 
 export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
@@ -39,33 +50,21 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
   typeOf: ({ bits }) => `GPTQ-${bits}`,
   weightOf: weightOfQweight,
 
-  locate(parts, name, raw, { bits, group_size, checkpoint_format: format }) {
-    if (bits !== 2 && bits !== 4 && bits !== 8) {
-      return parts.unsupported(`GPTQ with ${bits ?? "unknown"} bits`, "2, 4 and 8");
+  locate(parts, name, raw, settings) {
+    const { bits, group_size, checkpoint_format, is_marlin_format: tiled, pack_dtype: words } = settings;
+    const format = tiled === true ? "marlin" : checkpoint_format;
+    if (bits !== 2 && bits !== 3 && bits !== 4 && bits !== 8) {
+      return parts.unsupported(`GPTQ with ${bits ?? "unknown"} bits`, "2, 3, 4 and 8");
     }
     if (format != null && format !== "gptq" && format !== "gptq_v2") {
       return parts.unsupported(`GPTQ in the format ${format}`, "gptq and gptq_v2");
     }
-    const stem = name.replace(/\.qweight$/, "");
-    const pack = 32 / bits;
-    const [wordRows, rows] = parts.integers(name, raw, 2) as [number, number];
-    const columns = wordRows * pack;
-    const size = group_size === -1 ? columns : group_size;
-    const { zeros, scales } = groupTables(parts, stem, rows, Math.ceil(columns / size), pack);
-    const order = parts.raw(`${stem}.g_idx`);
-    if (order !== undefined) {
-      const [length] = parts.integers(`${stem}.g_idx`, order, 1);
-      if (length !== columns) parts.fail(`${stem}.g_idx has ${length} columns of ${columns}`);
-    }
-    return codedSource<GptqCoding>(raw, [rows, columns], {
-      kind: "gptq",
+    if (words != null && words !== "int32") return parts.unsupported(`GPTQ packed in ${words}`, "int32");
+    refuseOthers(parts, settings, ["rotation", "adapter"]);
+    return locateGptq(parts, name, raw, {
       bits,
-      words: transposed(wordSource(raw)),
-      zeros,
+      groupSize: group_size,
       zeroOffset: format === "gptq_v2" ? 0 : 1,
-      scales,
-      groups: order && wordSource({ ...order, shape: [1, columns] }),
-      groupSize: size,
     });
   },
 
@@ -75,44 +74,50 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
     { source, first, count, dst },
   ) {
     const columns = rowLength(source);
-    const pack = 32 / bits;
-    const mask = 2 ** bits - 1;
     const groupCount = rowLength(scales);
     const group = groupOfColumns(reader, columns, groupCount, groupSize, groups);
     const wordsInRow = rowLength(words);
-    const firstZero = Math.floor(first / pack);
-    const z = reader.words(zeros, firstZero, Math.floor((first + count - 1) / pack) + 1 - firstZero).slice();
+    const zero = unpackRows(reader, { bits }, zeros, first, count);
     const scale = reader.floats(scales, first, count);
     const q = reader.words(words, first, count);
     const x = reader.kernels.floats(dst, count * columns);
-    const offsets = new Float32Array(groupCount);
     for (let r = 0; r < count; r++) {
-      const zeroRow = (Math.floor((first + r) / pack) - firstZero) * groupCount;
-      const zeroShift = ((first + r) % pack) * bits;
-      for (let g = 0; g < groupCount; g++) {
-        offsets[g] = ((z[zeroRow + g]! >>> zeroShift) & mask) + zeroOffset;
-      }
+      const row = x.subarray(r * columns, (r + 1) * columns);
+      unpackBits({ bits }, q, r * wordsInRow, row);
       for (let c = 0; c < columns; c++) {
-        const word = q[r * wordsInRow + Math.floor(c / pack)]!;
-        const g = group[c]!;
-        x[r * columns + c] =
-          scale[r * groupCount + g]! * (((word >>> ((c % pack) * bits)) & mask) - offsets[g]!);
+        const at = r * groupCount + group[c]!;
+        row[c] = scale[at]! * (row[c]! - zero[at]! - zeroOffset);
       }
     }
   },
 };
 
-function groupOfColumns(
-  reader: Reader,
-  columns: number,
-  groupCount: number,
-  groupSize: number,
-  groups: TensorSource | undefined,
-): Uint32Array {
-  if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
-  const group = reader.words(groups, 0, 1).slice();
-  const wrong = group.findIndex((g) => g >= groupCount);
-  if (wrong < 0) return group;
-  const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
-  throw badInput(message, "g_idx is damaged, or of another layer");
+export function locateGptq(
+  parts: Parts,
+  name: string,
+  raw: RawSource,
+  { bits, groupSize, zeroOffset }: GptqLayer,
+): TensorSource {
+  const stem = name.replace(/\.qweight$/, "");
+  const [wordRows, rows] = parts.integers(name, raw, 2) as [number, number];
+  const columns = (wordRows * 32) / bits;
+  if (!Number.isInteger(columns))
+    parts.fail(`${name} has ${wordRows} rows, which hold no whole number of ${bits} bits`);
+  const size = groupSize === -1 ? columns : groupSize;
+  const { zeros, scales } = groupTables(parts, stem, rows, Math.ceil(columns / size), bits);
+  const order = parts.raw(`${stem}.g_idx`);
+  if (order !== undefined) {
+    const [length] = parts.integers(`${stem}.g_idx`, order, 1);
+    if (length !== columns) parts.fail(`${stem}.g_idx has ${length} columns of ${columns}`);
+  }
+  return codedSource<GptqCoding>(raw, [rows, columns], {
+    kind: "gptq",
+    bits,
+    words: transposed(wordSource(raw)),
+    zeros,
+    zeroOffset,
+    scales,
+    groups: order && wordSource({ ...order, shape: [1, columns] }),
+    groupSize: size,
+  });
 }

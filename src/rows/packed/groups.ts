@@ -1,6 +1,8 @@
 import type { TensorSource } from "../../../formats/container.js";
+import { badInput } from "../../../formats/errors.js";
 import { transposed } from "../transposed.js";
 import { type Parts, wordSource } from "./parts.js";
+import type { Reader } from "./reader.js";
 
 // Whole numbers in 32-bit words, with a zero and a scale for each group of columns, all of it [in, out] in the file: what
 // GPTQ and AWQ share.
@@ -10,18 +12,18 @@ export function weightOfQweight(name: string): string | undefined {
   return /^(.*)\.qweight$/.exec(name)?.[1]?.concat(".weight");
 }
 
-/** Sources as the weight has them, a line for each row: zeros [out / pack, groups] of words and scales [out, groups]. */
+/** Sources as the weight has them, a line for each row: zeros [out × bits / 32, groups] of words and scales [out, groups]. */
 export function groupTables(
   parts: Parts,
   stem: string,
   rows: number,
   groups: number,
-  pack: number,
+  bits: number,
 ): { zeros: TensorSource; scales: TensorSource } {
   const [zeros, scales] = [parts.raw(`${stem}.qzeros`), parts.take(`${stem}.scales`)];
   if (zeros === undefined || scales === undefined) return parts.fail(`${stem} has no qzeros or no scales`);
   const shapeOfZeros = parts.integers(`${stem}.qzeros`, zeros, 2);
-  if (rows % pack !== 0 || shapeOfZeros.join() !== [groups, rows / pack].join()) {
+  if (shapeOfZeros.join() !== [groups, (rows * bits) / 32].join()) {
     parts.fail(
       `${stem}.qzeros is ${zeros.shape.join(" x ")}; ${groups} groups of ${rows} rows were expected`,
     );
@@ -30,4 +32,30 @@ export function groupTables(
     parts.fail(`${stem}.scales is ${scales.shape.join(" x ")}; ${groups} x ${rows} were expected`);
   }
   return { zeros: transposed(wordSource(zeros)), scales: transposed(scales) };
+}
+
+/** The group of each column, from `groups` (words [1, in]) or its number. @throws LlqError `bad-input` */
+export function groupOfColumns(
+  reader: Reader,
+  columns: number,
+  groupCount: number,
+  groupSize: number,
+  groups: TensorSource | undefined,
+): Uint32Array {
+  if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
+  const group = reader.words(groups, 0, 1).slice();
+  const wrong = group.findIndex((g) => g >= groupCount);
+  if (wrong < 0) return group;
+  const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
+  throw badInput(message, "g_idx is damaged, or of another layer");
+}
+
+/** @throws LlqError `unsupported` for fields by which weights would be others, when they are set */
+export function refuseOthers(
+  parts: Parts,
+  settings: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): void {
+  const set = names.find((name) => settings[name] != null && settings[name] !== false);
+  if (set !== undefined) parts.unsupported(`weights quantized with ${set}`, "none of it");
 }

@@ -3,9 +3,12 @@ import { LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
+import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
+import { compressedScaled } from "./compressed-scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
+import { packQuantized } from "./pack-quantized.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
@@ -14,13 +17,20 @@ import { baseOf, sum } from "./sum.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
-const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, scaled];
+const PACKINGS: readonly Packing<any, any>[] = [
+  gptq,
+  awq,
+  autoRound,
+  packQuantized,
+  compressedScaled,
+  scaled,
+];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
 
 /** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
-const ACTIVATION_SCALES = /\.(input_scale|activation_scale|output_scale|[qkv]_scale)$/;
+const ACTIVATION_SCALES = /\.(input_scale|input_global_scale|activation_scale|output_scale|[qkv]_scale)$/;
 
 /** Names that only packed weights have. */
 const PACKED_NAME = /^(.*)\.(qweight|weight_packed)$/;
@@ -72,7 +82,7 @@ function unknownPacking({ where }: Parts, stem: string, method: string | undefin
       hint:
         method === undefined
           ? "config.json has no quantization_config; older files have it in quantize_config.json: copy it there, with quant_method"
-          : `${told.join(" and ")} are supported; take the original checkpoint`,
+          : `${[...new Set(told)].join(", ")} are supported; take the original checkpoint`,
     },
   );
 }

@@ -25,6 +25,11 @@ export class Parts {
     return found;
   }
 
+  /** Floats that stay where they are. */
+  peek(name: string): TensorSource | undefined {
+    return this.#tensors.get(name);
+  }
+
   raw(name: string): RawSource | undefined {
     return this.#container.raw?.get(name);
   }

@@ -6,14 +6,16 @@ import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
 
-/** Types of one byte that weights are stored in, as safetensors names them. */
-export type SmallType = "F8_E4M3" | "F8_E5M2" | "I8";
+/** Types of one byte that weights and their scales are stored in, as safetensors names them. */
+export type SmallType = "F8_E4M3" | "F8_E5M2" | "I8" | "F8_E8M0";
 
-/** Numbers of a byte, each block of `rows` × `columns` of them times its scale. */
+/** Numbers of a byte, each block of `rows` × `columns` of them less its zero and times its scale. */
 export interface ScaledCoding extends Coding {
   readonly kind: "scaled";
   readonly type: SmallType;
   readonly scale?: { readonly source: TensorSource; readonly rows: number; readonly columns: number };
+  /** A number for each scale. */
+  readonly zeros?: TensorSource;
 }
 
 const fields = v.looseObject({ weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])) });
@@ -30,18 +32,21 @@ const VALUES: Readonly<Record<SmallType, Float32Array>> = {
     return byte < 0x80 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }),
   I8: Float32Array.from({ length: 256 }, (_, byte) => (byte << 24) >> 24),
+  F8_E8M0: Float32Array.from({ length: 256 }, (_, byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127))),
 };
+
+const WEIGHT_TYPES = /^(F8_E4M3|F8_E5M2|I8)$/;
 
 /** 8-bit numbers with one scale in all, one a row, or one a block: q × scale, whatever `inv` in the name says. */
 export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
   kind: "scaled",
   title: "8-bit numbers with scales",
-  methods: ["fp8", "fbgemm_fp8", "compressed-tensors", "modelopt"],
+  methods: ["fp8", "fbgemm_fp8", "modelopt"],
   untold: true,
   fields,
   across: false,
   typeOf: ({ type }) => type,
-  weightOf: (name, { type }) => (Object.hasOwn(VALUES, type) && name.endsWith(".weight") ? name : undefined),
+  weightOf: (name, { type }) => (WEIGHT_TYPES.test(type) && name.endsWith(".weight") ? name : undefined),
 
   locate(parts, name, raw, settings) {
     const [rows, columns] = raw.shape;
@@ -66,13 +71,14 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
     return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type, scale });
   },
 
-  decode(reader, { type, scale }, { source, first, count, dst }) {
+  decode(reader, { type, scale, zeros }, { source, first, count, dst }) {
     const { kernels, files, name } = reader;
     const columns = rowLength(source);
     const values = VALUES[type];
     const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
     const scaleRows = scale === undefined ? 0 : Math.floor((first + count - 1) / scale.rows) + 1 - scaleRow;
     const scales = scale && reader.floats(scale.source, scaleRow, scaleRows);
+    const offsets = zeros && reader.floats(zeros, scaleRow, scaleRows);
     const across = scale === undefined ? 0 : rowLength(scale.source);
     const n = count * columns;
     const address = kernels.reserve(n);
@@ -82,9 +88,11 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
     for (let r = 0; r < count; r++) {
       const before = scale === undefined ? 0 : (Math.floor((first + r) / scale.rows) - scaleRow) * across;
       for (let c = 0; c < columns; ) {
-        const factor = scale === undefined ? 1 : scales![before + Math.floor(c / scale.columns)]!;
+        const block = scale === undefined ? 0 : before + Math.floor(c / scale.columns);
+        const factor = scales?.[block] ?? 1;
+        const zero = offsets?.[block] ?? 0;
         const end = scale === undefined ? columns : Math.min(columns, c + scale.columns);
-        for (; c < end; c++) x[r * columns + c] = values[stored[r * columns + c]!]! * factor;
+        for (; c < end; c++) x[r * columns + c] = (values[stored[r * columns + c]!]! - zero) * factor;
       }
     }
   },

@@ -129,6 +129,7 @@ def main():
         | {"int8.weight_scale": torch.tensor([[0.5], [0.25]])},
         out / "packed-bytes.safetensors",
     )
+    save_file(gptq(auto_gptq, "three", 3, 64, 128, 32, True), out / "packed-gptq-3.safetensors")
     (out / "packed.json").write_text(
         json.dumps(
             {

@@ -1,0 +1,65 @@
+import type { RawSource, TensorSource } from "../../../formats/container.js";
+import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./compressed-tensors.js";
+import type { Packing } from "./packing.js";
+import { codedSource, type Parts } from "./parts.js";
+import { type ScaledCoding, scaled } from "./scaled.js";
+
+const { untold: _, ...own } = scaled;
+
+/** compressed-tensors' int-, float- and naive-quantized and mxfp8: a byte for each weight, scales of any shape, zeros. */
+export const compressedScaled: Packing<ScaledCoding, CompressedTensors> = {
+  ...own,
+  methods: ["compressed-tensors"],
+  fields: compressedTensors,
+
+  locate(parts, name, raw, settings) {
+    if (Object.keys(settings.config_groups).length === 0) return scaled.locate(parts, name, raw, {});
+    const [rows, columns] = raw.shape;
+    if (rows === undefined || columns === undefined || raw.shape.length > 2) {
+      return parts.unsupported(`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+    }
+    const scale = parts.take(`${name}_scale`) ?? exponents(parts.raw(`${name}_scale`));
+    if (scale === undefined) return parts.fail(`${name} is ${raw.type} and has no ${name}_scale`);
+    const [down, across] = matrix(scale.shape);
+    const scheme = schemeOf(parts, settings, name.replace(/\.weight$/, ""), (each) => {
+      if (each.bits > 8 || (each.type === "int") !== (raw.type === "I8")) return false;
+      const block = blockOf(each, rows, columns);
+      return Math.ceil(rows / block.rows) === down && Math.ceil(columns / block.columns) === across;
+    });
+    const zeros = zerosOf(parts, `${name}_zero_point`, scale.shape);
+    const source = { ...scale, shape: [down, across] };
+    return codedSource<ScaledCoding>(raw, raw.shape, {
+      kind: "scaled",
+      type: raw.type as ScaledCoding["type"],
+      scale: { source, ...blockOf(scheme, rows, columns) },
+      ...(zeros && { zeros: { ...zeros, shape: [down, across] } }),
+    });
+  },
+};
+
+function blockOf(scheme: Scheme, rows: number, columns: number): { rows: number; columns: number } {
+  return { rows: scheme.rows ?? rows, columns: scheme.columns ?? columns };
+}
+
+function matrix(shape: readonly number[]): readonly [number, number] {
+  return shape.length > 2 ? [0, 0] : [shape[0] ?? 1, shape[1] ?? 1];
+}
+
+/** Powers of two in a byte (OCP E8M0), which older files call U8. */
+export function exponents(raw: RawSource | undefined): TensorSource | undefined {
+  if (raw?.type !== "U8" && raw?.type !== "F8_E8M0") return undefined;
+  return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "F8_E8M0" });
+}
+
+function zerosOf(parts: Parts, name: string, shape: readonly number[]): TensorSource | undefined {
+  const raw = parts.raw(name);
+  if (raw === undefined) {
+    if (parts.take(name) === undefined) return undefined;
+    return parts.unsupported(`${name} is of floats`, "zero points of type I8");
+  }
+  if (raw.type !== "I8") return parts.unsupported(`${name} is ${raw.type}`, "zero points of type I8");
+  if (raw.shape.join() !== shape.join()) {
+    parts.fail(`${name} is ${raw.shape.join(" x ")}; ${shape.join(" x ")} were expected`);
+  }
+  return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "I8" });
+}
