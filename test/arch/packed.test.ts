@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Container, RawSource, TensorSource } from "../../formats/container.js";
 import { openContainer } from "../../formats/open.js";
-import { Kernels } from "../../src/kernels/kernels.js";
 import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
@@ -12,56 +10,19 @@ import type { GptqCoding } from "../../src/rows/packed/gptq.js";
 import { unpackWeights } from "../../src/rows/packed/index.js";
 import type { ScaledCoding } from "../../src/rows/packed/scaled.js";
 import type { SumCoding } from "../../src/rows/packed/sum.js";
-import { readRowsF32 } from "../../src/rows/rows.js";
 import { transposed } from "../../src/rows/transposed.js";
-import { storedWhole, type Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
+import { rowsOf, sha256, unpack as unpackConfig } from "../support/packed.js";
 import { TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";
 
 const golden: { sha256: Record<string, [number[], string]>; e4m3: string[]; e5m2: string[] } = JSON.parse(
   readFileSync("test/golden/containers/packed.json", "utf8"),
 );
-const kernels = new Kernels();
 
 function unpack(file: string, quantization?: object): Container {
-  const container = openContainer(`test/golden/containers/packed-${file}.safetensors`);
-  return unpackWeights(container, "config.json", { quantization_config: quantization });
-}
-
-/** All rows, read `step` at a time. */
-function rowsOf(
-  { files }: Container,
-  source: TensorSource,
-  step: number,
-  parts: Partial<Tensor> = {},
-): Float32Array {
-  const name = "t";
-  const tensor: Tensor = {
-    ...storedWhole(source),
-    name,
-    role: "ffn_up",
-    layer: 0,
-    shape: source.shape,
-    ...parts,
-  };
-  const [rows, columns] = source.shape as [number, number];
-  const descriptors = files.map((file) => openSync(file, "r"));
-  const result = new Float32Array(rows * columns);
-  for (let first = 0; first < rows; first += step) {
-    const count = Math.min(step, rows - first);
-    kernels.reset();
-    const address = kernels.reserve(count * columns * 4);
-    readRowsF32(kernels, descriptors, tensor, first, count, address);
-    result.set(kernels.floats(address, count * columns), first * columns);
-  }
-  for (const fd of descriptors) closeSync(fd);
-  return result;
-}
-
-function sha256(values: Float32Array): string {
-  return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
+  return unpackConfig(file, { quantization_config: quantization });
 }
 
 describe("weights are what the packers' own programs unpack", () => {
@@ -253,7 +214,7 @@ describe("refusals", () => {
   const bad: [string, Layer, unknown, string][] = [
     ["a configuration that is none",       layer, "gptq",                                 "bad-input: config.json: quantization_config: the whole"],
     ["no method",                          layer, {},                                     "unsupported: config.json: weights quantized by an unnamed method"],
-    ["a method nobody here knows",         layer, { quant_method: "bitsandbytes" },       "unsupported: config.json: weights quantized by bitsandbytes"],
+    ["a method nobody here knows",         layer, { quant_method: "quip" },               "unsupported: config.json: weights quantized by quip"],
     ["weights that are rotated",           layer, { quant_method: "compressed-tensors", transform_config: { config_groups: { R1: {} } } }, "unsupported: config.json: weights that a transform_config rotates"],
     ["bits that are text",                 layer, { ...gptq, bits: "4" },                 "bad-input: config.json: quantization_config: bits"],
     ["half a bit",                         layer, { ...gptq, bits: 0.5 },                 "bad-input: config.json: quantization_config: bits"],

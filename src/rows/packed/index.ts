@@ -4,6 +4,8 @@ import type { Kernels } from "../../kernels/kernels.js";
 import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { awq } from "./awq.js";
+import { bitsandbytes4 } from "./bitsandbytes-4.js";
+import { bitsandbytes8 } from "./bitsandbytes-8.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import type { Decoder, Packing } from "./packing.js";
@@ -14,7 +16,7 @@ import { baseOf, sum } from "./sum.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
-const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, scaled];
+const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, bitsandbytes4, bitsandbytes8, scaled];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
@@ -55,7 +57,7 @@ interface Expected {
 /** Puts the weight that a stored tensor holds in its place; false when it holds none. */
 function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: RawSource): boolean {
   for (const { packing, settings } of expected) {
-    const weight = packing.weightOf(name, raw);
+    const weight = packing.weightOf(name, raw, parts);
     if (weight === undefined) continue;
     parts.add(weight, packing.locate(parts, name, raw, settings));
     return true;
