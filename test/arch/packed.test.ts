@@ -13,9 +13,9 @@ import type { SumCoding } from "../../src/rows/packed/sum.js";
 import { transposed } from "../../src/rows/transposed.js";
 import { refusal } from "../support/build/build.js";
 import { attack } from "../support/damage.js";
-import { rowsOf, sha256, unpack as unpackConfig } from "../support/packed.js";
 import { TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";
+import { rowsOf, sha256, unpack as unpackConfig } from "./packed/unpacked.js";
 
 const golden: { sha256: Record<string, [number[], string]>; e4m3: string[]; e5m2: string[] } = JSON.parse(
   readFileSync("test/golden/containers/packed.json", "utf8"),

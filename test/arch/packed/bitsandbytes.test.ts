@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openContainer } from "../../formats/open.js";
-import { storedType, unpackWeights } from "../../src/rows/packed/index.js";
-import { refusal } from "../support/build/build.js";
-import { attack } from "../support/damage.js";
-import { altered, packedTarget, rowsOf, sha256, unpack } from "../support/packed.js";
-import { scratchFolder } from "../support/scratch.js";
+import { openContainer } from "../../../formats/open.js";
+import { storedType, unpackWeights } from "../../../src/rows/packed/index.js";
+import { refusal } from "../../support/build/build.js";
+import { attack } from "../../support/damage.js";
+import { scratchFolder } from "../../support/scratch.js";
+import { altered, packedTarget, rowsOf, sha256, unpack } from "./unpacked.js";
 
 const golden: Record<string, [number[], string]> = JSON.parse(
   readFileSync("test/golden/containers/packed-bitsandbytes.json", "utf8"),

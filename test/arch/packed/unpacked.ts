@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Container, TensorSource } from "../../formats/container.js";
-import { openContainer } from "../../formats/open.js";
-import { Kernels } from "../../src/kernels/kernels.js";
-import { unpackWeights } from "../../src/rows/packed/index.js";
-import { readRowsF32 } from "../../src/rows/rows.js";
-import { storedWhole, type Tensor } from "../../src/tensor.js";
-import type { Target } from "./damage.js";
-import type { Random } from "./random.js";
+import type { Container, TensorSource } from "../../../formats/container.js";
+import { openContainer } from "../../../formats/open.js";
+import { Kernels } from "../../../src/kernels/kernels.js";
+import { unpackWeights } from "../../../src/rows/packed/index.js";
+import { readRowsF32 } from "../../../src/rows/rows.js";
+import { storedWhole, type Tensor } from "../../../src/tensor.js";
+import type { Target } from "../../support/damage.js";
+import type { Random } from "../../support/random.js";
 
 const kernels = new Kernels();
 
@@ -62,7 +62,7 @@ export function altered(file: string, from: string, to: string): Uint8Array {
 
 /** Files of a packed format with what they say of themselves damaged: every weight that is left is read. */
 export function packedTarget(file: string, folder: string, config: object): Target {
-  const bytes = readFileSync(goldenPath(file));
+  const bytes = Uint8Array.from(readFileSync(goldenPath(file)));
   const digits = [...bytes.keys()].filter((at) => isDigit(bytes[at]!) && isDigit(bytes[at + 1] ?? 0));
   const renumbered = (random: Random) => {
     const copy = Uint8Array.from(bytes);
