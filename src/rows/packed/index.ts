@@ -8,6 +8,7 @@ import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
+import { hqq } from "./hqq.js";
 import { mlx } from "./mlx.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
@@ -17,7 +18,7 @@ import { baseOf, sum } from "./sum.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
-const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, bitsandbytes4, bitsandbytes8, mlx, scaled];
+const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, bitsandbytes4, bitsandbytes8, mlx, hqq, scaled];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
