@@ -33,7 +33,7 @@ const LAYERS = [
 const MAX_FILES = 15;
 
 /** Folders with a file for each of something, however many there are. */
-const COLLECTIONS = ["src/arch/families", "assembly/blocks/", "assembly/gemm/pack"];
+const COLLECTIONS = ["src/arch/families", "src/rows/packed", "assembly/blocks/", "assembly/gemm/pack"];
 
 const ROOTS = ["assembly", "formats", "src"];
 

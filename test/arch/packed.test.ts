@@ -16,14 +16,14 @@ import { attack } from "../support/damage.js";
 import { decoded, digestOf } from "../support/packed/packed.js";
 import { TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";
+import { unpack as unpackConfig } from "./packed/unpacked.js";
 
 const golden: { sha256: Record<string, [number[], string]>; e4m3: string[]; e5m2: string[] } = JSON.parse(
   readFileSync("test/golden/containers/packed.json", "utf8"),
 );
 
 function unpack(file: string, quantization?: object): Container {
-  const container = openContainer(`test/golden/containers/packed-${file}.safetensors`);
-  return unpackWeights(container, "config.json", { quantization_config: quantization });
+  return unpackConfig(file, { quantization_config: quantization });
 }
 
 describe("weights are what the packers' own programs unpack", () => {
@@ -217,7 +217,7 @@ describe("refusals", () => {
   const bad: [string, Layer, unknown, string][] = [
     ["a configuration that is none",       layer, "gptq",                                 "bad-input: config.json: quantization_config: the whole"],
     ["no method",                          layer, {},                                     "unsupported: config.json: weights quantized by an unnamed method"],
-    ["a method nobody here knows",         layer, { quant_method: "bitsandbytes" },       "unsupported: config.json: weights quantized by bitsandbytes"],
+    ["a method nobody here knows",         layer, { quant_method: "quip" },               "unsupported: config.json: weights quantized by quip"],
     ["weights that are rotated",           layer, { quant_method: "compressed-tensors", transform_config: { config_groups: { R1: {} } } }, "unsupported: config.json: weights that a transform_config rotates"],
     ["bits that are text",                 layer, { ...gptq, bits: "4" },                 "bad-input: config.json: quantization_config: bits"],
     ["half a bit",                         layer, { ...gptq, bits: 0.5 },                 "bad-input: config.json: quantization_config: bits"],

@@ -30,10 +30,16 @@ export function readQuantization(
   config: unknown,
   methods: readonly string[],
 ): Quantization | undefined {
-  const whole = config as { quantization_config?: unknown; compression_config?: unknown };
-  const json = whole.quantization_config ?? whole.compression_config;
+  const whole = config as {
+    quantization_config?: unknown;
+    compression_config?: unknown;
+    quantization?: unknown;
+  };
+  const json = whole.quantization_config ?? whole.compression_config ?? whole.quantization;
   if (json === undefined || json === null) return undefined;
-  const { quant_method: method = "", transform_config: rotations } = readFields(common, { file, json });
+  // MLX has what it says under two names, and neither with a method.
+  const unnamed = whole.quantization ? "mlx" : "";
+  const { quant_method: method = unnamed, transform_config: rotations } = readFields(common, { file, json });
   if (Object.keys(rotations ?? {}).length > 0) {
     throw new LlqError("unsupported", `${file}: weights that a transform_config rotates`, {
       hint: "take the original checkpoint",

@@ -5,9 +5,13 @@ import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
+import { bitsandbytes4 } from "./bitsandbytes-4.js";
+import { bitsandbytes8 } from "./bitsandbytes-8.js";
 import { compressedScaled } from "./compressed-scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
+import { hqq } from "./hqq.js";
+import { mlx } from "./mlx.js";
 import { packQuantized } from "./pack-quantized.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
@@ -23,6 +27,10 @@ const PACKINGS: readonly Packing<any, any>[] = [
   autoRound,
   packQuantized,
   compressedScaled,
+  bitsandbytes4,
+  bitsandbytes8,
+  mlx,
+  hqq,
   scaled,
 ];
 
@@ -65,7 +73,7 @@ interface Expected {
 /** Puts the weight that a stored tensor holds in its place; false when it holds none. */
 function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: RawSource): boolean {
   for (const { packing, settings } of expected) {
-    const weight = packing.weightOf(name, raw);
+    const weight = packing.weightOf(name, raw, parts);
     if (weight === undefined) continue;
     parts.add(weight, packing.locate(parts, name, raw, settings));
     return true;

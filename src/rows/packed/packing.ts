@@ -36,7 +36,7 @@ export interface Packing<C extends Coding = Coding, S = unknown> extends Decoder
   /** The fields of quantization_config that it reads, once for all weights; what differs by module is its own affair. */
   readonly fields: v.GenericSchema<unknown, S>;
   /** The name of the weight that a stored tensor holds; undefined when it is none of this format. */
-  weightOf(name: string, raw: RawSource): string | undefined;
+  weightOf(name: string, raw: RawSource, parts: Parts): string | undefined;
   /**
    * Where the weight's numbers are; takes what belongs to it from the checkpoint's tensors. Reads no weights.
    * @throws LlqError `unsupported` for variants that are not decoded, `bad-input` for parts that are missing or do not fit

@@ -1,5 +1,9 @@
+import { withFile } from "../../../formats/bytes.js";
 import type { Coding, Container, RawSource, TensorSource } from "../../../formats/container.js";
+import { elementCount } from "../../../formats/dtype.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+
+const MAX_BYTES = 1 << 16;
 
 /** The tensors of a checkpoint, while packed ones are replaced. */
 export class Parts {
@@ -30,8 +34,28 @@ export class Parts {
     return this.#tensors.get(name);
   }
 
+  /** Whether the checkpoint has a tensor of that name. */
+  has(name: string): boolean {
+    return this.#tensors.has(name) || this.raw(name) !== undefined;
+  }
+
   raw(name: string): RawSource | undefined {
     return this.#container.raw?.get(name);
+  }
+
+  /** What a small tensor holds that says how others are to be read. */
+  bytes(name: string, { file, offset, byteLength }: RawSource): Uint8Array {
+    if (byteLength > MAX_BYTES) this.fail(`${name} has ${byteLength} bytes; at most ${MAX_BYTES} are read`);
+    return withFile(this.#container.files[file]!, (source) => source.read(offset, byteLength).slice());
+  }
+
+  /** Floats of a weight, which have to be so many. */
+  floats(name: string, length: number): TensorSource {
+    const found = this.take(name);
+    if (found === undefined) return this.fail(`${name} is missing`);
+    const count = elementCount(found.shape);
+    if (count !== length) this.fail(`${name} has ${count} numbers of ${length}`);
+    return found;
   }
 
   /** The shape of a tensor that has to be of so many dimensions, of 32-bit integers. */
@@ -66,7 +90,7 @@ export class Parts {
 
 /** A weight of that shape, decoded from what a tensor holds. */
 export function codedSource<C extends Coding>(
-  { file, offset, byteLength }: RawSource,
+  { file, offset, byteLength }: Pick<RawSource, "file" | "offset" | "byteLength">,
   shape: readonly number[],
   coded: C,
 ): TensorSource {

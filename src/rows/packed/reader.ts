@@ -2,7 +2,7 @@ import type { TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { rowLength } from "../../tensor.js";
-import { type Descriptors, readSourceRows } from "../stored.js";
+import { type Descriptors, readSourceRows, readStored } from "../stored.js";
 
 /** Rows `first` to `first + count` of a coded source as f32 at `dst`. */
 type Decode = (reader: Reader, source: TensorSource, first: number, count: number, dst: number) => void;
@@ -48,6 +48,14 @@ export class Reader {
     const values = kernels.floats(address, n).slice();
     kernels.reset(mark);
     return values;
+  }
+
+  /** Bytes of a source from its byte `start` on: a view of scratch memory, void after the next reservation. */
+  bytes(source: TensorSource, start: number, length: number): Uint8Array {
+    const { kernels, files, name } = this;
+    const bytes = kernels.bytes(kernels.reserve(length), length);
+    readStored(files[source.file]!, source, start, length, { memory: () => bytes, name }, 0);
+    return bytes;
   }
 
   /** Rows of 4-byte words: a view of scratch memory, void after the next reservation. */

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
-import { readStored } from "../stored.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
@@ -72,7 +71,6 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
   },
 
   decode(reader, { type, scale, zeros }, { source, first, count, dst }) {
-    const { kernels, files, name } = reader;
     const columns = rowLength(source);
     const values = VALUES[type];
     const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
@@ -81,10 +79,8 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
     const offsets = zeros && reader.floats(zeros, scaleRow, scaleRows);
     const across = scale === undefined ? 0 : rowLength(scale.source);
     const n = count * columns;
-    const address = kernels.reserve(n);
-    const stored = kernels.bytes(address, n);
-    readStored(files[source.file]!, source, first * columns, n, { memory: () => stored, name }, 0);
-    const x = kernels.floats(dst, n);
+    const stored = reader.bytes(source, first * columns, n);
+    const x = reader.kernels.floats(dst, n);
     for (let r = 0; r < count; r++) {
       const before = scale === undefined ? 0 : (Math.floor((first + r) / scale.rows) - scaleRow) * across;
       for (let c = 0; c < columns; ) {

@@ -1,0 +1,90 @@
+import * as v from "valibot";
+import type { Coding, TensorSource } from "../../../formats/container.js";
+import { rowLength } from "../../tensor.js";
+import { wholeNumber } from "./config.js";
+import type { Packing } from "./packing.js";
+import { codedSource } from "./parts.js";
+
+/** Codes of `bits` one after another in a row, low bits first; w = q × scale + bias of the group, each step in f32. */
+export interface AffineCoding extends Coding {
+  readonly kind: "mlx";
+  readonly bits: number;
+  /** [rows, groups], and so are the biases. */
+  readonly scales: TensorSource;
+  readonly biases: TensorSource;
+}
+
+const settings = { bits: wholeNumber, group_size: wholeNumber, mode: v.optional(v.string(), "affine") };
+
+interface Settings {
+  readonly bits: number;
+  readonly group_size: number;
+  readonly mode: string;
+}
+
+/** For all modules, and for those that differ, by name; false has nothing packed. */
+const fields = v.objectWithRest(settings, v.union([v.boolean(), v.strictObject(settings)]));
+
+const BITS = [2, 3, 4, 5, 6, 8];
+
+/** mx.quantize of MLX. */
+export const mlx: Packing<AffineCoding, v.InferOutput<typeof fields>> = {
+  kind: "mlx",
+  title: "MLX",
+  methods: ["mlx"],
+  fields,
+  across: false,
+  typeOf: ({ bits }) => `MLX-${bits}`,
+  weightOf: (name, { type }) => (type === "U32" && name.endsWith(".weight") ? name : undefined),
+
+  locate(parts, name, raw, all) {
+    const stem = name.replace(/\.weight$/, "");
+    const { bits, group_size, mode } = settingsOf(all, stem);
+    if (mode !== "affine") return parts.unsupported(`${name} of MLX's mode ${mode}`, "affine");
+    if (!BITS.includes(bits)) return parts.unsupported(`${name} of ${bits} bits`, BITS.join(", "));
+    const columns = ((raw.shape.at(-1) ?? 0) * 32) / bits;
+    const shape = [...raw.shape.slice(0, -1), columns];
+    const tables = ["scales", "biases"].map((part) => {
+      const table = parts.take(`${stem}.${part}`);
+      if (table === undefined) return parts.fail(`${stem}.${part} is missing`);
+      const expected = [...raw.shape.slice(0, -1), columns / group_size];
+      if (raw.shape.length > 1 && table.shape.join() === expected.join()) return table;
+      const of = `${name} of ${raw.shape.join(" x ")} words, ${bits} bits in groups of ${group_size}`;
+      return parts.fail(`${stem}.${part} of ${of}, is ${table.shape.join(" x ")}`);
+    });
+    const [scales, biases] = tables as [TensorSource, TensorSource];
+    return codedSource<AffineCoding>(raw, shape, { kind: "mlx", bits, scales, biases });
+  },
+
+  decode(reader, { bits, scales, biases }, { source, first, count, dst }) {
+    const columns = rowLength(source);
+    const groups = rowLength(scales);
+    const size = columns / groups;
+    const mask = 2 ** bits - 1;
+    const scale = reader.floats(scales, first, count);
+    const bias = reader.floats(biases, first, count);
+    const pitch = (columns * bits) / 8;
+    const bytes = reader.bytes(source, first * pitch, count * pitch);
+    const x = reader.kernels.floats(dst, count * columns);
+    let [at, waiting, held] = [0, 0, 0]; // bits that are read, and how many
+    for (let g = 0, i = 0; g < count * groups; g++) {
+      const [factor, offset] = [scale[g]!, bias[g]!];
+      for (const end = i + size; i < end; i++) {
+        if (held < bits) {
+          waiting |= bytes[at++]! << held;
+          held += 8;
+        }
+        x[i] = Math.fround((waiting & mask) * factor) + offset;
+        waiting >>>= bits;
+        held -= bits;
+      }
+    }
+  },
+};
+
+/** What is said of a module, whose name may have lost what it was wrapped in. */
+function settingsOf(all: v.InferOutput<typeof fields>, stem: string): Settings {
+  const key = Object.keys(all).find((each) => each === stem || each.endsWith(`.${stem}`));
+  const said = key === undefined ? undefined : all[key];
+  return typeof said === "object" ? said : all;
+}

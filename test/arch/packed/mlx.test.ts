@@ -1,0 +1,62 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { openContainer } from "../../../formats/open.js";
+import { storedType, unpackWeights } from "../../../src/rows/packed/index.js";
+import { refusal } from "../../support/build/build.js";
+import { attack } from "../../support/damage.js";
+import { scratchFolder } from "../../support/scratch.js";
+import { altered, packedTarget, rowsOf, sha256, unpack } from "./unpacked.js";
+
+const { quantization, sha256: golden }: { quantization: object; sha256: Record<string, [number[], string]> } =
+  JSON.parse(readFileSync("test/golden/containers/packed-mlx.json", "utf8"));
+const names = Object.keys(golden).map((name) => `${name}.weight`);
+const folder = scratchFolder();
+
+test.each(Object.entries(golden))("%s is what MLX dequantizes", (name, [shape, hash]) => {
+  const container = unpack("mlx", { quantization });
+  const source = container.tensors.get(`${name}.weight`)!;
+  expect(source.shape).toEqual(shape);
+  for (const step of [1, 4, 1000]) expect(sha256(rowsOf(container, source, step)), `${step}`).toBe(hash);
+  expect([...container.tensors.keys()].sort()).toEqual([...names].sort());
+  expect(storedType({ dtype: "F32", sources: [source] })).toMatch(/^MLX-[234568]$/);
+});
+
+test("the configuration under its other name, and of modules that were wrapped", () => {
+  const wrapped = Object.entries(quantization).map(([key, said]) => [
+    typeof said === "object" ? `language_model.${key}` : key,
+    said,
+  ]);
+  const container = unpack("mlx", { quantization, quantization_config: Object.fromEntries(wrapped) });
+  const source = container.tensors.get("bits3-32.weight")!;
+  expect(sha256(rowsOf(container, source, 1000))).toBe(golden["bits3-32"]![1]);
+});
+
+// biome-ignore format: rows
+const bad: [string, object, string][] = [
+  ["another mode",                  { ...quantization, mode: "mxfp4" },              "of MLX's mode mxfp4"],
+  ["another mode of a module",      { ...quantization, bits2: { bits: 2, group_size: 64, mode: "nvfp4" } }, "of MLX's mode nvfp4"],
+  ["7 bits",                        { ...quantization, bits2: { bits: 7, group_size: 64 } }, "bits2.weight of 7 bits"],
+  ["other bits",                    { ...quantization, bits2: { bits: 4, group_size: 64 } }, "bits2.scales of bits2.weight of 6 x 8 words, 4 bits in groups of 64, is 6 x 2"],
+  ["groups of another size",        { ...quantization, bits2: { bits: 2, group_size: 32 } }, "2 bits in groups of 32, is 6 x 2"],
+  ["groups of no columns",          { ...quantization, group_size: 0 },              "bad-input: config.json: quantization_config: group_size"],
+  ["no bits",                       { group_size: 64 },                              "bad-input: config.json: quantization_config: bits"],
+  ["a field that nobody knows",     { ...quantization, rotation: "hadamard" },       "quantization_config: rotation"],
+  ["a field of a module's",         { ...quantization, bits2: { bits: 2, group_size: 64, shift: 1 } }, "quantization_config: bits2"],
+];
+test.each(bad)("%s: refused", (_, said, expected) => {
+  expect(refusal(() => unpack("mlx", { quantization: said }))).toContain(expected);
+});
+
+test.each(["scales", "biases"])("%s that are missing: refused", (part) => {
+  const path = join(folder, "bad.safetensors");
+  writeFileSync(path, altered("mlx", `"bits2.${part}"`, `"bits2.${part.toUpperCase()}"`));
+  expect(refusal(() => unpackWeights(openContainer(path), "config.json", { quantization }))).toContain(
+    `bad-input: ${path}: bits2.${part} is missing`,
+  );
+});
+
+test("damage never gets through as anything but a refusal", () => {
+  const { accepted, refused } = attack(packedTarget("mlx", folder, { quantization }), 500, 1);
+  expect(Math.min(accepted, refused)).toBeGreaterThan(0);
+});
