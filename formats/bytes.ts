@@ -1,7 +1,7 @@
-import { closeSync, readdirSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
 import { refuseImpostor } from "./impostors.js";
-import { openError, openInput } from "./inputs.js";
+import { listInputs, openError, openInput } from "./inputs.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
 export interface ByteSource {
@@ -61,8 +61,9 @@ export function readSmallFile(path: string, limit: number): Uint8Array {
 /** The names in a folder; undefined when `path` is something else, or nothing. */
 export function listFolder(path: string): string[] | undefined {
   try {
-    return readdirSync(path);
+    return listInputs(path);
   } catch (cause) {
+    if (cause instanceof LlqError) throw cause;
     const code = systemErrorCode(cause);
     if (code === "ENOTDIR" || code === "ENOENT") return undefined;
     throw openError(path, cause);

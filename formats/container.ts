@@ -82,7 +82,8 @@ export interface Container {
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "is empty";
   if (name.length > MAX_NAME) return `has ${name.length} characters, at most ${MAX_NAME} are allowed`;
-  if (/[\p{Cc}\p{Cs}]/u.test(name))
+  // By far the most are ASCII, which is the faster to test.
+  if (/[^ -~]/.test(name) && /[\p{Cc}\p{Cs}]/u.test(name))
     return `has characters that cannot be printed: ${JSON.stringify(name.slice(0, 80))}`;
   return undefined;
 }

@@ -1,4 +1,5 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
 
 // The one place that knows which files a command reads, and which it is going to write. Every file is opened for
@@ -16,11 +17,39 @@ export interface FileStamp {
 type Identity = Pick<FileStamp, "dev" | "ino">;
 
 let read: Map<string, FileStamp> | undefined;
+/** Of the folders of models: the files by which they say what a model is, whether this command reads them or not. */
+const beside = new Map<string, readonly Identity[]>();
 const reserved = new Map<string, Identity>();
 
 /** From now on remembers what is opened. For a process that runs one command. */
 export function rememberInputs(): void {
   read ??= new Map();
+}
+
+/** Names of files that a command on a model's folder may read: another one may need what this one does not. */
+const OF_A_MODEL = new RegExp(
+  [
+    /^((generation_|tokenizer_|adapter_)?config|tokenizer|special_tokens_map|added_tokens|vocab|params)\.json$/,
+    /^chat_template\.json$|^merges\.txt$|^(tokenizer|ice_text)\.model$|^(pytorch_model|adapter_model|tok).*\.bin$/,
+    /\.(safetensors|pth|msgpack|tiktoken|jinja|index\.json)$/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
+
+/**
+ * The names in a folder, which is then taken for a model's.
+ * @throws LlqError `usage` when one of its files is to be written, Error of the system's
+ */
+export function listInputs(folder: string): string[] {
+  const names = readdirSync(folder);
+  if (read !== undefined && !beside.has(folder)) {
+    const own = names.filter((name) => OF_A_MODEL.test(name));
+    const files = own.flatMap((name) => lookUp(join(folder, name)) ?? []);
+    for (const file of files) refuseReserved(file);
+    beside.set(folder, files);
+  }
+  return names;
 }
 
 /**
@@ -40,7 +69,7 @@ export function openInput(path: string): { readonly fd: number; readonly stamp: 
     if (!stat.isFile()) throw badInput(`${path}: not a regular file`);
     const stamp = stampOf(stat);
     if (read !== undefined) {
-      for (const [output, other] of reserved) if (isSame(stamp, other)) throw inputToo(output);
+      refuseReserved(stamp);
       if (!read.has(path)) read.set(path, stamp);
     }
     return { fd, stamp };
@@ -50,9 +79,13 @@ export function openInput(path: string): { readonly fd: number; readonly stamp: 
   }
 }
 
+function refuseReserved(input: Identity): void {
+  for (const [output, other] of reserved) if (isSame(input, other)) throw inputToo(output);
+}
+
 /** Notes an output: if there is a file of that name, it must not become an input. */
 export function reserveOutput(path: string): void {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = lookUp(path);
   if (stat !== undefined) reserved.set(path, stat);
 }
 
@@ -62,15 +95,16 @@ export function freeOutput(path: string): void {
 }
 
 /**
- * Refuses a file that is read, by whatever name, in the place of an output.
+ * Refuses a file that is read, or beside one in a model's folder, by whatever name, in the place of an output.
  * @param inputs files that are read, beside the remembered ones
  * @throws LlqError `usage`
  */
 export function refuseInput(path: string, inputs: readonly string[] = []): void {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = lookUp(path);
   if (stat === undefined) return;
-  const stamps = inputs.flatMap((input) => statSync(input, { bigint: true, throwIfNoEntry: false }) ?? []);
-  if ([...stamps, ...(read?.values() ?? [])].some((stamp) => isSame(stamp, stat))) throw inputToo(path);
+  const stamps = inputs.flatMap((input) => lookUp(input) ?? []);
+  const known = [stamps, [...(read?.values() ?? [])], ...beside.values()];
+  if (known.some((all) => all.some((stamp) => isSame(stamp, stat)))) throw inputToo(path);
 }
 
 /** @throws LlqError `bad-input` when a remembered file is no longer what was read */
@@ -83,13 +117,22 @@ export function checkInputs(): void {
  * @throws LlqError `bad-input` when another file has its name, or its size or time of change are others
  */
 export function checkUnchanged(path: string, stamp: FileStamp): void {
-  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const now = lookUp(path);
   if (now === undefined) return;
   if (isUnchanged(now, stamp)) return;
   throw badInput(
     `${path}: has changed while it was read`,
     "run again when nothing writes to it; no output was kept",
   );
+}
+
+/** What a name leads to; undefined when that is nothing, or nothing that can be reached. */
+export function lookUp(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined; // links in a circle, a name too long, a folder that is closed: whoever opens it is told
+  }
 }
 
 export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): FileStamp {

@@ -46,7 +46,8 @@ export function readSafetensors(source: ByteSource): Container {
   if (length > MAX_HEADER) {
     r.fail(`a header of ${length} bytes; at most ${MAX_HEADER} are allowed`, "not a safetensors file?", 0);
   }
-  const { entries, metadata } = new HeaderParser(source.name, r.bytes(length)).parse();
+  r.skip(length);
+  const { entries, metadata } = new HeaderParser(source, length).parse();
   const dataStart = r.offset;
   for (const entry of entries) checkSize(source.name, entry);
   checkCover(source.name, entries, r.remaining);
@@ -55,11 +56,11 @@ export function readSafetensors(source: ByteSource): Container {
   const raw = new Map<string, RawSource>();
   for (const { name, dtype: stored, shape, begin, end } of entries) {
     const dtype = ELEMENT_TYPES[stored]?.dtype;
-    const place = { file: 0, offset: dataStart + begin, byteLength: end - begin, shape };
-    if (dtype !== undefined) tensors.set(name, { ...place, dtype });
+    const [offset, byteLength] = [dataStart + begin, end - begin];
+    if (dtype !== undefined) tensors.set(name, { file: 0, offset, byteLength, shape, dtype });
     else {
       opaque.set(name, stored);
-      raw.set(name, { ...place, type: stored });
+      raw.set(name, { file: 0, offset, byteLength, shape, type: stored });
     }
   }
   return { format: "safetensors", files: [source.name], tensors, opaque, raw, metadata };
@@ -105,6 +106,12 @@ function checkCover(file: string, entries: readonly Entry[], dataLength: number)
   }
 }
 
+/** Of the header in the file. */
+const START = 8;
+const WINDOW = 1 << 20;
+/** More than a whole number may have. */
+const MAX_DIGITS = 400;
+
 const OPEN = 0x7b;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -118,16 +125,31 @@ function isDigit(byte: number | undefined): boolean {
  * large integers, and nest without limit.
  */
 class HeaderParser {
-  readonly #file: string;
-  /** As bytes: as text, one character beyond Latin-1 would double what a header of 100 MB takes. */
-  readonly #json: Buffer;
+  readonly #source: ByteSource;
+  readonly #length: number;
+  /** A window of the header: with all of it beside all names, a header of 100 MB would be in memory twice. */
+  #json: Buffer = Buffer.alloc(0);
+  /** Where in the header the window begins. */
+  #start = 0;
+  /** Where in the window to go on. */
   #at = 0;
   #dimensions = 0;
 
-  constructor(file: string, bytes: Uint8Array) {
-    this.#file = file;
+  constructor(source: ByteSource, length: number) {
+    this.#source = source;
+    this.#length = length;
+    this.#fill(1);
+  }
+
+  /** Has at least `count` bytes in the window from #at, or all there are. */
+  #fill(count: number): void {
+    const at = this.#start + this.#at;
+    const left = this.#length - at;
+    if (Math.min(count, left) <= this.#json.length - this.#at) return;
+    const bytes = this.#source.read(START + at, Math.min(Math.max(count, WINDOW), left));
     this.#json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (!isUtf8(this.#json)) throw badInput(`${file}: the header is not valid UTF-8`);
+    this.#start = at;
+    this.#at = 0;
   }
 
   parse(): { entries: Entry[]; metadata: Map<string, MetaField> } {
@@ -146,7 +168,7 @@ class HeaderParser {
       }
     });
     this.#space();
-    if (this.#at < this.#json.length) this.#fail("text after the header's closing }");
+    if (this.#start + this.#at < this.#length) this.#fail("text after the header's closing }");
     return { entries, metadata };
   }
 
@@ -172,15 +194,17 @@ class HeaderParser {
 
   /** An object's keys, each different from the others; `member` reads what follows the colon. */
   #object(what: string, member: (key: string) => void): void {
-    const keys = new Set<string>();
+    const few: string[] = []; // those of a tensor: 262,144 Sets would take more time and memory than all the rest
+    let more: Set<string> | undefined;
     this.#expect("{");
     if (this.#accept("}")) return;
     do {
       const key = this.#string();
       const problem = nameProblem(key);
       if (problem !== undefined) this.#fail(`a key of ${what} ${problem}`);
-      if (keys.has(key)) this.#fail(`${key} appears twice in ${what}`);
-      keys.add(key);
+      if (few.includes(key) || more?.has(key)) this.#fail(`${key} appears twice in ${what}`);
+      if (few.length < 4) few.push(key);
+      else more = (more ?? new Set()).add(key);
       this.#expect(":");
       member(key);
     } while (this.#accept(","));
@@ -202,6 +226,7 @@ class HeaderParser {
 
   #integer(): number {
     this.#space();
+    this.#fill(MAX_DIGITS);
     const start = this.#at;
     let value = 0;
     for (; isDigit(this.#json[this.#at]); this.#at++) value = value * 10 + this.#json[this.#at]! - 0x30;
@@ -220,23 +245,26 @@ class HeaderParser {
 
   #string(): string {
     this.#space();
-    const start = this.#at;
-    if (this.#json[start] !== QUOTE) this.#fail("expected a string");
-    let end = start + 1;
+    if (this.#json[this.#at] !== QUOTE) this.#fail("expected a string");
+    let length = 1;
     let isPlain = true;
-    for (; end < this.#json.length; end++) {
-      const byte = this.#json[end]!;
-      if (byte === QUOTE) break;
-      if (byte === BACKSLASH) end++;
+    for (; ; length++) {
+      if (this.#at + length >= this.#json.length) this.#fill(2 * length);
+      const byte = this.#json[this.#at + length];
+      if (byte === undefined || byte === QUOTE) break;
+      if (byte === BACKSLASH) length++;
       isPlain &&= byte >= 0x20 && byte < 0x80 && byte !== BACKSLASH;
     }
-    if (isPlain && end < this.#json.length) {
-      this.#at = end + 1;
-      return this.#json.toString("latin1", start + 1, end);
+    const start = this.#at;
+    if (isPlain && start + length < this.#json.length) {
+      this.#at += length + 1;
+      return this.#json.toString("latin1", start + 1, start + length);
     }
+    const stored = this.#json.subarray(start, start + length + 1);
+    if (!isUtf8(stored)) throw badInput(`${this.#source.name}: the header is not valid UTF-8`);
     try {
-      const value: string = JSON.parse(this.#json.toString("utf8", start, end + 1));
-      this.#at = end + 1;
+      const value: string = JSON.parse(stored.toString());
+      this.#at += length + 1;
       return value;
     } catch {
       return this.#fail("not a valid JSON string");
@@ -254,17 +282,18 @@ class HeaderParser {
     return true;
   }
 
+  /** Then the window has a byte more, if the header has. */
   #space(): void {
-    for (
-      let byte = this.#json[this.#at];
-      byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-    ) {
-      byte = this.#json[++this.#at];
+    for (;;) {
+      if (this.#at === this.#json.length) this.#fill(1);
+      const byte = this.#json[this.#at];
+      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return;
+      this.#at++;
     }
   }
 
   #fail(message: string, hint = "the header is damaged"): never {
-    throw badInput(`${this.#file}: byte ${8 + this.#at}: ${message}`, hint);
+    throw badInput(`${this.#source.name}: byte ${START + this.#start + this.#at}: ${message}`, hint);
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, linkSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, linkSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { copyTinyLlama, scratchFolder } from "../support/scratch.js";
@@ -31,6 +31,7 @@ function contents(): Record<string, string> {
 }
 
 beforeAll(() => {
+  for (const path of UNREAD) if (!existsSync(join(folder, path))) writeFileSync(join(folder, path), "{}");
   cpSync(golden("lora/plain"), join(folder, "lora"), { recursive: true });
   cpSync(golden("quantize/tiny-llama.imatrix.gguf"), join(folder, "imatrix.gguf"));
   writeFileSync(join(folder, "text.txt"), "The cat sat on the mat. ".repeat(12));
@@ -44,9 +45,18 @@ beforeAll(() => {
   linkSync(join(folder, "text.txt"), join(folder, "text-too.txt"));
 }, 120_000);
 
-const MODEL = ["config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"].map(
+/** Of a model's folder, and not read by any of these commands: others may need them. */
+const UNREAD = ["generation_config.json", "special_tokens_map.json", "merges.txt", "pytorch_model.bin"].map(
   (name) => `model/${name}`,
 );
+const MODEL = [
+  "model/config.json",
+  "model/model.safetensors",
+  "model/tokenizer.model",
+  "model/tokenizer.json",
+  "model/tokenizer_config.json",
+  ...UNREAD,
+];
 const LORA = ["lora/adapter_config.json", "lora/adapter_model.safetensors"];
 const TEXTS = ["text.txt", "text-too.txt"];
 const ppl = ["eval-ppl", "model", "text.txt", "-c", "16", "--chunks", "2"];
@@ -78,7 +88,7 @@ describe.each<[name: string, args: string[], option: string, inputs: string[]]>(
     ["model/config.json", "imatrix.gguf", ...TEXTS],
   ],
   ["eval-ppl --save", ppl, "--save", ["model/tokenizer.model", ...TEXTS]],
-  ["eval-ppl --junit", [...ppl, "--max-ppl", "9e9"], "--junit", ["model/config.json", ...TEXTS]],
+  ["eval-ppl --junit", [...ppl, "--max-ppl", "9e9"], "--junit", ["model/config.json", UNREAD[0]!, ...TEXTS]],
   [
     "eval-ppl --markdown",
     ["eval-ppl", "model", "--baseline", "base.llq"],

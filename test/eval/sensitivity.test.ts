@@ -7,17 +7,21 @@ import { LlqError } from "../../formats/errors.js";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { openSensitivity, parseSensitivity, sensitivityFile } from "../../formats/sensitivity.js";
 import { evaluatePerplexity } from "../../src/eval/perplexity/perplexity.js";
+import { Scratch } from "../../src/eval/sensitivity/perturb.js";
 import { measureSensitivity } from "../../src/eval/sensitivity/sensitivity.js";
 import {
   type WriteSensitivityOptions,
   writeSensitivity,
 } from "../../src/eval/sensitivity/sensitivity-file.js";
 import { openModel } from "../../src/model.js";
+import { type Session, withSession } from "../../src/net/session.js";
 import { importancesOf } from "../../src/quant/importance.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { pruneLayers } from "../../src/quant/prune.js";
 import { isQuantizable } from "../../src/quant/recipes/choose.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import type { JobKind } from "../../src/run/threads/messages.js";
+import { WorkerPool } from "../../src/run/threads/pool.js";
 import { execute } from "../../src/run/write/execute.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { refusal } from "../support/build/build.js";
@@ -207,6 +211,27 @@ describe("the file", () => {
     const { accepted, refused } = attack(target, 20_000, 1);
     expect(accepted).toBeGreaterThan(500);
     expect(refused).toBeGreaterThan(1000);
+  });
+
+  test("is refused when the disk loses a write to the file of rounded tensors", async () => {
+    const path = join(folder, "lost");
+    class LosingPool extends WorkerPool {
+      override async run<J, R>(kind: JobKind<J, R>, job: J): Promise<R> {
+        const result = await super.run(kind, job);
+        if (kind.name === "encode") writeFileSync(path, new Uint8Array(16), { flag: "r+" });
+        return result;
+      }
+    }
+    const scratch = new Scratch(path);
+    const tensor = small.tensors.find(isQuantizable)!;
+    await withSession(small, { threads: 0, activations: "f32" }, async (session) => {
+      const perturb = (own: Session) =>
+        scratch.perturb(own, small, { tensor, dtype: "Q4_K", weights: undefined }, 0);
+      await perturb(session);
+      const losing = { ...session, pool: new LosingPool(0) };
+      await expect(perturb(losing)).rejects.toThrow(`${tensor.name} reads back other than it was written`);
+    });
+    scratch.close();
   });
 
   test("is not written over an input, or a file that exists", async () => {

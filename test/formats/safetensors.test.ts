@@ -56,6 +56,22 @@ describe("reading", () => {
     ]);
   });
 
+  test("a header of some megabytes, which is read piece by piece, says what JSON.parse finds in it", () => {
+    const entry = (i: number) => {
+      const name = JSON.stringify(`${i}${["x", "é", "🙂", '"', "ab\\"][i % 5]!.repeat((i * 7919) % 97)}`);
+      const gap = " ".repeat(i === 3000 ? 1_500_000 : (i * 31) % 11);
+      return `${gap}${name}:${gap}{"dtype":"U8","shape":[${(i * 13) % 100_000}, 0],"data_offsets":[0,${gap}0]}`;
+    };
+    const long = `"long${"y".repeat(60_000)}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`;
+    const header = `{${Array.from({ length: 30_000 }, (_, i) => entry(i))},${long}}`;
+    const expected = Object.entries<{ shape: number[] }>(JSON.parse(header));
+    const found = [...read(buildSafetensors(header, 0)).raw!].map(([name, { shape }]) => [name, shape]);
+    expect(header.length).toBeGreaterThan(3_000_000);
+    // Whole numbers come first in an object.
+    const byName = (list: readonly (readonly unknown[])[]) => list.map((each) => JSON.stringify(each)).sort();
+    expect(byName(found)).toEqual(byName(expected.map(([name, { shape }]) => [name, shape])));
+  });
+
   test("__metadata__ becomes metadata", () => {
     expect([...container.metadata]).toEqual([
       ["format", { type: "string", value: "pt" }],

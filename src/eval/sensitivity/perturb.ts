@@ -5,7 +5,7 @@ import { planDecoder } from "../../net/plan/decoder.js";
 import type { Session } from "../../net/session.js";
 import type { Weights } from "../../quant/importance.js";
 import { encodeJob } from "../../run/write/encode.js";
-import { encodeJobs } from "../../run/write/execute.js";
+import { checkTensor, encodeJobs } from "../../run/write/execute.js";
 import { createFile } from "../../run/write/output.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 
@@ -32,7 +32,7 @@ export class Scratch {
 
   /**
    * The session with one tensor of its model rounded; its bytes go to `offset` and stay until others do.
-   * @throws LlqError `no-space` when the disk is full
+   * @throws LlqError `no-space` when the disk is full, or what it holds is not what was written
    */
   async perturb(
     session: Session,
@@ -42,8 +42,10 @@ export class Scratch {
   ): Promise<Session> {
     const size = byteLength(dtype, tensor.shape);
     const plan = { tensor, dtype, weights, offset, byteLength: size, reason: "", fellBack: false };
-    const jobs = encodeJobs(plan, session.files, { fd: this.#fd, name: this.#path });
-    await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)));
+    const file = { fd: this.#fd, name: this.#path };
+    const jobs = encodeJobs(plan, session.files, file);
+    const results = await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)));
+    await checkTensor(session.pool, plan, file, results);
     const source = { file: session.files.length, offset, byteLength: size, dtype, shape: tensor.shape };
     const rounded: Tensor = { ...tensor, ...storedWhole(source) };
     const tensors = model.tensors.map((each) => (each === tensor ? rounded : each));

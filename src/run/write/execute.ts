@@ -255,12 +255,18 @@ async function checkWritten(
   file: { readonly fd: number; readonly name: string },
   done: Finished,
 ): Promise<void> {
-  const intact = await Promise.all(
-    plan.tensors.map((tensor, i) => isIntact(pool, tensor, file, done.get(i)!)),
-  );
-  const lost = intact.indexOf(false);
-  if (lost < 0) return;
-  const message = `${file.name}: tensor ${plan.tensors[lost]!.tensor.name} reads back other than it was written`;
+  await Promise.all(plan.tensors.map((tensor, i) => checkTensor(pool, tensor, file, done.get(i)!)));
+}
+
+/** @throws LlqError `no-space` when a tensor's bytes are not those that were written */
+export async function checkTensor(
+  pool: WorkerPool,
+  tensor: TensorPlan,
+  file: { readonly fd: number; readonly name: string },
+  results: readonly EncodeResult[],
+): Promise<void> {
+  if (await isIntact(pool, tensor, file, results)) return;
+  const message = `${file.name}: tensor ${tensor.tensor.name} reads back other than it was written`;
   throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
 }
 

@@ -11,6 +11,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  type Stats,
   statfsSync,
   statSync,
 } from "node:fs";
@@ -23,6 +24,7 @@ import {
   type FileStamp,
   freeOutput,
   isSame,
+  lookUp,
   refuseInput,
   reserveOutput,
   stampOf,
@@ -64,7 +66,7 @@ export function checkOutputs(
 ): void {
   const first = outputs[0]!;
   const folder = dirname(first);
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!lookUp(folder)?.isDirectory()) {
     const message = `${first}: the folder ${folder} does not exist`;
     throw new LlqError("usage", message, { hint: `mkdir -p ${folder}` });
   }
@@ -81,7 +83,7 @@ export function checkOutputs(
 function checkPlace(output: string, inputs: readonly string[], force: boolean): void {
   for (const path of [output, partialPath(output), journalPath(output)]) {
     refuseInput(path, inputs);
-    const stat = lstatSync(path, { throwIfNoEntry: false });
+    const stat = placeOf(path);
     if (stat?.isSymbolicLink()) {
       const hint = "name the file itself: a link is neither followed nor replaced";
       throw new LlqError("usage", `${path}: is a symbolic link`, { hint });
@@ -91,8 +93,17 @@ function checkPlace(output: string, inputs: readonly string[], force: boolean): 
   if (!force) refuseExisting(output);
 }
 
+/** What has this name, a link itself. @throws LlqError `usage` for a name that nothing can have */
+function placeOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new LlqError("usage", `${path}: cannot be written (${systemErrorCode(cause) ?? cause})`, { cause });
+  }
+}
+
 function refuseExisting(output: string): void {
-  if (lstatSync(output, { throwIfNoEntry: false }) === undefined) return;
+  if (placeOf(output) === undefined) return;
   throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
 }
 
