@@ -15,10 +15,20 @@ import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
 import { scaled } from "./scaled.js";
 import { baseOf, sum } from "./sum.js";
+import { torchao } from "./torchao.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
-const PACKINGS: readonly Packing<any, any>[] = [gptq, awq, bitsandbytes4, bitsandbytes8, mlx, hqq, scaled];
+const PACKINGS: readonly Packing<any, any>[] = [
+  gptq,
+  awq,
+  bitsandbytes4,
+  bitsandbytes8,
+  mlx,
+  hqq,
+  torchao,
+  scaled,
+];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
