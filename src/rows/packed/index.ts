@@ -18,6 +18,7 @@ import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
 import { scaled } from "./scaled.js";
 import { baseOf, sum } from "./sum.js";
+import { torchao } from "./torchao.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
@@ -31,6 +32,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   bitsandbytes8,
   mlx,
   hqq,
+  torchao,
   scaled,
 ];
 

@@ -43,6 +43,12 @@ export class Parts {
     return this.#container.raw?.get(name);
   }
 
+  /** What the file's header says under a name. */
+  metadata(name: string): string | undefined {
+    const value = this.#container.metadata.get(name)?.value;
+    return typeof value === "string" ? value : undefined;
+  }
+
   /** What a small tensor holds that says how others are to be read. */
   bytes(name: string, { file, offset, byteLength }: RawSource): Uint8Array {
     if (byteLength > MAX_BYTES) this.fail(`${name} has ${byteLength} bytes; at most ${MAX_BYTES} are read`);

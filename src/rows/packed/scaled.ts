@@ -20,7 +20,7 @@ export interface ScaledCoding extends Coding {
 const fields = v.looseObject({ weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])) });
 
 /** What each byte stands for. */
-const VALUES: Readonly<Record<SmallType, Float32Array>> = {
+export const SMALL_VALUES: Readonly<Record<SmallType, Float32Array>> = {
   // OCP 8-bit floating point (OFP8). E4M3 has no infinities and one NaN of each sign; E5M2 is a half without its low byte.
   F8_E4M3: Float32Array.from({ length: 256 }, (_, byte) =>
     (byte & 0x7f) === 0x7f ? Number.NaN : float8(byte, 3, 7),
@@ -72,7 +72,7 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
 
   decode(reader, { type, scale, zeros }, { source, first, count, dst }) {
     const columns = rowLength(source);
-    const values = VALUES[type];
+    const values = SMALL_VALUES[type];
     const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
     const scaleRows = scale === undefined ? 0 : Math.floor((first + count - 1) / scale.rows) + 1 - scaleRow;
     const scales = scale && reader.floats(scale.source, scaleRow, scaleRows);

@@ -1,0 +1,109 @@
+import * as v from "valibot";
+import { parseJson } from "../../../formats/bytes.js";
+import type { Coding, TensorSource } from "../../../formats/container.js";
+import { rowLength } from "../../tensor.js";
+import type { Packing } from "./packing.js";
+import { codedSource, type Parts } from "./parts.js";
+import { SMALL_VALUES, type SmallType } from "./scaled.js";
+
+/** Numbers of a byte; w = (q - zero) × scale of the block, each step in f32. */
+export interface TorchaoCoding extends Coding {
+  readonly kind: "torchao";
+  readonly type: SmallType;
+  /** [rows / block rows, columns / block columns] */
+  readonly scales: TensorSource;
+  /** Signed bytes, as many as scales. */
+  readonly zeros: TensorSource | undefined;
+}
+
+/** Subclasses of torch.Tensor that are such numbers. */
+const KNOWN = ["Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"];
+
+const QDATA = /^(.*)\._weight_qdata$/;
+
+/** What torchao takes tensors of its own apart to, and says of each in the file's metadata. */
+export const torchao: Packing<TorchaoCoding> = {
+  kind: "torchao",
+  title: "torchao",
+  methods: ["torchao"],
+  untold: true,
+  fields: v.unknown(),
+  across: false,
+  typeOf: ({ type }) => type,
+  weightOf: (name) => QDATA.exec(name)?.[1]?.concat(".weight"),
+
+  locate(parts, name, raw) {
+    const stem = QDATA.exec(name)![1]!;
+    checkSaid(parts, `${stem}.weight`);
+    const part = (of: string) => `${stem}._weight_${of}`;
+    if (parts.has(part("act_pre_scale"))) {
+      return parts.unsupported(`${stem}.weight with an act_pre_scale`, "weights alone");
+    }
+    const zeros = parts.raw(part("zero_point"));
+    const hasFloatZeros = zeros === undefined && parts.has(part("zero_point"));
+    const [rows, columns] = raw.shape;
+    if (!Object.hasOwn(SMALL_VALUES, raw.type) || raw.shape.length !== 2 || hasFloatZeros) {
+      const what = `${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`;
+      return parts.unsupported(`${what}${hasFloatZeros ? " with zeros that are floats" : ""}`, TYPES);
+    }
+    const scales = parts.take(part("scale"));
+    if (scales === undefined) return parts.fail(`${part("scale")} is missing, or no float`);
+    const [down = 0, across = 0] = scales.shape;
+    if (
+      scales.shape.length !== 2 ||
+      down < 1 ||
+      across < 1 ||
+      rows! % down !== 0 ||
+      columns! % across !== 0
+    ) {
+      return parts.fail(
+        `the scales of ${stem}.weight, ${raw.shape.join(" x ")}, are ${scales.shape.join(" x ")}`,
+      );
+    }
+    if (zeros !== undefined && (zeros.type !== "I8" || zeros.byteLength !== down * across)) {
+      return parts.fail(
+        `${part("zero_point")} is ${zeros.type} of ${zeros.byteLength} bytes for ${down * across}`,
+      );
+    }
+    return codedSource<TorchaoCoding>(raw, raw.shape, {
+      kind: "torchao",
+      type: raw.type as SmallType,
+      scales,
+      // read as bytes: the type does not matter
+      zeros: zeros && { ...zeros, dtype: "F32" },
+    });
+  },
+
+  decode(reader, { type, scales, zeros }, { source, first, count, dst }) {
+    const columns = rowLength(source);
+    const [down, across] = scales.shape as [number, number];
+    const height = source.shape[0]! / down;
+    const width = columns / across;
+    const values = SMALL_VALUES[type];
+    const scaleRow = Math.floor(first / height);
+    const scaleRows = Math.floor((first + count - 1) / height) + 1 - scaleRow;
+    const scale = reader.floats(scales, scaleRow, scaleRows);
+    const zero = zeros && reader.bytes(zeros, scaleRow * across, scaleRows * across);
+    const stored = reader.bytes(source, first * columns, count * columns);
+    const x = reader.kernels.floats(dst, count * columns);
+    for (let r = 0, i = 0; r < count; r++) {
+      const before = (Math.floor((first + r) / height) - scaleRow) * across;
+      for (let g = before; g < before + across; g++) {
+        const factor = scale[g]!;
+        const offset = zero === undefined ? 0 : (zero[g]! << 24) >> 24;
+        for (const end = i + width; i < end; i++) x[i] = (values[stored[i]!]! - offset) * factor;
+      }
+    }
+  },
+};
+
+const TYPES = KNOWN.join(", ");
+
+/** @throws LlqError `unsupported` when the file says that the tensor is of another class; a shard may say nothing */
+function checkSaid(parts: Parts, weight: string): void {
+  const text = parts.metadata(weight);
+  if (text === undefined) return;
+  const said = v.safeParse(v.object({ _type: v.string() }), parseJson(parts.where, Buffer.from(text)));
+  const type = said.success ? said.output._type : "a tensor without _type";
+  if (!KNOWN.includes(type)) parts.unsupported(`${weight} is torchao's ${type}`, TYPES);
+}
