@@ -5,10 +5,11 @@ import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
-import { compressedScaled } from "./compressed-scaled.js";
+import { fp4 } from "./compressed-tensors/fp4.js";
+import { packQuantized } from "./compressed-tensors/pack-quantized.js";
+import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
-import { packQuantized } from "./pack-quantized.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
@@ -22,6 +23,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   awq,
   autoRound,
   packQuantized,
+  fp4,
   compressedScaled,
   scaled,
 ];

@@ -1,12 +1,12 @@
-import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
-import { badInput } from "../../../formats/errors.js";
-import { rowLength } from "../../tensor.js";
-import { type Layout, unpackBits, unpackRows, wordsFor } from "./bits.js";
-import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./compressed-tensors.js";
-import { groupOfColumns } from "./groups.js";
-import type { Packing } from "./packing.js";
-import { codedSource, type Parts, wordSource } from "./parts.js";
-import type { Reader } from "./reader.js";
+import type { Coding, RawSource, TensorSource } from "../../../../formats/container.js";
+import { badInput } from "../../../../formats/errors.js";
+import { rowLength } from "../../../tensor.js";
+import { type Layout, unpackBits, unpackRows, wordsFor } from "../bits.js";
+import { groupOfColumns } from "../groups.js";
+import type { Packing } from "../packing.js";
+import { codedSource, type Parts, wordSource } from "../parts.js";
+import type { Reader } from "../reader.js";
+import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./config.js";
 
 /**
  * Words [out, in × bits / 32] of numbers and, unless they are symmetric, zeros [out × bits / 32, groups];

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { wholeNumber } from "./config.js";
-import type { Parts } from "./parts.js";
+import { wholeNumber } from "../config.js";
+import type { Parts } from "../parts.js";
 
 // quantization_config of compressed-tensors: groups of modules, each with its own numbers of bits and scales.
 
