@@ -71,6 +71,7 @@ describe("refusals of compressed-tensors", () => {
     ["zeros that are not to be",      (c) => { c.config_groups["group_0"]!.weights["symmetric"] = true; },  "bits2 is packed and has no config_group of its shapes"],
     ["a scale for each token",        (c) => { c.config_groups["group_0"]!.weights["strategy"] = "token"; }, "weights scaled by token"],
     ["an expression that is none",    (c) => { c.config_groups["group_0"]!.targets = ["re:("]; },           "targets \"re:(\""],
+    ["one that takes too long",       (c) => { c.config_groups["group_0"]!.targets = ["re:(a+)+$"]; },           "targets \"re:(a+)+$\""],
     ["bits that are text",            (c) => { c.config_groups["group_0"]!.weights["num_bits"] = "2"; },    "bad-input: config.json: quantization_config: config_groups.group_0.weights.num_bits"],
   ];
   test.each(bad)("%s", (_, change, expected) => {
