@@ -9,7 +9,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
-  ["assembly", "formats", "src/version.ts", "src/escape.ts"],
+  ["assembly", "formats", "src/version.ts", "src/escape.ts", "src/expression.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],
   ["src/rows"],

@@ -251,6 +251,9 @@ function packedHeaders(): { header: object; data: number }[] {
       ["b.weight", "I8", [4, 16], 64],
       ["b.weight_scale", "F32", [4, 2], 32],
       ["b.weight_zero_point", "I8", [4, 2], 8],
+      ["c.weight_packed", "U8", [4, 8], 32],
+      ["c.weight_scale", "F8_E4M3", [4, 2], 8],
+      ["c.weight_global_scale", "F32", [1], 4],
     ],
   ];
   return layers.map((layer) => {
@@ -271,13 +274,14 @@ function parsePacked(bytes: Uint8Array): void {
     targets: ["Linear"],
     weights: { num_bits, group_size: 8, symmetric: false },
   }));
+  const small = { type: "float", num_bits: 4, group_size: 8 };
   const settings = { bits: 4, group_size: 8 };
   for (const [quant_method, fields] of [
     ["gptq", settings],
     ["awq", settings],
     ["auto-round", { ...settings, packing_format: "auto_round:auto_gptq" }],
     ["fp8", settings],
-    ["compressed-tensors", { config_groups: { ...groups } }],
+    ["compressed-tensors", { config_groups: { ...groups, c: { targets: ["c"], weights: small } } }],
   ] as const) {
     const quantization_config = { quant_method, ...fields };
     const json = { quantization_config };

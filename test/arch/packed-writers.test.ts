@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Container } from "../../formats/container.js";
+import { findDType } from "../../formats/dtype.js";
 import { openContainer } from "../../formats/open.js";
-import { unpackWeights } from "../../src/rows/packed/index.js";
-import type { PackQuantizedCoding } from "../../src/rows/packed/pack-quantized.js";
+import type { PackQuantizedCoding } from "../../src/rows/packed/compressed-tensors/pack-quantized.js";
+import { storedType, unpackWeights } from "../../src/rows/packed/index.js";
 import { refusal } from "../support/build/build.js";
 import { CASES, casePerplexity, decoded, digestOf } from "../support/packed/packed.js";
 
@@ -35,6 +36,8 @@ describe.each(FILES)("%s", (file) => {
       const container = open(quantization_config);
       const source = container.tensors.get(`${name}.weight`)!;
       expect(source.shape).toEqual(shape);
+      // a type of GGUF's would be taken for what is there already
+      expect(findDType(storedType({ dtype: source.dtype, sources: [source] }))).toBeUndefined();
       for (const step of [1, 3, 7, 1000])
         expect(digestOf(decoded(container, source, step)), `${step}`).toBe(sha256);
       expect([...container.tensors.keys()].filter((each) => !each.endsWith(".weight"))).toEqual([]);
@@ -68,10 +71,27 @@ describe("refusals of compressed-tensors", () => {
     ["zeros that are not to be",      (c) => { c.config_groups["group_0"]!.weights["symmetric"] = true; },  "bits2 is packed and has no config_group of its shapes"],
     ["a scale for each token",        (c) => { c.config_groups["group_0"]!.weights["strategy"] = "token"; }, "weights scaled by token"],
     ["an expression that is none",    (c) => { c.config_groups["group_0"]!.targets = ["re:("]; },           "targets \"re:(\""],
+    ["one that takes too long",       (c) => { c.config_groups["group_0"]!.targets = ["re:(a+)+$"]; },           "targets \"re:(a+)+$\""],
     ["bits that are text",            (c) => { c.config_groups["group_0"]!.weights["num_bits"] = "2"; },    "bad-input: config.json: quantization_config: config_groups.group_0.weights.num_bits"],
   ];
   test.each(bad)("%s", (_, change, expected) => {
     expect(refusal(open(change))).toContain(expected);
+  });
+
+  test("4-bit floats whose scales are of the other kind", () => {
+    const container = openContainer(`${at("ct-0.20.0")}.safetensors`);
+    const without = new Map([...container.tensors].filter(([name]) => name !== "nvfp4.weight_global_scale"));
+    const json = { quantization_config: config };
+    expect(refusal(() => unpackWeights({ ...container, tensors: without }, "c", json))).toContain(
+      "nvfp4 has scales of NVFP4, and no weight_global_scale",
+    );
+    const raw = new Map(container.raw).set(
+      "nvfp4.weight_zero_point",
+      container.raw!.get("nvfp4.weight_scale")!,
+    );
+    expect(refusal(() => unpackWeights({ ...container, raw }, "c", json))).toContain(
+      "nvfp4.weight_zero_point of 4-bit floats",
+    );
   });
 
   test("several groups that a module can be of", () => {

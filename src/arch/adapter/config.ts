@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import * as v from "valibot";
 import { parseJson, readSmallFile } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { boundedExpression } from "../../expression.js";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 20));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
@@ -95,20 +96,10 @@ export function patternValue(
   return found?.[1];
 }
 
-/**
- * PEFT takes keys for regular expressions. Those whose time is bounded by the length of a name are taken: no group is
- * repeated, and few characters are.
- */
+/** PEFT takes keys for regular expressions. */
 function expression(file: string, key: string): RegExp {
-  const isPlain = /^[\w.\-\\^$|()[\]*+?:]*$/.test(key) && !/\)[*+?]|\\[^.\-dDwW]|\(\?(?!:)/.test(key);
-  const repeated = key.match(/(?<!\()[*+?]/g)?.length ?? 0;
-  if (isPlain && repeated <= 3) {
-    try {
-      return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-    } catch {
-      // not an expression at all
-    }
-  }
+  const bounded = boundedExpression(key, (source) => `^(?:.*\\.)?(?:${source})$`);
+  if (bounded !== undefined) return bounded;
   throw new LlqError("unsupported", `${file}: the pattern ${JSON.stringify(key.slice(0, 80))}`, {
     hint: "names of modules and simple expressions are supported; merge the adapter with PEFT",
   });

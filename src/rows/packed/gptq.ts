@@ -4,7 +4,7 @@ import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { unpackBits, unpackRows } from "./bits.js";
 import { groupSize, wholeNumber } from "./config.js";
-import { groupOfColumns, groupTables, refuseOthers, weightOfQweight } from "./groups.js";
+import { groupOfColumns, groupTables, refuseOthers, scaleGroups, weightOfQweight } from "./groups.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts, wordSource } from "./parts.js";
 
@@ -75,19 +75,17 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
   ) {
     const columns = rowLength(source);
     const groupCount = rowLength(scales);
-    const group = groupOfColumns(reader, columns, groupCount, groupSize, groups);
+    const group = groupOfColumns(reader, groupCount, groupSize, groups);
     const wordsInRow = rowLength(words);
     const zero = unpackRows(reader, { bits }, zeros, first, count);
+    for (let i = 0; i < zero.length; i++) zero[i]! += zeroOffset;
     const scale = reader.floats(scales, first, count);
     const q = reader.words(words, first, count);
     const x = reader.kernels.floats(dst, count * columns);
     for (let r = 0; r < count; r++) {
       const row = x.subarray(r * columns, (r + 1) * columns);
       unpackBits({ bits }, q, r * wordsInRow, row);
-      for (let c = 0; c < columns; c++) {
-        const at = r * groupCount + group[c]!;
-        row[c] = scale[at]! * (row[c]! - zero[at]! - zeroOffset);
-      }
+      scaleGroups(row, scale, zero, { scale: r * groupCount, zero: r * groupCount }, group);
     }
   },
 };

@@ -34,15 +34,36 @@ export function groupTables(
   return { zeros: transposed(wordSource(zeros)), scales: transposed(scales) };
 }
 
-/** The group of each column, from `groups` (words [1, in]) or its number. @throws LlqError `bad-input` */
+/** A row of numbers as weights, (q - zero) × scale, by the group of each column, or by groups of `size` columns. */
+export function scaleGroups(
+  row: Float32Array,
+  scales: Float32Array,
+  zeros: Float32Array,
+  at: { readonly scale: number; readonly zero: number },
+  groups: Uint32Array | number,
+): void {
+  if (typeof groups !== "number") {
+    for (let c = 0; c < row.length; c++) {
+      const g = groups[c]!;
+      row[c] = scales[at.scale + g]! * (row[c]! - zeros[at.zero + g]!);
+    }
+    return;
+  }
+  for (let c = 0, g = 0; c < row.length; g++) {
+    const scale = scales[at.scale + g]!;
+    const zero = zeros[at.zero + g]!;
+    for (const end = Math.min(c + groups, row.length); c < end; c++) row[c] = scale * (row[c]! - zero);
+  }
+}
+
+/** The group of each column (words [1, in]), or how many follow each other in one. @throws LlqError `bad-input` */
 export function groupOfColumns(
   reader: Reader,
-  columns: number,
   groupCount: number,
   groupSize: number,
   groups: TensorSource | undefined,
-): Uint32Array {
-  if (groups === undefined) return Uint32Array.from({ length: columns }, (_, c) => Math.floor(c / groupSize));
+): Uint32Array | number {
+  if (groups === undefined) return groupSize;
   const group = reader.words(groups, 0, 1).slice();
   const wrong = group.findIndex((g) => g >= groupCount);
   if (wrong < 0) return group;

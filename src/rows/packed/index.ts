@@ -7,12 +7,13 @@ import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
-import { compressedScaled } from "./compressed-scaled.js";
+import { fp4 } from "./compressed-tensors/fp4.js";
+import { packQuantized } from "./compressed-tensors/pack-quantized.js";
+import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
 import { mlx } from "./mlx.js";
-import { packQuantized } from "./pack-quantized.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
@@ -27,6 +28,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   awq,
   autoRound,
   packQuantized,
+  fp4,
   compressedScaled,
   bitsandbytes4,
   bitsandbytes8,

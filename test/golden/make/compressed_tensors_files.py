@@ -1,6 +1,7 @@
 """Writes ../containers/packed-ct-<version>.safetensors, weights that compressed-tensors packed, and .json beside it: the
 quantization_config, and the shape and SHA-256 of each weight as the same release decompresses it with its scales as f32
-(by itself it computes in the type of the scales; of those that are F32 it does so too).
+(by itself it computes in the type of the scales; of those that are F32 it does so too), and 4-bit floats as f32 (by
+itself it rounds them to bf16).
 
     pip install --no-deps compressed-tensors==0.20.0 loguru psutil     # then with 0.17.1 and with 0.18.0; torch 2.15.0
     python compressed_tensors_files.py
@@ -11,17 +12,20 @@ an order of the columns (weight_g_idx).
 
 import hashlib
 import json
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from compressed_tensors.compressors import BaseCompressor
+from compressed_tensors.compressors.nvfp4 import base as nvfp4
 from compressed_tensors.quantization import QuantizationScheme
 from safetensors.torch import save_file
 
 out = Path(__file__).parent.parent / "containers"
 release = version("compressed-tensors")
 torch.manual_seed(20261130)
+nvfp4.unpack_fp4_from_uint8 = partial(nvfp4.unpack_fp4_from_uint8, dtype=torch.float32)
 
 
 def spread(scale, args, rows, columns):
@@ -103,6 +107,8 @@ elif release == "0.18.0":
     )
 else:
     eight = {"num_bits": 8, "rows": 20, "columns": 64}
+    small = {"num_bits": 4, "rows": 20, "columns": 64, "type": "float"}
+    mx = {"strategy": "group", "group_size": 32, "scale_dtype": "torch.uint8"}
     write(
         {f"bits{bits}": packed(bits, 21, 96, **asymmetric) for bits in (2, 3, 5, 6, 7)}
         | {
@@ -125,5 +131,10 @@ else:
                 "strategy": "block",
                 "block_structure": [16, 32],
             },
+        }
+        | {
+            "nvfp4": {"form": "nvfp4-pack-quantized", **small, "strategy": "tensor_group", "group_size": 16},
+            "mxfp4": {"form": "mxfp4-pack-quantized", **small, **mx},
+            "mxfp8": {"form": "mxfp8-quantized", **eight, "type": "float", **mx},
         }
     )

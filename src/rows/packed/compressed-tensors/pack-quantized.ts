@@ -1,12 +1,12 @@
-import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
-import { badInput } from "../../../formats/errors.js";
-import { rowLength } from "../../tensor.js";
-import { type Layout, unpackBits, unpackRows, wordsFor } from "./bits.js";
-import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./compressed-tensors.js";
-import { groupOfColumns } from "./groups.js";
-import type { Packing } from "./packing.js";
-import { codedSource, type Parts, wordSource } from "./parts.js";
-import type { Reader } from "./reader.js";
+import type { Coding, RawSource, TensorSource } from "../../../../formats/container.js";
+import { badInput } from "../../../../formats/errors.js";
+import { rowLength } from "../../../tensor.js";
+import { type Layout, unpackBits, unpackRows, wordsFor } from "../bits.js";
+import { groupOfColumns, scaleGroups } from "../groups.js";
+import type { Packing } from "../packing.js";
+import { codedSource, type Parts, wordSource } from "../parts.js";
+import type { Reader } from "../reader.js";
+import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./config.js";
 
 /**
  * Words [out, in × bits / 32] of numbers and, unless they are symmetric, zeros [out × bits / 32, groups];
@@ -77,7 +77,7 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
     const columns = rowLength(source);
     checkShape(reader, shape, source.shape);
     const groupCount = rowLength(scales);
-    const group = groupOfColumns(reader, columns, groupCount, groupSize, groups);
+    const group = groupOfColumns(reader, groupCount, groupSize, groups);
     const single = scales.shape[0] === 1 && source.shape[0] !== 1;
     const scale = reader.floats(scales, single ? 0 : first, single ? 1 : count);
     const zero =
@@ -90,11 +90,7 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
     for (let r = 0; r < count; r++) {
       const row = x.subarray(r * columns, (r + 1) * columns);
       unpackBits(layout, q, r * wordsInRow, row);
-      const scaleRow = single ? 0 : r * groupCount;
-      for (let c = 0; c < columns; c++) {
-        const g = group[c]!;
-        row[c] = scale[scaleRow + g]! * (row[c]! - zero[r * groupCount + g]!);
-      }
+      scaleGroups(row, scale, zero, { scale: single ? 0 : r * groupCount, zero: r * groupCount }, group);
     }
   },
 };

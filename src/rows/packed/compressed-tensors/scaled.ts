@@ -1,8 +1,8 @@
-import type { RawSource, TensorSource } from "../../../formats/container.js";
-import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./compressed-tensors.js";
-import type { Packing } from "./packing.js";
-import { codedSource, type Parts } from "./parts.js";
-import { type ScaledCoding, scaled } from "./scaled.js";
+import type { RawSource, TensorSource } from "../../../../formats/container.js";
+import type { Packing } from "../packing.js";
+import { codedSource, type Parts } from "../parts.js";
+import { type ScaledCoding, scaled } from "../scaled.js";
+import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./config.js";
 
 const { untold: _, ...own } = scaled;
 
@@ -22,7 +22,11 @@ export const compressedScaled: Packing<ScaledCoding, CompressedTensors> = {
     if (scale === undefined) return parts.fail(`${name} is ${raw.type} and has no ${name}_scale`);
     const [down, across] = matrix(scale.shape);
     const scheme = schemeOf(parts, settings, name.replace(/\.weight$/, ""), (each) => {
-      if (each.bits > 8 || (each.type === "int") !== (raw.type === "I8")) return false;
+      if (
+        raw.type === "I8" ? each.type !== "int" || each.bits > 8 : each.type !== "float" || each.bits !== 8
+      ) {
+        return false;
+      }
       const block = blockOf(each, rows, columns);
       return Math.ceil(rows / block.rows) === down && Math.ceil(columns / block.columns) === across;
     });

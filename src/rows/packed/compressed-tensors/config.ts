@@ -1,6 +1,7 @@
 import * as v from "valibot";
-import { wholeNumber } from "./config.js";
-import type { Parts } from "./parts.js";
+import { boundedExpression } from "../../../expression.js";
+import { wholeNumber } from "../config.js";
+import type { Parts } from "../parts.js";
 
 // quantization_config of compressed-tensors: groups of modules, each with its own numbers of bits and scales.
 
@@ -84,7 +85,11 @@ export function schemeOf(
 ): Scheme {
   refuseSparse(parts, settings);
   const groups = Object.values(settings.config_groups).filter(({ weights }) => weights != null);
-  const named = groups.filter(({ targets }) => targets.some((target) => isNamed(parts, module, target)));
+  // one group is everyone's, whatever its expressions
+  const named =
+    groups.length < 2
+      ? []
+      : groups.filter(({ targets }) => targets.some((each) => isNamed(parts, module, each)));
   const schemes = new Map<string, Scheme>();
   for (const { weights, format } of named.length > 0 ? named : groups) {
     const scheme = toScheme(parts, weights!, format ?? settings.format ?? undefined);
@@ -107,11 +112,10 @@ function refuseSparse(parts: Parts, { format, sparsity_config: sparsity }: Compr
 /** As match_name of compressed-tensors: a whole name, or an expression for how it begins. */
 function isNamed(parts: Parts, module: string, target: string): boolean {
   if (!target.startsWith("re:")) return target === module;
-  try {
-    return new RegExp(`^(?:${target.slice(3)})`).test(module);
-  } catch {
-    return parts.unsupported(`targets ${JSON.stringify(target)}`, "expressions that JavaScript has too");
-  }
+  const bounded = boundedExpression(target.slice(3), (source) => `^(?:${source})`);
+  return (
+    bounded?.test(module) ?? parts.unsupported(`targets ${JSON.stringify(target)}`, "simple expressions")
+  );
 }
 
 function toScheme(parts: Parts, args: Arguments, format: string | undefined): Scheme {
