@@ -13,18 +13,7 @@ import { join } from "node:path";
 import { FakeHub } from "../support/hub-server.js";
 import type { Random } from "../support/random.js";
 import { hashes, hasStrace, llq, sha256, TINY_LLAMA } from "./run.js";
-
-/** Something that writes, and can be gone on with. */
-interface Scenario {
-  readonly name: string;
-  readonly args: readonly string[];
-  /** What it gives, in the order in which they are to be there: the first stands for all. */
-  readonly outputs: readonly string[];
-  readonly again: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** What is thrown away before each turn, beside the outputs. */
-  readonly clear?: string;
-}
+import { type Scenario, SPLIT, scenarios } from "./scenarios.js";
 
 /** System calls at which a run is killed, or which are made to fail. */
 const CALLS = ["pwrite64", "write", "fsync", "rename", "openat", "ftruncate", "unlink"];
@@ -120,60 +109,12 @@ export class Kills {
       this.#hub.files.set(name, readFileSync(join(TINY_LLAMA, name)));
     await this.#hub.start();
     this.#inputs = hashes(inputs);
-    const again = ["--resume", "--force"];
-    const model = "inputs/model";
-    const text = "inputs/text.txt";
-    const split = [
-      "quantize",
-      model,
-      "-o",
-      "split.gguf",
-      "--type",
-      "Q8_0",
-      "--split-max-size",
-      "300K",
-      "--force",
-    ];
-    await llq(split, { cwd: this.folder });
+    const env = { HF_HOME: join(this.folder, "home"), HF_ENDPOINT: this.#hub.endpoint, HF_TOKEN: "" };
+    await llq(SPLIT, { cwd: this.folder });
     const parts = readdirSync(this.folder)
       .filter((name) => name.startsWith("split-"))
       .sort();
-    const hub = { HF_HOME: join(this.folder, "home"), HF_ENDPOINT: this.#hub.endpoint, HF_TOKEN: "" };
-    this.#prepared = [
-      {
-        name: "quantize",
-        args: ["quantize", model, "-o", "q.gguf", "--type", "Q4_K", "--force"],
-        outputs: ["q.gguf"],
-        again,
-      },
-      { name: "split outputs", args: split, outputs: parts, again },
-      {
-        name: "imatrix",
-        args: ["imatrix", model, text, "-o", "i.gguf", "-c", "32", "--chunks", "16", "--force"],
-        outputs: ["i.gguf"],
-        again,
-      },
-      {
-        name: "sensitivity",
-        args: ["sensitivity", model, text, "-o", "s.json", "-c", "16", "--chunks", "2", "--force"],
-        outputs: ["s.json"],
-        again,
-      },
-      {
-        name: "baseline",
-        args: ["eval-ppl", model, text, "--save", "b.llq", "-c", "32", "--chunks", "16", "--force"],
-        outputs: ["b.llq"],
-        again: [],
-      },
-      {
-        name: "Hub",
-        args: ["convert", "hf:test/model", "-o", "h.gguf", "--force"],
-        outputs: ["h.gguf"],
-        again,
-        env: hub,
-        clear: "home",
-      },
-    ];
+    this.#prepared = scenarios(parts, env);
     return this.#prepared;
   }
 
