@@ -13,18 +13,7 @@ import { join } from "node:path";
 import { FakeHub } from "../support/hub-server.js";
 import type { Random } from "../support/random.js";
 import { hashes, hasStrace, llq, sha256, TINY_LLAMA } from "./run.js";
-
-/** Something that writes, and can be gone on with. */
-interface Scenario {
-  readonly name: string;
-  readonly args: readonly string[];
-  /** What it gives, in the order in which they are to be there: the first stands for all. */
-  readonly outputs: readonly string[];
-  readonly again: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** What is thrown away before each turn, beside the outputs. */
-  readonly clear?: string;
-}
+import { type Scenario, SPLIT, scenarios } from "./scenarios.js";
 
 /** System calls at which a run is killed, or which are made to fail. */
 const CALLS = ["pwrite64", "write", "fsync", "rename", "openat", "ftruncate", "unlink"];
@@ -46,14 +35,22 @@ export class Kills {
     for (const [i, scenario] of scenarios.entries()) {
       const expected = await this.#undisturbed(scenario);
       const own = Math.floor(count / scenarios.length) + (i < count % scenarios.length ? 1 : 0);
-      let midway = 0;
-      for (let turn = 0; turn < own; turn++) {
-        const what =
-          hasStrace && turn % 2 === 1
-            ? await this.#killAtCall(scenario)
-            : await this.#killAtRandom(scenario, expected.ms);
-        if (this.#isMidway()) midway++;
-        await this.#finish(`${scenario.name}, ${what}`, scenario, expected.hashes);
+      let [midway, done] = [0, 0];
+      while (done < own) {
+        // What goes on where a run was killed is killed, too, up to twice.
+        const links = Math.min(own - done, 1 + this.#random.below(3));
+        const chain: string[] = [];
+        for (; chain.length < links; done++) {
+          const more = chain.length === 0 ? [] : scenario.again;
+          chain.push(
+            hasStrace && done % 2 === 1
+              ? await this.#killAtCall(scenario, more)
+              : await this.#killAtRandom(scenario, more, expected.ms),
+          );
+          if (this.#isMidway()) midway++;
+          this.#check(`${scenario.name}, ${chain.join(", ")}`, scenario, expected.hashes);
+        }
+        await this.#finish(`${scenario.name}, ${chain.join(", ")}`, scenario, expected.hashes);
       }
       console.log(`${scenario.name}: ${own} kills, ${midway} of them midway, each gone on with`);
     }
@@ -112,60 +109,12 @@ export class Kills {
       this.#hub.files.set(name, readFileSync(join(TINY_LLAMA, name)));
     await this.#hub.start();
     this.#inputs = hashes(inputs);
-    const again = ["--resume", "--force"];
-    const model = "inputs/model";
-    const text = "inputs/text.txt";
-    const split = [
-      "quantize",
-      model,
-      "-o",
-      "split.gguf",
-      "--type",
-      "Q8_0",
-      "--split-max-size",
-      "300K",
-      "--force",
-    ];
-    await llq(split, { cwd: this.folder });
+    const env = { HF_HOME: join(this.folder, "home"), HF_ENDPOINT: this.#hub.endpoint, HF_TOKEN: "" };
+    await llq(SPLIT, { cwd: this.folder });
     const parts = readdirSync(this.folder)
       .filter((name) => name.startsWith("split-"))
       .sort();
-    const hub = { HF_HOME: join(this.folder, "home"), HF_ENDPOINT: this.#hub.endpoint, HF_TOKEN: "" };
-    this.#prepared = [
-      {
-        name: "quantize",
-        args: ["quantize", model, "-o", "q.gguf", "--type", "Q4_K", "--force"],
-        outputs: ["q.gguf"],
-        again,
-      },
-      { name: "split outputs", args: split, outputs: parts, again },
-      {
-        name: "imatrix",
-        args: ["imatrix", model, text, "-o", "i.gguf", "-c", "32", "--force"],
-        outputs: ["i.gguf"],
-        again,
-      },
-      {
-        name: "sensitivity",
-        args: ["sensitivity", model, text, "-o", "s.json", "-c", "16", "--chunks", "4", "--force"],
-        outputs: ["s.json"],
-        again,
-      },
-      {
-        name: "baseline",
-        args: ["eval-ppl", model, text, "--save", "b.llq", "-c", "32", "--force"],
-        outputs: ["b.llq"],
-        again: [],
-      },
-      {
-        name: "Hub",
-        args: ["convert", "hf:test/model", "-o", "h.gguf", "--force"],
-        outputs: ["h.gguf"],
-        again,
-        env: hub,
-        clear: "home",
-      },
-    ];
+    this.#prepared = scenarios(parts, env);
     return this.#prepared;
   }
 
@@ -193,22 +142,22 @@ export class Kills {
     return llq([...args, ...more], { cwd: this.folder, env, ...options });
   }
 
-  async #killAtRandom(scenario: Scenario, ms: number): Promise<string> {
+  async #killAtRandom(scenario: Scenario, more: readonly string[], ms: number): Promise<string> {
     const at = ms * (0.4 + 0.6 * (this.#random.below(1000) / 1000)); // before, the program is being loaded
-    await this.#run(scenario, [], {
+    await this.#run(scenario, more, {
       started: (child: { kill(signal: string): void }) => setTimeout(() => child.kill("SIGKILL"), at),
     });
     return `killed after ${at.toFixed(0)} of ${ms.toFixed(0)} ms`;
   }
 
-  async #killAtCall(scenario: Scenario): Promise<string> {
+  async #killAtCall(scenario: Scenario, more: readonly string[]): Promise<string> {
     const call = this.#random.pick(CALLS);
     const when = 1 + this.#random.below({ pwrite64: 60, write: 60, openat: 400 }[call] ?? 4);
-    await this.#inject(scenario, call, "signal=KILL", when);
+    await this.#inject(scenario, call, "signal=KILL", when, more);
     return `killed at ${call} ${when}`;
   }
 
-  #inject(scenario: Scenario, call: string, fate: string, when: number) {
+  #inject(scenario: Scenario, call: string, fate: string, when: number, more: readonly string[] = []) {
     const under = [
       "strace",
       "-f",
@@ -220,26 +169,34 @@ export class Kills {
       "-e",
       `inject=${call}:${fate}:when=${when}`,
     ];
-    return this.#run(scenario, ["-j", "1"], { under });
+    return this.#run(scenario, [...more, "-j", "1"], { under });
   }
 
   #isMidway(): boolean {
     return readdirSync(this.folder).some((name) => name.includes(".partial"));
   }
 
-  /** The final names are absent or right; the same command goes on; nothing is left behind. */
+  #isRight(path: string, expected: Readonly<Record<string, string>>): boolean {
+    return existsSync(join(this.folder, path)) && sha256(join(this.folder, path)) === expected[path];
+  }
+
+  /** The final names are absent or right, and where the first is, all are. */
+  #check(what: string, { outputs }: Scenario, expected: Readonly<Record<string, string>>): void {
+    for (const path of outputs) {
+      if (existsSync(join(this.folder, path)) && !this.#isRight(path, expected))
+        this.failures.push(`${what}: ${path} is wrong`);
+    }
+    if (existsSync(join(this.folder, outputs[0]!)) && !outputs.every((path) => this.#isRight(path, expected)))
+      this.failures.push(`${what}: not all parts are there`);
+  }
+
+  /** The same command goes on, and leaves nothing but its outputs. */
   async #finish(what: string, scenario: Scenario, expected: Readonly<Record<string, string>>): Promise<void> {
     const fail = (how: string) => this.failures.push(`${what}: ${how}`);
-    const right = (path: string) =>
-      existsSync(join(this.folder, path)) && sha256(join(this.folder, path)) === expected[path];
-    for (const path of scenario.outputs) {
-      if (existsSync(join(this.folder, path)) && !right(path)) fail(`${path} is wrong`);
-    }
-    if (existsSync(join(this.folder, scenario.outputs[0]!)) && !scenario.outputs.every(right))
-      fail("not all parts are there");
+    this.#check(what, scenario, expected);
     const { status, output } = await this.#run(scenario, scenario.again);
     if (status !== 0) fail(`going on ended with ${status}: ${output}`);
-    if (!scenario.outputs.every(right)) fail("going on gave another file");
+    if (!scenario.outputs.every((path) => this.#isRight(path, expected))) fail("going on gave another file");
     if (JSON.stringify(hashes(join(this.folder, "inputs"))) !== JSON.stringify(this.#inputs))
       fail("an input has changed");
     const left = readdirSync(this.folder).filter((name) => name.includes(".partial"));

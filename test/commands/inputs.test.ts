@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, linkSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, linkSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { copyTinyLlama, scratchFolder } from "../support/scratch.js";
@@ -120,6 +120,16 @@ describe.each<[name: string, args: string[], option: string, inputs: string[]]>(
     }
     expect(contents()).toEqual(before);
   });
+});
+
+test.each<[what: string, path: string]>([
+  ["an empty name", ""],
+  ["a name too long", "x".repeat(300)],
+  ["a link in a circle", "circle"],
+])("%s is refused in the place of an output", (_, path) => {
+  if (path === "circle") symlinkSync("circle", join(folder, "circle"));
+  const { status, stderr } = llq("convert", "model", "-o", path, "--force");
+  expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringMatching(/^error: /) });
 });
 
 test("two outputs of one name are refused", () => {

@@ -122,6 +122,20 @@ describe("one writer a file", () => {
     expect(existsSync(parts[0]!.output)).toBe(false);
     expect(readFileSync(last, "utf8")).not.toBe("old");
   });
+
+  test("what a run left that was killed as it broke a lock goes with the next lock, if its owner is gone", () => {
+    const path = join(folder, "left.lock");
+    const owner = { place: "elsewhere", pid: 1, start: "1", since: new Date().toISOString() };
+    const take = (ageSeconds: number) => {
+      writeFileSync(`${path}.stale`, JSON.stringify(owner));
+      utimesSync(`${path}.stale`, Date.now() / 1000 - ageSeconds, Date.now() / 1000 - ageSeconds);
+      const lock = tryLock(path);
+      if ("release" in lock) lock.release();
+      return { lock, stays: existsSync(`${path}.stale`) };
+    };
+    expect(take(0)).toMatchObject({ lock: { release: expect.anything() }, stays: true });
+    expect(take(120)).toMatchObject({ lock: { release: expect.anything() }, stays: false });
+  });
 });
 
 describe("no link is followed, and nothing but files is written", () => {

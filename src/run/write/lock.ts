@@ -49,6 +49,8 @@ export interface Lock {
 
 /** Takes a lock, or says who has it; undefined for an owner that cannot be told. */
 export function tryLock(path: string): Lock | { readonly owner: Owner | undefined } {
+  const left = readLock(asidePath(path));
+  if (left !== undefined && isAbandoned(left)) rmSync(asidePath(path), { force: true });
   for (;;) {
     const held = create(path);
     if (held !== undefined) return hold(path, held);
@@ -209,9 +211,14 @@ function attempt<T>(action: () => T): T | undefined {
   }
 }
 
+/** Where a lock is on its way out; that of a run that was killed then, the next one takes away. */
+function asidePath(path: string): string {
+  return `${path}.stale`;
+}
+
 /** By a rename, of which only one of several that try at once succeeds; a fresh lock taken by mistake is put back. */
 function breakLock(path: string, stale: string): void {
-  const aside = `${path}.${process.pid}`;
+  const aside = asidePath(path);
   try {
     renameSync(path, aside);
     if (readLock(aside)?.text === stale || lstatSync(path, { throwIfNoEntry: false }) !== undefined) {

@@ -65,6 +65,7 @@ export function checkOutputs(
   { byteLength = 0, inputs = [], force = false }: OutputOptions,
 ): void {
   const first = outputs[0]!;
+  if (outputs.includes("")) throw new LlqError("usage", "an output has no name");
   const folder = dirname(first);
   if (!lookUp(folder)?.isDirectory()) {
     const message = `${first}: the folder ${folder} does not exist`;
