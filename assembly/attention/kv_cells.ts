@@ -166,7 +166,7 @@ function store_eight(y: usize, q: v128, d0: v128, d1: v128): void {
   v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(q)), d1), 16);
 }
 
-/** Eight scales as f32 at `y`, where quants follow: of vectors made lane by lane V8 can make no pair, and ends the process. */
+/** Eight scales as f32 at `y`, where quants follow. They go through memory: so V8 can pair the vectors that are made of them. */
 function widen_scales(x: usize, y: usize): void {
   for (let i: usize = 0; i < 8; i++) store<f32>(y + i * 4, f16_to_f32(load<u16>(x + i * 2)));
 }
