@@ -84,3 +84,17 @@ export function perLayer<T>({ blockCount }: Pick<HParams, "blockCount">, say: (l
 export function allLayers(hparams: Pick<HParams, "blockCount">, layer: LayerTraits): LayerTraits[] {
   return perLayer(hparams, () => layer);
 }
+
+/** Decoders of the Llama kind: RMS norms, and in every layer attention with RoPE and a feed-forward with SiLU. */
+export function llamaKind(
+  hparams: Pick<HParams, "blockCount">,
+  pairs: RopePairs,
+  {
+    window,
+    normalizeExperts = false,
+  }: Pick<AttentionTraits, "window"> & Pick<FeedForwardTraits, "normalizeExperts"> = {},
+): DecoderTraits {
+  const mixer = attention({ rope: { pairs }, window });
+  const feedForward = { activation: "silu", normalizeExperts } as const;
+  return { norm: "rms", layers: allLayers(hparams, { mixer, feedForward }) };
+}

@@ -13,10 +13,9 @@ import {
   positive,
   reader,
 } from "../config.js";
-import type { HParams } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention, type DecoderTraits } from "../traits.js";
+import { llamaKind } from "../traits.js";
 
 // ChatGLM2, ChatGLM3 and GLM-4-9b have one graph. What they call `rope_ratio` differs; see ropeRatioKeys.
 
@@ -42,14 +41,6 @@ const schema = v.looseObject({
   apply_residual_connection_post_layernorm: flag,
 });
 type Config = v.InferOutput<typeof schema>;
-
-const decoder = (h: HParams): DecoderTraits => ({
-  norm: "rms",
-  layers: allLayers(h, {
-    mixer: attention({ rope: { pairs: "neighbours" } }),
-    feedForward: { activation: "silu" },
-  }),
-});
 
 export const chatglm: Architecture = {
   name: "chatglm",
@@ -98,7 +89,7 @@ export const chatglm: Architecture = {
     tensor("output", ["vocab", "embd"], "transformer.output_layer.weight"),
   ],
   ignored: ["transformer.rotary_pos_emb.inv_freq"],
-  decoder,
+  decoder: (h) => llamaKind(h, "neighbours"),
 };
 
 /** ChatGLM2 divides positions by the ratio; those after it multiply the base with it. */

@@ -4,7 +4,7 @@ import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "
 import { grouped } from "../fused.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 import { permuteK, permuteQ } from "./llama.js";
 
 const schema = v.looseObject({ ...decoderFields, bias: flag });
@@ -39,11 +39,5 @@ export const internlm2: Architecture = {
     tensor("output", ["vocab", "embd"], "output.weight"),
   ],
   ignored: ["model.layers.{i}.attention.rotary_emb.inv_freq"],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "neighbours" } }),
-      feedForward: { activation: "silu" },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "neighbours"),
 };

@@ -6,7 +6,7 @@ import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader }
 import { type HParams, hasExperts, isDense } from "../hparams.js";
 import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
 export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
@@ -80,11 +80,5 @@ export const llama: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "neighbours" }, window: h.slidingWindow }),
-      feedForward: { activation: "silu", normalizeExperts: true },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "neighbours", { window: h.slidingWindow, normalizeExperts: true }),
 };

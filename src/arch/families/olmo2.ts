@@ -3,7 +3,7 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
@@ -36,11 +36,5 @@ export const olmo2: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "silu" },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves"),
 };

@@ -13,7 +13,7 @@ import {
 } from "../config.js";
 import { longropeFactors, ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({
   ...decoderFields,
@@ -66,11 +66,5 @@ export const phi3: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" }, window: h.slidingWindow }),
-      feedForward: { activation: "silu" },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves", { window: h.slidingWindow }),
 };

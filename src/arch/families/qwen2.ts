@@ -3,7 +3,7 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 
 export const qwenFields = { ...decoderFields, use_sliding_window: flag };
 const schema = v.looseObject(qwenFields);
@@ -35,11 +35,5 @@ export const qwen2: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "silu" },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves"),
 };

@@ -3,7 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { count, expectField, flag, reader } from "../config.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 import { moe, moeFields, readMoe } from "./qwen-moe.js";
 
 const schema = v.looseObject({ ...moeFields, shared_expert_intermediate_size: count, qkv_bias: flag });
@@ -36,11 +36,5 @@ export const qwen2moe: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "silu", normalizeExperts: false },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves"),
 };

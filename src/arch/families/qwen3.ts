@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Architecture, TensorRow } from "../architecture.js";
 import { expectField, flag, reader } from "../config.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 import { qwenFields, readQwen } from "./qwen2.js";
 
 const schema = v.looseObject({ ...qwenFields, attention_bias: flag });
@@ -33,11 +33,5 @@ export const qwen3: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "silu" },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves"),
 };

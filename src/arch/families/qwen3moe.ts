@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
 import { expectField, flag, reader } from "../config.js";
 import { norm, tensor } from "../rows.js";
-import { allLayers, attention } from "../traits.js";
+import { llamaKind } from "../traits.js";
 import { moe, moeFields, readMoe } from "./qwen-moe.js";
 import { qwen3Attention } from "./qwen3.js";
 
@@ -27,11 +27,5 @@ export const qwen3moe: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => ({
-    norm: "rms",
-    layers: allLayers(h, {
-      mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "silu", normalizeExperts: true },
-    }),
-  }),
+  decoder: (h) => llamaKind(h, "halves", { normalizeExperts: true }),
 };

@@ -10,7 +10,6 @@ import type { Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
-
 import { type Prefix, prefixOf } from "../mixers/prefix.js";
 import { planDecoder } from "../plan/decoder.js";
 import type { DecoderPlan, LayerPlan } from "../plan/types.js";
