@@ -71,6 +71,8 @@ export interface Container {
   readonly opaque: ReadonlyMap<string, string>;
   /** Where those are, in containers that say: weights may be packed in them. */
   readonly raw?: ReadonlyMap<string, RawSource>;
+  /** Names of tensors that were passed over, because they are no part of the language model. */
+  readonly leftOut?: readonly string[];
   /** Empty for containers that have none. */
   readonly metadata: Metadata;
 }

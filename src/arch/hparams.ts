@@ -1,6 +1,7 @@
-import type { Metadata, MetaField } from "../../formats/container.js";
+import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
-import { windowPeriodOf } from "./windows.js";
+import { KeyReader } from "./numbers/keys.js";
+import { type LayerNumbers, readLayers } from "./numbers/layers.js";
 
 /** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
 export type RopeScaling =
@@ -31,30 +32,25 @@ export interface PrefixTokens {
   readonly mask: number | undefined;
 }
 
-/** A decoder's numbers, read from GGUF metadata whatever the model came from. */
-export interface HParams {
+/**
+ * A decoder's numbers, read from GGUF metadata whatever the model came from. Of what differs by layer, the largest;
+ * widths are those of layers without a window.
+ */
+export interface HParams extends LayerNumbers {
   readonly architecture: string;
   readonly blockCount: number;
+  /** Of each block. */
+  readonly layers: readonly LayerNumbers[];
   readonly contextLength: number;
   readonly embeddingLength: number;
-  readonly feedForwardLength: number;
   /** Experts of a layer, and how many of them a token goes through; 0 without. */
   readonly expertCount: number;
   readonly expertUsedCount: number;
   readonly expertFeedForwardLength: number;
   /** Of the expert that every token goes through; 0 without. */
   readonly sharedExpertFeedForwardLength: number;
-  /** 0 in models without attention. */
-  readonly headCount: number;
-  readonly headCountKv: number;
-  /** Width of a query or key head. */
-  readonly keyLength: number;
-  /** Width of a value head. */
-  readonly valueLength: number;
   /** The epsilon inside the root of every norm. */
   readonly normEpsilon: number;
-  /** Leading dimensions of a head that RoPE turns. */
-  readonly ropeDimensionCount: number;
   readonly ropeFreqBase: number;
   readonly ropeScaling: RopeScaling;
   /** Cosine and sine are longer by this; YaRN's own part of it not counted. */
@@ -63,8 +59,6 @@ export interface HParams {
   readonly ropeOriginalContext: number;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
-  /** Of so many layers the last has no window; undefined where the file does not say. */
-  readonly windowPeriod: number | undefined;
   /** RoPE's base in layers with a window, if it is another there. */
   readonly windowRopeFreqBase: number | undefined;
   readonly alibiMaxBias: number | undefined;
@@ -93,7 +87,6 @@ export function isDense({ expertCount }: HParams): boolean {
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
 const MAX_LAYERS = 4096;
-const MAX_HEADS = 2 ** 16;
 const MAX_EXPERTS = 2 ** 17;
 
 /**
@@ -107,29 +100,8 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const count = (key: string, fallback?: number) => keys.count(`${architecture}.${key}`, fallback);
   const some = (key: string) => keys.optional(`${architecture}.${key}`);
   const embeddingLength = count("embedding_length");
-  // State space models have no heads, and may have no feed-forward.
-  const least = metadata.has(`${architecture}.ssm.state_size`) ? 0 : undefined;
-  const headCount = count("attention.head_count", least);
-  const headCountKv = count("attention.head_count_kv", headCount);
-  if (headCount > MAX_HEADS) throw badInput(`${name}: ${headCount} heads, more than any model has`);
-  if (headCount > 0 && headCount % headCountKv !== 0) {
-    throw badInput(`${name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
-  }
-  if (
-    headCount > 0 &&
-    embeddingLength % headCount !== 0 &&
-    !metadata.has(`${architecture}.attention.key_length`)
-  ) {
-    throw badInput(`${name}: ${embeddingLength} columns do not divide into ${headCount} heads`);
-  }
-  const keyLength = count("attention.key_length", headCount > 0 ? embeddingLength / headCount : 0);
-  const ropeDimensionCount = count("rope.dimension_count", keyLength);
-  if (ropeDimensionCount % 2 !== 0 || ropeDimensionCount > keyLength) {
-    throw badInput(`${name}: RoPE over ${ropeDimensionCount} of ${keyLength} dimensions`);
-  }
   const contextLength = count("context_length");
   const window = count("attention.sliding_window", 0);
-  const feedForwardLength = count("feed_forward_length", least);
   const expertCount = count("expert_count", 0);
   const expertUsedCount = count("expert_used_count", 0);
   if (expertUsedCount > expertCount) {
@@ -139,28 +111,24 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
   }
+  const { common, layers } = readLayers(keys, architecture, { blockCount, embeddingLength });
   return {
     architecture,
+    ...common,
     blockCount,
+    layers,
     contextLength,
     embeddingLength,
-    feedForwardLength,
     expertCount,
     expertUsedCount,
-    expertFeedForwardLength: count("expert_feed_forward_length", feedForwardLength),
+    expertFeedForwardLength: count("expert_feed_forward_length", common.feedForwardLength),
     sharedExpertFeedForwardLength: count("expert_shared_feed_forward_length", 0),
-    headCount,
-    headCountKv,
-    keyLength,
-    valueLength: count("attention.value_length", keyLength),
     normEpsilon: readEpsilon(keys, architecture),
-    ropeDimensionCount,
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture),
     ropeAttnFactor: keys.positive(`${architecture}.rope.scaling.attn_factor`, 1),
     ropeOriginalContext: keys.count(`${architecture}.rope.scaling.original_context_length`, contextLength),
     slidingWindow: window > 0 ? window : undefined,
-    windowPeriod: readWindowPeriod(keys, architecture),
     windowRopeFreqBase: some("rope.freq_base_swa"),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),
@@ -201,14 +169,6 @@ function readEpsilon(keys: KeyReader, architecture: string): number {
   return keys.positive(keys.metadata.has(layer) && !keys.metadata.has(rms) ? layer : rms);
 }
 
-/** Files say it as a number, or as a flag for each layer. */
-function readWindowPeriod(keys: KeyReader, architecture: string): number | undefined {
-  const key = `${architecture}.attention.sliding_window_pattern`;
-  const value = keys.metadata.get(key)?.value;
-  if (!Array.isArray(value)) return keys.optional(key);
-  return windowPeriodOf(keys.name, value.map(Boolean));
-}
-
 function readScaling(keys: KeyReader, architecture: string): RopeScaling {
   const key = (last: string) => `${architecture}.rope.scaling.${last}`;
   // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
@@ -239,60 +199,7 @@ function readVocabSize(keys: KeyReader, architecture: string): number {
   return keys.count(`${architecture}.vocab_size`, Array.isArray(tokens) ? tokens.length : undefined);
 }
 
-/** Typed access to metadata, with the model's name in every message. */
-class KeyReader {
-  readonly name: string;
-  readonly metadata: Metadata;
-
-  constructor(name: string, metadata: Metadata) {
-    this.name = name;
-    this.metadata = metadata;
-  }
-
-  /** A whole number above 0; or `fallback` when the key is absent. */
-  count(key: string, fallback?: number): number {
-    const value = this.#number(key, fallback);
-    if (!Number.isSafeInteger(value) || value < 0 || (value === 0 && fallback !== 0)) {
-      throw badInput(`${this.name}: ${key} would be ${value}, which is no count`);
-    }
-    return value;
-  }
-
-  positive(key: string, fallback?: number): number {
-    const value = this.#number(key, fallback);
-    if (value > 0 && value < Number.POSITIVE_INFINITY) return value;
-    throw badInput(`${this.name}: ${key} is ${value}; a positive number is needed`);
-  }
-
-  /** A positive number; undefined when the key is absent or 0. */
-  optional(key: string): number | undefined {
-    const value = this.#number(key, 0);
-    return value === 0 ? undefined : this.positive(key);
-  }
-
-  string(key: string, fallback?: string): string {
-    const field = this.metadata.get(key);
-    if (field === undefined && fallback !== undefined) return fallback;
-    if (typeof field?.value === "string") return field.value;
-    throw this.#unusable(key, field, "text");
-  }
-
-  #number(key: string, fallback: number | undefined): number {
-    const field = this.metadata.get(key);
-    if (field === undefined && fallback !== undefined) return fallback;
-    // Some keys may hold one value a layer; one that is the same everywhere is as good as a number.
-    const value = Array.isArray(field?.value) ? uniform(field.value) : field?.value;
-    if (typeof value === "bigint") return Number(value);
-    if (typeof value === "number") return value;
-    throw this.#unusable(key, field, "a number");
-  }
-
-  #unusable(key: string, field: MetaField | undefined, wanted: string): LlqError {
-    const found = field === undefined ? "is missing" : `is of type ${field.type}`;
-    return badInput(`${this.name}: metadata key ${key} ${found}; ${wanted} is needed`);
-  }
-}
-
-function uniform(values: readonly unknown[]): unknown {
-  return values.every((value) => value === values[0]) ? values[0] : undefined;
+/** The numbers of a block; outside of blocks, the model's. */
+export function numbersOf(hparams: HParams, layer: number | undefined): LayerNumbers {
+  return layer === undefined ? hparams : hparams.layers[layer]!;
 }

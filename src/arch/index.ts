@@ -5,7 +5,7 @@ import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { falcon } from "./families/falcon.js";
-import { gemma, gemma2, gemma3, gemma3Vision } from "./families/gemma.js";
+import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
@@ -43,7 +43,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
-  gemma3Vision,
   phi3,
   olmo2,
   falcon,

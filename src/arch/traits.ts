@@ -68,6 +68,8 @@ export interface RopeTraits {
   readonly pairs: RopePairs;
   /** A base of the layer's own, in place of the model's and without its scaling. */
   readonly base?: number;
+  /** Leading dimensions of a head that are turned; default: as many as the model's numbers say of the layer. */
+  readonly dimensionCount?: number;
 }
 
 /** Attention with these traits. */

@@ -154,11 +154,12 @@ export function factsOf(
   { architecture, hparams }: Pick<Model, "architecture" | "hparams">,
   imatrix: Imatrix | undefined,
 ): ModelFacts {
-  const { blockCount, headCount, headCountKv, expertCount } = hparams;
+  const { blockCount, expertCount, layers } = hparams;
+  const { headCount, headCountKv } = layers[0]!;
   return {
     architecture: architecture.name,
     layers: blockCount,
-    gqa: Math.floor(headCount / headCountKv),
+    gqa: headCountKv === 0 ? 0 : Math.floor(headCount / headCountKv),
     experts: expertCount,
     imatrix: imatrix !== undefined,
   };

@@ -37,6 +37,11 @@ function renamed(header: Header, from: string, to: string): void {
   delete header[from];
 }
 
+/** What messages call a tensor: models that see or hear have a part of the name more. */
+function plain(name: string): string {
+  return name.replace(/^language_model\./, "").replace(/^model\.language_model\./, "model.");
+}
+
 /** A matrix of the second block. */
 function someMatrix(header: Header): string {
   return Object.keys(header).find((name) => /\.1\./.test(name) && header[name]!.shape.length === 2)!;
@@ -50,7 +55,7 @@ describe.each(FAMILIES)("%s", (family) => {
       renamed(header, name, `${name}.else`);
     });
     expect(missing).toMatch(/^bad-input: .*1 tensors are missing: /);
-    expect(missing.endsWith(name)).toBe(true); // GPT-2's may come without a prefix
+    expect(missing.endsWith(plain(name))).toBe(true); // GPT-2's may come without a prefix
   });
 
   test("a tensor too many", () => {
@@ -68,7 +73,7 @@ describe.each(FAMILIES)("%s", (family) => {
       header[name]!.shape.reverse().push(1);
     });
     expect(odd).toMatch(/^bad-input: tensor .* is \d+ x \d+ x 1; the configuration asks for/);
-    expect(odd).toContain(name);
+    expect(odd).toContain(plain(name));
   });
 
   test("an unknown class, and none", () => {

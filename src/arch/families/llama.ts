@@ -3,14 +3,20 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Transform } from "../../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
-import { type HParams, hasExperts, isDense } from "../hparams.js";
+import { type HParams, hasExperts, isDense, numbersOf } from "../hparams.js";
 import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
-export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
-export const permuteK = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCountKv });
+export const permuteQ = (h: HParams, layer: number | undefined): Transform => ({
+  kind: "permuteRope",
+  heads: numbersOf(h, layer).headCount,
+});
+export const permuteK = (h: HParams, layer: number | undefined): Transform => ({
+  kind: "permuteRope",
+  heads: numbersOf(h, layer).headCountKv,
+});
 const permuted = { q: { transform: permuteQ }, k: { transform: permuteK } };
 
 const ropeFreqs: TensorRow = {

@@ -53,8 +53,8 @@ export const attentionMixer: Mixer<AttentionTraits, AttentionPlan> = {
   run,
 };
 
-function plan(traits: AttentionTraits, { find, hparams, rope }: PlanParts): AttentionPlan {
-  const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = hparams;
+function plan(traits: AttentionTraits, { find, numbers, rope }: PlanParts): AttentionPlan {
+  const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = numbers;
   const fused = find.linear("attn_qkv");
   const [q, k, v] = [heads * keyLength, headsKv * keyLength, headsKv * valueLength];
   return {
