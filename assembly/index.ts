@@ -39,6 +39,7 @@ export * from "./ops/activations";
 export * from "./ops/divergence";
 export * from "./ops/low_rank";
 export * from "./ops/ops";
+export * from "./ops/parametric";
 export * from "./ops/rows";
 export * from "./ops/scores";
 export * from "./ops/squares";

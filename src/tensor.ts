@@ -56,6 +56,8 @@ export type OtherRole =
   | "attn_k_b"
   | "attn_v_b"
   | "router"
+  | "router_bias"
+  | "selection_bias"
   | "router_shexp"
   | "ssm_a"
   | "ssm_d";

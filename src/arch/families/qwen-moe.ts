@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
-import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag } from "../config.js";
 import { experts, tensor } from "../rows.js";
+import { expertKeys } from "./experts.js";
 import { qwenFields, readQwen } from "./qwen2.js";
 
 // What the mixtures of experts of Qwen's generations share.
@@ -33,9 +33,11 @@ export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
     ...model,
     keys: [
       ...model.keys,
-      ["expert_count", meta.u32(expertCount)],
-      ["expert_used_count", meta.u32(config.num_experts_per_tok)],
-      ["expert_feed_forward_length", meta.u32(config.moe_intermediate_size)],
+      ...expertKeys({
+        count: expertCount,
+        used: config.num_experts_per_tok,
+        feedForwardLength: config.moe_intermediate_size,
+      }),
     ],
   };
 }
