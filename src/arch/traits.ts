@@ -2,7 +2,8 @@ import type { HParams } from "./hparams.js";
 import type { Gating } from "./numbers/experts.js";
 
 // What the evaluator has to know of a decoder beyond its numbers and which tensors there are: biases, norms before or
-// after, norms of queries and keys, gates, experts, learned positions and fused matrices show in the tensors. All of it
+// after, norms of queries, keys and attention's output, gates, sinks, experts, learned positions and fused matrices show in
+// the tensors, and that values are the keys shows in none being there for them. All of it
 // is plain data, and a layer's own: a family says which layer gets what.
 
 export type NormKind = "rms" | "layer";
@@ -89,12 +90,28 @@ export interface AttentionTraits extends MixerTraits {
   readonly alibiMaxBias?: number;
   /** Tokens a query sees, itself included; absent or undefined: all. */
   readonly window?: number | undefined;
+  /** Windows begin at multiples of their length instead: a query sees what is between the last one and itself. */
+  readonly chunked?: boolean;
   /** What q · k is multiplied by; default 1 / √(head width). */
   readonly scale?: number;
   /** Scores s become cap × tanh(s / cap). */
   readonly softcap?: number | undefined;
   /** Queries, keys and values stay between -clamp and clamp. */
   readonly clampQkv?: number | undefined;
+  /** Of queries and keys are normed what RoPE has turned; default: what it is going to turn. */
+  readonly normsAfterRope?: boolean;
+  /** What is normed, head by head, without a weight: x / √(mean(x²) + ε). */
+  readonly bareNorms?: readonly ("q" | "k" | "v")[];
+  /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
+  readonly queryGate?: boolean;
+  readonly temperature?: Temperature | undefined;
+}
+
+/** Queries at position p are multiplied by 1 + scale × ln(1 + ⌊(p + offset) / length⌋). */
+export interface Temperature {
+  readonly scale: number;
+  readonly length: number;
+  readonly offset: number;
 }
 
 /**
@@ -105,8 +122,10 @@ export type RopePairs = "neighbours" | "halves" | "prefixAndRest";
 
 export interface RopeTraits {
   readonly pairs: RopePairs;
-  /** A base of the layer's own, in place of the model's and without its scaling. */
-  readonly base?: number;
+  /** A base of the layer's own, in place of the model's. */
+  readonly base?: number | undefined;
+  /** Without the model's scaling and divisors; default: where the base is the layer's own. */
+  readonly plain?: boolean;
   /** Leading dimensions of a head that are turned; default: as many as the model's numbers say of the layer. */
   readonly dimensionCount?: number;
 }

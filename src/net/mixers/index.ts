@@ -1,6 +1,6 @@
 import type { MixerTraits } from "../../arch/traits.js";
 import type { MixerPlan } from "../plan/types.js";
-import { attentionMixer } from "./attention.js";
+import { attentionMixer } from "./attention/attention.js";
 import { mambaMixer } from "./mamba.js";
 import type { Mixer } from "./mixer.js";
 

@@ -66,25 +66,26 @@ function ropePlanner(
 ): (numbers: LayerNumbers) => (traits: RopeTraits) => RopePlan {
   const { ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext } = hparams;
   const frequencies = find.tensor("rope_freqs");
-  const own = {
-    ...{ ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext },
+  const scaled = {
+    ...{ ropeScaling, ropeAttnFactor, ropeOriginalContext },
     divisors: {
       short: frequencies ?? find.tensor("rope_factors_short"),
       long: frequencies ?? find.tensor("rope_factors_long"),
     },
   };
-  const bare = {
+  const unscaled = {
     ...{ ropeAttnFactor: 1, ropeOriginalContext },
     ropeScaling: { type: "none" },
     divisors: { short: undefined, long: undefined },
   } as const;
   const plans = new Map<string, RopePlan>();
   return (numbers) => (traits) => {
-    const { pairs, base, dimensionCount: ropeDimensionCount = numbers.ropeDimensionCount } = traits;
-    const key = `${pairs} ${base} ${ropeDimensionCount}`;
+    const { pairs, base = ropeFreqBase, plain = traits.base !== undefined } = traits;
+    const { dimensionCount: ropeDimensionCount = numbers.ropeDimensionCount } = traits;
+    const key = `${pairs} ${base} ${plain} ${ropeDimensionCount}`;
     const plan: RopePlan = plans.get(key) ?? {
-      ...{ pairs, ropeDimensionCount },
-      ...(base === undefined ? own : { ...bare, ropeFreqBase: base }),
+      ...{ pairs, ropeDimensionCount, ropeFreqBase: base },
+      ...(plain ? unscaled : scaled),
     };
     plans.set(key, plan);
     return plan;
