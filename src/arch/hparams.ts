@@ -1,5 +1,6 @@
 import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
 import { type LayerNumbers, readLayers } from "./numbers/layers.js";
 
@@ -41,19 +42,13 @@ export interface PrefixTokens {
  * A decoder's numbers, read from GGUF metadata whatever the model came from. Of what differs by layer, the largest;
  * widths are those of layers without a window.
  */
-export interface HParams extends LayerNumbers {
+export interface HParams extends LayerNumbers, ExpertNumbers {
   readonly architecture: string;
   readonly blockCount: number;
   /** Of each block. */
   readonly layers: readonly LayerNumbers[];
   readonly contextLength: number;
   readonly embeddingLength: number;
-  /** Experts of a layer, and how many of them a token goes through; 0 without. */
-  readonly expertCount: number;
-  readonly expertUsedCount: number;
-  readonly expertFeedForwardLength: number;
-  /** Of the expert that every token goes through; 0 without. */
-  readonly sharedExpertFeedForwardLength: number;
   /** The epsilon inside the root of every norm. */
   readonly normEpsilon: number;
   readonly ropeFreqBase: number;
@@ -81,13 +76,15 @@ export interface HParams extends LayerNumbers {
   readonly vocabSize: number;
 }
 
-/** Whether feed-forwards are mixtures of experts. */
-export function hasExperts({ expertCount }: HParams): boolean {
-  return expertCount > 0;
+/** Whether a block's feed-forward is a mixture of experts; without a block, whether any is. */
+export function hasExperts(hparams: HParams, layer?: number): boolean {
+  const { expertCount, leadingDenseCount, expertLayerStep } = hparams;
+  if (expertCount === 0 || layer === undefined) return expertCount > 0;
+  return layer >= leadingDenseCount && (layer + 1) % expertLayerStep === 0;
 }
 
-export function isDense({ expertCount }: HParams): boolean {
-  return expertCount === 0;
+export function isDense(hparams: HParams, layer?: number): boolean {
+  return !hasExperts(hparams, layer);
 }
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
@@ -108,10 +105,6 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const contextLength = count("context_length");
   const window = count("attention.sliding_window", 0);
   const expertCount = count("expert_count", 0);
-  const expertUsedCount = count("expert_used_count", 0);
-  if (expertUsedCount > expertCount) {
-    throw badInput(`${name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
-  }
   const blockCount = count("block_count");
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
@@ -124,10 +117,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     layers,
     contextLength,
     embeddingLength,
-    expertCount,
-    expertUsedCount,
-    expertFeedForwardLength: count("expert_feed_forward_length", common.feedForwardLength),
-    sharedExpertFeedForwardLength: count("expert_shared_feed_forward_length", 0),
+    ...readExperts(keys, architecture, common.feedForwardLength),
     normEpsilon: readEpsilon(keys, architecture),
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture),

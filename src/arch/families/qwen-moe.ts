@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
-import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag } from "../config.js";
-import { experts, linear, tensor } from "../rows.js";
+import { experts, sharedExpert, tensor } from "../rows.js";
+import { expertKeys } from "./experts.js";
 import { qwenFields, readQwen } from "./qwen2.js";
 
 // What the mixtures of experts of Qwen's generations share.
@@ -39,11 +39,11 @@ export function moeKeys(config: {
 }): HfModel["keys"] {
   const expertCount = config.num_experts ?? config.num_local_experts;
   if (expertCount == null) throw badInput("config.json: num_experts is missing");
-  return [
-    ["expert_count", meta.u32(expertCount)],
-    ["expert_used_count", meta.u32(config.num_experts_per_tok)],
-    ["expert_feed_forward_length", meta.u32(config.moe_intermediate_size)],
-  ];
+  return expertKeys({
+    count: expertCount,
+    used: config.num_experts_per_tok,
+    feedForwardLength: config.moe_intermediate_size,
+  });
 }
 
 /** The router and what it chooses from. */
@@ -53,9 +53,7 @@ export const moe: readonly TensorRow[] = [
 ];
 
 /** The expert that every token goes through, and the row that says how much of it. */
-export const sharedExpert: readonly TensorRow[] = [
+export const gatedSharedExpert: readonly TensorRow[] = [
   tensor("router_shexp", ["one", "embd"], "model.layers.{i}.mlp.shared_expert_gate.weight"),
-  ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.gate_proj"),
-  ...linear("ffn_up_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.up_proj"),
-  ...linear("ffn_down_shexp", ["embd", "sharedFfn"], "model.layers.{i}.mlp.shared_expert.down_proj"),
+  ...sharedExpert("model.layers.{i}.mlp.shared_expert"),
 ];
