@@ -78,8 +78,9 @@ export interface HParams extends LayerNumbers, ExpertNumbers {
 
 /** Whether a block's feed-forward is a mixture of experts; without a block, whether any is. */
 export function hasExperts(hparams: HParams, layer?: number): boolean {
-  const { expertCount, leadingDenseCount, expertLayerStep } = hparams;
+  const { expertCount, leadingDenseCount, expertLayerStep, expertLayers } = hparams;
   if (expertCount === 0 || layer === undefined) return expertCount > 0;
+  if (expertLayers !== undefined) return expertLayers[layer]!;
   return layer >= leadingDenseCount && (layer + 1) % expertLayerStep === 0;
 }
 
@@ -117,7 +118,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     layers,
     contextLength,
     embeddingLength,
-    ...readExperts(keys, architecture, common.feedForwardLength),
+    ...readExperts(keys, architecture, { ...common, blockCount }),
     normEpsilon: readEpsilon(keys, architecture),
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ropeScaling: readScaling(keys, architecture),

@@ -128,9 +128,7 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],
   ["qwen",        { rotary_pct: 0.5 },                                 /^unsupported: config\.json: rotary_pct 0\.5/],
   ["qwen2-moe",   { norm_topk_prob: true },                            /^unsupported: config\.json: norm_topk_prob true/],
-  ["qwen2-moe",   { mlp_only_layers: [0] },                            /^unsupported: config\.json: mlp_only_layers 0/],
   ["qwen3-moe",   { norm_topk_prob: false },                           /^unsupported: config\.json: norm_topk_prob false/],
-  ["qwen3-moe",   { decoder_sparse_step: 2 },                          /^unsupported: config\.json: decoder_sparse_step 2/],
   ["starcoder2",  { norm_type: "rms" },                                /^unsupported: config\.json: norm_type rms/],
   ["olmo2",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
 ];

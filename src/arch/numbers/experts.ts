@@ -44,10 +44,16 @@ export interface ExpertNumbers {
   /** Layers at the beginning that have none; behind them, every so manieth layer has (1: all). */
   readonly leadingDenseCount: number;
   readonly expertLayerStep: number;
+  /** Whether a layer has experts, where no step says it. */
+  readonly expertLayers: readonly boolean[] | undefined;
   readonly router: RouterNumbers;
 }
 
-export function readExperts(keys: KeyReader, architecture: string, feedForwardLength: number): ExpertNumbers {
+export function readExperts(
+  keys: KeyReader,
+  architecture: string,
+  { feedForwardLength, blockCount }: { readonly feedForwardLength: number; readonly blockCount: number },
+): ExpertNumbers {
   const key = (last: string) => `${architecture}.${last}`;
   const count = (last: string, fallback: number) => keys.count(key(last), fallback);
   const expertFeedForwardLength = count("expert_feed_forward_length", feedForwardLength);
@@ -75,6 +81,7 @@ export function readExperts(keys: KeyReader, architecture: string, feedForwardLe
     ),
     leadingDenseCount: count("leading_dense_block_count", 0),
     expertLayerStep: count("interleave_moe_layer_step", 0) || 1,
+    expertLayers: keys.flags(key("expert_layers"), blockCount),
     router: {
       gating: readGating(keys, key("expert_gating_func")),
       normalize: keys.flag(key("expert_weights_norm")),
