@@ -28,6 +28,7 @@ import traceback
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 SOURCE, PROGRAMS, FOLDER = (Path(path).resolve() for path in sys.argv[1:4])
 sys.path[:0] = [str(SOURCE), str(SOURCE / "gguf-py")]
@@ -72,11 +73,16 @@ def overlay(config, entry):
 
 
 def copied(name, entry, scratch):
-    """A copy with that config, whose tokenizer.json is read as it is."""
+    """A copy with that config and `names` as publishers write them, whose tokenizer.json is read as it is."""
     copy = Path(scratch) / name
     shutil.copytree(FOLDER / name, copy)
     config = overlay(json.loads((copy / "config.json").read_text()), entry)
     (copy / "config.json").write_text(json.dumps(config))
+    if "names" in entry:
+        tensors = load_file(copy / "model.safetensors")
+        for old, new in entry["names"].items():
+            tensors = {name.replace(old, new): tensor for name, tensor in tensors.items()}
+        save_file(tensors, copy / "model.safetensors", {"format": "pt"})
     if not entry["tokenizer"].startswith("spm"):
         tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
         (copy / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"tokenizer_class": "PreTrainedTokenizerFast"}))

@@ -39,12 +39,13 @@ FAMILIES = {
     ),
     "llama-4-published-scales": model(
         "Llama4ForCausalLM", "llama4_text", "llama-3", True,
-        **LLAMA4, attention_chunk_size=8192, floor_scale=8192, use_qk_norm=True, no_rope_layers=[1, 1],
+        **LLAMA4 | {"num_hidden_layers": 4, "head_dim": 8, "intermediate_size_mlp": 32}, attention_chunk_size=8192,
+        floor_scale=8192, use_qk_norm=True, no_rope_layers=[1, 1, 1, 0],
     ),
     "llama-4-plain-keys": model(
         "Llama4ForCausalLM", "llama4_text", "llama-3", True,
-        **LLAMA4 | {"interleave_moe_layer_step": 1, "num_hidden_layers": 1}, attention_chunk_size=8192,
-        floor_scale=8192, use_qk_norm=False, no_rope_layers=[0],
+        **LLAMA4 | {"interleave_moe_layer_step": 1}, attention_chunk_size=48, floor_scale=8192, use_qk_norm=False,
+        no_rope_layers=[0, 1],
     ),
     "glm-4.5": model(
         "Glm4MoeForCausalLM", "glm4_moe", "dbrx", **GLM, **WIDE, use_qk_norm=True, attention_bias=True,
@@ -64,7 +65,7 @@ FAMILIES = {
         more={"published": {"scoring_func": "sigmoid", "rotary_dim": 8}},
     ),
     "ernie-4.5-moe": model(
-        "Ernie4_5_MoeForCausalLM", "ernie4_5_moe", "spm", True, **LLAMA, moe_intermediate_size=32, moe_k=2,
+        "Ernie4_5_MoeForCausalLM", "ernie4_5_moe", "spm", True, **LLAMA, moe_intermediate_size=16, moe_k=2,
         moe_num_experts=4, moe_num_shared_experts=2, moe_layer_start_index=1, moe_layer_end_index=1, moe_layer_interval=1,
         tie_word_embeddings=True, **rope(500000.0),
     ),
@@ -78,8 +79,13 @@ FAMILIES = {
         tie_word_embeddings=True, **rope(10000.0, rope_type="dynamic", alpha=1000.0, factor=1.0, mscale=1.0, mscale_all_dim=1.0),
         more={"published": {"moe_topk": [2, 2], "num_shared_expert": [1, 1], "moe_intermediate_size": [32, 32]}},
     ),
+    "hunyuan-a13b-plain": model(
+        "HunYuanMoEV1ForCausalLM", "hunyuan_v1_moe", "llama-3", **LLAMA | {"intermediate_size": 32}, num_experts=4, moe_topk=[2, 2],
+        tie_word_embeddings=False, **rope(10000.0), attention_bias=True,
+        more={"published": {"moe_topk": [2, 2], "num_shared_expert": [1, 1], "moe_intermediate_size": [32, 32]}},
+    ),
     "olmoe": model(
-        "OlmoeForCausalLM", "olmoe", "gpt-neox", **LLAMA | {"intermediate_size": 32}, num_experts=4,
+        "OlmoeForCausalLM", "olmoe", "gpt-neox", **LLAMA | {"intermediate_size": 32, "num_key_value_heads": 4}, num_experts=4,
         num_experts_per_tok=2, norm_topk_prob=False, tie_word_embeddings=False, **rope(10000.0),
     ),
     "olmoe-clipped": model(
@@ -99,6 +105,12 @@ FAMILIES = {
         num_experts_per_tok=2, sliding_window=None, attention_bias=True, lm_head_bias=True, tie_word_embeddings=False,
         **rope(10000.0, rope_type="longrope", short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[1.0, 2.0, 4.0, 8.0],
                short_mscale=1.1, long_mscale=1.2, original_max_position_embeddings=64),
+        more={"published": {"architectures": ["PhiMoEForCausalLM"]}},
+    ),
+    "phi-moe-plain": model(
+        "PhimoeForCausalLM", "phimoe", "spm", True, **LLAMA | {"intermediate_size": 32}, num_local_experts=4,
+        num_experts_per_tok=2, sliding_window=WINDOW, attention_bias=False, lm_head_bias=False, tie_word_embeddings=False,
+        **rope(10000.0), more={"published": {"architectures": ["PhiMoEForCausalLM"]}},
     ),
     "afmoe": model(
         "AfmoeForCausalLM", "afmoe", "llama-3", **LLAMA | {"num_hidden_layers": 4, "intermediate_size": 32}, **WIDE, moe_intermediate_size=16,
@@ -108,13 +120,13 @@ FAMILIES = {
     ),
     "solar-open": model(
         "SolarOpenForCausalLM", "solar_open", "llama-3", **GLM | {"first_k_dense_replace": 0}, **WIDE, tie_word_embeddings=False,
-        **rope(1000000.0, **YARN), more=SIGMOID,
+        **rope(1000000.0, **YARN), more={"published": {"scoring_func": "sigmoid", "partial_rotary_factor": 1.0}},
     ),
     "exaone-moe": model(
         "ExaoneMoeForCausalLM", "exaone_moe", "gpt-2",
         **LLAMA | {"num_hidden_layers": 4, "intermediate_size": 32}, moe_intermediate_size=16, num_experts=4,
         num_experts_per_tok=2, num_shared_experts=1, first_k_dense_replace=1, sliding_window=WINDOW, n_group=1, topk_group=1,
         sliding_window_pattern="LLLG", layer_types=[S, S, S, F], routed_scaling_factor=2.5, norm_topk_prob=True,
-        tie_word_embeddings=True, **rope(1000000.0), more=SIGMOID,
+        tie_word_embeddings=False, **rope(1000000.0), more=SIGMOID,
     ),
 }
