@@ -78,10 +78,13 @@ def copied(name, entry, scratch):
     shutil.copytree(FOLDER / name, copy)
     config = overlay(json.loads((copy / "config.json").read_text()), entry)
     (copy / "config.json").write_text(json.dumps(config))
-    if "names" in entry:
+    if "names" in entry or "transposed" in entry:
         tensors = load_file(copy / "model.safetensors")
-        for old, new in entry["names"].items():
+        for old, new in entry.get("names", {}).items():
             tensors = {name.replace(old, new): tensor for name, tensor in tensors.items()}
+        for name in tensors:
+            if entry.get("transposed", "-") in name:
+                tensors[name] = tensors[name].transpose(1, 2).contiguous()
         save_file(tensors, copy / "model.safetensors", {"format": "pt"})
     if not entry["tokenizer"].startswith("spm"):
         tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
@@ -104,6 +107,7 @@ def convert(name, entry, folder, path):
     def plain(self):
         if kind.startswith("spm"):
             self._set_vocab_sentencepiece()
+            self.gguf_writer.add_add_space_prefix(kind != "spm gemma")
         else:
             self._set_vocab_gpt2()
 

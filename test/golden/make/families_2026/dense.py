@@ -55,8 +55,13 @@ FAMILIES = {
     ),
     "cohere2": model(
         "Cohere2ForCausalLM", "cohere2", "llama-3", True,
-        **NORM | WINDOWS, **WIDE, logit_scale=0.5, tie_word_embeddings=True, **rope(50000.0),
+        **NORM | WINDOWS, logit_scale=0.5, tie_word_embeddings=True, **rope(50000.0),
         more={"published": {"rotary_pct": 1.0}},
+    ),
+    "cohere2-wide": model(
+        "Cohere2ForCausalLM", "cohere2", "llama-3", True,
+        **NORM | WINDOWS | {"layer_types": [F, S], "num_hidden_layers": 2}, **WIDE, logit_scale=0.5, tie_word_embeddings=True,
+        attention_bias=True, **rope(50000.0), more={"published": {"rotary_pct": 1.0}},
     ),
     "exaone4": model(
         "Exaone4ForCausalLM", "exaone4", "gpt-2", **LLAMA, tie_word_embeddings=True, sliding_window=None,
@@ -102,7 +107,7 @@ FAMILIES = {
         "Ernie4_5ForCausalLM", "ernie4_5", "spm", True, **LLAMA, **WIDE, use_bias=True, tie_word_embeddings=False, **rope(500000.0),
     ),
     "phi-2": model(
-        "PhiForCausalLM", "phi", "gpt-2", **NORM | {"num_key_value_heads": 4}, hidden_act="gelu_new", tie_word_embeddings=False,
+        "PhiForCausalLM", "phi", "gpt-2", **NORM | {"num_key_value_heads": 4, "intermediate_size": 128}, hidden_act="gelu_new", tie_word_embeddings=False,
         **rope(10000.0, partial_rotary_factor=0.5),
     ),
     "phi-2-grouped": model(

@@ -26,7 +26,7 @@ GEMMA3N = {
     "rope_parameters": {S: {"rope_type": "default", "rope_theta": 10000.0}, F: {"rope_type": "default", "rope_theta": 1000000.0}},
 }
 GEMMA3 = {
-    **GEMMA, "num_hidden_layers": 3, "layer_types": [S, S, F], "head_dim": 16, "query_pre_attn_scalar": 16, "intermediate_size": 48,
+    **GEMMA, "num_hidden_layers": 6, "layer_types": [S, S, S, S, S, F], "query_pre_attn_scalar": 8, "intermediate_size": 32,
     "rope_parameters": {S: {"rope_type": "default", "rope_theta": 10000.0},
                         F: {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0}},
 }
@@ -63,10 +63,18 @@ FAMILIES = {
         video_token_id="unused 3", boa_token_id="unused 4", eoa_token_index="unused 5", audio_token_id="unused 6",
     ),
     "gemma3n": model("Gemma3nForCausalLM", "gemma3n_text", "spm gemma", True, **GEMMA3N),
+    # llama.cpp fixes 256 inputs a layer, 10 sparse layers, and 20 layers before keys are shared.
+    "gemma3n-wide": model(
+        "Gemma3nForCausalLM", "gemma3n_text", "spm gemma", True,
+        **GEMMA3N | {"num_hidden_layers": 2, "layer_types": [S, F], "hidden_size_per_layer_input": 256, "num_kv_shared_layers": 0,
+                     "activation_sparsity_pattern": [0.95, 0.95]},
+    ),
     "gemma3-5": model("Gemma3ForCausalLM", "gemma3_text", "spm gemma", True, **GEMMA3),
     "gemma3-scalar": model(
-        "Gemma3ForCausalLM", "gemma3_text", "spm gemma", True, **GEMMA3 | {"query_pre_attn_scalar": 24, "layer_types": [F, S, F]},
-        final_logit_softcapping=20.0, attn_logit_softcapping=30.0,
+        "Gemma3ForCausalLM", "gemma3_text", "spm gemma", True, **GEMMA3 | {"query_pre_attn_scalar": 24, "num_hidden_layers": 3, "layer_types": [F, S, F]},
+    ),
+    "gemma3-capped": model(
+        "Gemma3ForCausalLM", "gemma3_text", "spm gemma", True, **GEMMA3, final_logit_softcapping=5.0, attn_logit_softcapping=2.0,
     ),
     "gemma3-yarn": gemma3({"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64}),
     "gemma3-llama3": gemma3({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,

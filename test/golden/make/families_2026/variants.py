@@ -24,7 +24,7 @@ FAMILIES = {
         "Qwen3ForCausalLM", "qwen3", **QWEN2, **WIDE, use_sliding_window=True, sliding_window=WINDOW, max_window_layers=1,
         **rope(1000000.0),
     ),
-    "qwen2-moe-normalized": model("Qwen2MoeForCausalLM", "qwen2_moe", **QWEN2_MOE, norm_topk_prob=True),
+    "qwen2-moe-normalized": model("Qwen2MoeForCausalLM", "qwen2_moe", **QWEN2_MOE | {"tie_word_embeddings": False}, norm_topk_prob=True),
     "qwen2-moe-dense-layers": model(
         "Qwen2MoeForCausalLM", "qwen2_moe", **QWEN2_MOE | {"num_hidden_layers": 3}, norm_topk_prob=False, mlp_only_layers=[0],
         qkv_bias=False,
@@ -55,7 +55,7 @@ FAMILIES = {
     ),
     "falcon-11b": model(
         "FalconForCausalLM", "falcon", "falcon", **FALCON, alibi=False, bias=False, multi_query=True, parallel_attn=True,
-        new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, ffn_hidden_size=96,
+        new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, ffn_hidden_size=128,
     ),
     "mamba-no-conv-bias": model("MambaForCausalLM", "mamba", "gpt-neox", **MAMBA, use_conv_bias=False),
     "mamba-biases": model("MambaForCausalLM", "mamba", "gpt-neox", **MAMBA | {"tie_word_embeddings": False}, use_bias=True),
@@ -69,6 +69,7 @@ ROPES = {
     "llama3": LLAMA3,
     "linear": {"rope_type": "linear", "factor": 4.0},
     "dynamic": {"rope_type": "dynamic", "factor": 4.0},
+    "yarn-usual": YARN,
     "yarn": {**YARN, "beta_fast": 8.0, "beta_slow": 2.0},
     "yarn-factor": {**YARN, "attention_factor": 0.9},
     "yarn-mscale": {**YARN, "mscale": 0.8, "mscale_all_dim": 0.5},

@@ -39,6 +39,12 @@ FAMILIES = {
                      "rope_parameters": SCALED | {"rope_theta": 10000.0, "max_position_embeddings": 512}},
         spatial_merge_size=1, tie_word_embeddings=False,
     ),
+    "mistral3-mistral4-unscaled": model(
+        "Mistral3ForConditionalGeneration", "mistral3", "llama-3", True, vision_config=PIXTRAL, image_token_index="unused 0",
+        text_config={"model_type": "mistral4", **MLA, **EXPERTS, **ONE_GROUP, "first_k_dense_replace": 0, "norm_topk_prob": True,
+                     "rope_parameters": SCALED | {"rope_theta": 10000.0, "max_position_embeddings": 512, "llama_4_scaling_beta": 0.0}},
+        spatial_merge_size=1, tie_word_embeddings=False,
+    ),
     "qwen2-vl": model(
         "Qwen2VLForConditionalGeneration", "qwen2_vl", vision_config=QWEN_VISION | {"embed_dim": 16, "hidden_size": 32, "mlp_ratio": 1},
         text_config={**TEXT, **mrope(1000000.0, 2, 1, 1), "use_sliding_window": False}, **TOKENS, tie_word_embeddings=False,
@@ -57,6 +63,7 @@ FAMILIES = {
         "Qwen3VLMoeForConditionalGeneration", "qwen3_vl_moe", **TOKENS, tie_word_embeddings=False, vision_config=DEEPSTACK,
         text_config={**TEXT, **WIDE, **mrope(5000000.0, 4, 2, 2, mrope_interleaved=True), "num_experts": 4, "num_experts_per_tok": 2,
                      "moe_intermediate_size": 32, "tie_word_embeddings": False},
+        more={"transposed": "mlp.experts."},
     ),
     "llava": model(
         "LlavaForConditionalGeneration", "llava", "spm", True, image_token_index="unused 0",
@@ -72,16 +79,19 @@ FAMILIES = {
     "smolvlm": model(
         "SmolVLMForConditionalGeneration", "smolvlm", "starcoder", image_token_id="unused 0", vision_config=SIGLIP, scale_factor=1,
         text_config={"model_type": "llama", **LLAMA, "tie_word_embeddings": False, **rope(100000.0)}, tie_word_embeddings=False,
+        more={"published": {"architectures": ["VLlama3ForCausalLM"]}},
     ),
     "idefics3": model(
         "Idefics3ForConditionalGeneration", "idefics3", "llama-3", True, image_token_id="unused 0", vision_config=SIGLIP, scale_factor=1,
         text_config={"model_type": "llama", **LLAMA, "tie_word_embeddings": False, **rope(500000.0, **LLAMA3)}, tie_word_embeddings=False,
+        more={"published": {"architectures": ["VLlama3ForCausalLM"]}},
     ),
     "internvl": model(
         "InternVLForConditionalGeneration", "internvl", image_token_id="unused 0", tie_word_embeddings=False,
         vision_config={"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
                        "image_size": [8, 8], "patch_size": [4, 4]},
         text_config={"model_type": "qwen2", **TEXT, "tie_word_embeddings": False, **rope(1000000.0)},
+        more={"published": {"architectures": ["Qwen2ForCausalLM"]}},
     ),
     "llama-4-vision": model(
         "Llama4ForConditionalGeneration", "llama4", "llama-3", True, tie_word_embeddings=False,
@@ -90,5 +100,6 @@ FAMILIES = {
         vision_config={"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8,
                        "patch_size": 4, "vision_output_dim": 16, "projector_input_dim": 16, "projector_output_dim": 16},
         boi_token_index="unused 0", eoi_token_index="unused 1", image_token_index="unused 2",
+        more={"text_part": True},
     ),
 }
