@@ -4,6 +4,8 @@ import type { Architecture } from "./architecture.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
+import { cohere2 } from "./families/cohere2.js";
+import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { gpt2 } from "./families/gpt2.js";
@@ -11,15 +13,18 @@ import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { llama } from "./families/llama.js";
 import { mamba } from "./families/mamba.js";
+import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { olmo2 } from "./families/olmo2.js";
+import { olmo3 } from "./families/olmo3.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
 import { qwen3moe } from "./families/qwen3moe.js";
+import { smollm3 } from "./families/smollm3.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { yi } from "./families/yi.js";
 
@@ -28,6 +33,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  mistral3,
+  smollm3,
   internlm,
   internlm2,
   baichuan,
@@ -45,6 +52,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma3,
   phi3,
   olmo2,
+  olmo3,
+  exaone4,
+  cohere2,
   falcon,
   mpt,
   gpt2,
