@@ -1,5 +1,6 @@
 import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
 import { type LayerNumbers, readLayers } from "./numbers/layers.js";
 import { type RopeNumbers, readRopeScaling } from "./numbers/rope.js";
@@ -12,7 +13,12 @@ export interface SsmNumbers {
   readonly stateSize: number;
   /** Tokens that the convolution sees. */
   readonly convKernel: number;
+  /** Of a gated delta net, value heads. */
   readonly timeStepRank: number;
+  /** Of a gated delta net, key heads. */
+  readonly groupCount: number;
+  /** Layers with a state; undefined where the file does not say. */
+  readonly layers: readonly boolean[] | undefined;
 }
 
 /** Tokens that part a text: behind the first `start`, text is generated in place of `gmask`, or else of `mask`. */
@@ -26,19 +32,13 @@ export interface PrefixTokens {
  * A decoder's numbers, read from GGUF metadata whatever the model came from. Of what differs by layer, the largest;
  * widths are those of layers without a window.
  */
-export interface HParams extends LayerNumbers, RopeNumbers {
+export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly architecture: string;
   readonly blockCount: number;
   /** Of each block. */
   readonly layers: readonly LayerNumbers[];
   readonly contextLength: number;
   readonly embeddingLength: number;
-  /** Experts of a layer, and how many of them a token goes through; 0 without. */
-  readonly expertCount: number;
-  readonly expertUsedCount: number;
-  readonly expertFeedForwardLength: number;
-  /** Of the expert that every token goes through; 0 without. */
-  readonly sharedExpertFeedForwardLength: number;
   /** The epsilon inside the root of every norm. */
   readonly normEpsilon: number;
   readonly ropeFreqBase: number;
@@ -64,13 +64,15 @@ export interface HParams extends LayerNumbers, RopeNumbers {
   readonly vocabSize: number;
 }
 
-/** Whether feed-forwards are mixtures of experts. */
-export function hasExperts({ expertCount }: HParams): boolean {
-  return expertCount > 0;
+/** Whether a block's feed-forward is a mixture of experts; without a block, whether any is. */
+export function hasExperts(hparams: HParams, layer?: number): boolean {
+  const { expertCount, leadingDenseCount, expertLayerStep } = hparams;
+  if (expertCount === 0 || layer === undefined) return expertCount > 0;
+  return layer >= leadingDenseCount && (layer + 1) % expertLayerStep === 0;
 }
 
-export function isDense({ expertCount }: HParams): boolean {
-  return expertCount === 0;
+export function isDense(hparams: HParams, layer?: number): boolean {
+  return !hasExperts(hparams, layer);
 }
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
@@ -91,10 +93,6 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const contextLength = count("context_length");
   const window = count("attention.sliding_window", 0);
   const expertCount = count("expert_count", 0);
-  const expertUsedCount = count("expert_used_count", 0);
-  if (expertUsedCount > expertCount) {
-    throw badInput(`${name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
-  }
   const blockCount = count("block_count");
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
@@ -107,10 +105,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     layers,
     contextLength,
     embeddingLength,
-    expertCount,
-    expertUsedCount,
-    expertFeedForwardLength: count("expert_feed_forward_length", common.feedForwardLength),
-    sharedExpertFeedForwardLength: count("expert_shared_feed_forward_length", 0),
+    ...readExperts(keys, architecture, common.feedForwardLength),
     normEpsilon: readEpsilon(keys, architecture),
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
     ...readRopeScaling(keys, architecture, contextLength),
@@ -126,7 +121,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
     prefixTokens: readPrefixTokens(keys),
-    ssm: readSsm(name, count),
+    ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),
   };
 }
@@ -137,17 +132,31 @@ function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {
   return start === undefined || gmask === undefined ? undefined : { start, gmask, mask };
 }
 
-function readSsm(name: string, count: (key: string, fallback: number) => number): SsmNumbers {
+function readSsm(keys: KeyReader, architecture: string, blockCount: number): SsmNumbers {
+  const count = (key: string, fallback: number) => keys.count(`${architecture}.${key}`, fallback);
   const innerSize = count("ssm.inner_size", 0);
   if (innerSize % 4 !== 0) {
-    throw new LlqError("unsupported", `${name}: ${innerSize} channels of a state space, no multiple of 4`);
+    throw new LlqError(
+      "unsupported",
+      `${keys.name}: ${innerSize} channels of a state space, no multiple of 4`,
+    );
   }
   return {
     innerSize,
     stateSize: count("ssm.state_size", 0),
     convKernel: count("ssm.conv_kernel", 0),
     timeStepRank: count("ssm.time_step_rank", 0),
+    groupCount: count("ssm.group_count", 0),
+    layers: readRecurrent(keys, architecture, blockCount),
   };
+}
+
+/** Files say it as a flag for each layer, or as a number: of so many layers the last has attention. */
+function readRecurrent(keys: KeyReader, architecture: string, blockCount: number): boolean[] | undefined {
+  const flags = keys.flags(`${architecture}.attention.recurrent_layers`, blockCount);
+  const interval = keys.optional(`${architecture}.full_attention_interval`);
+  if (flags !== undefined || interval === undefined) return flags;
+  return Array.from({ length: blockCount }, (_, i) => (i + 1) % interval !== 0);
 }
 
 /** Of RMS norms, or of layer norms. */

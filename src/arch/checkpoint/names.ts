@@ -12,6 +12,9 @@ export function basePrefix({ tensors }: Architecture): string {
   return rest.length > 1 ? `${first}.` : "";
 }
 
+/** What only names in wrappers have; most names have none of it. */
+const WRAPPED = /(^|\.)(_orig_mod|module|language_model|text_model)\./;
+
 /**
  * The checkpoint without what wrappers put around the names of modules: DistributedDataParallel's `module.`,
  * torch.compile's `_orig_mod.`, `state_dict.` or a second `model.` of a training checkpoint, whose other parts are left
@@ -23,6 +26,7 @@ export function withoutWrappers(container: Container): Container {
   const inState = names.some((name) => name.startsWith("state_dict."));
   const isTwice = names.some((name) => /^(state_dict\.)?model\.model\./.test(name));
   const bare = (name: string): string | undefined => {
+    if (!inState && !isTwice && !WRAPPED.test(name)) return name;
     if (inState && !name.startsWith("state_dict.")) return undefined;
     let result = name.replace(/^state_dict\./, "").replace(/(^|\.)_orig_mod\./g, "$1");
     result = result.replace(/^module\./, "");

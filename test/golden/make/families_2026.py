@@ -1,0 +1,189 @@
+"""Writes a tiny random checkpoint for every class of the table in families_2026/, and what transformers makes of a text.
+
+usage: families_2026.py <folder> [name ...]
+
+Each checkpoint is what save_pretrained of transformers 5 writes, its numbers rounded to BF16 and stored so, with the
+files of families.py beside it: a tokenizer, reference.json (tokens of text.txt, perplexity over two chunks of 256,
+second halves scored) and logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut). Computed in
+f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
+already is left alone unless it is named. `seed` of an entry is raised where the last bits of f32 choose the experts.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import traceback
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import families
+from families_2026 import FAMILIES
+from families_tokenizers import make_tokenizer
+
+TEXT = (families.OUT / "text.txt").read_text()
+POSITIONS = 32
+SPECIAL = {
+    "spm": {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+    "spm gemma": {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
+}
+# Buffers that are trained, or counted in training, and saved.
+LEARNED_BUFFERS = ("e_score_correction_bias", "expert_bias", "expert_biases", "layer_scalar", "router_bias")
+TRANSPOSED = ("gpt_oss", "llama4")  # experts are [expert][in][out]
+
+
+def build(entry, seed):
+    torch.manual_seed(seed)
+    special = SPECIAL.get(entry["tokenizer"], {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0})
+    values = dict(entry["config"])
+    if "text_config" in values:
+        values["text_config"] = special | values["text_config"]
+    else:
+        values = special | values
+    config = transformers.AutoConfig.for_model(values.pop("model_type"), **values)
+    model_class = getattr(transformers, entry["class"])
+    plain = {"attn_implementation": "eager", "experts_implementation": "eager"}
+    try:
+        model = model_class._from_config(config, **plain)
+    except (TypeError, ValueError):
+        model = model_class._from_config(config, attn_implementation="eager")
+    return model.float().eval()
+
+
+def spread(name, values, model_type):
+    """Mean and standard deviation of a parameter, such that every part of the model shows in the logits."""
+    shape, part = values.shape, name.split(".")[-1]
+    if part == "A_log":
+        return 0.5, 0.7
+    if part == "dt_bias" or name.endswith("dt_proj.bias"):
+        return -1, 0.7
+    if part in LEARNED_BUFFERS:
+        return (1, 0.3) if part == "layer_scalar" else (0, 0.2)
+    if "conv" in name and part == "weight" and "vision" not in name:
+        return 0, 0.5
+    if "dt_proj" in name:
+        return 0, 0.5
+    first = values.flatten()[0].item()
+    if (values == first).all() and (len(shape) < 2 or first != 0):  # norms, multipliers, biases
+        return first, 0.3
+    if len(shape) < 2:
+        return 0, 0.3
+    if "embed" in name.split(".")[-2] or ".wte." in name or ".wpe." in name:  # serves as output, too, if tied
+        return 0, 0.25
+    if name.startswith(("lm_head", "output", "embed_out")):
+        return 0, 1.5 * shape[-1] ** -0.5
+    fan_in = shape[-2] if len(shape) == 3 and model_type in TRANSPOSED else shape[-1]
+    return 0, 1.2 * fan_in**-0.5
+
+
+def set_weights(model, seed, entry):
+    generator = torch.Generator().manual_seed(seed)
+    model_type = entry["config"]["model_type"]
+    learned = [(name, buffer) for name, buffer in model.named_buffers() if name.split(".")[-1] in LEARNED_BUFFERS]
+    for name, parameter in [*model.named_parameters(), *learned]:
+        mean, deviation = spread(name, parameter.data, model_type)
+        for pattern, value in entry.get("spread", {}).items():
+            if pattern in name:
+                mean, deviation = value
+        values = mean + deviation * torch.randn(parameter.shape, generator=generator)
+        parameter.data = values.to(torch.bfloat16).to(torch.float32)
+    for name, buffer in model.state_dict().items():
+        if buffer.is_floating_point():
+            buffer.copy_(buffer.to(torch.bfloat16))
+
+
+def save(model, folder):
+    """As save_pretrained writes it, in BF16."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch, max_shard_size="1GB")
+        config = json.loads((Path(scratch) / "config.json").read_text())
+        tensors = load_file(Path(scratch) / "model.safetensors")
+    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
+        if "dtype" in part:
+            part["dtype"] = "bfloat16"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    cast = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    save_file({name: tensor.contiguous() for name, tensor in cast.items()}, folder / "model.safetensors", {"format": "pt"})
+
+
+@contextlib.contextmanager
+def everything_in_f64():
+    """What the code casts to f32 on the way is f64, too."""
+    single, to_single = torch.float32, torch.Tensor.float
+    torch.float32 = torch.float = torch.float64
+    torch.Tensor.float = torch.Tensor.double
+    try:
+        yield
+    finally:
+        torch.float32 = torch.float = single
+        torch.Tensor.float = to_single
+
+
+def evaluate(model, chunks):
+    """Logits, -ln p, and in which numbers."""
+    double = model.double()
+    for kind, context in (("f64", contextlib.nullcontext), ("f64", everything_in_f64), ("f32", contextlib.nullcontext)):
+        try:
+            with context():
+                return *families.evaluate(double if kind == "f64" else model.float(), chunks), kind
+        except (RuntimeError, TypeError, ValueError) as failure:
+            problem = failure
+    raise problem
+
+
+def make(out, name, entry):
+    seed = zlib.crc32(name.encode()) + entry.get("seed", 0)
+    folder = out / name
+    partial = out / f".{name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tokens, start = make_tokenizer(entry["tokenizer"], TEXT, partial, entry["bos"])
+    tokens = tokens[: families.CONTEXT * families.CHUNKS]
+    assert len(tokens) == families.CONTEXT * families.CHUNKS
+    model = build(entry, seed)
+    set_weights(model, seed, entry)
+    save(model, partial)
+    first, nll, kind = evaluate(model, list(families.chunks_of(tokens, start)))
+    assert np.isfinite(nll)
+    families.POSITIONS = POSITIONS
+    families.write_logits(partial / "logits.f32.gz", first)
+    reference = {
+        "madeBy": f"transformers {transformers.__version__} {entry['class']}, {kind}, torch {torch.__version__.split('+')[0]}",
+        "context": families.CONTEXT,
+        "positions": POSITIONS,
+        "nll": nll,
+        "perplexity": float(np.exp(nll)),
+        "tokens": tokens,
+    }
+    (partial / "reference.json").write_text(json.dumps(reference) + "\n")
+    (partial / "model.safetensors").chmod(0o644)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    size = (folder / "model.safetensors").stat().st_size
+    print(f"{name}: perplexity {np.exp(nll):.4f} ({kind}), logits {first.min():.2f} to {first.max():.2f}, {size} bytes", flush=True)
+
+
+def main():
+    out, wanted = Path(sys.argv[1]), sys.argv[2:]
+    torch.set_num_threads(1)
+    failed = []
+    for name, entry in FAMILIES.items():
+        if name in wanted or (not wanted and not (out / name).exists()):
+            try:
+                make(out, name, entry)
+            except Exception as failure:  # one class that fails must not keep the others
+                traceback.print_exc(limit=-3)
+                print(f"{name}: {type(failure).__name__} {failure}", flush=True)
+                failed.append(name)
+    if failed:
+        sys.exit(f"not made: {' '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""The classes of families_2026.py: a config, who reads it, and how its texts become tokens (see families_table.py)."""
+
+from importlib import import_module
+
+GROUPS = ["delta", "mamba"]
+FAMILIES = {}
+for group in GROUPS:
+    FAMILIES |= import_module(f"{__name__}.{group}").FAMILIES
