@@ -5,19 +5,23 @@ import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
+import { dots1 } from "./families/dots1.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { glm4moe, solarOpen } from "./families/glm4moe.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { llama } from "./families/llama.js";
 import { mamba } from "./families/mamba.js";
+import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
+import { olmoe } from "./families/olmoe.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
@@ -63,6 +67,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gpt2,
   mamba,
   starcoder2,
+  glm4moe,
+  solarOpen,
+  dots1,
+  minimaxM2,
+  olmoe,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

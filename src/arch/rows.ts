@@ -101,6 +101,11 @@ export function experts(
   ];
 }
 
+/** The norm before the feed-forward in architectures whose GGUF files call it after what it stands behind. */
+export function normBehindAttention(source: string): TensorRow {
+  return { ...tensor("ffn_norm", ["embd"], `${source}.weight`), name: "blk.{i}.post_attention_norm.weight" };
+}
+
 /** What is added to an expert's score when experts are chosen; `source` is the whole name in checkpoints. */
 export function selectionBias(source: string | readonly string[], options: Options = {}): TensorRow {
   return tensor("selection_bias", ["experts"], source, options, ".bias");

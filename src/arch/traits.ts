@@ -98,6 +98,8 @@ export interface AttentionTraits extends MixerTraits {
   readonly softcap?: number | undefined;
   /** Queries, keys and values stay between -clamp and clamp. */
   readonly clampQkv?: number | undefined;
+  /** They do so after norms; default: before. */
+  readonly clampsNormed?: boolean;
   /** Of queries and keys are normed what RoPE has turned; default: what it is going to turn. */
   readonly normsAfterRope?: boolean;
   /** What is normed, head by head, without a weight: x / √(mean(x²) + ε). */
