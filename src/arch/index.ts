@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { afmoe } from "./families/afmoe.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
@@ -10,6 +11,7 @@ import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
+import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
@@ -58,6 +60,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma2,
   gemma3,
   phi3,
+  gptOss,
+  afmoe,
   olmo2,
   olmo3,
   exaone4,
