@@ -152,7 +152,11 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   const metadata = published(described.metadata, folder, json, tensors);
-  const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
+  const remarks = [
+    ...untied(path, config, tensors),
+    ...(config.remarks ?? []).map((remark) => `${path}: ${remark}`),
+    ...(described.vocab.remarks ?? []),
+  ];
   return { path, folder, container, architecture, tensors, remarks, ...described, metadata };
 }
 

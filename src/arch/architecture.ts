@@ -49,6 +49,8 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
+  /** What is to be said of the model: where other readers of its GGUF will compute something else. */
+  readonly remarks?: readonly string[];
 }
 
 /** A model family: what its checkpoints hold, how that becomes GGUF, and how the decoder computes. */
@@ -64,6 +66,11 @@ export interface Architecture {
   /** @throws LlqError `bad-input` for fields that are missing or wrong, `unsupported` for variants we lack */
   readonly read: (file: string, json: unknown) => HfModel;
   readonly tensors: readonly TensorRow[];
+  /**
+   * How transformers stacks the experts of the family where it is not [experts, rows, columns], gates first and ups below
+   * them: with columns first, and so gates beside ups; or with gate and up in turn beside that.
+   */
+  readonly expertStacks?: "columnsFirst" | "inTurn";
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
   readonly decoder: (hparams: HParams) => DecoderTraits;

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { yarnMagnitude } from "./numbers/rope.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
@@ -18,10 +19,36 @@ export const ropeScaling = v.looseObject({
   attention_factor: v.nullish(positive),
   beta_fast: v.nullish(positive),
   beta_slow: v.nullish(positive),
+  truncate: v.nullish(v.boolean()),
+  mscale: v.nullish(v.number()),
+  mscale_all_dim: v.nullish(v.number()),
   partial_rotary_factor: v.nullish(positive),
   long_factor: v.nullish(v.array(positive)),
   short_factor: v.nullish(v.array(positive)),
 });
+
+/**
+ * `rope_parameters` of models whose layers with a window have others; or, as older ones have it, one for all.
+ * Of the kinds of scaling, those layers have none.
+ */
+export const ropeByLayer = v.nullish(
+  v.pipe(
+    v.looseObject({
+      ...ropeScaling.entries,
+      full_attention: v.nullish(ropeScaling),
+      sliding_attention: v.nullish(ropeScaling),
+    }),
+    v.transform(({ full_attention, sliding_attention, ...all }) => {
+      if (full_attention == null && sliding_attention == null) return { full: all, window: all };
+      const type = sliding_attention?.rope_type ?? "default";
+      if (type === "default")
+        return { full: full_attention ?? undefined, window: sliding_attention ?? undefined };
+      throw new LlqError("unsupported", `config.json: RoPE of type ${type} in layers with a window`, {
+        hint: "supported there: default",
+      });
+    }),
+  ),
+);
 
 /** What of a config RoPE depends on. */
 export interface RopeConfig {
@@ -63,15 +90,24 @@ export function ropeBase(config: RopeConfig, fallback = 10000): number {
  * head. The llama3 kind of scaling has no keys: it is the tensor rope_freqs.weight, see llama3Divisors.
  * @throws LlqError `unsupported` for a kind that GGUF or the evaluator cannot express
  */
-export function ropeKeys(config: RopeConfig, dimensions: number): [string, MetaField][] {
+export function ropeKeys(
+  config: RopeConfig,
+  dimensions: number,
+  options: YarnOptions = {},
+): [string, MetaField][] {
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
     ["rope.freq_base", meta.f32(ropeBase(config))],
-    ...scalingKeys(config),
+    ...scalingKeys(config, options),
   ];
 }
 
-function scalingKeys(config: RopeConfig): [string, MetaField][] {
+interface YarnOptions {
+  /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
+  readonly logMultiplier?: boolean;
+}
+
+function scalingKeys(config: RopeConfig, options: YarnOptions): [string, MetaField][] {
   const scaling = scalingOf(config);
   const type = scalingType(config);
   const { factor } = scaling;
@@ -83,26 +119,42 @@ function scalingKeys(config: RopeConfig): [string, MetaField][] {
       ["rope.scaling.factor", meta.f32(factor)],
     ];
   }
-  if (type === "yarn" && factor != null) {
-    const original = scaling.original_max_position_embeddings ?? config.max_position_embeddings;
-    const keys: [string, MetaField][] = [
-      ["rope.scaling.type", meta.string("yarn")],
-      ["rope.scaling.factor", meta.f32(factor)],
-      ["rope.scaling.original_context_length", meta.u32(original)],
-    ];
-    if (scaling.attention_factor != null) {
-      // Loaders multiply attn_factor with the 1 + 0.1 ln(factor) that they apply by themselves.
-      const attnFactor = scaling.attention_factor / (1 + 0.1 * Math.log(factor));
-      keys.push(["rope.scaling.attn_factor", meta.f32(attnFactor)]);
-    }
-    if (scaling.beta_fast != null) keys.push(["rope.scaling.yarn_beta_fast", meta.f32(scaling.beta_fast)]);
-    if (scaling.beta_slow != null) keys.push(["rope.scaling.yarn_beta_slow", meta.f32(scaling.beta_slow)]);
-    return keys;
-  }
+  if (type === "yarn" && factor != null) return yarnKeys(config, factor, options);
   if (isLongrope(type)) return longropeKeys(config);
   throw new LlqError("unsupported", `config.json: rope_scaling of type ${type}`, {
     hint: "linear, yarn and llama3, each with a factor, are supported, and Phi-3's longrope",
   });
+}
+
+function yarnKeys(
+  config: RopeConfig,
+  factor: number,
+  { logMultiplier = false }: YarnOptions,
+): [string, MetaField][] {
+  const { attention_factor, mscale, mscale_all_dim, ...scaling } = scalingOf(config);
+  const original = scaling.original_max_position_embeddings ?? config.max_position_embeddings;
+  const usual = yarnMagnitude(factor);
+  const weighted =
+    mscale && mscale_all_dim ? yarnMagnitude(factor, mscale) / yarnMagnitude(factor, mscale_all_dim) : usual;
+  const magnitude = attention_factor ?? weighted;
+  // What loaders apply by themselves.
+  const assumed = logMultiplier && mscale_all_dim ? usual / yarnMagnitude(factor, mscale_all_dim) : usual;
+  const keys: [string, MetaField][] = [
+    ["rope.scaling.type", meta.string("yarn")],
+    ["rope.scaling.factor", meta.f32(factor)],
+    ["rope.scaling.original_context_length", meta.u32(original)],
+  ];
+  if (logMultiplier && mscale_all_dim) {
+    keys.push(["rope.scaling.yarn_log_multiplier", meta.f32(mscale_all_dim)]);
+  }
+  if (attention_factor != null || magnitude !== assumed) {
+    keys.push(["rope.scaling.attn_factor", meta.f32(magnitude / assumed)]);
+  }
+  if (scaling.beta_fast != null) keys.push(["rope.scaling.yarn_beta_fast", meta.f32(scaling.beta_fast)]);
+  if (scaling.beta_slow != null) keys.push(["rope.scaling.yarn_beta_slow", meta.f32(scaling.beta_slow)]);
+  // A key of our own: other loaders always round.
+  if (scaling.truncate === false) keys.push(["rope.scaling.yarn_truncate", meta.bool(false)]);
+  return keys;
 }
 
 /** Phi-3's first release calls it "su". */
