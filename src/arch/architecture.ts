@@ -66,11 +66,6 @@ export interface Architecture {
   /** @throws LlqError `bad-input` for fields that are missing or wrong, `unsupported` for variants we lack */
   readonly read: (file: string, json: unknown) => HfModel;
   readonly tensors: readonly TensorRow[];
-  /**
-   * How transformers stacks the experts of the family where it is not [experts, rows, columns], gates first and ups below
-   * them: with columns first, and so gates beside ups; or with gate and up in turn beside that.
-   */
-  readonly expertStacks?: "columnsFirst" | "inTurn";
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
   readonly decoder: (hparams: HParams) => DecoderTraits;

@@ -11,7 +11,6 @@ import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
-import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
@@ -62,7 +61,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma2,
   gemma3,
   phi3,
-  gptOss,
   afmoe,
   olmo2,
   olmo3,
