@@ -6,6 +6,7 @@ const DIMENSIONS = {
   vocab: (h) => h.vocabSize,
   context: (h) => h.contextLength,
   embd: (h) => h.embeddingLength,
+  heads: (_, n) => n.headCount,
   /** A query or key head. */
   head: (_, n) => n.keyLength,
   q: (_, n) => n.headCount * n.keyLength,

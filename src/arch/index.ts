@@ -11,6 +11,7 @@ import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
+import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
@@ -76,6 +77,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   dots1,
   minimaxM2,
   olmoe,
+  gptOss,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
