@@ -16,6 +16,7 @@ import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { llama } from "./families/llama.js";
+import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
@@ -41,6 +42,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  llama4,
   mistral3,
   smollm3,
   internlm,
