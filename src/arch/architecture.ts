@@ -49,6 +49,8 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
+  /** What GGUF cannot say of it, each a sentence without a stop. */
+  readonly remarks?: readonly string[];
 }
 
 /** A model family: what its checkpoints hold, how that becomes GGUF, and how the decoder computes. */

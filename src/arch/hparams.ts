@@ -7,11 +7,15 @@ import { type LayerNumbers, readLayers } from "./numbers/layers.js";
 export type RopeScaling =
   | { readonly type: "none" }
   | { readonly type: "linear"; readonly factor: number }
+  /** The base grows with texts beyond the trained context. */
+  | { readonly type: "dynamic"; readonly factor: number }
   | {
       readonly type: "yarn";
       readonly factor: number;
       readonly betaFast: number;
       readonly betaSlow: number;
+      /** The first and last of the pairs that are blended are whole. */
+      readonly truncate: boolean;
     };
 
 /** Of a state space model. */
@@ -173,6 +177,8 @@ function readScaling(keys: KeyReader, architecture: string): RopeScaling {
   const key = (last: string) => `${architecture}.rope.scaling.${last}`;
   // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
   const type = keys.string(key("type"), "linear");
+  const dynamic = keys.optional(key("dynamic_factor"));
+  if (dynamic !== undefined) return { type: "dynamic", factor: dynamic };
   const factor = keys.optional(key("factor")) ?? keys.optional(`${architecture}.rope.scale_linear`) ?? 1;
   switch (type) {
     case "none":
@@ -186,6 +192,7 @@ function readScaling(keys: KeyReader, architecture: string): RopeScaling {
         factor,
         betaFast: keys.positive(key("yarn_beta_fast"), 32),
         betaSlow: keys.positive(key("yarn_beta_slow"), 1),
+        truncate: keys.metadata.get(key("yarn_truncate"))?.value !== false,
       };
     default:
       throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
