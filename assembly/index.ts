@@ -36,6 +36,7 @@ export * from "./gemm/matmul_f32";
 export * from "./numbers/f16";
 export * from "./numbers/f64";
 export * from "./ops/activations";
+export * from "./ops/delta";
 export * from "./ops/divergence";
 export * from "./ops/low_rank";
 export * from "./ops/ops";

@@ -16,6 +16,9 @@ export type BlockMatrix =
   | "ssm_conv"
   | "ssm_x"
   | "ssm_dt"
+  | "ssm_alpha"
+  | "ssm_beta"
+  | "ssm_ba"
   | "ssm_out";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
@@ -31,6 +34,7 @@ export type Norm =
   | "attn_post_norm"
   | "ffn_norm"
   | "ffn_post_norm"
+  | "ssm_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
@@ -71,11 +75,13 @@ export type Transform = { readonly kind: "permuteRope"; readonly heads: number }
 
 /**
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
- * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw².
+ * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
+ * groups, each of `each` pieces, first come the first pieces of all groups.
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }
   | { readonly kind: "negExp" }
+  | { readonly kind: "tileColumns"; readonly groups: number; readonly each: number }
   | { readonly kind: "normalizeRows" };
 
 /** Rows `first` to `first + count` of one of a tensor's sources. */

@@ -31,7 +31,7 @@ export interface TensorRow {
   /** From the Hugging Face layout to GGUF's. */
   readonly transform?: (hparams: HParams, layer: number | undefined) => Transform;
   /** From Hugging Face's values to GGUF's. */
-  readonly steps?: readonly ValueStep[];
+  readonly steps?: readonly ValueStep[] | ((hparams: HParams) => readonly ValueStep[]);
   /** May be absent (biases, RoPE divisors). */
   readonly optional?: true;
   /** Whether models of these numbers have it at all, in that block; default: all have. */

@@ -140,7 +140,7 @@ function sourcedTensor(
     sources,
     ranges: part?.ranges.map((range) => ({ source: 0, ...range })),
     transforms: row.transform === undefined ? [] : [row.transform(hparams, layer)],
-    steps: row.steps ?? [],
+    steps: typeof row.steps === "function" ? row.steps(hparams) : (row.steps ?? []),
   };
 }
 

@@ -29,6 +29,12 @@ const DIMENSIONS = {
   states: (h) => h.ssm.stateSize,
   conv: (h) => h.ssm.convKernel,
   timeStep: (h) => h.ssm.timeStepRank,
+  /** Of gated delta nets: queries, keys and values below each other; a value head; what key heads have side by side. */
+  deltaQkv: (h) => 2 * h.ssm.groupCount * h.ssm.stateSize + h.ssm.innerSize,
+  deltaHead: (h) => h.ssm.innerSize / h.ssm.timeStepRank,
+  "timeStep*2": (h) => 2 * h.ssm.timeStepRank,
+  /** Queries, each with a gate of its own. */
+  "q*2": (_, n) => 2 * n.headCount * n.keyLength,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 

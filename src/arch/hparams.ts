@@ -26,7 +26,12 @@ export interface SsmNumbers {
   readonly stateSize: number;
   /** Tokens that the convolution sees. */
   readonly convKernel: number;
+  /** Of a gated delta net, value heads. */
   readonly timeStepRank: number;
+  /** Of a gated delta net, key heads. */
+  readonly groupCount: number;
+  /** Layers with a state; undefined where the file does not say. */
+  readonly layers: readonly boolean[] | undefined;
 }
 
 /** Tokens that part a text: behind the first `start`, text is generated in place of `gmask`, or else of `mask`. */
@@ -142,7 +147,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
     prefixTokens: readPrefixTokens(keys),
-    ssm: readSsm(name, count),
+    ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),
   };
 }
@@ -153,17 +158,31 @@ function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {
   return start === undefined || gmask === undefined ? undefined : { start, gmask, mask };
 }
 
-function readSsm(name: string, count: (key: string, fallback: number) => number): SsmNumbers {
+function readSsm(keys: KeyReader, architecture: string, blockCount: number): SsmNumbers {
+  const count = (key: string, fallback: number) => keys.count(`${architecture}.${key}`, fallback);
   const innerSize = count("ssm.inner_size", 0);
   if (innerSize % 4 !== 0) {
-    throw new LlqError("unsupported", `${name}: ${innerSize} channels of a state space, no multiple of 4`);
+    throw new LlqError(
+      "unsupported",
+      `${keys.name}: ${innerSize} channels of a state space, no multiple of 4`,
+    );
   }
   return {
     innerSize,
     stateSize: count("ssm.state_size", 0),
     convKernel: count("ssm.conv_kernel", 0),
     timeStepRank: count("ssm.time_step_rank", 0),
+    groupCount: count("ssm.group_count", 0),
+    layers: readRecurrent(keys, architecture, blockCount),
   };
+}
+
+/** Files say it as a flag for each layer, or as a number: of so many layers the last has attention. */
+function readRecurrent(keys: KeyReader, architecture: string, blockCount: number): boolean[] | undefined {
+  const flags = keys.flags(`${architecture}.attention.recurrent_layers`, blockCount);
+  const interval = keys.optional(`${architecture}.full_attention_interval`);
+  if (flags !== undefined || interval === undefined) return flags;
+  return Array.from({ length: blockCount }, (_, i) => (i + 1) % interval !== 0);
 }
 
 /** Of RMS norms, or of layer norms. */

@@ -20,6 +20,7 @@ import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
 import { qwen3moe } from "./families/qwen3moe.js";
+import { qwen35, qwen35moe } from "./families/qwen35.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { yi } from "./families/yi.js";
 
@@ -37,6 +38,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen2moe,
   qwen3,
   qwen3moe,
+  qwen35,
+  qwen35moe,
   chatglm,
   glm,
   chatglm1,

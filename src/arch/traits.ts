@@ -91,6 +91,13 @@ export interface RopeTraits {
   readonly dimensionCount?: number;
 }
 
+/** A gated delta net; its numbers are those of state spaces. */
+export interface DeltaNetTraits extends MixerTraits {
+  readonly kind: "delta-net";
+  /** Of which key head a value head takes queries and keys: its number modulo theirs, or neighbours of the same. */
+  readonly keyOf: "tiled" | "grouped";
+}
+
 /** Attention with these traits. */
 export function attention(traits: Omit<AttentionTraits, "kind">): AttentionTraits {
   return { kind: "attention", ...traits };
