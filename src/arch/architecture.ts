@@ -1,5 +1,6 @@
 import type { MetaField } from "../../formats/container.js";
 import type { Role, Transform, ValueStep } from "../tensor.js";
+import type { View } from "./checkpoint/woven-experts.js";
 import type { Dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 import type { DecoderTraits } from "./traits.js";
@@ -24,6 +25,8 @@ export interface TensorRow {
   readonly shape: readonly Dimension[];
   /** The rows of the source that make up this tensor, where several share one; see fused.ts. */
   readonly part?: (hparams: HParams, layer: number | undefined) => Part;
+  /** What of the source it is, where that is no run of its rows. */
+  readonly view?: View;
   /** The source has rows and columns the other way round. */
   readonly transposed?: true;
   /** The source's shape where it is written otherwise: with dimensions of one in between. */
@@ -66,11 +69,6 @@ export interface Architecture {
   /** @throws LlqError `bad-input` for fields that are missing or wrong, `unsupported` for variants we lack */
   readonly read: (file: string, json: unknown) => HfModel;
   readonly tensors: readonly TensorRow[];
-  /**
-   * How transformers stacks the experts of the family where it is not [experts, rows, columns], gates first and ups below
-   * them: with columns first, and so gates beside ups; or with gate and up in turn beside that.
-   */
-  readonly expertStacks?: "columnsFirst" | "inTurn";
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
   readonly decoder: (hparams: HParams) => DecoderTraits;

@@ -62,7 +62,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma2,
   gemma3,
   phi3,
-  gptOss,
   afmoe,
   olmo2,
   olmo3,
@@ -78,6 +77,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   dots1,
   minimaxM2,
   olmoe,
+  gptOss,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

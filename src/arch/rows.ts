@@ -122,20 +122,6 @@ export function normBehindAttention(source: string): TensorRow {
   return { ...tensor("ffn_norm", ["embd"], `${source}.weight`), name: "blk.{i}.post_attention_norm.weight" };
 }
 
-/** Biases of stacked experts, [experts, rows], by the names of the matrices without an expert's number. */
-export function expertBiases(
-  source: string,
-  names: { readonly gate: string; readonly down: string; readonly up: string },
-  options: Options = {},
-): TensorRow[] {
-  const bias = (part: "gate" | "down" | "up", rows: Dimension): TensorRow => {
-    const { name } = tensor(`ffn_${part}_exps`, [], undefined, {}, ".bias");
-    const from = `${source}.${names[part]}.bias`;
-    return { name, role: `ffn_${part}_exps_bias`, shape: ["experts", rows], source: from, ...options };
-  };
-  return [bias("gate", "expertFfn"), bias("down", "embd"), bias("up", "expertFfn")];
-}
-
 /** What is added to an expert's score when experts are chosen; `source` is the whole name in checkpoints. */
 export function selectionBias(source: string | readonly string[], options: Options = {}): TensorRow {
   return tensor("selection_bias", ["experts"], source, options, ".bias");

@@ -47,6 +47,9 @@ export interface ExpertNumbers {
   /** Whether a layer has experts, where no step says it. */
   readonly expertLayers: readonly boolean[] | undefined;
   readonly router: RouterNumbers;
+  /** Of the clamped SwiGLU; undefined where the file does not say. */
+  readonly swigluAlpha: number | undefined;
+  readonly swigluLimit: number | undefined;
 }
 
 export function readExperts(
@@ -82,6 +85,8 @@ export function readExperts(
     leadingDenseCount: count("leading_dense_block_count", 0),
     expertLayerStep: count("interleave_moe_layer_step", 0) || 1,
     expertLayers: keys.flags(key("expert_layers"), blockCount),
+    swigluAlpha: keys.optional(key("swiglu_alpha")),
+    swigluLimit: keys.optional(key("swiglu_limit")),
     router: {
       gating: readGating(keys, key("expert_gating_func")),
       normalize: keys.flag(key("expert_weights_norm")),
