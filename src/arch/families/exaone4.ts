@@ -3,7 +3,7 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, layerTypes, reader } from "../config.js";
-import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
+import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, windowLayers } from "../windows.js";
@@ -33,7 +33,6 @@ function readExaone4(config: v.InferOutput<typeof schema>): HfModel {
   const { sliding_window: window, sliding_window_pattern: pattern, layer_types: types } = config;
   const hasWindow =
     window == null ? [] : windowLayers(config, types == null ? patternOf(pattern) : () => false);
-  const divisors = llama3Divisors(config, width);
   const isKnown = hasWindow.length === 0 || hasWindow.length === LAYERS_WITH_WINDOWS;
   return {
     vocabSize: config.vocab_size,
@@ -48,7 +47,6 @@ function readExaone4(config: v.InferOutput<typeof schema>): HfModel {
             ["attention.sliding_window_pattern", meta.bools(hasWindow)],
           ] as const)),
     ],
-    computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
     remarks: isKnown
       ? []
       : [
@@ -65,7 +63,6 @@ export const exaone4: Architecture = {
   read: reader(schema, readExaone4),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    { name: "rope_freqs.weight", role: "rope_freqs", shape: ["rope/2"], optional: true },
     ...separateQkv("model.layers.{i}.self_attn"),
     ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
     ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),

@@ -5,6 +5,8 @@ import type { KeyReader } from "./keys.js";
 export type RopeScaling =
   | { readonly type: "none" }
   | { readonly type: "linear"; readonly factor: number }
+  /** The base grows with texts beyond the trained context. */
+  | { readonly type: "dynamic"; readonly factor: number }
   | {
       readonly type: "yarn";
       readonly factor: number;
@@ -46,6 +48,8 @@ export function yarnMagnitude(factor: number, mscale = 1): number {
 function readScaling(keys: KeyReader, key: (last: string) => string): RopeScaling {
   // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
   const type = keys.string(key("type"), "linear");
+  const dynamic = keys.optional(key("dynamic_factor"));
+  if (dynamic !== undefined) return { type: "dynamic", factor: dynamic };
   const factor =
     keys.optional(key("factor")) ?? keys.optional(key("").replace(/scaling\.$/, "scale_linear")) ?? 1;
   switch (type) {

@@ -14,7 +14,8 @@ export function ropeTable(
   positions: number,
   divisors: ArrayLike<number> | undefined,
 ): Float32Array<SharedArrayBuffer> {
-  const { ropeDimensionCount: d, ropeFreqBase: base } = parameters;
+  const { ropeDimensionCount: d } = parameters;
+  const base = baseFor(parameters, positions);
   const pairs = d / 2;
   const magnitude = ropeMagnitude(parameters);
   const frequencies = Array.from({ length: pairs }, (_, i) => {
@@ -31,11 +32,20 @@ export function ropeTable(
   return table;
 }
 
+/** RoPE's base in a text of so many positions (_compute_dynamic_ntk_parameters in transformers). */
+function baseFor(parameters: RopeParameters, positions: number): number {
+  const { ropeScaling, ropeFreqBase: base, ropeDimensionCount: d, ropeOriginalContext } = parameters;
+  if (ropeScaling.type !== "dynamic" || positions <= ropeOriginalContext) return base;
+  const { factor } = ropeScaling;
+  return base * ((factor * positions) / ropeOriginalContext - (factor - 1)) ** (d / (d - 2));
+}
+
 /** What scaling makes of the frequency of pair `i`, as a factor. */
 function stretch(parameters: RopeParameters, i: number): number {
   const { ropeScaling: scaling, ropeDimensionCount: d, ropeFreqBase: base } = parameters;
   switch (scaling.type) {
     case "none":
+    case "dynamic":
       return 1;
     case "linear":
       return 1 / scaling.factor;
