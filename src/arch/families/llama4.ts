@@ -14,8 +14,8 @@ import {
   reader,
 } from "../config.js";
 import { type HParams, hasExperts, isDense } from "../hparams.js";
-import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { ropeKeys } from "../rope-scaling.js";
+import { gatedMlp, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
 import { expertKeys, routerOf } from "./experts.js";
@@ -56,7 +56,6 @@ function readLlama4(config: Config): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   expectField("attention_bias", config.attention_bias ?? false, false);
   const width = headDim(config);
-  const divisors = llama3Divisors(config, width);
   const hasRope = ropeLayers(config);
   // Absent is not null, which is none.
   const chunk = config.attention_chunk_size === undefined ? CHUNK : config.attention_chunk_size;
@@ -87,7 +86,6 @@ function readLlama4(config: Config): HfModel {
       ...patternKeys("attention.sliding_window_pattern", hasWindow, usual),
       ...own,
     ],
-    computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
     remarks:
       own.length === 0
         ? []
@@ -116,7 +114,7 @@ export const llama4: Architecture = {
   read: reader(schema, readLlama4),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    { name: "rope_freqs.weight", role: "rope_freqs", shape: ["rope/2"], optional: true },
+    ropeFreqs,
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     ...separateQkv("model.layers.{i}.self_attn"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
