@@ -8,6 +8,8 @@ const DIMENSIONS = {
   embd: (h) => h.embeddingLength,
   /** A query or key head. */
   head: (_, n) => n.keyLength,
+  heads: (_, n) => n.headCount,
+  headsKv: (_, n) => n.headCountKv,
   q: (_, n) => n.headCount * n.keyLength,
   kv: (_, n) => n.headCountKv * n.keyLength,
   v: (_, n) => n.headCountKv * n.valueLength,

@@ -21,6 +21,7 @@ export const ropeScaling = v.looseObject({
   attention_factor: v.nullish(positive),
   beta_fast: v.nullish(positive),
   beta_slow: v.nullish(positive),
+  alpha: v.nullish(v.number()),
   mscale: v.nullish(v.number()),
   mscale_all_dim: v.nullish(v.number()),
   truncate: flag,
@@ -55,6 +56,8 @@ function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig):
 function scalingType(config: RopeConfig): string {
   const scaling = scalingOf(config);
   const type = scaling.rope_type ?? scaling.type ?? "default";
+  // Hunyuan's: a base that is larger, and stays so.
+  if (type === "dynamic" && scaling.alpha) return "alpha";
   // Phi-3's first release calls it "su".
   return type === "su" ? "longrope" : type;
 }
@@ -87,15 +90,22 @@ export function ropeKeys(config: RopeConfig, dimensions: number, base?: number):
   const same = outsideWindows(config);
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
-    ["rope.freq_base", meta.f32(ropeBase(same, base))],
+    ["rope.freq_base", meta.f32(ropeBase(same, base) * baseFactor(same, dimensions))],
     ...scalingKeys(same),
   ];
+}
+
+/** What the base is multiplied by where RoPE turns d dimensions. */
+function baseFactor(config: RopeConfig, d: number): number {
+  const { alpha } = scalingOf(config);
+  return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
 }
 
 function scalingKeys(config: RopeConfig): [string, MetaField][] {
   const type = scalingType(config);
   switch (type) {
     case "default":
+    case "alpha":
     case "llama3":
       return [];
     case "dynamic":
