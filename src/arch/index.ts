@@ -19,6 +19,7 @@ import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
+import { graniteSwa } from "./families/granite-swa.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
@@ -93,6 +94,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmoe,
   gptOss,
   granite,
+  graniteSwa,
   minicpm,
   internlm3,
   commandR,
