@@ -27,6 +27,7 @@ import { internlm3 } from "./families/internlm3.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
+import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
@@ -91,6 +92,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   solarOpen,
   dots1,
   minimaxM2,
+  mimo2,
   olmoe,
   gptOss,
   granite,

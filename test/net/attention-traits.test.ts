@@ -11,8 +11,19 @@ import { bits, FAMILIES, feed, withTeam } from "../support/team.js";
 
 pairVectors();
 
-/** Gates; sinks in windows; chunks, temperature and norms without weights after RoPE; temperature; layers without RoPE. */
-const NAMES = ["afmoe", "gpt-oss", "llama4", "ministral3", "smollm3-odd", "olmo3", "exaone4", "cohere2"];
+/** Gates; sinks in windows; chunks, temperature and norms without weights after RoPE; temperature; layers without RoPE; narrow values. */
+const NAMES = [
+  "afmoe",
+  "gpt-oss",
+  "llama4",
+  "ministral3",
+  "smollm3-odd",
+  "olmo3",
+  "exaone4",
+  "cohere2",
+  "mimo2",
+  "granite-swa",
+];
 
 test.each(NAMES)("%s says in pieces, and on threads, what it says at once", async (family) => {
   const model = openModel(`${FAMILIES}${family}`);

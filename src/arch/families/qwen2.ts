@@ -22,7 +22,7 @@ const schema = v.looseObject(qwenFields);
 
 /** Of models without experts, which may have windows. */
 export const windowFields = {
-  sliding_window: v.nullish(count, 4096),
+  sliding_window: v.nullish(count),
   max_window_layers: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0)), 28),
   layer_types: layerTypes,
 };
@@ -32,8 +32,8 @@ const denseSchema = v.looseObject({ ...qwenFields, ...windowFields });
 export function readWindowed(config: v.InferOutput<typeof denseSchema>): HfModel {
   const model = readQwen(config);
   const hasWindow = windowLayers(config, (layer) => layer >= config.max_window_layers);
-  if (config.use_sliding_window !== true || !hasWindow.includes(true)) return model;
-  const { sliding_window: window } = config;
+  const { sliding_window: window = 4096 } = config;
+  if (config.use_sliding_window !== true || window === null || !hasWindow.includes(true)) return model;
   return {
     ...model,
     keys: [
