@@ -152,7 +152,12 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   const metadata = published(described.metadata, folder, json, tensors);
-  const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
+  const remarks = [
+    ...untied(path, config, tensors),
+    ...(config.remarks ?? []).map((remark) => `${file}: ${remark}`),
+    ...unusual(file, architecture, tensors),
+    ...(described.vocab.remarks ?? []),
+  ];
   return { path, folder, container, architecture, tensors, remarks, ...described, metadata };
 }
 
@@ -179,6 +184,14 @@ function untied(path: string, { tied }: HfModel, tensors: readonly Tensor[]): st
   return [
     `${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
   ];
+}
+
+/** Says which tensors a GGUF file gets that llama.cpp knows in other architectures only: it refuses the file. */
+function unusual(file: string, { name, tensors: rows }: Architecture, tensors: readonly Tensor[]): string[] {
+  const known = new Set(rows.map((row) => row.name));
+  return tensors
+    .filter(({ values, name: tensor }) => values !== undefined && !known.has(tensor))
+    .map((tensor) => `${file}: RoPE's divisors become ${tensor.name}, with which llama.cpp loads no ${name}`);
 }
 
 function openMeta(path: string, checkpoint: MetaCheckpoint): Model {

@@ -52,6 +52,8 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
+  /** What is to be said of the model: where other readers of its GGUF will compute something else. */
+  readonly remarks?: readonly string[];
 }
 
 /** A model family: what its checkpoints hold, how that becomes GGUF, and how the decoder computes. */

@@ -10,6 +10,7 @@ import { type Dimension, dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
+import { ropeDivisors } from "./rows.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {
@@ -226,7 +227,9 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
   const { blockCount, expertCount } = hparams;
   const exists = ({ when }: TensorRow, layer?: number) => when?.(hparams, layer) ?? true;
   const isOfBlocks = ({ name }: TensorRow) => name.includes("{i}");
-  const all = architecture.tensors.filter((row) => !isOfBlocks(row) && exists(row));
+  const named = new Set(architecture.tensors.map(({ name }) => name));
+  const rows = [...architecture.tensors, ...ropeDivisors.filter(({ name }) => !named.has(name))];
+  const all = rows.filter((row) => !isOfBlocks(row) && exists(row));
   const blocks = architecture.tensors.filter(isOfBlocks);
   const before = all.filter(({ role }) => BEFORE_BLOCKS.has(role));
   const after = all.filter((row) => !before.includes(row));

@@ -3,17 +3,7 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
 import { type LayerNumbers, readLayers } from "./numbers/layers.js";
-
-/** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
-export type RopeScaling =
-  | { readonly type: "none" }
-  | { readonly type: "linear"; readonly factor: number }
-  | {
-      readonly type: "yarn";
-      readonly factor: number;
-      readonly betaFast: number;
-      readonly betaSlow: number;
-    };
+import { type RopeNumbers, readRopeScaling } from "./numbers/rope.js";
 
 /** Of a state space model. */
 export interface SsmNumbers {
@@ -42,7 +32,7 @@ export interface PrefixTokens {
  * A decoder's numbers, read from GGUF metadata whatever the model came from. Of what differs by layer, the largest;
  * widths are those of layers without a window.
  */
-export interface HParams extends LayerNumbers, ExpertNumbers {
+export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly architecture: string;
   readonly blockCount: number;
   /** Of each block. */
@@ -52,11 +42,6 @@ export interface HParams extends LayerNumbers, ExpertNumbers {
   /** The epsilon inside the root of every norm. */
   readonly normEpsilon: number;
   readonly ropeFreqBase: number;
-  readonly ropeScaling: RopeScaling;
-  /** Cosine and sine are longer by this; YaRN's own part of it not counted. */
-  readonly ropeAttnFactor: number;
-  /** The context that RoPE was trained with before it was stretched. */
-  readonly ropeOriginalContext: number;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
   /** RoPE's base in layers with a window, if it is another there. */
@@ -66,6 +51,9 @@ export interface HParams extends LayerNumbers, ExpertNumbers {
   readonly clampQkv: number | undefined;
   readonly attentionScale: number | undefined;
   readonly attentionSoftcap: number | undefined;
+  /** See Temperature (traits.ts); undefined where the file does not say. */
+  readonly temperatureScale: number | undefined;
+  readonly temperatureLength: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
@@ -121,15 +109,15 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     ...readExperts(keys, architecture, { ...common, blockCount }),
     normEpsilon: readEpsilon(keys, architecture),
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
-    ropeScaling: readScaling(keys, architecture),
-    ropeAttnFactor: keys.positive(`${architecture}.rope.scaling.attn_factor`, 1),
-    ropeOriginalContext: keys.count(`${architecture}.rope.scaling.original_context_length`, contextLength),
+    ...readRopeScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
     windowRopeFreqBase: some("rope.freq_base_swa"),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),
     attentionScale: some("attention.scale"),
     attentionSoftcap: some("attn_logit_softcapping"),
+    temperatureScale: some("attention.temperature_scale"),
+    temperatureLength: some("attention.temperature_length"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
@@ -177,31 +165,6 @@ function readEpsilon(keys: KeyReader, architecture: string): number {
   const rms = `${architecture}.attention.layer_norm_rms_epsilon`;
   const layer = `${architecture}.attention.layer_norm_epsilon`;
   return keys.positive(keys.metadata.has(layer) && !keys.metadata.has(rms) ? layer : rms);
-}
-
-function readScaling(keys: KeyReader, architecture: string): RopeScaling {
-  const key = (last: string) => `${architecture}.rope.scaling.${last}`;
-  // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
-  const type = keys.string(key("type"), "linear");
-  const factor = keys.optional(key("factor")) ?? keys.optional(`${architecture}.rope.scale_linear`) ?? 1;
-  switch (type) {
-    case "none":
-      return { type };
-    case "linear":
-    case "longrope": // its divisors are tensors
-      return factor === 1 ? { type: "none" } : { type: "linear", factor };
-    case "yarn":
-      return {
-        type,
-        factor,
-        betaFast: keys.positive(key("yarn_beta_fast"), 32),
-        betaSlow: keys.positive(key("yarn_beta_slow"), 1),
-      };
-    default:
-      throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
-        hint: "none, linear, longrope and yarn are supported",
-      });
-  }
 }
 
 function readVocabSize(keys: KeyReader, architecture: string): number {

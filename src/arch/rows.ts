@@ -19,6 +19,22 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
 
 const OUTSIDE: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "output_norm", "output"]);
 
+const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({
+  name: `${role}.weight`,
+  role,
+  shape: ["rope/2"],
+  optional: true,
+});
+
+/** RoPE's divisors of the longrope kind. In the tables of families whose divisors llama.cpp reads. */
+export const ropeFactors: readonly TensorRow[] = [
+  divisors("rope_factors_long"),
+  divisors("rope_factors_short"),
+];
+
+/** Of the llama3 kind, and of the longrope kind. llq reads them in all models. */
+export const ropeDivisors: readonly TensorRow[] = [divisors("rope_freqs"), ...ropeFactors];
+
 /** One tensor; `source` is the whole name in checkpoints. */
 export function tensor(
   role: Role,

@@ -154,6 +154,15 @@ export function allLayers(hparams: Pick<HParams, "blockCount">, layer: LayerTrai
   return perLayer(hparams, () => layer);
 }
 
+/** Decoders with RMS norms whose layers differ in their attention. */
+export function decoderOf(
+  hparams: Pick<HParams, "blockCount">,
+  mixer: (layer: number) => MixerTraits,
+  feedForward: FeedForwardTraits = { activation: "silu" },
+): DecoderTraits {
+  return { norm: "rms", layers: perLayer(hparams, (layer) => ({ mixer: mixer(layer), feedForward })) };
+}
+
 /** Decoders of the Llama kind: RMS norms, and in every layer attention with RoPE and a feed-forward with SiLU. */
 export function llamaKind(
   hparams: Pick<HParams, "blockCount">,

@@ -15,7 +15,7 @@ import {
   reader,
 } from "../config.js";
 import type { Dimension } from "../dimensions.js";
-import { ropeKeys } from "../rope-scaling.js";
+import { ropeKeys, type ropeScaling } from "../rope-scaling.js";
 import { linear, norm, normBehindAttention, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer } from "../traits.js";
 import { expertFields, expertKeys, readExpertFields, routerOf } from "./experts.js";
@@ -42,6 +42,16 @@ const PERIOD = 2;
 const ALPHA = 1.702;
 const LIMIT = 7;
 
+/** transformers' RoPE where the config has none. */
+const USUAL_ROPE: v.InferOutput<typeof ropeScaling> = {
+  rope_type: "yarn",
+  factor: 32,
+  beta_fast: 32,
+  beta_slow: 1,
+  truncate: false,
+  original_max_position_embeddings: 4096,
+};
+
 function readGptOss(config: Config): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   const used = config.num_experts_per_tok ?? config.experts_per_token;
@@ -50,6 +60,7 @@ function readGptOss(config: Config): HfModel {
     { ...config, num_experts_per_tok: used, moe_intermediate_size: config.intermediate_size },
     { gating: "softmaxOfChosen", normalize: false },
   );
+  const rope = config.rope_parameters ?? config.rope_scaling ?? USUAL_ROPE;
   const number = (key: string, value: number | null | undefined, usual: number) =>
     value == null || value === usual ? [] : [[key, meta.f32(value)] as const];
   return {
@@ -57,7 +68,10 @@ function readGptOss(config: Config): HfModel {
     tied: config.tie_word_embeddings === true,
     keys: [
       ...decoderKeys(config),
-      ...ropeKeys({ ...config, rope_theta: config.rope_theta ?? 150000 }, headDim(config)),
+      ...ropeKeys(
+        { ...config, rope_theta: config.rope_theta ?? 150000, rope_parameters: rope },
+        headDim(config),
+      ),
       ...expertKeys({ count: mixture.count, used, feedForwardLength: config.intermediate_size }),
       ["attention.sliding_window", meta.u32(config.sliding_window)],
       ...windowKeys(config),
@@ -68,6 +82,12 @@ function readGptOss(config: Config): HfModel {
     optional:
       (config.attention_bias ?? true)
         ? ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"]
+        : [],
+    remarks:
+      rope.truncate === false
+        ? [
+            "llama.cpp rounds where YaRN's blending begins and ends, which config.json forbids (truncate: false), and so computes another perplexity",
+          ]
         : [],
   };
 }
