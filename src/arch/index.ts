@@ -7,12 +7,15 @@ import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
 import { dots1 } from "./families/dots1.js";
+import { ernie45moe } from "./families/ernie4-5-moe.js";
+import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
 import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
+import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { llama } from "./families/llama.js";
@@ -78,6 +81,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minimaxM2,
   olmoe,
   gptOss,
+  ernie45moe,
+  hunyuanMoe,
+  exaoneMoe,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -2,16 +2,16 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openModel } from "../../src/model.js";
-import { type Plan, planKeep, planQuantize } from "../../src/quant/plan.js";
-import { parseOverride } from "../../src/quant/recipes/override.js";
-import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import { execute } from "../../src/run/write/execute.js";
-import { scratchFolder } from "../support/scratch.js";
+import { openModel } from "../../../src/model.js";
+import { type Plan, planKeep, planQuantize } from "../../../src/quant/plan.js";
+import { parseOverride } from "../../../src/quant/recipes/override.js";
+import { findRecipe } from "../../../src/quant/recipes/recipes.js";
+import { execute } from "../../../src/run/write/execute.js";
+import { scratchFolder } from "../../support/scratch.js";
 
 // gpt-oss's experts as they are published, and the bytes that convert_hf_to_gguf.py makes of them: make/gpt_oss_mxfp4.py.
 
-const FOLDER = new URL("../golden/families/gpt-oss-mxfp4/", import.meta.url).pathname;
+const FOLDER = new URL("../../golden/families/gpt-oss-mxfp4/", import.meta.url).pathname;
 const BYTES: Record<string, string> = JSON.parse(readFileSync(join(FOLDER, "mxfp4.json"), "utf8"));
 const scratch = scratchFolder();
 
