@@ -3,6 +3,7 @@ import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
+import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
@@ -84,6 +85,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   ernie45moe,
   hunyuanMoe,
   exaoneMoe,
+  bailingmoe,
+  bailingmoe2,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
