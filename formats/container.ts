@@ -14,7 +14,7 @@ export interface TensorSource {
   readonly strides?: readonly number[];
   /** Where the bytes stand when they do not follow each other, in order; `offset` is the first one's. */
   readonly runs?: readonly Run[];
-  /** What the bytes are when they are not weights yet; `dtype` is then F32, which they are decoded to. */
+  /** What the bytes are when they are not weights yet; `dtype` is then what they are decoded to, F32 mostly. */
   readonly coded?: Coding;
 }
 

@@ -65,6 +65,8 @@ export type OtherRole =
   | "attn_v_b"
   | "attn_sinks"
   | "router"
+  | "router_bias"
+  | "selection_bias"
   | "router_shexp"
   | "ssm_a"
   | "ssm_d";

@@ -17,6 +17,19 @@ export function silu_mul(gate: usize, up: usize, y: usize, n: i32): void {
   }
 }
 
+/** y = max(x, 0)² */
+export function relu_squared(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 16, y += 16)
+    v128.store(y, relu_squared_f32x4(v128.load(x)));
+}
+
+/** y = max(gate, 0)² × up */
+export function relu_squared_mul(gate: usize, up: usize, y: usize, n: i32): void {
+  for (const end = gate + <usize>n * 4; gate < end; gate += 16, up += 16, y += 16) {
+    v128.store(y, f32x4.mul(relu_squared_f32x4(v128.load(gate)), v128.load(up)));
+  }
+}
+
 /** y = gelu(x) in the tanh form, which transformers calls gelu_new or gelu_pytorch_tanh. */
 export function gelu_tanh(x: usize, y: usize, n: i32): void {
   for (const end = x + <usize>n * 4; x < end; x += 16, y += 16) v128.store(y, gelu_tanh_f32x4(v128.load(x)));
@@ -75,6 +88,11 @@ export function softcap(x: usize, n: i32, cap: f32): void {
   const end = x + <usize>n * 4;
   for (; x + 16 <= end; x += 16) v128.store(x, softcap_f32x4(v128.load(x), cap));
   for (; x < end; x += 4) store<f32>(x, f32x4.extract_lane(softcap_f32x4(f32x4.splat(load<f32>(x)), cap), 0));
+}
+
+function relu_squared_f32x4(x: v128): v128 {
+  const positive = f32x4.max(x, f32x4.splat(0));
+  return f32x4.mul(positive, positive);
 }
 
 /** 1 / (1 + e^-x) */

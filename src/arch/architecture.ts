@@ -1,5 +1,6 @@
 import type { MetaField } from "../../formats/container.js";
 import type { Role, Transform, ValueStep } from "../tensor.js";
+import type { View } from "./checkpoint/woven-experts.js";
 import type { Dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 import type { DecoderTraits } from "./traits.js";
@@ -24,6 +25,8 @@ export interface TensorRow {
   readonly shape: readonly Dimension[];
   /** The rows of the source that make up this tensor, where several share one; see fused.ts. */
   readonly part?: (hparams: HParams, layer: number | undefined) => Part;
+  /** What of the source it is, where that is no run of its rows. */
+  readonly view?: View;
   /** The source has rows and columns the other way round. */
   readonly transposed?: true;
   /** The source's shape where it is written otherwise: with dimensions of one in between. */
@@ -49,7 +52,7 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
-  /** What GGUF cannot say of it, each a sentence without a stop. */
+  /** What is to be said of the model: where other readers of its GGUF will compute something else. */
   readonly remarks?: readonly string[];
 }
 

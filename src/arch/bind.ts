@@ -146,12 +146,17 @@ function sourcedTensor(
 
 /** The source as rows and columns of the expected shape. */
 function laidOut(
-  { transposed: isTransposed, storedShape }: TensorRow,
+  { transposed: isTransposed, storedShape, view }: TensorRow,
   name: string,
   source: TensorSource,
   expected: readonly number[],
   lengthOf: (name: Dimension) => number,
 ): TensorSource {
+  if (view !== undefined) {
+    const seen = view(name, source);
+    checkShape(name, seen, expected);
+    return seen;
+  }
   if (isTransposed) {
     checkShape(name, source, expected.toReversed());
     return transposed(source);

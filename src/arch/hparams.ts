@@ -1,22 +1,9 @@
 import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
 import { type LayerNumbers, readLayers } from "./numbers/layers.js";
-
-/** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
-export type RopeScaling =
-  | { readonly type: "none" }
-  | { readonly type: "linear"; readonly factor: number }
-  /** The base grows with texts beyond the trained context. */
-  | { readonly type: "dynamic"; readonly factor: number }
-  | {
-      readonly type: "yarn";
-      readonly factor: number;
-      readonly betaFast: number;
-      readonly betaSlow: number;
-      /** The first and last of the pairs that are blended are whole. */
-      readonly truncate: boolean;
-    };
+import { type RopeNumbers, readRopeScaling } from "./numbers/rope.js";
 
 /** Of a state space model. */
 export interface SsmNumbers {
@@ -45,27 +32,16 @@ export interface PrefixTokens {
  * A decoder's numbers, read from GGUF metadata whatever the model came from. Of what differs by layer, the largest;
  * widths are those of layers without a window.
  */
-export interface HParams extends LayerNumbers {
+export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly architecture: string;
   readonly blockCount: number;
   /** Of each block. */
   readonly layers: readonly LayerNumbers[];
   readonly contextLength: number;
   readonly embeddingLength: number;
-  /** Experts of a layer, and how many of them a token goes through; 0 without. */
-  readonly expertCount: number;
-  readonly expertUsedCount: number;
-  readonly expertFeedForwardLength: number;
-  /** Of the expert that every token goes through; 0 without. */
-  readonly sharedExpertFeedForwardLength: number;
   /** The epsilon inside the root of every norm. */
   readonly normEpsilon: number;
   readonly ropeFreqBase: number;
-  readonly ropeScaling: RopeScaling;
-  /** Cosine and sine are longer by this; YaRN's own part of it not counted. */
-  readonly ropeAttnFactor: number;
-  /** The context that RoPE was trained with before it was stretched. */
-  readonly ropeOriginalContext: number;
   /** Tokens a query sees, itself included; undefined without a window. */
   readonly slidingWindow: number | undefined;
   /** RoPE's base in layers with a window, if it is another there. */
@@ -75,6 +51,9 @@ export interface HParams extends LayerNumbers {
   readonly clampQkv: number | undefined;
   readonly attentionScale: number | undefined;
   readonly attentionSoftcap: number | undefined;
+  /** See Temperature (traits.ts); undefined where the file does not say. */
+  readonly temperatureScale: number | undefined;
+  readonly temperatureLength: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
@@ -88,13 +67,16 @@ export interface HParams extends LayerNumbers {
   readonly vocabSize: number;
 }
 
-/** Whether feed-forwards are mixtures of experts. */
-export function hasExperts({ expertCount }: HParams): boolean {
-  return expertCount > 0;
+/** Whether a block's feed-forward is a mixture of experts; without a block, whether any is. */
+export function hasExperts(hparams: HParams, layer?: number): boolean {
+  const { expertCount, leadingDenseCount, expertLayerStep, expertLayers } = hparams;
+  if (expertCount === 0 || layer === undefined) return expertCount > 0;
+  if (expertLayers !== undefined) return expertLayers[layer]!;
+  return layer >= leadingDenseCount && (layer + 1) % expertLayerStep === 0;
 }
 
-export function isDense({ expertCount }: HParams): boolean {
-  return expertCount === 0;
+export function isDense(hparams: HParams, layer?: number): boolean {
+  return !hasExperts(hparams, layer);
 }
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
@@ -115,10 +97,6 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const contextLength = count("context_length");
   const window = count("attention.sliding_window", 0);
   const expertCount = count("expert_count", 0);
-  const expertUsedCount = count("expert_used_count", 0);
-  if (expertUsedCount > expertCount) {
-    throw badInput(`${name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
-  }
   const blockCount = count("block_count");
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
@@ -131,21 +109,18 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     layers,
     contextLength,
     embeddingLength,
-    expertCount,
-    expertUsedCount,
-    expertFeedForwardLength: count("expert_feed_forward_length", common.feedForwardLength),
-    sharedExpertFeedForwardLength: count("expert_shared_feed_forward_length", 0),
+    ...readExperts(keys, architecture, { ...common, blockCount }),
     normEpsilon: readEpsilon(keys, architecture),
     ropeFreqBase: keys.positive(`${architecture}.rope.freq_base`, 10000),
-    ropeScaling: readScaling(keys, architecture),
-    ropeAttnFactor: keys.positive(`${architecture}.rope.scaling.attn_factor`, 1),
-    ropeOriginalContext: keys.count(`${architecture}.rope.scaling.original_context_length`, contextLength),
+    ...readRopeScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
     windowRopeFreqBase: some("rope.freq_base_swa"),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),
     attentionScale: some("attention.scale"),
     attentionSoftcap: some("attn_logit_softcapping"),
+    temperatureScale: some("attention.temperature_scale"),
+    temperatureLength: some("attention.temperature_length"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
@@ -195,34 +170,6 @@ function readEpsilon(keys: KeyReader, architecture: string): number {
   const rms = `${architecture}.attention.layer_norm_rms_epsilon`;
   const layer = `${architecture}.attention.layer_norm_epsilon`;
   return keys.positive(keys.metadata.has(layer) && !keys.metadata.has(rms) ? layer : rms);
-}
-
-function readScaling(keys: KeyReader, architecture: string): RopeScaling {
-  const key = (last: string) => `${architecture}.rope.scaling.${last}`;
-  // As llama.cpp has it: a factor without a type is linear, and files of 2023 have another name for it.
-  const type = keys.string(key("type"), "linear");
-  const dynamic = keys.optional(key("dynamic_factor"));
-  if (dynamic !== undefined) return { type: "dynamic", factor: dynamic };
-  const factor = keys.optional(key("factor")) ?? keys.optional(`${architecture}.rope.scale_linear`) ?? 1;
-  switch (type) {
-    case "none":
-      return { type };
-    case "linear":
-    case "longrope": // its divisors are tensors
-      return factor === 1 ? { type: "none" } : { type: "linear", factor };
-    case "yarn":
-      return {
-        type,
-        factor,
-        betaFast: keys.positive(key("yarn_beta_fast"), 32),
-        betaSlow: keys.positive(key("yarn_beta_slow"), 1),
-        truncate: keys.metadata.get(key("yarn_truncate"))?.value !== false,
-      };
-    default:
-      throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
-        hint: "none, linear, longrope and yarn are supported",
-      });
-  }
 }
 
 function readVocabSize(keys: KeyReader, architecture: string): number {

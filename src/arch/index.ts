@@ -1,15 +1,21 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { afmoe } from "./families/afmoe.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
+import { cohere2 } from "./families/cohere2.js";
 import { commandR } from "./families/command-r.js";
+import { dots1 } from "./families/dots1.js";
 import { ernie45 } from "./families/ernie4-5.js";
 import { exaone } from "./families/exaone.js";
+import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4 } from "./families/glm4.js";
+import { glm4moe, solarOpen } from "./families/glm4moe.js";
+import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
@@ -20,9 +26,13 @@ import { internlm3 } from "./families/internlm3.js";
 import { llama } from "./families/llama.js";
 import { mamba } from "./families/mamba.js";
 import { minicpm } from "./families/minicpm.js";
+import { minimaxM2 } from "./families/minimax-m2.js";
+import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { olmo2 } from "./families/olmo2.js";
+import { olmo3 } from "./families/olmo3.js";
+import { olmoe } from "./families/olmoe.js";
 import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen } from "./families/qwen.js";
@@ -30,8 +40,10 @@ import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
 import { qwen3moe } from "./families/qwen3moe.js";
+import { qwen3next } from "./families/qwen3next.js";
 import { qwen35, qwen35moe } from "./families/qwen35.js";
 import { seedOss } from "./families/seed-oss.js";
+import { smollm3 } from "./families/smollm3.js";
 import { stablelm } from "./families/stablelm.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { yi } from "./families/yi.js";
@@ -41,6 +53,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  mistral3,
+  smollm3,
   internlm,
   internlm2,
   baichuan,
@@ -50,6 +64,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen2moe,
   qwen3,
   qwen3moe,
+  qwen3next,
   qwen35,
   qwen35moe,
   chatglm,
@@ -59,7 +74,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma2,
   gemma3,
   phi3,
+  afmoe,
   olmo2,
+  olmo3,
+  exaone4,
+  cohere2,
   falcon,
   mpt,
   gpt2,
@@ -77,6 +96,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
   stablelm,
   gptneox,
   phi2,
+  glm4moe,
+  solarOpen,
+  dots1,
+  minimaxM2,
+  olmoe,
+  gptOss,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { yarnMagnitude } from "./numbers/rope.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
@@ -30,6 +31,29 @@ export const ropeScaling = v.looseObject({
   short_factor: factors,
 });
 type Scaling = v.InferOutput<typeof ropeScaling>;
+
+/**
+ * `rope_parameters` of models whose layers with a window have others; or, as older ones have it, one for all.
+ * Of the kinds of scaling, those layers have none.
+ */
+export const ropeByLayer = v.nullish(
+  v.pipe(
+    v.looseObject({
+      ...ropeScaling.entries,
+      full_attention: v.nullish(ropeScaling),
+      sliding_attention: v.nullish(ropeScaling),
+    }),
+    v.transform(({ full_attention, sliding_attention, ...all }) => {
+      if (full_attention == null && sliding_attention == null) return { full: all, window: all };
+      const type = sliding_attention?.rope_type ?? "default";
+      if (type === "default")
+        return { full: full_attention ?? undefined, window: sliding_attention ?? undefined };
+      throw new LlqError("unsupported", `config.json: RoPE of type ${type} in layers with a window`, {
+        hint: "supported there: default",
+      });
+    }),
+  ),
+);
 
 /** What of a config RoPE depends on. */
 export interface RopeConfig {
@@ -82,7 +106,11 @@ export function ropeBase(config: RopeConfig, fallback = 10000): number {
  * What scaling divides each pair's frequency by has no keys but tensors, see ropeDivisors.
  * @throws LlqError `unsupported` for a kind that the evaluator lacks, `bad-input` for one that lacks a field
  */
-export function ropeKeys(config: RopeConfig, dimensions: number, base?: number): [string, MetaField][] {
+export function ropeKeys(
+  config: RopeConfig,
+  dimensions: number,
+  options: RopeOptions = {},
+): [string, MetaField][] {
   const kinds = config.rope_parameters ?? {};
   if (JSON.stringify(kinds["sliding_attention"]) !== JSON.stringify(kinds["full_attention"])) {
     throw new LlqError("unsupported", "config.json: rope_parameters differ by kinds of layers");
@@ -90,8 +118,8 @@ export function ropeKeys(config: RopeConfig, dimensions: number, base?: number):
   const same = outsideWindows(config);
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
-    ["rope.freq_base", meta.f32(ropeBase(same, base) * baseFactor(same, dimensions))],
-    ...scalingKeys(same),
+    ["rope.freq_base", meta.f32(ropeBase(same, options.base) * baseFactor(same, dimensions))],
+    ...scalingKeys(same, options),
   ];
 }
 
@@ -101,7 +129,14 @@ function baseFactor(config: RopeConfig, d: number): number {
   return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
 }
 
-function scalingKeys(config: RopeConfig): [string, MetaField][] {
+interface RopeOptions {
+  /** Where the config has none. */
+  readonly base?: number;
+  /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
+  readonly logMultiplier?: boolean;
+}
+
+function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaField][] {
   const type = scalingType(config);
   switch (type) {
     case "default":
@@ -117,7 +152,7 @@ function scalingKeys(config: RopeConfig): [string, MetaField][] {
         ["rope.scaling.factor", meta.f32(needed(config, "factor"))],
       ];
     case "yarn":
-      return yarnKeys(config);
+      return yarnKeys(config, options);
     case "longrope":
       return longropeKeys(config);
   }
@@ -136,23 +171,27 @@ function needed(config: RopeConfig, field: NumberField): number {
   throw badInput(`config.json: ${where}.${field} is missing, which type ${scalingType(config)} needs`);
 }
 
-/** A key of llq's own. */
+/** A key of llq's own: other loaders always round. */
 const untruncated: [string, MetaField] = ["rope.scaling.yarn_truncate", meta.bool(false)];
 
-function yarnKeys(config: RopeConfig): [string, MetaField][] {
+function yarnKeys(config: RopeConfig, { logMultiplier = false }: RopeOptions): [string, MetaField][] {
   const scaling = scalingOf(config);
+  const { mscale_all_dim: allDims } = scaling;
   const original = originalContext(config);
   // null means so, as in transformers.
   const factor =
     scaling.factor === null ? config.max_position_embeddings / original : needed(config, "factor");
-  // Loaders multiply attn_factor with the 1 + 0.1 ln(factor) that they apply by themselves.
-  const attnFactor = yarnMagnitude(scaling, factor) / magnitudeOf(factor);
   const some = (key: string, value: number | null | undefined) =>
     value ? [[key, meta.f32(value)] satisfies [string, MetaField]] : [];
+  // Loaders multiply attn_factor with what they apply by themselves.
+  const weight = logMultiplier && allDims ? allDims : undefined;
+  const assumed = yarnMagnitude(factor) / (weight === undefined ? 1 : yarnMagnitude(factor, weight));
+  const attnFactor = magnitude(scaling, factor) / assumed;
   return [
     ["rope.scaling.type", meta.string("yarn")],
     ["rope.scaling.factor", meta.f32(factor)],
     ["rope.scaling.original_context_length", meta.u32(original)],
+    ...some("rope.scaling.yarn_log_multiplier", weight),
     // What llama.cpp's converter writes of it, and its loader does not use.
     ...some("rope.scaling.yarn_attn_factor", scaling.attention_factor),
     ...(attnFactor === 1 ? [] : some("rope.scaling.attn_factor", attnFactor)),
@@ -163,14 +202,10 @@ function yarnKeys(config: RopeConfig): [string, MetaField][] {
 }
 
 /** What YaRN makes cosine and sine longer by (_compute_yarn_parameters in transformers). */
-function yarnMagnitude({ attention_factor, mscale, mscale_all_dim }: Scaling, factor: number): number {
+function magnitude({ attention_factor, mscale, mscale_all_dim }: Scaling, factor: number): number {
   if (attention_factor != null) return attention_factor;
-  if (mscale && mscale_all_dim) return magnitudeOf(factor, mscale) / magnitudeOf(factor, mscale_all_dim);
-  return magnitudeOf(factor);
-}
-
-function magnitudeOf(factor: number, mscale = 1): number {
-  return factor <= 1 ? 1 : 1 + 0.1 * mscale * Math.log(factor);
+  if (mscale && mscale_all_dim) return yarnMagnitude(factor, mscale) / yarnMagnitude(factor, mscale_all_dim);
+  return yarnMagnitude(factor);
 }
 
 function originalContext(config: RopeConfig): number {

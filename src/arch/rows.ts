@@ -12,7 +12,9 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",
   output_bias: "output",
+  router_bias: "ffn_gate_inp",
   router_shexp: "ffn_gate_inp_shexp",
+  selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
 };
 
@@ -119,6 +121,25 @@ export function experts(
     stacked("ffn_gate_exps", ["expertFfn", "embd"], names.gate),
     stacked("ffn_down_exps", ["embd", "expertFfn"], names.down),
     stacked("ffn_up_exps", ["expertFfn", "embd"], names.up),
+  ];
+}
+
+/** The norm before the feed-forward in architectures whose GGUF files call it after what it stands behind. */
+export function normBehindAttention(source: string): TensorRow {
+  return { ...tensor("ffn_norm", ["embd"], `${source}.weight`), name: "blk.{i}.post_attention_norm.weight" };
+}
+
+/** What is added to an expert's score when experts are chosen; `source` is the whole name in checkpoints. */
+export function selectionBias(source: string | readonly string[], options: Options = {}): TensorRow {
+  return tensor("selection_bias", ["experts"], source, options, ".bias");
+}
+
+/** An MLP that all tokens go through, beside those that are chosen. */
+export function sharedExpert(mlp: string, options: WithBias = {}): TensorRow[] {
+  return [
+    ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], `${mlp}.gate_proj`, options),
+    ...linear("ffn_up_shexp", ["sharedFfn", "embd"], `${mlp}.up_proj`, options),
+    ...linear("ffn_down_shexp", ["embd", "sharedFfn"], `${mlp}.down_proj`, options),
   ];
 }
 

@@ -16,7 +16,10 @@ export function textConfig(json: unknown): unknown {
     const inner = v.safeParse(part, place.reduce<unknown>(field, json));
     if (!inner.success) continue;
     const { architectures = inner.output.architectures } = whole.output;
-    return { ...whole.output, ...inner.output, architectures };
+    // Either may tie the output; one that a checkpoint has counts in any case.
+    const ties = [inner, whole].map(({ output }) => output.tie_word_embeddings);
+    const tie = ties.includes(true) ? { tie_word_embeddings: true } : {};
+    return { ...whole.output, ...inner.output, ...tie, architectures };
   }
   return json;
 }

@@ -1,4 +1,5 @@
 import type { HParams } from "./hparams.js";
+import type { Gating } from "./numbers/experts.js";
 
 // What the evaluator has to know of a decoder beyond its numbers and which tensors there are: biases, norms before or
 // after, norms of queries, keys and attention's output, gates, sinks, experts, learned positions and fused matrices show in
@@ -7,7 +8,18 @@ import type { HParams } from "./hparams.js";
 
 export type NormKind = "rms" | "layer";
 
-export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
+/** By the names of the kernels; one that has parameters of the model is an object. */
+export type Activation = "silu" | "gelu_tanh" | "gelu_erf" | "relu_squared" | ParametricActivation;
+
+/**
+ * `clamped_swiglu` [alpha, limit]: min(g, limit) σ(alpha min(g, limit)) (clamp(u, ±limit) + 1), of gate g and up u.
+ * `xielu` [alphaP, alphaN, beta, eps], without a gate: alphaP x² + beta x above 0, and below
+ * alphaN (expm1(min(x, eps)) - x) + beta x.
+ */
+export interface ParametricActivation {
+  readonly kind: "clamped_swiglu" | "xielu";
+  readonly parameters: readonly number[];
+}
 
 export interface DecoderTraits {
   readonly norm: NormKind;
@@ -36,8 +48,35 @@ export interface MixerTraits {
 
 export interface FeedForwardTraits {
   readonly activation: Activation;
-  /** The weights of the experts that a token goes through add up to 1. */
-  readonly normalizeExperts?: boolean;
+  /** How tokens come to experts, where there are any; default: softmax over all of them. */
+  readonly router?: RouterTraits;
+}
+
+/** Which experts a token goes through, and with what weights. */
+export interface RouterTraits {
+  /**
+   * What makes scores of logits; the highest, with the selection bias if there is one, are chosen, and their scores
+   * without it are the weights. `softmaxOfChosen`: the logits are the scores, and weights softmax over the chosen.
+   * `sparsemixer`: one expert after the other is the best of the rest, with the share that it has by softmax among those
+   * within 2 × jitter of it (arXiv:2409.12136 without its drawing of lots).
+   */
+  readonly gating: Gating | "sparsemixer";
+  /** Weights are divided by their sum. */
+  readonly normalize?: boolean;
+  /** What weights are multiplied by, after that. */
+  readonly scale?: number | undefined;
+  /** Experts are chosen of those groups only that score best. */
+  readonly groups?: ExpertGroups | undefined;
+  /** A weight multiplies what goes into an expert, not what comes out. */
+  readonly weighsInput?: boolean;
+  readonly jitter?: number | undefined;
+}
+
+export interface ExpertGroups {
+  readonly count: number;
+  readonly used: number;
+  /** A group's score: the sum of its two largest scores (selection bias included), or its largest. */
+  readonly score: "twoLargest" | "largest";
 }
 
 /**
@@ -64,6 +103,8 @@ export interface AttentionTraits extends MixerTraits {
   readonly softcap?: number | undefined;
   /** Queries, keys and values stay between -clamp and clamp. */
   readonly clampQkv?: number | undefined;
+  /** They do so after norms; default: before. */
+  readonly clampsNormed?: boolean;
   /** Of queries and keys are normed what RoPE has turned; default: what it is going to turn. */
   readonly normsAfterRope?: boolean;
   /** What is normed, head by head, without a weight: x / √(mean(x²) + ε). */
@@ -118,16 +159,22 @@ export function allLayers(hparams: Pick<HParams, "blockCount">, layer: LayerTrai
   return perLayer(hparams, () => layer);
 }
 
+/** Decoders with RMS norms whose layers differ in their attention. */
+export function decoderOf(
+  hparams: Pick<HParams, "blockCount">,
+  mixer: (layer: number) => MixerTraits,
+  feedForward: FeedForwardTraits = { activation: "silu" },
+): DecoderTraits {
+  return { norm: "rms", layers: perLayer(hparams, (layer) => ({ mixer: mixer(layer), feedForward })) };
+}
+
 /** Decoders of the Llama kind: RMS norms, and in every layer attention with RoPE and a feed-forward with SiLU. */
 export function llamaKind(
   hparams: Pick<HParams, "blockCount">,
   pairs: RopePairs,
-  {
-    window,
-    normalizeExperts = false,
-  }: Pick<AttentionTraits, "window"> & Pick<FeedForwardTraits, "normalizeExperts"> = {},
+  { window, router }: Pick<AttentionTraits, "window"> & Pick<FeedForwardTraits, "router"> = {},
 ): DecoderTraits {
   const mixer = attention({ rope: { pairs }, window });
-  const feedForward = { activation: "silu", normalizeExperts } as const;
+  const feedForward = { activation: "silu", ...(router && { router }) } as const;
   return { norm: "rms", layers: allLayers(hparams, { mixer, feedForward }) };
 }

@@ -41,7 +41,7 @@ export const commandR: Architecture = {
       tied: config.tie_word_embeddings !== false,
       keys: [
         ...layerNormKeys({ ...config, max_position_embeddings: context }),
-        ...ropeKeys(config, headDim(config), 500000),
+        ...ropeKeys(config, headDim(config), { base: 500000 }),
         ["logit_scale", meta.f32(config.logit_scale)],
         ...(config.rope_scaling?.type ? [] : [["rope.scaling.type", meta.string("none")] as const]),
       ],

@@ -25,7 +25,7 @@ export const ernie45: Architecture = {
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings !== false,
-      keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config), 500000)],
+      keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config), { base: 500000 })],
       optional: hasBiases ? BIASES : [],
       remarks: hasBiases ? ["llama.cpp loads no ernie4_5 whose feed-forwards have biases"] : [],
     };

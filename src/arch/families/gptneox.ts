@@ -32,7 +32,11 @@ export const gptneox: Architecture = {
       tied: config.tie_word_embeddings === true,
       keys: [
         ...layerNormKeys(config),
-        ...ropeKeys(config, Math.floor(headDim(config) * share), config.rotary_emb_base ?? undefined),
+        ...ropeKeys(
+          config,
+          Math.floor(headDim(config) * share),
+          config.rotary_emb_base ? { base: config.rotary_emb_base } : {},
+        ),
         ["use_parallel_residual", meta.bool(config.use_parallel_residual ?? true)],
       ],
       optional: hasBiases ? ["attn_qkv_bias", "attn_output_bias"] : [],

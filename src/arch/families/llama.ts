@@ -7,6 +7,7 @@ import { type HParams, hasExperts, isDense, numbersOf } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, ropeDivisors, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
+import { routerOf } from "./experts.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
 export const permuteQ = (h: HParams, layer: number | undefined): Transform => ({
@@ -77,5 +78,8 @@ export const llama: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
-  decoder: (h) => llamaKind(h, "neighbours", { window: h.slidingWindow, normalizeExperts: true }),
+  decoder: (h) => {
+    const router = routerOf(h, { gating: "softmax", normalize: true });
+    return llamaKind(h, "neighbours", { window: h.slidingWindow, router });
+  },
 };

@@ -6,7 +6,8 @@ import { count, decoderFields, decoderKeys, expectField, flag, layerTypes, posit
 import type { HParams } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm as plainNorm, tensor } from "../rows.js";
-import { attention, type DeltaNetTraits, type MixerTraits } from "../traits.js";
+import { attention, type DeltaNetTraits, type LayerTraits } from "../traits.js";
+import { routerOf } from "./experts.js";
 
 // What Qwen3-Next and Qwen3.5 share: layers with a gated delta net, and every few layers attention whose output has a gate.
 // Norms multiply by 1 + w, but for that of the delta net.
@@ -127,9 +128,13 @@ export interface ValueOrder {
   readonly columns: Exclude<TensorRow["steps"], undefined>;
 }
 
-/** Layers by what they mix with. */
-export function mixers(hparams: HParams, keyOf: DeltaNetTraits["keyOf"]): MixerTraits[] {
+export function deltaLayers(hparams: HParams, keyOf: DeltaNetTraits["keyOf"]): LayerTraits[] {
   const gated = attention({ rope: { pairs: "halves" }, queryGate: true });
   const delta: DeltaNetTraits = { kind: "delta-net", keyOf };
-  return hparams.layers.map((_, layer) => (isRecurrent(hparams, layer) ? delta : gated));
+  const router = routerOf(hparams, { gating: "softmax", normalize: true });
+  const feedForward = { activation: "silu", router } as const;
+  return hparams.layers.map((_, layer) => ({
+    mixer: isRecurrent(hparams, layer) ? delta : gated,
+    feedForward,
+  }));
 }

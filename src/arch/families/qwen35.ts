@@ -4,19 +4,18 @@ import type { Architecture, HfModel, Part, TensorRow } from "../architecture.js"
 import { count, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { gatedMlp, linear, tensor } from "../rows.js";
-import type { FeedForwardTraits } from "../traits.js";
 import {
   deltaFields,
+  deltaLayers,
   deltaNet,
   ffnNorm,
   gatedAttention,
   isRecurrent,
-  mixers,
   norm,
   readDelta,
   type ValueOrder,
 } from "./qwen-delta.js";
-import { moe, moeKeys, sharedExpert } from "./qwen-moe.js";
+import { gatedSharedExpert, moe, moeKeys } from "./qwen-moe.js";
 
 // Qwen3.5 and 3.6. Checkpoints have the value heads of a key head side by side; GGUF has first the first ones of all.
 
@@ -87,11 +86,7 @@ const mixture = v.looseObject({
   shared_expert_intermediate_size: v.nullish(count, 512),
 });
 
-const silu: FeedForwardTraits = { activation: "silu", normalizeExperts: true };
-const decoder: Architecture["decoder"] = (h) => ({
-  norm: "rms",
-  layers: mixers(h, "tiled").map((mixer) => ({ mixer, feedForward: silu })),
-});
+const decoder: Architecture["decoder"] = (h) => ({ norm: "rms", layers: deltaLayers(h, "tiled") });
 
 export const qwen35: Architecture = {
   name: "qwen35",
@@ -117,7 +112,7 @@ export const qwen35moe: Architecture = {
       keys: [...own, ...moeKeys(config), ["expert_shared_feed_forward_length", shared]],
     };
   }),
-  tensors: [...before, ...moe, ...sharedExpert, ...after],
+  tensors: [...before, ...moe, ...gatedSharedExpert, ...after],
   ignored: [],
   decoder,
 };

@@ -42,6 +42,13 @@ export class KeyReader {
     throw badInput(`${this.name}: ${key} has ${value.length} values for ${layers} layers`);
   }
 
+  /** Undefined when the key is absent. */
+  flag(key: string): boolean | undefined {
+    const field = this.metadata.get(key);
+    if (field === undefined || typeof field.value === "boolean") return field?.value as boolean | undefined;
+    throw this.#unusable(key, field, "true or false");
+  }
+
   positive(key: string, fallback?: number): number {
     const value = this.#number(key, fallback);
     if (value > 0 && value < Number.POSITIVE_INFINITY) return value;

@@ -16,6 +16,8 @@ export interface LayerNumbers {
   readonly feedForwardLength: number;
   /** Whether queries see a window only; undefined where the file does not say. */
   readonly hasWindow: boolean | undefined;
+  /** Whether RoPE turns queries and keys; undefined where the file does not say. */
+  readonly hasRope: boolean | undefined;
 }
 
 const MAX_HEADS = 2 ** 16;
@@ -62,6 +64,7 @@ export function readLayers(
   }
   const feedForward = of("feed_forward_length", least);
   const windows = readWindows(keys, `${architecture}.attention.sliding_window_pattern`, blockCount);
+  const ropes = keys.flags(`${architecture}.attention.rope_pattern`, blockCount);
   const layers = heads.map((headCount, i): LayerNumbers => {
     const headCountKv = kv[i]!;
     if (headCountKv > 0 && headCount % headCountKv !== 0) {
@@ -69,12 +72,13 @@ export function readLayers(
     }
     const hasWindow = windows?.[i];
     const widths = hasWindow === true ? inWindow : usual;
-    return { headCount, headCountKv, ...widths, feedForwardLength: feedForward[i]!, hasWindow };
+    const says = { hasWindow, hasRope: ropes?.[i] };
+    return { headCount, headCountKv, ...widths, feedForwardLength: feedForward[i]!, ...says };
   });
   const common = {
     ...{ headCount: most, headCountKv: mostKv, ...usual },
     feedForwardLength: Math.max(...feedForward),
-    hasWindow: undefined,
+    ...{ hasWindow: undefined, hasRope: undefined },
   };
   return { common, layers };
 }

@@ -1,3 +1,4 @@
+import { yarnMagnitude } from "../../arch/numbers/rope.js";
 import type { RopePairs } from "../../arch/traits.js";
 import type { RopeParameters, RopePlan } from "../plan/types.js";
 import type { Work } from "../work.js";
@@ -65,8 +66,7 @@ function stretch(parameters: RopeParameters, i: number): number {
 
 /** Stretched RoPE sharpens attention by making cosine and sine longer. */
 function ropeMagnitude({ ropeScaling, ropeAttnFactor }: RopeParameters): number {
-  if (ropeScaling.type !== "yarn") return ropeAttnFactor;
-  return ropeAttnFactor * (1 + 0.1 * Math.log(Math.max(1, ropeScaling.factor)));
+  return ropeAttnFactor * (ropeScaling.type === "yarn" ? yarnMagnitude(ropeScaling.factor) : 1);
 }
 
 /** Floats from the first of a pair to the first of the next, and between the two of a pair. */

@@ -2,9 +2,10 @@
 
 usage: families_2026_llama_cpp.py <llama.cpp> <its programs> <folder of families_2026.py> [name ...]
 
-The GGUF is written by llama.cpp's own converter, which is told the pre-tokenizer that it knows published files by, and
-where its reader of vocabularies wants special tokens that the small one has not, falls back to the plain reader of the
-kind (`vocabulary` says which). The json holds
+The GGUF is written by llama.cpp's own converter, without layers for multi-token prediction. It is told the
+pre-tokenizer that it knows published files by, reads config.json with what an entry's `published` says (fields that
+publishers write and save_pretrained does not), and where its reader of vocabularies wants special tokens that the small
+one has not, falls back to the plain reader of the kind (`vocabulary` says which). The json holds
   keys         of the GGUF but the arrays of the tokenizer: type and value
   tensors      name, shape (outermost dimension first), type, sha256 of the data
   perplexity   by llama-perplexity, of text.txt at the context of reference.json, and ln(it / transformers')
@@ -19,6 +20,7 @@ import json
 import logging
 import math
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ import traceback
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 SOURCE, PROGRAMS, FOLDER = (Path(path).resolve() for path in sys.argv[1:4])
 sys.path[:0] = [str(SOURCE), str(SOURCE / "gguf-py")]
@@ -39,6 +42,7 @@ from families_2026 import FAMILIES  # noqa: E402
 TEXT = Path(__file__).parent.parent / "families" / "text.txt"
 PRE = {"gpt-2": "gpt-2", "gpt-neox": "olmo", "llama-3": "llama-bpe", "dbrx": "dbrx", "qwen2": "qwen2",
        "falcon": "falcon", "starcoder": "starcoder"}
+LOAD = ModelBase.load_hparams
 RECIPES = ["Q8_0", "Q4_K_M", "Q2_K"]
 LISTS = {"tokens", "scores", "token_type", "merges"}
 
@@ -48,25 +52,62 @@ class Failed(Exception):
 
 
 def run(step, *command):
-    result = subprocess.run([str(part) for part in command], capture_output=True)
-    said = (result.stdout + result.stderr).decode(errors="replace")
-    if result.returncode != 0:
-        lines = [line for line in said.splitlines() if re.search("error|assert|fail|missing|wrong|unknown|throw", line, re.I)]
-        raise Failed(step, " | ".join(lines[:6]) or f"exit {result.returncode}: {said[-300:]}")
-    return said
+    for _ in range(8):
+        result = subprocess.run([str(part) for part in command], capture_output=True)
+        said = (result.stdout + result.stderr).decode(errors="replace")
+        if result.returncode == 0:
+            return said
+        lines = [line for line in said.splitlines() if re.search("error load|assert|throw|unknown", line, re.I)]
+        if lines:
+            break
+    message = " | ".join(dict.fromkeys(re.sub(r"^[\d.]+ E ", "", line) for line in lines))
+    raise Failed(step, message or f"exit {result.returncode}: {said[-300:]}")
 
 
-def convert(name, entry, path):
+def overlay(config, entry):
+    """What the converter wants to read in a config, None for what must not stand there."""
+    part = config.get("text_config", config)
+    for key, value in entry.get("published", {}).items():
+        part.pop(key, None) if value is None else part.update({key: value})
+    return config
+
+
+def copied(name, entry, scratch):
+    """A copy with that config and `names` as publishers write them, whose tokenizer.json is read as it is."""
+    copy = Path(scratch) / name
+    shutil.copytree(FOLDER / name, copy)
+    config = overlay(json.loads((copy / "config.json").read_text()), entry)
+    (copy / "config.json").write_text(json.dumps(config))
+    if "names" in entry or "transposed" in entry:
+        tensors = load_file(copy / "model.safetensors")
+        for old, new in entry.get("names", {}).items():
+            tensors = {name.replace(old, new): tensor for name, tensor in tensors.items()}
+        for name in tensors:
+            if entry.get("transposed", "-") in name:
+                tensors[name] = tensors[name].transpose(1, 2).contiguous()
+        save_file(tensors, copy / "model.safetensors", {"format": "pt"})
+    if not entry["tokenizer"].startswith("spm"):
+        tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
+        (copy / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    return copy
+
+
+def convert(name, entry, folder, path):
     """Returns how the vocabulary was read."""
     kind = entry["tokenizer"]
     TextModel.get_vocab_base_pre = lambda self, tokenizer: PRE[kind]
-    folder = FOLDER / name
+    ModelBase.load_hparams = staticmethod(lambda *options, **named: overlay(LOAD(*options, **named), entry))
     hparams = ModelBase.load_hparams(folder, False)
-    model_class = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
+    try:
+        model_class = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
+    except NotImplementedError as failure:
+        raise Failed("convert", str(failure)) from failure
+    model_class.no_mtp = model_class.supports_mtp_export
 
     def plain(self):
         if kind.startswith("spm"):
             self._set_vocab_sentencepiece()
+            self.gguf_writer.add_add_space_prefix(kind != "spm gemma")
         else:
             self._set_vocab_gpt2()
 
@@ -107,11 +148,13 @@ def read(path):
 
 def perplexity(path, context, chunks):
     golden = ["-fa", "off", "-ctk", "f32", "-ctv", "f32", "-t", 1]
-    said = run("perplexity", PROGRAMS / "llama-perplexity", "-m", path, "-f", TEXT, "-c", context, "--chunks", chunks, *golden)
-    found = re.search(r"Final estimate: PPL = ([\d.]+|nan|inf|-nan)", said)
-    if not found:
-        raise Failed("perplexity", said[-300:])
-    return float(found[1])
+    command = [PROGRAMS / "llama-perplexity", "-m", path, "-f", TEXT, "-c", context, "--chunks", chunks, *golden]
+    for _ in range(8):  # it ends before all is printed, at times
+        said = run("perplexity", *command)
+        found = re.search(rf"\[{chunks}\]([\d.]+|-?nan|inf),", said) or re.search(r"estimate: PPL = ([\d.]+|-?nan|inf) ", said)
+        if found:
+            return float(found[1])
+    raise Failed("perplexity", said[-300:])
 
 
 def quantized(path):
@@ -132,7 +175,10 @@ def make(name, entry):
     path.unlink(missing_ok=True)
     result = {"llama.cpp": "0c1e57098", "transformers": reference["perplexity"]}
     try:
-        result["vocabulary"] = convert(name, entry, path)
+        with tempfile.TemporaryDirectory() as scratch:
+            result["vocabulary"] = convert(name, entry, copied(name, entry, scratch), path)
+        if "published" in entry:
+            result["published"] = entry["published"]
         result["keys"], result["tensors"] = read(path)
         context = reference["context"]
         ppl = perplexity(path, context, len(reference["tokens"]) // context)

@@ -30,21 +30,25 @@ export function widthsOf({ heads, headsKv, keyLength, valueLength, gate }: Atten
 /** From what the matrices give to queries, keys and values that may meet: norms, RoPE, and all that a family may add. */
 export function finishHeads(work: Work, plan: AttentionPlan, { q, k, v }: Heads): void {
   const { kernels, batch } = work;
-  const { heads, headsKv, normsAfterRope } = plan;
+  const { heads, headsKv, normsAfterRope, clampsNormed } = plan;
   const tokens = batchTokens(batch);
   const width = widthsOf(plan);
   if (plan.v === undefined) {
     const bytes = tokens * width.k * 4;
     kernels.bytes(v, bytes).set(kernels.bytes(k, bytes));
   }
-  clamp(work, plan, q, tokens * width.q);
-  clamp(work, plan, k, tokens * width.k);
-  clamp(work, plan, v, tokens * width.v);
+  const clamps = () => {
+    clamp(work, plan, q, tokens * width.q);
+    clamp(work, plan, k, tokens * width.k);
+    clamp(work, plan, v, tokens * width.v);
+  };
   const norms = () => {
     normHeads(work, plan.qNorm, q, width.q);
     normHeads(work, plan.kNorm, k, width.k);
   };
+  if (!clampsNormed) clamps();
   if (!normsAfterRope) norms();
+  if (clampsNormed) clamps();
   turn(work, plan, q, heads);
   turn(work, plan, k, headsKv);
   if (normsAfterRope) norms();

@@ -41,6 +41,7 @@ export interface AttentionPlan extends MixerPlan {
   readonly softcap: number;
   /** Limit of queries, keys and values. */
   readonly clampQkv: number | undefined;
+  readonly clampsNormed: boolean;
 }
 
 export function planAttention(
@@ -74,6 +75,7 @@ export function planAttention(
     scale: traits.scale ?? 1 / Math.sqrt(keyLength),
     softcap: traits.softcap ?? 0,
     clampQkv: traits.clampQkv,
+    clampsNormed: traits.clampsNormed ?? false,
   };
 }
 
