@@ -57,6 +57,9 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
+  readonly embeddingScale: number | undefined;
+  /** Whether mixer and feed-forward both see what a layer begins with; undefined where the file does not say. */
+  readonly parallelResidual: boolean | undefined;
   /** Of models whose texts begin with a prefix that is seen as a whole. */
   readonly prefixTokens: PrefixTokens | undefined;
   /** All 0 without state spaces. */
@@ -121,6 +124,8 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
+    embeddingScale: some("embedding_scale"),
+    parallelResidual: metadata.get(`${architecture}.use_parallel_residual`)?.value as boolean | undefined,
     prefixTokens: readPrefixTokens(keys),
     ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),

@@ -11,13 +11,20 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   attn_post_norm: "post_attention_norm",
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",
+  output_bias: "output",
   router_bias: "ffn_gate_inp",
   router_shexp: "ffn_gate_inp_shexp",
   selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
 };
 
-const OUTSIDE: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "output_norm", "output"]);
+const OUTSIDE: ReadonlySet<Role> = new Set([
+  "token_embd",
+  "position_embd",
+  "output_norm",
+  "output",
+  "output_bias",
+]);
 
 const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({
   name: `${role}.weight`,

@@ -64,7 +64,7 @@ function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: num
 function normHeads(work: Work, norm: NormPlan | undefined, x: number, width: number): void {
   if (norm === undefined) return;
   const tokens = batchTokens(work.batch);
-  const length = rowLength(norm.weight);
+  const { length = rowLength(norm.weight) } = norm;
   const rows = (tokens * width) / length;
   normalize(work, norm, x, x, rows);
 }
