@@ -6,7 +6,8 @@ Each checkpoint is what save_pretrained of transformers 5 writes, its numbers ro
 files of families.py beside it: a tokenizer, reference.json (tokens of text.txt, perplexity over two chunks of 256,
 second halves scored) and logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut). Computed in
 f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
-already is left alone unless it is named. `seed` of an entry is raised where the last bits of f32 choose the experts.
+already is left alone unless it is named. Where transformers has a class by what it computes but not by name, an
+entry's `written` makes the publisher's config and names of it, and `mend` adds to the model what it lacks. `seed` of an entry is raised where the last bits of f32 choose the experts.
 """
 
 import contextlib
@@ -103,8 +104,8 @@ def set_weights(model, seed, entry):
             buffer.copy_(buffer.to(torch.bfloat16))
 
 
-def save(model, folder):
-    """As save_pretrained writes it, in BF16."""
+def save(model, folder, written):
+    """As save_pretrained writes it, or as `written` makes a publisher's of that, in BF16."""
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch, max_shard_size="1GB")
         config = json.loads((Path(scratch) / "config.json").read_text())
@@ -112,6 +113,8 @@ def save(model, folder):
     for part in (config, *(value for value in config.values() if isinstance(value, dict))):
         if "dtype" in part:
             part["dtype"] = "bfloat16"
+    if written is not None:
+        config, tensors = written(config, tensors)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     cast = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     save_file({name: tensor.contiguous() for name, tensor in cast.items()}, folder / "model.safetensors", {"format": "pt"})
@@ -152,8 +155,10 @@ def make(out, name, entry):
     tokens = tokens[: families.CONTEXT * families.CHUNKS]
     assert len(tokens) == families.CONTEXT * families.CHUNKS
     model = build(entry, seed, tokens)
+    if "mend" in entry:
+        entry["mend"](model)
     set_weights(model, seed, entry)
-    save(model, partial)
+    save(model, partial, entry.get("written"))
     text = model.language_model if "text_part" in entry else model  # where the whole fails without an image
     first, nll, kind = evaluate(text, list(families.chunks_of(tokens, start)))
     assert np.isfinite(nll)
