@@ -4,8 +4,8 @@
 set -euo pipefail
 
 llq() {
-  if [ -f "$GITHUB_ACTION_PATH/dist/src/cli.js" ]; then
-    node "$GITHUB_ACTION_PATH/dist/src/cli.js" "$@"
+  if [ -f "$GITHUB_ACTION_PATH/dist/program/cli.js" ]; then
+    node "$GITHUB_ACTION_PATH/dist/program/cli.js" "$@"
   else
     npx --yes "llq@$(node -p 'JSON.parse(fs.readFileSync(process.argv[1])).version' "$GITHUB_ACTION_PATH/package.json")" "$@"
   fi

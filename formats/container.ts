@@ -14,7 +14,7 @@ export interface TensorSource {
   readonly strides?: readonly number[];
   /** Where the bytes stand when they do not follow each other, in order; `offset` is the first one's. */
   readonly runs?: readonly Run[];
-  /** What the bytes are when they are not weights yet; `dtype` is then F32, which they are decoded to. */
+  /** What the bytes are when they are not weights yet; `dtype` is then what they are decoded to, F32 mostly. */
   readonly coded?: Coding;
 }
 
@@ -71,6 +71,8 @@ export interface Container {
   readonly opaque: ReadonlyMap<string, string>;
   /** Where those are, in containers that say: weights may be packed in them. */
   readonly raw?: ReadonlyMap<string, RawSource>;
+  /** Names of tensors that were passed over, because they are no part of the language model. */
+  readonly leftOut?: readonly string[];
   /** Empty for containers that have none. */
   readonly metadata: Metadata;
 }

@@ -11,7 +11,7 @@ mkdirSync(`${root}${out}`, { recursive: true });
 /** Runs `llq` and gives its JSON. */
 function llq(...args) {
   console.log(`\n$ llq ${args.join(" ")}`);
-  const run = spawnSync(process.execPath, ["dist/src/cli.js", ...args, "--json"], {
+  const run = spawnSync(process.execPath, ["dist/program/cli.js", ...args, "--json"], {
     cwd: root,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],

@@ -9,11 +9,14 @@ import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
+import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { withoutWrappers } from "./arch/checkpoint/names.js";
+import { withoutOtherParts } from "./arch/checkpoint/other-parts.js";
 import { withoutStacks } from "./arch/checkpoint/stacked-experts.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
+import { textConfig } from "./arch/text-config.js";
 import { generalKeys } from "./card/general.js";
 import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
@@ -66,7 +69,8 @@ export function noSuchModel(path: string): LlqError {
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
-function openDescribed(path: string, container: Container): Model {
+function openDescribed(path: string, opened: Container): Model {
+  const container = withoutMultiToken(opened);
   const metadata = container.format === "llama2.c" ? describeLlama2c(path, container) : container.metadata;
   return {
     path,
@@ -123,8 +127,9 @@ export function folderWeights(
   json: unknown,
   architecture: Architecture,
 ): Container {
-  const named = container.format === "flax" ? fromFlax(container) : withoutWrappers(container, architecture);
-  return withoutStacks(unpackWeights(named, file, json), architecture);
+  const named = container.format === "flax" ? fromFlax(container) : withoutWrappers(container);
+  const own = withoutOtherParts(named, json);
+  return withoutStacks(unpackWeights(own, file, json), architecture);
 }
 
 export const MAX_CONFIG_BYTES = 16 << 20;
@@ -140,14 +145,19 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
         : "a Hugging Face folder has config.json beside its weights",
     );
   }
-  const json = parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES));
+  const json = textConfig(parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES)));
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
   const described = describe(file, folder, readVocab(folder, config), architecture, config);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   const metadata = published(described.metadata, folder, json, tensors);
-  const remarks = [...untied(path, config, tensors), ...(described.vocab.remarks ?? [])];
+  const remarks = [
+    ...untied(path, config, tensors),
+    ...(config.remarks ?? []).map((remark) => `${file}: ${remark}`),
+    ...unusual(file, architecture, tensors),
+    ...(described.vocab.remarks ?? []),
+  ];
   return { path, folder, container, architecture, tensors, remarks, ...described, metadata };
 }
 
@@ -174,6 +184,14 @@ function untied(path: string, { tied }: HfModel, tensors: readonly Tensor[]): st
   return [
     `${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
   ];
+}
+
+/** Says which tensors a GGUF file gets that llama.cpp knows in other architectures only: it refuses the file. */
+function unusual(file: string, { name, tensors: rows }: Architecture, tensors: readonly Tensor[]): string[] {
+  const known = new Set(rows.map((row) => row.name));
+  return tensors
+    .filter(({ values, name: tensor }) => values !== undefined && !known.has(tensor))
+    .map((tensor) => `${file}: RoPE's divisors become ${tensor.name}, with which llama.cpp loads no ${name}`);
 }
 
 function openMeta(path: string, checkpoint: MetaCheckpoint): Model {

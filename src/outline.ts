@@ -8,9 +8,11 @@ import { meta } from "../formats/gguf/gguf-write.js";
 import { findWeights, openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
 import { bindHuggingFace } from "./arch/bind.js";
+import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
+import { textConfig } from "./arch/text-config.js";
 import { describedTensors, folderWeights, MAX_CONFIG_BYTES, noSuchModel, openModel } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
@@ -34,7 +36,7 @@ export function openOutline(path: string): Outline {
   const names = listFolder(path) ?? [];
   const config = join(path, "config.json");
   if (names.includes("config.json")) {
-    const json = parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES));
+    const json = textConfig(parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES)));
     const hasWeights = findWeights(names) !== undefined;
     return configOutline(
       path,
@@ -52,7 +54,8 @@ export function openOutline(path: string): Outline {
  * The outline of a model with this config.json. `file` is what messages call it. Which tensors there are, the
  * container says, if there is one.
  */
-export function configOutline(path: string, file: string, json: unknown, container?: Container): Outline {
+export function configOutline(path: string, file: string, whole: unknown, container?: Container): Outline {
+  const json = textConfig(whole);
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const metadata: Metadata = new Map([
@@ -79,9 +82,7 @@ function isGguf(path: string): boolean {
 
 function ggufOutline(path: string): Outline {
   const options = { headerOnly: true };
-  const container = joinSplit(
-    withFile(path, (source) => readGguf(source, options)),
-    options,
-  );
+  const parts = withFile(path, (source) => readGguf(source, options));
+  const container = withoutMultiToken(joinSplit(parts, options));
   return { path, ...describedTensors(path, container, container.metadata), stored: true };
 }

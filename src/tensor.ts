@@ -7,6 +7,7 @@ export type BlockMatrix =
   | "attn_k"
   | "attn_v"
   | "attn_qkv"
+  | "attn_gate"
   | "attn_output"
   | FeedForwardMatrix
   | `${FeedForwardMatrix}_exps`
@@ -15,20 +16,25 @@ export type BlockMatrix =
   | "ssm_conv"
   | "ssm_x"
   | "ssm_dt"
+  | "ssm_alpha"
+  | "ssm_beta"
+  | "ssm_ba"
   | "ssm_out";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
 
-/** Norms before and after the halves of a block, of queries and keys, and before the output. */
+/** Norms before and after the halves of a block, of queries, keys and what attention gives, and before the output. */
 export type Norm =
   | "attn_norm"
   | "attn_norm_2"
   | "attn_q_norm"
   | "attn_k_norm"
+  | "attn_sub_norm"
   | "attn_post_norm"
   | "ffn_norm"
   | "ffn_post_norm"
+  | "ssm_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
@@ -55,7 +61,10 @@ export type OtherRole =
   | "attn_kv_b"
   | "attn_k_b"
   | "attn_v_b"
+  | "attn_sinks"
   | "router"
+  | "router_bias"
+  | "selection_bias"
   | "router_shexp"
   | "ssm_a"
   | "ssm_d";
@@ -68,11 +77,13 @@ export type Transform = { readonly kind: "permuteRope"; readonly heads: number }
 
 /**
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
- * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw².
+ * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
+ * groups, each of `each` pieces, first come the first pieces of all groups.
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }
   | { readonly kind: "negExp" }
+  | { readonly kind: "tileColumns"; readonly groups: number; readonly each: number }
   | { readonly kind: "normalizeRows" };
 
 /** Rows `first` to `first + count` of one of a tensor's sources. */
@@ -144,22 +155,38 @@ export function matrixOf(tensor: { readonly shape: readonly number[] }, row: num
  * fewer rows: a part of a fused matrix, or one of stacked ones. It keeps the name and the role.
  */
 export function sliceRows(tensor: Tensor, first: number, count: number, shape?: readonly number[]): Tensor {
+  return takeRows(tensor, [[first, count]], shape);
+}
+
+/** The same of several runs of rows, in the order given. */
+export function takeRows(
+  tensor: Tensor,
+  runs: readonly (readonly [first: number, count: number])[],
+  shape?: readonly number[],
+): Tensor {
+  const whole = tensor.ranges ?? wholeSources(tensor);
+  const ranges = runs.flatMap(([first, count]) => rangesOf(whole, first, count));
+  // A part of many experts needs to know of its own file places only.
+  const used = [...new Set(ranges.map(({ source }) => source))];
+  const rows = runs.reduce((sum, [, count]) => sum + count, 0);
+  return {
+    ...tensor,
+    shape: shape ?? [rows, ...tensor.shape.slice(1)],
+    sources: used.map((source) => tensor.sources[source]!),
+    ranges: ranges.map((range) => ({ ...range, source: used.indexOf(range.source) })),
+  };
+}
+
+function rangesOf(whole: readonly RowRange[], first: number, count: number): RowRange[] {
   const ranges: RowRange[] = [];
   let before = 0;
-  for (const range of tensor.ranges ?? wholeSources(tensor)) {
+  for (const range of whole) {
     const from = Math.max(first, before);
     const to = Math.min(first + count, before + range.count);
     if (from < to) ranges.push({ ...range, first: range.first + from - before, count: to - from });
     before += range.count;
   }
-  // A part of many experts needs to know of its own file places only.
-  const used = [...new Set(ranges.map(({ source }) => source))];
-  return {
-    ...tensor,
-    shape: shape ?? [count, ...tensor.shape.slice(1)],
-    sources: used.map((source) => tensor.sources[source]!),
-    ranges: ranges.map((range) => ({ ...range, source: used.indexOf(range.source) })),
-  };
+  return ranges;
 }
 
 /** Whether the tensor's bytes are those of its one source, in the same order. */

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { RECIPES } from "../src/quant/recipes/recipes.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const CLI = join(ROOT, "dist/src/cli.js");
+const CLI = join(ROOT, "dist/program/cli.js");
 const MODEL = join(ROOT, "samples/tiny-llama");
 const IMATRIX = join(ROOT, "test/golden/imatrix/tiny-llama.gguf");
 const TEXT = join(ROOT, "samples/text.txt");

@@ -471,7 +471,7 @@ function smallBpeJson(preTokenizer: string): object {
       type: "BPE",
       unk_token: "<unk>",
       byte_fallback: true,
-      vocab: { "<unk>": 0, a: 1, b: 2, ab: 3, "<s>": 4, Ġ: 6 },
+      vocab: { "<unk>": 0, a: 1, b: 2, ab: 3, "<s>": 4, Ġ: 6, Ġa: 7 },
       merges: ["a b", ["Ġ", "a"]],
     },
   };

@@ -1,11 +1,13 @@
 // Causal attention of one chunk in f32, query heads sharing key/value heads (GQA):
 //   s[i, j] = scale q[i] · k[j] - slope (i - j) for i - window < j <= i,   o[i] = Σ_j softmax(s[i])[j] v[j]
 // where scale q · k may be capped: cap tanh(scale q · k / cap). The tokens of a prefix see each other, later ones too.
+// Windows that are chunks do not go on with the queries: i sees what is between the last multiple of them and itself. A
+// sink is a score that counts in a head's softmax as one more key would, but has no value.
 //
 // Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
 // key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
 import { matmul_panels, pack_panels4, pack_panels8 } from "../gemm/matmul_f32";
-import { bend_row, scale_row, softmax_row } from "./softmax";
+import { bend_row, first_seen, scale_row, softmax_row } from "./softmax";
 
 /** Queries in a block; its scores take QUERIES × tokens floats. */
 const QUERIES: i32 = 32;
@@ -27,7 +29,9 @@ export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): us
  * @param o [tokens][heads × v_length], output; may be q when the lengths are equal
  * @param cap of the scores; 0 for none
  * @param slopes [heads] of ALiBi; 0 for none
+ * @param sinks [heads]; 0 for none
  * @param window tokens a query sees, itself included; 0 for all before it
+ * @param chunked whether windows are chunks; 0 or 1
  * @param prefix tokens at the start that every query sees; none with slopes or a window
  * @param scratch attention_scratch(...) bytes
  */
@@ -44,7 +48,9 @@ export function attention(
   scale: f32,
   cap: f32,
   slopes: usize,
+  sinks: usize,
   window: i32,
+  chunked: i32,
   prefix: i32,
   scratch: usize,
 ): void {
@@ -70,7 +76,7 @@ export function attention(
     for (let head = head_kv * group; head < (head_kv + 1) * group; head++) {
       for (let first = 0; first < tokens; first += QUERIES) {
         const count = min(QUERIES, tokens - first);
-        const first_key = window > 0 ? max(0, first - window + 1) & ~7 : 0;
+        const first_key = first_seen(first, window, chunked) & ~7;
         const keys = round_up8(max(first + count, prefix) - first_key);
 
         pack_panels4(
@@ -85,15 +91,16 @@ export function attention(
 
         for (let i = 0; i < count; i++) {
           const last = max(first + i, prefix - 1) - first_key; // the key at the query's own position, or beyond
-          const earliest = window > 0 ? max(0, last - window + 1) : 0;
+          const earliest = max(0, first_seen(first + i, window, chunked) - first_key);
           const row = scores + <usize>(i * keys) * 4;
           let left = scale; // what the scores are still to be multiplied by
-          if (cap > 0 || slopes !== 0) {
+          if (cap > 0 || slopes !== 0 || sinks !== 0) {
             const slope: f32 = slopes === 0 ? 0 : load<f32>(slopes + ((<usize>head) << 2));
             bend_row(row, keys, last, scale, cap, slope);
             left = 1;
           }
-          const factor = softmax_row(row, keys, earliest, last, left, -Infinity);
+          const sink: f32 = sinks === 0 ? -Infinity : load<f32>(sinks + ((<usize>head) << 2));
+          const factor = softmax_row(row, keys, earliest, last, left, sink);
           store<f32>(factors + ((<usize>i) << 2), factor);
         }
 

@@ -1,5 +1,5 @@
 // Causal attention of the newest tokens of one key/value head to all that a cache keeps of it (kv_cells.ts): the formula
-// of attention.ts, and a sink, a score that counts in a head's softmax as one more key would, but has no value.
+// of attention.ts.
 //
 // A query's output has the same bits however many are computed with it and whatever lies behind: scores are sums over
 // k_length in order, weights are summed in order of position, values too, over blocks of BLOCK positions that begin at
@@ -10,7 +10,7 @@
 
 import { add_rows, add_tiles, pack_panels4 } from "../gemm/matmul_f32";
 import { F32, kv_size, widen_keys, widen_values } from "./kv_cells";
-import { bend_row, scale_row, softmax_row } from "./softmax";
+import { bend_row, first_seen, scale_row, softmax_row } from "./softmax";
 
 /** Queries in a block. */
 const ROWS: i32 = 32;
@@ -48,6 +48,7 @@ function scores_length(cells: i32): i32 {
  * @param slopes [group] of ALiBi; 0 for none
  * @param sinks [group]; 0 for none
  * @param window tokens a query sees, itself included; 0 for all before it
+ * @param chunked whether windows are chunks; 0 or 1
  * @param prefix tokens at the start that every query sees, all stored; none with slopes or a window
  * @param scratch cached_attention_scratch(...) bytes
  */
@@ -70,6 +71,7 @@ export function cached_attention(
   slopes: usize,
   sinks: usize,
   window: i32,
+  chunked: i32,
   prefix: i32,
   scratch: usize,
 ): void {
@@ -88,7 +90,7 @@ export function cached_attention(
     const fours = rows & ~3;
     const first = position + done / group;
     const end = max(position + (done + rows - 1) / group + 1, prefix); // of the keys that are seen
-    const earliest = window > 0 ? max(0, first - window + 1) : 0;
+    const earliest = first_seen(first, window, chunked);
     const base = earliest & ~7;
     const n = round_up8(end - base);
 
@@ -103,7 +105,7 @@ export function cached_attention(
       const head = (<usize>((done + row) % group)) << 2;
       const own = position + (done + row) / group;
       const last = max(own, prefix - 1) - base; // the key at the query's own position, or beyond
-      const least = window > 0 ? max(0, own - window + 1 - base) : 0;
+      const least = max(0, first_seen(own, window, chunked) - base);
       const at = scores + <usize>(row * n) * 4;
       let left = scale; // what the scores are still to be multiplied by
       if (cap > 0 || slopes !== 0 || sinks !== 0) {

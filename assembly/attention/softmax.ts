@@ -1,9 +1,16 @@
-// What becomes of a query's scores: bent, softmax, and the factor that its output is still to be multiplied by.
+// Which keys a query sees, and what becomes of its scores: bent, softmax, and the factor that its output is still to be
+// multiplied by.
 
 import { sum_f64x2 } from "../numbers/lanes";
 import { softcap_f32x4 } from "../ops/activations";
 import { exp, exp_f32x4 } from "../ops/exp";
 import { hmax } from "../search/search";
+
+/** The first key that a query at `position` sees. @param chunked whether windows begin at multiples of their length */
+export function first_seen(position: i32, window: i32, chunked: i32): i32 {
+  if (window === 0) return 0;
+  return chunked !== 0 ? position - (position % window) : max(0, position - window + 1);
+}
 
 /** Scores s of keys j at `x` to cap tanh(scale s / cap) - slope (last - j); without a cap, scale s - …. */
 export function bend_row(x: usize, n: i32, last: i32, scale: f32, cap: f32, slope: f32): void {

@@ -17,6 +17,19 @@ export function silu_mul(gate: usize, up: usize, y: usize, n: i32): void {
   }
 }
 
+/** y = max(x, 0)² */
+export function relu_squared(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; x += 16, y += 16)
+    v128.store(y, relu_squared_f32x4(v128.load(x)));
+}
+
+/** y = max(gate, 0)² × up */
+export function relu_squared_mul(gate: usize, up: usize, y: usize, n: i32): void {
+  for (const end = gate + <usize>n * 4; gate < end; gate += 16, up += 16, y += 16) {
+    v128.store(y, f32x4.mul(relu_squared_f32x4(v128.load(gate)), v128.load(up)));
+  }
+}
+
 /** y = gelu(x) in the tanh form, which transformers calls gelu_new or gelu_pytorch_tanh. */
 export function gelu_tanh(x: usize, y: usize, n: i32): void {
   for (const end = x + <usize>n * 4; x < end; x += 16, y += 16) v128.store(y, gelu_tanh_f32x4(v128.load(x)));
@@ -41,11 +54,50 @@ export function gelu_erf_mul(gate: usize, up: usize, y: usize, n: i32): void {
   }
 }
 
+/**
+ * x × sigmoid(gate), in place: each of a token's `n` gates is for `width` floats of x, side by side. Strides, from one
+ * token's row to the next, are in bytes.
+ */
+export function sigmoid_gate(
+  gate: usize,
+  gate_stride: usize,
+  x: usize,
+  x_stride: usize,
+  tokens: i32,
+  n: i32,
+  width: i32,
+): void {
+  for (let token = 0; token < tokens; token++, gate += gate_stride, x += x_stride) {
+    let i = 0;
+    if (width === 1) {
+      for (; i + 4 <= n; i += 4) {
+        const at = x + ((<usize>i) << 2);
+        v128.store(at, f32x4.mul(v128.load(at), sigmoid_f32x4(v128.load(gate + ((<usize>i) << 2)))));
+      }
+    }
+    for (; i < n; i++) {
+      const open = f32x4.extract_lane(sigmoid_f32x4(f32x4.splat(load<f32>(gate + ((<usize>i) << 2)))), 0);
+      const end = x + <usize>((i + 1) * width) * 4;
+      for (let at = x + <usize>(i * width) * 4; at < end; at += 4) store<f32>(at, load<f32>(at) * open);
+    }
+  }
+}
+
 /** x = cap × tanh(x / cap) for `n` floats, any number of them. */
 export function softcap(x: usize, n: i32, cap: f32): void {
   const end = x + <usize>n * 4;
   for (; x + 16 <= end; x += 16) v128.store(x, softcap_f32x4(v128.load(x), cap));
   for (; x < end; x += 4) store<f32>(x, f32x4.extract_lane(softcap_f32x4(f32x4.splat(load<f32>(x)), cap), 0));
+}
+
+function relu_squared_f32x4(x: v128): v128 {
+  const positive = f32x4.max(x, f32x4.splat(0));
+  return f32x4.mul(positive, positive);
+}
+
+/** 1 / (1 + e^-x) */
+export function sigmoid_f32x4(x: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp_f32x4(f32x4.neg(x))));
 }
 
 /** x / (1 + e^-x) */

@@ -221,7 +221,7 @@ class HeaderParser {
       values.push(this.#integer());
     } while (this.#accept(","));
     this.#expect("]");
-    return values;
+    return values.slice(); // what grew has room for 17
   }
 
   #integer(): number {

@@ -1,5 +1,6 @@
 import type { MetaField } from "../../formats/container.js";
 import type { Role, Transform, ValueStep } from "../tensor.js";
+import type { View } from "./checkpoint/woven-experts.js";
 import type { Dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
 import type { DecoderTraits } from "./traits.js";
@@ -23,19 +24,21 @@ export interface TensorRow {
   /** Outermost dimension first; checked against the file. */
   readonly shape: readonly Dimension[];
   /** The rows of the source that make up this tensor, where several share one; see fused.ts. */
-  readonly part?: (hparams: HParams) => Part;
+  readonly part?: (hparams: HParams, layer: number | undefined) => Part;
+  /** What of the source it is, where that is no run of its rows. */
+  readonly view?: View;
   /** The source has rows and columns the other way round. */
   readonly transposed?: true;
   /** The source's shape where it is written otherwise: with dimensions of one in between. */
   readonly storedShape?: readonly Dimension[];
   /** From the Hugging Face layout to GGUF's. */
-  readonly transform?: (hparams: HParams) => Transform;
+  readonly transform?: (hparams: HParams, layer: number | undefined) => Transform;
   /** From Hugging Face's values to GGUF's. */
-  readonly steps?: readonly ValueStep[];
+  readonly steps?: readonly ValueStep[] | ((hparams: HParams) => readonly ValueStep[]);
   /** May be absent (biases, RoPE divisors). */
   readonly optional?: true;
-  /** Whether models of these numbers have it at all; default: all have. */
-  readonly when?: (hparams: HParams) => boolean;
+  /** Whether models of these numbers have it at all, in that block; default: all have. */
+  readonly when?: (hparams: HParams, layer: number | undefined) => boolean;
 }
 
 /** What a config.json says of its model. */
@@ -49,6 +52,8 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
+  /** What is to be said of the model: where other readers of its GGUF will compute something else. */
+  readonly remarks?: readonly string[];
 }
 
 /** A model family: what its checkpoints hold, how that becomes GGUF, and how the decoder computes. */
@@ -66,7 +71,5 @@ export interface Architecture {
   readonly tensors: readonly TensorRow[];
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
-  /** What the names of tensors begin with that belong to no language model, such as a vision tower. */
-  readonly otherParts?: readonly string[];
   readonly decoder: (hparams: HParams) => DecoderTraits;
 }

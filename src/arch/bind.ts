@@ -6,10 +6,11 @@ import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { basePrefix } from "./checkpoint/names.js";
 import { isSameTensor } from "./checkpoint/tied.js";
-import { dimension } from "./dimensions.js";
+import { type Dimension, dimension } from "./dimensions.js";
 import { withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
+import { ropeDivisors } from "./rows.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {
@@ -40,7 +41,8 @@ export function bindHuggingFace(
     const { row, name } = bound;
     if (row.source === undefined) {
       const values = computed?.get(name);
-      if (values !== undefined) tensors.push(computedTensor(bound, shapeOf(row, hparams), values));
+      if (values !== undefined)
+        tensors.push(computedTensor(bound, shapeOf(row, hparams, bound.layer), values));
       continue;
     }
     if (tied && row.role === "output" && isEmbedding(bound, container, find, tensors)) {
@@ -67,9 +69,8 @@ export function bindHuggingFace(
   if (missing.length > 0) throw missingFrom(container, architecture, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
   const prefix = basePrefix(architecture);
-  const others = new Set(otherTensors(architecture, container));
   const unknown = [...container.tensors.keys()].filter(
-    (name) => !used.has(name) && !others.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
+    (name) => !used.has(name) && !ignored.has(name) && !ignored.has(prefix + name),
   );
   const rest = unknown.filter((name) => !isZeroBias(container, name, used));
   if (rest.length > 0) throw unknownTensors(where, architecture, rest);
@@ -100,11 +101,6 @@ function isEmbedding(
   return isSameTensor(container, embedding, container.tensors.get(name)!);
 }
 
-/** The tensors of a checkpoint that belong to no language model, and are left out. */
-export function otherTensors({ otherParts = [] }: Architecture, { tensors }: Container): string[] {
-  return [...tensors.keys()].filter((name) => otherParts.some((part) => name.startsWith(part)));
-}
-
 /** What the checkpoint calls a tensor, with the family's prefix or without; undefined when it has none. */
 function foundName(architecture: Architecture, { tensors }: Container, name: string): string | undefined {
   if (tensors.has(name)) return name;
@@ -120,13 +116,15 @@ function sourcedTensor(
   stored: readonly TensorSource[],
   hparams: HParams,
 ): Tensor {
-  const shape = shapeOf(row, hparams);
-  const part = row.part?.(hparams);
+  const shape = shapeOf(row, hparams, layer);
+  const part = row.part?.(hparams, layer);
   const whole = part === undefined ? shape : [part.rows, ...shape.slice(1)];
   const expected = [row.source ?? []].flat().some((source) => source.includes("{e}"))
     ? whole.slice(1)
     : whole;
-  const sources = stored.map((source, i) => laidOut(row, names[i]!, source, expected, hparams));
+  const sources = stored.map((source, i) =>
+    laidOut(row, names[i]!, source, expected, (each) => dimension(each, hparams, layer)),
+  );
   const odd = stored.find(({ dtype }) => dtype !== stored[0]!.dtype);
   if (odd !== undefined) {
     throw badInput(
@@ -141,19 +139,24 @@ function sourcedTensor(
     shape,
     sources,
     ranges: part?.ranges.map((range) => ({ source: 0, ...range })),
-    transforms: row.transform === undefined ? [] : [row.transform(hparams)],
-    steps: row.steps ?? [],
+    transforms: row.transform === undefined ? [] : [row.transform(hparams, layer)],
+    steps: typeof row.steps === "function" ? row.steps(hparams) : (row.steps ?? []),
   };
 }
 
 /** The source as rows and columns of the expected shape. */
 function laidOut(
-  { transposed: isTransposed, storedShape }: TensorRow,
+  { transposed: isTransposed, storedShape, view }: TensorRow,
   name: string,
   source: TensorSource,
   expected: readonly number[],
-  hparams: HParams,
+  lengthOf: (name: Dimension) => number,
 ): TensorSource {
+  if (view !== undefined) {
+    const seen = view(name, source);
+    checkShape(name, seen, expected);
+    return seen;
+  }
   if (isTransposed) {
     checkShape(name, source, expected.toReversed());
     return transposed(source);
@@ -162,11 +165,7 @@ function laidOut(
     checkShape(name, source, expected);
     return source;
   }
-  checkShape(
-    name,
-    source,
-    storedShape.map((each) => dimension(each, hparams)),
-  );
+  checkShape(name, source, storedShape.map(lengthOf));
   if (source.coded !== undefined && expected.at(-1) !== rowLength(source)) {
     throw new LlqError("unsupported", `tensor ${name} is packed, and other rows are cut from it`);
   }
@@ -209,7 +208,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
   for (const [name, source] of container.tensors) {
     const bound = rows.get(name);
     if (bound === undefined) unknown.push(name);
-    else tensors.push(storedTensor(bound, source, shapeOf(bound.row, hparams)));
+    else tensors.push(storedTensor(bound, source, shapeOf(bound.row, hparams, bound.layer)));
   }
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   const missing = [...rows.values()].filter(
@@ -226,9 +225,12 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
 /** The rows of an architecture's table, block by block, in the order GGUF has them. */
 export function expand(architecture: Architecture, hparams: HParams): Bound[] {
   const { blockCount, expertCount } = hparams;
-  const table = architecture.tensors.filter(({ when }) => when?.(hparams) ?? true);
-  const all = table.filter(({ name }) => !name.includes("{i}"));
-  const blocks = table.filter(({ name }) => name.includes("{i}"));
+  const exists = ({ when }: TensorRow, layer?: number) => when?.(hparams, layer) ?? true;
+  const isOfBlocks = ({ name }: TensorRow) => name.includes("{i}");
+  const named = new Set(architecture.tensors.map(({ name }) => name));
+  const rows = [...architecture.tensors, ...ropeDivisors.filter(({ name }) => !named.has(name))];
+  const all = rows.filter((row) => !isOfBlocks(row) && exists(row));
+  const blocks = architecture.tensors.filter(isOfBlocks);
   const before = all.filter(({ role }) => BEFORE_BLOCKS.has(role));
   const after = all.filter((row) => !before.includes(row));
   const bind = (row: TensorRow, layer?: number): Bound => ({
@@ -240,7 +242,9 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
       return name.includes("{e}") ? numbered(name, "{e}", expertCount) : [name];
     }),
   });
-  const inBlocks = Array.from({ length: blockCount }, (_, layer) => blocks.map((row) => bind(row, layer)));
+  const inBlocks = Array.from({ length: blockCount }, (_, layer) =>
+    blocks.filter((row) => exists(row, layer)).map((row) => bind(row, layer)),
+  );
   return [...before.map((row) => bind(row)), ...inBlocks.flat(), ...after.map((row) => bind(row))];
 }
 
@@ -257,8 +261,8 @@ function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[
 }
 
 /** The lengths that a row's dimensions have here. */
-export function shapeOf(row: TensorRow, hparams: HParams): number[] {
-  return row.shape.map((name) => dimension(name, hparams));
+export function shapeOf(row: TensorRow, hparams: HParams, layer: number | undefined): number[] {
+  return row.shape.map((name) => dimension(name, hparams, layer));
 }
 
 function checkShape(name: string, { shape }: TensorSource, expected: readonly number[]): void {

@@ -2,7 +2,14 @@ import * as v from "valibot";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { HfModel } from "./architecture.js";
-import { ropeScaling } from "./rope-scaling.js";
+import {
+  outsideWindows,
+  type RopeConfig,
+  ropeDivisors,
+  ropeRemarks,
+  ropeScaling,
+  rotaryShare,
+} from "./rope-scaling.js";
 
 // What the readers of the families' config.json share. A family has a schema of its own, made of these pieces.
 
@@ -38,9 +45,29 @@ export function reader<S extends v.GenericSchema>(
 ): (file: string, json: unknown) => HfModel {
   return (file, json) => {
     const result = v.safeParse(schema, json);
-    if (result.success) return read(result.output);
+    if (result.success) return withRope(result.output as Partial<RopeConfig>, read(result.output));
     const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
     throw badInput(`${file}: ${faults.join("; ")}`);
+  };
+}
+
+/** The model with what RoPE needs beside its keys, where it has RoPE, whatever the family. */
+function withRope(config: Partial<RopeConfig> & { head_dim?: unknown }, model: HfModel): HfModel {
+  const keys = new Map(model.keys);
+  const number = (key: string) => Number(keys.get(key)?.value);
+  const dimensions = number("rope.dimension_count");
+  if (Number.isNaN(dimensions) || config.max_position_embeddings === undefined) return model;
+  const rope = outsideWindows(config as RopeConfig);
+  const width = keys.has("attention.key_length")
+    ? number("attention.key_length")
+    : number("embedding_length") / number("attention.head_count");
+  // A family that turns whole heads would not look at the field.
+  if (dimensions === width) expectField("partial_rotary_factor", rotaryShare(rope, 1), 1);
+  const divisors = ropeDivisors(rope, { dimensions, base: number("rope.freq_base") });
+  return {
+    ...model,
+    computed: new Map([...divisors, ...(model.computed ?? [])]),
+    remarks: [...(model.remarks ?? []), ...ropeRemarks(rope)],
   };
 }
 

@@ -1,23 +1,25 @@
-import type { HParams } from "./hparams.js";
+import { type HParams, numbersOf } from "./hparams.js";
+import type { LayerNumbers } from "./numbers/layers.js";
 
 // The lengths that tensor shapes are made of. A family that has others adds a line.
 const DIMENSIONS = {
   vocab: (h) => h.vocabSize,
   context: (h) => h.contextLength,
   embd: (h) => h.embeddingLength,
+  heads: (_, n) => n.headCount,
   /** A query or key head. */
-  head: (h) => h.keyLength,
-  q: (h) => h.headCount * h.keyLength,
-  kv: (h) => h.headCountKv * h.keyLength,
-  v: (h) => h.headCountKv * h.valueLength,
+  head: (_, n) => n.keyLength,
+  q: (_, n) => n.headCount * n.keyLength,
+  kv: (_, n) => n.headCountKv * n.keyLength,
+  v: (_, n) => n.headCountKv * n.valueLength,
   /** Queries, keys and values below each other. */
-  qkv: (h) => h.headCount * h.keyLength + h.headCountKv * (h.keyLength + h.valueLength),
-  attn: (h) => h.headCount * h.valueLength,
-  ffn: (h) => h.feedForwardLength,
+  qkv: (_, n) => n.headCount * n.keyLength + n.headCountKv * (n.keyLength + n.valueLength),
+  attn: (_, n) => n.headCount * n.valueLength,
+  ffn: (_, n) => n.feedForwardLength,
   /** Gate and up below each other. */
-  "ffn*2": (h) => 2 * h.feedForwardLength,
-  "ffn/2": (h) => h.feedForwardLength / 2,
-  "rope/2": (h) => h.ropeDimensionCount / 2,
+  "ffn*2": (_, n) => 2 * n.feedForwardLength,
+  "ffn/2": (_, n) => n.feedForwardLength / 2,
+  "rope/2": (_, n) => n.ropeDimensionCount / 2,
   experts: (h) => h.expertCount,
   expertFfn: (h) => h.expertFeedForwardLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
@@ -28,11 +30,18 @@ const DIMENSIONS = {
   states: (h) => h.ssm.stateSize,
   conv: (h) => h.ssm.convKernel,
   timeStep: (h) => h.ssm.timeStepRank,
+  /** Of gated delta nets: queries, keys and values below each other; a value head; what key heads have side by side. */
+  deltaQkv: (h) => 2 * h.ssm.groupCount * h.ssm.stateSize + h.ssm.innerSize,
+  deltaHead: (h) => h.ssm.innerSize / h.ssm.timeStepRank,
+  "timeStep*2": (h) => 2 * h.ssm.timeStepRank,
+  /** Queries, each with a gate of its own. */
+  "q*2": (_, n) => 2 * n.headCount * n.keyLength,
   one: () => 1,
-} as const satisfies Record<string, (h: HParams) => number>;
+} as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 
 export type Dimension = keyof typeof DIMENSIONS;
 
-export function dimension(name: Dimension, hparams: HParams): number {
-  return DIMENSIONS[name](hparams);
+/** Of a block's tensor, or of one outside of blocks. */
+export function dimension(name: Dimension, hparams: HParams, layer: number | undefined): number {
+  return DIMENSIONS[name](hparams, numbersOf(hparams, layer));
 }

@@ -1,11 +1,13 @@
 import type { Architecture, Part, TensorRow } from "./architecture.js";
 import { type Dimension, dimension } from "./dimensions.js";
-import type { HParams } from "./hparams.js";
+import { type HParams, numbersOf } from "./hparams.js";
+
+type Cut = (hparams: HParams, layer: number | undefined) => Part;
 
 /** Part `index` of a source in which parts of these lengths stand below each other. */
-export function partOf(lengths: readonly Dimension[], index: number): (h: HParams) => Part {
-  return (h) => {
-    const counts = lengths.map((name) => dimension(name, h));
+export function partOf(lengths: readonly Dimension[], index: number): Cut {
+  return (h, layer) => {
+    const counts = lengths.map((name) => dimension(name, h, layer));
     const sum = (parts: readonly number[]) => parts.reduce((total, count) => total + count, 0);
     return { rows: sum(counts), ranges: [{ first: sum(counts.slice(0, index)), count: counts[index]! }] };
   };
@@ -15,8 +17,9 @@ export function partOf(lengths: readonly Dimension[], index: number): (h: HParam
  * Queries, keys or values, or all of them in this order, of a source whose rows are grouped by key/value head: the
  * queries that share it, the key, the value.
  */
-export function grouped(...parts: readonly ("q" | "k" | "v")[]): (h: HParams) => Part {
-  return (h) => {
+export function grouped(...parts: readonly ("q" | "k" | "v")[]): Cut {
+  return (hparams, layer) => {
+    const h = numbersOf(hparams, layer);
     const q = (h.headCount / h.headCountKv) * h.keyLength;
     const group = q + h.keyLength + h.valueLength;
     const place = { q: [0, q], k: [q, h.keyLength], v: [q + h.keyLength, h.valueLength] } as const;

@@ -1,25 +1,38 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { afmoe } from "./families/afmoe.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
+import { cohere2 } from "./families/cohere2.js";
+import { dots1 } from "./families/dots1.js";
+import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
-import { gemma, gemma2, gemma3, gemma3Vision } from "./families/gemma.js";
+import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { glm4moe, solarOpen } from "./families/glm4moe.js";
+import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { llama } from "./families/llama.js";
 import { mamba } from "./families/mamba.js";
+import { minimaxM2 } from "./families/minimax-m2.js";
+import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { olmo2 } from "./families/olmo2.js";
+import { olmo3 } from "./families/olmo3.js";
+import { olmoe } from "./families/olmoe.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
 import { qwen3moe } from "./families/qwen3moe.js";
+import { qwen3next } from "./families/qwen3next.js";
+import { qwen35, qwen35moe } from "./families/qwen35.js";
+import { smollm3 } from "./families/smollm3.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { yi } from "./families/yi.js";
 
@@ -28,6 +41,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  mistral3,
+  smollm3,
   internlm,
   internlm2,
   baichuan,
@@ -37,20 +52,32 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen2moe,
   qwen3,
   qwen3moe,
+  qwen3next,
+  qwen35,
+  qwen35moe,
   chatglm,
   glm,
   chatglm1,
   gemma,
   gemma2,
   gemma3,
-  gemma3Vision,
   phi3,
+  afmoe,
   olmo2,
+  olmo3,
+  exaone4,
+  cohere2,
   falcon,
   mpt,
   gpt2,
   mamba,
   starcoder2,
+  glm4moe,
+  solarOpen,
+  dots1,
+  minimaxM2,
+  olmoe,
+  gptOss,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

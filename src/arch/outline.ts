@@ -20,6 +20,6 @@ export function outlineTensors(
     if (row.source === undefined && computed?.has(name) !== true) return [];
     if (tied && role === "output") return [];
     if (row.source !== undefined && row.optional && optional?.includes(role) !== true) return [];
-    return [{ name, role, layer, shape: shapeOf(row, hparams), dtype: "F32" }];
+    return [{ name, role, layer, shape: shapeOf(row, hparams, layer), dtype: "F32" }];
   });
 }

@@ -2,14 +2,18 @@ import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { yarnMagnitude } from "./numbers/rope.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 
+const flag = v.nullish(v.boolean());
+const factors = v.nullish(v.array(positive));
+
 /** config.json's `rope_scaling`; transformers 5 calls it `rope_parameters` and has the base in it. */
 export const ropeScaling = v.looseObject({
-  rope_type: v.optional(v.string()),
-  type: v.optional(v.string()),
+  rope_type: v.nullish(v.string()),
+  type: v.nullish(v.string()),
   rope_theta: v.nullish(positive),
   factor: v.nullish(positive),
   original_max_position_embeddings: v.nullish(whole),
@@ -18,29 +22,65 @@ export const ropeScaling = v.looseObject({
   attention_factor: v.nullish(positive),
   beta_fast: v.nullish(positive),
   beta_slow: v.nullish(positive),
+  mscale: v.nullish(v.number()),
+  mscale_all_dim: v.nullish(v.number()),
+  truncate: flag,
   partial_rotary_factor: v.nullish(positive),
-  long_factor: v.nullish(v.array(positive)),
-  short_factor: v.nullish(v.array(positive)),
+  long_factor: factors,
+  short_factor: factors,
 });
+type Scaling = v.InferOutput<typeof ropeScaling>;
+
+/**
+ * `rope_parameters` of models whose layers with a window have others; or, as older ones have it, one for all.
+ * Of the kinds of scaling, those layers have none.
+ */
+export const ropeByLayer = v.nullish(
+  v.pipe(
+    v.looseObject({
+      ...ropeScaling.entries,
+      full_attention: v.nullish(ropeScaling),
+      sliding_attention: v.nullish(ropeScaling),
+    }),
+    v.transform(({ full_attention, sliding_attention, ...all }) => {
+      if (full_attention == null && sliding_attention == null) return { full: all, window: all };
+      const type = sliding_attention?.rope_type ?? "default";
+      if (type === "default")
+        return { full: full_attention ?? undefined, window: sliding_attention ?? undefined };
+      throw new LlqError("unsupported", `config.json: RoPE of type ${type} in layers with a window`, {
+        hint: "supported there: default",
+      });
+    }),
+  ),
+);
 
 /** What of a config RoPE depends on. */
 export interface RopeConfig {
   readonly max_position_embeddings: number;
-  /** What the longrope kind stretches. */
+  /** The trained context of what is stretched; here it counts more than in the scaling's own fields. */
   readonly original_max_position_embeddings?: number | null | undefined;
   readonly rope_theta?: number | null | undefined;
-  readonly rope_scaling?: v.InferOutput<typeof ropeScaling> | null | undefined;
-  readonly rope_parameters?: v.InferOutput<typeof ropeScaling> | null | undefined;
+  readonly rope_scaling?: Scaling | null | undefined;
+  readonly rope_parameters?: Scaling | null | undefined;
 }
 
-function scalingOf(config: RopeConfig): v.InferOutput<typeof ropeScaling> {
-  return config.rope_parameters ?? config.rope_scaling ?? {};
+/** The config with the RoPE of layers without a window, where kinds of layers have parameters of their own. */
+export function outsideWindows<T extends RopeConfig>(config: T): T {
+  const full = config.rope_parameters?.["full_attention"];
+  return full == null ? config : { ...config, rope_parameters: full as Scaling };
+}
+
+/** As in transformers, the older field counts where both are. */
+function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig): Scaling {
+  return (older && Object.keys(older).length > 0 ? older : newer) ?? {};
 }
 
 /** The kind of scaling a config asks for; older configs say `type`, newer ones `rope_type`. */
 function scalingType(config: RopeConfig): string {
   const scaling = scalingOf(config);
-  return scaling.rope_type ?? scaling.type ?? "default";
+  const type = scaling.rope_type ?? scaling.type ?? "default";
+  // Phi-3's first release calls it "su".
+  return type === "su" ? "longrope" : type;
 }
 
 /** The share of a head that RoPE turns. */
@@ -55,59 +95,107 @@ export function rotaryShare(
 
 /** RoPE's base. */
 export function ropeBase(config: RopeConfig, fallback = 10000): number {
-  return config.rope_parameters?.rope_theta ?? config.rope_theta ?? fallback;
+  return scalingOf(config).rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_theta ?? fallback;
 }
 
 /**
- * GGUF's `rope.*` keys (without the architecture) for a Hugging Face config whose RoPE turns `dimensions` of a
- * head. The llama3 kind of scaling has no keys: it is the tensor rope_freqs.weight, see llama3Divisors.
- * @throws LlqError `unsupported` for a kind that GGUF or the evaluator cannot express
+ * GGUF's `rope.*` keys (without the architecture) for a Hugging Face config whose RoPE turns `dimensions` of a head.
+ * What scaling divides each pair's frequency by has no keys but tensors, see ropeDivisors.
+ * @throws LlqError `unsupported` for a kind that the evaluator lacks, `bad-input` for one that lacks a field
  */
-export function ropeKeys(config: RopeConfig, dimensions: number): [string, MetaField][] {
+export function ropeKeys(
+  config: RopeConfig,
+  dimensions: number,
+  options: RopeOptions = {},
+): [string, MetaField][] {
+  const kinds = config.rope_parameters ?? {};
+  if (JSON.stringify(kinds["sliding_attention"]) !== JSON.stringify(kinds["full_attention"])) {
+    throw new LlqError("unsupported", "config.json: rope_parameters differ by kinds of layers");
+  }
+  const same = outsideWindows(config);
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
-    ["rope.freq_base", meta.f32(ropeBase(config))],
-    ...scalingKeys(config),
+    ["rope.freq_base", meta.f32(ropeBase(same, options.base))],
+    ...scalingKeys(same, options),
   ];
 }
 
-function scalingKeys(config: RopeConfig): [string, MetaField][] {
-  const scaling = scalingOf(config);
+interface RopeOptions {
+  /** Where the config has none. */
+  readonly base?: number;
+  /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
+  readonly logMultiplier?: boolean;
+}
+
+function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaField][] {
   const type = scalingType(config);
-  const { factor } = scaling;
-  // The dynamic kind is none as far as the trained context goes, and GGUF has no words for what comes beyond.
-  if (type === "default" || type === "llama3" || type === "dynamic") return [];
-  if (type === "linear" && factor != null) {
-    return [
-      ["rope.scaling.type", meta.string("linear")],
-      ["rope.scaling.factor", meta.f32(factor)],
-    ];
+  switch (type) {
+    case "default":
+    case "llama3":
+      return [];
+    case "dynamic":
+      // A key of llq's own: GGUF has no words for a base that grows with the text, beyond the trained context.
+      return [["rope.scaling.dynamic_factor", meta.f32(needed(config, "factor"))]];
+    case "linear":
+      return [
+        ["rope.scaling.type", meta.string("linear")],
+        ["rope.scaling.factor", meta.f32(needed(config, "factor"))],
+      ];
+    case "yarn":
+      return yarnKeys(config, options);
+    case "longrope":
+      return longropeKeys(config);
   }
-  if (type === "yarn" && factor != null) {
-    const original = scaling.original_max_position_embeddings ?? config.max_position_embeddings;
-    const keys: [string, MetaField][] = [
-      ["rope.scaling.type", meta.string("yarn")],
-      ["rope.scaling.factor", meta.f32(factor)],
-      ["rope.scaling.original_context_length", meta.u32(original)],
-    ];
-    if (scaling.attention_factor != null) {
-      // Loaders multiply attn_factor with the 1 + 0.1 ln(factor) that they apply by themselves.
-      const attnFactor = scaling.attention_factor / (1 + 0.1 * Math.log(factor));
-      keys.push(["rope.scaling.attn_factor", meta.f32(attnFactor)]);
-    }
-    if (scaling.beta_fast != null) keys.push(["rope.scaling.yarn_beta_fast", meta.f32(scaling.beta_fast)]);
-    if (scaling.beta_slow != null) keys.push(["rope.scaling.yarn_beta_slow", meta.f32(scaling.beta_slow)]);
-    return keys;
-  }
-  if (isLongrope(type)) return longropeKeys(config);
   throw new LlqError("unsupported", `config.json: rope_scaling of type ${type}`, {
-    hint: "linear, yarn and llama3, each with a factor, are supported, and Phi-3's longrope",
+    hint: "supported: default, linear, dynamic, yarn, llama3, longrope",
   });
 }
 
-/** Phi-3's first release calls it "su". */
-function isLongrope(type: string): boolean {
-  return type === "longrope" || type === "su";
+type NumberField = "factor" | "low_freq_factor" | "high_freq_factor";
+
+/** @throws LlqError `bad-input` when the field is missing */
+function needed(config: RopeConfig, field: NumberField): number {
+  const value = scalingOf(config)[field];
+  if (value != null) return value;
+  const where = scalingOf(config) === config.rope_scaling ? "rope_scaling" : "rope_parameters";
+  throw badInput(`config.json: ${where}.${field} is missing, which type ${scalingType(config)} needs`);
+}
+
+/** A key of llq's own: other loaders always round. */
+const untruncated: [string, MetaField] = ["rope.scaling.yarn_truncate", meta.bool(false)];
+
+function yarnKeys(config: RopeConfig, { logMultiplier = false }: RopeOptions): [string, MetaField][] {
+  const scaling = scalingOf(config);
+  const { mscale_all_dim: allDims } = scaling;
+  const original = originalContext(config);
+  // null means so, as in transformers.
+  const factor =
+    scaling.factor === null ? config.max_position_embeddings / original : needed(config, "factor");
+  const some = (key: string, value: number | null | undefined) =>
+    value ? [[key, meta.f32(value)] satisfies [string, MetaField]] : [];
+  // Loaders multiply attn_factor with what they apply by themselves.
+  const weight = logMultiplier && allDims ? allDims : undefined;
+  const assumed = yarnMagnitude(factor) / (weight === undefined ? 1 : yarnMagnitude(factor, weight));
+  const attnFactor = magnitude(scaling, factor) / assumed;
+  return [
+    ["rope.scaling.type", meta.string("yarn")],
+    ["rope.scaling.factor", meta.f32(factor)],
+    ["rope.scaling.original_context_length", meta.u32(original)],
+    ...some("rope.scaling.yarn_log_multiplier", weight),
+    // What llama.cpp's converter writes of it, and its loader does not use.
+    ...some("rope.scaling.yarn_attn_factor", scaling.attention_factor),
+    ...(attnFactor === 1 ? [] : some("rope.scaling.attn_factor", attnFactor)),
+    ...some("rope.scaling.yarn_beta_fast", scaling.beta_fast),
+    ...some("rope.scaling.yarn_beta_slow", scaling.beta_slow),
+    ...(scaling.truncate === false ? [untruncated] : []),
+  ];
+}
+
+/** What YaRN makes cosine and sine longer by (_compute_yarn_parameters in transformers). */
+function magnitude({ attention_factor, mscale, mscale_all_dim }: Scaling, factor: number): number {
+  if (attention_factor != null) return attention_factor;
+  if (mscale && mscale_all_dim) return yarnMagnitude(factor, mscale) / yarnMagnitude(factor, mscale_all_dim);
+  return yarnMagnitude(factor);
 }
 
 function originalContext(config: RopeConfig): number {
@@ -117,53 +205,69 @@ function originalContext(config: RopeConfig): number {
 
 function longropeKeys(config: RopeConfig): [string, MetaField][] {
   const original = originalContext(config);
-  const factor = config.max_position_embeddings / original;
+  const { factor: stated, attention_factor } = scalingOf(config);
+  const factor = stated ?? config.max_position_embeddings / original;
   const usual = factor > 1 ? Math.sqrt(1 + Math.log(factor) / Math.log(original)) : 1;
   return [
+    ["rope.scaling.type", meta.string("longrope")],
     ["rope.scaling.original_context_length", meta.u32(original)],
-    ["rope.scaling.attn_factor", meta.f32(scalingOf(config).attention_factor ?? usual)],
+    ["rope.scaling.attn_factor", meta.f32(attention_factor ?? usual)],
   ];
 }
 
 /**
- * The longrope kind's divisors of each pair's frequency, for contexts beyond the original one and up to it, by GGUF
- * name; none for other kinds.
+ * What divides each pair's frequency, by the GGUF names of the tensors: dimensions / 2 values of the llama3 kind, or two
+ * times as many of the longrope kind, for contexts beyond the original one and up to it. None for other kinds.
  * @throws LlqError `bad-input` when there is not one for each pair
  */
-export function longropeFactors(config: RopeConfig, dimensions: number): Map<string, number[]> {
-  const { long_factor, short_factor } = scalingOf(config);
-  const factors = new Map<string, number[]>();
-  if (!isLongrope(scalingType(config))) return factors;
-  for (const [name, values] of [
-    ["long", long_factor],
-    ["short", short_factor],
-  ] as const) {
+export function ropeDivisors(
+  config: RopeConfig,
+  { dimensions, base }: { readonly dimensions: number; readonly base: number },
+): Map<string, number[]> {
+  const type = scalingType(config);
+  if (type === "llama3") return new Map([["rope_freqs.weight", llama3Divisors(config, dimensions, base)]]);
+  const divisors = new Map<string, number[]>();
+  if (type !== "longrope") return divisors;
+  for (const name of ["long", "short"] as const) {
+    const values = scalingOf(config)[`${name}_factor`];
     if (values?.length !== dimensions / 2) {
       const message = `config.json: ${name}_factor has ${values?.length ?? 0} values for ${dimensions / 2} pairs`;
       throw badInput(message);
     }
-    factors.set(`rope_factors_${name}.weight`, values);
+    divisors.set(`rope_factors_${name}.weight`, values);
   }
-  return factors;
+  return divisors;
 }
 
 /**
- * The Llama 3.1 divisors of each pair's frequency (dimensions / 2 values), or undefined for other kinds.
  * Wavelengths beyond the original context are divided by `factor`, short ones kept, those between blended
  * (apply_scaling in Meta's llama-models, _compute_llama3_parameters in transformers).
  */
-export function llama3Divisors(config: RopeConfig, dimensions: number): number[] | undefined {
-  if (scalingType(config) !== "llama3") return undefined;
-  const scaling = scalingOf(config);
-  const factor = scaling.factor ?? 8;
-  const low = scaling.low_freq_factor ?? 1;
-  const high = scaling.high_freq_factor ?? 4;
-  const original = scaling.original_max_position_embeddings ?? 8192;
+function llama3Divisors(config: RopeConfig, dimensions: number, base: number): number[] {
+  const [factor, low, high] = (["factor", "low_freq_factor", "high_freq_factor"] as const).map((field) =>
+    needed(config, field),
+  ) as [number, number, number];
+  const original = originalContext(config);
   return Array.from({ length: dimensions / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * ropeBase(config) ** ((2 * i) / dimensions);
+    const wavelength = 2 * Math.PI * base ** ((2 * i) / dimensions);
     if (wavelength < original / high) return 1;
     if (wavelength > original / low) return factor;
     const smooth = (original / wavelength - low) / (high - low);
     return 1 / ((1 - smooth) / factor + smooth);
   });
+}
+
+/** What GGUF cannot say of the config's RoPE. */
+export function ropeRemarks(config: RopeConfig): string[] {
+  const { truncate } = scalingOf(config);
+  const type = scalingType(config);
+  if (type === "dynamic") {
+    return [
+      `RoPE's base grows with texts longer than ${config.max_position_embeddings} tokens; of GGUF's readers only llq knows`,
+    ];
+  }
+  if (type === "yarn" && truncate === false) {
+    return ["YaRN's bounds are not rounded (truncate is false); of GGUF's readers only llq knows"];
+  }
+  return [];
 }

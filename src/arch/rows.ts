@@ -11,11 +11,29 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   attn_post_norm: "post_attention_norm",
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",
+  router_bias: "ffn_gate_inp",
   router_shexp: "ffn_gate_inp_shexp",
+  selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
 };
 
 const OUTSIDE: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "output_norm", "output"]);
+
+const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({
+  name: `${role}.weight`,
+  role,
+  shape: ["rope/2"],
+  optional: true,
+});
+
+/** RoPE's divisors of the longrope kind. In the tables of families whose divisors llama.cpp reads. */
+export const ropeFactors: readonly TensorRow[] = [
+  divisors("rope_factors_long"),
+  divisors("rope_factors_short"),
+];
+
+/** Of the llama3 kind, and of the longrope kind. llq reads them in all models. */
+export const ropeDivisors: readonly TensorRow[] = [divisors("rope_freqs"), ...ropeFactors];
 
 /** One tensor; `source` is the whole name in checkpoints. */
 export function tensor(
@@ -96,6 +114,25 @@ export function experts(
     stacked("ffn_gate_exps", ["expertFfn", "embd"], names.gate),
     stacked("ffn_down_exps", ["embd", "expertFfn"], names.down),
     stacked("ffn_up_exps", ["expertFfn", "embd"], names.up),
+  ];
+}
+
+/** The norm before the feed-forward in architectures whose GGUF files call it after what it stands behind. */
+export function normBehindAttention(source: string): TensorRow {
+  return { ...tensor("ffn_norm", ["embd"], `${source}.weight`), name: "blk.{i}.post_attention_norm.weight" };
+}
+
+/** What is added to an expert's score when experts are chosen; `source` is the whole name in checkpoints. */
+export function selectionBias(source: string | readonly string[], options: Options = {}): TensorRow {
+  return tensor("selection_bias", ["experts"], source, options, ".bias");
+}
+
+/** An MLP that all tokens go through, beside those that are chosen. */
+export function sharedExpert(mlp: string, options: WithBias = {}): TensorRow[] {
+  return [
+    ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], `${mlp}.gate_proj`, options),
+    ...linear("ffn_up_shexp", ["sharedFfn", "embd"], `${mlp}.up_proj`, options),
+    ...linear("ffn_down_shexp", ["embd", "sharedFfn"], `${mlp}.down_proj`, options),
   ];
 }
 

@@ -1,12 +1,25 @@
 import type { HParams } from "./hparams.js";
+import type { Gating } from "./numbers/experts.js";
 
 // What the evaluator has to know of a decoder beyond its numbers and which tensors there are: biases, norms before or
-// after, norms of queries and keys, gates, experts, learned positions and fused matrices show in the tensors. All of it
+// after, norms of queries, keys and attention's output, gates, sinks, experts, learned positions and fused matrices show in
+// the tensors, and that values are the keys shows in none being there for them. All of it
 // is plain data, and a layer's own: a family says which layer gets what.
 
 export type NormKind = "rms" | "layer";
 
-export type Activation = "silu" | "gelu_tanh" | "gelu_erf";
+/** By the names of the kernels; one that has parameters of the model is an object. */
+export type Activation = "silu" | "gelu_tanh" | "gelu_erf" | "relu_squared" | ParametricActivation;
+
+/**
+ * `clamped_swiglu` [alpha, limit]: min(g, limit) σ(alpha min(g, limit)) (clamp(u, ±limit) + 1), of gate g and up u.
+ * `xielu` [alphaP, alphaN, beta, eps], without a gate: alphaP x² + beta x above 0, and below
+ * alphaN (expm1(min(x, eps)) - x) + beta x.
+ */
+export interface ParametricActivation {
+  readonly kind: "clamped_swiglu" | "xielu";
+  readonly parameters: readonly number[];
+}
 
 export interface DecoderTraits {
   readonly norm: NormKind;
@@ -35,8 +48,35 @@ export interface MixerTraits {
 
 export interface FeedForwardTraits {
   readonly activation: Activation;
-  /** The weights of the experts that a token goes through add up to 1. */
-  readonly normalizeExperts?: boolean;
+  /** How tokens come to experts, where there are any; default: softmax over all of them. */
+  readonly router?: RouterTraits;
+}
+
+/** Which experts a token goes through, and with what weights. */
+export interface RouterTraits {
+  /**
+   * What makes scores of logits; the highest, with the selection bias if there is one, are chosen, and their scores
+   * without it are the weights. `softmaxOfChosen`: the logits are the scores, and weights softmax over the chosen.
+   * `sparsemixer`: one expert after the other is the best of the rest, with the share that it has by softmax among those
+   * within 2 × jitter of it (arXiv:2409.12136 without its drawing of lots).
+   */
+  readonly gating: Gating | "sparsemixer";
+  /** Weights are divided by their sum. */
+  readonly normalize?: boolean;
+  /** What weights are multiplied by, after that. */
+  readonly scale?: number | undefined;
+  /** Experts are chosen of those groups only that score best. */
+  readonly groups?: ExpertGroups | undefined;
+  /** A weight multiplies what goes into an expert, not what comes out. */
+  readonly weighsInput?: boolean;
+  readonly jitter?: number | undefined;
+}
+
+export interface ExpertGroups {
+  readonly count: number;
+  readonly used: number;
+  /** A group's score: the sum of its two largest scores (selection bias included), or its largest. */
+  readonly score: "twoLargest" | "largest";
 }
 
 /** What f's output is added to: the layer's input, x += f(norm(x)); or that normalized, x = scale norm(x) + f(norm(x)). */
@@ -50,12 +90,30 @@ export interface AttentionTraits extends MixerTraits {
   readonly alibiMaxBias?: number;
   /** Tokens a query sees, itself included; absent or undefined: all. */
   readonly window?: number | undefined;
+  /** Windows begin at multiples of their length instead: a query sees what is between the last one and itself. */
+  readonly chunked?: boolean;
   /** What q · k is multiplied by; default 1 / √(head width). */
   readonly scale?: number;
   /** Scores s become cap × tanh(s / cap). */
   readonly softcap?: number | undefined;
   /** Queries, keys and values stay between -clamp and clamp. */
   readonly clampQkv?: number | undefined;
+  /** They do so after norms; default: before. */
+  readonly clampsNormed?: boolean;
+  /** Of queries and keys are normed what RoPE has turned; default: what it is going to turn. */
+  readonly normsAfterRope?: boolean;
+  /** What is normed, head by head, without a weight: x / √(mean(x²) + ε). */
+  readonly bareNorms?: readonly ("q" | "k" | "v")[];
+  /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
+  readonly queryGate?: boolean;
+  readonly temperature?: Temperature | undefined;
+}
+
+/** Queries at position p are multiplied by 1 + scale × ln(1 + ⌊(p + offset) / length⌋). */
+export interface Temperature {
+  readonly scale: number;
+  readonly length: number;
+  readonly offset: number;
 }
 
 /**
@@ -66,8 +124,19 @@ export type RopePairs = "neighbours" | "halves" | "prefixAndRest";
 
 export interface RopeTraits {
   readonly pairs: RopePairs;
-  /** A base of the layer's own, in place of the model's and without its scaling. */
-  readonly base?: number;
+  /** A base of the layer's own, in place of the model's. */
+  readonly base?: number | undefined;
+  /** Without the model's scaling and divisors; default: where the base is the layer's own. */
+  readonly plain?: boolean;
+  /** Leading dimensions of a head that are turned; default: as many as the model's numbers say of the layer. */
+  readonly dimensionCount?: number;
+}
+
+/** A gated delta net; its numbers are those of state spaces. */
+export interface DeltaNetTraits extends MixerTraits {
+  readonly kind: "delta-net";
+  /** Of which key head a value head takes queries and keys: its number modulo theirs, or neighbours of the same. */
+  readonly keyOf: "tiled" | "grouped";
 }
 
 /** Attention with these traits. */
@@ -85,16 +154,22 @@ export function allLayers(hparams: Pick<HParams, "blockCount">, layer: LayerTrai
   return perLayer(hparams, () => layer);
 }
 
+/** Decoders with RMS norms whose layers differ in their attention. */
+export function decoderOf(
+  hparams: Pick<HParams, "blockCount">,
+  mixer: (layer: number) => MixerTraits,
+  feedForward: FeedForwardTraits = { activation: "silu" },
+): DecoderTraits {
+  return { norm: "rms", layers: perLayer(hparams, (layer) => ({ mixer: mixer(layer), feedForward })) };
+}
+
 /** Decoders of the Llama kind: RMS norms, and in every layer attention with RoPE and a feed-forward with SiLU. */
 export function llamaKind(
   hparams: Pick<HParams, "blockCount">,
   pairs: RopePairs,
-  {
-    window,
-    normalizeExperts = false,
-  }: Pick<AttentionTraits, "window"> & Pick<FeedForwardTraits, "normalizeExperts"> = {},
+  { window, router }: Pick<AttentionTraits, "window"> & Pick<FeedForwardTraits, "router"> = {},
 ): DecoderTraits {
   const mixer = attention({ rope: { pairs }, window });
-  const feedForward = { activation: "silu", normalizeExperts } as const;
+  const feedForward = { activation: "silu", ...(router && { router }) } as const;
   return { norm: "rms", layers: allLayers(hparams, { mixer, feedForward }) };
 }

@@ -5,8 +5,10 @@ import type { Tensor } from "../tensor.js";
 import { type Choice, isQuantizable } from "./recipes/choose.js";
 import { findRecipe, type Recipe } from "./recipes/recipes.js";
 
-/** Types that GGUF writes as they come. Packed weights and those of other floats become F32. */
 const FLOATS: readonly string[] = ["F32", "F16", "BF16"];
+
+/** Types that GGUF writes as they come. Other packed weights and those of other floats become F32. */
+const WRITTEN: readonly string[] = [...FLOATS, "MXFP4"];
 
 /** The types that keep every weight as it is, in the order of the model's tensors. */
 export function keepTypes(model: Model): Choice[] {
@@ -14,7 +16,7 @@ export function keepTypes(model: Model): Choice[] {
     if (isGguf(model)) return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
     const stored = storedType(tensor);
     if (!isQuantizable(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
-    const kept = FLOATS.includes(stored) ? findDType(stored)! : "F32";
+    const kept = WRITTEN.includes(stored) ? findDType(stored)! : "F32";
     return { dtype: kept, reason: `holds ${stored} exactly`, fellBack: false };
   });
 }

@@ -89,7 +89,7 @@ export function losslessType(model: Model): Recipe {
 
 /** The conversion of a model to GGUF in one float type. */
 export function planConvert(model: Model, recipe: Recipe, keys: readonly KeyValue[] = []): Plan {
-  const choices = chooseTypes(recipe, model.tensors, factsOf(model, undefined));
+  const choices = chooseTypes(recipe, model.tensors, factsOf(model, undefined), { allowRequantize: true });
   return planFile(model, recipe, choices, { keys });
 }
 
@@ -105,8 +105,6 @@ export function planKeep(model: Model, keys: readonly KeyValue[] = []): Plan {
 }
 
 export interface QuantizeOptions extends TypeOptions {
-  /** Accept tensors that are quantized already. */
-  readonly allowRequantize?: boolean | undefined;
   readonly imatrix?: Imatrix | undefined;
   /** Metadata to set. */
   readonly overrideKv?: readonly KeyValue[] | undefined;
@@ -154,11 +152,12 @@ export function factsOf(
   { architecture, hparams }: Pick<Model, "architecture" | "hparams">,
   imatrix: Imatrix | undefined,
 ): ModelFacts {
-  const { blockCount, headCount, headCountKv, expertCount } = hparams;
+  const { blockCount, expertCount, layers } = hparams;
+  const { headCount, headCountKv } = layers[0]!;
   return {
     architecture: architecture.name,
     layers: blockCount,
-    gqa: Math.floor(headCount / headCountKv),
+    gqa: headCountKv === 0 ? 0 : Math.floor(headCount / headCountKv),
     experts: expertCount,
     imatrix: imatrix !== undefined,
   };

@@ -116,7 +116,7 @@ function readRows(
     return;
   }
   const mark = kernels.mark();
-  const length = rowLength(source) * 4;
+  const length = byteLength(source.dtype, [rowLength(source)]);
   const rows = kernels.reserve(count * length);
   decodeRows(kernels, files, target.name, source, first, count, rows);
   const memory = target.memory();

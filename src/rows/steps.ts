@@ -17,9 +17,22 @@ export function applyStep(
     case "negExp":
       for (let i = 0; i < x.length; i++) x[i] = -Math.exp(x[i]!);
       break;
+    case "tileColumns":
+      for (let at = 0; at < x.length; at += length) tile(x.subarray(at, at + length), step);
+      break;
     case "normalizeRows":
       for (let at = 0; at < x.length; at += length) normalize(x.subarray(at, at + length));
       break;
+  }
+}
+
+function tile(row: Float32Array, { groups, each }: { readonly groups: number; readonly each: number }): void {
+  const [stored, width] = [row.slice(), row.length / (groups * each)];
+  for (let group = 0; group < groups; group++) {
+    for (let i = 0; i < each; i++) {
+      const from = (group * each + i) * width;
+      row.set(stored.subarray(from, from + width), (i * groups + group) * width);
+    }
   }
 }
 

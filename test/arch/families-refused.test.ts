@@ -37,9 +37,15 @@ function renamed(header: Header, from: string, to: string): void {
   delete header[from];
 }
 
+/** What messages call a tensor: models that see or hear have a part of the name more. */
+function plain(name: string): string {
+  return name.replace(/^language_model\./, "").replace(/^model\.language_model\./, "model.");
+}
+
 /** A matrix of the second block. */
 function someMatrix(header: Header): string {
-  return Object.keys(header).find((name) => /\.1\./.test(name) && header[name]!.shape.length === 2)!;
+  const isMatrix = (name: string) => name.endsWith(".weight") && header[name]!.shape.length === 2;
+  return Object.keys(header).find((name) => /\.1\./.test(name) && isMatrix(name))!;
 }
 
 describe.each(FAMILIES)("%s", (family) => {
@@ -50,7 +56,7 @@ describe.each(FAMILIES)("%s", (family) => {
       renamed(header, name, `${name}.else`);
     });
     expect(missing).toMatch(/^bad-input: .*1 tensors are missing: /);
-    expect(missing.endsWith(name)).toBe(true); // GPT-2's may come without a prefix
+    expect(missing.endsWith(plain(name))).toBe(true); // GPT-2's may come without a prefix
   });
 
   test("a tensor too many", () => {
@@ -58,7 +64,7 @@ describe.each(FAMILIES)("%s", (family) => {
       header["model.extra.weight"] = { ...Object.values(header).find(({ shape }) => shape)!, shape: [0] };
       Object.assign(header["model.extra.weight"], { data_offsets: [0, 0] });
     });
-    expect(surplus).toMatch(/^bad-input: .*1 tensors are no part of \w+: model\.extra\.weight$/);
+    expect(surplus).toMatch(/^bad-input: .*1 tensors are no part of [\w-]+: model\.extra\.weight$/);
   });
 
   test("a matrix of another shape", () => {
@@ -68,7 +74,7 @@ describe.each(FAMILIES)("%s", (family) => {
       header[name]!.shape.reverse().push(1);
     });
     expect(odd).toMatch(/^bad-input: tensor .* is \d+ x \d+ x 1; the configuration asks for/);
-    expect(odd).toContain(name);
+    expect(odd).toContain(plain(name));
   });
 
   test("an unknown class, and none", () => {
@@ -123,9 +129,7 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],
   ["qwen",        { rotary_pct: 0.5 },                                 /^unsupported: config\.json: rotary_pct 0\.5/],
   ["qwen2-moe",   { norm_topk_prob: true },                            /^unsupported: config\.json: norm_topk_prob true/],
-  ["qwen2-moe",   { mlp_only_layers: [0] },                            /^unsupported: config\.json: mlp_only_layers 0/],
   ["qwen3-moe",   { norm_topk_prob: false },                           /^unsupported: config\.json: norm_topk_prob false/],
-  ["qwen3-moe",   { decoder_sparse_step: 2 },                          /^unsupported: config\.json: decoder_sparse_step 2/],
   ["starcoder2",  { norm_type: "rms" },                                /^unsupported: config\.json: norm_type rms/],
   ["olmo2",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
 ];

@@ -53,7 +53,7 @@ test("--metadata and --model-name", () => {
       "general.sampling.top_k": 40,
     }),
   );
-  const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+  const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
   const output = join(scratch, "out.gguf");
   const args = [cli, "convert", TINY_LLAMA, "-o", output, "--metadata", file, "--model-name", "Mine"];
   expect(spawnSync(process.execPath, args).status).toBe(0);

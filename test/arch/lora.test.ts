@@ -18,7 +18,7 @@ import { buildSafetensors, refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();
-const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const base = openModel(TINY_LLAMA);
 const golden = (name: string) => new URL(`../golden/lora/${name}`, import.meta.url).pathname;
 type Changed = Record<string, { readonly shape: number[]; readonly at: number[]; readonly is: number[] }>;

@@ -6,6 +6,7 @@ import { meta } from "../../formats/gguf/gguf-write.js";
 import { bindHuggingFace } from "../../src/arch/bind.js";
 import { readHParams } from "../../src/arch/hparams.js";
 import { architectureOfConfig } from "../../src/arch/index.js";
+import { textConfig } from "../../src/arch/text-config.js";
 import type { Model } from "../../src/model.js";
 import { type Plan, planConvert } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
@@ -48,8 +49,9 @@ function expand<R extends readonly [string, ...unknown[]]>(rows: readonly R[], {
 /** The plan of a conversion to F16, of a checkpoint without a byte. */
 function planOf(golden: Golden): Plan {
   const file = "config.json";
-  const architecture = architectureOfConfig(file, golden.config);
-  const hf = architecture.read(file, golden.config);
+  const config = textConfig(golden.config);
+  const architecture = architectureOfConfig(file, config);
+  const hf = architecture.read(file, config);
   const metadata: Model["metadata"] = new Map([
     ["general.architecture", meta.string(architecture.name)],
     ["general.file_type", meta.u32(0)],

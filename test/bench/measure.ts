@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { MemoryGroup } from "./cgroup.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url)); // from dist/test/bench
-const CLI = `${ROOT}dist/src/cli.js`;
+const CLI = `${ROOT}dist/program/cli.js`;
 const RSS = `${ROOT}test/bench/rss.mjs`;
 
 export interface Measured {

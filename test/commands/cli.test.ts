@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 const IMATRIX = new URL("../golden/quantize/tiny-llama.imatrix.gguf", import.meta.url).pathname;
 

@@ -22,7 +22,7 @@ import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js"
 
 // What is no file, what a system refuses, and names that a terminal would obey.
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 const text = join(folder, "text.txt");
 writeFileSync(text, "The cat sat on the mat. ".repeat(12));

@@ -8,7 +8,7 @@ import { copyTinyLlama, scratchFolder } from "../support/scratch.js";
 // Whatever a command reads, it must not write: every option that takes a path of an output is given every path of an
 // input, and nothing there may change.
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const golden = (path: string) => new URL(`../golden/${path}`, import.meta.url).pathname;
 const folder = scratchFolder();
 const model = copyTinyLlama(folder, "model");

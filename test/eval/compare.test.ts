@@ -11,7 +11,7 @@ import { distinctNames, shortLabels } from "../../src/report/html/names.js";
 import { execute } from "../../src/run/write/execute.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const TEXT = new URL("../../samples/text.txt", import.meta.url).pathname;
 const folder = scratchFolder();
 const SIZE = ["-c", "32", "--chunks", "6"];

@@ -10,7 +10,7 @@ import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const TEXT = new URL("../../samples/text.txt", import.meta.url).pathname;
 const folder = scratchFolder();
 /** Milliseconds: machines that test are busy. */

@@ -230,7 +230,7 @@ describe("a stopped run", () => {
 
   test("killed as soon as it has a checkpoint", async () => {
     const output = join(folder, "killed.gguf");
-    const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+    const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
     const args = [cli, "imatrix", TINY_LLAMA, text, "-o", output, "-c", "256", "--chunks", "20"];
     const child = spawn(process.execPath, [...args, "-j", "1"], { stdio: "ignore" });
     const gone = new Promise((resolve) => child.on("exit", resolve));

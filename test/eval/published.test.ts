@@ -8,7 +8,7 @@ import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 // in this repository: LLQ_SHARED names the folder that has them.
 const shared = process.env["LLQ_SHARED"] ?? "";
 const data = (...path: string[]) => join(shared, "data", ...path);
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 
 function llq(...args: string[]): string {

@@ -15,7 +15,7 @@ import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 import { TARGETS } from "../targets.js";
 
 const folder = scratchFolder();
-const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 
 function llq(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });

@@ -483,7 +483,7 @@ describe("damage", () => {
 
 describe("llq inspect", () => {
   const folder = scratchFolder();
-  const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+  const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
   const inspect = (path: string) => spawnSync(process.execPath, [cli, "inspect", path], { encoding: "utf8" });
 
   test("runs nothing that a pickle asks for, and exits with 3", () => {

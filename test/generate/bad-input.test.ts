@@ -11,7 +11,7 @@ import { FAMILIES } from "../support/team.js";
 
 // What users bring that cannot be run: one line that says why, the documented exit status, and nothing on stdout but text.
 
-const PROGRAM = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const PROGRAM = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 const quantized = join(folder, "Q4_0.gguf");
 const cut = join(folder, "cut.gguf");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const PROGRAM = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const PROGRAM = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 const template = join(folder, "template.jinja");
 writeFileSync(template, "{% for m in messages %}{{ m.content }}{% endfor %}");

@@ -20,7 +20,7 @@ const CHANGES = {
 
 const families = new URL("families/", import.meta.url).pathname;
 const text = join(families, "text.txt");
-const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const scratch = mkdtempSync(join(tmpdir(), "llq-families-"));
 const context = "256";
 

@@ -35,7 +35,7 @@ beforeEach(() => {
 });
 
 describe("commands take hf:", () => {
-  const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+  const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 
   /** Runs the program; the Hub is in this process, which must not wait for it without listening. */
   async function llq(args: string[], env: Record<string, string> = {}, uid?: number) {

@@ -225,22 +225,47 @@ function erf(z: number): number {
   return (sum * 2) / Math.sqrt(Math.PI);
 }
 
-describe("gelu", () => {
+describe("activations", () => {
   const x = Float32Array.from({ length: 4096 }, (_, i) => (i - 2048) / 400);
   const up = noise(x.length);
   const FORMS = {
     gelu_tanh: (v: number) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
     gelu_erf: (v: number) => 0.5 * v * (1 + erf(v / Math.SQRT2)),
     silu: (v: number) => v / (1 + Math.exp(-v)),
+    relu_squared: (v: number) => Math.max(v, 0) ** 2,
   };
   test.each(Object.entries(FORMS))("%s, plain and gated", (name, exact) => {
     const [from, by, to] = place(x, up, room(x.length));
+    const most = name === "relu_squared" ? 4e-6 : 8e-7;
     call(name, from!, to!, x.length);
     const worst = (found: Float32Array, expected: (i: number) => number) =>
       found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected(i))), 0);
-    expect(worst(floats(to!, x.length), (i) => exact(x[i]!))).toBeLessThan(8e-7);
+    expect(worst(floats(to!, x.length), (i) => exact(x[i]!))).toBeLessThan(most);
     call(`${name}_mul`, from!, by!, to!, x.length);
-    expect(worst(floats(to!, x.length), (i) => exact(x[i]!) * up[i]!)).toBeLessThan(8e-7);
+    expect(worst(floats(to!, x.length), (i) => exact(x[i]!) * up[i]!)).toBeLessThan(most);
+  });
+
+  test("the clamped SwiGLU of gpt-oss", () => {
+    const [gates, ups] = [x.map((v) => v * 3), noise(x.length).map((v) => v * 8)];
+    const [gate, by, to] = place(gates, ups, room(x.length));
+    call("clamped_swiglu_mul", gate!, by!, to!, x.length, 1.702, 7);
+    const exact = [...gates].map((value, i) => {
+      const g = Math.min(value, 7);
+      return (g / (1 + Math.exp(-1.702 * g))) * (Math.min(7, Math.max(-7, ups[i]!)) + 1);
+    });
+    expect(error(floats(to!, x.length), exact)).toBeLessThan(3e-7);
+  });
+
+  test("xIELU, near 0 too", () => {
+    const values = Float32Array.from({ length: 4096 }, (_, i) => (i - 2048) / (i % 2 === 0 ? 400 : 1e6));
+    const [from, to] = place(values, room(values.length));
+    call("xielu", from!, to!, values.length, 0.8, 1.3, 0.5, -1e-6);
+    const found = floats(to!, values.length);
+    for (const [i, v] of values.entries()) {
+      const bent = v > 0 ? 0.8 * v * v : 1.3 * (Math.expm1(Math.min(v, Math.fround(-1e-6))) - v);
+      const exact = bent + 0.5 * v;
+      expect(Math.abs(found[i]! - exact)).toBeLessThan(4e-7 * (Math.abs(v) + v * v) + 1e-12);
+    }
   });
 
   test("far out they are 0 and x", () => {

@@ -8,7 +8,9 @@ import { Random } from "../support/random.js";
 
 const compiled = compileKernels();
 const [TOKENS, CHANNELS, STATES, KERNEL] = [45, 24, 5, 4];
-const SHAPE = { channels: CHANNELS, states: STATES, kernel: KERNEL };
+/** The scan's state, and what the convolution still sees. */
+const shapeOf = (channels: number) => [STATES * channels, (KERNEL - 1) * channels];
+const SHAPE = shapeOf(CHANNELS);
 
 const random = new Random(5);
 const INPUT = {
@@ -45,14 +47,14 @@ class Part {
     const { kernels } = this;
     kernels.bytes(kernels.reserve(4096), 4096).fill(0xff);
     kernels.reset();
-    this.state = new RecurrentState(kernels, { ...SHAPE, channels });
+    this.state = new RecurrentState(kernels, shapeOf(channels));
     const at = (values: Float32Array) => place(kernels, values) + first * 4;
     const { conv, bias, a, d } = WEIGHTS;
     this.#weights = { conv: at(conv), bias: at(bias), a: at(a), d: at(d) };
   }
 
   /** The next `count` tokens, their rows being those of all channels; without a state when there is none to be. */
-  step(count: number, state: Pick<RecurrentState, "conv" | "scan"> = this.state): this {
+  step(count: number, [scan, ends] = this.state.parts): this {
     const { kernels, channels } = this;
     const mark = kernels.mark();
     const from = this.state.length;
@@ -62,12 +64,12 @@ class Part {
     const { conv, bias, a, d } = this.#weights;
     const x = rows(INPUT.x, CHANNELS) + this.first * 4;
     const y = place(kernels, new Float32Array(count * CHANNELS).fill(Number.NaN)) + this.first * 4;
-    kernels.call("ssm_conv")(x, row, conv, row, bias, y, row, count, channels, KERNEL, state.conv);
+    kernels.call("ssm_conv")(x, row, conv, row, bias, y, row, count, channels, KERNEL, ends!);
     const dt = rows(INPUT.dt, CHANNELS) + this.first * 4;
     const [b, c] = [rows(INPUT.b, STATES), rows(INPUT.c, STATES)];
     const scratch = kernels.reserve(STATES * 32);
     const lengths = [row, count, channels, STATES] as const;
-    kernels.call("ssm_scan")(y, dt, a, row, b, c, d, y, ...lengths, state.scan, scratch);
+    kernels.call("ssm_scan")(y, dt, a, row, b, c, d, y, ...lengths, scan!, scratch);
     this.state.advance(count);
     for (let i = 0; i < count; i++) this.outputs.push(...kernels.floats(y + i * row, channels));
     kernels.reset(mark);
@@ -104,7 +106,7 @@ function reference(): number[] {
   });
 }
 
-const whole = new Part().step(TOKENS, { conv: 0, scan: 0 }).outputs;
+const whole = new Part().step(TOKENS, [0, 0]).outputs;
 
 test("the whole, without a state, is the formula", () => {
   const expected = reference();
@@ -141,7 +143,7 @@ describe("a state", () => {
     const [one, many] = [new Part(), new Part()];
     one.step(TOKENS);
     many.steps(2, 1);
-    const bytes = ({ kernels, state }: Part) => [...kernels.bytes(state.scan, recurrentBytes(SHAPE))];
+    const bytes = ({ kernels, state }: Part) => [...kernels.bytes(state.parts[0]!, recurrentBytes(SHAPE))];
     expect(bytes(many)).toEqual(bytes(one));
   });
 

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { scoreChunks } from "../../src/eval/perplexity/forward.js";
 import { pairVectors } from "../../src/kernels/products.js";
 import { type Model, openModel } from "../../src/model.js";
-import type { AttentionPlan } from "../../src/net/mixers/attention.js";
+import type { AttentionPlan } from "../../src/net/mixers/attention/plan.js";
 import { planDecoder } from "../../src/net/plan/decoder.js";
 import type { Activations } from "../../src/net/products/matmul.js";
 import { planQuantize } from "../../src/quant/plan.js";

@@ -238,7 +238,7 @@ describe("priors", () => {
 });
 
 describe("llq quantize", () => {
-  const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+  const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
   const run = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, "quantize", ...args], {
       encoding: "utf8",

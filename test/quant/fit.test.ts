@@ -11,7 +11,7 @@ import { parseBytes } from "../../src/quant/fit/size.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
-const CLI = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const folder = scratchFolder();
 
 function llq(...args: string[]) {

@@ -84,7 +84,7 @@ describe("a copy of a GGUF", () => {
     const path = join(scratch, "q4_k_m.gguf");
     await execute(planQuantize(openModel(TINY_LLAMA), findRecipe("Q4_K_M")), path, WITHOUT_THREADS);
     const output = join(scratch, "named.gguf");
-    const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+    const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
     const args = [cli, "convert", path, "-o", output, "--override-kv", "general.name=str:Mine", "--json"];
     const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
     expect(status).toBe(0);

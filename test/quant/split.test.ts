@@ -20,7 +20,7 @@ import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
 
 const folder = scratchFolder();
-const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 
 function llq(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });

@@ -59,7 +59,7 @@ describe("verify", () => {
   });
 
   test("as a command: status 0, or 1 and the tensor's name", () => {
-    const cli = new URL("../../dist/src/cli.js", import.meta.url).pathname;
+    const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
     const run = (file: string) =>
       spawnSync(process.execPath, [cli, "verify", file, "-s", TINY_LLAMA], { encoding: "utf8" });
     expect(run(good)).toMatchObject({

@@ -22,6 +22,7 @@ test.each(TARGETS.filter(({ name }) => name === "tokenizer.json"))(
 describe("tokenizer.json refused", () => {
   const bpe = { type: "BPE", vocab: { a: 0, b: 1, ab: 2 }, merges: ["a b"] };
   const level = { type: "ByteLevel" };
+  const words = { type: "Metaspace", replacement: "▁", split: false };
   const cases: [string, unknown, string][] = [
     [
       "a number",
@@ -69,6 +70,12 @@ describe("tokenizer.json refused", () => {
       "a merge of numbers",
       { model: { ...bpe, merges: [[0, 1]] } },
       "bad-input: x.json: merge 0 is not a pair: [0,1]",
+    ],
+    // The tokenizers library refuses it too: Token `b` out of vocabulary.
+    [
+      "a merge of what is no token",
+      { pre_tokenizer: words, model: { ...bpe, byte_fallback: true, vocab: { a: 0, ab: 2 } } },
+      'bad-input: x.json: merge 0 is of "b", which is no token',
     ],
     [
       "a unigram model of pairs the wrong way",

@@ -12,24 +12,27 @@ export function basePrefix({ tensors }: Architecture): string {
   return rest.length > 1 ? `${first}.` : "";
 }
 
+/** What only names in wrappers have; most names have none of it. */
+const WRAPPED = /(^|\.)(_orig_mod|module|language_model|text_model)\./;
+
 /**
  * The checkpoint without what wrappers put around the names of modules: DistributedDataParallel's `module.`,
  * torch.compile's `_orig_mod.`, `state_dict.` or a second `model.` of a training checkpoint, whose other parts are left
- * out, and `language_model.` where the family knows none.
+ * out, and what models that see or hear call their language model.
  * @throws LlqError `bad-input` when two tensors would have one name
  */
-export function withoutWrappers(container: Container, architecture: Architecture): Container {
+export function withoutWrappers(container: Container): Container {
   const names = [...container.tensors.keys()];
   const inState = names.some((name) => name.startsWith("state_dict."));
   const isTwice = names.some((name) => /^(state_dict\.)?model\.model\./.test(name));
-  const knowsLanguage = architecture.tensors.some(({ source }) => `${source}`.includes("language_model."));
   const bare = (name: string): string | undefined => {
+    if (!inState && !isTwice && !WRAPPED.test(name)) return name;
     if (inState && !name.startsWith("state_dict.")) return undefined;
     let result = name.replace(/^state_dict\./, "").replace(/(^|\.)_orig_mod\./g, "$1");
     result = result.replace(/^module\./, "");
     if (isTwice && container.format === "torch" && !result.startsWith("model.")) return undefined;
     if (isTwice) result = result.replace(/^model\./, "");
-    return knowsLanguage ? result : withoutLanguage(result);
+    return withoutLanguage(result);
   };
   if (names.every((name) => bare(name) === name)) return container;
   const renamed = <T>(map: ReadonlyMap<string, T>): Map<string, T> => {
@@ -51,7 +54,12 @@ export function withoutWrappers(container: Container, architecture: Architecture
   };
 }
 
-/** `language_model.model.x` and `model.language_model.x` are `model.x`; `language_model.lm_head` stands at the top. */
+/**
+ * `language_model.model.x`, `model.language_model.x` and `model.text_model.x` are `model.x`; `language_model.lm_head`
+ * stands at the top.
+ */
 function withoutLanguage(name: string): string {
-  return name.replace(/^language_model\./, "").replace(/^model\.language_model\./, "model.");
+  return name
+    .replace(/^(thinker\.)?language_model\./, "")
+    .replace(/^(thinker\.)?model\.(language|text)_model\./, "model.");
 }

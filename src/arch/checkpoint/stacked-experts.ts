@@ -14,7 +14,7 @@ const STACKS = [
  * @throws LlqError `bad-input` for stacks of other shapes, `unsupported` for views and packed ones
  */
 export function withoutStacks(container: Container, { tensors: rows }: Architecture): Container {
-  const tensors = new Map(container.tensors);
+  let tensors: Map<string, TensorSource> | undefined; // a copy, when there is something to change
   for (const { name, roles } of STACKS) {
     const patterns = roles.map((role) => {
       const row = rows.find((each) => each.role === role);
@@ -26,13 +26,14 @@ export function withoutStacks(container: Container, { tensors: rows }: Architect
       for (const [stored, source] of container.tensors) {
         const layer = stack.exec(stored)?.[1];
         if (layer === undefined) continue;
+        tensors ??= new Map(container.tensors);
         tensors.delete(stored);
         const targets = patterns.map((each) => each[i]!.replace("{i}", layer));
         for (const [target, part] of cut(container, stored, source, targets)) tensors.set(target, part);
       }
     }
   }
-  return { ...container, tensors };
+  return tensors === undefined ? container : { ...container, tensors };
 }
 
 function* cut(

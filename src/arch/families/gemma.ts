@@ -137,9 +137,8 @@ function scaleKeys(config: v.InferOutput<typeof schema>, layersOfLargest: number
 }
 
 /** Whether a layer has a window: of so many, the last has none. */
-function hasWindow({ windowPeriod }: HParams, layer: number, usualPeriod: number): boolean {
-  const period = windowPeriod ?? usualPeriod;
-  return layer % period !== period - 1;
+function hasWindow({ layers }: HParams, layer: number, usualPeriod: number): boolean {
+  return layers[layer]!.hasWindow ?? layer % usualPeriod !== usualPeriod - 1;
 }
 
 /** Of so many layers the last has no window. */
@@ -170,8 +169,14 @@ export const gemma2: Architecture = {
   },
 };
 
+// Config files leave out what transformers' Gemma3TextConfig takes for granted.
 const gemma3Fields = {
   ...fields,
+  vocab_size: v.optional(count, 262208),
+  num_attention_heads: v.optional(count, 8),
+  num_key_value_heads: v.optional(count, 4),
+  max_position_embeddings: v.optional(count, 131072),
+  rms_norm_eps: v.optional(positive, 1e-6),
   rope_theta: v.optional(positive, 1e6),
   // Since transformers 5 each kind of layer has parameters of its own here.
   rope_parameters: v.nullish(
@@ -193,8 +198,8 @@ function readGemma3({ rope_parameters, ...config }: v.InferOutput<typeof gemma3S
 
 export const gemma3: Architecture = {
   name: "gemma3",
-  covers: ["Gemma 3 270M and 1B"],
-  classes: ["Gemma3ForCausalLM"],
+  covers: ["Gemma 3"],
+  classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
   read: reader(gemma3Schema, readGemma3),
   tensors: [
     ...before,
@@ -214,36 +219,6 @@ export const gemma3: Architecture = {
     );
     return decoder(h, mixers, h.logitSoftcap);
   },
-};
-
-// Config files leave out what transformers' Gemma3TextConfig takes for granted.
-const visionSchema = v.looseObject({
-  text_config: v.looseObject({
-    ...gemma3Fields,
-    vocab_size: v.optional(count, 262208),
-    num_attention_heads: v.optional(count, 8),
-    num_key_value_heads: v.optional(count, 4),
-    max_position_embeddings: v.optional(count, 131072),
-    rms_norm_eps: v.optional(positive, 1e-6),
-  }),
-});
-
-/** The text half of the models that see, in which a Gemma 3 has one more name in front; writers disagree on which. */
-export const gemma3Vision: Architecture = {
-  ...gemma3,
-  covers: ["Gemma 3 4B, 12B and 27B (text)"],
-  classes: ["Gemma3ForConditionalGeneration"],
-  read: reader(visionSchema, ({ text_config }) => readGemma3(text_config)),
-  tensors: gemma3.tensors.map((row) => ({
-    ...row,
-    source: [`language_model.${row.source}`, `${row.source}`.replace(/^model\./, "model.language_model.")],
-  })),
-  otherParts: [
-    "vision_tower.",
-    "multi_modal_projector.",
-    "model.vision_tower.",
-    "model.multi_modal_projector.",
-  ],
 };
 
 function optional(key: string, value: number | null | undefined): HfModel["keys"] {

@@ -1,24 +1,24 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Transform } from "../../tensor.js";
-import type { Architecture, HfModel, TensorRow } from "../architecture.js";
+import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
-import { type HParams, hasExperts, isDense } from "../hparams.js";
-import { llama3Divisors, ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { type HParams, hasExperts, isDense, numbersOf } from "../hparams.js";
+import { ropeKeys } from "../rope-scaling.js";
+import { experts, gatedMlp, linear, norm, ropeDivisors, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
+import { routerOf } from "./experts.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
-export const permuteQ = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCount });
-export const permuteK = (h: HParams): Transform => ({ kind: "permuteRope", heads: h.headCountKv });
+export const permuteQ = (h: HParams, layer: number | undefined): Transform => ({
+  kind: "permuteRope",
+  heads: numbersOf(h, layer).headCount,
+});
+export const permuteK = (h: HParams, layer: number | undefined): Transform => ({
+  kind: "permuteRope",
+  heads: numbersOf(h, layer).headCountKv,
+});
 const permuted = { q: { transform: permuteQ }, k: { transform: permuteK } };
-
-const ropeFreqs: TensorRow = {
-  name: "rope_freqs.weight",
-  role: "rope_freqs",
-  shape: ["rope/2"],
-  optional: true,
-};
 
 export const llamaSchema = v.looseObject({
   ...decoderFields,
@@ -34,7 +34,6 @@ const MLP_BIASES = ["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const;
 export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   const width = headDim(config);
-  const divisors = llama3Divisors(config, width);
   const window = config.sliding_window ?? undefined;
   return {
     vocabSize: config.vocab_size,
@@ -48,7 +47,6 @@ export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
       ...(config.attention_bias === true ? ATTENTION_BIASES : []),
       ...(config.mlp_bias === true ? MLP_BIASES : []),
     ],
-    computed: new Map(divisors && [["rope_freqs.weight", divisors]]),
   };
 }
 
@@ -59,7 +57,7 @@ export const llama: Architecture = {
   read: reader(llamaSchema, readLlama),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    ropeFreqs,
+    ...ropeDivisors,
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     ...separateQkv("model.layers.{i}.self_attn", { ...permuted, bias: "optional" }),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
@@ -80,5 +78,8 @@ export const llama: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
-  decoder: (h) => llamaKind(h, "neighbours", { window: h.slidingWindow, normalizeExperts: true }),
+  decoder: (h) => {
+    const router = routerOf(h, { gating: "softmax", normalize: true });
+    return llamaKind(h, "neighbours", { window: h.slidingWindow, router });
+  },
 };

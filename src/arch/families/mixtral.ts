@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { count, reader } from "../config.js";
+import { expertKeys } from "./experts.js";
 import { llama, llamaSchema, readLlama } from "./llama.js";
 
 const schema = v.looseObject({
@@ -17,10 +17,7 @@ export const mixtral: Architecture = {
   classes: ["MixtralForCausalLM"],
   read: reader(schema, (config) => {
     const model = readLlama(config);
-    const experts = [
-      ["expert_count", meta.u32(config.num_local_experts)],
-      ["expert_used_count", meta.u32(config.num_experts_per_tok)],
-    ] as const;
+    const experts = expertKeys({ count: config.num_local_experts, used: config.num_experts_per_tok });
     return { ...model, keys: [...model.keys, ...experts] };
   }),
 };

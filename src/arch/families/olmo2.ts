@@ -3,11 +3,15 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { llamaKind } from "../traits.js";
+import { attention, decoderOf } from "../traits.js";
+import { allButEvery } from "../windows.js";
+
+const usualWindows = allButEvery(4);
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
-function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
+/** Also what OLMo 3's config.json means. */
+export function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   expectField("attention_bias", config.attention_bias ?? false, false);
   return {
@@ -36,5 +40,15 @@ export const olmo2: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => llamaKind(h, "halves"),
+  // OLMo 3 is of this architecture, too, and has windows: there RoPE is as it was before it was stretched.
+  decoder: (h) =>
+    decoderOf(h, (layer) => {
+      const { hasWindow = usualWindows(layer) } = h.layers[layer]!;
+      return h.slidingWindow !== undefined && hasWindow
+        ? attention({
+            rope: { pairs: "halves", base: h.windowRopeFreqBase, plain: true },
+            window: h.slidingWindow,
+          })
+        : attention({ rope: { pairs: "halves" } });
+    }),
 };

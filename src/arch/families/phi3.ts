@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, TensorRow } from "../architecture.js";
+import type { Architecture } from "../architecture.js";
 import {
   count,
   decoderFields,
@@ -11,8 +11,8 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { longropeFactors, ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm, tensor } from "../rows.js";
+import { ropeKeys, rotaryShare } from "../rope-scaling.js";
+import { linear, norm, ropeFactors, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({
@@ -21,13 +21,6 @@ const schema = v.looseObject({
   partial_rotary_factor: v.nullish(positive),
   sliding_window: v.nullish(count),
   original_max_position_embeddings: v.nullish(count),
-});
-
-const ropeFactors = (role: "rope_factors_long" | "rope_factors_short"): TensorRow => ({
-  name: `${role}.weight`,
-  role,
-  shape: ["rope/2"],
-  optional: true,
 });
 
 export const phi3: Architecture = {
@@ -49,13 +42,11 @@ export const phi3: Architecture = {
         // 0 is how llama.cpp knows the models without a window.
         ["attention.sliding_window", meta.u32(config.sliding_window ?? 0)],
       ],
-      computed: longropeFactors(config, dimensions),
     };
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    ropeFactors("rope_factors_long"),
-    ropeFactors("rope_factors_short"),
+    ...ropeFactors,
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     ...linear("attn_qkv", ["qkv", "embd"], "model.layers.{i}.self_attn.qkv_proj"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),

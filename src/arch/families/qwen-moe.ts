@@ -2,8 +2,10 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
-import { count, expectField, flag } from "../config.js";
-import { experts, tensor } from "../rows.js";
+import { count, flag } from "../config.js";
+import { hasExperts, isDense } from "../hparams.js";
+import { experts, gatedMlp, sharedExpert, tensor } from "../rows.js";
+import { expertKeys } from "./experts.js";
 import { qwenFields, readQwen } from "./qwen2.js";
 
 // What the mixtures of experts of Qwen's generations share.
@@ -22,26 +24,59 @@ export const moeFields = {
 
 const schema = v.looseObject(moeFields);
 
-/** @throws LlqError `unsupported` where some layers have no experts */
 export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
-  expectField("decoder_sparse_step", config.decoder_sparse_step ?? 1, 1);
-  expectField("mlp_only_layers", (config.mlp_only_layers ?? []).join() || "none", "none");
-  const expertCount = config.num_experts ?? config.num_local_experts;
-  if (expertCount == null) throw badInput("config.json: num_experts is missing");
   const model = readQwen(config);
-  return {
-    ...model,
-    keys: [
-      ...model.keys,
-      ["expert_count", meta.u32(expertCount)],
-      ["expert_used_count", meta.u32(config.num_experts_per_tok)],
-      ["expert_feed_forward_length", meta.u32(config.moe_intermediate_size)],
-    ],
-  };
+  return { ...model, keys: [...model.keys, ...moeKeys(config), ...layerKeys(config)] };
 }
 
-/** The router and what it chooses from. */
+/**
+ * Which layers have experts, where not all do. llama.cpp's loaders of these architectures know no others, and no key; ours
+ * reads these.
+ */
+export function layerKeys(config: {
+  readonly num_hidden_layers: number;
+  readonly decoder_sparse_step?: number | null | undefined;
+  readonly mlp_only_layers?: readonly number[] | null | undefined;
+}): HfModel["keys"] {
+  const { num_hidden_layers: layers, decoder_sparse_step: step, mlp_only_layers: dense } = config;
+  const has = Array.from(
+    { length: layers },
+    (_, layer) => (layer + 1) % (step ?? 1) === 0 && dense?.includes(layer) !== true,
+  );
+  return has.every(Boolean) ? [] : [["expert_layers", meta.bools(has)]];
+}
+
+/** How many experts of what width there are. @throws LlqError `bad-input` where nothing says how many */
+export function moeKeys(config: {
+  readonly num_experts?: number | null | undefined;
+  readonly num_local_experts?: number | null | undefined;
+  readonly num_experts_per_tok: number;
+  readonly moe_intermediate_size: number;
+}): HfModel["keys"] {
+  const expertCount = config.num_experts ?? config.num_local_experts;
+  if (expertCount == null) throw badInput("config.json: num_experts is missing");
+  return expertKeys({
+    count: expertCount,
+    used: config.num_experts_per_tok,
+    feedForwardLength: config.moe_intermediate_size,
+  });
+}
+
+/** The router and what it chooses from; in layers without, an MLP. */
 export const moe: readonly TensorRow[] = [
-  tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight"),
-  ...experts("model.layers.{i}.mlp.experts.{e}", { gate: "gate_proj", down: "down_proj", up: "up_proj" }),
+  tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
+  ...experts(
+    "model.layers.{i}.mlp.experts.{e}",
+    { gate: "gate_proj", down: "down_proj", up: "up_proj" },
+    { when: hasExperts },
+  ),
+  ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
+];
+
+/** The expert that every token goes through, and the row that says how much of it. */
+export const gatedSharedExpert: readonly TensorRow[] = [
+  tensor("router_shexp", ["one", "embd"], "model.layers.{i}.mlp.shared_expert_gate.weight", {
+    when: hasExperts,
+  }),
+  ...sharedExpert("model.layers.{i}.mlp.shared_expert", { when: hasExperts }),
 ];

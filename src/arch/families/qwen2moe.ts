@@ -4,7 +4,8 @@ import type { Architecture } from "../architecture.js";
 import { count, expectField, flag, reader } from "../config.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
-import { moe, moeFields, readMoe } from "./qwen-moe.js";
+import { routerOf } from "./experts.js";
+import { gatedSharedExpert, moe, moeFields, readMoe } from "./qwen-moe.js";
 
 const schema = v.looseObject({ ...moeFields, shared_expert_intermediate_size: count, qkv_bias: flag });
 
@@ -28,13 +29,10 @@ export const qwen2moe: Architecture = {
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...moe,
-    tensor("router_shexp", ["one", "embd"], "model.layers.{i}.mlp.shared_expert_gate.weight"),
-    ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.gate_proj"),
-    ...linear("ffn_up_shexp", ["sharedFfn", "embd"], "model.layers.{i}.mlp.shared_expert.up_proj"),
-    ...linear("ffn_down_shexp", ["embd", "sharedFfn"], "model.layers.{i}.mlp.shared_expert.down_proj"),
+    ...gatedSharedExpert,
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => llamaKind(h, "halves"),
+  decoder: (h) => llamaKind(h, "halves", { router: routerOf(h, { gating: "softmax" }) }),
 };

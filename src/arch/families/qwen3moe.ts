@@ -3,6 +3,7 @@ import type { Architecture } from "../architecture.js";
 import { expectField, flag, reader } from "../config.js";
 import { norm, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
+import { routerOf } from "./experts.js";
 import { moe, moeFields, readMoe } from "./qwen-moe.js";
 import { qwen3Attention } from "./qwen3.js";
 
@@ -27,5 +28,5 @@ export const qwen3moe: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => llamaKind(h, "halves", { normalizeExperts: true }),
+  decoder: (h) => llamaKind(h, "halves", { router: routerOf(h, { gating: "softmax", normalize: true }) }),
 };

@@ -154,7 +154,7 @@ export function bindMeta(
   const missing: string[] = [];
   const used = new Set<string>();
   for (const { row, layer, name } of expand(architecture, hparams)) {
-    const shape = shapeOf(row, hparams);
+    const shape = shapeOf(row, hparams, layer);
     const values = computed?.get(name);
     if (values !== undefined) tensors.push(computedTensor({ row, layer, name }, shape, values));
     const stored = NAMES[row.name]?.replace("{i}", String(layer));

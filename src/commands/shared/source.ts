@@ -1,6 +1,5 @@
 import { basename } from "node:path";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import { otherTensors } from "../../arch/bind.js";
 import { fetchHeaders, type HeaderOptions } from "../../hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../../hub/fetch-model.js";
 import { type HubReference, isHubReference, parseHubReference } from "../../hub/reference.js";
@@ -59,8 +58,8 @@ export async function describeSource(text: string, options: SourceOptions = {}):
 function openLanguageModel(path: string): Model {
   const model = openModel(path);
   for (const remark of model.remarks) warn(remark);
-  const others = otherTensors(model.architecture, model.container);
-  const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\..*/s, "")))];
+  const others = model.container.leftOut ?? [];
+  const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\.(?!\d).*/s, "")))];
   if (others.length > 0) {
     warn(
       `${path}: only the language model is read; left out are ${others.length} tensors of ${parts.join(", ")}`,

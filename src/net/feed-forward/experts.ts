@@ -4,6 +4,7 @@ import type { ExpertsPlan, Linear, MlpPlan, NormPlan } from "../plan/types.js";
 import { exchange, multiply, packInput } from "../products/matmul.js";
 import type { Work } from "../work.js";
 import { mlpHidden } from "./mlp.js";
+import { chooseExperts } from "./router.js";
 
 /** Some of a job's tokens. */
 interface Piece {
@@ -45,37 +46,30 @@ interface Route {
   readonly weight: number;
 }
 
-/** Which tokens go through each expert: those for which it is among the most probable, by softmax over all. */
-function route(
-  work: Work,
-  { router, experts, used, normalize }: ExpertsPlan,
-  n: number,
-  tokens: number,
-): Route[][] {
-  const { kernels } = work;
+/** Which tokens of the piece go through each expert. */
+function route(work: Work, mixture: ExpertsPlan, n: number, tokens: number): Route[][] {
+  const { kernels, weights } = work;
+  const { router, selectionBias, experts, used, routing } = mixture;
   const count = experts.length;
   const mark = kernels.mark();
   const logits = product(work, router, n, tokens);
+  const biases = selectionBias && kernels.floats(weights.vector(kernels, selectionBias), count).slice();
   const all = kernels.floats(logits, tokens * count);
   const routes: Route[][] = experts.map(() => []);
   for (let token = 0; token < tokens; token++) {
     const own = all.subarray(token * count, (token + 1) * count);
-    const largest = Math.max(...own);
-    const parts = Float64Array.from(own, (logit) => Math.exp(logit - largest));
-    // Of experts that are equally probable, the first.
-    const chosen = [...parts.keys()].sort((a, b) => parts[b]! - parts[a]! || a - b).slice(0, used);
-    const among = normalize ? chosen : parts.keys();
-    const sum = [...among].reduce((total, expert) => total + parts[expert]!, 0);
-    for (const expert of chosen) routes[expert]!.push({ token, weight: parts[expert]! / sum });
+    for (const { expert, weight } of chooseExperts(routing, used, own, biases)) {
+      routes[expert]!.push({ token, weight });
+    }
   }
   kernels.reset(mark);
   return routes;
 }
 
-/** sum[token] += weight × mlp(n[token]) for the tokens that go through the expert. */
+/** sum[token] += weight × mlp(n[token]), or mlp(weight × n[token]), for the tokens that go through the expert. */
 function addExpert(
   work: Work,
-  { experts }: ExpertsPlan,
+  { experts, routing }: ExpertsPlan,
   expert: number,
   route: readonly Route[],
   n: number,
@@ -90,13 +84,19 @@ function addExpert(
   route.forEach(({ token }, i) => {
     memory.copyWithin(own + i * rowBytes, n + token * rowBytes, n + (token + 1) * rowBytes);
   });
+  if (routing.weighsInput) {
+    route.forEach(({ weight }, i) => {
+      kernels.call("scale")(own + i * rowBytes, batch.width, weight);
+    });
+  }
   const tokens = route.map(({ token }) => piece.first + token);
   squares?.addExpert("experts", own, tokens, batch.width, expert, experts.length);
   const h = mlpHidden(work, mlp, own, route.length);
   squares?.addExpert("experts_down", h, tokens, rowLength(mlp.down.weight), expert, experts.length);
   const y = product(work, mlp.down, h, route.length);
   route.forEach(({ token, weight }, i) => {
-    kernels.call("add_scaled")(y + i * rowBytes, weight, sum + token * rowBytes, batch.width);
+    const factor = routing.weighsInput ? 1 : weight;
+    kernels.call("add_scaled")(y + i * rowBytes, factor, sum + token * rowBytes, batch.width);
   });
 }
 

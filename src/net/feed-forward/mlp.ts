@@ -7,6 +7,8 @@ import type { Work } from "../work.js";
 export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): number {
   const { kernels } = work;
   const { gate, up, down, activation } = mlp;
+  const { kind, parameters } =
+    typeof activation === "string" ? { kind: activation, parameters: [] } : activation;
   const width = rowLength(down.weight);
   const h = kernels.reserve(tokens * width * 4);
   const start = kernels.mark();
@@ -15,10 +17,10 @@ export function mlpHidden(work: Work, mlp: MlpPlan, n: number, tokens: number): 
   for (const [first, rows] of work.weights.slabs(up.weight, tokens)) {
     const slab = multiplySlab(work, up, input, first, rows);
     const floats = (tokens * slab.stride) / 4;
-    if (gate === undefined) kernels.call(activation)(slab.y, slab.y, floats);
+    if (gate === undefined) kernels.call(kind)(slab.y, slab.y, floats, ...parameters);
     else {
       const gates = multiplySlab(work, gate, input, first, rows);
-      kernels.call(`${activation}_mul`)(gates.y, slab.y, slab.y, floats);
+      kernels.call(`${kind}_mul`)(gates.y, slab.y, slab.y, floats, ...parameters);
     }
     kernels.call("copy_columns")(slab.y, slab.stride, h + first * 4, width * 4, tokens, rows);
     kernels.reset(mark);

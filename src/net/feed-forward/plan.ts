@@ -6,7 +6,7 @@ import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
 /** The tensors of a layer's feed-forward. */
 export function planFeedForward(
-  { activation, normalizeExperts = false }: FeedForwardTraits,
+  { activation, router: routing = { gating: "softmax" } }: FeedForwardTraits,
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
 ): FeedForwardPlan {
   const mlp = findMlp(find, "", activation);
@@ -15,9 +15,10 @@ export function planFeedForward(
     mlp: mlp && withGate(mlp),
     mixture: stacked && {
       router: find.router("router")!,
+      selectionBias: find.tensor("selection_bias"),
+      routing,
       experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
       used: hparams.expertUsedCount,
-      normalize: normalizeExperts,
       shared: findMlp(find, "_shexp", activation),
       sharedRouter: find.router("router_shexp"),
     },
@@ -38,9 +39,12 @@ function withGate(mlp: MlpPlan): MlpPlan {
 }
 
 function expertOf({ gate, up, down, activation }: MlpPlan, expert: number): MlpPlan {
-  const one = ({ weight }: Linear): Linear => {
+  const one = ({ weight, bias }: Linear): Linear => {
     const [rows, columns] = weight.shape.slice(-2) as [number, number];
-    return { weight: sliceRows(weight, expert * rows, rows, [rows, columns]), bias: undefined };
+    return {
+      weight: sliceRows(weight, expert * rows, rows, [rows, columns]),
+      bias: bias && sliceRows(bias, expert, 1),
+    };
   };
   return { gate: gate && one(gate), up: one(up), down: one(down), activation };
 }

@@ -138,7 +138,7 @@ function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, [fi
   const row = rowCount(conv.weight) * 4;
   for (let chunk = 0; chunk < batch.chunks; chunk++) {
     const at = chunk * batch.context * row + first * 4;
-    const state = statesOf(work)?.[chunk]?.conv ?? 0;
+    const state = statesOf(work)?.[chunk]?.parts[1] ?? 0;
     const { context } = batch;
     kernels.call("ssm_conv")(
       from + at,
@@ -189,19 +189,17 @@ function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, [first, ch
       batch.context,
       channels,
       states,
-      statesOf(work)?.[chunk]?.scan ?? 0,
+      statesOf(work)?.[chunk]?.parts[0] ?? 0,
       scratch,
     );
   }
   kernels.reset(mark);
 }
 
+/** The scan's state [states][channels], and the convolution's last inputs [kernel - 1][channels]. */
 function stateShape({ x, b, conv }: MambaPlan, weights: Pick<Weights, "share">): RecurrentShape {
-  return {
-    channels: shareOfRows(weights, rowCount(x.weight))[1],
-    states: rowCount(b.weight),
-    kernel: rowLength(conv.weight),
-  };
+  const [, channels] = shareOfRows(weights, rowCount(x.weight));
+  return [rowCount(b.weight) * channels, (rowLength(conv.weight) - 1) * channels];
 }
 
 function memory({ x, b, step, output }: MambaPlan, { width, tokens, piece }: RunSize): number {

@@ -1,4 +1,5 @@
 import type { HParams } from "../../arch/hparams.js";
+import type { LayerNumbers } from "../../arch/numbers/layers.js";
 import type { MixerTraits, RopeTraits } from "../../arch/traits.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import type { KvType } from "../../quant/fit/memory.js";
@@ -12,6 +13,8 @@ import type { MixerState } from "./state/state.js";
 export interface PlanParts {
   readonly find: Finder;
   readonly hparams: HParams;
+  /** Of this layer. */
+  readonly numbers: LayerNumbers;
   readonly rope: (traits: RopeTraits) => RopePlan;
 }
 

@@ -1,3 +1,4 @@
+import { yarnMagnitude } from "../../arch/numbers/rope.js";
 import type { RopePairs } from "../../arch/traits.js";
 import type { RopeParameters, RopePlan } from "../plan/types.js";
 import type { Work } from "../work.js";
@@ -13,7 +14,8 @@ export function ropeTable(
   positions: number,
   divisors: ArrayLike<number> | undefined,
 ): Float32Array<SharedArrayBuffer> {
-  const { ropeDimensionCount: d, ropeFreqBase: base } = parameters;
+  const { ropeDimensionCount: d } = parameters;
+  const base = baseFor(parameters, positions);
   const pairs = d / 2;
   const magnitude = ropeMagnitude(parameters);
   const frequencies = Array.from({ length: pairs }, (_, i) => {
@@ -30,22 +32,32 @@ export function ropeTable(
   return table;
 }
 
+/** RoPE's base in a text of so many positions (_compute_dynamic_ntk_parameters in transformers). */
+function baseFor(parameters: RopeParameters, positions: number): number {
+  const { ropeScaling, ropeFreqBase: base, ropeDimensionCount: d, ropeOriginalContext } = parameters;
+  if (ropeScaling.type !== "dynamic" || positions <= ropeOriginalContext) return base;
+  const { factor } = ropeScaling;
+  return base * ((factor * positions) / ropeOriginalContext - (factor - 1)) ** (d / (d - 2));
+}
+
 /** What scaling makes of the frequency of pair `i`, as a factor. */
 function stretch(parameters: RopeParameters, i: number): number {
   const { ropeScaling: scaling, ropeDimensionCount: d, ropeFreqBase: base } = parameters;
   switch (scaling.type) {
     case "none":
+    case "dynamic":
       return 1;
     case "linear":
       return 1 / scaling.factor;
     case "yarn": {
       // Pairs that turn often within the trained context keep their frequency, those that hardly turn are
       // stretched, those between are blended ("NTK by parts", arXiv:2309.00071; rope_yarn in ggml).
-      const { factor, betaFast, betaSlow } = scaling;
+      const { factor, betaFast, betaSlow, truncate } = scaling;
       const pairOf = (turns: number) =>
         (d * Math.log(parameters.ropeOriginalContext / (turns * 2 * Math.PI))) / (2 * Math.log(base));
-      const low = Math.max(0, Math.floor(pairOf(betaFast)));
-      const high = Math.min(d - 1, Math.ceil(pairOf(betaSlow)));
+      const [first, last] = [pairOf(betaFast), pairOf(betaSlow)];
+      const low = Math.max(0, truncate ? Math.floor(first) : first);
+      const high = Math.min(d - 1, truncate ? Math.ceil(last) : last);
       const stretched = Math.min(1, Math.max(0, (i - low) / Math.max(0.001, high - low)));
       return stretched / factor + (1 - stretched);
     }
@@ -54,7 +66,7 @@ function stretch(parameters: RopeParameters, i: number): number {
 
 /** Stretched RoPE sharpens attention by making cosine and sine longer. */
 function ropeMagnitude({ ropeScaling, ropeAttnFactor }: RopeParameters): number {
-  return ropeAttnFactor * (ropeScaling.type === "yarn" ? 1 + 0.1 * Math.log(ropeScaling.factor) : 1);
+  return ropeAttnFactor * (ropeScaling.type === "yarn" ? yarnMagnitude(ropeScaling.factor) : 1);
 }
 
 /** Floats from the first of a pair to the first of the next, and between the two of a pair. */

@@ -1,8 +1,10 @@
 import type { HParams } from "../../arch/hparams.js";
+import type { LayerNumbers } from "../../arch/numbers/layers.js";
 import type { LayerTraits, RopeTraits } from "../../arch/traits.js";
 import type { Model } from "../../model.js";
 import { planFeedForward } from "../feed-forward/plan.js";
 import { mixerOf } from "../mixers/index.js";
+import type { PlanParts } from "../mixers/mixer.js";
 import { type Finder, findIn } from "./finder.js";
 import type { DecoderPlan, LayerPlan, RopePlan } from "./types.js";
 
@@ -18,7 +20,14 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     token_embd,
     position_embd: find.tensor("position_embd"),
     embeddingScale: traits.embeddingScale,
-    layers: traits.layers.map((layer, i) => planLayer(layer, { find: find.of(i), hparams, rope })),
+    layers: traits.layers.map((layer, i) =>
+      planLayer(layer, {
+        find: find.of(i),
+        hparams,
+        numbers: hparams.layers[i]!,
+        rope: rope(hparams.layers[i]!),
+      }),
+    ),
     head: {
       output_norm: find.norm("output_norm")!,
       output: find.tensor("output") ?? token_embd,
@@ -30,11 +39,7 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
 
 function planLayer(
   { mixer, feedForward, parallel = false, residual = { of: "input" } }: LayerTraits,
-  parts: {
-    readonly find: Finder;
-    readonly hparams: HParams;
-    readonly rope: (traits: RopeTraits) => RopePlan;
-  },
+  parts: PlanParts,
 ): LayerPlan {
   const { find } = parts;
   return {
@@ -55,27 +60,32 @@ function planLayer(
 }
 
 /** Gives layers whose RoPE is the same one plan. */
-function ropePlanner(find: Finder, hparams: HParams): (traits: RopeTraits) => RopePlan {
-  const { ropeDimensionCount, ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext } = hparams;
+function ropePlanner(
+  find: Finder,
+  hparams: HParams,
+): (numbers: LayerNumbers) => (traits: RopeTraits) => RopePlan {
+  const { ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext } = hparams;
   const frequencies = find.tensor("rope_freqs");
-  const own = {
-    ...{ ropeDimensionCount, ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext },
+  const scaled = {
+    ...{ ropeScaling, ropeAttnFactor, ropeOriginalContext },
     divisors: {
       short: frequencies ?? find.tensor("rope_factors_short"),
       long: frequencies ?? find.tensor("rope_factors_long"),
     },
   };
-  const bare = {
-    ...{ ropeDimensionCount, ropeAttnFactor: 1, ropeOriginalContext },
+  const unscaled = {
+    ...{ ropeAttnFactor: 1, ropeOriginalContext },
     ropeScaling: { type: "none" },
     divisors: { short: undefined, long: undefined },
   } as const;
   const plans = new Map<string, RopePlan>();
-  return ({ pairs, base }) => {
-    const key = `${pairs} ${base}`;
+  return (numbers) => (traits) => {
+    const { pairs, base = ropeFreqBase, plain = traits.base !== undefined } = traits;
+    const { dimensionCount: ropeDimensionCount = numbers.ropeDimensionCount } = traits;
+    const key = `${pairs} ${base} ${plain} ${ropeDimensionCount}`;
     const plan: RopePlan = plans.get(key) ?? {
-      pairs,
-      ...(base === undefined ? own : { ...bare, ropeFreqBase: base }),
+      ...{ pairs, ropeDimensionCount, ropeFreqBase: base },
+      ...(plain ? unscaled : scaled),
     };
     plans.set(key, plan);
     return plan;

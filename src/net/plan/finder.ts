@@ -38,7 +38,7 @@ export class Finder {
 
   router(role: "router" | "router_shexp"): Linear | undefined {
     const weight = this.tensor(role);
-    return weight && { weight, bias: undefined };
+    return weight && { weight, bias: role === "router" ? this.tensor("router_bias") : undefined };
   }
 }
 

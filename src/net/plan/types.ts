@@ -1,5 +1,5 @@
 import type { HParams } from "../../arch/hparams.js";
-import type { Activation, NormKind, Residual, RopePairs } from "../../arch/traits.js";
+import type { Activation, NormKind, Residual, RopePairs, RouterTraits } from "../../arch/traits.js";
 import type { Tensor } from "../../tensor.js";
 
 // What the forward pass needs to know of a model, layer by layer. Plain data, and matrices that a file has fused are
@@ -53,10 +53,11 @@ export interface MlpPlan {
 export interface ExpertsPlan {
   /** A row for each expert. */
   readonly router: Linear;
+  /** Added to the scores when experts are chosen, not to their weights. */
+  readonly selectionBias: Tensor | undefined;
+  readonly routing: RouterTraits;
   readonly experts: readonly MlpPlan[];
   readonly used: number;
-  /** The weights of the experts that a token goes through add up to 1. */
-  readonly normalize: boolean;
   readonly shared: MlpPlan | undefined;
   /** One row: how much of the shared expert a token gets; all of it when absent. */
   readonly sharedRouter: Linear | undefined;

@@ -164,7 +164,8 @@ function attention(kernels: Kernels, { window, cap, slopes }: Bend): Trial {
   const lengths = [tokens, heads, headsKv, kLength, vLength] as const;
   return {
     name: window === 0 ? "attention" : "attention with bent scores",
-    run: () => kernels.call("attention")(q, k, v, o, ...lengths, 0.3, cap, slopesAt, window, 0, scratch),
+    run: () =>
+      kernels.call("attention")(q, k, v, o, ...lengths, 0.3, cap, slopesAt, 0, window, 0, 0, scratch),
     result: () => kernels.bytes(o, size),
   };
 }

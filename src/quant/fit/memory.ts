@@ -1,8 +1,9 @@
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { AttentionTraits, MixerTraits } from "../../arch/traits.js";
-import type { Outline } from "../../outline.js";
 import { rowLength } from "../../tensor.js";
+import type { Amount, Described } from "./amount.js";
+import { recurrentStates } from "./recurrent.js";
 
 /** Types that llama.cpp keeps keys and values in. */
 export const KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
@@ -13,16 +14,6 @@ const KV_DTYPE = { f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4
 const BATCH = 512;
 /** llama.cpp rounds contexts up to a multiple of this many tokens. */
 export const CONTEXT_STEP = 256;
-
-/** What is asked of a model; a Model has it too. */
-export type Described = Pick<Outline, "architecture" | "hparams" | "tensors">;
-
-/** A number of bytes, and how it came about. */
-export interface Amount {
-  readonly bytes: number;
-  /** The formula with this model's numbers, such as `32 layers × ...`. */
-  readonly formula: string;
-}
 
 /**
  * What a model needs beside its weights, by the reckoning of llama.cpp on a CPU; test/golden/fit has what llama.cpp
@@ -54,17 +45,15 @@ function roundUp(tokens: number): number {
 }
 
 /**
- * What is kept from token to token. A state space model keeps the same however long the context is: its state and
- * what its convolution still sees, layers × channels × (state size + kernel - 1), in f32.
+ * What is kept from token to token, by the layers' kinds.
  * @throws LlqError `usage` when heads do not divide into the type's blocks, which llama.cpp refuses
  */
 export function kvCache(model: Described, context: number, kvType: KvType): Amount {
-  const { blockCount, ssm } = model.hparams;
-  if (ssm.innerSize === 0) return keysAndValues(model, context, kvType);
-  const kept = ssm.convKernel - 1;
+  const kept = [keysAndValues(model, context, kvType), recurrentStates(model)];
+  const parts = kept.filter(({ bytes }) => bytes > 0);
   return {
-    bytes: blockCount * ssm.innerSize * (ssm.stateSize + kept) * 4,
-    formula: `${blockCount} layers × ${ssm.innerSize} channels × (${ssm.stateSize} + ${kept}) × 4 bytes, for any context`,
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    formula: parts.map(({ formula }) => formula).join(" + "),
   };
 }
 
@@ -73,26 +62,31 @@ function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
 }
 
 /**
- * Keys and values: layers × KV heads × (key + value width) × tokens × bytes of an element. Layers with a window keep
- * its tokens and a batch; but where all layers have a window, llama.cpp keeps everything.
+ * Keys and values: layers × tokens × KV heads × (key + value width) × bytes of an element, of layers that have the same.
+ * Layers with a window keep its tokens and a batch; but where all layers have a window, llama.cpp keeps everything.
  */
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
-  const { blockCount, headCountKv, keyLength, valueLength } = hparams;
-  const perElement = kvElementBytes(kvType, keyLength, valueLength);
-  const windows = architecture.decoder(hparams).layers.map(({ mixer }) => windowOf(mixer));
-  const window = windows.find((each) => each !== undefined);
-  const withWindow = windows.filter((each) => each !== undefined).length;
-  const windowed = withWindow === blockCount ? 0 : withWindow;
-  const kept = Math.min(context, roundUp((window ?? 0) + BATCH));
-  const cells = (blockCount - windowed) * context + windowed * kept;
-  const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
-  const tokens =
-    windowed === 0 || kept === context
-      ? `${blockCount} layers × ${context} tokens`
-      : `(${blockCount - windowed} layers × ${context} + ${windowed} × ${kept} tokens)`;
+  const attending = architecture
+    .decoder(hparams)
+    .layers.flatMap(({ mixer }, i) =>
+      mixer.kind === "attention" ? [{ window: windowOf(mixer), ...hparams.layers[i]! }] : [],
+    );
+  const isMixed = attending.some(({ window }) => window === undefined);
+  const parts = new Map<string, { layers: number; bytes: number; formula: string }>();
+  for (const { window, headCountKv, keyLength, valueLength } of attending) {
+    const kept = window === undefined || !isMixed ? context : roundUp(window + BATCH);
+    const tokens = Math.min(context, kept);
+    const perElement = kvElementBytes(kvType, keyLength, valueLength);
+    const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
+    const formula = `${tokens} tokens × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`;
+    const bytes = tokens * headCountKv * (keyLength + valueLength) * perElement;
+    const { layers } = parts.get(formula) ?? { layers: 0 };
+    parts.set(formula, { layers: layers + 1, bytes, formula });
+  }
+  const all = [...parts.values()];
   return {
-    bytes: headCountKv * (keyLength + valueLength) * cells * perElement,
-    formula: `${tokens} × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`,
+    bytes: all.reduce((sum, { layers, bytes }) => sum + layers * bytes, 0),
+    formula: all.map(({ layers, formula }) => `${layers} layers × ${formula}`).join(" + "),
   };
 }
 

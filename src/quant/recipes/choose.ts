@@ -14,6 +14,8 @@ export interface TypeOptions {
   readonly embeddingType?: DTypeName | undefined;
   /** The output matrix keeps the type it has. */
   readonly leaveOutput?: boolean | undefined;
+  /** What is quantized already may be so again. */
+  readonly allowRequantize?: boolean | undefined;
   /** The base type for every matrix, without the recipe's exceptions. */
   readonly pure?: boolean | undefined;
 }
@@ -154,7 +156,7 @@ function wantedType(
 function wishedType(
   tensor: Described,
   kind: Role,
-  { overrides = [], outputType, embeddingType, leaveOutput }: TypeOptions,
+  { overrides = [], outputType, embeddingType, leaveOutput, allowRequantize }: TypeOptions,
 ): [DTypeName, string] | undefined {
   const override = overrides.find((each) => matches(each, tensor));
   if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
@@ -163,6 +165,9 @@ function wishedType(
   }
   if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
   if (kind === "output" && outputType !== undefined) return [outputType, "--output-type"];
+  // Experts that were trained in it are published in it; any other type would only lose.
+  const isPublished = tensor.dtype === "MXFP4" && tensor.role.endsWith("_exps");
+  if (isPublished && allowRequantize !== true) return ["MXFP4", "as it is published"];
   return undefined;
 }
 

@@ -14,6 +14,7 @@ import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
 import { mlx } from "./mlx.js";
+import { mxfp4Blocks } from "./mxfp4-blocks.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
@@ -35,6 +36,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   mlx,
   hqq,
   torchao,
+  mxfp4Blocks,
   scaled,
 ];
 
@@ -100,7 +102,7 @@ function unknownPacking({ where }: Parts, stem: string, method: string | undefin
 }
 
 /**
- * Rows `first` to `first + count` of a coded source as f32 at `dst`. Scratch memory above the current mark is used
+ * Rows `first` to `first + count` of a coded source at `dst`, in its `dtype`. Scratch memory above the current mark is used
  * and given back.
  * @param name the tensor's, for messages
  * @throws LlqError `bad-input` for numbers in the file that do not fit each other
@@ -114,7 +116,7 @@ export function decodeRows(
   count: number,
   dst: number,
 ): void {
-  new Reader(kernels, files, name, decode).f32(source, first, count, dst);
+  decode(new Reader(kernels, files, name, decode), source, first, count, dst);
 }
 
 function decode(reader: Reader, source: TensorSource, first: number, count: number, dst: number): void {

@@ -3,7 +3,7 @@ import type { Coding, RawSource, TensorSource } from "../../../formats/container
 import type { Parts } from "./parts.js";
 import type { Reader } from "./reader.js";
 
-/** Rows of a coded source, and the address where they go as f32. */
+/** Rows of a coded source, and the address where they go in its `dtype`: as f32, with one exception. */
 export interface Rows {
   readonly source: TensorSource;
   readonly first: number;

@@ -4,7 +4,7 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { rowLength } from "../../tensor.js";
 import { type Descriptors, readSourceRows, readStored } from "../stored.js";
 
-/** Rows `first` to `first + count` of a coded source as f32 at `dst`. */
+/** Rows `first` to `first + count` of a coded source at `dst`, in its `dtype`. */
 type Decode = (reader: Reader, source: TensorSource, first: number, count: number, dst: number) => void;
 
 /** Reads the sources that a coded one is made of. */
@@ -24,7 +24,7 @@ export class Reader {
 
   /** Rows of any source as f32 at `dst`. */
   f32(source: TensorSource, first: number, count: number, dst: number): void {
-    if (source.coded !== undefined) {
+    if (source.coded !== undefined && source.dtype === "F32") {
       this.#decode(this, source, first, count, dst);
       return;
     }
@@ -33,7 +33,8 @@ export class Reader {
     const mark = kernels.mark();
     const raw = kernels.reserve(count * pitch);
     const memory = () => kernels.bytes(0, kernels.memory.buffer.byteLength);
-    readSourceRows(files[source.file]!, source, first, count, { memory, at: raw, pitch, name });
+    if (source.coded !== undefined) this.#decode(this, source, first, count, raw);
+    else readSourceRows(files[source.file]!, source, first, count, { memory, at: raw, pitch, name });
     kernels.toF32(source.dtype, raw, dst, count * rowLength(source));
     kernels.reset(mark);
   }

@@ -1,4 +1,4 @@
-import { LlqError } from "../../../formats/errors.js";
+import { badInput, LlqError } from "../../../formats/errors.js";
 import { byteCharacter } from "../bpe/byte-alphabet.js";
 import { recognizePreTokenizer } from "../bpe/pretokenize.js";
 import { resolveSpecial } from "../special.js";
@@ -97,10 +97,27 @@ function spmVocab(source: Source): Vocab {
     const unmade = type === TOKEN_TYPE.BYTE ? 0 : -1 - merges.length; // single characters come after all merges
     table.set(id, text, type, scores.get(text) ?? unmade);
   }
+  checkMerges(name, merges, new Set(tokens.values()));
   return {
     ...finish("spm", source, table, json.model.unk_token ?? undefined),
     ...spaceRules(name, json, tokens.values()),
   };
+}
+
+/**
+ * As the tokenizers library does: joined by scores, a text would come to a token whose parts are none.
+ * @throws LlqError `bad-input` when what is merged, or what becomes of it, is no token
+ */
+function checkMerges(
+  name: string,
+  merges: readonly (readonly [string, string])[],
+  tokens: Set<string>,
+): void {
+  for (const [i, [left, right]] of merges.entries()) {
+    const odd = [left, right, left + right].find((text) => !tokens.has(text));
+    if (odd === undefined) continue;
+    throw badInput(`${name}: merge ${i} is of ${JSON.stringify(odd)}, which is no token`);
+  }
 }
 
 function unigramVocab(source: Source): Vocab {

@@ -59,6 +59,8 @@ export interface Attending {
   readonly slopes?: number;
   /** Address of a float for each query head: a score without a value; 0 for none. */
   readonly sinks?: number;
+  /** Windows begin at multiples of their length. */
+  readonly chunked?: boolean;
   /** Tokens at the start that see each other and that all later ones see; none with slopes or a window. */
   readonly prefix?: number;
 }
@@ -131,7 +133,7 @@ export class KvCache {
   /** Attention of the `count` tokens that were appended last. Takes attendBytes of memory while it runs. */
   attend(queries: Queries, count: number, attending: Attending): void {
     const { type, heads, keyLength, valueLength, window } = this.shape;
-    const { group, scale, cap = 0, slopes = 0, sinks = 0, prefix = 0 } = attending;
+    const { group, scale, cap = 0, slopes = 0, sinks = 0, chunked = false, prefix = 0 } = attending;
     if (count > Math.min(this.#atOnce, this.#length) || prefix > this.#length) {
       throw new RangeError(`${count} tokens and a prefix of ${prefix} are not the last of ${this.#length}`);
     }
@@ -158,6 +160,7 @@ export class KvCache {
         slopes && slopes + head * group * 4,
         sinks && sinks + head * group * 4,
         window,
+        Number(chunked),
         prefix,
         scratch,
       );

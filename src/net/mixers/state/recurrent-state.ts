@@ -1,27 +1,18 @@
 import type { Kernels } from "../../../kernels/kernels.js";
 
-/** What a sequence leaves in a layer of Mamba: of some channels. */
-export interface RecurrentShape {
-  /** A multiple of 4. */
-  readonly channels: number;
-  /** Numbers that the scan keeps of each channel. */
-  readonly states: number;
-  /** Tokens that the convolution sees. */
-  readonly kernel: number;
-}
+/** How many floats each part of a state has. */
+export type RecurrentShape = readonly number[];
 
 /** Bytes of a state, exactly. */
-export function recurrentBytes({ channels, states, kernel }: RecurrentShape): number {
-  return channels * (states + kernel - 1) * 4;
+export function recurrentBytes(parts: RecurrentShape): number {
+  return parts.reduce((sum, floats) => sum + floats, 0) * 4;
 }
 
-/** A layer's state of one sequence, in the kernels' memory until these are reset to before it. */
+/** The state of one sequence in a layer that keeps as much however many tokens there were, in the kernels' memory until these are reset to before it. */
 export class RecurrentState {
   readonly shape: RecurrentShape;
-  /** Address of the scan's state [states][channels], for ssm_scan. */
-  readonly scan: number;
-  /** Address of the convolution's last inputs [kernel - 1][channels], for ssm_conv. */
-  readonly conv: number;
+  /** Addresses of the parts. */
+  readonly parts: readonly number[];
   readonly #kernels: Kernels;
   #length = 0;
 
@@ -29,8 +20,12 @@ export class RecurrentState {
   constructor(kernels: Kernels, shape: RecurrentShape) {
     this.shape = shape;
     this.#kernels = kernels;
-    this.scan = kernels.reserve(recurrentBytes(shape));
-    this.conv = this.scan + shape.states * shape.channels * 4;
+    let end = kernels.reserve(recurrentBytes(shape));
+    this.parts = shape.map((floats) => {
+      const start = end;
+      end += floats * 4;
+      return start;
+    });
     this.reset();
   }
 
@@ -40,10 +35,10 @@ export class RecurrentState {
   }
 
   get #bytes(): Uint8Array {
-    return this.#kernels.bytes(this.scan, recurrentBytes(this.shape));
+    return this.#kernels.bytes(this.parts[0]!, recurrentBytes(this.shape));
   }
 
-  /** To be said once both kernels have gone over `count` tokens. */
+  /** To be said once the kernels have gone over `count` tokens. */
   advance(count: number): void {
     this.#length += count;
   }

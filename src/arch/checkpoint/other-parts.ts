@@ -1,0 +1,32 @@
+import * as v from "valibot";
+import type { Container } from "../../../formats/container.js";
+
+/** In the names of what models that see, hear or speak have beside their language model. */
+const OTHER_SENSES =
+  /visual\.|vision[._]|audio[._]|projector\.|talker\.|(token|code)2wav\.|patch_embed|patch_merger\.|image_newline|^model\.connector\.|^(mlp\d*|vit|vpm|siglip2|conformer|merger|resampler)\./;
+
+/** Of what predicts more than the next token. */
+const MULTI_TOKEN = /^(model\.)?mtp\./;
+
+const config = v.looseObject({
+  num_hidden_layers: v.number(),
+  num_nextn_predict_layers: v.pipe(v.number(), v.minValue(1)),
+});
+
+/**
+ * The checkpoint without the tensors that are no part of the language model, which `leftOut` names: towers and projectors
+ * of other senses, and what predicts several tokens, blocks behind the last one among it.
+ */
+export function withoutOtherParts(container: Container, json: unknown): Container {
+  const blocks = v.safeParse(config, json);
+  const isBehind = (name: string) => {
+    const block = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+    return blocks.success && block !== undefined && Number(block) >= blocks.output.num_hidden_layers;
+  };
+  const isOther = (name: string) => OTHER_SENSES.test(name) || MULTI_TOKEN.test(name) || isBehind(name);
+  const leftOut = [...container.tensors.keys()].filter(isOther);
+  if (leftOut.length === 0) return container;
+  const tensors = new Map(container.tensors);
+  for (const name of leftOut) tensors.delete(name);
+  return { ...container, tensors, leftOut };
+}

@@ -1,0 +1,116 @@
+import * as v from "valibot";
+import { badInput } from "../../../formats/errors.js";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { HfModel } from "../architecture.js";
+import { count, expectField, flag, positive } from "../config.js";
+import type { HParams } from "../hparams.js";
+import { type Gating, gatingNumber } from "../numbers/experts.js";
+import type { RouterTraits } from "../traits.js";
+
+// What families with mixtures of experts share: the fields and keys that say how tokens come to experts, and what they mean.
+
+const none = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+
+/** The fields of a config.json, by the names that DeepSeek and transformers 5 gave them. */
+export const expertFields = {
+  n_routed_experts: v.nullish(count),
+  num_local_experts: v.nullish(count),
+  num_experts: v.nullish(count),
+  num_experts_per_tok: count,
+  moe_intermediate_size: count,
+  n_shared_experts: v.nullish(none),
+  num_shared_experts: v.nullish(none),
+  first_k_dense_replace: v.nullish(none),
+  n_group: v.nullish(none),
+  topk_group: v.nullish(none),
+  norm_topk_prob: flag,
+  routed_scaling_factor: v.nullish(positive),
+  scoring_func: v.nullish(v.string()),
+  score_function: v.nullish(v.string()),
+};
+
+const schema = v.looseObject(expertFields);
+
+/** The kinds that config.json has words for. */
+const GATINGS: Readonly<Record<string, Gating>> = {
+  softmax: "softmax",
+  sigmoid: "sigmoid",
+  sqrtsoftplus: "sqrtSoftplus",
+};
+
+/**
+ * What those fields say; `usual` is what the class takes where they do not.
+ * @throws LlqError `bad-input` without a number of experts, `unsupported` for a router of an unknown kind
+ */
+export function readExpertFields(
+  config: v.InferOutput<typeof schema>,
+  usual: { readonly gating: Gating; readonly normalize: boolean },
+): ExpertConfig {
+  const experts = config.n_routed_experts ?? config.num_local_experts ?? config.num_experts;
+  if (experts == null) throw badInput("config.json: n_routed_experts is missing");
+  const func = config.scoring_func ?? config.score_function;
+  if (func != null) expectField("scoring_func", func, ...Object.keys(GATINGS));
+  return {
+    count: experts,
+    used: config.num_experts_per_tok,
+    feedForwardLength: config.moe_intermediate_size,
+    sharedCount: config.n_shared_experts ?? config.num_shared_experts,
+    leadingDenseCount: config.first_k_dense_replace,
+    gating: func == null ? usual.gating : GATINGS[func],
+    normalize: config.norm_topk_prob ?? usual.normalize,
+    scale: config.routed_scaling_factor,
+    groupCount: config.n_group,
+    groupsUsed: config.topk_group,
+  };
+}
+
+/** What a config.json says of its experts, in GGUF's terms; what is absent has no key. */
+export interface ExpertConfig {
+  readonly count: number;
+  readonly used: number;
+  readonly feedForwardLength?: number | null | undefined;
+  readonly sharedCount?: number | null | undefined;
+  readonly sharedFeedForwardLength?: number | null | undefined;
+  readonly leadingDenseCount?: number | null | undefined;
+  readonly layerStep?: number | null | undefined;
+  readonly gating?: Gating | undefined;
+  readonly normalize?: boolean | null | undefined;
+  readonly scale?: number | null | undefined;
+  readonly groupCount?: number | null | undefined;
+  readonly groupsUsed?: number | null | undefined;
+}
+
+export function expertKeys(config: ExpertConfig): HfModel["keys"] {
+  const number = (key: string, value: number | null | undefined) =>
+    value == null ? [] : [[key, meta.u32(value)] as const];
+  const { gating, normalize, scale } = config;
+  return [
+    ["expert_count", meta.u32(config.count)],
+    ["expert_used_count", meta.u32(config.used)],
+    ...number("expert_feed_forward_length", config.feedForwardLength),
+    ...number("expert_shared_count", config.sharedCount),
+    ...number("expert_shared_feed_forward_length", config.sharedFeedForwardLength),
+    ...number("leading_dense_block_count", config.leadingDenseCount),
+    ...number("interleave_moe_layer_step", config.layerStep),
+    ...number("expert_group_count", config.groupCount),
+    ...number("expert_group_used_count", config.groupsUsed),
+    ...(gating === undefined ? [] : [["expert_gating_func", meta.u32(gatingNumber(gating))] as const]),
+    ...(normalize == null ? [] : [["expert_weights_norm", meta.bool(normalize)] as const]),
+    ...(scale == null ? [] : [["expert_weights_scale", meta.f32(scale)] as const]),
+  ];
+}
+
+/** How a model's tokens come to experts: as its keys say, and where they do not, as is usual for the architecture. */
+export function routerOf({ router }: HParams, usual: RouterTraits): RouterTraits {
+  const { gating, normalize, scale, groupCount, groupsUsed } = router;
+  return {
+    ...usual,
+    gating: gating ?? usual.gating,
+    normalize: normalize ?? usual.normalize ?? false,
+    scale: scale ?? usual.scale,
+    groups:
+      groupCount > 1
+        ? { count: groupCount, used: groupsUsed, score: usual.groups?.score ?? "twoLargest" }
+        : undefined,
+  };
+}

@@ -1,0 +1,63 @@
+import * as v from "valibot";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Architecture, HfModel } from "../architecture.js";
+import { headDim, reader } from "../config.js";
+import { ropeKeys, ropeScaling } from "../rope-scaling.js";
+import { attention, decoderOf } from "../traits.js";
+import { llama, llamaSchema, readLlama } from "./llama.js";
+
+const parameters = v.looseObject({
+  ...ropeScaling.entries,
+  llama_4_scaling_beta: v.nullish(v.pipe(v.number(), v.minValue(0))),
+});
+const schema = v.looseObject({
+  ...llamaSchema.entries,
+  model_type: v.nullish(v.string()),
+  rope_parameters: v.nullish(parameters),
+  rope_scaling: v.nullish(parameters),
+});
+
+/** transformers' RoPE where the config has none. */
+const USUAL: v.InferOutput<typeof parameters> = {
+  rope_type: "yarn",
+  rope_theta: 1e6,
+  factor: 16,
+  original_max_position_embeddings: 16384,
+  beta_fast: 32,
+  beta_slow: 1,
+  mscale_all_dim: 1,
+  mscale: 1,
+  llama_4_scaling_beta: 0.1,
+};
+
+/** A Llama whose queries grow with their position; or, as it is wrapped for Mistral Small 3, a Mistral. */
+function readMistral3(config: v.InferOutput<typeof schema>): HfModel {
+  if ((config.model_type ?? "mistral") === "mistral") return readLlama(config);
+  const rope = config.rope_parameters ?? config.rope_scaling ?? USUAL;
+  const model = readLlama({ ...config, rope_parameters: undefined, rope_scaling: undefined });
+  const { llama_4_scaling_beta: beta } = rope;
+  return {
+    ...model,
+    keys: [
+      ...model.keys.filter(([key]) => !key.startsWith("rope.")),
+      ...ropeKeys({ ...config, rope_parameters: rope }, headDim(config), { logMultiplier: true }),
+      ...(beta ? [["attention.temperature_scale", meta.f32(beta)] as const] : []),
+    ],
+  };
+}
+
+export const mistral3: Architecture = {
+  ...llama,
+  name: "mistral3",
+  covers: ["Mistral Small 3.1 and Ministral 3"],
+  classes: ["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
+  accepts: ({ model_type }) => ["mistral", "ministral3"].includes(String(model_type ?? "mistral")),
+  read: reader(schema, readMistral3),
+  decoder: (h) => {
+    const { temperatureScale: scale, ropeOriginalContext: length } = h;
+    const temperature = scale === undefined ? undefined : { scale, length, offset: 0 };
+    return decoderOf(h, () =>
+      attention({ rope: { pairs: "neighbours" }, window: h.slidingWindow, temperature }),
+    );
+  },
+};

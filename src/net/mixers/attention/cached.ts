@@ -1,0 +1,66 @@
+import type { Weights } from "../../products/weights.js";
+import type { Work } from "../../work.js";
+import type { Had, StateOptions } from "../mixer.js";
+import { type KvCache, type KvShape, kvCells } from "../state/kv-cache.js";
+import { placeOfHeads } from "./alibi.js";
+import { gateHeads, type Heads, widthsOf } from "./heads.js";
+import type { AttentionPlan } from "./plan.js";
+
+/** Each sequence sees what its cache holds, the new tokens included. A thread does the heads that it has a cache of. */
+export function attendCached(
+  work: Work,
+  plan: AttentionPlan,
+  { q, k, v, o, gate }: Heads,
+  caches: readonly KvCache[],
+): void {
+  const { kernels, weights, batch } = work;
+  const mark = kernels.mark();
+  const { headsKv, keyLength, valueLength, scale, softcap: cap, chunked } = plan;
+  const { chunks, context, prefixes } = batch;
+  const width = widthsOf(plan);
+  const group = plan.heads / headsKv;
+  const [first, count] = weights.share(headsKv);
+  const { slopes, sinks } = placeOfHeads(work, plan);
+  const [qStride, kStride, vStride, oStride] = [width.q * 4, width.k * 4, width.v * 4, width.o * 4];
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const cache = caches[chunk]!;
+    const at = chunk * context;
+    const [ownK, ownV] = [first * keyLength * 4, first * valueLength * 4];
+    cache.append(k + at * kStride + ownK, kStride, v + at * vStride + ownV, vStride, context);
+    const queries = {
+      ...{ q: q + at * qStride + group * ownK, qStride },
+      ...{ o: o + at * oStride + group * ownV, oStride },
+    };
+    const prefix = prefixes?.[chunk]?.length ?? 0;
+    const own = (floats: number) => floats && floats + first * group * 4;
+    const attending = { group, scale, cap, chunked, prefix, slopes: own(slopes), sinks: own(sinks) };
+    cache.attend(queries, context, attending);
+  }
+  kernels.reset(mark);
+  const columns = [first * group * valueLength, count * group * valueLength] as const;
+  gateHeads(work, plan, { q, k, v, o, gate }, columns);
+  const part = { y: o, width: width.o, first: columns[0], count: columns[1] };
+  weights.exchange(kernels, chunks * context, [part]);
+}
+
+/** A ring has lost what later tokens took the places of. */
+export function canTruncate(
+  plan: AttentionPlan,
+  options: StateOptions,
+  { most }: Had,
+  length: number,
+): boolean {
+  if (plan.window === 0) return true;
+  const lost = most - kvCells(kvShape(plan, WHOLE, options));
+  return Math.max(0, length - plan.window + 1) >= lost;
+}
+
+const WHOLE: Pick<Weights, "share"> = { share: (units) => [0, units] };
+
+export function kvShape(
+  { headsKv, keyLength, valueLength, window }: AttentionPlan,
+  weights: Pick<Weights, "share">,
+  { capacity, batch, kvType: type }: StateOptions,
+): KvShape {
+  return { type, heads: weights.share(headsKv)[1], keyLength, valueLength, capacity, window, batch };
+}

@@ -1,0 +1,42 @@
+import type { Work } from "../../work.js";
+import { placeOfHeads } from "./alibi.js";
+import { gateHeads, type Heads, widthsOf } from "./heads.js";
+import type { AttentionPlan } from "./plan.js";
+
+/** Scores of a block of queries, for each token (attention_scratch). */
+export const SCORE_FLOATS = 64;
+
+/** Each chunk sees itself only. */
+export function attendWhole(work: Work, plan: AttentionPlan, heads: Heads): void {
+  const { kernels, batch } = work;
+  const mark = kernels.mark();
+  const { keyLength, valueLength } = plan;
+  const { chunks, context } = batch;
+  const width = widthsOf(plan);
+  const scratch = kernels.reserve(kernels.call("attention_scratch")(context, keyLength, valueLength));
+  const { slopes, sinks } = placeOfHeads(work, plan);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const at = chunk * context * 4;
+    kernels.call("attention")(
+      heads.q + at * width.q,
+      heads.k + at * width.k,
+      heads.v + at * width.v,
+      heads.o + at * width.o,
+      context,
+      plan.heads,
+      plan.headsKv,
+      keyLength,
+      valueLength,
+      plan.scale,
+      plan.softcap,
+      slopes,
+      sinks,
+      plan.window,
+      Number(plan.chunked),
+      batch.prefixes?.[chunk]?.length ?? 0,
+      scratch,
+    );
+  }
+  kernels.reset(mark);
+  gateHeads(work, plan, heads, [0, width.o]);
+}

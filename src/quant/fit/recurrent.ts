@@ -1,0 +1,31 @@
+import type { HParams } from "../../arch/hparams.js";
+import type { Amount, Described } from "./amount.js";
+
+/** The floats that a layer of a kind keeps, however long the context is. */
+const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
+  // Channels × (state and what the convolution still sees).
+  mamba: ({ ssm: { innerSize, stateSize, convKernel } }) => ({
+    floats: innerSize * (stateSize + convKernel - 1),
+    formula: `${innerSize} channels × (${stateSize} + ${convKernel - 1})`,
+  }),
+};
+
+interface Kept {
+  readonly floats: number;
+  readonly formula: string;
+}
+
+/** What recurrent layers keep, in f32. */
+export function recurrentStates({ architecture, hparams }: Described): Amount {
+  const layers = new Map<string, number>();
+  for (const { mixer } of architecture.decoder(hparams).layers) {
+    if (mixer.kind in FLOATS) layers.set(mixer.kind, (layers.get(mixer.kind) ?? 0) + 1);
+  }
+  const kept = Array.from(layers, ([kind, count]) => ({ count, ...FLOATS[kind]!(hparams) }));
+  return {
+    bytes: kept.reduce((sum, { count, floats }) => sum + 4 * count * floats, 0),
+    formula: kept
+      .map(({ count, formula }) => `${count} layers × ${formula} × 4 bytes, for any context`)
+      .join(" + "),
+  };
+}
