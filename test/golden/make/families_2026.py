@@ -1,13 +1,16 @@
 """Writes a tiny random checkpoint for every class of the table in families_2026/, and what transformers makes of a text.
 
-usage: families_2026.py <folder> [name ...]
+usage: families_2026.py [--wide] <folder> [name ...]
 
 Each checkpoint is what save_pretrained of transformers 5 writes, its numbers rounded to BF16 and stored so, with the
 files of families.py beside it: a tokenizer, reference.json (tokens of text.txt, perplexity over two chunks of 256,
 second halves scored) and logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut). Computed in
 f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
 already is left alone unless it is named. Where transformers has a class by what it computes but not by name, an
-entry's `written` makes the publisher's config and names of it, and `mend` adds to the model what it lacks. `seed` of an entry is raised where the last bits of f32 choose the experts.
+entry's `written` makes the publisher's config and names of it, and `mend` adds to the model what it lacks. `seed` of an entry is raised where the last bits f32 choose the experts.
+
+--wide makes every row eight times as long, so that it is cut into blocks of 256, and computes nothing: for comparing
+what is quantized how.
 """
 
 import contextlib
@@ -35,6 +38,10 @@ SPECIAL = {
     "spm gemma": {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
 }
 # Buffers that are trained, or counted in training, and saved.
+WIDTHS = """hidden_size intermediate_size moe_intermediate_size shared_intermediate_size shared_expert_intermediate_size head_dim
+global_head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim q_lora_rank kv_lora_rank linear_key_head_dim linear_value_head_dim
+mamba_d_head mamba_d_ssm mamba_head_dim d_model n_embd n_inner ffn_hidden_size moe_shared_expert_intermediate_size moe_latent_size
+intermediate_size_mlp hidden_size_per_layer_input laurel_rank linear_head_dim""".split()
 LEARNED_BUFFERS = ("e_score_correction_bias", "expert_bias", "expert_biases", "layer_scalar", "router_bias")
 TRANSPOSED = ("gpt_oss", "llama4")  # experts are [expert][in][out]
 
@@ -42,6 +49,13 @@ TRANSPOSED = ("gpt_oss", "llama4")  # experts are [expert][in][out]
 def unused(values, ids):
     """Ids that do not occur in the text for "unused 0" and so on."""
     return {key: ids[int(value.split()[1])] if str(value).startswith("unused") else value for key, value in values.items()}
+
+
+def widened(values):
+    """The part of a config that is text, with rows eight times as long."""
+    parts = ("text_config", "ffn_config")
+    wide = {key: value * 8 if key in WIDTHS and isinstance(value, int) else value for key, value in values.items()}
+    return wide | {key: widened(values[key]) for key in parts if key in values}
 
 
 def build(entry, seed, tokens):
@@ -145,7 +159,9 @@ def evaluate(model, chunks):
     raise problem
 
 
-def make(out, name, entry):
+def make(out, name, entry, wide):
+    if wide:
+        entry = entry | {"config": widened(entry["config"])}
     seed = zlib.crc32(name.encode()) + entry.get("seed", 0)
     folder = out / name
     partial = out / f".{name}"
@@ -159,12 +175,23 @@ def make(out, name, entry):
         entry["mend"](model)
     set_weights(model, seed, entry)
     save(model, partial, entry.get("written"))
+    (partial / "model.safetensors").chmod(0o644)
+    reference = {"context": families.CONTEXT, "tokens": tokens} if wide else evaluated(model, entry, tokens, start, partial)
+    (partial / "reference.json").write_text(json.dumps(reference) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    size = (folder / "model.safetensors").stat().st_size
+    print(f"{name}: perplexity {reference.get('perplexity')}, {size} bytes", flush=True)
+
+
+def evaluated(model, entry, tokens, start, folder):
+    """reference.json's values; writes the logits."""
     text = model.language_model if "text_part" in entry else model  # where the whole fails without an image
     first, nll, kind = evaluate(text, list(families.chunks_of(tokens, start)))
     assert np.isfinite(nll)
     families.POSITIONS = POSITIONS
-    families.write_logits(partial / "logits.f32.gz", first)
-    reference = {
+    families.write_logits(folder / "logits.f32.gz", first)
+    return {
         "madeBy": f"transformers {transformers.__version__} {entry['class']}, {kind}, torch {torch.__version__.split('+')[0]}",
         "context": families.CONTEXT,
         "positions": POSITIONS,
@@ -172,22 +199,17 @@ def make(out, name, entry):
         "perplexity": float(np.exp(nll)),
         "tokens": tokens,
     }
-    (partial / "reference.json").write_text(json.dumps(reference) + "\n")
-    (partial / "model.safetensors").chmod(0o644)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    size = (folder / "model.safetensors").stat().st_size
-    print(f"{name}: perplexity {np.exp(nll):.4f} ({kind}), logits {first.min():.2f} to {first.max():.2f}, {size} bytes", flush=True)
 
 
 def main():
-    out, wanted = Path(sys.argv[1]), sys.argv[2:]
+    wide = sys.argv[1] == "--wide"
+    out, wanted = Path(sys.argv[1 + wide]), sys.argv[2 + wide :]
     torch.set_num_threads(1)
     failed = []
     for name, entry in FAMILIES.items():
         if name in wanted or (not wanted and not (out / name).exists()):
             try:
-                make(out, name, entry)
+                make(out, name, entry, wide)
             except Exception as failure:  # one class that fails must not keep the others
                 traceback.print_exc(limit=-3)
                 print(f"{name}: {type(failure).__name__} {failure}", flush=True)
