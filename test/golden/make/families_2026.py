@@ -4,8 +4,9 @@ usage: families_2026.py [--wide] <folder> [name ...]
 
 Each checkpoint is what save_pretrained of transformers 5 writes, its numbers rounded to BF16 and stored so, with the
 files of families.py beside it: a tokenizer, reference.json (tokens of text.txt, perplexity over two chunks of 256,
-second halves scored) and logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut). Computed in
-f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
+second halves scored), logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut) and generate.json
+(as generate.py says it, every token from all before it, without cache; for LongRoPE's long factors behind a prompt that
+outgrows the short ones). Computed in f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
 already is left alone unless it is named. Where transformers has a class by what it computes but not by name, an
 entry's `written` makes the publisher's config and names of it, and `mend` adds to the model what it lacks. `seed` of an entry is raised where the last bits f32 choose the experts.
 
@@ -32,7 +33,7 @@ from families_2026 import FAMILIES
 from families_tokenizers import make_tokenizer
 
 TEXT = (families.OUT / "text.txt").read_text()
-POSITIONS = 32
+POSITIONS, PROMPT, NEW = 32, 16, 64
 SPECIAL = {
     "spm": {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
     "spm gemma": {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
@@ -191,6 +192,7 @@ def evaluated(model, entry, tokens, start, folder):
     assert np.isfinite(nll)
     families.POSITIONS = POSITIONS
     families.write_logits(folder / "logits.f32.gz", first)
+    (folder / "generate.json").write_text(json.dumps(generated(text, entry, tokens, kind)) + "\n")
     return {
         "madeBy": f"transformers {transformers.__version__} {entry['class']}, {kind}, torch {torch.__version__.split('+')[0]}",
         "context": families.CONTEXT,
@@ -199,6 +201,30 @@ def evaluated(model, entry, tokens, start, folder):
         "perplexity": float(np.exp(nll)),
         "tokens": tokens,
     }
+
+
+def generated(text, entry, tokens, kind):
+    """How the text goes on from its first tokens, always with the likeliest."""
+    part = entry["config"].get("text_config", entry["config"])
+    rope = part.get("rope_parameters") or {}
+    long = rope.get("rope_type") == "longrope" and rope["original_max_position_embeddings"] < NEW
+    prompt, chosen, rows = tokens[: NEW + 8 if long else PROMPT], [], []
+    context = everything_in_f64 if kind == "f64" else contextlib.nullcontext
+    for _ in range(NEW):
+        with torch.no_grad(), context():
+            rows.append(families.logits_of(text, prompt + chosen)[-1].double())
+        chosen.append(rows[-1].argmax().item())
+    logits = torch.stack(rows)
+    best = logits.topk(2).values
+    window = part.get("sliding_window") if part.get("use_sliding_window", True) else None
+    result = {
+        "by": f"{entry['class']}, transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}",
+        "prompt": prompt,
+        "tokens": chosen,
+        "logprobs": [round(value, 6) for value in torch.log_softmax(logits, -1)[range(NEW), chosen].tolist()],
+        "minMargin": float(f"{(best[:, 0] - best[:, 1]).min().item():.3g}"),
+    }
+    return result if window is None else result | {"window": window}
 
 
 def main():

@@ -66,7 +66,8 @@ FAMILIES = {
         tie_word_embeddings=False,
         more={"published": {"hybrid_layer_pattern": [0, 1], "swa_head_dim": 24, "swa_v_head_dim": 16, "swa_num_attention_heads": 4,
                             "swa_num_key_value_heads": 2, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
-                            "layernorm_epsilon": 1e-5, "moe_layer_freq": [0, 1], "partial_rotary_factor": 0.334}},
+                            "layernorm_epsilon": 1e-5, "moe_layer_freq": [0, 1], "partial_rotary_factor": 0.334,
+                            "rope_parameters": None, "rope_theta": 5000000.0, "swa_rope_theta": 10000.0}},
     ),
     "cohere2-moe": model(
         "Cohere2MoeForCausalLM", "cohere2_moe", "llama-3", True, **NORM | {"num_hidden_layers": 3, "intermediate_size": 32}, head_dim=8,
