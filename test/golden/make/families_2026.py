@@ -8,7 +8,7 @@ second halves scored), logits.f32.gz (the first POSITIONS tokens, the last 8 bit
 (as generate.py says it, every token from all before it, without cache; for LongRoPE's long factors behind a prompt that
 outgrows the short ones). Computed in f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
 already is left alone unless it is named. Where transformers has a class by what it computes but not by name, an
-entry's `written` makes the publisher's config and names of it, and `mend` adds to the model what it lacks. `seed` of an entry is raised where the last bits f32 choose the experts.
+entry's `written` makes the publisher's config and names of it, `mend` adds to the model what it lacks, and `rounded` leaves of its weights what the publisher's form can hold. `seed` of an entry is raised where the last bits f32 choose the experts.
 
 --wide makes every row eight times as long, so that it is cut into blocks of 256, and computes nothing: for comparing
 what is quantized how.
@@ -175,6 +175,8 @@ def make(out, name, entry, wide):
     if "mend" in entry:
         entry["mend"](model)
     set_weights(model, seed, entry)
+    if "rounded" in entry:
+        entry["rounded"](model)
     save(model, partial, entry.get("written"))
     (partial / "model.safetensors").chmod(0o644)
     reference = {"context": families.CONTEXT, "tokens": tokens} if wide else evaluated(model, entry, tokens, start, partial)
