@@ -33,6 +33,7 @@ export type Norm =
   | "attn_sub_norm"
   | "attn_post_norm"
   | "ffn_norm"
+  | "ffn_sub_norm"
   | "ffn_post_norm"
   | "ssm_norm"
   | "output_norm";
@@ -48,6 +49,7 @@ export type Role =
   | BlockMatrix
   | `${BlockMatrix}_bias`
   | "output"
+  | "output_bias"
   | OtherRole;
 
 /** Roles that only some families have: low-rank attention, experts, learned positions, state spaces. */
@@ -187,6 +189,16 @@ function rangesOf(whole: readonly RowRange[], first: number, count: number): Row
     before += range.count;
   }
   return ranges;
+}
+
+/** A matrix row after row, as a vector. */
+export function asVector(tensor: Tensor): Tensor {
+  const columns = rowLength(tensor);
+  const sources = tensor.sources.map((source) => ({ ...source, shape: [rowCount(source) * columns] }));
+  const ranges = tensor.ranges?.map(({ source, first, count }) => ({
+    ...{ source, first: first * columns, count: count * columns },
+  }));
+  return { ...tensor, shape: [rowCount(tensor) * columns], sources, ranges };
 }
 
 /** Whether the tensor's bytes are those of its one source, in the same order. */

@@ -28,6 +28,7 @@ export function rms_norm(x: usize, weight: usize, y: usize, tokens: i32, n: i32,
  * y = (x - mean(x)) / sqrt(variance(x) + epsilon) × weight + bias for each token; the variance is that of all n,
  * sums are in f64.
  * @param bias 0 for none
+ * @param weights how many weights and biases there are: tokens take them in turn
  */
 export function layer_norm(
   x: usize,
@@ -37,10 +38,14 @@ export function layer_norm(
   tokens: i32,
   n: i32,
   epsilon: f32,
+  weights: i32,
 ): void {
   const bytes = <usize>n * 4;
   const whole = bytes & ~15;
   for (let token = 0; token < tokens; token++, x += bytes, y += bytes) {
+    const at = <usize>(token % weights) * bytes;
+    const w = weight + at;
+    const b = bias + at;
     let sums = f64x2.splat(0);
     for (let i: usize = 0; i < whole; i += 16) sums = f64x2.add(sums, sum_f64x2(v128.load(x + i)));
     let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
@@ -59,12 +64,12 @@ export function layer_norm(
     const scale: f32 = 1 / sqrt(<f32>(sum / n) + epsilon);
     for (let i: usize = 0; i < whole; i += 16) {
       const normed = f32x4.mul(f32x4.sub(v128.load(x + i), f32x4.splat(mean)), f32x4.splat(scale));
-      const weighted = f32x4.mul(normed, v128.load(weight + i));
-      v128.store(y + i, bias === 0 ? weighted : f32x4.add(weighted, v128.load(bias + i)));
+      const weighted = f32x4.mul(normed, v128.load(w + i));
+      v128.store(y + i, bias === 0 ? weighted : f32x4.add(weighted, v128.load(b + i)));
     }
     for (let i = whole; i < bytes; i += 4) {
-      const weighted = (load<f32>(x + i) - mean) * scale * load<f32>(weight + i);
-      store<f32>(y + i, bias === 0 ? weighted : weighted + load<f32>(bias + i));
+      const weighted = (load<f32>(x + i) - mean) * scale * load<f32>(w + i);
+      store<f32>(y + i, bias === 0 ? weighted : weighted + load<f32>(b + i));
     }
   }
 }

@@ -17,7 +17,7 @@ export interface TensorRow {
   readonly name: string;
   /**
    * Hugging Face name, or the names that different writers use; absent for a tensor that is computed. With `{e}`
-   * it stands for one tensor of each expert, which are stacked.
+   * it stands for as many tensors as the first dimension says, one of each expert, which are stacked.
    */
   readonly source?: string | readonly string[];
   readonly role: Role;

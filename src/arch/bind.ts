@@ -224,7 +224,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
 
 /** The rows of an architecture's table, block by block, in the order GGUF has them. */
 export function expand(architecture: Architecture, hparams: HParams): Bound[] {
-  const { blockCount, expertCount } = hparams;
+  const { blockCount } = hparams;
   const exists = ({ when }: TensorRow, layer?: number) => when?.(hparams, layer) ?? true;
   const isOfBlocks = ({ name }: TensorRow) => name.includes("{i}");
   const named = new Set(architecture.tensors.map(({ name }) => name));
@@ -239,7 +239,7 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
     name: row.name.replace("{i}", String(layer)),
     sources: [row.source ?? []].flat().map((source) => {
       const name = source.replace("{i}", String(layer));
-      return name.includes("{e}") ? numbered(name, "{e}", expertCount) : [name];
+      return name.includes("{e}") ? numbered(name, "{e}", dimension(row.shape[0]!, hparams, layer)) : [name];
     }),
   });
   const inBlocks = Array.from({ length: blockCount }, (_, layer) =>

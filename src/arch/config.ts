@@ -35,6 +35,11 @@ export const decoderFields = {
   hidden_act: v.nullish(v.string()),
 };
 
+const { rms_norm_eps: _, ...withoutNorms } = decoderFields;
+
+/** The same of decoders with layer norms. */
+export const layerNormFields = { ...withoutNorms, layer_norm_eps: v.optional(positive, 1e-5) };
+
 const decoder = v.looseObject(decoderFields);
 export type DecoderConfig = v.InferOutput<typeof decoder>;
 
@@ -118,4 +123,13 @@ export function decoderKeys(config: DecoderConfig): HfModel["keys"] {
     ["attention.value_length", meta.u32(headDim(config))],
     ["attention.layer_norm_rms_epsilon", meta.f32(config.rms_norm_eps)],
   ];
+}
+
+/** The same of decoders with layer norms. */
+export function layerNormKeys({
+  layer_norm_eps: epsilon,
+  ...config
+}: Omit<DecoderConfig, "rms_norm_eps"> & { readonly layer_norm_eps: number }): HfModel["keys"] {
+  const keys = decoderKeys({ ...config, rms_norm_eps: epsilon } as DecoderConfig);
+  return keys.map(([key, field]) => [key.replace("layer_norm_rms_", "layer_norm_"), field]);
 }

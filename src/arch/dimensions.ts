@@ -9,6 +9,7 @@ const DIMENSIONS = {
   heads: (_, n) => n.headCount,
   /** A query or key head. */
   head: (_, n) => n.keyLength,
+  headsKv: (_, n) => n.headCountKv,
   q: (_, n) => n.headCount * n.keyLength,
   kv: (_, n) => n.headCountKv * n.keyLength,
   v: (_, n) => n.headCountKv * n.valueLength,

@@ -54,9 +54,15 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   /** See Temperature (traits.ts); undefined where the file does not say. */
   readonly temperatureScale: number | undefined;
   readonly temperatureLength: number | undefined;
+  /** Whether queries and keys are normed without weights; undefined where the file does not say. */
+  readonly bareQkNorm: boolean | undefined;
+  readonly valueScale: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
+  readonly embeddingScale: number | undefined;
+  /** Whether mixer and feed-forward both see what a layer begins with; undefined where the file does not say. */
+  readonly parallelResidual: boolean | undefined;
   /** Of models whose texts begin with a prefix that is seen as a whole. */
   readonly prefixTokens: PrefixTokens | undefined;
   /** All 0 without state spaces. */
@@ -118,9 +124,13 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     attentionSoftcap: some("attn_logit_softcapping"),
     temperatureScale: some("attention.temperature_scale"),
     temperatureLength: some("attention.temperature_length"),
+    bareQkNorm: keys.flag(`${architecture}.attention.qk_norm`),
+    valueScale: some("attention.value_scale"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
+    embeddingScale: some("embedding_scale"),
+    parallelResidual: metadata.get(`${architecture}.use_parallel_residual`)?.value as boolean | undefined,
     prefixTokens: readPrefixTokens(keys),
     ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),

@@ -6,17 +6,29 @@ import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
+import { commandR } from "./families/command-r.js";
 import { dots1 } from "./families/dots1.js";
+import { ernie45 } from "./families/ernie4-5.js";
+import { exaone } from "./families/exaone.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { glm4 } from "./families/glm4.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
 import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
+import { gptneox } from "./families/gptneox.js";
+import { granite } from "./families/granite.js";
+import { graniteSwa } from "./families/granite-swa.js";
+import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
+import { internlm3 } from "./families/internlm3.js";
 import { llama } from "./families/llama.js";
+import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
+import { mimo2 } from "./families/mimo2.js";
+import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
@@ -24,6 +36,7 @@ import { mpt } from "./families/mpt.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
+import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
@@ -32,7 +45,9 @@ import { qwen3 } from "./families/qwen3.js";
 import { qwen3moe } from "./families/qwen3moe.js";
 import { qwen3next } from "./families/qwen3next.js";
 import { qwen35, qwen35moe } from "./families/qwen35.js";
+import { seedOss } from "./families/seed-oss.js";
 import { smollm3 } from "./families/smollm3.js";
+import { stablelm } from "./families/stablelm.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { yi } from "./families/yi.js";
 
@@ -41,6 +56,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  llama4,
   mistral3,
   smollm3,
   internlm,
@@ -76,8 +92,22 @@ export const ARCHITECTURES: readonly Architecture[] = [
   solarOpen,
   dots1,
   minimaxM2,
+  mimo2,
   olmoe,
   gptOss,
+  granite,
+  graniteSwa,
+  minicpm,
+  internlm3,
+  commandR,
+  seedOss,
+  glm4,
+  ernie45,
+  hunyuanDense,
+  exaone,
+  stablelm,
+  gptneox,
+  phi2,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -22,6 +22,7 @@ export const ropeScaling = v.looseObject({
   attention_factor: v.nullish(positive),
   beta_fast: v.nullish(positive),
   beta_slow: v.nullish(positive),
+  alpha: v.nullish(v.number()),
   mscale: v.nullish(v.number()),
   mscale_all_dim: v.nullish(v.number()),
   truncate: flag,
@@ -79,6 +80,8 @@ function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig):
 function scalingType(config: RopeConfig): string {
   const scaling = scalingOf(config);
   const type = scaling.rope_type ?? scaling.type ?? "default";
+  // Hunyuan's: a base that is larger, and stays so.
+  if (type === "dynamic" && scaling.alpha) return "alpha";
   // Phi-3's first release calls it "su".
   return type === "su" ? "longrope" : type;
 }
@@ -115,7 +118,7 @@ export function ropeKeys(
   const same = outsideWindows(config);
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
-    ["rope.freq_base", meta.f32(ropeBase(same, options.base))],
+    ["rope.freq_base", meta.f32(ropeBase(same, options.base) * baseFactor(same, dimensions))],
     ...scalingKeys(same, options),
   ];
 }
@@ -127,10 +130,17 @@ interface RopeOptions {
   readonly logMultiplier?: boolean;
 }
 
+/** What the base is multiplied by where RoPE turns d dimensions. */
+function baseFactor(config: RopeConfig, d: number): number {
+  const { alpha } = scalingOf(config);
+  return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
+}
+
 function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaField][] {
   const type = scalingType(config);
   switch (type) {
     case "default":
+    case "alpha":
     case "llama3":
       return [];
     case "dynamic":

@@ -12,12 +12,19 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",
   router_bias: "ffn_gate_inp",
+  output_bias: "output",
   router_shexp: "ffn_gate_inp_shexp",
   selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
 };
 
-const OUTSIDE: ReadonlySet<Role> = new Set(["token_embd", "position_embd", "output_norm", "output"]);
+const OUTSIDE: ReadonlySet<Role> = new Set([
+  "token_embd",
+  "position_embd",
+  "output_norm",
+  "output",
+  "output_bias",
+]);
 
 const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({
   name: `${role}.weight`,
@@ -32,8 +39,11 @@ export const ropeFactors: readonly TensorRow[] = [
   divisors("rope_factors_short"),
 ];
 
-/** Of the llama3 kind, and of the longrope kind. llq reads them in all models. */
-export const ropeDivisors: readonly TensorRow[] = [divisors("rope_freqs"), ...ropeFactors];
+/** The same of the llama3 kind. */
+export const ropeFreqs: TensorRow = divisors("rope_freqs");
+
+/** Of both kinds. llq reads them in all models. */
+export const ropeDivisors: readonly TensorRow[] = [ropeFreqs, ...ropeFactors];
 
 /** One tensor; `source` is the whole name in checkpoints. */
 export function tensor(

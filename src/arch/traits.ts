@@ -79,8 +79,13 @@ export interface ExpertGroups {
   readonly score: "twoLargest" | "largest";
 }
 
-/** What f's output is added to: the layer's input, x += f(norm(x)); or that normalized, x = scale norm(x) + f(norm(x)). */
-export type Residual = { readonly of: "input" } | { readonly of: "normed"; readonly scale: number };
+/**
+ * What f's output is added to: the layer's input, x += scale f(norm(x)), by default with a scale of 1; or that normalized,
+ * x = scale norm(x) + f(norm(x)).
+ */
+export type Residual =
+  | { readonly of: "input"; readonly scale?: number | undefined }
+  | { readonly of: "normed"; readonly scale: number };
 
 export interface AttentionTraits extends MixerTraits {
   readonly kind: "attention";
@@ -107,6 +112,8 @@ export interface AttentionTraits extends MixerTraits {
   /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
   readonly queryGate?: boolean;
   readonly temperature?: Temperature | undefined;
+  /** What values are multiplied by. */
+  readonly valueScale?: number | undefined;
 }
 
 /** Queries at position p are multiplied by 1 + scale × ln(1 + ⌊(p + offset) / length⌋). */

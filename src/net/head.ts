@@ -39,9 +39,9 @@ export function openHead(kernels: Kernels, head: Head, positions: Positions): Lo
 /** The same of hidden states x [tokens][width], which are normalized in place. */
 export function openLogits(on: Multiplier, head: HeadPlan, x: number, tokens: number): Logits {
   const { kernels } = on;
-  const { output_norm, output, logitScale, logitSoftcap } = head;
+  const { output_norm, output, outputBias, logitScale, logitSoftcap } = head;
   normalize(on, output_norm, x, x, tokens);
-  const linear = { weight: output, bias: undefined };
+  const linear = { weight: output, bias: outputBias };
   const input = packInput(on, x, tokens, [linear]);
   return (first, rows) => {
     const slab = multiplySlab(on, linear, input, first, rows);

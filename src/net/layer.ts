@@ -53,24 +53,40 @@ export function runLayer(work: Work, layer: LayerPlan, x: number): void {
   const { mixer, feedForward, parallel } = layer;
   const start = kernels.mark();
   const before = parallel ? copyOf(work, x) : x;
-  runHalf(work, layer, mixer, x, x, (half, from) => mixerOf(half.plan).run(work, half, from, x));
+  runHalf(work, layer, mixer, x, x, (half, from, to) => mixerOf(half.plan).run(work, half, from, to));
   if (feedForward !== undefined) {
-    runHalf(work, layer, feedForward, before, x, (half, from) => addFeedForward(work, half, from, x));
+    runHalf(work, layer, feedForward, before, x, (half, from, to) => addFeedForward(work, half, from, to));
   }
   kernels.reset(start);
 }
 
-/** Where the residual is the normalized input, x becomes a multiple of that first. */
+/** Where the residual is the normalized input, x becomes a multiple of that first; a half with a scale adds to zeros. */
 function runHalf<P>(
   work: Work,
   { residual }: LayerPlan,
   half: Half<P>,
   from: number,
   x: number,
-  run: (half: Half<P>, from: number) => void,
+  run: (half: Half<P>, from: number, to: number) => void,
 ): void {
-  if (residual.of === "input") run(half, from);
-  else run({ ...half, norm: undefined }, normedResidual(work, half.norm!, residual.scale, x));
+  if (residual.of === "input") runScaled(work, residual.scale ?? 1, x, (to) => run(half, from, to));
+  else run({ ...half, norm: undefined }, normedResidual(work, half.norm!, residual.scale, x), x);
+}
+
+/** x += scale × what is added to the sum that `add` is given. */
+function runScaled(work: Work, scale: number, x: number, add: (sum: number) => void): void {
+  if (scale === 1) {
+    add(x);
+    return;
+  }
+  const { kernels, batch } = work;
+  const floats = batchTokens(batch) * batch.width;
+  const mark = kernels.mark();
+  const sum = kernels.reserve(floats * 4);
+  kernels.bytes(sum, floats * 4).fill(0);
+  add(sum);
+  kernels.call("add_scaled")(sum, scale, x, floats);
+  kernels.reset(mark);
 }
 
 /** Returns n = norm(x), and makes x scale × n. The memory is the caller's to give back. */
@@ -97,7 +113,8 @@ export function layerMemory({ hparams, layers }: DecoderPlan, chunks: number, co
   const tokens = chunks * context;
   const piece = Math.min(tokens, PIECE_TOKENS);
   return layers.reduce((most, { mixer, feedForward, parallel, residual }) => {
-    const states = (parallel || residual.of === "normed" ? 2 : 1) * tokens * width;
+    const isScaled = residual.of === "normed" || (residual.scale ?? 1) !== 1;
+    const states = (1 + (parallel ? 1 : 0) + (isScaled ? 1 : 0)) * tokens * width;
     const mixing = mixerOf(mixer.plan).memory(mixer.plan, { width, tokens, context, piece });
     const feeding = feedForward === undefined ? 0 : feedForwardMemory(feedForward.plan, width, piece);
     return Math.max(most, 4 * states + Math.max(mixing, feeding));

@@ -7,12 +7,13 @@ export function normalize(on: Multiplier, norm: NormPlan, x: number, y: number, 
   const { kernels, weights } = on;
   const { kind, epsilon, weight, bias } = norm;
   const mark = kernels.mark();
-  const n = rowLength(weight);
+  const whole = rowLength(weight);
+  const { length: n = whole } = norm;
   const w = weights.vector(kernels, weight);
   if (kind === "rms") kernels.call("rms_norm")(x, w, y, rows, n, epsilon);
   else {
     const b = bias === undefined ? 0 : weights.vector(kernels, bias);
-    kernels.call("layer_norm")(x, w, b, y, rows, n, epsilon);
+    kernels.call("layer_norm")(x, w, b, y, rows, n, epsilon, whole / n);
   }
   kernels.reset(mark);
 }

@@ -208,9 +208,9 @@ test.each([8, 13, 256])("layer_norm of %i, with bias and without", (n) => {
       const normed = row.map((value) => (value - mean) / Math.sqrt(variance + 1e-5));
       return normed.map((value, i) => value * weight[i]! + (withBias ? bias[i]! : 0));
     }).flat();
-  call("layer_norm", from!, by!, plus!, to!, tokens, n, 1e-5);
+  call("layer_norm", from!, by!, plus!, to!, tokens, n, 1e-5, 1);
   expect(error(floats(to!, tokens * n), expected(true))).toBeLessThan(2e-6);
-  call("layer_norm", from!, by!, 0, to!, tokens, n, 1e-5);
+  call("layer_norm", from!, by!, 0, to!, tokens, n, 1e-5, 1);
   expect(error(floats(to!, tokens * n), expected(false))).toBeLessThan(2e-6);
 });
 

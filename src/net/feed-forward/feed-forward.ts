@@ -1,4 +1,5 @@
 import { rowLength } from "../../tensor.js";
+import { normalize } from "../norm.js";
 import type { FeedForwardPlan, Half } from "../plan/types.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { addMixture } from "./experts.js";
@@ -15,6 +16,8 @@ export function addFeedForward(work: Work, half: Half<FeedForwardPlan>, from: nu
     const n = normed(work, norm, from + at, count, "ffn_norm");
     if (mlp !== undefined) {
       const h = mlpHidden(work, mlp, n, count);
+      const { subNorm } = mlp;
+      if (subNorm !== undefined) normalize(work, subNorm, h, h, count);
       work.squares?.add("ffn_down", h, count, rowLength(mlp.down.weight));
       addProduct(work, mlp.down, postNorm, h, x + at, count);
     }

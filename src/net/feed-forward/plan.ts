@@ -12,7 +12,7 @@ export function planFeedForward(
   const mlp = findMlp(find, "", activation);
   const stacked = findMlp(find, "_exps", activation);
   return {
-    mlp: mlp && withGate(mlp),
+    mlp: mlp && { ...withGate(mlp), subNorm: find.norm("ffn_sub_norm") },
     mixture: stacked && {
       router: find.router("router")!,
       selectionBias: find.tensor("selection_bias"),

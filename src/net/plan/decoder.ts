@@ -31,6 +31,7 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     head: {
       output_norm: find.norm("output_norm")!,
       output: find.tensor("output") ?? token_embd,
+      outputBias: find.tensor("output_bias"),
       logitScale: traits.logitScale,
       logitSoftcap: traits.logitSoftcap,
     },

@@ -1,4 +1,12 @@
-import { type BlockMatrix, type Norm, type Role, sliceRows, type Tensor } from "../../tensor.js";
+import {
+  asVector,
+  type BlockMatrix,
+  type Norm,
+  type Role,
+  rowLength,
+  sliceRows,
+  type Tensor,
+} from "../../tensor.js";
 import type { Linear, NormPlan } from "./types.js";
 
 /** Finds the tensors of a layer by role, or those outside of layers. */
@@ -28,7 +36,11 @@ export class Finder {
 
   norm(role: Norm): NormPlan | undefined {
     const weight = this.tensor(role);
-    return weight && { ...this.#norm, weight, bias: this.tensor(`${role}_bias`) };
+    if (weight === undefined) return undefined;
+    const bias = this.tensor(`${role}_bias`);
+    if (weight.shape.length === 1) return { ...this.#norm, weight, bias };
+    const length = rowLength(weight);
+    return { ...this.#norm, weight: asVector(weight), bias: bias && asVector(bias), length };
   }
 
   linear(role: BlockMatrix): Linear | undefined {

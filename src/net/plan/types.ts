@@ -13,12 +13,13 @@ export interface Linear {
   readonly bias: Tensor | undefined;
 }
 
-/** A norm over rows as long as its weight. */
+/** A norm over rows as long as its weight, or of that length: they take its parts in turn. */
 export interface NormPlan {
   readonly kind: NormKind;
   readonly epsilon: number;
   readonly weight: Tensor;
   readonly bias: Tensor | undefined;
+  readonly length?: number;
 }
 
 /** What RoPE depends on, beside the positions. */
@@ -47,6 +48,8 @@ export interface MlpPlan {
   readonly up: Linear;
   readonly down: Linear;
   readonly activation: Activation;
+  /** Of what goes into `down`. */
+  readonly subNorm?: NormPlan | undefined;
 }
 
 /** A mixture: every token goes through some of the experts, and through the shared one if there is one. */
@@ -89,6 +92,7 @@ export interface HeadPlan {
   readonly output_norm: NormPlan;
   /** The embedding itself when the model is tied. */
   readonly output: Tensor;
+  readonly outputBias: Tensor | undefined;
   readonly logitScale: number | undefined;
   readonly logitSoftcap: number | undefined;
 }

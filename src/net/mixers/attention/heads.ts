@@ -54,6 +54,7 @@ export function finishHeads(work: Work, plan: AttentionPlan, { q, k, v }: Heads)
   if (normsAfterRope) norms();
   normHeads(work, plan.vNorm, v, width.v);
   heat(work, plan, q, width.q);
+  if (plan.valueScale !== undefined) kernels.call("scale")(v, tokens * width.v, plan.valueScale);
 }
 
 function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: number): void {
@@ -64,7 +65,7 @@ function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: num
 function normHeads(work: Work, norm: NormPlan | undefined, x: number, width: number): void {
   if (norm === undefined) return;
   const tokens = batchTokens(work.batch);
-  const length = rowLength(norm.weight);
+  const { length = rowLength(norm.weight) } = norm;
   const rows = (tokens * width) / length;
   normalize(work, norm, x, x, rows);
 }
