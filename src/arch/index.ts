@@ -43,6 +43,7 @@ import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
 import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
+import { phimoe } from "./families/phimoe.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
@@ -117,6 +118,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   hunyuanMoe,
   exaoneMoe,
   graniteMoe,
+  phimoe,
   bailingmoe,
   bailingmoe2,
 ];
