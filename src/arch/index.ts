@@ -2,7 +2,9 @@ import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
+import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
+import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
@@ -30,6 +32,7 @@ import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
+import { nemotron } from "./families/nemotron.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -96,6 +99,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   stablelm,
   gptneox,
   phi2,
+  arcee,
+  nemotron,
+  bitnet,
   glm4moe,
   solarOpen,
   dots1,
