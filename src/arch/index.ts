@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
+import { apertus } from "./families/apertus.js";
 import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bitnet } from "./families/bitnet.js";
@@ -100,6 +101,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gptneox,
   phi2,
   arcee,
+  apertus,
   nemotron,
   bitnet,
   glm4moe,

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { activationKeys, activationOf } from "../activations.js";
 import type { Architecture } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
@@ -16,12 +17,20 @@ export const bitnet: Architecture = {
   covers: ["BitNet b1.58"],
   classes: ["BitNetForCausalLM", "BitnetForCausalLM"],
   read: reader(schema, (config) => {
-    expectField("hidden_act", config.hidden_act ?? "relu2", "relu2");
+    const activation = activationKeys(config.hidden_act ?? "relu2", "silu");
     expectField("attention_bias", config.attention_bias ?? false, false);
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
-      keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config), { base: 500000 })],
+      keys: [
+        ...decoderKeys(config),
+        ...ropeKeys(config, headDim(config), { base: 500000 }),
+        ...activation.keys,
+      ],
+      remarks: [
+        ...(activation.remarks ?? []),
+        "llama.cpp's converter rounds weights to three values, which is left to checkpoints here",
+      ],
     };
   }),
   tensors: [
@@ -38,5 +47,5 @@ export const bitnet: Architecture = {
   ],
   ignored: [],
   decoder: (h) =>
-    decoderOf(h, () => attention({ rope: { pairs: "halves" } }), { activation: "relu_squared" }),
+    decoderOf(h, () => attention({ rope: { pairs: "halves" } }), { activation: activationOf(h, "silu") }),
 };
