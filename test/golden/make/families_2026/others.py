@@ -1,6 +1,6 @@
 """More classes that transformers has and llama.cpp converts."""
 
-from .common import HEADS, LLAMA, SIZES, WINDOW, model, rope
+from .common import LLAMA, WINDOW, model, rope
 from .dense import GRANITE, NORM, WIDE, YARN
 
 S, F = "sliding_attention", "full_attention"
