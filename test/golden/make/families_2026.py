@@ -3,12 +3,15 @@
 usage: families_2026.py [--wide] <folder> [name ...]
 
 Each checkpoint is what save_pretrained of transformers 5 writes, its numbers rounded to BF16 and stored so, with the
-files of families.py beside it: a tokenizer, reference.json (tokens of text.txt, perplexity over two chunks of 256,
-second halves scored), logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut) and generate.json
-(as generate.py says it, every token from all before it, without cache; for LongRoPE's long factors behind a prompt that
-outgrows the short ones). Computed in f64 where the class allows it, with the code that transformers falls back to without kernels. A checkpoint that is there
-already is left alone unless it is named. Where transformers has a class by what it computes but not by name, an
-entry's `written` makes the publisher's config and names of it, `mend` adds to the model what it lacks, and `rounded` leaves of its weights what the publisher's form can hold. `seed` of an entry is raised where the last bits f32 choose the experts.
+files of families.py beside it: a tokenizer; reference.json (tokens of text.txt, perplexity over two chunks of 256,
+second halves scored); logits.f32.gz (the first POSITIONS tokens, the last 8 bits of each number cut); generate.json (as
+generate.py says it, every token from all before it, without cache; for LongRoPE's long factors behind a prompt that
+outgrows the short ones). Computed in f64 where the class allows it, with the code that transformers falls back to
+without kernels. A checkpoint that is there already is left alone unless it is named.
+
+Where transformers has a class by what it computes but not by name, an entry's `written` makes the publisher's config
+and names of it, `mend` adds to the model what it lacks, and `rounded` leaves of its weights what the publisher's form
+can hold. `seed` of an entry is raised where the last bits of f32 choose the experts.
 
 --wide makes every row eight times as long, so that it is cut into blocks of 256, and computes nothing: for comparing
 what is quantized how.

@@ -1,6 +1,6 @@
 """More classes that transformers has and llama.cpp converts."""
 
-from .common import HEADS, LLAMA, SIZES, WINDOW, model, rope
+from .common import LLAMA, WINDOW, model, rope
 from .dense import GRANITE, NORM, WIDE, YARN
 
 S, F = "sliding_attention", "full_attention"
@@ -65,7 +65,7 @@ FAMILIES = {
         sliding_window=WINDOW, layer_types=[F, S], mlp_layer_types=["dense", "sparse"], attention_value_scale=0.707,
         tie_word_embeddings=False,
         more={"published": {"hybrid_layer_pattern": [0, 1], "swa_head_dim": 24, "swa_v_head_dim": 16, "swa_num_attention_heads": 4,
-                            "swa_num_key_value_heads": 2, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
+                            "swa_num_key_value_heads": 4, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
                             "layernorm_epsilon": 1e-5, "moe_layer_freq": [0, 1], "partial_rotary_factor": 0.334,
                             "rope_parameters": None, "rope_theta": 5000000.0, "swa_rope_theta": 10000.0}},
     ),

@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from .common import HEADS, LLAMA, SIZES, model, rope
+from .common import LLAMA, model, rope
 from .dense import WIDE
 from .experts import GLM, GROUPS
 
