@@ -4,6 +4,7 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { withoutLatentPairs } from "./checkpoint/latent.js";
 import { basePrefix } from "./checkpoint/names.js";
 import { isSameTensor } from "./checkpoint/tied.js";
 import { type Dimension, dimension } from "./dimensions.js";
@@ -28,9 +29,10 @@ export interface Bound {
 export function bindHuggingFace(
   architecture: Architecture,
   hparams: HParams,
-  container: Container,
+  stored: Container,
   { tied, computed }: HfModel,
 ): Tensor[] {
+  const container = withoutLatentPairs(stored, architecture, hparams);
   const find = (name: string) => foundName(architecture, container, name);
   const used = new Set<string>();
   const missing: string[] = [];

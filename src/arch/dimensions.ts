@@ -39,6 +39,14 @@ const DIMENSIONS = {
   "timeStep*2": (h) => 2 * h.ssm.timeStepRank,
   /** Queries, each with a gate of its own. */
   "q*2": (_, n) => 2 * n.headCount * n.keyLength,
+  /** Of latent attention: what queries, and keys and values, are made of, and of the latter with a key's turned part. */
+  queryRank: (h) => h.latent.queryRank,
+  rank: (h) => h.latent.rank,
+  "rank+rope": (h, n) => h.latent.rank + n.ropeDimensionCount,
+  latentQ: (h, n) => n.headCount * h.latent.keyLength,
+  latentKey: (h, n) => h.latent.keyLength - n.ropeDimensionCount,
+  latentValue: (h) => h.latent.valueLength,
+  latentAttn: (h, n) => n.headCount * h.latent.valueLength,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 

@@ -2,6 +2,7 @@ import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
+import { type LatentNumbers, readLatent } from "./numbers/latent.js";
 import { type LayerNumbers, readLayers } from "./numbers/layers.js";
 import { type RopeNumbers, readRopeScaling } from "./numbers/rope.js";
 
@@ -77,6 +78,8 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly parallelResidual: boolean | undefined;
   /** Of models whose texts begin with a prefix that is seen as a whole. */
   readonly prefixTokens: PrefixTokens | undefined;
+  /** All 0 without latent attention. */
+  readonly latent: LatentNumbers;
   /** All 0 without state spaces. */
   readonly ssm: SsmNumbers;
   readonly vocabSize: number;
@@ -146,6 +149,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     hiddenActivation: keys.string(`${architecture}.hidden_activation`, "") || undefined,
     parallelResidual: keys.flag(`${architecture}.use_parallel_residual`),
     prefixTokens: readPrefixTokens(keys),
+    latent: readLatent(keys, architecture, common.ropeDimensionCount),
     ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),
   };

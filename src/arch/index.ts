@@ -11,6 +11,7 @@ import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
 import { commandR } from "./families/command-r.js";
+import { deepseek2, deepseekV2, glm4moeLite, youtu } from "./families/deepseek2.js";
 import { dots1 } from "./families/dots1.js";
 import { ernie45 } from "./families/ernie4-5.js";
 import { ernie45moe } from "./families/ernie4-5-moe.js";
@@ -100,6 +101,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
   starcoder2,
   glm4moe,
   solarOpen,
+  deepseek2,
+  deepseekV2,
+  glm4moeLite,
+  youtu,
   dots1,
   minimaxM2,
   mimo2,

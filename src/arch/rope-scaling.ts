@@ -134,6 +134,8 @@ interface RopeOptions {
   readonly base?: number;
   /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
   readonly logMultiplier?: boolean;
+  /** What they have of it; default: all. */
+  readonly logShare?: number;
 }
 
 function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaField][] {
@@ -174,7 +176,10 @@ function needed(config: RopeConfig, field: NumberField): number {
 /** A key of llq's own: other loaders always round. */
 const untruncated: [string, MetaField] = ["rope.scaling.yarn_truncate", meta.bool(false)];
 
-function yarnKeys(config: RopeConfig, { logMultiplier = false }: RopeOptions): [string, MetaField][] {
+function yarnKeys(
+  config: RopeConfig,
+  { logMultiplier = false, logShare = 1 }: RopeOptions,
+): [string, MetaField][] {
   const scaling = scalingOf(config);
   const { mscale_all_dim: allDims } = scaling;
   const original = originalContext(config);
@@ -185,16 +190,20 @@ function yarnKeys(config: RopeConfig, { logMultiplier = false }: RopeOptions): [
     value ? [[key, meta.f32(value)] satisfies [string, MetaField]] : [];
   // Loaders multiply attn_factor with what they apply by themselves.
   const weight = logMultiplier && allDims ? allDims : undefined;
-  const assumed = yarnMagnitude(factor) / (weight === undefined ? 1 : yarnMagnitude(factor, weight));
+  const isTenth = weight !== undefined && logShare !== 1;
+  const assumed =
+    yarnMagnitude(factor) / (weight === undefined ? 1 : yarnMagnitude(factor, isTenth ? 1 : weight));
   const attnFactor = magnitude(scaling, factor) / assumed;
+  // Those of tenths would change the scores by it too: a key of llq's own.
+  const key = isTenth ? "rope.scaling.yarn_magnitude" : "rope.scaling.attn_factor";
   return [
     ["rope.scaling.type", meta.string("yarn")],
     ["rope.scaling.factor", meta.f32(factor)],
     ["rope.scaling.original_context_length", meta.u32(original)],
-    ...some("rope.scaling.yarn_log_multiplier", weight),
+    ...some("rope.scaling.yarn_log_multiplier", weight && weight * logShare),
     // What llama.cpp's converter writes of it, and its loader does not use.
     ...some("rope.scaling.yarn_attn_factor", scaling.attention_factor),
-    ...(attnFactor === 1 ? [] : some("rope.scaling.attn_factor", attnFactor)),
+    ...(Math.abs(attnFactor - 1) < 1e-12 ? [] : some(key, attnFactor)),
     ...some("rope.scaling.yarn_beta_fast", scaling.beta_fast),
     ...some("rope.scaling.yarn_beta_slow", scaling.beta_slow),
     ...(scaling.truncate === false ? [untruncated] : []),

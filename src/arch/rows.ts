@@ -8,6 +8,7 @@ type Options = Omit<TensorRow, "name" | "source" | "role" | "shape">;
 
 /** GGUF names of roles whose name is another than the role's own; `{i}` is the block's number. */
 const NAMES: Readonly<Partial<Record<Role, string>>> = {
+  attn_kv_a: "attn_kv_a_mqa",
   attn_post_norm: "post_attention_norm",
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",

@@ -141,6 +141,17 @@ export interface RopeTraits {
   readonly dimensionCount?: number;
 }
 
+/** Attention to a latent that keys and values are made of, which RoPE's part of a key stands beside. */
+export interface LatentTraits extends MixerTraits {
+  readonly kind: "latent";
+  readonly rope: RopeTraits;
+  /** What q · k is multiplied by; default 1 / √(head width). */
+  readonly scale?: number;
+  readonly temperature?: Temperature | undefined;
+  /** Of the norms of what queries, keys and values are made of; default: the model's. */
+  readonly epsilon?: number;
+}
+
 /** A gated delta net; its numbers are those of state spaces. */
 export interface DeltaNetTraits extends MixerTraits {
   readonly kind: "delta-net";

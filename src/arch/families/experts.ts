@@ -103,7 +103,7 @@ export function expertKeys(config: ExpertConfig): HfModel["keys"] {
 
 /** How a model's tokens come to experts: as its keys say, and where they do not, as is usual for the architecture. */
 export function routerOf({ router }: HParams, usual: RouterTraits): RouterTraits {
-  const { gating, normalize, scale, groupCount, groupsUsed } = router;
+  const { gating, normalize, scale, groupCount, groupsUsed, scoresByBest } = router;
   return {
     ...usual,
     gating: gating ?? usual.gating,
@@ -111,7 +111,11 @@ export function routerOf({ router }: HParams, usual: RouterTraits): RouterTraits
     scale: scale ?? usual.scale,
     groups:
       groupCount > 1
-        ? { count: groupCount, used: groupsUsed, score: usual.groups?.score ?? "twoLargest" }
+        ? {
+            count: groupCount,
+            used: groupsUsed,
+            score: scoresByBest ? "largest" : (usual.groups?.score ?? "twoLargest"),
+          }
         : undefined,
   };
 }

@@ -28,6 +28,8 @@ export interface RouterNumbers {
   /** Experts are in so many groups, of which `groupsUsed` are looked at; 0 without groups. */
   readonly groupCount: number;
   readonly groupsUsed: number;
+  /** Whether a group's score is that of its best expert; else it is the sum of the two best. A key of llq's own. */
+  readonly scoresByBest: boolean;
   /** Of a router that draws lots while it learns: how far below the best an expert may be that is drawn (Phi-MoE). */
   readonly jitter: number | undefined;
 }
@@ -93,6 +95,7 @@ export function readExperts(
       scale: keys.optional(key("expert_weights_scale")),
       groupCount: groupsUsed === 0 ? 0 : groupCount,
       groupsUsed,
+      scoresByBest: keys.string(key("expert_group_score"), "") === "largest",
       jitter: keys.optional(key("router_jitter")),
     },
   };

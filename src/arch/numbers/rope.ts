@@ -25,22 +25,34 @@ export interface RopeNumbers {
   readonly ropeMscale: { readonly short: number; readonly long: number } | undefined;
   /** The context that RoPE was trained with before it was stretched. */
   readonly ropeOriginalContext: number;
+  /** DeepSeek's weight of the factor's logarithm in scores; undefined where the file has none. */
+  readonly ropeLogMultiplier: number | undefined;
 }
+
+/** Architectures whose files have a tenth of it, from before others had the key. */
+const TENTHS: ReadonlySet<string> = new Set(["deepseek2", "deepseek32"]);
 
 /** @throws LlqError `unsupported` for a kind that the evaluator lacks */
 export function readRopeScaling(keys: KeyReader, architecture: string, contextLength: number): RopeNumbers {
   const key = (last: string) => `${architecture}.rope.scaling.${last}`;
   const ropeScaling = readScaling(keys, key);
-  const allDims = keys.optional(key("yarn_log_multiplier"));
-  // Where a file has it, mscale is 1, and YaRN's own 1 + 0.1 ln(factor) is divided by 1 + 0.1 allDims ln(factor).
+  const stored = keys.optional(key("yarn_log_multiplier"));
+  const isTenth = TENTHS.has(architecture);
+  const allDims = stored && (isTenth ? stored * 10 : stored);
+  // Where a file has it, YaRN's own 1 + 0.1 ln(factor) is divided by 1 + 0.1 allDims ln(factor), mscale being 1; in files
+  // with tenths by itself, mscale being what allDims is.
   const shorter =
-    ropeScaling.type === "yarn" && allDims !== undefined ? yarnMagnitude(ropeScaling.factor, allDims) : 1;
+    ropeScaling.type === "yarn" && allDims !== undefined
+      ? yarnMagnitude(ropeScaling.factor, isTenth ? 1 : allDims)
+      : 1;
   const [short, long] = [keys.optional(key("short_mscale")), keys.optional(key("long_mscale"))];
   return {
     ropeScaling,
     ropeMscale: short === undefined || long === undefined ? undefined : { short, long },
-    ropeAttnFactor: keys.positive(key("attn_factor"), 1) / shorter,
+    ropeAttnFactor:
+      (keys.positive(key("attn_factor"), 1) * keys.positive(key("yarn_magnitude"), 1)) / shorter,
     ropeOriginalContext: keys.count(key("original_context_length"), contextLength),
+    ropeLogMultiplier: allDims,
   };
 }
 

@@ -2,12 +2,13 @@ import type { MixerTraits } from "../../arch/traits.js";
 import type { MixerPlan } from "../plan/types.js";
 import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
+import { latentMixer } from "./latent.js";
 import { mambaMixer } from "./mamba.js";
 import type { Mixer } from "./mixer.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own traits and plans
-export const MIXERS: Mixer<any, any>[] = [attentionMixer, mambaMixer, deltaNetMixer];
+export const MIXERS: Mixer<any, any>[] = [attentionMixer, mambaMixer, deltaNetMixer, latentMixer];
 
 /** The mixer of traits or of a plan. */
 export function mixerOf({ kind }: MixerTraits | MixerPlan): Mixer {

@@ -1,0 +1,23 @@
+import { badInput } from "../../../formats/errors.js";
+import type { KeyReader } from "./keys.js";
+
+/** Of attention whose keys and values come from a few numbers a token (multi-head latent attention); all 0 without. */
+export interface LatentNumbers {
+  /** What queries, and keys and values, are made of; 0 where queries are made of the hidden state. */
+  readonly queryRank: number;
+  readonly rank: number;
+  /** Width of a query or key head, and of a value head, once they are made. */
+  readonly keyLength: number;
+  readonly valueLength: number;
+}
+
+/** @throws LlqError `bad-input` where widths do not fit each other */
+export function readLatent(keys: KeyReader, architecture: string, rotary: number): LatentNumbers {
+  const count = (key: string) => keys.count(`${architecture}.attention.${key}`, 0);
+  const rank = count("kv_lora_rank");
+  const keyLength = count("key_length_mla");
+  if (rank > 0 && keyLength <= rotary) {
+    throw badInput(`${keys.name}: RoPE over ${rotary} of ${keyLength} dimensions leaves none to the latent`);
+  }
+  return { queryRank: count("q_lora_rank"), rank, keyLength, valueLength: count("value_length_mla") };
+}
