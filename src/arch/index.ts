@@ -6,6 +6,7 @@ import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
+import { cohere2moe } from "./families/cohere2moe.js";
 import { commandR } from "./families/command-r.js";
 import { dots1 } from "./families/dots1.js";
 import { ernie45 } from "./families/ernie4-5.js";
@@ -83,6 +84,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmo3,
   exaone4,
   cohere2,
+  cohere2moe,
   falcon,
   mpt,
   gpt2,
