@@ -10,6 +10,7 @@ import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
+import { cohere2moe } from "./families/cohere2moe.js";
 import { commandR } from "./families/command-r.js";
 import { deepseek2, deepseekV2, glm4moeLite, youtu } from "./families/deepseek2.js";
 import { dots1 } from "./families/dots1.js";
@@ -94,6 +95,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmo3,
   exaone4,
   cohere2,
+  cohere2moe,
   falcon,
   mpt,
   gpt2,

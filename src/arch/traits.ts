@@ -70,6 +70,8 @@ export interface RouterTraits {
   /** A weight multiplies what goes into an expert, not what comes out. */
   readonly weighsInput?: boolean;
   readonly jitter?: number | undefined;
+  /** What the shared expert's output is multiplied by. */
+  readonly sharedScale?: number;
 }
 
 export interface ExpertGroups {

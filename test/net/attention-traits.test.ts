@@ -15,13 +15,13 @@ pairVectors();
 const NAMES = [
   "afmoe",
   "gpt-oss",
-  "llama4",
-  "ministral3",
-  "smollm3-odd",
+  "llama-4",
+  "ministral-3",
+  "smollm3-window",
   "olmo3",
-  "exaone4",
+  "exaone4-windows",
   "cohere2",
-  "mimo2",
+  "mimo-v2-flash",
   "granite-swa",
 ];
 

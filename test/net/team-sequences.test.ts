@@ -21,7 +21,7 @@ beforeAll(() => execute(planQuantize(llama, findRecipe("Q4_K_M")), packed, { thr
 /** Attention, with windows, ALiBi, learned positions, a prefix, gates, sinks, chunks; Mamba; experts, shared ones too; parallel halves. */
 const NAMES = [
   ...["llama", "gemma3", "mistral", "mpt", "gpt2", "chatglm", "mamba", "qwen2-moe", "falcon-40b"],
-  ...["afmoe", "gpt-oss", "llama4"],
+  ...["afmoe", "gpt-oss", "llama-4"],
 ];
 const models = (): [name: string, open: () => Model, TeamOptions][] => [
   ...NAMES.map(

@@ -18,7 +18,7 @@ import { attention, perLayer } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
 
 const { rms_norm_eps: _, ...fields } = decoderFields;
-const schema = v.looseObject({
+export const cohere2Schema = v.looseObject({
   ...fields,
   layer_norm_eps: v.optional(positive, 1e-5),
   logit_scale: v.optional(positive, 0.0625),
@@ -31,7 +31,7 @@ const schema = v.looseObject({
 /** Whether a layer has a window, where a file does not say. */
 const usual = allButEvery(4);
 
-function readCohere2(config: v.InferOutput<typeof schema>): HfModel {
+function readCohere2(config: v.InferOutput<typeof cohere2Schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   expectField("attention_bias", config.attention_bias ?? false, false);
   const hasWindow = windowLayers(config, allButEvery(config.sliding_window_pattern ?? 4));
@@ -58,7 +58,7 @@ export const cohere2: Architecture = {
   name: "cohere2",
   covers: ["Command R7B and Command A"],
   classes: ["Cohere2ForCausalLM"],
-  read: reader(schema, readCohere2),
+  read: reader(cohere2Schema, readCohere2),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),

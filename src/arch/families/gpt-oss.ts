@@ -83,12 +83,6 @@ function readGptOss(config: Config): HfModel {
       (config.attention_bias ?? true)
         ? ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"]
         : [],
-    remarks:
-      rope.truncate === false
-        ? [
-            "llama.cpp rounds where YaRN's blending begins and ends, which config.json forbids (truncate: false), and so computes another perplexity",
-          ]
-        : [],
   };
 }
 

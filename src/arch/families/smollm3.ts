@@ -12,6 +12,7 @@ import {
   layerTypes,
   reader,
 } from "../config.js";
+import { hasExperts } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { ropeDivisors } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
@@ -88,8 +89,10 @@ export const smollm3: Architecture = {
   covers: ["SmolLM3"],
   classes: ["SmolLM3ForCausalLM"],
   read: reader(schema, readSmolLm3),
-  // llama.cpp reads no divisors of RoPE here.
-  tensors: llama.tensors.filter((row) => !ropeDivisors.includes(row)),
+  // llama.cpp reads no divisors of RoPE here, no biases, and no experts.
+  tensors: llama.tensors.filter(
+    (row) => !ropeDivisors.includes(row) && !row.role.endsWith("_bias") && row.when !== hasExperts,
+  ),
   decoder: (h) =>
     decoderOf(h, (layer) => {
       const { hasRope = usual(layer), hasWindow = false } = h.layers[layer]!;

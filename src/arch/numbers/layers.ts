@@ -62,7 +62,9 @@ export function readLayers(
       throw badInput(`${keys.name}: RoPE over ${turned} of ${width} dimensions`);
     }
   }
-  const feedForward = of("feed_forward_length", least);
+  // Where all layers have experts, only their width may be said.
+  const hasExperts = keys.metadata.has(`${architecture}.expert_feed_forward_length`);
+  const feedForward = of("feed_forward_length", hasExperts ? 0 : least);
   const windows = readWindows(keys, `${architecture}.attention.sliding_window_pattern`, blockCount);
   const ropes = keys.flags(`${architecture}.attention.rope_pattern`, blockCount);
   const layers = heads.map((headCount, i): LayerNumbers => {

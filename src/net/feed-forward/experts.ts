@@ -34,7 +34,7 @@ export function addMixture(
     if (route.length > 0) addExpert(work, mixture, expert, route, n, sum, piece);
     kernels.reset(mark);
   }
-  if (mixture.shared !== undefined) addShared(work, mixture.shared, mixture.sharedRouter, n, sum, piece);
+  if (mixture.shared !== undefined) addShared(work, mixture, mixture.shared, n, sum, piece);
   kernels.reset(mark);
   if (postNorm !== undefined) normalize(work, postNorm, sum, sum, piece.count);
   kernels.call("add_columns")(sum, 0, x, 0, 1, floats);
@@ -100,11 +100,11 @@ function addExpert(
   });
 }
 
-/** sum[token] += mlp(n[token]), times the sigmoid of the router where there is one. */
+/** sum[token] += mlp(n[token]), times the scale, and the sigmoid of the router where there is one. */
 function addShared(
   work: Work,
+  { sharedRouter: router, routing: { sharedScale = 1 } }: ExpertsPlan,
   shared: MlpPlan,
-  router: Linear | undefined,
   n: number,
   sum: number,
   { count }: Piece,
@@ -115,10 +115,10 @@ function addShared(
   const y = product(work, shared.down, h, count);
   const gates = router && kernels.floats(product(work, router, n, count), count).slice();
   for (let token = 0; token < count; token++) {
-    const weight = gates === undefined ? 1 : 1 / (1 + Math.exp(-gates[token]!));
+    const open = gates === undefined ? 1 : 1 / (1 + Math.exp(-gates[token]!));
     kernels.call("add_scaled")(
       y + token * batch.width * 4,
-      weight,
+      open * sharedScale,
       sum + token * batch.width * 4,
       batch.width,
     );

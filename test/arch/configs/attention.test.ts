@@ -28,15 +28,15 @@ const LLAMA3 = { factor: 8, high_freq_factor: 4, low_freq_factor: 1, original_ma
 const PUBLISHED: [family: string, change: Config][] = [
   [
     "smollm3",
-    { rope_parameters: undefined, rope_theta: 2000000, no_rope_layers: undefined, layer_types: undefined },
+    { rope_parameters: undefined, rope_theta: 5000000, no_rope_layers: undefined, layer_types: undefined },
   ],
-  ["smollm3", { no_rope_layers: undefined, no_rope_layer_interval: undefined, rope_parameters: undefined }],
+  ["smollm3", { no_rope_layers: undefined, no_rope_layer_interval: undefined }],
   [
     "olmo3",
     {
       rope_parameters: undefined,
       rope_theta: 500000,
-      rope_scaling: { ...YARN, rope_type: "yarn", attention_factor: 1.2 },
+      rope_scaling: { ...YARN, rope_type: "yarn", attention_factor: 1.2079441541679836 },
       layer_types: undefined,
     },
   ],
@@ -44,10 +44,10 @@ const PUBLISHED: [family: string, change: Config][] = [
     "cohere2",
     { rope_parameters: undefined, rope_theta: 50000, layer_types: undefined, sliding_window_pattern: 4 },
   ],
-  ["exaone4", { layer_types: undefined }],
-  ["exaone4", { layer_types: undefined, sliding_window_pattern: 4 }],
+  ["exaone4-windows", { layer_types: undefined }],
+  ["exaone4-windows", { layer_types: undefined, sliding_window_pattern: 4 }],
   [
-    "exaone4",
+    "exaone4-windows",
     { rope_parameters: undefined, rope_theta: 1000000, rope_scaling: { ...LLAMA3, rope_type: "llama3" } },
   ],
   [
@@ -63,10 +63,10 @@ const PUBLISHED: [family: string, change: Config][] = [
     },
   ],
   [
-    "llama4",
+    "llama-4",
     {
       rope_parameters: undefined,
-      rope_theta: 10000,
+      rope_theta: 500000,
       rope_scaling: { ...LLAMA3, rope_type: "llama3" },
       moe_layers: undefined,
       layer_types: undefined,
@@ -83,19 +83,19 @@ const PUBLISHED: [family: string, change: Config][] = [
       score_func: "sigmoid",
     },
   ],
-  ["granite-swa", { layer_rope_theta: undefined, no_rope_layers: [0, 1, 1, 1], layer_types: undefined }],
+  ["granite-swa", { layer_rope_theta: undefined, no_rope_layers: [1, 1, 1, 1], layer_types: undefined }],
   [
-    "mimo2",
+    "mimo-v2-flash",
     {
       rope_parameters: undefined,
-      rope_theta: 500000,
+      rope_theta: 5000000,
       swa_rope_theta: 10000,
       partial_rotary_factor: 0.334,
       layer_types: undefined,
-      hybrid_layer_pattern: [0, 1, 1],
+      hybrid_layer_pattern: [0, 1],
       mlp_layer_types: undefined,
-      moe_layer_freq: [0, 1, 1],
-      swa_num_key_value_heads: 2,
+      moe_layer_freq: [0, 1],
+      swa_num_key_value_heads: 4,
       rms_norm_eps: undefined,
       layernorm_epsilon: 1e-5,
       sliding_window: undefined,
@@ -127,15 +127,15 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["olmo3",       { rope_parameters: { full_attention: {}, sliding_attention: { rope_type: "yarn" } } }, /^unsupported: config\.json: RoPE of type yarn in layers with a window/],
   ["cohere2",     { hidden_act: "gelu" },                     /^unsupported: config\.json: hidden_act gelu/],
   ["cohere2",     { sliding_window: "all" },                  /^bad-input: .*config\.json: sliding_window/],
-  ["exaone4",     { layer_types: undefined, sliding_window_pattern: null }, /^bad-input: config\.json: sliding_window without layer_types/],
+  ["exaone4-windows",     { layer_types: undefined, sliding_window_pattern: null }, /^bad-input: config\.json: sliding_window without layer_types/],
   ["gpt-oss",     { sliding_window: undefined },              /^bad-input: .*config\.json: sliding_window/],
-  ["llama4",      { attention_bias: true },                   /^unsupported: config\.json: attention_bias true/],
-  ["llama4",      { hidden_size: undefined },                 /^bad-input: .*config\.json: hidden_size/],
+  ["llama-4",      { attention_bias: true },                   /^unsupported: config\.json: attention_bias true/],
+  ["llama-4",      { hidden_size: undefined },                 /^bad-input: .*config\.json: hidden_size/],
   ["afmoe",       { mup_enabled: false },                     /^unsupported: config\.json: mup_enabled false/],
   ["afmoe",       { route_norm: false },                      /^unsupported: config\.json: route_norm false/],
   ["granite-swa", { layer_rope_theta: [0, 1, 2, 3] },         /^unsupported: config\.json: layer_rope_theta has bases 1, 2, 3/],
-  ["mimo2",       { swa_head_dim: 16 },                       /^unsupported: config\.json: swa_head_dim 16/],
-  ["mimo2",       { add_full_attention_sink_bias: true },     /^unsupported: config\.json: add_full_attention_sink_bias true/],
+  ["mimo-v2-flash",       { swa_head_dim: 16 },                       /^unsupported: config\.json: swa_head_dim 16/],
+  ["mimo-v2-flash",       { add_full_attention_sink_bias: true },     /^unsupported: config\.json: add_full_attention_sink_bias true/],
 ];
 
 test.each(REFUSED)("%s with %j is refused", (family, change, message) => {
