@@ -39,8 +39,11 @@ export const ropeFactors: readonly TensorRow[] = [
   divisors("rope_factors_short"),
 ];
 
-/** Of the llama3 kind, and of the longrope kind. llq reads them in all models. */
-export const ropeDivisors: readonly TensorRow[] = [divisors("rope_freqs"), ...ropeFactors];
+/** The same of the llama3 kind. */
+export const ropeFreqs: TensorRow = divisors("rope_freqs");
+
+/** Of both kinds. llq reads them in all models. */
+export const ropeDivisors: readonly TensorRow[] = [ropeFreqs, ...ropeFactors];
 
 /** One tensor; `source` is the whole name in checkpoints. */
 export function tensor(

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { activationKeys, activationOf } from "../activations.js";
 import type { Architecture } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
+import { activationKeys, activationOf } from "../numbers/activations.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";

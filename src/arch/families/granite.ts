@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture } from "../architecture.js";
+import type { Architecture, HfModel } from "../architecture.js";
 import { positive, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { type AttentionTraits, type DecoderTraits, llamaKind, type RopePairs } from "../traits.js";
 import { llama, llamaSchema, readLlama } from "./llama.js";
 
-const schema = v.looseObject({
+export const graniteSchema = v.looseObject({
   ...llamaSchema.entries,
   attention_multiplier: v.nullish(positive),
   embedding_multiplier: v.nullish(positive),
@@ -30,23 +30,27 @@ export function scaledKind(h: HParams, pairs: RopePairs): DecoderTraits {
   };
 }
 
+/** What they are. */
+export function graniteKeys(config: v.InferOutput<typeof graniteSchema>): HfModel["keys"] {
+  return [
+    ["attention.scale", meta.f32(config.attention_multiplier ?? 1)],
+    ["embedding_scale", meta.f32(config.embedding_multiplier ?? 1)],
+    ["residual_scale", meta.f32(config.residual_multiplier ?? 1)],
+    ["logit_scale", meta.f32(config.logits_scaling ?? 1)],
+  ];
+}
+
 /** Llamas with multipliers, which width does not change (muP). */
 export const granite: Architecture = {
   ...llama,
   name: "granite",
   covers: ["Granite 3"],
   classes: ["GraniteForCausalLM"],
-  read: reader(schema, (config) => {
+  read: reader(graniteSchema, (config) => {
     const model = readLlama(config);
     return {
       ...model,
-      keys: [
-        ...model.keys,
-        ["attention.scale", meta.f32(config.attention_multiplier ?? 1)],
-        ["embedding_scale", meta.f32(config.embedding_multiplier ?? 1)],
-        ["residual_scale", meta.f32(config.residual_multiplier ?? 1)],
-        ["logit_scale", meta.f32(config.logits_scaling ?? 1)],
-      ],
+      keys: [...model.keys, ...graniteKeys(config)],
     };
   }),
   decoder: (h) => scaledKind(h, "neighbours"),

@@ -66,7 +66,7 @@ export const qwen2: Architecture = {
   name: "qwen2",
   covers: ["Qwen1.5, Qwen2 and Qwen2.5"],
   classes: ["Qwen2ForCausalLM"],
-  read: reader(schema, readQwen),
+  read: reader(schema, (config) => readQwen(config)),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
