@@ -131,7 +131,6 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],
   ["qwen",        { rotary_pct: 0.5 },                                 /^unsupported: config\.json: rotary_pct 0\.5/],
   ["starcoder2",  { norm_type: "rms" },                                /^unsupported: config\.json: norm_type rms/],
-  ["olmo2",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
 ];
 
 test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, change, message, i) => {
