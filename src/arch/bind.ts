@@ -152,19 +152,12 @@ function laidOut(
   expected: readonly number[],
   lengthOf: (name: Dimension) => number,
 ): TensorSource {
-  if (view !== undefined) {
-    const seen = view(name, source);
-    checkShape(name, seen, expected);
-    return seen;
-  }
+  if (view !== undefined) return ofShape(name, view(name, source), expected);
   if (isTransposed) {
     checkShape(name, source, expected.toReversed());
     return transposed(source);
   }
-  if (storedShape === undefined) {
-    checkShape(name, source, expected);
-    return source;
-  }
+  if (storedShape === undefined) return ofShape(name, source, expected);
   checkShape(name, source, storedShape.map(lengthOf));
   if (source.coded !== undefined && expected.at(-1) !== rowLength(source)) {
     throw new LlqError("unsupported", `tensor ${name} is packed, and other rows are cut from it`);
@@ -271,7 +264,15 @@ function checkShape(name: string, { shape }: TensorSource, expected: readonly nu
   throw badInput(message, "the checkpoint and its configuration do not belong together");
 }
 
-function storedTensor({ row, layer, name }: Bound, source: TensorSource, shape: number[]): Tensor {
+function ofShape(name: string, source: TensorSource, expected: readonly number[]): TensorSource {
+  checkShape(name, source, expected);
+  return source;
+}
+
+/** To ggml, a vector and a matrix of one row are one. */
+function storedTensor({ row, layer, name }: Bound, stored: TensorSource, shape: number[]): Tensor {
+  const isRow = stored.shape.length === 2 && stored.shape[0] === 1 && shape.length === 1;
+  const source = isRow ? { ...stored, shape: stored.shape.slice(1) } : stored;
   checkShape(name, source, shape);
   return { ...storedWhole(source), name, role: row.role, layer, shape };
 }

@@ -24,6 +24,8 @@ const DIMENSIONS = {
   experts: (h) => h.expertCount,
   expertFfn: (h) => h.expertFeedForwardLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
+  /** Where the file has the width of each. */
+  eachSharedFfn: (h) => h.sharedExpertCount * h.sharedExpertFeedForwardLength,
   /** Of state space models: channels; those and their gates below each other; what is computed of the channels. */
   inner: (h) => h.ssm.innerSize,
   "inner*2": (h) => 2 * h.ssm.innerSize,

@@ -5,6 +5,7 @@ import { afmoe } from "./families/afmoe.js";
 import { apertus } from "./families/apertus.js";
 import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
+import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
 import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
@@ -12,7 +13,9 @@ import { cohere2 } from "./families/cohere2.js";
 import { commandR } from "./families/command-r.js";
 import { dots1 } from "./families/dots1.js";
 import { ernie45 } from "./families/ernie4-5.js";
+import { ernie45moe } from "./families/ernie4-5-moe.js";
 import { exaone } from "./families/exaone.js";
+import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
@@ -23,7 +26,9 @@ import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
 import { graniteSwa } from "./families/granite-swa.js";
+import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
+import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
@@ -42,6 +47,7 @@ import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
 import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
+import { phimoe } from "./families/phimoe.js";
 import { qwen } from "./families/qwen.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
@@ -116,6 +122,13 @@ export const ARCHITECTURES: readonly Architecture[] = [
   apertus,
   nemotron,
   bitnet,
+  ernie45moe,
+  hunyuanMoe,
+  exaoneMoe,
+  graniteMoe,
+  phimoe,
+  bailingmoe,
+  bailingmoe2,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

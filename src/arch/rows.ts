@@ -138,11 +138,15 @@ export function selectionBias(source: string | readonly string[], options: Optio
 }
 
 /** An MLP that all tokens go through, beside those that are chosen. */
-export function sharedExpert(mlp: string, options: WithBias = {}): TensorRow[] {
+export function sharedExpert(
+  mlp: string,
+  options: WithBias = {},
+  width: Dimension = "sharedFfn",
+): TensorRow[] {
   return [
-    ...linear("ffn_gate_shexp", ["sharedFfn", "embd"], `${mlp}.gate_proj`, options),
-    ...linear("ffn_up_shexp", ["sharedFfn", "embd"], `${mlp}.up_proj`, options),
-    ...linear("ffn_down_shexp", ["embd", "sharedFfn"], `${mlp}.down_proj`, options),
+    ...linear("ffn_gate_shexp", [width, "embd"], `${mlp}.gate_proj`, options),
+    ...linear("ffn_up_shexp", [width, "embd"], `${mlp}.up_proj`, options),
+    ...linear("ffn_down_shexp", ["embd", width], `${mlp}.down_proj`, options),
   ];
 }
 

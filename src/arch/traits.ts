@@ -135,6 +135,8 @@ export interface RopeTraits {
   readonly base?: number | undefined;
   /** Without the model's scaling and divisors; default: where the base is the layer's own. */
   readonly plain?: boolean;
+  /** Of two sets of divisors, that for contexts up to the original one, however long the text. */
+  readonly shortDivisors?: boolean;
   /** Leading dimensions of a head that are turned; default: as many as the model's numbers say of the layer. */
   readonly dimensionCount?: number;
 }

@@ -56,7 +56,7 @@ function stacked(
 }
 
 /** Rows of each expert: the first half, or the second. */
-function half(source: TensorSource, index: number): TensorSource {
+export function half(source: TensorSource, index: number): TensorSource {
   const [experts, rows, columns] = source.shape as [number, number, number];
   const byteLength = source.byteLength / experts / 2;
   const runs = Array.from({ length: experts }, (_, e) => ({

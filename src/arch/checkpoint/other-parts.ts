@@ -6,7 +6,7 @@ const OTHER_SENSES =
   /visual\.|vision[._]|audio[._]|projector\.|talker\.|(token|code)2wav\.|patch_embed|patch_merger\.|image_newline|^model\.connector\.|^(mlp\d*|vit|vpm|siglip2|conformer|merger|resampler)\./;
 
 /** Of what predicts more than the next token. */
-const MULTI_TOKEN = /^(model\.)?mtp\./;
+const MULTI_TOKEN = /^(model\.)?mtp[._]/;
 
 const config = v.looseObject({
   num_hidden_layers: v.number(),

@@ -2,6 +2,7 @@ import type { TensorSource } from "../../../formats/container.js";
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import { everyRow } from "../../rows/packed/mxfp4-blocks.js";
+import { half } from "./gguf-forms.js";
 
 // Experts' matrices that a checkpoint holds as one, and not as rows below each other: gpt-oss's and Llama 4's, which are
 // multiplied from the other side. Nothing moves: what a tensor is made of is a view.
@@ -24,6 +25,14 @@ export function halfAcross(index: 0 | 1): View {
   return (name, source) => {
     const [experts, width, both] = dimensions(name, source);
     return viewed(source, (index * both) / 2, [experts, both / 2, width], [width * both, 1, both]);
+  };
+}
+
+/** The first half of each expert's rows, or the second. */
+export function halfOfRows(index: 0 | 1): View {
+  return (name, source) => {
+    dimensions(name, source);
+    return half(source, index);
   };
 }
 

@@ -8,20 +8,22 @@ import { gatedMlp, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, windowLayers } from "../windows.js";
 
+/** Of so many layers the last has no window; or L and G for local and global, over and over. */
+export const windowPattern = v.nullish(
+  v.union([v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.string(), v.regex(/^[LG]+$/))]),
+);
+
 const schema = v.looseObject({
   ...decoderFields,
   sliding_window: v.nullish(count),
-  /** Of so many layers the last has no window; or L and G for local and global, over and over. */
-  sliding_window_pattern: v.nullish(
-    v.union([v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.string(), v.regex(/^[LG]+$/))]),
-  ),
+  sliding_window_pattern: windowPattern,
   layer_types: layerTypes,
 });
 
 /** llama.cpp knows the model with windows by its layers. */
 const LAYERS_WITH_WINDOWS = 64;
 
-function patternOf(pattern: string | number | null | undefined): (layer: number) => boolean {
+export function patternOf(pattern: string | number | null | undefined): (layer: number) => boolean {
   if (typeof pattern === "string") return (layer) => pattern[layer % pattern.length] === "L";
   if (typeof pattern === "number" && pattern > 0) return allButEvery(pattern);
   throw badInput("config.json: sliding_window without layer_types or a sliding_window_pattern");

@@ -3,13 +3,14 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel } from "../architecture.js";
 import { count, expectField, flag, positive } from "../config.js";
-import type { HParams } from "../hparams.js";
+import { type HParams, hasExperts } from "../hparams.js";
 import { type Gating, gatingNumber } from "../numbers/experts.js";
 import type { RouterTraits } from "../traits.js";
 
 // What families with mixtures of experts share: the fields and keys that say how tokens come to experts, and what they mean.
 
-const none = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+/** A count that may be 0. */
+export const none = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 
 /** The fields of a config.json, by the names that DeepSeek and transformers 5 gave them. */
 export const expertFields = {
@@ -113,4 +114,9 @@ export function routerOf({ router }: HParams, usual: RouterTraits): RouterTraits
         ? { count: groupCount, used: groupsUsed, score: usual.groups?.score ?? "twoLargest" }
         : undefined,
   };
+}
+
+/** Whether a block has experts that all tokens go through, beside others. */
+export function hasSharedExperts(hparams: HParams, layer: number | undefined): boolean {
+  return hasExperts(hparams, layer) && hparams.sharedExpertFeedForwardLength > 0;
 }

@@ -24,7 +24,7 @@ import {
   tensor,
 } from "../rows.js";
 import { llamaKind } from "../traits.js";
-import { expertFields, expertKeys, readExpertFields, routerOf } from "./experts.js";
+import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf } from "./experts.js";
 
 const schema = v.looseObject({
   ...decoderFields,
@@ -58,9 +58,6 @@ function readGlm(config: Config, share: number): HfModel {
   };
 }
 
-const hasShared: NonNullable<Architecture["tensors"][number]["when"]> = (h, layer) =>
-  hasExperts(h, layer) && h.sharedExpertCount > 0;
-
 /** Dense layers first; behind them the experts' router chooses by sigmoid and a bias, of groups if there are any. */
 export const glm4moe: Architecture = {
   name: "glm4moe",
@@ -84,7 +81,7 @@ export const glm4moe: Architecture = {
       { gate: "gate_proj", down: "down_proj", up: "up_proj" },
       { when: hasExperts },
     ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasShared }),
+    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasSharedExperts }),
     ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),

@@ -3,7 +3,13 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { positive, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
-import { type AttentionTraits, type DecoderTraits, llamaKind, type RopePairs } from "../traits.js";
+import {
+  type AttentionTraits,
+  type DecoderTraits,
+  llamaKind,
+  type RopePairs,
+  type RouterTraits,
+} from "../traits.js";
 import { llama, llamaSchema, readLlama } from "./llama.js";
 
 export const graniteSchema = v.looseObject({
@@ -15,8 +21,8 @@ export const graniteSchema = v.looseObject({
 });
 
 /** Decoders of the Llama kind with multipliers: of embeddings, scores and what layers add; logits are divided. */
-export function scaledKind(h: HParams, pairs: RopePairs): DecoderTraits {
-  const usual = llamaKind(h, pairs, { window: h.slidingWindow });
+export function scaledKind(h: HParams, pairs: RopePairs, router?: RouterTraits): DecoderTraits {
+  const usual = llamaKind(h, pairs, { window: h.slidingWindow, ...(router && { router }) });
   const { attentionScale: scale, residualScale } = h;
   return {
     ...usual,
@@ -40,18 +46,17 @@ export function graniteKeys(config: v.InferOutput<typeof graniteSchema>): HfMode
   ];
 }
 
+export function readGranite(config: v.InferOutput<typeof graniteSchema>): HfModel {
+  const model = readLlama(config);
+  return { ...model, keys: [...model.keys, ...graniteKeys(config)] };
+}
+
 /** Llamas with multipliers, which width does not change (muP). */
 export const granite: Architecture = {
   ...llama,
   name: "granite",
   covers: ["Granite 3"],
   classes: ["GraniteForCausalLM"],
-  read: reader(graniteSchema, (config) => {
-    const model = readLlama(config);
-    return {
-      ...model,
-      keys: [...model.keys, ...graniteKeys(config)],
-    };
-  }),
+  read: reader(graniteSchema, readGranite),
   decoder: (h) => scaledKind(h, "neighbours"),
 };

@@ -21,6 +21,8 @@ export interface RopeNumbers {
   readonly ropeScaling: RopeScaling;
   /** Cosine and sine are longer by this; YaRN's own part of it not counted. */
   readonly ropeAttnFactor: number;
+  /** What they are longer by instead, in texts of up to the original context and in longer ones, where the two differ. */
+  readonly ropeMscale: { readonly short: number; readonly long: number } | undefined;
   /** The context that RoPE was trained with before it was stretched. */
   readonly ropeOriginalContext: number;
 }
@@ -33,8 +35,10 @@ export function readRopeScaling(keys: KeyReader, architecture: string, contextLe
   // Where a file has it, mscale is 1, and YaRN's own 1 + 0.1 ln(factor) is divided by 1 + 0.1 allDims ln(factor).
   const shorter =
     ropeScaling.type === "yarn" && allDims !== undefined ? yarnMagnitude(ropeScaling.factor, allDims) : 1;
+  const [short, long] = [keys.optional(key("short_mscale")), keys.optional(key("long_mscale"))];
   return {
     ropeScaling,
+    ropeMscale: short === undefined || long === undefined ? undefined : { short, long },
     ropeAttnFactor: keys.positive(key("attn_factor"), 1) / shorter,
     ropeOriginalContext: keys.count(key("original_context_length"), contextLength),
   };

@@ -17,7 +17,7 @@ export function ropeTable(
   const { ropeDimensionCount: d } = parameters;
   const base = baseFor(parameters, positions);
   const pairs = d / 2;
-  const magnitude = ropeMagnitude(parameters);
+  const magnitude = ropeMagnitude(parameters, positions);
   const frequencies = Array.from({ length: pairs }, (_, i) => {
     const frequency = base ** ((-2 * i) / d) / (divisors?.[i] ?? 1);
     return frequency * stretch(parameters, i);
@@ -65,7 +65,9 @@ function stretch(parameters: RopeParameters, i: number): number {
 }
 
 /** Stretched RoPE sharpens attention by making cosine and sine longer. */
-function ropeMagnitude({ ropeScaling, ropeAttnFactor }: RopeParameters): number {
+function ropeMagnitude(parameters: RopeParameters, positions: number): number {
+  const { ropeScaling, ropeAttnFactor, ropeMscale, ropeOriginalContext } = parameters;
+  if (ropeMscale !== undefined) return positions > ropeOriginalContext ? ropeMscale.long : ropeMscale.short;
   return ropeAttnFactor * (ropeScaling.type === "yarn" ? yarnMagnitude(ropeScaling.factor) : 1);
 }
 

@@ -65,17 +65,18 @@ function ropePlanner(
   find: Finder,
   hparams: HParams,
 ): (numbers: LayerNumbers) => (traits: RopeTraits) => RopePlan {
-  const { ropeFreqBase, ropeScaling, ropeAttnFactor, ropeOriginalContext } = hparams;
+  const { ropeFreqBase, ropeScaling, ropeAttnFactor, ropeMscale, ropeOriginalContext } = hparams;
   const frequencies = find.tensor("rope_freqs");
   const scaled = {
-    ...{ ropeScaling, ropeAttnFactor, ropeOriginalContext },
+    ...{ ropeScaling, ropeAttnFactor, ropeMscale, ropeOriginalContext },
     divisors: {
       short: frequencies ?? find.tensor("rope_factors_short"),
       long: frequencies ?? find.tensor("rope_factors_long"),
     },
   };
+  const { short } = scaled.divisors;
   const unscaled = {
-    ...{ ropeAttnFactor: 1, ropeOriginalContext },
+    ...{ ropeAttnFactor: 1, ropeMscale: undefined, ropeOriginalContext },
     ropeScaling: { type: "none" },
     divisors: { short: undefined, long: undefined },
   } as const;
@@ -83,10 +84,12 @@ function ropePlanner(
   return (numbers) => (traits) => {
     const { pairs, base = ropeFreqBase, plain = traits.base !== undefined } = traits;
     const { dimensionCount: ropeDimensionCount = numbers.ropeDimensionCount } = traits;
-    const key = `${pairs} ${base} ${plain} ${ropeDimensionCount}`;
+    const { shortDivisors = false } = traits;
+    const key = `${pairs} ${base} ${plain} ${ropeDimensionCount} ${shortDivisors}`;
     const plan: RopePlan = plans.get(key) ?? {
       ...{ pairs, ropeDimensionCount, ropeFreqBase: base },
       ...(plain ? unscaled : scaled),
+      ...(shortDivisors && { divisors: { short, long: short } }),
     };
     plans.set(key, plan);
     return plan;

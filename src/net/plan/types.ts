@@ -26,7 +26,12 @@ export interface NormPlan {
 export interface RopeParameters
   extends Pick<
     HParams,
-    "ropeDimensionCount" | "ropeFreqBase" | "ropeScaling" | "ropeAttnFactor" | "ropeOriginalContext"
+    | "ropeDimensionCount"
+    | "ropeFreqBase"
+    | "ropeScaling"
+    | "ropeAttnFactor"
+    | "ropeMscale"
+    | "ropeOriginalContext"
   > {}
 
 /** A table of angles; layers with the same one share the object. */
