@@ -112,10 +112,10 @@ export class Member {
 
   /** Reads what comes behind the layers. After that steps may be run. */
   loadHead(): void {
-    const { output, output_norm } = this.#joining.plan.head;
+    const { output, output_norm, outputBias } = this.#joining.plan.head;
     const { weights } = this.#places.at(-1)!;
     weights.loadMatrix(output);
-    for (const tensor of othersOf({ output_norm })) weights.loadFloats(tensor);
+    for (const tensor of othersOf({ output_norm, outputBias })) weights.loadFloats(tensor);
     this.#marks = this.#places.map(({ kernels }) => kernels.mark());
   }
 

@@ -80,8 +80,8 @@ export function planPlaces(kernels: Kernels, holding: Holding, share: Share): Pl
     const state = mixerOf(mixer).stateBytes(mixer, share, kept);
     take(bytesOf(layer, matricesOf(layer)), sequences * state, i);
   }
-  const { output, output_norm } = plan.head;
-  take(bytesOf({ output_norm }, [output]), 0, plan.layers.length);
+  const { output, output_norm, outputBias } = plan.head;
+  take(bytesOf({ output_norm, outputBias }, [output]), 0, plan.layers.length);
   return [...places, { end: plan.layers.length, weights, states }];
 }
 
