@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { badInput, LlqError, nearest } from "../../formats/errors.js";
+import { badInput, LlqError } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
 import { apertus } from "./families/apertus.js";
@@ -125,6 +125,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
   stablelm,
   gptneox,
   phi2,
+  arcee,
+  apertus,
+  nemotron,
+  bitnet,
   ernie45moe,
   hunyuanMoe,
   exaoneMoe,
@@ -132,10 +136,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   bailingmoe,
   bailingmoe2,
-  arcee,
-  apertus,
-  nemotron,
-  bitnet,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
@@ -175,9 +175,10 @@ export function architecturesOfGguf(file: string, name: string): readonly Archit
 }
 
 function unknown(file: string, name: string, known: string[]): LlqError {
-  const near = nearest(name, known);
+  // Another name for what is meant, and not that of another model, whose tensors are others.
+  const near = known.find((each) => each.toLowerCase() === name.toLowerCase());
   const question = near === undefined ? "" : `did you mean ${near}? `;
   return new LlqError("unsupported", `${file}: architecture ${name} is not supported`, {
-    hint: `${question}supported: ${known.join(", ")}`,
+    hint: `${question}supported: ${[...new Set(known)].join(", ")}`,
   });
 }

@@ -113,8 +113,8 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["chatglm",     { pre_seq_len: 128 },                                /^unsupported: config\.json: pre_seq_len 128/],
   ["chatglm",     { position_encoding_2d: false },                     /^unsupported: config\.json: position_encoding_2d false/],
   ["falcon-7b",   { alibi: true },                                     /^unsupported: config\.json: alibi true/],
-  ["qwen2-window", { sliding_window: 0 },                              /^bad-input: config\.json: sliding_window is 0/],
-  ["qwen2-window", { layer_types: ["full_attention"] },                /^bad-input: config\.json: layer_types has 1 values/],
+  ["qwen2-windows", { sliding_window: 0 },                              /^bad-input: config\.json: sliding_window is 0/],
+  ["qwen2-windows", { layer_types: ["full_attention"] },                /^bad-input: config\.json: layer_types has 1 values/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "llama3", factor: 8 } }, /^bad-input: .*rope_parameters\.low_freq_factor is missing/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "yarn" } },         /^bad-input: .*rope_parameters\.factor is missing/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "spiral" } },       /^unsupported: config\.json: rope_scaling of type spiral/],
@@ -132,7 +132,6 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],
   ["qwen",        { rotary_pct: 0.5 },                                 /^unsupported: config\.json: rotary_pct 0\.5/],
   ["starcoder2",  { norm_type: "rms" },                                /^unsupported: config\.json: norm_type rms/],
-  ["olmo2",       { attention_bias: true },                            /^unsupported: config\.json: attention_bias true/],
 ];
 
 test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, change, message, i) => {

@@ -1,12 +1,16 @@
 import * as v from "valibot";
-import { activationKeys, activationOf } from "../activations.js";
 import type { Architecture } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
+import { activationKeys, activationOf } from "../numbers/activations.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 
-const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
+const schema = v.looseObject({
+  ...decoderFields,
+  attention_bias: flag,
+  quantization_config: v.nullish(v.looseObject({ quantization_mode: v.nullish(v.string()) })),
+});
 
 /**
  * What goes into the last matrix of either half of a layer is normed. Weights are as they are stored, as transformers has it:
@@ -17,6 +21,9 @@ export const bitnet: Architecture = {
   covers: ["BitNet b1.58"],
   classes: ["BitNetForCausalLM", "BitnetForCausalLM"],
   read: reader(schema, (config) => {
+    const { quantization_config: packed } = config;
+    // Then weights are any numbers, of which transformers makes three values as it computes.
+    expectField("quantization_mode", packed?.quantization_mode ?? "offline", "offline");
     const activation = activationKeys(config.hidden_act ?? "relu2", "silu");
     expectField("attention_bias", config.attention_bias ?? false, false);
     return {
@@ -29,7 +36,9 @@ export const bitnet: Architecture = {
       ],
       remarks: [
         ...(activation.remarks ?? []),
-        "llama.cpp's converter rounds weights to three values, which is left to checkpoints here",
+        packed == null
+          ? "llama.cpp's converter rounds weights to three values, which is left to checkpoints here"
+          : "transformers rounds what goes into each matrix to 8 bits, which is not done here",
       ],
     };
   }),

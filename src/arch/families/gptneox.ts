@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import { activationKeys, activationOf } from "../activations.js";
 import type { Architecture } from "../architecture.js";
 import { flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
+import { activationKeys, activationOf } from "../numbers/activations.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
 import { allLayers, attention } from "../traits.js";

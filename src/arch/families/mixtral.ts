@@ -16,7 +16,7 @@ export const mixtral: Architecture = {
   covers: ["Mixtral"],
   classes: ["MixtralForCausalLM"],
   read: reader(schema, (config) => {
-    const model = readLlama(config);
+    const model = readLlama({ ...config, rope_theta: config.rope_theta ?? 1e6 });
     const experts = expertKeys({ count: config.num_local_experts, used: config.num_experts_per_tok });
     return { ...model, keys: [...model.keys, ...experts] };
   }),

@@ -25,6 +25,11 @@ const schema = v.looseObject({
   }),
 });
 
+const normed: Pick<HfModel, "optional" | "remarks"> = {
+  optional: ["attn_q_norm", "attn_k_norm"],
+  remarks: ["llama.cpp ends in an assertion when an MPT's queries and keys are to be normed"],
+};
+
 function readMpt(config: v.InferOutput<typeof schema>): HfModel {
   const attention = config.attn_config;
   expectField("attn_config.alibi", attention.alibi ?? false, true);
@@ -46,7 +51,7 @@ function readMpt(config: v.InferOutput<typeof schema>): HfModel {
       ...(clip ? [["attention.clamp_kqv", meta.f32(clip)] as const] : []),
       ["attention.max_alibi_bias", meta.f32(attention.alibi_bias_max ?? 8)],
     ],
-    optional: attention.qk_ln === true ? ["attn_q_norm", "attn_k_norm"] : [],
+    ...(attention.qk_ln === true && normed),
   };
 }
 

@@ -10,14 +10,19 @@ const usualWindows = allButEvery(4);
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
+const biased: Pick<HfModel, "optional" | "remarks"> = {
+  optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
+  remarks: ["llama.cpp loads no OLMo whose attention has biases"],
+};
+
 /** Also what OLMo 3's config.json means. */
 export function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  expectField("attention_bias", config.attention_bias ?? false, false);
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
     keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config))],
+    ...(config.attention_bias === true && biased),
   };
 }
 
@@ -29,10 +34,10 @@ export const olmo2: Architecture = {
   read: reader(schema, readOlmo2),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
-    ...separateQkv("model.layers.{i}.self_attn"),
+    ...separateQkv("model.layers.{i}.self_attn", { bias: "optional" }),
     ...norm("attn_q_norm", "q", "model.layers.{i}.self_attn.q_norm"),
     ...norm("attn_k_norm", "kv", "model.layers.{i}.self_attn.k_norm"),
-    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
     ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...gatedMlp("model.layers.{i}.mlp"),
     ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),

@@ -29,10 +29,12 @@ function readOlmo3({ rope_parameters, ...config }: v.InferOutput<typeof schema>)
       ["attention.sliding_window", meta.u32(config.sliding_window ?? 4096)],
       ["attention.sliding_window_pattern", meta.bools(hasWindow)],
     ],
-    remarks:
-      base === windowBase
+    remarks: [
+      ...(model.remarks ?? []),
+      ...(base === windowBase
         ? []
-        : [`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`],
+        : [`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`]),
+    ],
   };
 }
 

@@ -5,6 +5,7 @@ import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
+import { bitnet } from "./bitnet.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
 import { fp4 } from "./compressed-tensors/fp4.js";
@@ -37,6 +38,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   hqq,
   torchao,
   mxfp4Blocks,
+  bitnet,
   scaled,
 ];
 

@@ -1,8 +1,8 @@
-import { LlqError } from "../../formats/errors.js";
-import { meta } from "../../formats/gguf/gguf-write.js";
-import type { HfModel } from "./architecture.js";
-import type { HParams } from "./hparams.js";
-import type { Activation } from "./traits.js";
+import { LlqError } from "../../../formats/errors.js";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { HfModel } from "../architecture.js";
+import type { HParams } from "../hparams.js";
+import type { Activation } from "../traits.js";
 
 // Where a family's class leaves the activation of feed-forwards to the config. GGUF's readers take the usual one; a key
 // says when it is another.
