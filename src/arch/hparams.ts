@@ -54,6 +54,9 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   /** See Temperature (traits.ts); undefined where the file does not say. */
   readonly temperatureScale: number | undefined;
   readonly temperatureLength: number | undefined;
+  /** Whether queries and keys are normed without weights; undefined where the file does not say. */
+  readonly bareQkNorm: boolean | undefined;
+  readonly valueScale: number | undefined;
   readonly logitSoftcap: number | undefined;
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
@@ -121,6 +124,8 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     attentionSoftcap: some("attn_logit_softcapping"),
     temperatureScale: some("attention.temperature_scale"),
     temperatureLength: some("attention.temperature_length"),
+    bareQkNorm: keys.flag(`${architecture}.attention.qk_norm`),
+    valueScale: some("attention.value_scale"),
     logitSoftcap: some("final_logit_softcapping"),
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),

@@ -22,6 +22,7 @@ import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
+import { graniteSwa } from "./families/granite-swa.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
@@ -29,7 +30,9 @@ import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
 import { llama } from "./families/llama.js";
+import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
+import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
@@ -59,6 +62,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  llama4,
   mistral3,
   smollm3,
   internlm,
@@ -90,7 +94,15 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gpt2,
   mamba,
   starcoder2,
+  glm4moe,
+  solarOpen,
+  dots1,
+  minimaxM2,
+  mimo2,
+  olmoe,
+  gptOss,
   granite,
+  graniteSwa,
   minicpm,
   internlm3,
   commandR,
@@ -102,12 +114,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   stablelm,
   gptneox,
   phi2,
-  glm4moe,
-  solarOpen,
-  dots1,
-  minimaxM2,
-  olmoe,
-  gptOss,
   ernie45moe,
   hunyuanMoe,
   exaoneMoe,

@@ -11,8 +11,8 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   attn_post_norm: "post_attention_norm",
   ffn_post_norm: "post_ffw_norm",
   router: "ffn_gate_inp",
-  output_bias: "output",
   router_bias: "ffn_gate_inp",
+  output_bias: "output",
   router_shexp: "ffn_gate_inp_shexp",
   selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
@@ -39,8 +39,11 @@ export const ropeFactors: readonly TensorRow[] = [
   divisors("rope_factors_short"),
 ];
 
-/** Of the llama3 kind, and of the longrope kind. llq reads them in all models. */
-export const ropeDivisors: readonly TensorRow[] = [divisors("rope_freqs"), ...ropeFactors];
+/** The same of the llama3 kind. */
+export const ropeFreqs: TensorRow = divisors("rope_freqs");
+
+/** Of both kinds. llq reads them in all models. */
+export const ropeDivisors: readonly TensorRow[] = [ropeFreqs, ...ropeFactors];
 
 /** One tensor; `source` is the whole name in checkpoints. */
 export function tensor(

@@ -112,6 +112,8 @@ export interface AttentionTraits extends MixerTraits {
   /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
   readonly queryGate?: boolean;
   readonly temperature?: Temperature | undefined;
+  /** What values are multiplied by. */
+  readonly valueScale?: number | undefined;
 }
 
 /** Queries at position p are multiplied by 1 + scale × ln(1 + ⌊(p + offset) / length⌋). */

@@ -94,7 +94,7 @@ describe.each(FAMILIES)("%s", (family) => {
 /** Variants of the families that are not evaluated, and numbers that cannot be. */
 // biome-ignore format: rows
 const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
-  ["qwen2",       { use_sliding_window: true },                        /^unsupported: config\.json: use_sliding_window true/],
+  ["qwen2-moe",   { use_sliding_window: true },                        /^unsupported: config\.json: use_sliding_window true/],
   ["qwen2",       { hidden_act: "gelu" },                              /^unsupported: config\.json: hidden_act gelu/],
   ["qwen2",       { num_key_value_heads: 3 },                          /^bad-input: .*4 heads cannot share 3 key\/value heads/],
   ["qwen2",       { num_attention_heads: 5, num_key_value_heads: 5 },  /^bad-input: config\.json: hidden_size 32 does not divide into 5 heads/],

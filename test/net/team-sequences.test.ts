@@ -18,8 +18,11 @@ const llama = openModel(TINY_LLAMA);
 const packed = join(folder, "Q4_K_M.gguf");
 beforeAll(() => execute(planQuantize(llama, findRecipe("Q4_K_M")), packed, { threads: 0 }));
 
-/** Attention, with windows, ALiBi, learned positions, a prefix; Mamba; experts, shared ones too; parallel halves. */
-const NAMES = ["llama", "gemma3", "mistral", "mpt", "gpt2", "chatglm", "mamba", "qwen2-moe", "falcon-40b"];
+/** Attention, with windows, ALiBi, learned positions, a prefix, gates, sinks, chunks; Mamba; experts, shared ones too; parallel halves. */
+const NAMES = [
+  ...["llama", "gemma3", "mistral", "mpt", "gpt2", "chatglm", "mamba", "qwen2-moe", "falcon-40b"],
+  ...["afmoe", "gpt-oss", "llama4"],
+];
 const models = (): [name: string, open: () => Model, TeamOptions][] => [
   ...NAMES.map(
     (name) => [name, () => openModel(`${FAMILIES}${name}`), {}] as [string, () => Model, TeamOptions],

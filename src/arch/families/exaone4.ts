@@ -4,7 +4,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, layerTypes, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { gatedMlp, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, windowLayers } from "../windows.js";
 
@@ -65,6 +65,7 @@ export const exaone4: Architecture = {
   read: reader(schema, readExaone4),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ropeFreqs,
     ...separateQkv("model.layers.{i}.self_attn"),
     ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
     ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),

@@ -35,7 +35,7 @@ export const gptneox: Architecture = {
         ...ropeKeys(
           config,
           Math.floor(headDim(config) * share),
-          config.rotary_emb_base ? { base: config.rotary_emb_base } : {},
+          config.rotary_emb_base == null ? {} : { base: config.rotary_emb_base },
         ),
         ["use_parallel_residual", meta.bool(config.use_parallel_residual ?? true)],
       ],

@@ -36,18 +36,14 @@ export function scaledKind(h: HParams, pairs: RopePairs, router?: RouterTraits):
   };
 }
 
-export function readGranite(config: v.InferOutput<typeof graniteSchema>): HfModel {
-  const model = readLlama(config);
-  return {
-    ...model,
-    keys: [
-      ...model.keys,
-      ["attention.scale", meta.f32(config.attention_multiplier ?? 1)],
-      ["embedding_scale", meta.f32(config.embedding_multiplier ?? 1)],
-      ["residual_scale", meta.f32(config.residual_multiplier ?? 1)],
-      ["logit_scale", meta.f32(config.logits_scaling ?? 1)],
-    ],
-  };
+/** What they are. */
+export function graniteKeys(config: v.InferOutput<typeof graniteSchema>): HfModel["keys"] {
+  return [
+    ["attention.scale", meta.f32(config.attention_multiplier ?? 1)],
+    ["embedding_scale", meta.f32(config.embedding_multiplier ?? 1)],
+    ["residual_scale", meta.f32(config.residual_multiplier ?? 1)],
+    ["logit_scale", meta.f32(config.logits_scaling ?? 1)],
+  ];
 }
 
 /** Llamas with multipliers, which width does not change (muP). */
@@ -56,6 +52,12 @@ export const granite: Architecture = {
   name: "granite",
   covers: ["Granite 3"],
   classes: ["GraniteForCausalLM"],
-  read: reader(graniteSchema, readGranite),
+  read: reader(graniteSchema, (config) => {
+    const model = readLlama(config);
+    return {
+      ...model,
+      keys: [...model.keys, ...graniteKeys(config)],
+    };
+  }),
   decoder: (h) => scaledKind(h, "neighbours"),
 };

@@ -32,7 +32,7 @@ const USUAL: v.InferOutput<typeof parameters> = {
 
 /** A Llama whose queries grow with their position; or, as it is wrapped for Mistral Small 3, a Mistral. */
 function readMistral3(config: v.InferOutput<typeof schema>): HfModel {
-  if ((config.model_type ?? "mistral") === "mistral") return readLlama(config);
+  if (config.model_type !== "ministral3") return readLlama(config);
   const rope = config.rope_parameters ?? config.rope_scaling ?? USUAL;
   const model = readLlama({ ...config, rope_parameters: undefined, rope_scaling: undefined });
   const { llama_4_scaling_beta: beta } = rope;
@@ -51,7 +51,9 @@ export const mistral3: Architecture = {
   name: "mistral3",
   covers: ["Mistral Small 3.1 and Ministral 3"],
   classes: ["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
-  accepts: ({ model_type }) => ["mistral", "ministral3"].includes(String(model_type ?? "mistral")),
+  // The whole's type, where that of its language model is not said: that is a Mistral.
+  accepts: ({ model_type }) =>
+    ["mistral", "mistral3", "ministral3"].includes(String(model_type ?? "mistral")),
   read: reader(schema, readMistral3),
   decoder: (h) => {
     const { temperatureScale: scale, ropeOriginalContext: length } = h;

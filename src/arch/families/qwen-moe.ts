@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
-import { count, flag } from "../config.js";
+import { count, expectField, flag } from "../config.js";
 import { hasExperts, isDense } from "../hparams.js";
 import { experts, gatedMlp, sharedExpert, tensor } from "../rows.js";
 import { expertKeys } from "./experts.js";
@@ -25,6 +25,7 @@ export const moeFields = {
 const schema = v.looseObject(moeFields);
 
 export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
+  expectField("use_sliding_window", config.use_sliding_window ?? false, false);
   const model = readQwen(config);
   return { ...model, keys: [...model.keys, ...moeKeys(config), ...layerKeys(config)] };
 }

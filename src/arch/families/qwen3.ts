@@ -2,10 +2,9 @@ import * as v from "valibot";
 import type { Architecture, TensorRow } from "../architecture.js";
 import { expectField, flag, reader } from "../config.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { llamaKind } from "../traits.js";
-import { qwenFields, readQwen } from "./qwen2.js";
+import { qwenFields, readWindowed, windowedDecoder, windowFields } from "./qwen2.js";
 
-const schema = v.looseObject({ ...qwenFields, attention_bias: flag });
+const schema = v.looseObject({ ...qwenFields, ...windowFields, attention_bias: flag });
 
 /** Queries and keys are normed, and nothing has a bias. */
 export const qwen3Attention: readonly TensorRow[] = [
@@ -22,7 +21,7 @@ export const qwen3: Architecture = {
   classes: ["Qwen3ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("attention_bias", config.attention_bias ?? false, false);
-    return readQwen(config);
+    return readWindowed(config);
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
@@ -33,5 +32,5 @@ export const qwen3: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => llamaKind(h, "halves"),
+  decoder: windowedDecoder,
 };

@@ -13,6 +13,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
+import { ropeDivisors } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
 import { llama } from "./llama.js";
@@ -87,6 +88,8 @@ export const smollm3: Architecture = {
   covers: ["SmolLM3"],
   classes: ["SmolLM3ForCausalLM"],
   read: reader(schema, readSmolLm3),
+  // llama.cpp reads no divisors of RoPE here.
+  tensors: llama.tensors.filter((row) => !ropeDivisors.includes(row)),
   decoder: (h) =>
     decoderOf(h, (layer) => {
       const { hasRope = usual(layer), hasWindow = false } = h.layers[layer]!;

@@ -54,6 +54,7 @@ export function finishHeads(work: Work, plan: AttentionPlan, { q, k, v }: Heads)
   if (normsAfterRope) norms();
   normHeads(work, plan.vNorm, v, width.v);
   heat(work, plan, q, width.q);
+  if (plan.valueScale !== undefined) kernels.call("scale")(v, tokens * width.v, plan.valueScale);
 }
 
 function clamp({ kernels }: Work, { clampQkv }: AttentionPlan, x: number, n: number): void {

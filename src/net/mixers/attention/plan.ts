@@ -36,6 +36,7 @@ export interface AttentionPlan extends MixerPlan {
   /** [heads]: a score without a value. */
   readonly sinks: Tensor | undefined;
   readonly temperature: Temperature | undefined;
+  readonly valueScale: number | undefined;
   readonly scale: number;
   /** Of scores; 0 for none. */
   readonly softcap: number;
@@ -72,6 +73,7 @@ export function planAttention(
     alibiMaxBias: traits.alibiMaxBias,
     sinks: find.tensor("attn_sinks"),
     temperature: traits.temperature,
+    valueScale: traits.valueScale,
     scale: traits.scale ?? 1 / Math.sqrt(keyLength),
     softcap: traits.softcap ?? 0,
     clampQkv: traits.clampQkv,
