@@ -9,6 +9,7 @@ import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
+import { layerNumberKeys } from "./arch/checkpoint/layer-numbers.js";
 import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { withoutWrappers } from "./arch/checkpoint/names.js";
 import { withoutOtherParts } from "./arch/checkpoint/other-parts.js";
@@ -149,7 +150,9 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
-  const described = describe(file, folder, readVocab(folder, config), architecture, config);
+  const blockCount = Number(new Map(config.keys).get("block_count")?.value);
+  const listed = layerNumberKeys(container, architecture, blockCount);
+  const described = describe(file, folder, readVocab(folder, config), architecture, config, listed);
   const tensors = bindHuggingFace(architecture, described.hparams, container, config);
   const metadata = published(described.metadata, folder, json, tensors);
   const remarks = [
@@ -215,7 +218,14 @@ function openMeta(path: string, checkpoint: MetaCheckpoint): Model {
 }
 
 /** What a GGUF of a model in a folder says of it. */
-function describe(file: string, folder: string, vocab: Vocab, { name }: Architecture, { keys }: HfModel) {
+function describe(
+  file: string,
+  folder: string,
+  vocab: Vocab,
+  { name }: Architecture,
+  { keys }: HfModel,
+  listed: [string, MetaField][] = [],
+) {
   const metadata: Metadata = new Map([
     ["general.architecture", meta.string(name)],
     ["general.type", meta.string("model")],
@@ -224,6 +234,7 @@ function describe(file: string, folder: string, vocab: Vocab, { name }: Architec
     ["general.file_type", meta.u32(0)],
     ["general.quantization_version", meta.u32(2)],
     ...keys.map(([key, field]) => [`${name}.${key}`, field] as const),
+    ...listed,
     ...vocabToMetadata(vocab),
   ]);
   return { vocab, metadata, hparams: readHParams(file, metadata) };

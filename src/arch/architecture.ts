@@ -71,5 +71,9 @@ export interface Architecture {
   readonly tensors: readonly TensorRow[];
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
+  /**
+   * Sources of tensors that hold one number in each layer, by the GGUF key that lists them; also among those ignored.
+   */
+  readonly layerNumbers?: Readonly<Record<string, string>>;
   readonly decoder: (hparams: HParams) => DecoderTraits;
 }

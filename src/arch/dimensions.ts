@@ -6,9 +6,9 @@ const DIMENSIONS = {
   vocab: (h) => h.vocabSize,
   context: (h) => h.contextLength,
   embd: (h) => h.embeddingLength,
-  heads: (_, n) => n.headCount,
   /** A query or key head. */
   head: (_, n) => n.keyLength,
+  heads: (_, n) => n.headCount,
   headsKv: (_, n) => n.headCountKv,
   q: (_, n) => n.headCount * n.keyLength,
   kv: (_, n) => n.headCountKv * n.keyLength,

@@ -21,6 +21,14 @@ export interface SsmNumbers {
   readonly layers: readonly boolean[] | undefined;
 }
 
+/** Parameters of xIELU, one of each for each layer. */
+export interface XieluNumbers {
+  readonly alphaP: readonly number[];
+  readonly alphaN: readonly number[];
+  readonly beta: readonly number[];
+  readonly eps: readonly number[];
+}
+
 /** Tokens that part a text: behind the first `start`, text is generated in place of `gmask`, or else of `mask`. */
 export interface PrefixTokens {
   readonly start: number;
@@ -61,6 +69,10 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly logitScale: number | undefined;
   readonly residualScale: number | undefined;
   readonly embeddingScale: number | undefined;
+  /** Of feed-forwards, by transformers' name; undefined where it is the architecture's usual one. */
+  readonly hiddenActivation: string | undefined;
+  /** Of each layer, before softplus; undefined without. */
+  readonly xielu: XieluNumbers | undefined;
   /** Whether mixer and feed-forward both see what a layer begins with; undefined where the file does not say. */
   readonly parallelResidual: boolean | undefined;
   /** Of models whose texts begin with a prefix that is seen as a whole. */
@@ -130,11 +142,20 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     logitScale: some("logit_scale"),
     residualScale: some("residual_scale"),
     embeddingScale: some("embedding_scale"),
-    parallelResidual: metadata.get(`${architecture}.use_parallel_residual`)?.value as boolean | undefined,
+    xielu: readXielu(keys, blockCount),
+    hiddenActivation: keys.string(`${architecture}.hidden_activation`, "") || undefined,
+    parallelResidual: keys.flag(`${architecture}.use_parallel_residual`),
     prefixTokens: readPrefixTokens(keys),
     ssm: readSsm(keys, architecture, blockCount),
     vocabSize: readVocabSize(keys, architecture),
   };
+}
+
+function readXielu(keys: KeyReader, layers: number): XieluNumbers | undefined {
+  const [alphaP, alphaN, beta, eps] = ["alpha_p", "alpha_n", "beta", "eps"].map((key) =>
+    keys.numbers(`xielu.${key}`, layers),
+  );
+  return alphaP && alphaN && beta && eps && { alphaP, alphaN, beta, eps };
 }
 
 function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {

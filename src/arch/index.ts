@@ -2,8 +2,11 @@ import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
+import { apertus } from "./families/apertus.js";
+import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
+import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
@@ -38,6 +41,7 @@ import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
+import { nemotron } from "./families/nemotron.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -121,6 +125,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   bailingmoe,
   bailingmoe2,
+  arcee,
+  apertus,
+  nemotron,
+  bitnet,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -123,17 +123,17 @@ export function ropeKeys(
   ];
 }
 
+/** What the base is multiplied by where RoPE turns d dimensions. */
+function baseFactor(config: RopeConfig, d: number): number {
+  const { alpha } = scalingOf(config);
+  return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
+}
+
 interface RopeOptions {
   /** Where the config has none. */
   readonly base?: number;
   /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
   readonly logMultiplier?: boolean;
-}
-
-/** What the base is multiplied by where RoPE turns d dimensions. */
-function baseFactor(config: RopeConfig, d: number): number {
-  const { alpha } = scalingOf(config);
-  return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
 }
 
 function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaField][] {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Role } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, headDim, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
@@ -33,6 +34,8 @@ const schema = v.looseObject({
   tie_word_embeddings: flag,
 });
 
+const BIASES: readonly Role[] = ["attn_qkv_bias", "attn_output_bias", "ffn_up_bias", "ffn_down_bias"];
+
 /** Of the first releases, RefinedWeb (40B) and RefinedWebModel (7B), whose fields have other names, too. */
 function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
   const layers = either("num_hidden_layers", config.num_hidden_layers ?? config.n_layer);
@@ -40,13 +43,13 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
   const stated = config.num_kv_heads ?? config.n_head_kv;
   // Only the 40B's config says how many; the 7B's says multi_query, whatever number stands beside it.
   const isNew = config.new_decoder_architecture ?? config.n_head_kv != null;
-  const headsKv = isNew ? (stated ?? heads) : 1;
+  const headsKv = isNew ? (stated ?? heads) : config.multi_query === false ? heads : 1;
   expectField("alibi", config.alibi ?? false, false);
-  expectField("bias", config.bias ?? false, false);
   expectField("activation", config.activation ?? "gelu", "gelu");
-  expectField("parallel_attn", config.parallel_attn ?? true, true);
-  if (!isNew) expectField("multi_query", config.multi_query ?? true, true);
-  expectField("num_ln_in_parallel_attn", config.num_ln_in_parallel_attn ?? (isNew ? 2 : 1), isNew ? 2 : 1);
+  const isParallel = config.parallel_attn ?? true;
+  if (isNew) expectField("parallel_attn", isParallel, true);
+  const norms = isNew ? (config.num_ln_in_parallel_attn ?? 2) : 1;
+  expectField("num_ln_in_parallel_attn", norms, 1, 2);
   const context = config.max_position_embeddings ?? 2048;
   const rope = { ...config, max_position_embeddings: context };
   return {
@@ -62,11 +65,19 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
       ["attention.head_count", meta.u32(heads)],
       ["attention.head_count_kv", meta.u32(headsKv)],
       ["attention.layer_norm_epsilon", meta.f32(config.layer_norm_epsilon)],
+      // A key of llq's own here.
+      ...(isParallel ? [] : [["use_parallel_residual", meta.bool(false)] as const]),
       ...ropeKeys(rope, headDim({ hidden_size: config.hidden_size, num_attention_heads: heads })),
     ],
     optional: [
-      ...(isNew ? (["attn_norm_2", "attn_norm_2_bias"] as const) : []),
+      ...(norms === 2 ? (["attn_norm_2", "attn_norm_2_bias"] as const) : []),
+      ...(isParallel ? [] : (["ffn_norm", "ffn_norm_bias"] as const)),
+      ...(config.bias === true ? BIASES : []),
       ...(config.tie_word_embeddings === false ? (["output"] as const) : []),
+    ],
+    remarks: [
+      ...(isParallel ? [] : ["feed-forwards see what attention has added; llama.cpp loads no such Falcon"]),
+      ...(config.bias === true ? ["llama.cpp loads no Falcon whose matrices have biases"] : []),
     ],
   };
 }
@@ -83,7 +94,7 @@ function either(name: string, value: number | null | undefined): number {
  */
 export const falcon: Architecture = {
   name: "falcon",
-  covers: ["Falcon 7B and 40B"],
+  covers: ["Falcon 7B, 11B and 40B"],
   classes: ["FalconForCausalLM", "RWForCausalLM"],
   read: reader(schema, readFalcon),
   tensors: [
@@ -94,10 +105,17 @@ export const falcon: Architecture = {
     ...norm("attn_norm_2", "embd", "transformer.h.{i}.ln_attn", { bias: "optional", optional: true }),
     ...linear("attn_qkv", ["qkv", "embd"], "transformer.h.{i}.self_attention.query_key_value", {
       part: grouped("q", "k", "v"),
+      bias: "optional",
     }),
-    ...linear("attn_output", ["embd", "attn"], "transformer.h.{i}.self_attention.dense"),
-    ...linear("ffn_up", ["ffn", "embd"], "transformer.h.{i}.mlp.dense_h_to_4h"),
-    ...linear("ffn_down", ["embd", "ffn"], "transformer.h.{i}.mlp.dense_4h_to_h"),
+    ...linear("attn_output", ["embd", "attn"], "transformer.h.{i}.self_attention.dense", {
+      bias: "optional",
+    }),
+    ...norm("ffn_norm", "embd", "transformer.h.{i}.post_attention_layernorm", {
+      bias: "optional",
+      optional: true,
+    }),
+    ...linear("ffn_up", ["ffn", "embd"], "transformer.h.{i}.mlp.dense_h_to_4h", { bias: "optional" }),
+    ...linear("ffn_down", ["embd", "ffn"], "transformer.h.{i}.mlp.dense_4h_to_h", { bias: "optional" }),
     ...norm("output_norm", "embd", "transformer.ln_f", { bias: "always" }),
     tensor("output", ["vocab", "embd"], "lm_head.weight", { optional: true }),
   ],
@@ -107,7 +125,7 @@ export const falcon: Architecture = {
     layers: allLayers(h, {
       mixer: attention({ rope: { pairs: "halves" } }),
       feedForward: { activation: "gelu_erf" },
-      parallel: true,
+      parallel: h.parallelResidual ?? true,
     }),
   }),
 };

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { activationKeys, activationOf } from "../activations.js";
 import type { Architecture } from "../architecture.js";
-import { expectField, flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
+import { flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
@@ -24,7 +25,7 @@ export const gptneox: Architecture = {
   covers: ["GPT-NeoX", "Pythia"],
   classes: ["GPTNeoXForCausalLM"],
   read: reader(schema, (config) => {
-    expectField("hidden_act", config.hidden_act ?? "gelu", "gelu");
+    const activation = activationKeys(config.hidden_act ?? "gelu", "gelu_erf");
     const share = rotaryShare(config, config.rotary_pct ?? 0.25);
     const hasBiases = config.attention_bias !== false;
     return {
@@ -35,12 +36,17 @@ export const gptneox: Architecture = {
         ...ropeKeys(
           config,
           Math.floor(headDim(config) * share),
-          config.rotary_emb_base == null ? {} : { base: config.rotary_emb_base },
+          config.rotary_emb_base ? { base: config.rotary_emb_base } : {},
         ),
         ["use_parallel_residual", meta.bool(config.use_parallel_residual ?? true)],
+        ...activation.keys,
       ],
       optional: hasBiases ? ["attn_qkv_bias", "attn_output_bias"] : [],
-      remarks: hasBiases ? [] : ["llama.cpp loads no gptneox whose attention has no biases"],
+      remarks: [
+        // Of the forms of GELU llama.cpp has one for all.
+        ...(config.hidden_act?.startsWith("gelu") ? [] : (activation.remarks ?? [])),
+        ...(hasBiases ? [] : ["llama.cpp loads no gptneox whose attention has no biases"]),
+      ],
     };
   }),
   tensors: [
@@ -66,7 +72,7 @@ export const gptneox: Architecture = {
     norm: "layer",
     layers: allLayers(h, {
       mixer: attention({ rope: { pairs: "halves" } }),
-      feedForward: { activation: "gelu_erf" },
+      feedForward: { activation: activationOf(h, "gelu_erf") },
       parallel: h.parallelResidual ?? true,
     }),
   }),

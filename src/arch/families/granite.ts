@@ -46,18 +46,17 @@ export function graniteKeys(config: v.InferOutput<typeof graniteSchema>): HfMode
   ];
 }
 
+export function readGranite(config: v.InferOutput<typeof graniteSchema>): HfModel {
+  const model = readLlama(config);
+  return { ...model, keys: [...model.keys, ...graniteKeys(config)] };
+}
+
 /** Llamas with multipliers, which width does not change (muP). */
 export const granite: Architecture = {
   ...llama,
   name: "granite",
   covers: ["Granite 3"],
   classes: ["GraniteForCausalLM"],
-  read: reader(graniteSchema, (config) => {
-    const model = readLlama(config);
-    return {
-      ...model,
-      keys: [...model.keys, ...graniteKeys(config)],
-    };
-  }),
+  read: reader(graniteSchema, readGranite),
   decoder: (h) => scaledKind(h, "neighbours"),
 };

@@ -96,7 +96,9 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
         Math.floor(width * share),
       ),
       ["rope.freq_base_swa", meta.f32(ropes?.window?.rope_theta ?? config.swa_rope_theta ?? 10000)],
-      ...expertKeys(readExpertFields(config, { gating: "sigmoid", normalize: true })),
+      ...expertKeys(
+        readExpertFields({ ...config, routed_scaling_factor: null }, { gating: "sigmoid", normalize: true }),
+      ),
       ...(sparse.every((has, i) => has === i > 0) ? [] : [["expert_layers", meta.bools(sparse)] as const]),
       // The tokens before the query, where it is called a size.
       ["attention.sliding_window", meta.u32(before == null ? config.sliding_window : before + 1)],

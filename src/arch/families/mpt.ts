@@ -28,7 +28,6 @@ const schema = v.looseObject({
 function readMpt(config: v.InferOutput<typeof schema>): HfModel {
   const attention = config.attn_config;
   expectField("attn_config.alibi", attention.alibi ?? false, true);
-  expectField("attn_config.qk_ln", attention.qk_ln ?? false, false);
   expectField("attn_config.prefix_lm", attention.prefix_lm ?? false, false);
   expectField("attn_config.softmax_scale", attention.softmax_scale ?? null, null);
   const { kv_n_heads: headsKv, clip_qkv: clip } = attention;
@@ -47,6 +46,7 @@ function readMpt(config: v.InferOutput<typeof schema>): HfModel {
       ...(clip ? [["attention.clamp_kqv", meta.f32(clip)] as const] : []),
       ["attention.max_alibi_bias", meta.f32(attention.alibi_bias_max ?? 8)],
     ],
+    optional: attention.qk_ln === true ? ["attn_q_norm", "attn_k_norm"] : [],
   };
 }
 
@@ -59,6 +59,8 @@ export const mpt: Architecture = {
     tensor("token_embd", ["vocab", "embd"], "transformer.wte.weight"),
     ...norm("attn_norm", "embd", "transformer.blocks.{i}.norm_1", { bias: "optional" }),
     ...linear("attn_qkv", ["qkv", "embd"], "transformer.blocks.{i}.attn.Wqkv", { bias: "optional" }),
+    ...norm("attn_q_norm", "q", "transformer.blocks.{i}.attn.q_ln", { bias: "optional", optional: true }),
+    ...norm("attn_k_norm", "kv", "transformer.blocks.{i}.attn.k_ln", { bias: "optional", optional: true }),
     ...linear("attn_output", ["embd", "attn"], "transformer.blocks.{i}.attn.out_proj", { bias: "optional" }),
     ...norm("ffn_norm", "embd", "transformer.blocks.{i}.norm_2", { bias: "optional" }),
     ...linear("ffn_up", ["ffn", "embd"], "transformer.blocks.{i}.ffn.up_proj", { bias: "optional" }),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
-import { count, expectField, flag } from "../config.js";
+import { count, flag } from "../config.js";
 import { hasExperts, isDense } from "../hparams.js";
 import { experts, gatedMlp, sharedExpert, tensor } from "../rows.js";
 import { expertKeys } from "./experts.js";
@@ -24,10 +24,31 @@ export const moeFields = {
 
 const schema = v.looseObject(moeFields);
 
-export function readMoe(config: v.InferOutput<typeof schema>): HfModel {
-  expectField("use_sliding_window", config.use_sliding_window ?? false, false);
-  const model = readQwen(config);
-  return { ...model, keys: [...model.keys, ...moeKeys(config), ...layerKeys(config)] };
+/** @param usual what loaders take of the family's architecture, and which layers have a window where nothing says */
+export function readMoe(
+  config: v.InferOutput<typeof schema>,
+  usual: { readonly normalize: boolean; readonly window: (layer: number) => boolean },
+): HfModel {
+  const model = readQwen(config, usual.window);
+  const normalizes = config.norm_topk_prob ?? false;
+  const layers = layerKeys(config);
+  const norm =
+    normalizes === usual.normalize ? [] : [["expert_weights_norm", meta.bool(normalizes)] as const];
+  return {
+    ...model,
+    keys: [...model.keys, ...moeKeys(config), ...norm, ...layers],
+    remarks: [
+      ...(model.remarks ?? []),
+      ...(norm.length === 0
+        ? []
+        : [
+            normalizes
+              ? "the weights of a token's experts add up to 1 (norm_topk_prob); llama.cpp leaves them as they are"
+              : "the weights of a token's experts are left as they are (no norm_topk_prob); llama.cpp makes them add up to 1",
+          ]),
+      ...(layers.length === 0 ? [] : ["some layers have no experts; llama.cpp loads no such model"]),
+    ],
+  };
 }
 
 /**

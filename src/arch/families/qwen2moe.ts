@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
-import { count, expectField, flag, reader } from "../config.js";
+import { count, flag, reader } from "../config.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
-import { llamaKind } from "../traits.js";
 import { routerOf } from "./experts.js";
 import { gatedSharedExpert, moe, moeFields, readMoe } from "./qwen-moe.js";
+import { qwenDecoder } from "./qwen2.js";
 
 const schema = v.looseObject({ ...moeFields, shared_expert_intermediate_size: count, qkv_bias: flag });
 
@@ -15,17 +15,19 @@ export const qwen2moe: Architecture = {
   covers: ["Qwen1.5-MoE", "Qwen2-MoE"],
   classes: ["Qwen2MoeForCausalLM"],
   read: reader(schema, (config) => {
-    expectField("qkv_bias", config.qkv_bias ?? true, true);
-    // GGUF has no word for it: its readers take what each architecture's models have.
-    expectField("norm_topk_prob", config.norm_topk_prob ?? false, false);
-    const model = readMoe(config);
+    const most = config.max_window_layers ?? 28;
+    const model = readMoe(config, { normalize: false, window: (layer) => layer % 2 === 0 && layer < most });
     const shared = meta.u32(config.shared_expert_intermediate_size);
-    return { ...model, keys: [...model.keys, ["expert_shared_feed_forward_length", shared] as const] };
+    return {
+      ...model,
+      keys: [...model.keys, ["expert_shared_feed_forward_length", shared] as const],
+      optional: config.qkv_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
+    };
   }),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
-    ...separateQkv("model.layers.{i}.self_attn", { bias: "always" }),
+    ...separateQkv("model.layers.{i}.self_attn", { bias: "optional" }),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...moe,
@@ -34,5 +36,5 @@ export const qwen2moe: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => llamaKind(h, "halves", { router: routerOf(h, { gating: "softmax" }) }),
+  decoder: (h) => qwenDecoder(h, routerOf(h, { gating: "softmax" })),
 };

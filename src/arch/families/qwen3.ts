@@ -1,28 +1,35 @@
 import * as v from "valibot";
-import type { Architecture, TensorRow } from "../architecture.js";
-import { expectField, flag, reader } from "../config.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
+import { count, flag, reader } from "../config.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { qwenFields, readWindowed, windowedDecoder, windowFields } from "./qwen2.js";
+import { qwenDecoder, qwenFields, readQwen } from "./qwen2.js";
 
-const schema = v.looseObject({ ...qwenFields, ...windowFields, attention_bias: flag });
+const schema = v.looseObject({ ...qwenFields, head_dim: v.optional(count, 128), attention_bias: flag });
 
-/** Queries and keys are normed, and nothing has a bias. */
+/** With the biases of attention, where it has any. */
+export function withBiases(model: HfModel, hasBiases: boolean | null | undefined): HfModel {
+  if (hasBiases !== true) return model;
+  return {
+    ...model,
+    optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
+    remarks: [...(model.remarks ?? []), "llama.cpp loads no Qwen3 whose attention's output has a bias"],
+  };
+}
+
+/** Queries and keys are normed. */
 export const qwen3Attention: readonly TensorRow[] = [
   ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
-  ...separateQkv("model.layers.{i}.self_attn"),
+  ...separateQkv("model.layers.{i}.self_attn", { bias: "optional" }),
   ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
   ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
-  ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+  ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
 ];
 
 export const qwen3: Architecture = {
   name: "qwen3",
   covers: ["Qwen3"],
   classes: ["Qwen3ForCausalLM"],
-  read: reader(schema, (config) => {
-    expectField("attention_bias", config.attention_bias ?? false, false);
-    return readWindowed(config);
-  }),
+  read: reader(schema, (config) => withBiases(readQwen(config), config.attention_bias)),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...qwen3Attention,
@@ -32,5 +39,5 @@ export const qwen3: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: windowedDecoder,
+  decoder: (h) => qwenDecoder(h),
 };

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Role } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
@@ -16,10 +17,15 @@ const schema = v.looseObject({
   tie_word_embeddings: flag,
 });
 
+const BIASES: readonly Role[] = [
+  ...(["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const),
+  ...(["ffn_up_bias", "ffn_down_bias"] as const),
+];
+
 function readStarCoder2(config: v.InferOutput<typeof schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "gelu_pytorch_tanh", "gelu_pytorch_tanh");
   expectField("norm_type", config.norm_type ?? "layer_norm", "layer_norm");
-  expectField("use_bias", config.use_bias ?? true, true);
+  const hasBiases = config.use_bias !== false;
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings !== false,
@@ -37,6 +43,8 @@ function readStarCoder2(config: v.InferOutput<typeof schema>): HfModel {
         : []),
       ...ropeKeys(config, headDim(config)),
     ],
+    optional: hasBiases ? BIASES : [],
+    remarks: hasBiases ? [] : ["llama.cpp loads no starcoder2 without biases"],
   };
 }
 
@@ -48,11 +56,11 @@ export const starcoder2: Architecture = {
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm", { bias: "always" }),
-    ...separateQkv("model.layers.{i}.self_attn", { bias: "always" }),
-    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "always" }),
+    ...separateQkv("model.layers.{i}.self_attn", { bias: "optional" }),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj", { bias: "optional" }),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm", { bias: "always" }),
-    ...linear("ffn_up", ["ffn", "embd"], "model.layers.{i}.mlp.c_fc", { bias: "always" }),
-    ...linear("ffn_down", ["embd", "ffn"], "model.layers.{i}.mlp.c_proj", { bias: "always" }),
+    ...linear("ffn_up", ["ffn", "embd"], "model.layers.{i}.mlp.c_fc", { bias: "optional" }),
+    ...linear("ffn_down", ["embd", "ffn"], "model.layers.{i}.mlp.c_proj", { bias: "optional" }),
     ...norm("output_norm", "embd", "model.norm", { bias: "always" }),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

@@ -49,6 +49,18 @@ export class KeyReader {
     throw this.#unusable(key, field, "true or false");
   }
 
+  /** One for each of `layers`, or one for all; undefined when the key is absent. */
+  numbers(key: string, layers: number): readonly number[] | undefined {
+    const value = this.metadata.get(key)?.value;
+    if (value === undefined) return undefined;
+    const values: readonly unknown[] = Array.isArray(value) ? value : new Array(layers).fill(value);
+    if (values.length !== layers) {
+      throw badInput(`${this.name}: ${key} has ${values.length} values for ${layers} layers`);
+    }
+    if (values.every((each) => typeof each === "number")) return values;
+    throw this.#unusable(key, this.metadata.get(key), "numbers");
+  }
+
   positive(key: string, fallback?: number): number {
     const value = this.#number(key, fallback);
     if (value > 0 && value < Number.POSITIVE_INFINITY) return value;

@@ -133,7 +133,7 @@ def read(path):
         if field.name.startswith("GGUF.") or (field.name.startswith("tokenizer.ggml.") and field.name.split(".")[-1] in LISTS):
             continue
         value = field.contents()
-        keys[field.name] = {"type": " ".join(part.name.lower() for part in field.types), "value": value}
+        keys[field.name] = {"type": " ".join(part.name.lower() for part in field.types), "value": finite(value)}
     tensors = [
         {
             "name": tensor.name,
@@ -166,14 +166,17 @@ def quantized(path):
 
 
 def finite(value):
-    return value if math.isfinite(value) else str(value)
+    """JSON has no infinity."""
+    if isinstance(value, list):
+        return [finite(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def make(name, entry):
     reference = json.loads((FOLDER / name / "reference.json").read_text())
     path = FOLDER / f"{name}.gguf"
     path.unlink(missing_ok=True)
-    result = {"llama.cpp": "0c1e57098", "transformers": reference["perplexity"]}
+    result = {"llama.cpp": "0c1e57098", "transformers": reference.get("perplexity")}
     try:
         with tempfile.TemporaryDirectory() as scratch:
             result["vocabulary"] = convert(name, entry, copied(name, entry, scratch), path)
@@ -183,7 +186,8 @@ def make(name, entry):
         context = reference["context"]
         ppl = perplexity(path, context, len(reference["tokens"]) // context)
         result["perplexity"] = finite(ppl)
-        result["difference"] = finite(math.log(ppl / reference["perplexity"])) if ppl > 0 else "nan"
+        if "perplexity" in reference:
+            result["difference"] = finite(math.log(ppl / reference["perplexity"])) if ppl > 0 else "nan"
     except Failed as failure:
         result["failed"] = dict(zip(("step", "message"), failure.args))
     try:
@@ -192,7 +196,7 @@ def make(name, entry):
     except Failed as failure:
         result.setdefault("failed", dict(zip(("step", "message"), failure.args)))
     (FOLDER / f"{name}.llama-cpp.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(name, f"{result['transformers']:.6g}", result.get("perplexity"), result.get("difference"), result.get("failed", ""), flush=True)
+    print(name, result["transformers"], result.get("perplexity"), result.get("difference"), result.get("failed", ""), flush=True)
 
 
 def main():

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-GROUPS = ["delta", "mamba", "mla", "dense", "experts", "gemma", "wrappers", "kimi", "variants"]
+GROUPS = ["delta", "mamba", "mla", "dense", "experts", "gemma", "wrappers", "kimi", "variants", "publishers", "others", "packed"]
 FAMILIES = {}
 for group in GROUPS:
     FAMILIES |= import_module(f"{__name__}.{group}").FAMILIES

@@ -13,9 +13,3 @@ def rope(theta=10000.0, **scaling):
 def model(name, model_type, tokenizer="qwen2", bos=False, more=None, **config):
     """`more` may hold `spread`, `seed`, and whatever families_2026.py reads of an entry."""
     return {"class": name, "tokenizer": tokenizer, "bos": bos, "config": {"model_type": model_type, **config}, **(more or {})}
-
-
-def pairs(*lengths):
-    """LongRoPE's divisors: `lengths` numbers each, short and long."""
-    count, = lengths
-    return {"short_factor": [1 + 0.1 * i for i in range(count)], "long_factor": [1.5 + 2.0 * i for i in range(count)]}

@@ -61,7 +61,7 @@ FAMILIES = {
     "cohere2-wide": model(
         "Cohere2ForCausalLM", "cohere2", "llama-3", True,
         **NORM | WINDOWS | {"layer_types": [F, S], "num_hidden_layers": 2}, **WIDE, logit_scale=0.5, tie_word_embeddings=True,
-        attention_bias=True, **rope(50000.0), more={"published": {"rotary_pct": 1.0}},
+        **rope(50000.0), more={"published": {"rotary_pct": 1.0}},
     ),
     "exaone4": model(
         "Exaone4ForCausalLM", "exaone4", "gpt-2", **LLAMA, tie_word_embeddings=True, sliding_window=None,

@@ -81,7 +81,7 @@ FAMILIES = {
     ),
     "hunyuan-a13b-plain": model(
         "HunYuanMoEV1ForCausalLM", "hunyuan_v1_moe", "llama-3", **LLAMA | {"intermediate_size": 32}, head_dim=8, num_experts=4,
-        moe_topk=[2, 2], tie_word_embeddings=False, **rope(10000.0), attention_bias=True,
+        moe_topk=[2, 2], tie_word_embeddings=False, **rope(10000.0),
         more={"published": {"moe_topk": [2, 2], "num_shared_expert": [1, 1], "moe_intermediate_size": [32, 32]}},
     ),
     "olmoe": model(

@@ -43,19 +43,23 @@ FAMILIES = {
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True,
         **GEMMA4 | KEYS_AS_VALUES | {"num_hidden_layers": 3, "layer_types": [S, S, F]},
     ),
-    "gemma4-values": model(
+    # llama.cpp caps the logits at 30 where config.json has no cap.
+    "gemma4-uncapped": model(
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True, **GEMMA4 | {"layer_types": [S, F]},
+    ),
+    "gemma4-values": model(
+        "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True, **GEMMA4 | {"layer_types": [S, F]}, final_logit_softcapping=10.0,
     ),
     "gemma4-moe": model(
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True,
         **GEMMA4 | KEYS_AS_VALUES | EXPERTS | {"num_hidden_layers": 2, "layer_types": [S, F]},
     ),
     "gemma4-shared": model("Gemma4ForCausalLM", "gemma4_text", "spm gemma", True, **GEMMA4 | SHARED),
-    # Inputs of each layer, but every layer has its own keys, and the last but one shares nothing.
+    # Inputs of each layer, but every layer has its own keys.
     "gemma4-per-layer": model(
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True,
         **GEMMA4 | {"num_hidden_layers": 3, "layer_types": [S, F, F], "hidden_size_per_layer_input": 8, "intermediate_size": 32,
-                    "num_kv_shared_layers": 0},
+                    "num_kv_shared_layers": 0, "final_logit_softcapping": 30.0},
     ),
     "gemma4-vision": model(
         "Gemma4ForConditionalGeneration", "gemma4", "spm gemma", True, text_config=GEMMA4 | SHARED, vision_config=VISION4,
@@ -67,7 +71,7 @@ FAMILIES = {
     "gemma3n-wide": model(
         "Gemma3nForCausalLM", "gemma3n_text", "spm gemma", True,
         **GEMMA3N | {"num_hidden_layers": 2, "layer_types": [S, F], "hidden_size_per_layer_input": 256, "num_kv_shared_layers": 0,
-                     "activation_sparsity_pattern": [0.95, 0.95]},
+                     "activation_sparsity_pattern": [0.95, 0.95], "laurel_rank": 64},
     ),
     "gemma3-5": model("Gemma3ForCausalLM", "gemma3_text", "spm gemma", True, **GEMMA3),
     "gemma3-scalar": model(

@@ -97,5 +97,8 @@ FAMILIES = {
         **MLA | {"v_head_dim": 8}, scale_emb=12, dim_model_base=256, scale_depth=1.4, tie_word_embeddings=True,
         **rope(10000.0), more={"spread": {"embed_tokens": (0, 0.04)}},
     ),
-    "youtu": model("YoutuForCausalLM", "youtu", "llama-3", True, **MLA, tie_word_embeddings=True, **rope(1600000.0)),
+    # transformers zeroes the row of a padding token when it loads the class; token 0 begins the text here.
+    "youtu": model(
+        "YoutuForCausalLM", "youtu", "llama-3", True, **MLA, tie_word_embeddings=True, **rope(1600000.0), pad_token_id=None,
+    ),
 }

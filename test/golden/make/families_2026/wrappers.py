@@ -1,6 +1,6 @@
 """Models that see, their text alone: …ForConditionalGeneration around families that stand elsewhere."""
 
-from .common import HEADS, LLAMA, SIZES, model, rope
+from .common import LLAMA, model, rope
 from .dense import LLAMA3, WIDE, YARN
 from .experts import LLAMA4
 from .mla import EXPERTS, MLA, ONE_GROUP
