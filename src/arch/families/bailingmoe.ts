@@ -139,6 +139,7 @@ export const bailingmoe2: Architecture = {
         // As llama.cpp's converter counts what is left out here.
         ["nextn_predict_layers", meta.u32(0)],
       ],
+      optional: ["selection_bias"],
     };
   }),
   tensors: [

@@ -53,6 +53,7 @@ export const dots1: Architecture = {
         ...ropeKeys(config, headDim(config)),
         ...expertKeys({ ...mixture, leadingDenseCount: mixture.leadingDenseCount ?? 0 }),
       ],
+      optional: ["selection_bias"],
     };
   }),
   tensors: [

@@ -68,6 +68,7 @@ export const ernie45moe: Architecture = {
           layerStep: config.moe_layer_interval ?? 1,
         }),
       ],
+      optional: ["selection_bias"],
     };
   }),
   tensors: [

@@ -75,6 +75,7 @@ export const exaoneMoe: Architecture = {
           scale: mixture.scale ?? 2.5,
         }),
       ],
+      optional: ["selection_bias"],
     };
   }),
   tensors: [

@@ -6,8 +6,8 @@ import { partOf } from "../fused.js";
 import { hasExperts } from "../hparams.js";
 import { linear, tensor } from "../rows.js";
 import { expertKeys, hasSharedExperts, none, routerOf } from "./experts.js";
-import { graniteSchema, readGranite, scaledKind } from "./granite.js";
-import { llama } from "./llama.js";
+import { graniteKeys, graniteSchema, scaledKind } from "./granite.js";
+import { llama, readLlama } from "./llama.js";
 
 const schema = v.looseObject({
   ...graniteSchema.entries,
@@ -47,13 +47,13 @@ export const graniteMoe: Architecture = {
   covers: ["Granite 3 MoE"],
   classes: ["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"],
   read: reader(schema, (config) => {
-    const model = readGranite(config);
+    const model = readLlama(config);
     const experts = expertKeys({
       count: config.num_local_experts,
       used: config.num_experts_per_tok,
       sharedFeedForwardLength: config.shared_intermediate_size || undefined,
     });
-    return { ...model, keys: [...model.keys, ...experts] };
+    return { ...model, keys: [...model.keys, ...graniteKeys(config), ...experts] };
   }),
   tensors: [...llama.tensors.filter(({ role }) => !/^ffn_(gate|up|down)|^router/.test(role)), ...moe],
   decoder: (h) => scaledKind(h, "neighbours", routerOf(h, { gating: "softmax", normalize: true })),
