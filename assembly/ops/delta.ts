@@ -69,7 +69,17 @@ export function delta_scan(
       const at = token * x_stride;
       const kept = f32x4.splat(load<f32>(decay + token * gate_stride));
       const learned = f32x4.splat(load<f32>(beta + token * gate_stride));
-      wide_step(q + at, k + at, v + at + column, kept, learned, o + token * o_stride + column, k_length, state + column, row);
+      wide_step(
+        q + at,
+        k + at,
+        v + at + column,
+        kept,
+        learned,
+        o + token * o_stride + column,
+        k_length,
+        state + column,
+        row,
+      );
     }
   }
   for (; column < row; column += 16) {
@@ -77,7 +87,17 @@ export function delta_scan(
       const at = token * x_stride;
       const kept = f32x4.splat(load<f32>(decay + token * gate_stride));
       const learned = f32x4.splat(load<f32>(beta + token * gate_stride));
-      step(q + at, k + at, v + at + column, kept, learned, o + token * o_stride + column, k_length, state + column, row);
+      step(
+        q + at,
+        k + at,
+        v + at + column,
+        kept,
+        learned,
+        o + token * o_stride + column,
+        k_length,
+        state + column,
+        row,
+      );
     }
   }
 }

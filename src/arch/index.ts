@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { badInput, LlqError } from "../../formats/errors.js";
+import { badInput, LlqError, nearest } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
 import { apertus } from "./families/apertus.js";
@@ -175,8 +175,12 @@ export function architecturesOfGguf(file: string, name: string): readonly Archit
 }
 
 function unknown(file: string, name: string, known: string[]): LlqError {
-  // Another name for what is meant, and not that of another model, whose tensors are others.
-  const near = known.find((each) => each.toLowerCase() === name.toLowerCase());
+  // A slip of the pen in the name of a model that is known, and not one model for another, whose tensors are others.
+  const model = (each: string) => each.replace(/For.*/s, "").toLowerCase();
+  const near = nearest(
+    name,
+    known.filter((each) => model(each) === model(name)),
+  );
   const question = near === undefined ? "" : `did you mean ${near}? `;
   return new LlqError("unsupported", `${file}: architecture ${name} is not supported`, {
     hint: `${question}supported: ${[...new Set(known)].join(", ")}`,
