@@ -33,7 +33,7 @@ export function ssm_conv(
   for (let token = 0; token < tokens; token++, y += y_stride) {
     const first = state !== 0 ? 0 : max(0, kept - token);
     for (let c: usize = 0; c < row; c += 16) {
-      let sum = v128.load(bias + c);
+      let sum = bias !== 0 ? v128.load(bias + c) : f32x4.splat(0);
       for (let j = first; j < kernel; j++) {
         const from = input(x, x_stride, state, row, kept, token - kept + j);
         sum = f32x4.add(
