@@ -12,6 +12,7 @@ import { exp_f32x4 } from "./exp";
  * the first token.
  * @param x [tokens][n], x_stride bytes apart
  * @param weight [kernel][n], weight_stride bytes apart
+ * @param bias [n]; 0 for none
  * @param y [tokens][n], y_stride bytes apart; not x
  * @param state [kernel - 1][n], the last inputs; 0 for none
  */
