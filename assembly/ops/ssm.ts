@@ -12,6 +12,7 @@ import { exp_f32x4 } from "./exp";
  * the first token.
  * @param x [tokens][n], x_stride bytes apart
  * @param weight [kernel][n], weight_stride bytes apart
+ * @param bias [n]; 0 for none
  * @param y [tokens][n], y_stride bytes apart; not x
  * @param state [kernel - 1][n], the last inputs; 0 for none
  */
@@ -33,7 +34,7 @@ export function ssm_conv(
   for (let token = 0; token < tokens; token++, y += y_stride) {
     const first = state !== 0 ? 0 : max(0, kept - token);
     for (let c: usize = 0; c < row; c += 16) {
-      let sum = v128.load(bias + c);
+      let sum = bias !== 0 ? v128.load(bias + c) : f32x4.splat(0);
       for (let j = first; j < kernel; j++) {
         const from = input(x, x_stride, state, row, kept, token - kept + j);
         sum = f32x4.add(

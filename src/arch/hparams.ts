@@ -18,6 +18,8 @@ export interface SsmNumbers {
   readonly timeStepRank: number;
   /** Of a gated delta net, key heads. */
   readonly groupCount: number;
+  /** The epsilon of the RMS norms of step, B and C; undefined where they are not normed. */
+  readonly stepEpsilon: number | undefined;
   /** Layers with a state; undefined where the file does not say. */
   readonly layers: readonly boolean[] | undefined;
 }
@@ -183,8 +185,18 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
     convKernel: count("ssm.conv_kernel", 0),
     timeStepRank: count("ssm.time_step_rank", 0),
     groupCount: count("ssm.group_count", 0),
+    stepEpsilon: readStepEpsilon(keys, architecture),
     layers: readRecurrent(keys, architecture, blockCount),
   };
+}
+
+/** Files of llama.cpp have one epsilon for all norms; the second key is llq's own. */
+function readStepEpsilon(keys: KeyReader, architecture: string): number | undefined {
+  if (keys.flag(`${architecture}.ssm.dt_b_c_rms`) !== true) return undefined;
+  return (
+    keys.optional(`${architecture}.ssm.dt_b_c_rms_epsilon`) ??
+    keys.optional(`${architecture}.attention.layer_norm_rms_epsilon`)
+  );
 }
 
 /** Files say it as a flag for each layer, or as a number: of so many layers the last has attention. */

@@ -20,6 +20,7 @@ import { exaone } from "./families/exaone.js";
 import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
+import { falconMamba } from "./families/falcon-mamba.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { glm4 } from "./families/glm4.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
@@ -100,6 +101,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mpt,
   gpt2,
   mamba,
+  falconMamba,
   starcoder2,
   glm4moe,
   solarOpen,

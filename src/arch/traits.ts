@@ -46,6 +46,12 @@ export interface MixerTraits {
   readonly kind: string;
 }
 
+export interface MambaTraits extends MixerTraits {
+  readonly kind: "mamba";
+  /** The epsilon of the RMS norms without weights of the step, B and C; undefined: they are not normed. */
+  readonly stepEpsilon?: number | undefined;
+}
+
 export interface FeedForwardTraits {
   readonly activation: Activation;
   /** How tokens come to experts, where there are any; default: softmax over all of them. */

@@ -126,7 +126,6 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["gpt2",        { activation_function: "relu" },                     /^unsupported: config\.json: activation_function relu/],
   ["gpt2",        { scale_attn_by_inverse_layer_idx: true },           /^unsupported: config\.json: scale_attn_by_inverse_layer_idx true/],
   ["gpt2",        { n_head: 5 },                                       /^bad-input: .*32 columns do not divide into 5 heads/],
-  ["mamba",       { use_bias: true },                                  /^unsupported: config\.json: use_bias true/],
   ["mamba",       { intermediate_size: 62 },                           /^unsupported: .*62 channels of a state space, no multiple of 4/],
   ["mixtral",     { num_experts_per_tok: 5 },                          /^bad-input: .*tokens cannot go through 5 of 4 experts/],
   ["mixtral",     { num_local_experts: 5 },                            /^bad-input: tensor .*block_sparse_moe\.gate\.weight is 4 x 32; the configuration asks for 5 x 32/],

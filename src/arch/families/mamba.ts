@@ -2,10 +2,11 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
+import type { HParams } from "../hparams.js";
 import { linear, norm, tensor } from "../rows.js";
-import { allLayers } from "../traits.js";
+import { allLayers, type MambaTraits } from "../traits.js";
 
-const schema = v.looseObject({
+export const mambaSchema = v.looseObject({
   vocab_size: count,
   hidden_size: count,
   num_hidden_layers: count,
@@ -23,10 +24,9 @@ const schema = v.looseObject({
 /** No length is too long for it; llama.cpp's converter writes this one. */
 const CONTEXT = 1 << 20;
 
-function readMamba(config: v.InferOutput<typeof schema>): HfModel {
+export function readMamba(config: v.InferOutput<typeof mambaSchema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  expectField("use_bias", config.use_bias ?? false, false);
-  expectField("use_conv_bias", config.use_conv_bias ?? true, true);
+  const [hasBias, hasConvBias] = [config.use_bias ?? false, config.use_conv_bias ?? true];
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings !== false,
@@ -44,20 +44,30 @@ function readMamba(config: v.InferOutput<typeof schema>): HfModel {
       ["attention.layer_norm_rms_epsilon", meta.f32(config.layer_norm_epsilon ?? 1e-5)],
       ["ssm.dt_b_c_rms", meta.bool(false)],
     ],
+    optional: [
+      ...(hasBias ? (["ssm_in_bias", "ssm_out_bias"] as const) : []),
+      ...(hasConvBias ? (["ssm_conv_bias"] as const) : []),
+    ],
+    remarks: [
+      ...(hasBias ? ["llama.cpp loads no Mamba whose projections have biases"] : []),
+      ...(hasConvBias ? [] : ["llama.cpp loads no Mamba whose convolution has no bias"]),
+    ],
   };
 }
+
+const mixer = ({ ssm: { stepEpsilon } }: HParams): MambaTraits => ({ kind: "mamba", stepEpsilon });
 
 export const mamba: Architecture = {
   name: "mamba",
   covers: ["Mamba"],
   classes: ["MambaForCausalLM"],
-  read: reader(schema, readMamba),
+  read: reader(mambaSchema, readMamba),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], ["backbone.embeddings.weight", "backbone.embedding.weight"]),
     ...norm("attn_norm", "embd", "backbone.layers.{i}.norm"),
-    ...linear("ssm_in", ["inner*2", "embd"], "backbone.layers.{i}.mixer.in_proj"),
+    ...linear("ssm_in", ["inner*2", "embd"], "backbone.layers.{i}.mixer.in_proj", { bias: "optional" }),
     ...linear("ssm_conv", ["inner", "conv"], "backbone.layers.{i}.mixer.conv1d", {
-      bias: "always",
+      bias: "optional",
       storedShape: ["inner", "one", "conv"],
     }),
     ...linear("ssm_x", ["ssmX", "inner"], "backbone.layers.{i}.mixer.x_proj"),
@@ -70,10 +80,10 @@ export const mamba: Architecture = {
       "",
     ),
     tensor("ssm_d", ["inner"], "backbone.layers.{i}.mixer.D", {}, ""),
-    ...linear("ssm_out", ["embd", "inner"], "backbone.layers.{i}.mixer.out_proj"),
+    ...linear("ssm_out", ["embd", "inner"], "backbone.layers.{i}.mixer.out_proj", { bias: "optional" }),
     ...norm("output_norm", "embd", "backbone.norm_f"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
-  decoder: (h) => ({ norm: "rms", layers: allLayers(h, { mixer: { kind: "mamba" } }) }),
+  decoder: (h) => ({ norm: "rms", layers: allLayers(h, { mixer: mixer(h) }) }),
 };

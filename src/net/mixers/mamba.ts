@@ -1,7 +1,8 @@
-import type { MixerTraits } from "../../arch/traits.js";
+import type { MambaTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
-import { part } from "../plan/finder.js";
-import type { Half, Linear, MixerPlan } from "../plan/types.js";
+import { normalize } from "../norm.js";
+import { bareNorm, part } from "../plan/finder.js";
+import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
 import { exchange, multiply, ownRows, packInput, slabMemory } from "../products/matmul.js";
 import { type Rows, shareOfRows, type Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
@@ -15,12 +16,14 @@ export interface MambaPlan extends MixerPlan {
   /** What is scanned, and the gate beside it. */
   readonly x: Linear;
   readonly z: Linear;
-  /** [inner, kernel] and [inner]: every channel for itself. */
+  /** [inner, kernel] and, if there is a bias, [inner]: every channel for itself. */
   readonly conv: Linear;
   /** From the convolved x: the step of few numbers, and how the state is fed and read. */
   readonly step: Linear;
   readonly b: Linear;
   readonly c: Linear;
+  /** Of those three, where they are normed. */
+  readonly norms: { readonly step: NormPlan; readonly b: NormPlan; readonly c: NormPlan } | undefined;
   /** From the step of few numbers to one for each channel. */
   readonly dt: Linear;
   /** [inner, states] */
@@ -30,7 +33,7 @@ export interface MambaPlan extends MixerPlan {
   readonly output: Linear;
 }
 
-export const mambaMixer: Mixer<MixerTraits & { kind: "mamba" }, MambaPlan> = {
+export const mambaMixer: Mixer<MambaTraits, MambaPlan> = {
   kind: "mamba",
   plan,
   inputs: ({ x, z, step, b, c, dt, output }) => [
@@ -46,7 +49,7 @@ export const mambaMixer: Mixer<MixerTraits & { kind: "mamba" }, MambaPlan> = {
   run,
 };
 
-function plan(_: MixerTraits, { find, hparams }: PlanParts): MambaPlan {
+function plan({ stepEpsilon }: MambaTraits, { find, hparams }: PlanParts): MambaPlan {
   const { innerSize, stateSize, timeStepRank } = hparams.ssm;
   const [input, fromX] = [find.linear("ssm_in")!, find.linear("ssm_x")!];
   return {
@@ -57,6 +60,14 @@ function plan(_: MixerTraits, { find, hparams }: PlanParts): MambaPlan {
     step: part(fromX, 0, timeStepRank),
     b: part(fromX, timeStepRank, stateSize),
     c: part(fromX, timeStepRank + stateSize, stateSize),
+    norms:
+      stepEpsilon === undefined
+        ? undefined
+        : {
+            step: bareNorm(timeStepRank, stepEpsilon),
+            b: bareNorm(stateSize, stepEpsilon),
+            c: bareNorm(stateSize, stepEpsilon),
+          },
     dt: find.linear("ssm_dt")!,
     a: find.tensor("ssm_a")!,
     d: find.tensor("ssm_d")!,
@@ -99,6 +110,11 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from:
     const step = kernels.reserve(count * rank * 4);
     multiply(work, layer.step, input, step, "copy_columns");
     exchange(work, count, [layer.b, b], [layer.c, c], [layer.step, step]);
+    if (layer.norms !== undefined) {
+      normalize(work, layer.norms.step, step, step, count);
+      normalize(work, layer.norms.b, b, b, count);
+      normalize(work, layer.norms.c, c, c, count);
+    }
     work.squares?.add("ssm_dt", step, count, rank);
     const dt = scanned.dt + first * inner * 4;
     multiply(work, layer.dt, packInput(work, step, count, [layer.dt]), dt, "copy_columns");
@@ -133,7 +149,7 @@ function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, [fi
   const { kernels, weights, batch } = work;
   const mark = kernels.mark();
   const weight = weights.transposed(kernels, conv.weight) + first * 4;
-  const bias = weights.vector(kernels, conv.bias!) + first * 4;
+  const bias = conv.bias === undefined ? 0 : weights.vector(kernels, conv.bias) + first * 4;
   const kernel = rowLength(conv.weight);
   const row = rowCount(conv.weight) * 4;
   for (let chunk = 0; chunk < batch.chunks; chunk++) {

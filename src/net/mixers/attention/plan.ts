@@ -1,6 +1,6 @@
 import type { AttentionTraits, Temperature } from "../../../arch/traits.js";
 import { type BlockMatrix, rowLength, type Tensor, takeRows } from "../../../tensor.js";
-import { type Finder, part } from "../../plan/finder.js";
+import { bareNorm, type Finder, part } from "../../plan/finder.js";
 import type { Linear, MixerPlan, NormPlan, RopePlan } from "../../plan/types.js";
 import type { PlanParts } from "../mixer.js";
 
@@ -106,14 +106,4 @@ function everyHead(
     );
   };
   return { weight: rows(weight, weight.shape[0]!), bias: bias && rows(bias, rowLength(bias)) };
-}
-
-/** An RMS norm that multiplies by nothing. */
-function bareNorm(length: number, epsilon: number): NormPlan {
-  const weight: Tensor = {
-    ...{ name: "ones", role: "attn_q_norm", layer: undefined, shape: [length], dtype: "F32" },
-    ...{ sources: [], joined: "rows", ranges: undefined, transforms: [], steps: [] },
-    values: new Array(length).fill(1),
-  };
-  return { kind: "rms", epsilon, weight, bias: undefined };
 }
