@@ -9,10 +9,10 @@ import { findWeights, openContainer } from "../formats/open.js";
 import type { Architecture } from "./arch/architecture.js";
 import { bindHuggingFace } from "./arch/bind.js";
 import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
+import { textConfig } from "./arch/checkpoint/text-config.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
-import { textConfig } from "./arch/text-config.js";
 import { describedTensors, folderWeights, MAX_CONFIG_BYTES, noSuchModel, openModel } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
