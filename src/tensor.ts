@@ -64,6 +64,7 @@ export type OtherRole =
   | "attn_k_b"
   | "attn_v_b"
   | "attn_sinks"
+  | "layer_output_scale"
   | "router"
   | "router_bias"
   | "selection_bias"
