@@ -16,6 +16,7 @@ import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { gemma4 } from "./families/gemma4.js";
 import { glm4 } from "./families/glm4.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
 import { gptOss } from "./families/gpt-oss.js";
@@ -45,6 +46,7 @@ import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
 import { phimoe } from "./families/phimoe.js";
 import { qwen } from "./families/qwen.js";
+import { qwen2vl, qwen3vl, qwen3vlmoe } from "./families/qwen-vl.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
@@ -75,6 +77,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen3,
   qwen3moe,
   qwen3next,
+  qwen2vl,
+  qwen3vl,
+  qwen3vlmoe,
   qwen35,
   qwen35moe,
   chatglm,
@@ -83,6 +88,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma4,
   phi3,
   afmoe,
   olmo2,
