@@ -57,6 +57,7 @@ import { seedOss } from "./families/seed-oss.js";
 import { smollm3 } from "./families/smollm3.js";
 import { stablelm } from "./families/stablelm.js";
 import { starcoder2 } from "./families/starcoder2.js";
+import { wrappers } from "./families/wrapped.js";
 import { yi } from "./families/yi.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
@@ -127,6 +128,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   bailingmoe,
   bailingmoe2,
+  ...wrappers,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
