@@ -66,6 +66,7 @@ export type OtherRole =
   | "position_embd"
   | "token_types"
   | "attn_sinks"
+  | "layer_output_scale"
   | "router"
   | "router_bias"
   | "selection_bias"

@@ -9,6 +9,7 @@ import {
   ropeRemarks,
   ropeScaling,
   rotaryShare,
+  scalingType,
 } from "./rope-scaling.js";
 
 // What the readers of the families' config.json share. A family has a schema of its own, made of these pieces.
@@ -66,8 +67,9 @@ function withRope(config: Partial<RopeConfig> & { head_dim?: unknown }, model: H
   const width = keys.has("attention.key_length")
     ? number("attention.key_length")
     : number("embedding_length") / number("attention.head_count");
-  // A family that turns whole heads would not look at the field.
-  if (dimensions === width) expectField("partial_rotary_factor", rotaryShare(rope, 1), 1);
+  // A family that turns whole heads would not look at the field, but for the kind that is about it.
+  if (dimensions === width && scalingType(rope) !== "proportional")
+    expectField("partial_rotary_factor", rotaryShare(rope, 1), 1);
   const divisors = ropeDivisors(rope, { dimensions, base: number("rope.freq_base") });
   return {
     ...model,

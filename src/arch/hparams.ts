@@ -103,6 +103,12 @@ export function isDense(hparams: HParams, layer?: number): boolean {
 const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;
 
+/** What layers of some models have, by the keys that say so where they are not 0. */
+const NOT_COMPUTED = [
+  ["embedding_length_per_layer_input", "embeddings for each layer"],
+  ["attention.shared_kv_layers", "layers that share keys and values"],
+] as const;
+
 /**
  * Reads `<architecture>.*` with the defaults of llama.cpp's loader.
  * @throws LlqError `bad-input` for a missing, mistyped or inconsistent key, `unsupported` for a scaling kind
@@ -120,6 +126,12 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const blockCount = count("block_count");
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
+  }
+  for (const [key, what] of NOT_COMPUTED) {
+    if (count(key, 0) === 0) continue;
+    throw new LlqError("unsupported", `${name}: ${architecture}.${key} asks for ${what}`, {
+      hint: "llq does not compute that",
+    });
   }
   const { common, layers } = readLayers(keys, architecture, { blockCount, embeddingLength });
   return {

@@ -22,6 +22,7 @@ import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
 import { falconMamba } from "./families/falcon-mamba.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { gemma4 } from "./families/gemma4.js";
 import { glm4 } from "./families/glm4.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
 import { gptOss } from "./families/gpt-oss.js";
@@ -52,6 +53,7 @@ import { phi2 } from "./families/phi2.js";
 import { phi3 } from "./families/phi3.js";
 import { phimoe } from "./families/phimoe.js";
 import { qwen } from "./families/qwen.js";
+import { qwen2vl, qwen3vl, qwen3vlmoe } from "./families/qwen-vl.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen2moe } from "./families/qwen2moe.js";
 import { qwen3 } from "./families/qwen3.js";
@@ -62,6 +64,7 @@ import { seedOss } from "./families/seed-oss.js";
 import { smollm3 } from "./families/smollm3.js";
 import { stablelm } from "./families/stablelm.js";
 import { starcoder2 } from "./families/starcoder2.js";
+import { wrappers } from "./families/wrapped.js";
 import { yi } from "./families/yi.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
@@ -82,6 +85,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   qwen3,
   qwen3moe,
   qwen3next,
+  qwen2vl,
+  qwen3vl,
+  qwen3vlmoe,
   qwen35,
   qwen35moe,
   chatglm,
@@ -90,6 +96,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma4,
   phi3,
   afmoe,
   olmo2,
@@ -138,6 +145,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   bailingmoe,
   bailingmoe2,
+  ...wrappers,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -77,7 +77,7 @@ function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig):
 }
 
 /** The kind of scaling a config asks for; older configs say `type`, newer ones `rope_type`. */
-function scalingType(config: RopeConfig): string {
+export function scalingType(config: RopeConfig): string {
   const scaling = scalingOf(config);
   const type = scaling.rope_type ?? scaling.type ?? "default";
   // Hunyuan's: a base that is larger, and stays so.
@@ -235,7 +235,8 @@ function longropeKeys(config: RopeConfig): [string, MetaField][] {
 }
 
 /**
- * What divides each pair's frequency, by the GGUF names of the tensors: dimensions / 2 values of the llama3 kind, or two
+ * What divides each pair's frequency, by the GGUF names of the tensors: dimensions / 2 values of the llama3 and the
+ * proportional kind, or two
  * times as many of the longrope kind, for contexts beyond the original one and up to it. None for other kinds.
  * @throws LlqError `bad-input` when there is not one for each pair
  */
@@ -245,6 +246,7 @@ export function ropeDivisors(
 ): Map<string, number[]> {
   const type = scalingType(config);
   if (type === "llama3") return new Map([["rope_freqs.weight", llama3Divisors(config, dimensions, base)]]);
+  if (type === "proportional") return new Map([["rope_freqs.weight", proportional(config, dimensions)]]);
   const divisors = new Map<string, number[]>();
   if (type !== "longrope") return divisors;
   for (const name of ["long", "short"] as const) {
@@ -274,6 +276,13 @@ function llama3Divisors(config: RopeConfig, dimensions: number, base: number): n
     const smooth = (original / wavelength - low) / (high - low);
     return 1 / ((1 - smooth) / factor + smooth);
   });
+}
+
+/** Only the first pairs are turned, at frequencies of the whole head; the others so slowly that it is not at all. */
+function proportional(config: RopeConfig, dimensions: number): number[] {
+  const turned = Math.floor((rotaryShare(config, 1) * dimensions) / 2);
+  const { factor } = scalingOf(config);
+  return Array.from({ length: dimensions / 2 }, (_, i) => (i < turned ? (factor ?? 1) : 1e30));
 }
 
 /** What GGUF cannot say of the config's RoPE. */

@@ -57,6 +57,10 @@ export function runLayer(work: Work, layer: LayerPlan, x: number): void {
   if (feedForward !== undefined) {
     runHalf(work, layer, feedForward, before, x, (half, from, to) => addFeedForward(work, half, from, to));
   }
+  if (layer.outputScale !== undefined) {
+    const [scale] = kernels.floats(work.weights.vector(kernels, layer.outputScale), 1);
+    kernels.call("scale")(x, batchTokens(work.batch) * work.batch.width, scale!);
+  }
   kernels.reset(start);
 }
 

@@ -39,7 +39,7 @@ function renamed(header: Header, from: string, to: string): void {
 
 /** What messages call a tensor: models that see or hear have a part of the name more. */
 function plain(name: string): string {
-  return name.replace(/^language_model\./, "").replace(/^model\.language_model\./, "model.");
+  return name.replace(/^language_model\./, "").replace(/^model\.(language|text)_model\./, "model.");
 }
 
 /** A matrix of the second block. */
@@ -135,4 +135,29 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
 
 test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, change, message, i) => {
   expect(planned(family, `variant-${i}`, (config) => Object.assign(config, change))).toMatch(message);
+});
+
+test.each([
+  ["hidden_size_per_layer_input", 8, "embeddings for each layer"],
+  ["num_kv_shared_layers", 1, "layers that share keys and values"],
+  ["enable_moe_block", true, "experts beside an MLP"],
+])("Gemma 4 with %s", (field, value, what) => {
+  const said = planned("gemma4", field, (config) => {
+    config[field] = value;
+  });
+  expect(said).toMatch(new RegExp(`^unsupported: config.json: ${field} asks for ${what}`));
+});
+
+test("Gemma 4 with a layer's heads of another width", () => {
+  const said = planned("gemma4", "heads", (config) => {
+    config["per_layer_config"] = { 1: { head_dim: 4 }, 2: { head_dim: 16, num_key_value_heads: 1 } };
+  });
+  expect(said).toMatch(/^unsupported: config.json: per_layer_config gives layer 1 heads of its own/);
+});
+
+test("Gemma 4 with a type too few", () => {
+  const said = planned("gemma4", "types", (config) => {
+    config["layer_types"] = ["sliding_attention", "full_attention"];
+  });
+  expect(said).toBe("bad-input: config.json: layer_types has 2 of 3 layers");
 });

@@ -56,6 +56,7 @@ function planLayer(
       postNorm: find.norm("ffn_post_norm"),
     },
     parallel,
+    outputScale: find.tensor("layer_output_scale"),
     residual,
   };
 }

@@ -89,6 +89,8 @@ export interface LayerPlan {
   readonly feedForward: Half<FeedForwardPlan> | undefined;
   /** Both halves see what the layer begins with. */
   readonly parallel: boolean;
+  /** One number that multiplies what the layer gives. */
+  readonly outputScale: Tensor | undefined;
   readonly residual: Residual;
 }
 

@@ -1,0 +1,188 @@
+import * as v from "valibot";
+import { badInput, LlqError } from "../../../formats/errors.js";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Architecture, HfModel } from "../architecture.js";
+import {
+  count,
+  decoderFields,
+  decoderKeys,
+  expectField,
+  flag,
+  layerTypes,
+  positive,
+  reader,
+} from "../config.js";
+import { ropeScaling } from "../rope-scaling.js";
+import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { attention, perLayer } from "../traits.js";
+
+// Gemma 4's norms multiply by w, not 1 + w as older Gemmas' do. Layers with a window and those without have heads of two
+// widths; values are normed without a weight, and may be the keys.
+
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const override = v.looseObject({ head_dim: v.nullish(count), num_key_value_heads: v.nullish(count) });
+const byKind = v.looseObject({ full_attention: ropeScaling, sliding_attention: ropeScaling });
+
+/** transformers' RoPE where the config has none. */
+const USUAL_ROPE: v.InferOutput<typeof byKind> = {
+  sliding_attention: { rope_type: "default", rope_theta: 10000 },
+  full_attention: { rope_type: "proportional", partial_rotary_factor: 0.25, rope_theta: 1e6 },
+};
+
+// Config files leave out what transformers' Gemma4TextConfig takes for granted.
+const schema = v.looseObject({
+  ...decoderFields,
+  num_key_value_heads: v.optional(count, 4),
+  head_dim: v.optional(count, 256),
+  vocab_size: v.optional(count, 262144),
+  max_position_embeddings: v.optional(count, 131072),
+  rms_norm_eps: v.optional(positive, 1e-6),
+  rope_parameters: v.nullish(byKind, USUAL_ROPE),
+  hidden_activation: v.nullish(v.string()),
+  sliding_window: v.optional(count, 512),
+  layer_types: layerTypes,
+  global_head_dim: v.nullish(count),
+  num_global_key_value_heads: v.nullish(count),
+  per_layer_config: v.nullish(v.record(v.string(), override)),
+  final_logit_softcapping: v.nullish(positive),
+  attention_bias: flag,
+  attention_k_eq_v: flag,
+  enable_moe_block: flag,
+  hidden_size_per_layer_input: v.nullish(whole, 256),
+  num_kv_shared_layers: v.nullish(whole, 0),
+  use_bidirectional_attention: v.nullish(v.string()),
+});
+
+type Config = v.InferOutput<typeof schema>;
+
+/** Where no layer types are said, of so many layers the last has no window. */
+const PERIOD = 6;
+
+/** Which layers see a window only; the last never does. */
+function windowsOf({ layer_types: types, num_hidden_layers: layers }: Config): boolean[] {
+  if (types != null && types.length !== layers) {
+    throw badInput(`config.json: layer_types has ${types.length} of ${layers} layers`);
+  }
+  return Array.from({ length: layers }, (_, i) => {
+    const type = types?.[i] ?? ((i + 1) % PERIOD === 0 ? "full_attention" : "sliding_attention");
+    expectField("layer_types", type, "sliding_attention", "full_attention");
+    return type === "sliding_attention" && i < layers - 1;
+  });
+}
+
+/** Width and number of the heads of keys and values in layers without a window. */
+function fullHeads(config: Config, windows: readonly boolean[]): { width: number; headsKv: number } {
+  const { num_key_value_heads: usual, per_layer_config: layers } = config;
+  const kv = config.attention_k_eq_v ? (config.num_global_key_value_heads ?? usual) : usual;
+  if (layers == null) return { width: config.global_head_dim ?? 512, headsKv: kv };
+  const each = windows.map((_, i) => ({
+    width: layers[i]?.head_dim ?? config.head_dim,
+    headsKv: layers[i]?.num_key_value_heads ?? usual,
+  }));
+  const full = each.at(-1)!;
+  const odd = each.findIndex(({ width, headsKv }, i) =>
+    windows[i]
+      ? width !== config.head_dim || headsKv !== usual
+      : width !== full.width || headsKv !== full.headsKv,
+  );
+  if (odd < 0) return full;
+  throw new LlqError("unsupported", `config.json: per_layer_config gives layer ${odd} heads of its own`, {
+    hint: "supported: one kind of heads in layers with a window, and one in those without",
+  });
+}
+
+/** @throws LlqError `unsupported` for what only some of the models have */
+function refuseOthers(config: Config): void {
+  const refuse = (field: string, what: string) => {
+    throw new LlqError("unsupported", `config.json: ${field} asks for ${what}, which llq does not compute`, {
+      hint: "supported of Gemma 4: dense models without per-layer embeddings, such as 31B",
+    });
+  };
+  if (config.hidden_size_per_layer_input) refuse("hidden_size_per_layer_input", "embeddings for each layer");
+  if (config.num_kv_shared_layers) refuse("num_kv_shared_layers", "layers that share keys and values");
+  if (config.enable_moe_block) refuse("enable_moe_block", "experts beside an MLP");
+}
+
+function readGemma4(config: Config): HfModel {
+  refuseOthers(config);
+  expectField("hidden_activation", config.hidden_activation ?? "gelu_pytorch_tanh", "gelu_pytorch_tanh");
+  expectField("attention_bias", config.attention_bias ?? false, false);
+  // "vision" is about images, which texts have none of.
+  expectField("use_bidirectional_attention", config.use_bidirectional_attention, undefined, null, "vision");
+  const { sliding_attention: local, full_attention: global } = config.rope_parameters;
+  expectField("rope_parameters.sliding_attention.rope_type", local.rope_type ?? "default", "default");
+  expectField("rope_parameters.full_attention.rope_type", global.rope_type, "proportional");
+  expectField("rope_parameters.sliding_attention.partial_rotary_factor", local.partial_rotary_factor ?? 1, 1);
+  const windows = windowsOf(config);
+  const { width, headsKv } = fullHeads(config, windows);
+  const kv = windows.map((hasWindow) => (hasWindow ? config.num_key_value_heads : headsKv));
+  const usual = decoderKeys({ ...config, head_dim: width, rope_parameters: undefined });
+  return {
+    vocabSize: config.vocab_size,
+    tied: config.tie_word_embeddings ?? true,
+    keys: [
+      ...usual.filter(([key]) => key !== "attention.head_count_kv" || headsKv === config.num_key_value_heads),
+      ...(headsKv === config.num_key_value_heads
+        ? []
+        : [["attention.head_count_kv", meta.i32s(kv)] as const]),
+      ["attention.key_length_swa", meta.u32(config.head_dim)],
+      ["attention.value_length_swa", meta.u32(config.head_dim)],
+      ["attention.sliding_window", meta.u32(config.sliding_window)],
+      ["attention.sliding_window_pattern", meta.bools(windows)],
+      ["attention.shared_kv_layers", meta.u32(0)],
+      ["embedding_length_per_layer_input", meta.u32(0)],
+      ["rope.dimension_count", meta.u32(width)],
+      ["rope.dimension_count_swa", meta.u32(config.head_dim)],
+      ["rope.freq_base", meta.f32(global.rope_theta ?? 1e6)],
+      ["rope.freq_base_swa", meta.f32(local.rope_theta ?? 10000)],
+      ...(config.final_logit_softcapping == null
+        ? []
+        : [["final_logit_softcapping", meta.f32(config.final_logit_softcapping)] as const]),
+    ],
+    // Where values are not said to be keys, no layer lacks them.
+    optional: config.attention_k_eq_v ? [] : ["attn_v"],
+  };
+}
+
+const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
+
+export const gemma4: Architecture = {
+  name: "gemma4",
+  covers: ["Gemma 4 31B"],
+  classes: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration", "Gemma4UnifiedForConditionalGeneration"],
+  read: reader(schema, readGemma4),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
+    q!,
+    k!,
+    { ...values!, when: (h, layer) => h.layers[layer!]!.hasWindow === true },
+    { ...values!, optional: true, when: (h, layer) => h.layers[layer!]!.hasWindow !== true },
+    ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
+    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
+    ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
+    ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
+    ...norm("ffn_norm", "embd", "model.layers.{i}.pre_feedforward_layernorm"),
+    ...gatedMlp("model.layers.{i}.mlp"),
+    ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
+    tensor("layer_output_scale", ["one"], "model.layers.{i}.layer_scalar"),
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: [],
+  decoder: (h) => ({
+    norm: "rms",
+    layers: perLayer(h, (i) => ({
+      mixer: attention({
+        scale: 1,
+        bareNorms: ["v"],
+        ...(h.layers[i]!.hasWindow === true
+          ? { rope: { pairs: "halves", base: h.windowRopeFreqBase ?? 10000 }, window: h.slidingWindow }
+          : { rope: { pairs: "halves" } }),
+      }),
+      feedForward: { activation: "gelu_tanh" },
+    })),
+    embeddingScale: Math.fround(Math.sqrt(h.embeddingLength)),
+    logitSoftcap: h.logitSoftcap,
+  }),
+};
