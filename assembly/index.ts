@@ -44,6 +44,7 @@ export * from "./ops/parametric";
 export * from "./ops/rows";
 export * from "./ops/scores";
 export * from "./ops/squares";
+export * from "./ops/short_conv";
 export * from "./ops/ssm";
 
 /**

@@ -18,6 +18,7 @@ const DIMENSIONS = {
   attn: (_, n) => n.headCount * n.valueLength,
   ffn: (_, n) => n.feedForwardLength,
   /** Gate and up below each other. */
+  "embd*3": (h) => 3 * h.embeddingLength,
   "ffn*2": (_, n) => 2 * n.feedForwardLength,
   "ffn/2": (_, n) => n.feedForwardLength / 2,
   "rope/2": (_, n) => n.ropeDimensionCount / 2,

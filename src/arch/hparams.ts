@@ -176,7 +176,7 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
   return {
     innerSize,
     stateSize: count("ssm.state_size", 0),
-    convKernel: count("ssm.conv_kernel", 0),
+    convKernel: count("ssm.conv_kernel", count("shortconv.l_cache", 0)),
     timeStepRank: count("ssm.time_step_rank", 0),
     groupCount: count("ssm.group_count", 0),
     layers: readRecurrent(keys, architecture, blockCount),

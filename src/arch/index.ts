@@ -32,6 +32,7 @@ import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
@@ -129,6 +130,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   apertus,
   nemotron,
   bitnet,
+  lfm2,
+  lfm2moe,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

@@ -4,10 +4,11 @@ import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
 import { mambaMixer } from "./mamba.js";
 import type { Mixer } from "./mixer.js";
+import { shortConvMixer } from "./short-conv.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own traits and plans
-export const MIXERS: Mixer<any, any>[] = [attentionMixer, mambaMixer, deltaNetMixer];
+export const MIXERS: Mixer<any, any>[] = [attentionMixer, mambaMixer, deltaNetMixer, shortConvMixer];
 
 /** The mixer of traits or of a plan. */
 export function mixerOf({ kind }: MixerTraits | MixerPlan): Mixer {

@@ -39,6 +39,7 @@ const STAY_F32: ReadonlySet<Role> = new Set([
   "position_embd",
   "token_types",
   "ssm_conv",
+  "shortconv_conv",
   "ssm_a",
 ]);
 
