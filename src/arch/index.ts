@@ -36,6 +36,7 @@ import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
+import { mamba2 } from "./families/mamba2.js";
 import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
@@ -132,6 +133,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   bitnet,
   lfm2,
   lfm2moe,
+  mamba2,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

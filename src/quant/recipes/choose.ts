@@ -41,6 +41,7 @@ const STAY_F32: ReadonlySet<Role> = new Set([
   "ssm_conv",
   "shortconv_conv",
   "ssm_a",
+  "ssm_d",
 ]);
 
 /** Whether the type of a tensor is a matter of choice at all. */
