@@ -43,8 +43,10 @@ export * from "./ops/ops";
 export * from "./ops/parametric";
 export * from "./ops/rows";
 export * from "./ops/scores";
+export * from "./ops/short_conv";
 export * from "./ops/squares";
 export * from "./ops/ssm";
+export * from "./ops/ssm2";
 
 /**
  * Where memory is free for the caller. Below lies what the modules that share the memory keep there: these kernels

@@ -25,7 +25,10 @@ export type BlockMatrix =
   | "ssm_alpha"
   | "ssm_beta"
   | "ssm_ba"
-  | "ssm_out";
+  | "ssm_out"
+  | "shortconv_in"
+  | "shortconv_conv"
+  | "shortconv_out";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";

@@ -18,6 +18,7 @@ const DIMENSIONS = {
   attn: (_, n) => n.headCount * n.valueLength,
   ffn: (_, n) => n.feedForwardLength,
   /** Gate and up below each other. */
+  "embd*3": (h) => 3 * h.embeddingLength,
   "ffn*2": (_, n) => 2 * n.feedForwardLength,
   "ffn/2": (_, n) => n.feedForwardLength / 2,
   "rope/2": (_, n) => n.ropeDimensionCount / 2,
@@ -37,6 +38,11 @@ const DIMENSIONS = {
   deltaQkv: (h) => 2 * h.ssm.groupCount * h.ssm.stateSize + h.ssm.innerSize,
   deltaHead: (h) => h.ssm.innerSize / h.ssm.timeStepRank,
   "timeStep*2": (h) => 2 * h.ssm.timeStepRank,
+  /** Of Mamba-2: what its channels are convolved with; that, gates and steps below each other; a group's channels. */
+  mamba2Conv: ({ ssm }) => ssm.innerSize + 2 * ssm.groupCount * ssm.stateSize,
+  mamba2In: ({ ssm }) => 2 * (ssm.innerSize + ssm.groupCount * ssm.stateSize) + ssm.timeStepRank,
+  groups: (h) => h.ssm.groupCount,
+  groupInner: (h) => h.ssm.innerSize / h.ssm.groupCount,
   /** Queries, each with a gate of its own. */
   "q*2": (_, n) => 2 * n.headCount * n.keyLength,
   /** Of latent attention: what queries, and keys and values, are made of, and of the latter with a key's turned part. */

@@ -14,12 +14,14 @@ export interface SsmNumbers {
   readonly stateSize: number;
   /** Tokens that the convolution sees. */
   readonly convKernel: number;
-  /** Of a gated delta net, value heads. */
+  /** Of a gated delta net, value heads; of Mamba-2, heads. */
   readonly timeStepRank: number;
-  /** Of a gated delta net, key heads. */
+  /** Of a gated delta net, key heads; of Mamba-2, groups of heads. */
   readonly groupCount: number;
   /** The epsilon of the RMS norms of step, B and C; undefined where they are not normed. */
   readonly stepEpsilon: number | undefined;
+  /** What steps of Mamba-2 are at least. */
+  readonly leastStep: number;
   /** Layers with a state; undefined where the file does not say. */
   readonly layers: readonly boolean[] | undefined;
 }
@@ -194,10 +196,11 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
   return {
     innerSize,
     stateSize: count("ssm.state_size", 0),
-    convKernel: count("ssm.conv_kernel", 0),
+    convKernel: count("ssm.conv_kernel", count("shortconv.l_cache", 0)),
     timeStepRank: count("ssm.time_step_rank", 0),
     groupCount: count("ssm.group_count", 0),
     stepEpsilon: readStepEpsilon(keys, architecture),
+    leastStep: keys.optional(`${architecture}.ssm.time_step_min`) ?? 0,
     layers: readRecurrent(keys, architecture, blockCount),
   };
 }

@@ -36,9 +36,11 @@ import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
+import { mamba2 } from "./families/mamba2.js";
 import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
@@ -145,6 +147,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   phimoe,
   bailingmoe,
   bailingmoe2,
+  lfm2,
+  lfm2moe,
+  mamba2,
   ...wrappers,
 ];
 

@@ -17,6 +17,9 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   router_shexp: "ffn_gate_inp_shexp",
   selection_bias: "exp_probs_b",
   ssm_conv: "ssm_conv1d",
+  shortconv_in: "shortconv.in_proj",
+  shortconv_conv: "shortconv.conv",
+  shortconv_out: "shortconv.out_proj",
 };
 
 const OUTSIDE: ReadonlySet<Role> = new Set([

@@ -10,8 +10,13 @@ export function normalize(on: Multiplier, norm: NormPlan, x: number, y: number, 
   const whole = rowLength(weight);
   const { length: n = whole } = norm;
   const w = weights.vector(kernels, weight);
-  if (kind === "rms") kernels.call("rms_norm")(x, w, y, rows, n, epsilon);
-  else {
+  if (kind === "rms" && n === whole) kernels.call("rms_norm")(x, w, y, rows, n, epsilon);
+  else if (kind === "rms") {
+    for (let row = 0; row < rows; row++) {
+      const at = row * n * 4;
+      kernels.call("rms_norm")(x + at, w + (at % (whole * 4)), y + at, 1, n, epsilon);
+    }
+  } else {
     const b = bias === undefined ? 0 : weights.vector(kernels, bias);
     kernels.call("layer_norm")(x, w, b, y, rows, n, epsilon, whole / n);
   }

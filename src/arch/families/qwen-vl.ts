@@ -3,7 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { expectField, flag, reader } from "../config.js";
 import { moeFields, readMoe } from "./qwen-moe.js";
-import { qwen2, qwenFields, readQwen, readWindowed, windowFields } from "./qwen2.js";
+import { qwen2, qwenFields, readQwen } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3moe } from "./qwen3moe.js";
 
@@ -64,7 +64,7 @@ function pictureReader<S extends v.GenericSchema>(
   return (file, json) => of(file, plain(json as Scaled));
 }
 
-const dense = v.looseObject({ ...qwenFields, ...windowFields, attention_bias: flag });
+const dense = v.looseObject({ ...qwenFields, attention_bias: flag });
 const mixture = v.looseObject({ ...moeFields, attention_bias: flag });
 
 export const qwen2vl: Architecture = {
@@ -72,7 +72,7 @@ export const qwen2vl: Architecture = {
   name: "qwen2vl",
   covers: ["Qwen2-VL and Qwen2.5-VL"],
   classes: ["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
-  read: pictureReader(dense, [16, 24, 24], readWindowed),
+  read: pictureReader(dense, [16, 24, 24], (config) => readQwen(config)),
 };
 
 export const qwen3vl: Architecture = {
@@ -95,6 +95,6 @@ export const qwen3vlmoe: Architecture = {
     expectField("attention_bias", config.attention_bias ?? false, false);
     // Its text model has no such field: weights are always normed.
     expectField("norm_topk_prob", config.norm_topk_prob ?? true, true);
-    return readMoe(config);
+    return readMoe({ ...config, norm_topk_prob: true }, { normalize: true, window: () => false });
   }),
 };

@@ -4,11 +4,20 @@ import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
 import { latentMixer } from "./latent.js";
 import { mambaMixer } from "./mamba.js";
+import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
+import { shortConvMixer } from "./short-conv.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own traits and plans
-export const MIXERS: Mixer<any, any>[] = [attentionMixer, mambaMixer, deltaNetMixer, latentMixer];
+export const MIXERS: Mixer<any, any>[] = [
+  attentionMixer,
+  latentMixer,
+  mambaMixer,
+  mamba2Mixer,
+  deltaNetMixer,
+  shortConvMixer,
+];
 
 /** The mixer of traits or of a plan. */
 export function mixerOf({ kind }: MixerTraits | MixerPlan): Mixer {

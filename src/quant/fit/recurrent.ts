@@ -8,6 +8,26 @@ const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
     floats: innerSize * (stateSize + convKernel - 1),
     formula: `${innerSize} channels × (${stateSize} + ${convKernel - 1})`,
   }),
+  // Channels × state, and what the convolution still sees of channels, inputs and outputs.
+  mamba2: ({ ssm: { innerSize, stateSize, groupCount, convKernel } }) => {
+    const channels = innerSize + 2 * groupCount * stateSize;
+    return {
+      floats: innerSize * stateSize + channels * (convKernel - 1),
+      formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
+    };
+  },
+  // Of value heads keys × values, and what the convolution still sees of queries, keys and values.
+  "delta-net": ({ ssm: { innerSize, stateSize, groupCount, convKernel } }) => {
+    const channels = 2 * groupCount * stateSize + innerSize;
+    return {
+      floats: innerSize * stateSize + channels * (convKernel - 1),
+      formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
+    };
+  },
+  "short-conv": ({ embeddingLength, ssm: { convKernel } }) => ({
+    floats: embeddingLength * (convKernel - 1),
+    formula: `${embeddingLength} channels × ${convKernel - 1}`,
+  }),
 };
 
 interface Kept {

@@ -39,7 +39,9 @@ const STAY_F32: ReadonlySet<Role> = new Set([
   "position_embd",
   "token_types",
   "ssm_conv",
+  "shortconv_conv",
   "ssm_a",
+  "ssm_d",
 ]);
 
 /** Whether the type of a tensor is a matter of choice at all. */
