@@ -25,6 +25,7 @@ import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
+import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
@@ -134,6 +135,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   lfm2,
   lfm2moe,
   mamba2,
+  graniteHybrid,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */
