@@ -29,6 +29,7 @@ import { gptOss } from "./families/gpt-oss.js";
 import { gpt2 } from "./families/gpt2.js";
 import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
+import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
@@ -150,6 +151,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   lfm2,
   lfm2moe,
   mamba2,
+  graniteHybrid,
   ...wrappers,
 ];
 

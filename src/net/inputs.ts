@@ -17,7 +17,7 @@ export function inputsOf({ mixer, feedForward }: LayerPlan): ReadonlyMap<string,
     const present = matrices.filter((each) => each !== undefined);
     inputs.set(input, { matrices: present, columns: rowLength(present[0]!.weight), experts });
   };
-  for (const [input, matrices] of mixerOf(mixer.plan).inputs(mixer.plan)) set(input, matrices);
+  for (const [input, matrices, each] of mixerOf(mixer.plan).inputs(mixer.plan)) set(input, matrices, each);
   if (feedForward !== undefined) setFeedForward(feedForward.plan, set);
   return inputs;
 }

@@ -40,8 +40,8 @@ export const latentMixer: Mixer<LatentTraits, LatentPlan> = {
   inputs: ({ q, qFrom, kv, keys, values, output }) => [
     ["attn_norm", [qFrom?.a ?? q, kv]],
     ...(qFrom === undefined ? [] : [["attn_q_b", [q]] as const]),
-    ["attn_k_b", keys],
-    ["attn_v_b", values],
+    ["attn_k_b", keys, keys.length],
+    ["attn_v_b", values, values.length],
     ["attn_output", [output]],
   ],
   memory,
@@ -105,7 +105,7 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
   for (const [first, count] of piecesOf(batch)) {
     const [own, to] = [q + first * qWidth * 4, absorbed + first * heads * kWidth * 4];
     const part = { at: own, stride: qWidth, each: keyLength, width: straight };
-    eachHead(work, layer.keys, part, { at: to, each: kWidth }, count, "attn_k_b");
+    eachHead(work, layer.keys, part, { at: to, each: kWidth, first }, count, "attn_k_b");
     for (let head = 0; head < heads; head++) {
       const turned = own + (head * keyLength + straight) * 4;
       const place = to + (head * kWidth + rank) * 4;
@@ -119,7 +119,7 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
   for (const [first, count] of piecesOf(batch)) {
     const y = values + first * heads * valueLength * 4;
     const part = { at: found + first * heads * rank * 4, stride: heads * rank, each: rank, width: rank };
-    eachHead(work, layer.values, part, { at: y, each: valueLength }, count, "attn_v_b");
+    eachHead(work, layer.values, part, { at: y, each: valueLength, first }, count, "attn_v_b");
     work.squares?.add("attn_output", y, count, heads * valueLength);
     addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
     kernels.reset(end);
@@ -162,19 +162,20 @@ function eachHead(
   work: Work,
   linears: readonly Linear[],
   from: HeadColumns,
-  to: { readonly at: number; readonly each: number },
+  to: { readonly at: number; readonly each: number; readonly first: number },
   count: number,
   input: string,
 ): void {
   const { kernels } = work;
   const copy = kernels.call("copy_columns");
   const row = linears.length * to.each * 4;
+  const tokens = Array.from({ length: count }, (_, i) => to.first + i);
   const products = linears.map((linear, head) => {
     const y = kernels.reserve(count * rowCount(linear.weight) * 4);
     const mark = kernels.mark();
     const own = kernels.reserve(count * from.width * 4);
     copy(from.at + head * from.each * 4, from.stride * 4, own, from.width * 4, count, from.width);
-    work.squares?.add(input, own, count, from.width);
+    work.squares?.addExpert(input, own, tokens, from.width, head, linears.length);
     multiply(work, linear, packInput(work, own, count, [linear]), y, "copy_columns");
     kernels.reset(mark);
     return [linear, y] as const;

@@ -51,8 +51,11 @@ export interface RunSize {
 export interface Mixer<T extends MixerTraits = MixerTraits, P extends MixerPlan = MixerPlan> {
   readonly kind: T["kind"];
   plan(traits: T, parts: PlanParts): P;
-  /** The matrices by what goes into them, in the order in which that comes about. */
-  inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[]])[];
+  /**
+   * The matrices by what goes into them, in the order in which that comes about; and if each has an input of its own, how
+   * many.
+   */
+  inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[], each?: number])[];
   /** Bytes of kernel memory beside the hidden states. */
   memory(plan: P, size: RunSize): number;
   /** Whether a state can forget the tokens from position `length` on; all of them it always can. */

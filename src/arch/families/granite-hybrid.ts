@@ -1,0 +1,153 @@
+import * as v from "valibot";
+import { badInput } from "../../../formats/errors.js";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
+import { count, expectField, flag, headsKv, layerTypes, reader } from "../config.js";
+import { partOf } from "../fused.js";
+import { type HParams, isDense } from "../hparams.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { attention } from "../traits.js";
+import { expertKeys, none, routerOf } from "./experts.js";
+import { graniteSchema, readGranite, scaledKind } from "./granite.js";
+import { graniteMoe } from "./granitemoe.js";
+import { permuteK, permuteQ } from "./llama.js";
+import { ENDLESS, expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+
+// Granite 4: layers of Mamba-2, and some with attention that knows no places; experts, or an MLP that is called shared.
+
+const schema = v.looseObject({
+  ...graniteSchema.entries,
+  num_local_experts: v.nullish(none, 8),
+  num_experts_per_tok: v.nullish(none, 2),
+  shared_intermediate_size: v.nullish(none, 1024),
+  position_embedding_type: v.nullish(v.string()),
+  layer_types: layerTypes,
+  layers_block_type: layerTypes,
+  mamba_n_heads: v.nullish(count, 128),
+  mamba_n_groups: v.nullish(count, 1),
+  mamba_d_state: v.nullish(count, 256),
+  mamba_d_head: v.nullish(v.union([count, v.literal("auto")])),
+  mamba_d_conv: v.nullish(count, 4),
+  mamba_expand: v.nullish(count, 2),
+  mamba_conv_bias: flag,
+  mamba_proj_bias: flag,
+  time_step_limit: stepLimits,
+});
+
+type Config = v.InferOutput<typeof schema>;
+
+const ATTENTION: readonly unknown[] = ["attention", "full_attention"];
+
+/** Which layers have attention. @throws LlqError `bad-input`, `unsupported` for a list that does not fit */
+function attentionLayers(config: Config): boolean[] {
+  const { num_hidden_layers: layers } = config;
+  const types = config.layer_types ?? config.layers_block_type ?? Array<string>(layers).fill("mamba");
+  if (types.length !== layers) {
+    throw badInput(`config.json: layer_types has ${types.length} entries for ${layers} layers`);
+  }
+  for (const type of types) {
+    expectField("layer_types", type, "mamba", "linear_attention", "attention", "full_attention");
+  }
+  return types.map((type) => ATTENTION.includes(type));
+}
+
+function readHybrid(config: Config): HfModel {
+  expectField("mamba_proj_bias", config.mamba_proj_bias ?? false, false);
+  expectField("attention_bias", config.attention_bias ?? false, false);
+  expectNoLimits(config.time_step_limit);
+  const has = attentionLayers(config);
+  // llama.cpp has RoPE where all layers have attention, and only there.
+  const position = config.position_embedding_type ?? null;
+  expectField("position_embedding_type", position === "nope" ? null : position, null);
+  const { mamba_n_heads: heads, mamba_expand: expand, hidden_size: hidden } = config;
+  const width = (expand * hidden) / heads;
+  const said = config.mamba_d_head ?? "auto";
+  if (!Number.isInteger(width) || (said !== "auto" && said !== width)) {
+    throw badInput(
+      `config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${expand * hidden}`,
+    );
+  }
+  const model = readGranite(config);
+  const [groups, states, kernel] = [config.mamba_n_groups, config.mamba_d_state, config.mamba_d_conv];
+  const kv = meta.i32s(has.map((each) => (each ? headsKv(config) : 0)));
+  const dense = config.num_local_experts === 0;
+  const changed = new Map([
+    ...model.keys,
+    ["context_length", meta.u32(ENDLESS)],
+    ["attention.head_count_kv", kv],
+    ["feed_forward_length", meta.u32(dense ? config.shared_intermediate_size : config.intermediate_size)],
+  ]);
+  for (const key of ["key", "value"]) if (config.head_dim == null) changed.delete(`attention.${key}_length`);
+  return {
+    ...model,
+    optional: [
+      ...(model.optional ?? []),
+      ...(config.mamba_conv_bias === false ? [] : (["ssm_conv_bias"] as const)),
+    ],
+    keys: [
+      ...changed,
+      ...expertKeys({
+        count: config.num_local_experts,
+        used: dense ? 0 : config.num_experts_per_tok,
+        sharedFeedForwardLength: config.shared_intermediate_size || undefined,
+      }),
+      ...mamba2Keys({ heads, width, groups, states, kernel }),
+      ["rope.scaling.finetuned", meta.bool(false)],
+    ],
+  };
+}
+
+const hasAttention = (h: HParams, layer: number | undefined) => h.layers[layer!]!.headCountKv > 0;
+const hasScan = (h: HParams, layer: number | undefined) => !hasAttention(h, layer);
+
+const LAYER = "model.layers.{i}";
+const own = { when: hasAttention } as const;
+const SHARED = `${LAYER}.shared_mlp`;
+const halfOf = (index: 0 | 1) => ({ when: isDense, part: partOf(["ffn", "ffn"], index) });
+
+const dense: readonly TensorRow[] = [
+  ...linear("ffn_gate", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(0)),
+  ...linear("ffn_up", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(1)),
+  ...linear("ffn_down", ["embd", "ffn"], `${SHARED}.output_linear`, { when: isDense }),
+];
+
+export const graniteHybrid: Architecture = {
+  name: "granitehybrid",
+  covers: ["Granite 4"],
+  classes: ["GraniteMoeHybridForCausalLM"],
+  accepts: (config) => !isAttentionOnly(config),
+  read: reader(schema, readHybrid),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...norm("attn_norm", "embd", `${LAYER}.input_layernorm`),
+    ...mamba2Rows(`${LAYER}.mamba`, { when: hasScan }),
+    ...separateQkv(`${LAYER}.self_attn`, {
+      q: { ...own, transform: permuteQ },
+      k: { ...own, transform: permuteK },
+      v: own,
+    }),
+    ...linear("attn_output", ["embd", "attn"], `${LAYER}.self_attn.o_proj`, own),
+    ...norm("ffn_norm", "embd", `${LAYER}.post_attention_layernorm`),
+    ...graniteMoe.tensors.filter(({ role }) => /^ffn_.*exps?$|^router/.test(role)),
+    ...dense,
+    ...norm("output_norm", "embd", "model.norm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+  ignored: [],
+  decoder: (h) => {
+    const usual = scaledKind(h, "neighbours", routerOf(h, { gating: "softmax", normalize: true }));
+    const { attentionScale: scale } = h;
+    const plain = attention({ ...(scale !== undefined && { scale }) });
+    const layers = usual.layers.map((layer, i) => ({
+      ...layer,
+      mixer: hasAttention(h, i) ? plain : { kind: "mamba2" },
+    }));
+    return { ...usual, layers };
+  },
+};
+
+/** A model of this class that has attention in all layers is written as one of another. */
+function isAttentionOnly({ layer_types, layers_block_type }: Readonly<Record<string, unknown>>): boolean {
+  const types = layer_types ?? layers_block_type;
+  return Array.isArray(types) && types.every((type) => ATTENTION.includes(type));
+}
