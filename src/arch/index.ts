@@ -45,6 +45,7 @@ import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { nemotron } from "./families/nemotron.js";
+import { nemotronH, nemotronHMoe } from "./families/nemotron-h.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -136,6 +137,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   lfm2moe,
   mamba2,
   graniteHybrid,
+  nemotronH,
+  nemotronHMoe,
 ];
 
 /** By what config.json says. @throws LlqError `bad-input` when it names no architecture, `unsupported` */

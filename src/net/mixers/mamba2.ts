@@ -1,5 +1,5 @@
-import type { MixerTraits } from "../../arch/traits.js";
 import { LlqError } from "../../../formats/errors.js";
+import type { MixerTraits } from "../../arch/traits.js";
 import { asVector, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
