@@ -27,6 +27,7 @@ import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
 import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
+import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
@@ -137,6 +138,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   lfm2moe,
   mamba2,
   graniteHybrid,
+  granite4Attention,
   nemotronH,
   nemotronHMoe,
 ];
