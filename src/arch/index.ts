@@ -31,6 +31,7 @@ import { gptneox } from "./families/gptneox.js";
 import { granite } from "./families/granite.js";
 import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
+import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
@@ -49,6 +50,7 @@ import { mistral3 } from "./families/mistral3.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { nemotron } from "./families/nemotron.js";
+import { nemotronH, nemotronHMoe } from "./families/nemotron-h.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -152,6 +154,9 @@ export const ARCHITECTURES: readonly Architecture[] = [
   lfm2moe,
   mamba2,
   graniteHybrid,
+  granite4Attention,
+  nemotronH,
+  nemotronHMoe,
   ...wrappers,
 ];
 

@@ -105,7 +105,7 @@ const own = { when: hasAttention } as const;
 const SHARED = `${LAYER}.shared_mlp`;
 const halfOf = (index: 0 | 1) => ({ when: isDense, part: partOf(["ffn", "ffn"], index) });
 
-const dense: readonly TensorRow[] = [
+export const dense: readonly TensorRow[] = [
   ...linear("ffn_gate", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(0)),
   ...linear("ffn_up", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(1)),
   ...linear("ffn_down", ["embd", "ffn"], `${SHARED}.output_linear`, { when: isDense }),
@@ -147,7 +147,10 @@ export const graniteHybrid: Architecture = {
 };
 
 /** A model of this class that has attention in all layers is written as one of another. */
-function isAttentionOnly({ layer_types, layers_block_type }: Readonly<Record<string, unknown>>): boolean {
+export function isAttentionOnly({
+  layer_types,
+  layers_block_type,
+}: Readonly<Record<string, unknown>>): boolean {
   const types = layer_types ?? layers_block_type;
   return Array.isArray(types) && types.every((type) => ATTENTION.includes(type));
 }

@@ -6,6 +6,7 @@ import { latentMixer } from "./latent.js";
 import { mambaMixer } from "./mamba.js";
 import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
+import { noMixer } from "./none.js";
 import { shortConvMixer } from "./short-conv.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
@@ -17,6 +18,7 @@ export const MIXERS: Mixer<any, any>[] = [
   mamba2Mixer,
   deltaNetMixer,
   shortConvMixer,
+  noMixer,
 ];
 
 /** The mixer of traits or of a plan. */
