@@ -193,10 +193,6 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
       `${keys.name}: ${innerSize} channels of a state space, no multiple of 4`,
     );
   }
-  // Norms of b, c and dt, as in FalconMamba.
-  if (keys.flag(`${architecture}.ssm.dt_b_c_rms`) === true) {
-    throw new LlqError("unsupported", `${keys.name}: norms inside of Mamba (${architecture}.ssm.dt_b_c_rms)`);
-  }
   return {
     innerSize,
     stateSize: count("ssm.state_size", 0),
