@@ -53,6 +53,10 @@ const DIMENSIONS = {
   latentKey: (h, n) => h.latent.keyLength - n.ropeDimensionCount,
   latentValue: (h) => h.latent.valueLength,
   latentAttn: (h, n) => n.headCount * h.latent.valueLength,
+  /** Of an index. */
+  indexerHeads: (h) => h.latent.indexerHeads,
+  indexerKey: (h) => h.latent.indexerKeyLength,
+  indexerQ: (h) => h.latent.indexerHeads * h.latent.indexerKeyLength,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 

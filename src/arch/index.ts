@@ -35,6 +35,7 @@ import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
+import { deepseek32, glmDsa } from "./families/indexed.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
@@ -120,6 +121,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   deepseek2,
   deepseekV2,
   glm4moeLite,
+  deepseek32,
+  glmDsa,
   youtu,
   dots1,
   minimaxM2,

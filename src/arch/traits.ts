@@ -158,6 +158,8 @@ export interface LatentTraits extends MixerTraits {
   readonly temperature?: Temperature | undefined;
   /** Of the norms of what queries, keys and values are made of; default: the model's. */
   readonly epsilon?: number;
+  /** Tokens that a text may have: beyond, an index chooses the keys that a query sees. */
+  readonly most?: number | undefined;
 }
 
 /** A gated delta net; its numbers are those of state spaces. */

@@ -14,7 +14,7 @@ import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf 
 
 const { num_experts_per_tok: _, moe_intermediate_size: __, ...moreExperts } = expertFields;
 
-const schema = v.looseObject({
+export const deepSeekSchema = v.looseObject({
   ...decoderFields,
   ...moreExperts,
   num_experts_per_tok: v.nullish(count),
@@ -31,6 +31,7 @@ const schema = v.looseObject({
   rope_interleave: flag,
 });
 
+const schema = deepSeekSchema;
 type Config = v.InferOutput<typeof schema>;
 
 /** What a class takes where its config does not say. */
@@ -53,7 +54,7 @@ function leadingDense(config: Config, usual: Usual): number {
   return leading;
 }
 
-function readDeepSeek(config: Config, usual: Usual): HfModel {
+export function readDeepSeek(config: Config, usual: Usual): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   expectField("rope_interleave", config.rope_interleave ?? true, true);
   const { kv_lora_rank: rank, qk_rope_head_dim: rotary, qk_nope_head_dim: straight } = config;
@@ -143,14 +144,15 @@ const rows: readonly TensorRow[] = [
 /** transformers leaves these norms' epsilon as its class has it. */
 const EPSILON = 1e-6;
 
-export function latentDecoder(h: HParams, usual: RouterTraits): DecoderTraits {
+/** @param most tokens of a text that can be evaluated; default: any number */
+export function latentDecoder(h: HParams, usual: RouterTraits, most?: number): DecoderTraits {
   const { ropeScaling, ropeLogMultiplier, latent } = h;
   const magnitude =
     ropeScaling.type === "yarn" && ropeLogMultiplier !== undefined
       ? yarnMagnitude(ropeScaling.factor, ropeLogMultiplier)
       : 1;
   const scale = magnitude ** 2 / Math.sqrt(latent.keyLength);
-  const mixer = { kind: "latent", rope: { pairs: "neighbours" }, scale, epsilon: EPSILON } as const;
+  const mixer = { kind: "latent", rope: { pairs: "neighbours" }, scale, epsilon: EPSILON, most } as const;
   const feedForward = { activation: "silu", router: routerOf(h, usual) } as const;
   return { norm: "rms", layers: allLayers(h, { mixer, feedForward }) };
 }

@@ -9,15 +9,37 @@ export interface LatentNumbers {
   /** Width of a query or key head, and of a value head, once they are made. */
   readonly keyLength: number;
   readonly valueLength: number;
+  /** Of an index that chooses so many keys for a query; 0 without. */
+  readonly indexerHeads: number;
+  readonly indexerKeyLength: number;
+  readonly indexerTopK: number;
+  /** Layers that have one of their own; undefined where the file does not say. */
+  readonly indexed: readonly boolean[] | undefined;
 }
 
 /** @throws LlqError `bad-input` where widths do not fit each other */
-export function readLatent(keys: KeyReader, architecture: string, rotary: number): LatentNumbers {
+export function readLatent(
+  keys: KeyReader,
+  architecture: string,
+  {
+    ropeDimensionCount: rotary,
+    blockCount,
+  }: { readonly ropeDimensionCount: number; readonly blockCount: number },
+): LatentNumbers {
   const count = (key: string) => keys.count(`${architecture}.attention.${key}`, 0);
   const rank = count("kv_lora_rank");
   const keyLength = count("key_length_mla");
   if (rank > 0 && keyLength <= rotary) {
     throw badInput(`${keys.name}: RoPE over ${rotary} of ${keyLength} dimensions leaves none to the latent`);
   }
-  return { queryRank: count("q_lora_rank"), rank, keyLength, valueLength: count("value_length_mla") };
+  return {
+    queryRank: count("q_lora_rank"),
+    rank,
+    keyLength,
+    valueLength: count("value_length_mla"),
+    indexerHeads: count("indexer.head_count"),
+    indexerKeyLength: count("indexer.key_length"),
+    indexerTopK: count("indexer.top_k"),
+    indexed: keys.flags(`${architecture}.attention.indexer.types`, blockCount),
+  };
 }

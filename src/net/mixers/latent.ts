@@ -1,3 +1,4 @@
+import { LlqError } from "../../../formats/errors.js";
 import type { LatentTraits, Temperature } from "../../arch/traits.js";
 import { rowCount, rowLength, sliceRows } from "../../tensor.js";
 import { normalize } from "../norm.js";
@@ -32,6 +33,8 @@ export interface LatentPlan extends MixerPlan {
   readonly rope: RopePlan;
   readonly scale: number;
   readonly temperature: Temperature | undefined;
+  /** Tokens that a text may have. */
+  readonly most: number;
 }
 
 export const latentMixer: Mixer<LatentTraits, LatentPlan> = {
@@ -74,6 +77,7 @@ function plan(traits: LatentTraits, { find, hparams, numbers, rope }: PlanParts)
     rope: rope(traits.rope),
     scale: traits.scale ?? 1 / Math.sqrt(keyLength),
     temperature: traits.temperature,
+    most: traits.most ?? Number.POSITIVE_INFINITY,
   };
 }
 
@@ -84,6 +88,7 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
   const tokens = batchTokens(batch);
   const [qWidth, kWidth] = [heads * keyLength, rank + rotary];
   const room = (width: number) => kernels.reserve(tokens * width * 4);
+  checkLength(work, layer);
   const start = kernels.mark();
   const [q, k, latent] = [room(qWidth), room(kWidth), room(rank)];
   const [absorbed, found] = [room(heads * kWidth), room(heads * rank)];
@@ -125,6 +130,21 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
     kernels.reset(end);
   }
   kernels.reset(start);
+}
+
+/** @throws LlqError `unsupported` for texts in which the model would choose among the tokens that a query sees */
+function checkLength({ batch: { chunks, context, starts } }: Work, { most }: LatentPlan): void {
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const tokens = (starts?.[chunk] ?? 0) + context;
+    if (tokens <= most) continue;
+    throw new LlqError(
+      "unsupported",
+      `a text of ${tokens} tokens, of which the model sees ${most} by an index`,
+      {
+        hint: `--context ${most} and less are evaluated`,
+      },
+    );
+  }
 }
 
 function makeQueriesAndLatent(

@@ -98,6 +98,7 @@ const KIND: Partial<Record<Role, Role>> = {
   ffn_down_exps: "ffn_down",
   ffn_down_shexp: "ffn_down",
   per_layer_token_embd: "token_embd",
+  indexer_k: "attn_k",
 };
 
 interface Place extends Pick<Situation, "i" | "n" | "stacked"> {
