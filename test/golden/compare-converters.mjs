@@ -17,8 +17,8 @@ const suffix = ".llama-cpp.json";
 const all = readdirSync(folder).flatMap((name) => (name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : []));
 const scratch = mkdtempSync(join(tmpdir(), "llq-converters-"));
 
-/** Keys that say the same in another place, or are of the publication. */
-const OTHER = /^(general|tokenizer|quantize|llq)\.|\.vocab_size$/;
+/** Keys of the publication, and those that say what is usual, which the one or the other leaves out. */
+const OTHER = /^(general|tokenizer|quantize|llq)\.|\.(vocab_size|attention\.(key|value)_length|rope\.dimension_count)$/;
 
 async function write(model, type) {
   const output = join(scratch, `${type}.gguf`);
