@@ -48,6 +48,7 @@ import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
+import { mistral4 } from "./families/mistral4.js";
 import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { nemotron } from "./families/nemotron.js";
@@ -80,6 +81,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   yi,
   llama4,
   mistral3,
+  mistral4,
   smollm3,
   internlm,
   internlm2,

@@ -7,7 +7,7 @@ import { type HParams, hasExperts, isDense } from "../hparams.js";
 import { yarnMagnitude } from "../numbers/rope.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, selectionBias, sharedExpert, tensor } from "../rows.js";
-import { allLayers, type DecoderTraits, type RouterTraits } from "../traits.js";
+import { allLayers, type DecoderTraits, type LatentTraits, type RouterTraits } from "../traits.js";
 import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf } from "./experts.js";
 
 // DeepSeek from its second generation, and what is built like it: latent attention, and experts behind some dense layers.
@@ -144,15 +144,18 @@ const rows: readonly TensorRow[] = [
 /** transformers leaves these norms' epsilon as its class has it. */
 const EPSILON = 1e-6;
 
-/** @param most tokens of a text that can be evaluated; default: any number */
-export function latentDecoder(h: HParams, usual: RouterTraits, most?: number): DecoderTraits {
+export function latentDecoder(
+  h: HParams,
+  usual: RouterTraits,
+  more: Pick<LatentTraits, "most" | "temperature"> = {},
+): DecoderTraits {
   const { ropeScaling, ropeLogMultiplier, latent } = h;
   const magnitude =
     ropeScaling.type === "yarn" && ropeLogMultiplier !== undefined
       ? yarnMagnitude(ropeScaling.factor, ropeLogMultiplier)
       : 1;
   const scale = magnitude ** 2 / Math.sqrt(latent.keyLength);
-  const mixer = { kind: "latent", rope: { pairs: "neighbours" }, scale, epsilon: EPSILON, most } as const;
+  const mixer = { kind: "latent", rope: { pairs: "neighbours" }, scale, epsilon: EPSILON, ...more } as const;
   const feedForward = { activation: "silu", router: routerOf(h, usual) } as const;
   return { norm: "rms", layers: allLayers(h, { mixer, feedForward }) };
 }

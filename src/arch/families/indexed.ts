@@ -56,7 +56,7 @@ const index: readonly TensorRow[] = [
 ];
 
 const decoder: Architecture["decoder"] = (h) =>
-  latentDecoder(h, { gating: "sigmoid" }, h.latent.indexerTopK || undefined);
+  latentDecoder(h, { gating: "sigmoid" }, { most: h.latent.indexerTopK || undefined });
 
 export const deepseek32: Architecture = {
   ...deepseek2,

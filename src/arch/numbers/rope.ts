@@ -30,7 +30,7 @@ export interface RopeNumbers {
 }
 
 /** Architectures whose files have a tenth of it, from before others had the key. */
-const TENTHS: ReadonlySet<string> = new Set(["deepseek2", "deepseek32"]);
+const TENTHS: ReadonlySet<string> = new Set(["deepseek2", "deepseek32", "mistral4"]);
 
 /** @throws LlqError `unsupported` for a kind that the evaluator lacks */
 export function readRopeScaling(keys: KeyReader, architecture: string, contextLength: number): RopeNumbers {
