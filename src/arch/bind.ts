@@ -285,17 +285,6 @@ export function computedTensor(
   shape: number[],
   values: readonly number[],
 ): Tensor {
-  return {
-    name,
-    role: row.role,
-    layer,
-    shape,
-    dtype: "F32",
-    sources: [],
-    joined: "rows",
-    ranges: undefined,
-    transforms: [],
-    steps: [],
-    values,
-  };
+  const stored = { sources: [], joined: "rows", ranges: undefined, transforms: [], steps: [] } as const;
+  return { name, role: row.role, layer, shape, dtype: "F32", ...stored, values };
 }

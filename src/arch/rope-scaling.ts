@@ -6,7 +6,6 @@ import { yarnMagnitude } from "./numbers/rope.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
-
 const flag = v.nullish(v.boolean());
 const factors = v.nullish(v.array(positive));
 
