@@ -63,42 +63,18 @@ export function delta_scan(
   state: usize,
 ): void {
   const row = <usize>v_length * 4;
-  let column: usize = 0;
-  for (; column + COLUMNS <= row; column += COLUMNS) {
+  for (let column: usize = 0; column < row; ) {
+    const wide = column + COLUMNS <= row;
+    const s = state + column;
     for (let token: usize = 0; token < <usize>tokens; token++) {
       const at = token * x_stride;
       const kept = f32x4.splat(load<f32>(decay + token * gate_stride));
       const learned = f32x4.splat(load<f32>(beta + token * gate_stride));
-      wide_step(
-        q + at,
-        k + at,
-        v + at + column,
-        kept,
-        learned,
-        o + token * o_stride + column,
-        k_length,
-        state + column,
-        row,
-      );
+      const y = o + token * o_stride + column;
+      if (wide) wide_step(q + at, k + at, v + at + column, kept, learned, y, k_length, s, row);
+      else step(q + at, k + at, v + at + column, kept, learned, y, k_length, s, row);
     }
-  }
-  for (; column < row; column += 16) {
-    for (let token: usize = 0; token < <usize>tokens; token++) {
-      const at = token * x_stride;
-      const kept = f32x4.splat(load<f32>(decay + token * gate_stride));
-      const learned = f32x4.splat(load<f32>(beta + token * gate_stride));
-      step(
-        q + at,
-        k + at,
-        v + at + column,
-        kept,
-        learned,
-        o + token * o_stride + column,
-        k_length,
-        state + column,
-        row,
-      );
-    }
+    column += wide ? COLUMNS : 16;
   }
 }
 

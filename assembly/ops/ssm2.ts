@@ -48,44 +48,19 @@ export function ssm2_scan(
 ): void {
   const row = <usize>width * 4;
   const skip = f32x4.splat(d);
-  let column: usize = 0;
-  for (; column + COLUMNS <= row; column += COLUMNS) {
+  for (let column: usize = 0; column < row; ) {
+    const wide = column + COLUMNS <= row;
+    const s = state + column;
     for (let token: usize = 0; token < <usize>tokens; token++) {
       const at = token * x_stride;
       const step = load<f32>(dt + token * dt_stride);
       const kept = f32x4.splat(exp(rate * step));
-      wide_step(
-        x + at + column,
-        b + at,
-        c + at,
-        kept,
-        f32x4.splat(step),
-        skip,
-        y + token * y_stride + column,
-        states,
-        state + column,
-        row,
-      );
+      const fed = f32x4.splat(step);
+      const to = y + token * y_stride + column;
+      if (wide) wide_step(x + at + column, b + at, c + at, kept, fed, skip, to, states, s, row);
+      else one_step(x + at + column, b + at, c + at, kept, fed, skip, to, states, s, row);
     }
-  }
-  for (; column < row; column += 16) {
-    for (let token: usize = 0; token < <usize>tokens; token++) {
-      const at = token * x_stride;
-      const step = load<f32>(dt + token * dt_stride);
-      const kept = f32x4.splat(exp(rate * step));
-      one_step(
-        x + at + column,
-        b + at,
-        c + at,
-        kept,
-        f32x4.splat(step),
-        skip,
-        y + token * y_stride + column,
-        states,
-        state + column,
-        row,
-      );
-    }
+    column += wide ? COLUMNS : 16;
   }
 }
 

@@ -2,12 +2,13 @@ import type { DeltaNetTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor, takeRows } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
-import { exchange, multiply, packInput, slabMemory } from "../products/matmul.js";
+import { exchange, slabMemory } from "../products/matmul.js";
 import type { Rows, Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
-import { addProduct, normed, piecesOf, type Work } from "../work.js";
+import type { Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
-import { type RecurrentShape, RecurrentState, recurrentBytes } from "./state/recurrent-state.js";
+import { addOutput, advanceStates, convolve, project, recurrent, scanHeads } from "./recurrent.js";
+import type { RecurrentShape } from "./state/recurrent-state.js";
 
 /** The tensors of a gated delta net, and how many heads of what width. */
 export interface DeltaNetPlan extends MixerPlan {
@@ -26,7 +27,7 @@ export interface DeltaNetPlan extends MixerPlan {
   readonly beta: Linear;
   readonly alpha: Linear;
   /** [channels, kernel] of queries, keys and values: every channel for itself. */
-  readonly conv: Tensor;
+  readonly conv: Linear;
   /** [value heads] */
   readonly a: Tensor;
   readonly bias: Tensor;
@@ -43,9 +44,7 @@ export const deltaNetMixer: Mixer<DeltaNetTraits, DeltaNetPlan> = {
     ["ssm_out", [output]],
   ],
   memory,
-  canTruncate: (_, __, had, length) => length === had.length,
-  stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
-  createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
+  ...recurrent(stateShape),
   run,
 };
 
@@ -63,7 +62,7 @@ function plan({ keyOf }: DeltaNetTraits, { find, hparams }: PlanParts): DeltaNet
     gate: find.linear("attn_gate")!,
     beta: find.linear("ssm_beta") ?? ofEach(both!, groupCount, timeStepRank, 0),
     alpha: find.linear("ssm_alpha") ?? ofEach(both!, groupCount, timeStepRank, 1),
-    conv: find.tensor("ssm_conv")!,
+    conv: find.linear("ssm_conv")!,
     a: find.tensor("ssm_a")!,
     bias: find.tensor("ssm_dt_bias")!,
     norm: find.norm("ssm_norm")!,
@@ -95,26 +94,15 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<DeltaNetPlan>, fr
   const start = kernels.mark();
   const [qkv, gate, alpha, beta] = [room(channels), room(inner), room(valueHeads), room(valueHeads)];
   const [convolved, o] = [room(channels), room(inner)];
-  const mark = kernels.mark();
   const products = [
     [layer.qkv, qkv],
     [layer.gate, gate],
     [layer.alpha, alpha],
     [layer.beta, beta],
   ] as const;
-  const linears = products.map(([linear]) => linear);
-  for (const [first, count] of piecesOf(batch)) {
-    const n = normed(work, norm, from + first * batch.width * 4, count, "attn_norm");
-    const input = packInput(work, n, count, linears);
-    const parts = products.map(([linear, y]) => {
-      const at = y + first * rowCount(linear.weight) * 4;
-      multiply(work, linear, input, at, "copy_columns");
-      return [linear, at] as const;
-    });
-    exchange(work, count, ...parts);
-    kernels.reset(mark);
-  }
-  convolve(work, layer, qkv, convolved, own);
+  project(work, norm, from, "attn_norm", products);
+  exchange(work, tokens, ...products);
+  convolve(work, layer.conv, qkv, convolved, ownChannels(layer, own));
   scan(work, layer, { convolved, alpha, beta, o }, own);
   const [first, count] = own;
   const at = first * valueLength;
@@ -124,18 +112,9 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<DeltaNetPlan>, fr
     kernels.call("silu_mul")(gate + (token * inner + at) * 4, y, y, count * valueLength);
   }
   weights.exchange(kernels, tokens, [{ y: o, width: inner, first: at, count: count * valueLength }]);
-  for (const [first, count] of piecesOf(batch)) {
-    const y = o + first * inner * 4;
-    work.squares?.add("ssm_out", y, count, inner);
-    addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
-    kernels.reset(mark);
-  }
-  for (const state of statesOf(work) ?? []) state.advance(batch.context);
+  addOutput(work, layer.output, postNorm, o, x, "ssm_out");
+  advanceStates(work);
   kernels.reset(start);
-}
-
-function statesOf({ states }: Work): readonly RecurrentState[] | undefined {
-  return states as readonly RecurrentState[] | undefined;
 }
 
 /** What a thread's value heads need: queries and keys of all heads, and their own values. */
@@ -145,27 +124,6 @@ function ownChannels(layer: DeltaNetPlan, [first, count]: Rows): readonly [keys:
     [0, keys],
     [keys + first * layer.valueLength, count * layer.valueLength],
   ];
-}
-
-/** to[t] = silu(conv(from)), both [tokens][channels], of the channels that the heads need. */
-function convolve(work: Work, layer: DeltaNetPlan, from: number, to: number, own: Rows): void {
-  const { kernels, weights, batch } = work;
-  const mark = kernels.mark();
-  const [row, kernel] = [rowCount(layer.conv) * 4, rowLength(layer.conv)];
-  const weight = weights.transposed(kernels, layer.conv);
-  const bias = kernels.reserve(row);
-  kernels.bytes(bias, row).fill(0);
-  for (let chunk = 0; chunk < batch.chunks; chunk++) {
-    for (const [i, [first, channels]] of ownChannels(layer, own).entries()) {
-      const at = chunk * batch.context * row + first * 4;
-      const state = statesOf(work)?.[chunk]?.parts[1 + i] ?? 0;
-      kernels.call("ssm_conv")(
-        ...[from + at, row, weight + first * 4, row, bias, to + at, row],
-        ...[batch.context, channels, kernel, state],
-      );
-    }
-  }
-  kernels.reset(mark);
 }
 
 interface Scanned {
@@ -187,26 +145,18 @@ function scan(work: Work, layer: DeltaNetPlan, { convolved, alpha, beta, o }: Sc
   normLengths(work, layer, convolved);
   const [row, gates, out] = [channels * 4, valueHeads * 4, valueHeads * valueLength * 4];
   const [keysAt, valuesAt] = [keyHeads * keyLength, 2 * keyHeads * keyLength];
-  const fresh = kernels.reserve(keyLength * valueLength * 4);
-  const [firstHead, heads] = own;
-  for (let chunk = 0; chunk < batch.chunks; chunk++) {
+  scanHeads(work, own, keyLength * valueLength, (chunk, head, state) => {
     const token = chunk * batch.context;
-    const kept = statesOf(work)?.[chunk]?.parts[0];
-    for (let i = 0; i < heads; i++) {
-      const head = firstHead + i;
-      const keyHead = keyOf === "tiled" ? head % keyHeads : Math.floor(head / (valueHeads / keyHeads));
-      const x = convolved + token * row;
-      const q = x + keyHead * keyLength * 4;
-      const v = x + (valuesAt + head * valueLength) * 4;
-      if (kept === undefined) kernels.bytes(fresh, keyLength * valueLength * 4).fill(0);
-      const state = kept === undefined ? fresh : kept + i * keyLength * valueLength * 4;
-      const gate = (token * valueHeads + head) * 4;
-      kernels.call("delta_scan")(
-        ...[q, q + keysAt * 4, v, row, alpha + gate, beta + gate, gates],
-        ...[o + token * out + head * valueLength * 4, out, batch.context, keyLength, valueLength, state],
-      );
-    }
-  }
+    const keyHead = keyOf === "tiled" ? head % keyHeads : Math.floor(head / (valueHeads / keyHeads));
+    const x = convolved + token * row;
+    const q = x + keyHead * keyLength * 4;
+    const v = x + (valuesAt + head * valueLength) * 4;
+    const gate = (token * valueHeads + head) * 4;
+    kernels.call("delta_scan")(
+      ...[q, q + keysAt * 4, v, row, alpha + gate, beta + gate, gates],
+      ...[o + token * out + head * valueLength * 4, out, batch.context, keyLength, valueLength, state],
+    );
+  });
   kernels.reset(mark);
 }
 
@@ -233,7 +183,7 @@ function normLengths({ kernels, batch }: Work, layer: DeltaNetPlan, convolved: n
 /** The state of each value head, and the convolution's last inputs of queries and keys, and of values. */
 function stateShape(plan: DeltaNetPlan, weights: Pick<Weights, "share">): RecurrentShape {
   const own = weights.share(plan.valueHeads);
-  const ends = ownChannels(plan, own).map(([, channels]) => (rowLength(plan.conv) - 1) * channels);
+  const ends = ownChannels(plan, own).map(([, channels]) => (rowLength(plan.conv.weight) - 1) * channels);
   return [own[1] * plan.keyLength * plan.valueLength, ...ends];
 }
 
@@ -241,7 +191,7 @@ function memory(plan: DeltaNetPlan, { width, tokens, piece }: RunSize): number {
   const { qkv, output, valueHeads, valueLength, keyLength, conv } = plan;
   const [channels, inner] = [rowCount(qkv.weight), valueHeads * valueLength];
   const products = slabMemory(qkv.weight, piece) + slabMemory(output.weight, piece);
-  const small = channels * (rowLength(conv) + 2) + keyLength * (valueLength + 2);
+  const small = channels * (rowLength(conv.weight) + 2) + keyLength * (valueLength + 2);
   const all = tokens * (2 * channels + 2 * inner + 2 * valueHeads);
   return 4 * (all + small + piece * (channels + 2 * inner + 2 * width)) + products;
 }

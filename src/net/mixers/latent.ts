@@ -9,6 +9,7 @@ import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize, StateOptions } from "./mixer.js";
 import { turn } from "./rope.js";
 import { KvCache, type KvShape, kvBytes } from "./state/kv-cache.js";
+import { heat } from "./temperature.js";
 
 /** Multi-head latent attention: queries meet the latent itself, and values are made of what they find (absorbed form). */
 export interface LatentPlan extends MixerPlan {
@@ -105,7 +106,7 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
   const straight = keyLength - rotary;
   turn(work, { rope: layer.rope, keyLength }, q + straight * 4, heads);
   turn(work, { rope: layer.rope, keyLength: kWidth }, k + rank * 4, 1);
-  heat(work, layer, q, qWidth);
+  heat(work, layer.temperature, q, qWidth);
   kernels.call("copy_columns")(k, kWidth * 4, latent, rank * 4, tokens, rank);
   for (const [first, count] of piecesOf(batch)) {
     const [own, to] = [q + first * qWidth * 4, absorbed + first * heads * kWidth * 4];
@@ -204,20 +205,6 @@ function eachHead(
   for (const [head, [{ weight }, y]] of products.entries()) {
     const rows = rowCount(weight);
     copy(y, rows * 4, to.at + head * to.each * 4, row, count, rows);
-  }
-}
-
-/** Queries grow with their position, where the model has it so. */
-function heat({ kernels, batch }: Work, { temperature }: LatentPlan, q: number, width: number): void {
-  if (temperature === undefined) return;
-  const { scale, length, offset } = temperature;
-  const { chunks, context, starts } = batch;
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    for (let token = 0; token < context; token++) {
-      const position = (starts?.[chunk] ?? 0) + token;
-      const factor = 1 + scale * Math.log1p(Math.floor((position + offset) / length));
-      if (factor !== 1) kernels.call("scale")(q + (chunk * context + token) * width * 4, width, factor);
-    }
   }
 }
 

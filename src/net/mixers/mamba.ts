@@ -6,9 +6,10 @@ import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
 import { exchange, multiply, ownRows, packInput, slabMemory } from "../products/matmul.js";
 import { type Rows, shareOfRows, type Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
-import { addProduct, normed, piecesOf, type Work } from "../work.js";
+import { piecesOf, type Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
-import { type RecurrentShape, RecurrentState, recurrentBytes } from "./state/recurrent-state.js";
+import { addOutput, advanceStates, convolve, project, recurrent, statePart } from "./recurrent.js";
+import type { RecurrentShape } from "./state/recurrent-state.js";
 
 /** The tensors of a block of Mamba; matrices that a file has fused are parts of one tensor here. */
 export interface MambaPlan extends MixerPlan {
@@ -43,9 +44,7 @@ export const mambaMixer: Mixer<MambaTraits, MambaPlan> = {
     ["ssm_out", [output]],
   ],
   memory,
-  canTruncate: (_, __, had, length) => length === had.length,
-  stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
-  createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
+  ...recurrent(stateShape),
   run,
 };
 
@@ -90,14 +89,11 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from:
   const scanned = { x: room(inner), dt: room(inner), b: room(states), c: room(states) };
   const gate = room(inner);
   const mark = kernels.mark();
-  for (const [first, count] of piecesOf(batch)) {
-    const n = normed(work, norm, from + first * batch.width * 4, count, "ssm_in");
-    const input = packInput(work, n, count, [layer.x, layer.z]);
-    multiply(work, layer.x, input, scanned.dt + first * inner * 4, "copy_columns");
-    multiply(work, layer.z, input, gate + first * inner * 4, "copy_columns");
-    kernels.reset(mark);
-  }
-  convolve(work, layer, scanned.dt, scanned.x, own);
+  project(work, norm, from, "ssm_in", [
+    [layer.x, scanned.dt],
+    [layer.z, gate],
+  ]);
+  convolve(work, layer.conv, scanned.dt, scanned.x, [own]);
   exchange(work, tokens, [layer.x, scanned.x]);
   for (const [first, count] of piecesOf(batch)) {
     const convolved = scanned.x + first * inner * 4;
@@ -130,47 +126,9 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<MambaPlan>, from:
     kernels.call("silu_mul")(gate + at, scanned.x + at, scanned.x + at, channels);
   }
   exchange(work, tokens, [layer.x, scanned.x]);
-  for (const [first, count] of piecesOf(batch)) {
-    const y = scanned.x + first * inner * 4;
-    work.squares?.add("ssm_out", y, count, inner);
-    addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
-    kernels.reset(mark);
-  }
-  for (const state of statesOf(work) ?? []) state.advance(batch.context);
+  addOutput(work, layer.output, postNorm, scanned.x, x, "ssm_out");
+  advanceStates(work);
   kernels.reset(start);
-}
-
-function statesOf({ states }: Work): readonly RecurrentState[] | undefined {
-  return states as readonly RecurrentState[] | undefined;
-}
-
-/** to[t] = silu(conv(from)), both [tokens][inner], of some channels. */
-function convolve(work: Work, { conv }: MambaPlan, from: number, to: number, [first, channels]: Rows): void {
-  const { kernels, weights, batch } = work;
-  const mark = kernels.mark();
-  const weight = weights.transposed(kernels, conv.weight) + first * 4;
-  const bias = conv.bias === undefined ? 0 : weights.vector(kernels, conv.bias) + first * 4;
-  const kernel = rowLength(conv.weight);
-  const row = rowCount(conv.weight) * 4;
-  for (let chunk = 0; chunk < batch.chunks; chunk++) {
-    const at = chunk * batch.context * row + first * 4;
-    const state = statesOf(work)?.[chunk]?.parts[1] ?? 0;
-    const { context } = batch;
-    kernels.call("ssm_conv")(
-      from + at,
-      row,
-      weight,
-      row,
-      bias,
-      to + at,
-      row,
-      context,
-      channels,
-      kernel,
-      state,
-    );
-  }
-  kernels.reset(mark);
 }
 
 interface Scanned {
@@ -205,7 +163,7 @@ function scan(work: Work, layer: MambaPlan, { x, dt, b, c }: Scanned, [first, ch
       batch.context,
       channels,
       states,
-      statesOf(work)?.[chunk]?.parts[0] ?? 0,
+      statePart(work, chunk, 0),
       scratch,
     );
   }

@@ -4,12 +4,13 @@ import { asVector, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
-import { exchange, multiply, packInput, slabMemory } from "../products/matmul.js";
+import { exchange, slabMemory } from "../products/matmul.js";
 import type { Rows, Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
-import { addProduct, normed, piecesOf, type Work } from "../work.js";
+import type { Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
-import { type RecurrentShape, RecurrentState, recurrentBytes } from "./state/recurrent-state.js";
+import { addOutput, advanceStates, convolve, project, recurrent, scanHeads } from "./recurrent.js";
+import type { RecurrentShape } from "./state/recurrent-state.js";
 
 /** The tensors of a block of Mamba-2; matrices that a file has fused are parts of one tensor here. */
 export interface Mamba2Plan extends MixerPlan {
@@ -48,9 +49,7 @@ export const mamba2Mixer: Mixer<MixerTraits & { kind: "mamba2" }, Mamba2Plan> = 
     ["ssm_out", [output]],
   ],
   memory,
-  canTruncate: (_, __, had, length) => length === had.length,
-  stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
-  createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
+  ...recurrent(stateShape),
   run,
 };
 
@@ -90,19 +89,9 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<Mamba2Plan>, from
   const products = linears.map((linear) => [linear, room(rowCount(linear.weight))] as const);
   const [gate, xbc, dt] = products.map(([, y]) => y) as [number, number, number];
   const [convolved, o] = [room(rowCount(layer.xbc.weight)), room(inner)];
-  const mark = kernels.mark();
-  for (const [first, count] of piecesOf(batch)) {
-    const n = normed(work, norm, from + first * batch.width * 4, count, "ssm_in");
-    const input = packInput(work, n, count, linears);
-    const parts = products.map(([linear, y]) => {
-      const at = y + first * rowCount(linear.weight) * 4;
-      multiply(work, linear, input, at, "copy_columns");
-      return [linear, at] as const;
-    });
-    exchange(work, count, ...parts);
-    kernels.reset(mark);
-  }
-  convolve(work, layer, xbc, convolved, own);
+  project(work, norm, from, "ssm_in", products);
+  exchange(work, tokens, ...products);
+  convolve(work, layer.conv, xbc, convolved, ownChannels(layer, own));
   scan(work, layer, { convolved, dt, o }, own);
   const [at, channels] = [own[0] * layer.width, own[1] * layer.width];
   for (let token = 0; token < tokens; token++) {
@@ -110,19 +99,10 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<Mamba2Plan>, from
     kernels.call("silu_mul")(gate + y, o + y, o + y, channels);
   }
   weights.exchange(kernels, tokens, [{ y: o, width: inner, first: at, count: channels }]);
-  for (const [first, count] of piecesOf(batch)) {
-    const y = o + first * inner * 4;
-    if (layer.norm !== undefined) normalize(work, layer.norm, y, y, count * layer.groups);
-    work.squares?.add("ssm_out", y, count, inner);
-    addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
-    kernels.reset(mark);
-  }
-  for (const state of statesOf(work) ?? []) state.advance(batch.context);
+  if (layer.norm !== undefined) normalize(work, layer.norm, o, o, tokens * layer.groups);
+  addOutput(work, layer.output, postNorm, o, x, "ssm_out");
+  advanceStates(work);
   kernels.reset(start);
-}
-
-function statesOf({ states }: Work): readonly RecurrentState[] | undefined {
-  return states as readonly RecurrentState[] | undefined;
 }
 
 /** What a thread's heads need: their own channels, and b and c of all groups. */
@@ -132,28 +112,6 @@ function ownChannels(layer: Mamba2Plan, [first, count]: Rows): readonly [x: Rows
     [first * width, count * width],
     [heads * width, 2 * groups * states],
   ];
-}
-
-/** to[t] = silu(conv(from)), both [tokens][channels], of the channels that the heads need. */
-function convolve(work: Work, layer: Mamba2Plan, from: number, to: number, own: Rows): void {
-  const { kernels, weights, batch } = work;
-  const { weight: matrix, bias: offsets } = layer.conv;
-  const mark = kernels.mark();
-  const [row, kernel] = [rowCount(matrix) * 4, rowLength(matrix)];
-  const weight = weights.transposed(kernels, matrix);
-  const bias = offsets === undefined ? kernels.reserve(row) : weights.vector(kernels, offsets);
-  if (offsets === undefined) kernels.bytes(bias, row).fill(0);
-  for (let chunk = 0; chunk < batch.chunks; chunk++) {
-    for (const [i, [first, channels]] of ownChannels(layer, own).entries()) {
-      const at = chunk * batch.context * row + first * 4;
-      const state = statesOf(work)?.[chunk]?.parts[1 + i] ?? 0;
-      kernels.call("ssm_conv")(
-        ...[from + at, row, weight + first * 4, row, bias + first * 4, to + at, row],
-        ...[batch.context, channels, kernel, state],
-      );
-    }
-  }
-  kernels.reset(mark);
 }
 
 interface Scanned {
@@ -172,24 +130,16 @@ function scan(work: Work, layer: Mamba2Plan, { convolved, dt, o }: Scanned, own:
   ) as [number, number, number];
   kernels.call("ssm2_steps")(dt, bias, layer.leastStep, batchTokens(batch), heads);
   const [row, steps, out] = [rowCount(layer.xbc.weight) * 4, heads * 4, heads * width * 4];
-  const fresh = kernels.reserve(states * width * 4);
-  const [firstHead, count] = own;
-  for (let chunk = 0; chunk < batch.chunks; chunk++) {
+  scanHeads(work, own, states * width, (chunk, head, state) => {
     const token = chunk * batch.context;
-    const kept = statesOf(work)?.[chunk]?.parts[0];
-    for (let i = 0; i < count; i++) {
-      const head = firstHead + i;
-      const x = convolved + token * row;
-      const b = x + (heads * width + Math.floor((head * groups) / heads) * states) * 4;
-      if (kept === undefined) kernels.bytes(fresh, states * width * 4).fill(0);
-      const state = kept === undefined ? fresh : kept + i * states * width * 4;
-      kernels.call("ssm2_scan")(
-        ...[x + head * width * 4, b, b + groups * states * 4, row, dt + token * steps + head * 4, steps],
-        ...[kernels.floats(rates, heads)[head]!, kernels.floats(skips, heads)[head]!],
-        ...[o + token * out + head * width * 4, out, batch.context, width, states, state],
-      );
-    }
-  }
+    const x = convolved + token * row;
+    const b = x + (heads * width + Math.floor((head * groups) / heads) * states) * 4;
+    kernels.call("ssm2_scan")(
+      ...[x + head * width * 4, b, b + groups * states * 4, row, dt + token * steps + head * 4, steps],
+      ...[kernels.floats(rates, heads)[head]!, kernels.floats(skips, heads)[head]!],
+      ...[o + token * out + head * width * 4, out, batch.context, width, states, state],
+    );
+  });
   kernels.reset(mark);
 }
 

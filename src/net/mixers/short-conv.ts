@@ -2,12 +2,13 @@ import type { MixerTraits } from "../../arch/traits.js";
 import { rowCount, rowLength } from "../../tensor.js";
 import { part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan } from "../plan/types.js";
-import { exchange, multiply, ownRows, packInput, slabMemory } from "../products/matmul.js";
+import { exchange, ownRows, slabMemory } from "../products/matmul.js";
 import { shareOfRows, type Weights } from "../products/weights.js";
 import { batchTokens } from "../span.js";
-import { addProduct, normed, piecesOf, type Work } from "../work.js";
+import type { Work } from "../work.js";
 import type { Mixer, PlanParts, RunSize } from "./mixer.js";
-import { type RecurrentShape, RecurrentState, recurrentBytes } from "./state/recurrent-state.js";
+import { addOutput, advanceStates, project, recurrent, statePart } from "./recurrent.js";
+import type { RecurrentShape } from "./state/recurrent-state.js";
 
 /** The tensors of a short convolution; the three that a file has fused are parts of one tensor here. */
 export interface ShortConvPlan extends MixerPlan {
@@ -29,9 +30,7 @@ export const shortConvMixer: Mixer<MixerTraits & { kind: "short-conv" }, ShortCo
     ["shortconv_out", [output]],
   ],
   memory,
-  canTruncate: (_, __, had, length) => length === had.length,
-  stateBytes: (plan, weights) => recurrentBytes(stateShape(plan, weights)),
-  createState: (kernels, plan, weights) => new RecurrentState(kernels, stateShape(plan, weights)),
+  ...recurrent(stateShape),
   run,
 };
 
@@ -64,30 +63,19 @@ function run(
   const start = kernels.mark();
   const linears = [layer.before, layer.after, layer.x] as const;
   const all = linears.map(() => kernels.reserve(tokens * channels * 4)) as [number, number, number];
-  const mark = kernels.mark();
-  for (const [first, count] of piecesOf(batch)) {
-    const n = normed(work, norm, from + first * batch.width * 4, count, "shortconv_in");
-    const input = packInput(work, n, count, linears);
-    for (const [i, linear] of linears.entries()) {
-      multiply(work, linear, input, all[i]! + first * channels * 4, "copy_columns");
-    }
-    kernels.reset(mark);
-  }
+  project(
+    work,
+    norm,
+    from,
+    "shortconv_in",
+    linears.map((linear, i) => [linear, all[i]!] as const),
+  );
   const [before, after, inner] = all;
   convolve(work, layer, before, after, inner);
   exchange(work, tokens, [layer.x, after]);
-  for (const [first, count] of piecesOf(batch)) {
-    const y = after + first * channels * 4;
-    work.squares?.add("shortconv_out", y, count, channels);
-    addProduct(work, layer.output, postNorm, y, x + first * batch.width * 4, count);
-    kernels.reset(mark);
-  }
-  for (const state of statesOf(work) ?? []) state.advance(batch.context);
+  addOutput(work, layer.output, postNorm, after, x, "shortconv_out");
+  advanceStates(work);
   kernels.reset(start);
-}
-
-function statesOf({ states }: Work): readonly RecurrentState[] | undefined {
-  return states as readonly RecurrentState[] | undefined;
 }
 
 /** after = after × conv(before × x), all [tokens][channels], of this thread's channels. */
@@ -101,7 +89,7 @@ function convolve(work: Work, layer: ShortConvPlan, before: number, after: numbe
     const at = chunk * batch.context * row + first * 4;
     kernels.call("short_conv")(
       ...[before + at, after + at, x + at, after + at, row, weight, row],
-      ...[batch.context, count, rowLength(layer.conv.weight), statesOf(work)?.[chunk]?.parts[0] ?? 0],
+      ...[batch.context, count, rowLength(layer.conv.weight), statePart(work, chunk, 0)],
     );
   }
   kernels.reset(mark);

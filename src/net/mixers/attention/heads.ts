@@ -4,6 +4,7 @@ import type { NormPlan } from "../../plan/types.js";
 import { batchTokens } from "../../span.js";
 import type { Work } from "../../work.js";
 import { turn } from "../rope.js";
+import { heat } from "../temperature.js";
 import type { AttentionPlan } from "./plan.js";
 
 /** Where queries, keys, values, what is made of them and what that is multiplied by are, [tokens][width] each. */
@@ -53,7 +54,7 @@ export function finishHeads(work: Work, plan: AttentionPlan, { q, k, v }: Heads)
   turn(work, plan, k, headsKv);
   if (normsAfterRope) norms();
   normHeads(work, plan.vNorm, v, width.v);
-  heat(work, plan, q, width.q);
+  heat(work, plan.temperature, q, width.q);
   if (plan.valueScale !== undefined) kernels.call("scale")(v, tokens * width.v, plan.valueScale);
 }
 
@@ -68,20 +69,6 @@ function normHeads(work: Work, norm: NormPlan | undefined, x: number, width: num
   const { length = rowLength(norm.weight) } = norm;
   const rows = (tokens * width) / length;
   normalize(work, norm, x, x, rows);
-}
-
-/** Queries grow with their position, where the model has it so. */
-function heat({ kernels, batch }: Work, { temperature }: AttentionPlan, q: number, width: number): void {
-  if (temperature === undefined) return;
-  const { scale, length, offset } = temperature;
-  const { chunks, context, starts } = batch;
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    for (let token = 0; token < context; token++) {
-      const position = (starts?.[chunk] ?? 0) + token;
-      const factor = 1 + scale * Math.log1p(Math.floor((position + offset) / length));
-      if (factor !== 1) kernels.call("scale")(q + (chunk * context + token) * width * 4, width, factor);
-    }
-  }
 }
 
 /** Multiplies the columns `first` to `first + count` of what heads give by their gates. */
