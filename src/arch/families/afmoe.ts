@@ -12,23 +12,12 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import {
-  experts,
-  gatedMlp,
-  linear,
-  norm,
-  selectionBias,
-  separateQkv,
-  sharedExpert,
-  tensor,
-} from "../rows.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
-import { expertKeys, routerOf } from "./experts.js";
+import { expertKeys, mixtureRows, none, routerOf } from "./experts.js";
 
-const none = v.pipe(v.number(), v.integer(), v.minValue(0));
 const schema = v.looseObject({
   ...decoderFields,
   head_dim: v.nullish(count, 128),
@@ -101,17 +90,10 @@ export const afmoe: Architecture = {
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.pre_mlp_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.router.gate.weight", { when: hasExperts }),
-    selectionBias("model.layers.{i}.mlp.expert_bias", { when: hasExperts }),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", {
-      when: (h, layer) => hasExperts(h, layer) && h.sharedExpertCount > 0,
+    ...mixtureRows({
+      router: "model.layers.{i}.mlp.router.gate",
+      selection: "model.layers.{i}.mlp.expert_bias",
     }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
     ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_mlp_layernorm"),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),

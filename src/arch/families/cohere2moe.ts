@@ -2,15 +2,13 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, linear, norm, separateQkv, sharedExpert, tensor } from "../rows.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
 import { cohere2Schema } from "./cohere2.js";
-import { expertKeys, routerOf } from "./experts.js";
+import { expertKeys, mixtureRows, none, routerOf } from "./experts.js";
 
-const none = v.pipe(v.number(), v.integer(), v.minValue(0));
 const schema = v.looseObject({
   ...cohere2Schema.entries,
   head_dim: v.nullish(count, 128),
@@ -94,16 +92,7 @@ export const cohere2moe: Architecture = {
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     ...separateQkv("model.layers.{i}.self_attn"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", {
-      when: (h, layer) => hasExperts(h, layer) && h.sharedExpertCount > 0,
-    }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
+    ...mixtureRows(),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

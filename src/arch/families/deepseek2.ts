@@ -3,12 +3,12 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, positive, reader } from "../config.js";
-import { type HParams, hasExperts, isDense } from "../hparams.js";
+import type { HParams } from "../hparams.js";
 import { yarnMagnitude } from "../numbers/rope.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, linear, norm, selectionBias, sharedExpert, tensor } from "../rows.js";
+import { linear, norm, tensor } from "../rows.js";
 import { allLayers, type DecoderTraits, type LatentTraits, type RouterTraits } from "../traits.js";
-import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf } from "./experts.js";
+import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
 
 // DeepSeek from its second generation, and what is built like it: latent attention, and experts behind some dense layers.
 
@@ -125,18 +125,10 @@ const rows: readonly TensorRow[] = [
   tensor("attn_v_b", ["heads", "latentValue", "rank"], `${self}.v_b_proj.weight`),
   ...linear("attn_output", ["embd", "latentAttn"], `${self}.o_proj`, { bias: "optional" }),
   ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-  ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
-  tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-  {
-    ...selectionBias("model.layers.{i}.mlp.gate.e_score_correction_bias", { when: hasExperts }),
-    optional: true,
-  },
-  ...experts(
-    "model.layers.{i}.mlp.experts.{e}",
-    { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-    { when: hasExperts },
-  ),
-  ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasSharedExperts }),
+  ...mixtureRows({
+    selection: "model.layers.{i}.mlp.gate.e_score_correction_bias",
+    options: { optional: true },
+  }),
   ...norm("output_norm", "embd", "model.norm"),
   tensor("output", ["vocab", "embd"], "lm_head.weight"),
 ];

@@ -10,20 +10,10 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import {
-  experts,
-  gatedMlp,
-  linear,
-  norm,
-  selectionBias,
-  separateQkv,
-  sharedExpert,
-  tensor,
-} from "../rows.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
-import { expertKeys, hasSharedExperts, none, routerOf } from "./experts.js";
+import { expertKeys, mixtureRows, none, routerOf } from "./experts.js";
 
 const schema = v.looseObject({
   ...decoderFields,
@@ -77,19 +67,10 @@ export const ernie45moe: Architecture = {
     ...separateQkv("model.layers.{i}.self_attn"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-    selectionBias("model.layers.{i}.mlp.moe_statics.e_score_correction_bias", {
-      when: hasExperts,
-      storedShape: ["one", "experts"],
-      optional: true,
+    ...mixtureRows({
+      selection: "model.layers.{i}.mlp.moe_statics.e_score_correction_bias",
+      options: { storedShape: ["one", "experts"], optional: true },
     }),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasSharedExperts }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

@@ -3,13 +3,12 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, layerTypes, reader } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, norm, selectionBias, sharedExpert, tensor } from "../rows.js";
+import { norm, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, windowLayers } from "../windows.js";
 import { patternOf, windowPattern } from "./exaone4.js";
-import { expertFields, expertKeys, hasSharedExperts, none, readExpertFields, routerOf } from "./experts.js";
+import { expertFields, expertKeys, mixtureRows, none, readExpertFields, routerOf } from "./experts.js";
 import { qwen3Attention } from "./qwen3.js";
 
 const schema = v.looseObject({
@@ -82,18 +81,13 @@ export const exaoneMoe: Architecture = {
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...qwen3Attention,
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-    selectionBias(
-      ["model.layers.{i}.mlp.e_score_correction_bias", "model.layers.{i}.mlp.gate.e_score_correction_bias"],
-      { when: hasExperts, optional: true },
-    ),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasSharedExperts }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
+    ...mixtureRows({
+      selection: [
+        "model.layers.{i}.mlp.e_score_correction_bias",
+        "model.layers.{i}.mlp.gate.e_score_correction_bias",
+      ],
+      options: { optional: true },
+    }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

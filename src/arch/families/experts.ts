@@ -1,10 +1,11 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { HfModel } from "../architecture.js";
+import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive } from "../config.js";
-import { type HParams, hasExperts } from "../hparams.js";
+import { type HParams, hasExperts, isDense } from "../hparams.js";
 import { type Gating, gatingNumber } from "../numbers/experts.js";
+import { experts, gatedMlp, selectionBias, sharedExpert, tensor } from "../rows.js";
 import type { RouterTraits } from "../traits.js";
 
 // What families with mixtures of experts share: the fields and keys that say how tokens come to experts, and what they mean.
@@ -123,4 +124,29 @@ export function routerOf({ router }: HParams, usual: RouterTraits): RouterTraits
 /** Whether a block has experts that all tokens go through, beside others. */
 export function hasSharedExperts(hparams: HParams, layer: number | undefined): boolean {
   return hasExperts(hparams, layer) && hparams.sharedExpertFeedForwardLength > 0;
+}
+
+const MLP = "model.layers.{i}.mlp";
+
+/** Where a checkpoint has a router's matrix, and what is added to scores when experts are chosen, if anything is. */
+interface RouterSources {
+  readonly router?: string;
+  readonly selection?: string | readonly string[];
+  /** Of the latter. */
+  readonly options?: Pick<TensorRow, "optional" | "storedShape">;
+}
+
+/**
+ * A feed-forward by the names of transformers' later families: the experts that a router chooses, those that all tokens go
+ * through, and in layers without experts an MLP.
+ */
+export function mixtureRows({ router = `${MLP}.gate`, selection, options }: RouterSources = {}): TensorRow[] {
+  const when = hasExperts;
+  return [
+    tensor("router", ["experts", "embd"], `${router}.weight`, { when }),
+    ...(selection === undefined ? [] : [selectionBias(selection, { when, ...options })]),
+    ...experts(`${MLP}.experts.{e}`, { gate: "gate_proj", down: "down_proj", up: "up_proj" }, { when }),
+    ...sharedExpert(`${MLP}.shared_experts`, { when: hasSharedExperts }),
+    ...gatedMlp(MLP, { when: isDense }),
+  ];
 }

@@ -10,21 +10,10 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import {
-  experts,
-  gatedMlp,
-  linear,
-  norm,
-  normBehindAttention,
-  selectionBias,
-  separateQkv,
-  sharedExpert,
-  tensor,
-} from "../rows.js";
+import { linear, norm, normBehindAttention, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
-import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf } from "./experts.js";
+import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
 
 const schema = v.looseObject({
   ...decoderFields,
@@ -74,15 +63,7 @@ export const glm4moe: Architecture = {
     ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm", { optional: true }),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     normBehindAttention("model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-    selectionBias("model.layers.{i}.mlp.gate.e_score_correction_bias", { when: hasExperts }),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasSharedExperts }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
+    ...mixtureRows({ selection: "model.layers.{i}.mlp.gate.e_score_correction_bias" }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

@@ -2,23 +2,25 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { headDim, reader } from "../config.js";
+import type { HParams } from "../hparams.js";
 import { ropeKeys, ropeScaling } from "../rope-scaling.js";
-import { attention, decoderOf } from "../traits.js";
+import { attention, decoderOf, type Temperature } from "../traits.js";
 import { llama, llamaSchema, readLlama } from "./llama.js";
 
-const parameters = v.looseObject({
+/** RoPE of models whose queries grow with their position. */
+export const growingRope = v.looseObject({
   ...ropeScaling.entries,
   llama_4_scaling_beta: v.nullish(v.pipe(v.number(), v.minValue(0))),
 });
 const schema = v.looseObject({
   ...llamaSchema.entries,
   model_type: v.nullish(v.string()),
-  rope_parameters: v.nullish(parameters),
-  rope_scaling: v.nullish(parameters),
+  rope_parameters: v.nullish(growingRope),
+  rope_scaling: v.nullish(growingRope),
 });
 
 /** transformers' RoPE where the config has none. */
-const USUAL: v.InferOutput<typeof parameters> = {
+const USUAL: v.InferOutput<typeof growingRope> = {
   rope_type: "yarn",
   rope_theta: 1e6,
   factor: 16,
@@ -46,6 +48,12 @@ function readMistral3(config: v.InferOutput<typeof schema>): HfModel {
   };
 }
 
+/** By how much queries grow: beyond the context that RoPE was trained with. */
+export function temperatureOf({ temperatureScale, ropeOriginalContext }: HParams): Temperature | undefined {
+  if (temperatureScale === undefined) return undefined;
+  return { scale: temperatureScale, length: ropeOriginalContext, offset: 0 };
+}
+
 export const mistral3: Architecture = {
   ...llama,
   name: "mistral3",
@@ -56,8 +64,7 @@ export const mistral3: Architecture = {
     ["mistral", "mistral3", "ministral3"].includes(String(model_type ?? "mistral")),
   read: reader(schema, readMistral3),
   decoder: (h) => {
-    const { temperatureScale: scale, ropeOriginalContext: length } = h;
-    const temperature = scale === undefined ? undefined : { scale, length, offset: 0 };
+    const temperature = temperatureOf(h);
     return decoderOf(h, () =>
       attention({ rope: { pairs: "neighbours" }, window: h.slidingWindow, temperature }),
     );

@@ -2,17 +2,13 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { reader } from "../config.js";
-import { ropeScaling } from "../rope-scaling.js";
 import { deepSeekSchema, deepseek2, latentDecoder, readDeepSeek } from "./deepseek2.js";
+import { growingRope, temperatureOf } from "./mistral3.js";
 
-const parameters = v.looseObject({
-  ...ropeScaling.entries,
-  llama_4_scaling_beta: v.nullish(v.pipe(v.number(), v.minValue(0))),
-});
 const schema = v.looseObject({
   ...deepSeekSchema.entries,
-  rope_parameters: v.nullish(parameters),
-  rope_scaling: v.nullish(parameters),
+  rope_parameters: v.nullish(growingRope),
+  rope_scaling: v.nullish(growingRope),
 });
 
 /** DeepSeek's attention and experts; queries grow with their position. */
@@ -35,9 +31,5 @@ export const mistral4: Architecture = {
       ],
     };
   }),
-  decoder: (h) => {
-    const { temperatureScale: scale, ropeOriginalContext: length } = h;
-    const temperature = scale === undefined ? undefined : { scale, length, offset: 0 };
-    return latentDecoder(h, { gating: "softmax" }, { temperature });
-  },
+  decoder: (h) => latentDecoder(h, { gating: "softmax" }, { temperature: temperatureOf(h) }),
 };

@@ -6,29 +6,22 @@ import { moeFields, readMoe } from "./qwen-moe.js";
 import { qwen2, qwenFields, readQwen } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3moe } from "./qwen3moe.js";
+import { sectionKeys } from "./sections.js";
 
-// The language models of Qwens that see. Positions of pictures are triples, of which RoPE's sections take one each; those
-// of texts are three times the same number, so that sections change nothing.
+// The language models of Qwens that see.
 
-const sections = v.looseObject({ mrope_section: v.array(v.pipe(v.number(), v.integer())) });
 const vision = v.looseObject({ deepstack_visual_indexes: v.array(v.number()) });
 
 type Positions = readonly number[];
 
 /** The model, and what its GGUF says for pictures. */
 function withPictures(model: HfModel, config: Record<string, unknown>, usual: Positions): HfModel {
-  const { rope_parameters, rope_scaling, vision_config } = config;
-  const parsed = [rope_scaling, rope_parameters]
-    .map((each) => v.safeParse(sections, each))
-    .find(({ success }) => success);
-  const cut: Positions = parsed?.success ? parsed.output.mrope_section : usual;
-  const four = Array.from({ length: 4 }, (_, i) => cut[i] ?? 0);
-  const deep = v.safeParse(vision, vision_config);
+  const deep = v.safeParse(vision, config["vision_config"]);
   return {
     ...model,
     keys: [
       ...model.keys,
-      ["rope.dimension_sections", meta.i32s(four)],
+      ...sectionKeys(config, usual),
       ...(deep.success
         ? [["n_deepstack_layers", meta.u32(deep.output.deepstack_visual_indexes.length)] as const]
         : []),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, HfModel, Part, TensorRow } from "../architecture.js";
+import type { Architecture, Part, TensorRow } from "../architecture.js";
 import { count, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { gatedMlp, linear, tensor } from "../rows.js";
@@ -16,6 +16,7 @@ import {
   type ValueOrder,
 } from "./qwen-delta.js";
 import { gatedSharedExpert, moe, moeKeys } from "./qwen-moe.js";
+import { sectionKeys } from "./sections.js";
 
 // Qwen3.5 and 3.6. Checkpoints have the value heads of a key head side by side; GGUF has first the first ones of all.
 
@@ -64,16 +65,7 @@ const after: readonly TensorRow[] = [
   tensor("output", ["vocab", "embd"], "lm_head.weight"),
 ];
 
-/** How the positions of pictures are cut; for texts all three are the same. */
 const SECTIONS = [11, 11, 10];
-const sections = v.looseObject({ mrope_section: v.array(v.pipe(v.number(), v.integer())) });
-
-function withSections(model: HfModel, { rope_parameters, rope_scaling }: Record<string, unknown>): HfModel {
-  const [parsed] = [rope_parameters, rope_scaling].map((each) => v.safeParse(sections, each));
-  const cut = parsed?.success ? parsed.output.mrope_section : SECTIONS;
-  const four = Array.from({ length: 4 }, (_, i) => cut[i] ?? 0);
-  return { ...model, keys: [...model.keys, ["rope.dimension_sections", meta.i32s(four)]] };
-}
 
 const dense = v.looseObject(deltaFields);
 const mixture = v.looseObject({
@@ -92,7 +84,10 @@ export const qwen35: Architecture = {
   name: "qwen35",
   covers: ["Qwen3.5 and Qwen3.6"],
   classes: ["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"],
-  read: reader(dense, (config) => withSections(readDelta(config), config)),
+  read: reader(dense, (config) => {
+    const model = readDelta(config);
+    return { ...model, keys: [...model.keys, ...sectionKeys(config, SECTIONS)] };
+  }),
   tensors: [...before, ...gatedMlp("model.layers.{i}.mlp"), ...after],
   ignored: [],
   decoder,
@@ -104,12 +99,17 @@ export const qwen35moe: Architecture = {
   classes: ["Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration"],
   read: reader(mixture, (config) => {
     const { intermediate_size = config.moe_intermediate_size } = config;
-    const model = withSections(readDelta({ ...config, intermediate_size: intermediate_size! }), config);
+    const model = readDelta({ ...config, intermediate_size: intermediate_size! });
     const own = model.keys.filter(([key]) => key !== "feed_forward_length");
     const shared = meta.u32(config.shared_expert_intermediate_size);
     return {
       ...model,
-      keys: [...own, ...moeKeys(config), ["expert_shared_feed_forward_length", shared]],
+      keys: [
+        ...own,
+        ...sectionKeys(config, SECTIONS),
+        ...moeKeys(config),
+        ["expert_shared_feed_forward_length", shared],
+      ],
     };
   }),
   tensors: [...before, ...moe, ...gatedSharedExpert, ...after],
