@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { BufferSource } from "../../formats/bytes.js";
@@ -55,9 +55,12 @@ export async function fetchHeaders(
     isConfigEnough ? config : [...others, ...weights.filter((path) => path.endsWith(".json"))],
   );
   await fetchFiles(client, cache, reference, commit, small, options);
-  const folder = mkdtempSync(join(tmpdir(), "llq-headers-"));
-  const discard = () => rmSync(folder, { recursive: true, force: true });
+  const temporary = mkdtempSync(join(tmpdir(), "llq-headers-"));
+  const discard = () => rmSync(temporary, { recursive: true, force: true });
+  // Models are called by their folders, and metadata is made of the name.
+  const folder = join(temporary, reference.name);
   try {
+    mkdirSync(folder);
     for (const file of small.filter(({ path }) => !path.includes("additional_chat_templates/")))
       symlinkSync(cache.blobPath(file), join(folder, basename(file.path)));
     for (const file of isConfigEnough ? [] : filesOf(weights.filter((path) => !path.endsWith(".json")))) {
