@@ -2,13 +2,77 @@
 //   0: d f16   2: 64 × u8, lower eight bits of entries of IQ3S_GRID   66: 8 bytes, ninth bits of entries, lowest first
 //   74: 32 bytes of signs, lowest bit first   106: 4 bytes of scales, four bits each, low nibble first
 //   weight = d * (2 scale + 1) * level, negative where the sign is set
-import { f16_to_f32 } from "../../numbers/f16";
+import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
+import { build_codebook } from "../../search/codebook";
+import { sum_squares } from "../../search/search";
+import { ALL, search_grid, small_scale } from "../../search/search_grid";
+import { final_entry, largest, magnitudes, take_roots, weigh, weigh_by_square } from "../../search/search_iq";
 import { store_scaled } from "../pack";
 import { fours, negate } from "./iq";
 import { IQ3S_GRID } from "./iq_grids";
 
 export const BLOCK_SIZE_IQ3_S: i32 = 256;
 export const TYPE_SIZE_IQ3_S: i32 = 110;
+
+let book: usize = 0;
+const SCALES: usize = memory.data(32, 16);
+
+/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+export function codebook_iq3_s(at: usize): usize {
+  if (at) book = at;
+  return build_codebook(IQ3S_GRID, 512, 4, 8, 3, at);
+}
+
+export function quantize_row_iq3_s(x: usize, y: usize, n: i32): void {
+  quantize_row_iq3_s_weighted(x, y, n, 0);
+}
+
+/** With `w` 0 weights are x². */
+export function quantize_row_iq3_s_weighted(x: usize, y: usize, n: i32, w: usize): void {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 110) {
+    memory.fill(y, 0, 110);
+    const sigma2: f32 = (2 * sum_squares(x, 256)) / 256;
+    let most: f32 = 0;
+    for (let k: usize = 0; k < 8; k++) {
+      if (w) weigh(x + k * 128, w + k * 128, sigma2, 32);
+      else weigh_by_square(x + k * 128, 0, 32);
+      const scale = search(x + k * 128, k, y);
+      store<f32>(SCALES + k * 4, scale);
+      most = max(most, scale);
+    }
+    if (w) w += 1024;
+    if (most === 0) continue;
+    const d = most / 31;
+    store<u16>(y, <u16>f32_to_f16(d * 1.033));
+    for (let k: usize = 0; k < 4; k++) {
+      const low = small_scale(1 / d, load<f32>(SCALES + k * 8), 15);
+      const high = small_scale(1 / d, load<f32>(SCALES + k * 8, 4), 15);
+      store<u8>(y + k, low | (high << 4), 106);
+    }
+  }
+}
+
+/** Writes sub-block k of the block at `y` but for its scale, which it returns. */
+function search(x: usize, k: usize, y: usize): f32 {
+  take_roots(32);
+  let signs = magnitudes(x, 32);
+  const most = largest(32);
+  if (most === 0) return 0;
+  let scale = search_grid(book, IQ3S_GRID, 4, 32, 15, 9, 0.2, most, most / 15, ALL);
+  if (scale < 0) {
+    scale = -scale;
+    signs = ~signs;
+  }
+  let high: u32 = 0;
+  for (let j: usize = 0; j < 8; j++) {
+    const entry = final_entry(j);
+    store<u8>(y + k * 8 + j, entry, 2);
+    high |= (entry >> 8) << (<u32>j);
+  }
+  store<u8>(y + k, high, 66);
+  store<u32>(y + k * 4, signs, 74);
+  return scale;
+}
 
 export function dequantize_row_iq3_s(x: usize, y: usize, n: i32): void {
   const levels = i8x16(1, 3, 5, 7, 9, 11, 13, 15, 0, 0, 0, 0, 0, 0, 0, 0);

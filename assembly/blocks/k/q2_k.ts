@@ -15,6 +15,7 @@ import {
   SCALES,
   SUB_D,
   SUB_M,
+  SUMS,
   search_levels,
 } from "./superblock";
 import { load_tiles, weigh_by_absolute, weigh_by_importance } from "./tiles";
@@ -42,8 +43,8 @@ export function quantize_row_q2_k_weighted(x: usize, y: usize, n: i32, w: usize)
     load_tiles(x, 16);
     weigh_by_importance(x, w, 16, 1);
     make_qkx2_quants(16, 3, -0.9, 0.05, 36, false);
-    store<u16>(y + 80, <u16>f32_to_f16(make_qp_quants(16, 15, SCALES, SUB_SCALES)));
-    store<u16>(y + 82, <u16>f32_to_f16(make_qp_quants(16, 15, MINS, SUB_MINS)));
+    store<u16>(y + 80, <u16>f32_to_f16(make_qp_quants(16, 15, SCALES, SUMS, SUB_SCALES)));
+    store<u16>(y + 82, <u16>f32_to_f16(make_qp_quants(16, 15, MINS, SUMS, SUB_MINS)));
     store_block(x, y);
   }
 }

@@ -19,6 +19,7 @@ import {
   SCALES_MINS,
   SUB_D,
   SUB_M,
+  SUMS,
   search_levels,
   unpack_scales_mins,
 } from "./superblock";
@@ -44,8 +45,8 @@ export function quantize_row_q4_k_weighted(x: usize, y: usize, n: i32, w: usize)
     load_tiles(x, 32);
     weigh_by_importance(x, w, 32, 2);
     make_qkx2_quants(32, 15, -0.9, 0.05, 36, false);
-    store<u16>(y, <u16>f32_to_f16(make_qp_quants(8, 63, SCALES, SCALES_MINS)));
-    store<u16>(y + 2, <u16>f32_to_f16(make_qp_quants(8, 63, MINS, SCALES_MINS + 8)));
+    store<u16>(y, <u16>f32_to_f16(make_qp_quants(8, 63, SCALES, SUMS, SCALES_MINS)));
+    store<u16>(y + 2, <u16>f32_to_f16(make_qp_quants(8, 63, MINS, SUMS, SCALES_MINS + 8)));
     store_block(x, y);
   }
 }

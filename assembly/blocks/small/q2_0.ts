@@ -1,10 +1,28 @@
 // Q2_0: 64 weights in 18 bytes.   0: d f16   2: 16 bytes of q, two bits each, lowest bits first
 //   weight = d * (q - 1)
-import { f16_to_f32 } from "../../numbers/f16";
-import { store_scaled, two_bits } from "../pack";
+// d is the largest magnitude, so 3, which stands for 2 d, is never written.
+import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
+import { absmax32 } from "../../search/search";
+import { store_scaled, to_i8, two_bits } from "../pack";
 
 export const BLOCK_SIZE_Q2_0: i32 = 64;
 export const TYPE_SIZE_Q2_0: i32 = 18;
+
+export function quantize_row_q2_0(x: usize, y: usize, n: i32): void {
+  for (const end = x + <usize>n * 4; x < end; y += 18) {
+    const d = max(absmax32(x), absmax32(x + 128));
+    const id = f32x4.splat(d > 0 ? 1 / d : 0);
+    store<u16>(y, <u16>f32_to_f16(d));
+    for (let q = y + 2; q < y + 18; q += 4, x += 64) {
+      const level = i8x16.add(to_i8(x, id), i8x16.splat(1));
+      // Four bytes of two bits to one: pairs first, then pairs of pairs.
+      const pairs = v128.or(level, i16x8.shr_u(level, 6));
+      const fours = v128.or(pairs, i32x4.shr_u(pairs, 12));
+      const bytes = i8x16.swizzle(fours, i32x4(0x0c080400, 0, 0, 0));
+      store<u32>(q, i32x4.extract_lane(bytes, 0));
+    }
+  }
+}
 
 export function dequantize_row_q2_0(x: usize, y: usize, n: i32): void {
   const levels = i8x16(-1, 0, 1, 2, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0);
