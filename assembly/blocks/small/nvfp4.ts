@@ -40,7 +40,7 @@ function to_ue4m3(f: f32): u32 {
   const bits = reinterpret<u32>(f);
   const exponent = <i32>(bits >> 23) - 120;
   if (exponent <= 0) return min(7, <u32>(f * 512 + 0.5));
-  const scale = ((<u32>exponent << 3) | ((bits >> 20) & 7)) + ((bits >> 19) & 1);
+  const scale = (((<u32>exponent) << 3) | ((bits >> 20) & 7)) + ((bits >> 19) & 1);
   return scale < 120 ? scale : 126;
 }
 
