@@ -62,12 +62,13 @@ export function even_out(x: usize, n: usize, signs: u32): u32 {
   return signs;
 }
 
-/** Weights qw * sqrt(sigma2 + x²) of `n` floats at `x`, to W. */
+/** Weights qw * sqrt(sigma2 + x²) of `n` floats at `x`, to W; with `qw` 0 each importance is 1. */
 export function weigh(x: usize, qw: usize, sigma2: f32, n: usize): void {
   const sigma = f32x4.splat(sigma2);
   for (let i: usize = 0; i < n * 4; i += 16) {
     const v = v128.load(x + i);
-    v128.store(W + i, f32x4.mul(v128.load(qw + i), f32x4.sqrt(f32x4.add(sigma, f32x4.mul(v, v)))));
+    const spread = f32x4.sqrt(f32x4.add(sigma, f32x4.mul(v, v)));
+    v128.store(W + i, qw ? f32x4.mul(v128.load(qw + i), spread) : spread);
   }
 }
 

@@ -27,6 +27,9 @@ export class Kernels {
   readonly #exports: Record<string, KernelFunction>;
   readonly #heapBase: number;
   #top: number;
+  /** Where the tables of codebooks lie, in the order of their addresses; never handed out again. */
+  readonly #tables: { readonly start: number; readonly end: number }[] = [];
+  readonly #prepared = new Set<DTypeName>();
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
   constructor(module: WebAssembly.Module = compileKernels(), products?: Products) {
@@ -67,18 +70,37 @@ export class Kernels {
 
   /** Address of `byteLength` fresh bytes, 64-byte aligned; their content is whatever was there before. */
   reserve(byteLength: number): number {
-    const address = Math.ceil(this.#top / 64) * 64;
+    let address = Math.ceil(this.#top / 64) * 64;
+    for (const { start, end } of this.#tables) {
+      if (address < end && address + byteLength > start) address = Math.ceil(end / 64) * 64;
+    }
     const end = address + byteLength;
     const missing = end - this.memory.buffer.byteLength;
-    if (missing > 0) {
-      try {
-        this.memory.grow(Math.ceil(missing / PAGE_SIZE));
-      } catch (cause) {
-        throw new LlqError("no-space", `${end} bytes of kernel memory cannot be had`, { cause });
-      }
-    }
+    if (missing > 0) this.#grow(missing);
     this.#top = end;
     return address;
+  }
+
+  /** Adds memory at the end; returns where it begins. */
+  #grow(byteLength: number): number {
+    try {
+      return this.memory.grow(Math.ceil(byteLength / PAGE_SIZE)) * PAGE_SIZE;
+    } catch (cause) {
+      const wanted = this.memory.buffer.byteLength + byteLength;
+      throw new LlqError("no-space", `${wanted} bytes of kernel memory cannot be had`, { cause });
+    }
+  }
+
+  /** Writes the table that quantizing to some types needs, once and for good. */
+  #prepare(name: DTypeName): void {
+    if (this.#prepared.has(name)) return;
+    this.#prepared.add(name);
+    const write = this.#exports[`codebook_${dtype(name).kernel}`];
+    const byteLength = write?.(0) ?? 0;
+    if (byteLength === 0) return;
+    const start = this.#grow(byteLength);
+    this.#tables.push({ start, end: start + byteLength });
+    write!(start);
   }
 
   bytes(address: number, length: number): Uint8Array {
@@ -95,11 +117,13 @@ export class Kernels {
   }
 
   /**
-   * `n` f32 at `src` to whole blocks of `name` at `dst`.
+   * `n` f32 at `src` to whole blocks of `name` at `dst`. The first of a type with a codebook makes room for its table,
+   * so views are void.
    * @param weights address of `n` importances; then `n` is one row
    */
   fromF32(name: DTypeName, src: number, dst: number, n: number, weights?: number): void {
     const { kernel, kernels } = dtype(name);
+    this.#prepare(name);
     if (weights === undefined || kernels !== "weighted")
       this.#exports[`quantize_row_${kernel}`]!(src, dst, n);
     else this.#exports[`quantize_row_${kernel}_weighted`]!(src, dst, n, weights);

@@ -139,7 +139,7 @@ export function planChoices(
   checkOptions(model, options);
   if (options.allowRequantize !== true) checkSources(model, choices);
   const weights = options.guide && weightsOf(model.tensors, choices, options.guide);
-  if (recipe.needsImatrix === true) checkGuided(recipe, model, choices, weights);
+  checkGuided(recipe, model, choices, weights);
   const keys = [
     ...(options.imatrix === undefined ? [] : imatrixMetadata(options.imatrix)),
     ...(options.overrideKv ?? []),
@@ -197,6 +197,9 @@ function checkSources(model: Model, choices: readonly Choice[]): void {
 /** What models are published in before anyone quantizes them; 8-bit floats too, of late. */
 export const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
 
+/** Types that are useless without an importance matrix; llama-quantize writes none of them without. */
+const GUIDED: ReadonlySet<DTypeName> = new Set(["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"]);
+
 /** Embedding and output do without, as in llama-quantize. */
 function checkGuided(
   recipe: Recipe,
@@ -204,13 +207,17 @@ function checkGuided(
   choices: readonly Choice[],
   weights: readonly (Weights | undefined)[] | undefined,
 ): void {
-  const blind = tensors.find(
-    ({ layer }, i) => layer !== undefined && choices[i]!.dtype === recipe.base && weights?.[i] === undefined,
-  );
-  if (blind === undefined) return;
-  const why = weights === undefined ? "" : `, and the one given has no entry for ${blind.name}`;
-  throw new LlqError("usage", `${recipe.name} needs an importance matrix${why}`, {
-    hint: "--imatrix <file>; Q2_K does without",
+  const blind = tensors.findIndex(({ layer, dtype }, i) => {
+    const chosen = choices[i]!.dtype;
+    if (layer === undefined || weights?.[i] !== undefined || chosen === dtype) return false;
+    return GUIDED.has(chosen) || (recipe.needsImatrix === true && chosen === recipe.base);
+  });
+  if (blind < 0) return;
+  const { name } = tensors[blind]!;
+  const what = recipe.needsImatrix === true ? recipe.name : `${name} in ${choices[blind]!.dtype}`;
+  const why = weights === undefined ? "" : `, and the one given has no entry for ${name}`;
+  throw new LlqError("usage", `${what} needs an importance matrix${why}`, {
+    hint: "llq imatrix makes one, for --imatrix <file>; Q2_K and larger types do without",
   });
 }
 

@@ -43,19 +43,25 @@ export function codebook_iq1_s(at: usize): usize {
   return codebook_iq1(at);
 }
 
+/** As if every column were of the same importance: ggml asks for an importance matrix. */
+export function quantize_row_iq1_s(x: usize, y: usize, n: i32): void {
+  quantize_row_iq1_s_weighted(x, y, n, 0);
+}
+
 export function quantize_row_iq1_s_weighted(x: usize, y: usize, n: i32, w: usize): void {
-  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 50, w += 1024) {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 50) {
     memory.fill(y, 0, 50);
     const sigma2: f32 = (2 * sum_squares(x, 256)) / 256;
     let most: f32 = 0;
     let down: u32 = 0;
     for (let k: usize = 0; k < 8; k++) {
-      weigh(x + k * 128, w + k * 128, sigma2, 32);
+      weigh(x + k * 128, w ? w + k * 128 : 0, sigma2, 32);
       const scale = search(x + k * 128, y + k * 4 + 2, y + k * 2 + 34);
       store<f32>(SCALES + k * 4, scale);
       if (scale !== 0 && shift === DOWN) down |= 1 << (<u32>k);
       most = max(most, scale);
     }
+    if (w) w += 1024;
     if (most === 0) continue;
     const d = most / 15;
     store<u16>(y, <u16>f32_to_f16(d * 1.125));

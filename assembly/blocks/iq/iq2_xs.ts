@@ -24,16 +24,22 @@ export function codebook_iq2_xs(at: usize): usize {
   return build_codebook(IQ2XS_GRID, 512, 8, 3, 2, at);
 }
 
+/** As if every column were of the same importance: ggml asks for an importance matrix. */
+export function quantize_row_iq2_xs(x: usize, y: usize, n: i32): void {
+  quantize_row_iq2_xs_weighted(x, y, n, 0);
+}
+
 export function quantize_row_iq2_xs_weighted(x: usize, y: usize, n: i32, w: usize): void {
-  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 74, w += 1024) {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 74) {
     memory.fill(y, 0, 74);
     const sigma2: f32 = sum_squares(x, 256) / 256;
     let most: f32 = 0;
     for (let k: usize = 0; k < 16; k++) {
-      const scale = search(x + k * 64, w + k * 64, sigma2, y + 2 + k * 4);
+      const scale = search(x + k * 64, w ? w + k * 64 : 0, sigma2, y + 2 + k * 4);
       store<f32>(SCALES + k * 4, scale);
       most = max(most, scale);
     }
+    if (w) w += 1024;
     if (most === 0) {
       memory.fill(y, 0, 74);
       continue;

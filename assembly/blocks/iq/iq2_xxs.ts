@@ -25,16 +25,22 @@ export function codebook_iq2_xxs(at: usize): usize {
   return build_codebook(IQ2XXS_GRID, 256, 8, 3, 2, at);
 }
 
+/** As if every column were of the same importance: ggml asks for an importance matrix. */
+export function quantize_row_iq2_xxs(x: usize, y: usize, n: i32): void {
+  quantize_row_iq2_xxs_weighted(x, y, n, 0);
+}
+
 export function quantize_row_iq2_xxs_weighted(x: usize, y: usize, n: i32, w: usize): void {
-  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 66, w += 1024) {
+  for (const end = x + <usize>n * 4; x < end; x += 1024, y += 66) {
     memory.fill(y, 0, 66);
     const sigma2: f32 = sum_squares(x, 256) / 256;
     let most: f32 = 0;
     for (let k: usize = 0; k < 8; k++) {
-      const scale = search(x + k * 128, w + k * 128, sigma2, y + 2 + k * 8);
+      const scale = search(x + k * 128, w ? w + k * 128 : 0, sigma2, y + 2 + k * 8);
       store<f32>(SCALES + k * 4, scale);
       most = max(most, scale);
     }
+    if (w) w += 1024;
     if (most === 0) {
       memory.fill(y, 0, 66);
       continue;

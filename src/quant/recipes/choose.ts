@@ -97,11 +97,17 @@ const KIND: Partial<Record<Role, Role>> = {
   attn_kv_b: "attn_v",
   ffn_down_exps: "ffn_down",
   ffn_down_shexp: "ffn_down",
+  ffn_gate_exps: "ffn_gate",
+  ffn_gate_shexp: "ffn_gate",
+  ffn_up_exps: "ffn_up",
+  ffn_up_shexp: "ffn_up",
   per_layer_token_embd: "token_embd",
   indexer_k: "attn_k",
 };
 
-interface Place extends Pick<Situation, "i" | "n" | "stacked"> {
+const FEED_FORWARD: ReadonlySet<Role> = new Set(["ffn_gate", "ffn_up", "ffn_down"]);
+
+interface Place extends Pick<Situation, "i" | "n" | "rank" | "rowLength" | "stacked"> {
   /** The role whose rules apply. */
   readonly kind: Role;
 }
@@ -126,8 +132,9 @@ function placesOf(tensors: readonly Described[], { layers, experts }: ModelFacts
     const kind = kinds[index]!;
     const stacked = shape.length > 2;
     const rank = ranks[index]!;
-    if (kind !== "ffn_down") return { kind, stacked, i: rank, n: counts.get(kind)! };
-    return { kind, stacked, i: experts > 1 ? layer! : rank, n: layers };
+    const place = { kind, stacked, rank, rowLength: shape.at(-1)! };
+    if (!FEED_FORWARD.has(kind)) return { ...place, i: rank, n: counts.get(kind)! };
+    return { ...place, i: experts > 1 ? layer! : rank, n: layers };
   });
 }
 

@@ -17,6 +17,9 @@ export interface Situation extends ModelFacts {
   readonly i: number;
   /** How many tensors of its kind there are; the number of layers for feed-forwards. */
   readonly n: number;
+  /** How many tensors of its kind come before it, of feed-forwards too. */
+  readonly rank: number;
+  readonly rowLength: number;
   /** The matrices of several experts in one tensor. */
   readonly stacked: boolean;
 }
@@ -42,7 +45,12 @@ export const CONDITIONS = {
   firstFour: ({ i }) => i < 4,
   firstSixteenth: ({ i, n }) => i < Math.floor(n / 16),
   firstEighth: ({ i, n }) => i < Math.floor(n / 8),
+  /** Of experts the first tensors, not the first layers. */
+  firstEighthOfAll: ({ rank, layers }) => rank < Math.floor(layers / 8),
+  midThreeQuarters: ({ i, n }) => i >= Math.floor(n / 8) && i < Math.floor((7 * n) / 8),
   useMoreBits,
+  /** A row is no whole number of super-blocks. */
+  noSuperBlocks: ({ rowLength }) => rowLength % 256 !== 0,
   /** attn_v is a quarter of attn_q or less: more bits cost little. */
   gqa4: ({ gqa }) => gqa >= 4,
   /** The first Llama's 65B has as many layers, but shares no heads: it is none. */
@@ -50,6 +58,7 @@ export const CONDITIONS = {
     LAYERS_OF_70B[architecture] === layers && (architecture !== "llama" || gqa > 1),
   /** Mixtral's layout, where attention is a small part of the whole. */
   eightExperts: ({ experts }) => experts === 8,
+  fourExperts: ({ experts }) => experts >= 4,
   notStacked: ({ stacked }) => !stacked,
   imatrix: ({ imatrix }) => imatrix,
   noImatrix: ({ imatrix }) => !imatrix,

@@ -1,38 +1,9 @@
-import { type DTypeName, dtype, findDType } from "../../../formats/dtype.js";
+import { dtype, findDType } from "../../../formats/dtype.js";
 import { LlqError, nearest } from "../../../formats/errors.js";
-import type { Role } from "../../tensor.js";
-import type { Condition } from "./conditions.js";
+import { CODEBOOK_RECIPES } from "./codebooks.js";
+import { ATTN_OUTPUT_OF_EIGHT_EXPERTS, COMMON, type Recipe, type Rule } from "./rules.js";
 
-/** The type that tensors of a role (`*`: of any) get when all of the conditions hold. */
-export type Rule = readonly [role: Role | "*", dtype: DTypeName, ...when: Condition[]];
-
-/** What ggml calls an ftype: a base type for matrices, and the exceptions, of which the first that fits wins. */
-export interface Recipe {
-  readonly name: string;
-  /** general.file_type */
-  readonly fileType: number;
-  readonly base: DTypeName;
-  readonly rules: readonly Rule[];
-  /** Without an importance matrix the result would be useless. */
-  readonly needsImatrix?: true;
-  /** Of use for such models only: of experts, or trained to have ternary weights. */
-  readonly meantFor?: "experts" | "ternary";
-}
-
-/** Errors in the output reach every logit. */
-const OUTPUT: readonly Rule[] = [
-  ["output", "Q8_0", "falcon"],
-  ["output", "Q6_K"],
-];
-
-/** Next to eight experts, attention weighs little. */
-const ATTN_OF_EIGHT_EXPERTS: readonly Rule[] = [
-  ["attn_v", "Q8_0", "eightExperts"],
-  ["attn_k", "Q8_0", "eightExperts"],
-];
-const ATTN_OUTPUT_OF_EIGHT_EXPERTS: Rule = ["attn_output", "Q5_K", "eightExperts"];
-
-const COMMON: readonly Rule[] = [...OUTPUT, ...ATTN_OF_EIGHT_EXPERTS];
+export type { Recipe };
 
 const IQ4_RULES: readonly Rule[] = [
   ...COMMON,
@@ -162,6 +133,10 @@ export const RECIPES: readonly Recipe[] = [
     name: "MXFP4_MOE", fileType: 38, base: "MXFP4", meantFor: "experts",
     rules: [["*", "Q8_0", "notStacked"]],
   },
+  ...CODEBOOK_RECIPES,
+  { name: "NVFP4",  fileType: 39, base: "NVFP4",  rules: COMMON },
+  { name: "Q1_0",   fileType: 40, base: "Q1_0",   rules: COMMON },
+  { name: "Q2_0",   fileType: 41, base: "Q2_0",   rules: TERNARY_RULES },
   { name: "TQ1_0", fileType: 36, base: "TQ1_0", meantFor: "ternary", rules: TERNARY_RULES },
   { name: "TQ2_0", fileType: 37, base: "TQ2_0", meantFor: "ternary", rules: TERNARY_RULES },
 ];

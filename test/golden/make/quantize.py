@@ -21,7 +21,8 @@ from pathlib import Path
 import gguf
 
 RECIPES = """F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M
-Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0""".split()
+Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0
+IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M Q1_0 Q2_0""".split()
 
 
 def quantize(program, model, output, recipe, *options):
