@@ -6,7 +6,14 @@ import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
 import { ALL, search_grid, small_scale } from "../../search/search_grid";
-import { final_entry, largest, magnitudes, take_roots, weigh, weigh_by_square } from "../../search/search_iq";
+import {
+  final_entry,
+  largest as largest_of,
+  magnitudes,
+  take_roots,
+  weigh,
+  weigh_by_square,
+} from "../../search/search_iq";
 import { store_scaled } from "../pack";
 import { fours, negate } from "./iq";
 import { IQ3S_GRID } from "./iq_grids";
@@ -33,10 +40,16 @@ export function quantize_row_iq3_s_weighted(x: usize, y: usize, n: i32, w: usize
     memory.fill(y, 0, 110);
     const sigma2: f32 = (2 * sum_squares(x, 256)) / 256;
     let most: f32 = 0;
+    let place: usize = 0;
     for (let k: usize = 0; k < 8; k++) {
       if (w) weigh(x + k * 128, w + k * 128, sigma2, 32);
       else weigh_by_square(x + k * 128, 0, 32);
-      const scale = search(x + k * 128, k, y);
+      take_roots(32);
+      const signs = magnitudes(x + k * 128, 32);
+      const largest = largest_of(32);
+      store<f32>(SCALES + k * 4, 0);
+      if (largest === 0) continue;
+      const scale = search(largest, signs, k, place++, y);
       store<f32>(SCALES + k * 4, scale);
       most = max(most, scale);
     }
@@ -52,13 +65,12 @@ export function quantize_row_iq3_s_weighted(x: usize, y: usize, n: i32, w: usize
   }
 }
 
-/** Writes sub-block k of the block at `y` but for its scale, which it returns. */
-function search(x: usize, k: usize, y: usize): f32 {
-  take_roots(32);
-  let signs = magnitudes(x, 32);
-  const most = largest(32);
-  if (most === 0) return 0;
-  let scale = search_grid(book, IQ3S_GRID, 4, 32, 15, 9, 0.2, most, most / 15, ALL);
+/**
+ * Writes sub-block k of the block at `y` but for its scale, which it returns. Entries and signs go to `place`: as in
+ * ggml, which does not leave room for sub-blocks of zeros, so that what stands behind one is read in its place.
+ */
+function search(largest: f32, signs: u32, k: usize, place: usize, y: usize): f32 {
+  let scale = search_grid(book, IQ3S_GRID, 4, 32, 15, 9, 0.2, largest, largest / 15, ALL);
   if (scale < 0) {
     scale = -scale;
     signs = ~signs;
@@ -66,11 +78,11 @@ function search(x: usize, k: usize, y: usize): f32 {
   let high: u32 = 0;
   for (let j: usize = 0; j < 8; j++) {
     const entry = final_entry(j);
-    store<u8>(y + k * 8 + j, entry, 2);
+    store<u8>(y + place * 8 + j, entry, 2);
     high |= (entry >> 8) << (<u32>j);
   }
   store<u8>(y + k, high, 66);
-  store<u32>(y + k * 4, signs, 74);
+  store<u32>(y + place * 4, signs, 74);
   return scale;
 }
 

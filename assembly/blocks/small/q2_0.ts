@@ -11,8 +11,15 @@ export const TYPE_SIZE_Q2_0: i32 = 18;
 export function quantize_row_q2_0(x: usize, y: usize, n: i32): void {
   for (const end = x + <usize>n * 4; x < end; y += 18) {
     const d = max(absmax32(x), absmax32(x + 128));
-    const id = f32x4.splat(d > 0 ? 1 / d : 0);
+    const inverse: f32 = d > 0 ? 1 / d : 0;
+    const id = f32x4.splat(inverse);
     store<u16>(y, <u16>f32_to_f16(d));
+    if (inverse === Infinity) {
+      // d is zero as f16; ggml on x86 casts what is infinite or no number to the lowest quant.
+      memory.fill(y + 2, 0, 16);
+      x += 256;
+      continue;
+    }
     for (let q = y + 2; q < y + 18; q += 4, x += 64) {
       const level = i8x16.add(to_i8(x, id), i8x16.splat(1));
       // Four bytes of two bits to one: pairs first, then pairs of pairs.
