@@ -112,11 +112,11 @@ describe("what does not fit", () => {
       return refusal(() => checkSomeFit(outline, fit, memory));
     };
     expect(error(8e9)).toMatch(
-      /^no-space: llama-2-70b: nothing fits 8\.00 GB with 4096 tokens: Q2_K_S, the smallest, needs 25\.\d\d GB$/,
+      /^no-space: llama-2-70b: nothing fits 8\.00 GB with 4096 tokens: IQ1_S, the smallest, needs 16\.\d\d GB$/,
     );
-    expect(error(26e9)).toBe("accepted");
-    expect(error(24.5e9)).toMatch(/nothing fits 24\.50 GB/);
-    expect(error(24.5e9, 512)).toBe("accepted");
+    expect(error(17e9)).toBe("accepted");
+    expect(error(15.5e9)).toMatch(/nothing fits 15\.50 GB/);
+    expect(error(15.5e9, 512)).toBe("accepted");
   });
 
   test("a context beyond the model's", () => {
@@ -187,7 +187,7 @@ describe("llq fit", () => {
     const { status, stdout, stderr } = llq("fit", "--params", "llama-2-70b", "--memory", "8GB");
     expect(status).toBe(5);
     expect(stdout).toContain("Q2_K_S");
-    expect(stderr).toMatch(/nothing fits 8\.00 GB.*\n hint: --memory 25\.\dGB, or a smaller model\n/);
+    expect(stderr).toMatch(/nothing fits 8\.00 GB.*\n hint: --memory 16\.\dGB, or a smaller model\n/);
   });
 
   test.each([

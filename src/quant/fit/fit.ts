@@ -41,7 +41,7 @@ export interface Fit {
 }
 
 /** Types that a k-quant of no larger size surpasses. */
-const SURPASSED: ReadonlySet<string | undefined> = new Set(["Q4_0", "Q4_1", "Q5_0", "Q5_1"]);
+const SURPASSED: ReadonlySet<string | undefined> = new Set(["Q4_0", "Q4_1", "Q5_0", "Q5_1", "NVFP4"]);
 
 const DEFAULT_CONTEXT = 4096;
 

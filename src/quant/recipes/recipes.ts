@@ -135,8 +135,8 @@ export const RECIPES: readonly Recipe[] = [
   },
   ...CODEBOOK_RECIPES,
   { name: "NVFP4",  fileType: 39, base: "NVFP4",  rules: COMMON },
-  { name: "Q1_0",   fileType: 40, base: "Q1_0",   rules: COMMON },
-  { name: "Q2_0",   fileType: 41, base: "Q2_0",   rules: TERNARY_RULES },
+  { name: "Q1_0",   fileType: 40, base: "Q1_0",   meantFor: "ternary", rules: COMMON },
+  { name: "Q2_0",   fileType: 41, base: "Q2_0",   meantFor: "ternary", rules: TERNARY_RULES },
   { name: "TQ1_0", fileType: 36, base: "TQ1_0", meantFor: "ternary", rules: TERNARY_RULES },
   { name: "TQ2_0", fileType: 37, base: "TQ2_0", meantFor: "ternary", rules: TERNARY_RULES },
 ];
