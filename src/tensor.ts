@@ -91,13 +91,21 @@ export type Transform = { readonly kind: "permuteRope"; readonly heads: number }
 /**
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
  * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
- * groups, each of `each` pieces, first come the first pieces of all groups.
+ * groups, each of `each` pieces, first come the first pieces of all groups. `scale`: w × a × b ..., rounded each time.
+ * `scaleRows`: the same of runs of rows, from the first to the last, each by its own number.
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }
   | { readonly kind: "negExp" }
+  | { readonly kind: "scale"; readonly by: readonly number[] }
+  | { readonly kind: "scaleRows"; readonly runs: readonly ScaledRun[] }
   | { readonly kind: "tileColumns"; readonly groups: number; readonly each: number }
   | { readonly kind: "normalizeRows" };
+
+export interface ScaledRun {
+  readonly count: number;
+  readonly by: number;
+}
 
 /** Rows `first` to `first + count` of one of a tensor's sources. */
 export interface RowRange {
@@ -187,7 +195,21 @@ export function takeRows(
     shape: shape ?? [rows, ...tensor.shape.slice(1)],
     sources: used.map((source) => tensor.sources[source]!),
     ranges: ranges.map((range) => ({ ...range, source: used.indexOf(range.source) })),
+    steps: tensor.steps.map((step) =>
+      step.kind === "scaleRows" ? { ...step, runs: runs.flatMap((run) => runsOf(step.runs, run)) } : step,
+    ),
   };
+}
+
+/** What is said of `count` rows from `first` on. */
+function runsOf(whole: readonly ScaledRun[], [first, count]: readonly [number, number]): ScaledRun[] {
+  let before = 0;
+  return whole.flatMap((run) => {
+    const from = Math.max(first, before);
+    before += run.count;
+    const to = Math.min(first + count, before);
+    return from < to ? [{ ...run, count: to - from }] : [];
+  });
 }
 
 function rangesOf(whole: readonly RowRange[], first: number, count: number): RowRange[] {

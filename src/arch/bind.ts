@@ -30,7 +30,7 @@ export function bindHuggingFace(
   architecture: Architecture,
   hparams: HParams,
   stored: Container,
-  { tied, computed }: HfModel,
+  { tied, computed, steps }: HfModel,
 ): Tensor[] {
   const container = withoutLatentPairs(stored, architecture, hparams);
   const find = (name: string) => foundName(architecture, container, name);
@@ -62,7 +62,8 @@ export function bindHuggingFace(
     for (const each of from) used.add(each);
     if (names !== undefined && from.length === names.length) {
       const sources = from.map((each) => container.tensors.get(each)!);
-      tensors.push(sourcedTensor(bound, from, sources, hparams));
+      const tensor = sourcedTensor(bound, from, sources, hparams);
+      tensors.push({ ...tensor, steps: [...tensor.steps, ...(steps?.get(row.role) ?? [])] });
     } else if (row.optional === undefined || names !== undefined) {
       missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
     }

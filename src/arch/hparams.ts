@@ -20,6 +20,8 @@ export interface SsmNumbers {
   readonly groupCount: number;
   /** The epsilon of the RMS norms of step, B and C; undefined where they are not normed. */
   readonly stepEpsilon: number | undefined;
+  /** Whether Mamba-2's output is normed before it is gated. A key of llq's own. */
+  readonly normsBeforeGate: boolean;
   /** What steps of Mamba-2 are at least. */
   readonly leastStep: number;
   /** Layers with a state; undefined where the file does not say. */
@@ -200,6 +202,7 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
     timeStepRank: count("ssm.time_step_rank", 0),
     groupCount: count("ssm.group_count", 0),
     stepEpsilon: readStepEpsilon(keys, architecture),
+    normsBeforeGate: keys.flag(`${architecture}.ssm.norm_before_gate`) ?? false,
     leastStep: keys.optional(`${architecture}.ssm.time_step_min`) ?? 0,
     layers: readRecurrent(keys, architecture, blockCount),
   };

@@ -20,6 +20,7 @@ import { exaone } from "./families/exaone.js";
 import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
+import { falconH1 } from "./families/falcon-h1.js";
 import { falconMamba } from "./families/falcon-mamba.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { gemma4 } from "./families/gemma4.js";
@@ -162,6 +163,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   granite4Attention,
   nemotronH,
   nemotronHMoe,
+  falconH1,
   ...wrappers,
 ];
 

@@ -46,6 +46,23 @@ export interface MixerTraits {
   readonly kind: string;
 }
 
+/** Several, which all see what the layer begins with; what they give is added up. */
+export interface SideBySideTraits extends MixerTraits {
+  readonly kind: "side-by-side";
+  readonly mixers: readonly MixerTraits[];
+}
+
+/** The mixers of a layer, each for itself. */
+export function mixersOf({ mixer }: Pick<LayerTraits, "mixer">): readonly MixerTraits[] {
+  return mixer.kind === "side-by-side" ? (mixer as SideBySideTraits).mixers : [mixer];
+}
+
+export interface Mamba2Traits extends MixerTraits {
+  readonly kind: "mamba2";
+  /** The scan's output is normed, and then gated; default: the other way round. */
+  readonly normsBeforeGate?: boolean;
+}
+
 export interface MambaTraits extends MixerTraits {
   readonly kind: "mamba";
   /** The epsilon of the RMS norms without weights of the step, B and C; undefined: they are not normed. */

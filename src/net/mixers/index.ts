@@ -8,6 +8,7 @@ import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
 import { noMixer } from "./none.js";
 import { shortConvMixer } from "./short-conv.js";
+import { sideBySideMixer } from "./side-by-side.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own traits and plans
@@ -19,6 +20,7 @@ export const MIXERS: Mixer<any, any>[] = [
   deltaNetMixer,
   shortConvMixer,
   noMixer,
+  sideBySideMixer(mixerOf),
 ];
 
 /** The mixer of traits or of a plan. */

@@ -1,4 +1,5 @@
 import type { HParams } from "../../arch/hparams.js";
+import { mixersOf } from "../../arch/traits.js";
 import type { Amount, Described } from "./amount.js";
 
 /** The floats that a layer of a kind keeps, however long the context is. */
@@ -38,7 +39,7 @@ interface Kept {
 /** What recurrent layers keep, in f32. */
 export function recurrentStates({ architecture, hparams }: Described): Amount {
   const layers = new Map<string, number>();
-  for (const { mixer } of architecture.decoder(hparams).layers) {
+  for (const mixer of architecture.decoder(hparams).layers.flatMap(mixersOf)) {
     if (mixer.kind in FLOATS) layers.set(mixer.kind, (layers.get(mixer.kind) ?? 0) + 1);
   }
   const kept = Array.from(layers, ([kind, count]) => ({ count, ...FLOATS[kind]!(hparams) }));

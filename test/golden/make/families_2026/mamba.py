@@ -95,7 +95,7 @@ FAMILIES = {
     ),
     "falcon-h1-tied": model(
         "FalconH1ForCausalLM", "falcon_h1", "falcon",
-        **FALCON_H1 | {"tie_word_embeddings": True, "mamba_n_groups": 1}, mamba_rms_norm=True,
+        **FALCON_H1 | {"tie_word_embeddings": True, "mamba_n_groups": 1}, mamba_rms_norm=True, attention_bias=True, mlp_bias=True,
     ),
     "jamba": model("JambaForCausalLM", "jamba", "spm", True, **JAMBA, tie_word_embeddings=True),
     "lfm2": model(

@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openModel } from "../../../src/model.js";
+import { planConvert } from "../../../src/quant/plan.js";
+import { findRecipe } from "../../../src/quant/recipes/recipes.js";
+import { refusal } from "../../support/build/build.js";
+import { changedCheckpoint } from "../../support/checkpoint.js";
+import { GOLDEN_FAMILIES } from "../../support/families.js";
+import { scratchFolder } from "../../support/scratch.js";
+
+// Configurations of families with state spaces beside attention: as publishers write them, what is said, what is refused.
+
+type Config = Record<string, unknown>;
+const scratch = scratchFolder();
+let copies = 0;
+
+/** The family's checkpoint with other fields; undefined takes one away. */
+function changed(family: string, change: Config): string {
+  const folder = join(scratch, String(copies++));
+  changedCheckpoint(join(GOLDEN_FAMILIES, family), folder, {
+    config: (config: Config) =>
+      Object.fromEntries(Object.entries({ ...config, ...change }).filter(([, value]) => value !== undefined)),
+  });
+  return folder;
+}
+
+const PUBLISHED: [family: string, change: Config][] = [
+  ["falcon-h1", { rope_parameters: undefined, rope_theta: 1e11, mamba_d_head: "auto" }],
+];
+
+describe("as it is published", () => {
+  test.each(PUBLISHED)("%s with %j means the same", (family, change) => {
+    const numbers = (folder: string) => {
+      const { hparams, architecture, tensors } = openModel(folder);
+      return {
+        hparams,
+        layers: architecture.decoder(hparams).layers,
+        steps: tensors.map(({ steps }) => steps),
+      };
+    };
+    expect(numbers(changed(family, change))).toEqual(numbers(join(GOLDEN_FAMILIES, family)));
+  });
+});
+
+// biome-ignore format: rows
+const SAID: [family: string, change: Config, remarks: readonly RegExp[]][] = [
+  ["falcon-h1",      {},                                                 []],
+  ["falcon-h1",      { mamba_norm_before_gate: true },                   []],
+  ["falcon-h1-norm", {},                                                 []],
+  ["falcon-h1-norm", { mamba_norm_before_gate: true },                   [/gates what Mamba-2 gives before it norms it/]],
+  ["falcon-h1-tied", { attention_bias: false, mamba_norm_before_gate: false }, [/embedding_multiplier 5, not by lm_head_multiplier 0.5/]],
+  ["falcon-h1-tied", { lm_head_multiplier: 5, mamba_norm_before_gate: false }, [/bias of attention's output/]],
+];
+
+test.each(SAID)("of %s with %j is said what llama.cpp does otherwise", (family, change, remarks) => {
+  const { architecture } = openModel(join(GOLDEN_FAMILIES, family));
+  const said = architecture.read("config.json", { ...configOf(family), ...change }).remarks ?? [];
+  expect(said).toHaveLength(remarks.length);
+  for (const [i, remark] of remarks.entries()) expect(said[i]).toMatch(remark);
+});
+
+function configOf(family: string): Config {
+  return JSON.parse(readFileSync(join(GOLDEN_FAMILIES, family, "config.json"), "utf8"));
+}
+
+// biome-ignore format: rows
+const REFUSED: [family: string, change: Config, message: RegExp][] = [
+  ["falcon-h1", { mamba_n_heads: 6 },            /^bad-input: config\.json: 6 heads of 8 are not mamba_d_ssm = 64/],
+  ["falcon-h1", { mamba_d_ssm: 32 },             /^bad-input: config\.json: 8 heads of 8 are not mamba_d_ssm = 32/],
+  ["falcon-h1", { mamba_n_groups: 3 },           /^bad-input: config\.json: 8 heads of Mamba-2 in 3 groups/],
+  ["falcon-h1", { mlp_multipliers: [1] },        /^bad-input: .*config\.json: mlp_multipliers/],
+  ["falcon-h1", { ssm_multipliers: [1, 2, 3] },  /^bad-input: .*config\.json: ssm_multipliers/],
+  ["falcon-h1", { key_multiplier: "much" },      /^bad-input: .*config\.json: key_multiplier/],
+  ["falcon-h1", { projectors_bias: true },       /^unsupported: config\.json: projectors_bias true/],
+  ["falcon-h1", { time_step_limit: [0.1, 1] },   /^unsupported: config\.json: time_step_limit\[0\] 0\.1/],
+  ["falcon-h1", { hidden_act: "gelu" },          /^unsupported: config\.json: hidden_act gelu/],
+];
+
+test.each(REFUSED)("%s with %j is refused", (family, change, message) => {
+  expect(refusal(() => planConvert(openModel(changed(family, change)), findRecipe("F32")))).toMatch(message);
+});
