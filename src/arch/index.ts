@@ -6,6 +6,7 @@ import { apertus } from "./families/apertus.js";
 import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
+import { bamba } from "./families/bamba.js";
 import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
@@ -161,6 +162,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mamba2,
   graniteHybrid,
   granite4Attention,
+  bamba,
   nemotronH,
   nemotronHMoe,
   falconH1,

@@ -27,6 +27,16 @@ function changed(family: string, change: Config): string {
 
 const PUBLISHED: [family: string, change: Config][] = [
   ["falcon-h1", { rope_parameters: undefined, rope_theta: 1e11, mamba_d_head: "auto" }],
+  [
+    "bamba",
+    {
+      rope_parameters: undefined,
+      rope_theta: 10000,
+      rope_scaling: null,
+      attn_rotary_emb: 4,
+      mamba_d_head: "auto",
+    },
+  ],
 ];
 
 describe("as it is published", () => {
@@ -51,6 +61,7 @@ const SAID: [family: string, change: Config, remarks: readonly RegExp[]][] = [
   ["falcon-h1-norm", { mamba_norm_before_gate: true },                   [/gates what Mamba-2 gives before it norms it/]],
   ["falcon-h1-tied", { attention_bias: false, mamba_norm_before_gate: false }, [/embedding_multiplier 5, not by lm_head_multiplier 0.5/]],
   ["falcon-h1-tied", { lm_head_multiplier: 5, mamba_norm_before_gate: false }, [/bias of attention's output/]],
+  ["bamba",          {},                                                 [/order in which llama.cpp turns half of a head/]],
 ];
 
 test.each(SAID)("of %s with %j is said what llama.cpp does otherwise", (family, change, remarks) => {
@@ -75,6 +86,11 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["falcon-h1", { projectors_bias: true },       /^unsupported: config\.json: projectors_bias true/],
   ["falcon-h1", { time_step_limit: [0.1, 1] },   /^unsupported: config\.json: time_step_limit\[0\] 0\.1/],
   ["falcon-h1", { hidden_act: "gelu" },          /^unsupported: config\.json: hidden_act gelu/],
+  ["bamba",     { attn_layer_indices: [2] },     /^bad-input: config\.json: attn_layer_indices has 2 of 2 layers/],
+  ["bamba",     { attn_layer_indices: null },    /^unsupported: config\.json: attn_layer_indices gives no layer attention/],
+  ["bamba",     { attn_layer_indices: [1, 0] },  /^unsupported: config\.json: attn_layer_indices gives all layers attention/],
+  ["bamba",     { mamba_n_heads: 6 },            /^bad-input: config\.json: 6 heads of 8 are not mamba_expand × hidden_size = 64/],
+  ["bamba",     { mamba_proj_bias: true },       /^unsupported: config\.json: mamba_proj_bias true/],
 ];
 
 test.each(REFUSED)("%s with %j is refused", (family, change, message) => {

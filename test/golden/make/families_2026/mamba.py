@@ -69,7 +69,7 @@ FAMILIES = {
     ),
     "bamba": model(
         "BambaForCausalLM", "bamba", "llama-3", **LLAMA | INNER, attn_layer_indices=[1], tie_word_embeddings=False,
-        **rope(10000.0, partial_rotary_factor=0.5), 
+        attention_bias=True, mlp_bias=True, **rope(10000.0, partial_rotary_factor=0.5),
     ),
     "nemotron-h": model(
         "NemotronHForCausalLM", "nemotron_h", "llama-3",
