@@ -47,6 +47,9 @@ export type Norm =
   | "ffn_sub_norm"
   | "ffn_post_norm"
   | "ssm_norm"
+  | "ssm_dt_norm"
+  | "ssm_b_norm"
+  | "ssm_c_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */

@@ -103,6 +103,11 @@ export function isDense(hparams: HParams, layer?: number): boolean {
   return !hasExperts(hparams, layer);
 }
 
+/** Whether a block of a hybrid has attention: where it has none, no tokens are its keys. */
+export function hasAttention({ layers }: HParams, layer: number | undefined): boolean {
+  return layers[layer!]!.headCountKv > 0;
+}
+
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
 const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;

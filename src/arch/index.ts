@@ -41,6 +41,7 @@ import { deepseek32, glmDsa } from "./families/indexed.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { jamba } from "./families/jamba.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
@@ -119,6 +120,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gpt2,
   mamba,
   falconMamba,
+  jamba,
   starcoder2,
   glm4moe,
   solarOpen,

@@ -65,7 +65,7 @@ export interface Mamba2Traits extends MixerTraits {
 
 export interface MambaTraits extends MixerTraits {
   readonly kind: "mamba";
-  /** The epsilon of the RMS norms without weights of the step, B and C; undefined: they are not normed. */
+  /** The epsilon of RMS norms without weights of the step, B and C; undefined: there are none but those with weights. */
   readonly stepEpsilon?: number | undefined;
 }
 

@@ -4,11 +4,11 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Transform } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, headDim, headsKv, reader } from "../config.js";
-import { type HParams, numbersOf } from "../hparams.js";
+import { type HParams, hasAttention, numbersOf } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { none } from "./experts.js";
-import { graniteHybrid, hasAttention, hasScan } from "./granite-hybrid.js";
+import { graniteHybrid, hasScan } from "./granite-hybrid.js";
 import { llamaSchema, readLlama } from "./llama.js";
 import { expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
 

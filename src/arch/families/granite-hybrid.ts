@@ -4,7 +4,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, headsKv, layerTypes, reader } from "../config.js";
 import { partOf } from "../fused.js";
-import { type HParams, isDense } from "../hparams.js";
+import { type HParams, hasAttention, isDense } from "../hparams.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention } from "../traits.js";
 import { expertKeys, none, routerOf } from "./experts.js";
@@ -97,7 +97,6 @@ function readHybrid(config: Config): HfModel {
   };
 }
 
-export const hasAttention = (h: HParams, layer: number | undefined) => h.layers[layer!]!.headCountKv > 0;
 export const hasScan = (h: HParams, layer: number | undefined) => !hasAttention(h, layer);
 
 const LAYER = "model.layers.{i}";

@@ -2,11 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openModel } from "../../../src/model.js";
+import { planDecoder } from "../../../src/net/plan/decoder.js";
 import { planConvert } from "../../../src/quant/plan.js";
 import { findRecipe } from "../../../src/quant/recipes/recipes.js";
 import { refusal } from "../../support/build/build.js";
 import { changedCheckpoint } from "../../support/checkpoint.js";
-import { GOLDEN_FAMILIES } from "../../support/families.js";
+import { convertedModel, familyPerplexity, GOLDEN_FAMILIES } from "../../support/families.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Configurations of families with state spaces beside attention: as publishers write them, what is said, what is refused.
@@ -37,6 +38,10 @@ const PUBLISHED: [family: string, change: Config][] = [
       mamba_d_head: "auto",
     },
   ],
+  [
+    "jamba",
+    { num_local_experts: 4, num_experts: undefined, rms_norm_eps: undefined, use_mamba_kernels: true },
+  ],
 ];
 
 describe("as it is published", () => {
@@ -62,6 +67,8 @@ const SAID: [family: string, change: Config, remarks: readonly RegExp[]][] = [
   ["falcon-h1-tied", { attention_bias: false, mamba_norm_before_gate: false }, [/embedding_multiplier 5, not by lm_head_multiplier 0.5/]],
   ["falcon-h1-tied", { lm_head_multiplier: 5, mamba_norm_before_gate: false }, [/bias of attention's output/]],
   ["bamba",          {},                                                 [/order in which llama.cpp turns half of a head/]],
+  ["jamba",          {},                                                 []],
+  ["jamba",          { mamba_proj_bias: true, mamba_conv_bias: false },  [/projections have biases/, /convolution has no bias/]],
 ];
 
 test.each(SAID)("of %s with %j is said what llama.cpp does otherwise", (family, change, remarks) => {
@@ -69,6 +76,25 @@ test.each(SAID)("of %s with %j is said what llama.cpp does otherwise", (family, 
   const said = architecture.read("config.json", { ...configOf(family), ...change }).remarks ?? [];
   expect(said).toHaveLength(remarks.length);
   for (const [i, remark] of remarks.entries()) expect(said[i]).toMatch(remark);
+});
+
+test("a GGUF of Jamba tells by its tensors where experts are, where no key does", async () => {
+  const model = openModel(join(GOLDEN_FAMILIES, "jamba"));
+  const metadata = new Map([...model.metadata].filter(([key]) => key !== "jamba.expert_layers"));
+  const [told, untold] = [
+    await convertedModel(model, join(scratch, "told.gguf")),
+    await convertedModel({ ...model, metadata }, join(scratch, "untold.gguf")),
+  ];
+  expect(untold.hparams.expertLayers).toBeUndefined();
+  expect(await familyPerplexity("jamba", untold)).toBe(await familyPerplexity("jamba", told));
+});
+
+test("a layer of Jamba with no feed-forward of either kind is refused", async () => {
+  const model = openModel(join(GOLDEN_FAMILIES, "jamba"));
+  const metadata = new Map([...model.metadata].filter(([key]) => key !== "jamba.expert_layers"));
+  const tensors = model.tensors.filter(({ role, layer }) => layer !== 2 || !role.startsWith("ffn_up"));
+  const file = await convertedModel({ ...model, metadata, tensors }, join(scratch, "less.gguf"));
+  expect(refusal(() => planDecoder(file))).toMatch(/^bad-input: layer 2 has no feed-forward/);
 });
 
 function configOf(family: string): Config {
@@ -91,6 +117,10 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["bamba",     { attn_layer_indices: [1, 0] },  /^unsupported: config\.json: attn_layer_indices gives all layers attention/],
   ["bamba",     { mamba_n_heads: 6 },            /^bad-input: config\.json: 6 heads of 8 are not mamba_expand × hidden_size = 64/],
   ["bamba",     { mamba_proj_bias: true },       /^unsupported: config\.json: mamba_proj_bias true/],
+  ["jamba",     { attn_layer_offset: 3 },        /^bad-input: config\.json: attn_layer_offset 3 of every 3 layers/],
+  ["jamba",     { expert_layer_period: 0 },      /^bad-input: .*config\.json: expert_layer_period/],
+  ["jamba",     { num_experts: 3 },              /^bad-input: /],
+  ["jamba",     { expert_layer_offset: 0 },      /^bad-input: .*tensors are missing/],
 ];
 
 test.each(REFUSED)("%s with %j is refused", (family, change, message) => {
