@@ -42,6 +42,7 @@ import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
 import { jamba } from "./families/jamba.js";
+import { kimiLinear } from "./families/kimi-linear.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
@@ -168,6 +169,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   nemotronH,
   nemotronHMoe,
   falconH1,
+  kimiLinear,
   ...wrappers,
 ];
 

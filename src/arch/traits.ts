@@ -169,7 +169,8 @@ export interface RopeTraits {
 /** Attention to a latent that keys and values are made of, which RoPE's part of a key stands beside. */
 export interface LatentTraits extends MixerTraits {
   readonly kind: "latent";
-  readonly rope: RopeTraits;
+  /** Absent where keys have such a part, and RoPE does not turn it. */
+  readonly rope?: RopeTraits | undefined;
   /** What q · k is multiplied by; default 1 / √(head width). */
   readonly scale?: number;
   readonly temperature?: Temperature | undefined;

@@ -2,6 +2,7 @@ import type { MixerTraits } from "../../arch/traits.js";
 import type { MixerPlan } from "../plan/types.js";
 import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
+import { kdaMixer } from "./kda.js";
 import { latentMixer } from "./latent.js";
 import { mambaMixer } from "./mamba.js";
 import { mamba2Mixer } from "./mamba2.js";
@@ -18,6 +19,7 @@ export const MIXERS: Mixer<any, any>[] = [
   mambaMixer,
   mamba2Mixer,
   deltaNetMixer,
+  kdaMixer,
   shortConvMixer,
   noMixer,
   sideBySideMixer(mixerOf),

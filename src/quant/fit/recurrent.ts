@@ -25,6 +25,11 @@ const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
       formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
     };
   },
+  // Of heads keys × values, and what the convolutions still see of queries, keys and values.
+  kda: ({ ssm: { innerSize, stateSize, convKernel } }) => ({
+    floats: innerSize * (stateSize + 3 * (convKernel - 1)),
+    formula: `${innerSize} channels × (${stateSize} + 3 × ${convKernel - 1})`,
+  }),
   "short-conv": ({ embeddingLength, ssm: { convKernel } }) => ({
     floats: embeddingLength * (convKernel - 1),
     formula: `${embeddingLength} channels × ${convKernel - 1}`,

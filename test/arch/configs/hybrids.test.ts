@@ -42,6 +42,22 @@ const PUBLISHED: [family: string, change: Config][] = [
     "jamba",
     { num_local_experts: 4, num_experts: undefined, rms_norm_eps: undefined, use_mamba_kernels: true },
   ],
+  [
+    "kimi-linear",
+    {
+      layer_types: undefined,
+      mlp_layer_types: undefined,
+      linear_head_dim: undefined,
+      linear_num_heads: undefined,
+      linear_conv_kernel_dim: undefined,
+      linear_attn_config: {
+        ...{ head_dim: 8, num_heads: 4, short_conv_kernel_size: 4 },
+        ...{ full_attn_layers: [2], kda_layers: [1, 3] },
+      },
+      ...{ first_k_dense_replace: 1, moe_layer_freq: 1, moe_router_activation_func: "sigmoid" },
+      ...{ mla_use_nope: true, use_grouped_topk: true, num_nextn_predict_layers: 0 },
+    },
+  ],
 ];
 
 describe("as it is published", () => {
@@ -69,6 +85,8 @@ const SAID: [family: string, change: Config, remarks: readonly RegExp[]][] = [
   ["bamba",          {},                                                 [/order in which llama.cpp turns half of a head/]],
   ["jamba",          {},                                                 []],
   ["jamba",          { mamba_proj_bias: true, mamba_conv_bias: false },  [/projections have biases/, /convolution has no bias/]],
+  ["kimi-linear",    {},                                                 [/layers' epsilon 0.00001, not with 0.000001/]],
+  ["kimi-linear",    { moe_renormalize: false, rms_norm_eps: 1e-6 },     [/weights add up to 1/]],
 ];
 
 test.each(SAID)("of %s with %j is said what llama.cpp does otherwise", (family, change, remarks) => {
@@ -121,6 +139,17 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["jamba",     { expert_layer_period: 0 },      /^bad-input: .*config\.json: expert_layer_period/],
   ["jamba",     { num_experts: 3 },              /^bad-input: /],
   ["jamba",     { expert_layer_offset: 0 },      /^bad-input: .*tensors are missing/],
+  ["kimi-linear", { layer_types: ["linear_attention"] },           /^bad-input: config\.json: layer_types has 1 entries for 3 layers/],
+  ["kimi-linear", { layer_types: ["a", "b", "c"] },                /^unsupported: config\.json: layer_types a/],
+  ["kimi-linear", { layer_types: undefined, linear_attn_config: { full_attn_layers: [2], kda_layers: [1, 2] } }, /^bad-input: config\.json: full_attn_layers and kda_layers/],
+  ["kimi-linear", { layer_types: undefined, linear_attn_config: { full_attn_layers: [0], kda_layers: [1, 3] } }, /^bad-input: .*config\.json: linear_attn_config/],
+  ["kimi-linear", { mlp_layer_types: ["sparse", "dense", "sparse"] }, /^unsupported: config\.json: mlp_layer_types/],
+  ["kimi-linear", { linear_num_heads: 2 },                         /^unsupported: config\.json: linear_num_heads 2/],
+  ["kimi-linear", { linear_head_dim: 16 },                         /^bad-input: tensor model\.layers\.0\.self_attn/],
+  ["kimi-linear", { linear_conv_kernel_dim: 3 },                   /^bad-input: tensor model\.layers\.0\.self_attn\.q_conv1d/],
+  ["kimi-linear", { mla_use_nope: false },                         /^unsupported: config\.json: mla_use_nope false/],
+  ["kimi-linear", { q_lora_rank: 16 },                             /^unsupported: config\.json: q_lora_rank 16/],
+  ["kimi-linear", { num_experts: 5 },                              /^bad-input: tensor model\.layers\.1\.block_sparse_moe\.gate/],
 ];
 
 test.each(REFUSED)("%s with %j is refused", (family, change, message) => {
