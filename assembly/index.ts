@@ -38,6 +38,7 @@ export * from "./numbers/f64";
 export * from "./ops/activations";
 export * from "./ops/delta";
 export * from "./ops/divergence";
+export * from "./ops/kda";
 export * from "./ops/low_rank";
 export * from "./ops/ops";
 export * from "./ops/parametric";

@@ -25,6 +25,13 @@ export type BlockMatrix =
   | "ssm_alpha"
   | "ssm_beta"
   | "ssm_ba"
+  | "ssm_conv_q"
+  | "ssm_conv_k"
+  | "ssm_conv_v"
+  | "ssm_f_a"
+  | "ssm_f_b"
+  | "ssm_g_a"
+  | "ssm_g_b"
   | "ssm_out"
   | "shortconv_in"
   | "shortconv_conv"
@@ -47,6 +54,9 @@ export type Norm =
   | "ffn_sub_norm"
   | "ffn_post_norm"
   | "ssm_norm"
+  | "ssm_dt_norm"
+  | "ssm_b_norm"
+  | "ssm_c_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
@@ -84,20 +94,29 @@ export type OtherRole =
 
 /**
  * How a tensor differs from the rows stored for it. Plain data, so that a plan can be sent to a thread.
- * `permuteRope`: rows of each of `heads` heads go from halves (Hugging Face) to neighbours (GGUF "llama").
+ * `permuteRope`: rows of each of `heads` heads go from halves (Hugging Face) to neighbours (GGUF "llama"); of a head, the
+ * leading `turned` rows only where RoPE turns no more.
  */
-export type Transform = { readonly kind: "permuteRope"; readonly heads: number };
+export type Transform = { readonly kind: "permuteRope"; readonly heads: number; readonly turned?: number };
 
 /**
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
  * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
- * groups, each of `each` pieces, first come the first pieces of all groups.
+ * groups, each of `each` pieces, first come the first pieces of all groups. `scale`: w × a × b ..., rounded each time.
+ * `scaleRows`: the same of runs of rows, from the first to the last, each by its own number.
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }
   | { readonly kind: "negExp" }
+  | { readonly kind: "scale"; readonly by: readonly number[] }
+  | { readonly kind: "scaleRows"; readonly runs: readonly ScaledRun[] }
   | { readonly kind: "tileColumns"; readonly groups: number; readonly each: number }
   | { readonly kind: "normalizeRows" };
+
+export interface ScaledRun {
+  readonly count: number;
+  readonly by: number;
+}
 
 /** Rows `first` to `first + count` of one of a tensor's sources. */
 export interface RowRange {
@@ -187,7 +206,21 @@ export function takeRows(
     shape: shape ?? [rows, ...tensor.shape.slice(1)],
     sources: used.map((source) => tensor.sources[source]!),
     ranges: ranges.map((range) => ({ ...range, source: used.indexOf(range.source) })),
+    steps: tensor.steps.map((step) =>
+      step.kind === "scaleRows" ? { ...step, runs: runs.flatMap((run) => runsOf(step.runs, run)) } : step,
+    ),
   };
+}
+
+/** What is said of `count` rows from `first` on. */
+function runsOf(whole: readonly ScaledRun[], [first, count]: readonly [number, number]): ScaledRun[] {
+  let before = 0;
+  return whole.flatMap((run) => {
+    const from = Math.max(first, before);
+    before += run.count;
+    const to = Math.min(first + count, before);
+    return from < to ? [{ ...run, count: to - from }] : [];
+  });
 }
 
 function rangesOf(whole: readonly RowRange[], first: number, count: number): RowRange[] {
@@ -238,12 +271,13 @@ export function locateRow(tensor: Tensor, row: number): { source: number; row: n
 
 /**
  * The row that a transform makes row `row` of `rows`.
- * `permuteRope`: within a head of d rows, stored j and j + d/2 become neighbours 2j and 2j + 1.
+ * `permuteRope`: within the d rows of a head that are turned, stored j and j + d/2 become neighbours 2j and 2j + 1.
  */
 function rowBefore(transform: Transform, rows: number, row: number): number {
   const headRows = rows / transform.heads;
+  const { turned = headRows } = transform;
   const j = row % headRows;
-  return row - j + (j >> 1) + (j & 1) * (headRows / 2);
+  return j < turned ? row - j + (j >> 1) + (j & 1) * (turned / 2) : row;
 }
 
 function wholeSources({ sources, shape }: Tensor): RowRange[] {

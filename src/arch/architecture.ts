@@ -52,6 +52,8 @@ export interface HfModel {
   readonly optional?: readonly Role[];
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
+  /** What its config has done to the values of tensors of a role, behind the steps of their rows. */
+  readonly steps?: ReadonlyMap<Role, readonly ValueStep[]>;
   /** What is to be said of the model: where other readers of its GGUF will compute something else. */
   readonly remarks?: readonly string[];
 }

@@ -30,7 +30,7 @@ export function bindHuggingFace(
   architecture: Architecture,
   hparams: HParams,
   stored: Container,
-  { tied, computed }: HfModel,
+  { tied, computed, steps }: HfModel,
 ): Tensor[] {
   const container = withoutLatentPairs(stored, architecture, hparams);
   const find = (name: string) => foundName(architecture, container, name);
@@ -62,7 +62,8 @@ export function bindHuggingFace(
     for (const each of from) used.add(each);
     if (names !== undefined && from.length === names.length) {
       const sources = from.map((each) => container.tensors.get(each)!);
-      tensors.push(sourcedTensor(bound, from, sources, hparams));
+      const tensor = sourcedTensor(bound, from, sources, hparams);
+      tensors.push({ ...tensor, steps: [...tensor.steps, ...(steps?.get(row.role) ?? [])] });
     } else if (row.optional === undefined || names !== undefined) {
       missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
     }
@@ -271,12 +272,17 @@ function ofShape(name: string, source: TensorSource, expected: readonly number[]
   return source;
 }
 
-/** To ggml, a vector and a matrix of one row are one. */
+/** To ggml, a vector and a matrix of one row are one, and so on: files leave out outer dimensions of one, or have them. */
 function storedTensor({ row, layer, name }: Bound, stored: TensorSource, shape: number[]): Tensor {
-  const isRow = stored.shape.length === 2 && stored.shape[0] === 1 && shape.length === 1;
-  const source = isRow ? { ...stored, shape: stored.shape.slice(1) } : stored;
+  const isSame = withoutOuterOnes(stored.shape).join() === withoutOuterOnes(shape).join();
+  const source = isSame ? { ...stored, shape } : stored;
   checkShape(name, source, shape);
   return { ...storedWhole(source), name, role: row.role, layer, shape };
+}
+
+function withoutOuterOnes(shape: readonly number[]): readonly number[] {
+  const first = shape.findIndex((length) => length !== 1);
+  return first < 0 ? [] : shape.slice(first);
 }
 
 /** A tensor that no file holds. */

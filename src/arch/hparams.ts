@@ -20,6 +20,8 @@ export interface SsmNumbers {
   readonly groupCount: number;
   /** The epsilon of the RMS norms of step, B and C; undefined where they are not normed. */
   readonly stepEpsilon: number | undefined;
+  /** Whether Mamba-2's output is normed before it is gated. A key of llq's own. */
+  readonly normsBeforeGate: boolean;
   /** What steps of Mamba-2 are at least. */
   readonly leastStep: number;
   /** Layers with a state; undefined where the file does not say. */
@@ -101,6 +103,11 @@ export function isDense(hparams: HParams, layer?: number): boolean {
   return !hasExperts(hparams, layer);
 }
 
+/** Whether a block of a hybrid has attention: where it has none, no tokens are its keys. */
+export function hasAttention({ layers }: HParams, layer: number | undefined): boolean {
+  return layers[layer!]!.headCountKv > 0;
+}
+
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
 const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;
@@ -166,7 +173,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     parallelResidual: keys.flag(`${architecture}.use_parallel_residual`),
     prefixTokens: readPrefixTokens(keys),
     latent: readLatent(keys, architecture, { ...common, blockCount }),
-    ssm: readSsm(keys, architecture, blockCount),
+    ssm: readSsm(keys, architecture, blockCount, common.headCount),
     vocabSize: readVocabSize(keys, architecture),
   };
 }
@@ -184,9 +191,12 @@ function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {
   return start === undefined || gmask === undefined ? undefined : { start, gmask, mask };
 }
 
-function readSsm(keys: KeyReader, architecture: string, blockCount: number): SsmNumbers {
+function readSsm(keys: KeyReader, architecture: string, blockCount: number, headCount: number): SsmNumbers {
   const count = (key: string, fallback: number) => keys.count(`${architecture}.${key}`, fallback);
-  const innerSize = count("ssm.inner_size", 0);
+  // Kimi's delta nets have as many heads as its attention.
+  const width = count("kda.head_dim", 0);
+  const heads = width > 0 ? headCount : 0;
+  const innerSize = count("ssm.inner_size", width * heads);
   if (innerSize % 4 !== 0) {
     throw new LlqError(
       "unsupported",
@@ -195,11 +205,12 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number): Ssm
   }
   return {
     innerSize,
-    stateSize: count("ssm.state_size", 0),
+    stateSize: count("ssm.state_size", width),
     convKernel: count("ssm.conv_kernel", count("shortconv.l_cache", 0)),
-    timeStepRank: count("ssm.time_step_rank", 0),
-    groupCount: count("ssm.group_count", 0),
+    timeStepRank: count("ssm.time_step_rank", heads),
+    groupCount: count("ssm.group_count", heads),
     stepEpsilon: readStepEpsilon(keys, architecture),
+    normsBeforeGate: keys.flag(`${architecture}.ssm.norm_before_gate`) ?? false,
     leastStep: keys.optional(`${architecture}.ssm.time_step_min`) ?? 0,
     layers: readRecurrent(keys, architecture, blockCount),
   };

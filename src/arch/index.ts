@@ -6,6 +6,7 @@ import { apertus } from "./families/apertus.js";
 import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
+import { bamba } from "./families/bamba.js";
 import { bitnet } from "./families/bitnet.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
@@ -20,6 +21,7 @@ import { exaone } from "./families/exaone.js";
 import { exaoneMoe } from "./families/exaone-moe.js";
 import { exaone4 } from "./families/exaone4.js";
 import { falcon } from "./families/falcon.js";
+import { falconH1 } from "./families/falcon-h1.js";
 import { falconMamba } from "./families/falcon-mamba.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
 import { gemma4 } from "./families/gemma4.js";
@@ -39,6 +41,8 @@ import { deepseek32, glmDsa } from "./families/indexed.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { jamba } from "./families/jamba.js";
+import { kimiLinear } from "./families/kimi-linear.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { llama4 } from "./families/llama4.js";
@@ -117,6 +121,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gpt2,
   mamba,
   falconMamba,
+  jamba,
   starcoder2,
   glm4moe,
   solarOpen,
@@ -160,8 +165,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mamba2,
   graniteHybrid,
   granite4Attention,
+  bamba,
   nemotronH,
   nemotronHMoe,
+  falconH1,
+  kimiLinear,
   ...wrappers,
 ];
 

@@ -46,9 +46,26 @@ export interface MixerTraits {
   readonly kind: string;
 }
 
+/** Several, which all see what the layer begins with; what they give is added up. */
+export interface SideBySideTraits extends MixerTraits {
+  readonly kind: "side-by-side";
+  readonly mixers: readonly MixerTraits[];
+}
+
+/** The mixers of a layer, each for itself. */
+export function mixersOf({ mixer }: Pick<LayerTraits, "mixer">): readonly MixerTraits[] {
+  return mixer.kind === "side-by-side" ? (mixer as SideBySideTraits).mixers : [mixer];
+}
+
+export interface Mamba2Traits extends MixerTraits {
+  readonly kind: "mamba2";
+  /** The scan's output is normed, and then gated; default: the other way round. */
+  readonly normsBeforeGate?: boolean;
+}
+
 export interface MambaTraits extends MixerTraits {
   readonly kind: "mamba";
-  /** The epsilon of the RMS norms without weights of the step, B and C; undefined: they are not normed. */
+  /** The epsilon of RMS norms without weights of the step, B and C; undefined: there are none but those with weights. */
   readonly stepEpsilon?: number | undefined;
 }
 
@@ -152,7 +169,8 @@ export interface RopeTraits {
 /** Attention to a latent that keys and values are made of, which RoPE's part of a key stands beside. */
 export interface LatentTraits extends MixerTraits {
   readonly kind: "latent";
-  readonly rope: RopeTraits;
+  /** Absent where keys have such a part, and RoPE does not turn it. */
+  readonly rope?: RopeTraits | undefined;
   /** What q · k is multiplied by; default 1 / √(head width). */
   readonly scale?: number;
   readonly temperature?: Temperature | undefined;

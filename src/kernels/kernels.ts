@@ -16,6 +16,11 @@ export function compileKernels(): WebAssembly.Module {
 /** Everything a module exports, addresses and counts as numbers. */
 type KernelFunction = (...args: number[]) => number;
 
+/** The first address from there on at which memory is reserved. */
+export function aligned(address: number): number {
+  return Math.ceil(address / 64) * 64;
+}
+
 /**
  * The kernels with a memory of their own and a bump allocator over it. Not to be shared between threads.
  * Views made by `bytes` and `floats` are void after the next `reserve`, which may grow the memory.
@@ -70,9 +75,9 @@ export class Kernels {
 
   /** Address of `byteLength` fresh bytes, 64-byte aligned; their content is whatever was there before. */
   reserve(byteLength: number): number {
-    let address = Math.ceil(this.#top / 64) * 64;
+    let address = aligned(this.#top);
     for (const { start, end } of this.#tables) {
-      if (address < end && address + byteLength > start) address = Math.ceil(end / 64) * 64;
+      if (address < end && address + byteLength > start) address = aligned(end);
     }
     const end = address + byteLength;
     const missing = end - this.memory.buffer.byteLength;

@@ -35,7 +35,7 @@ export function readRowsF32(
   readStoredRows(kernels, files, tensor, first, count, raw);
   kernels.toF32(tensor.dtype, raw, dst, count * length);
   kernels.reset(mark);
-  for (const step of tensor.steps) applyStep(kernels, step, dst, count, length);
+  for (const step of tensor.steps) applyStep(kernels, step, dst, first, count, length);
 }
 
 /** The same rows as they are stored, `count` × bytes of a row at `dst`, in the tensor's order. */

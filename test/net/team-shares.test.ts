@@ -53,7 +53,7 @@ describe("rows that do not divide into panels, nor among threads", () => {
   });
 });
 
-test.each(["llama", "gemma", "mamba", "qwen2-moe", "falcon-40b", "mpt"])(
+test.each(["llama", "gemma", "mamba", "qwen2-moe", "falcon-40b", "mpt", "falcon-h1-norm", "kimi-linear"])(
   "%s has the same bits with more threads than it has heads, channels or panels",
   async (family) => {
     const said = await Promise.all(

@@ -41,9 +41,13 @@ interface Usual {
   readonly leadingDense?: number;
 }
 
-function leadingDense(config: Config, usual: Usual): number {
+/** Layers at the beginning that have no experts. @throws LlqError `bad-input`, `unsupported` for another order */
+export function leadingDense(
+  config: Pick<Config, "mlp_layer_types" | "first_k_dense_replace" | "num_hidden_layers">,
+  usual: number,
+): number {
   const { mlp_layer_types: types, first_k_dense_replace: given, num_hidden_layers: layers } = config;
-  if (types == null) return given ?? usual.leadingDense ?? 0;
+  if (types == null) return given ?? usual;
   if (types.length !== layers) {
     throw badInput(`config.json: mlp_layer_types has ${types.length} entries for ${layers} layers`);
   }
@@ -101,7 +105,7 @@ function mixtureKeys(config: Config, usual: Usual): HfModel["keys"] {
   const { gating, normalize, ...numbers } = mixture;
   return expertKeys({
     ...numbers,
-    leadingDenseCount: leadingDense(config, usual),
+    leadingDenseCount: leadingDense(config, usual.leadingDense ?? 0),
     sharedCount: mixture.sharedCount ?? 0,
     ...(gating !== "softmax" || config.scoring_func != null ? { gating } : {}),
     ...(normalize === true ? { normalize } : {}),

@@ -4,7 +4,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, headsKv, layerTypes, reader } from "../config.js";
 import { partOf } from "../fused.js";
-import { type HParams, isDense } from "../hparams.js";
+import { type HParams, hasAttention, isDense } from "../hparams.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention } from "../traits.js";
 import { expertKeys, none, routerOf } from "./experts.js";
@@ -97,18 +97,18 @@ function readHybrid(config: Config): HfModel {
   };
 }
 
-const hasAttention = (h: HParams, layer: number | undefined) => h.layers[layer!]!.headCountKv > 0;
-const hasScan = (h: HParams, layer: number | undefined) => !hasAttention(h, layer);
+export const hasScan = (h: HParams, layer: number | undefined) => !hasAttention(h, layer);
 
 const LAYER = "model.layers.{i}";
 const own = { when: hasAttention } as const;
+const biased = { when: isDense, bias: "optional" } as const;
 const SHARED = `${LAYER}.shared_mlp`;
-const halfOf = (index: 0 | 1) => ({ when: isDense, part: partOf(["ffn", "ffn"], index) });
+const halfOf = (index: 0 | 1) => ({ ...biased, part: partOf(["ffn", "ffn"], index) });
 
 export const dense: readonly TensorRow[] = [
   ...linear("ffn_gate", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(0)),
   ...linear("ffn_up", ["ffn", "embd"], `${SHARED}.input_linear`, halfOf(1)),
-  ...linear("ffn_down", ["embd", "ffn"], `${SHARED}.output_linear`, { when: isDense }),
+  ...linear("ffn_down", ["embd", "ffn"], `${SHARED}.output_linear`, biased),
 ];
 
 export const graniteHybrid: Architecture = {
@@ -122,11 +122,10 @@ export const graniteHybrid: Architecture = {
     ...norm("attn_norm", "embd", `${LAYER}.input_layernorm`),
     ...mamba2Rows(`${LAYER}.mamba`, { when: hasScan }),
     ...separateQkv(`${LAYER}.self_attn`, {
-      q: { ...own, transform: permuteQ },
-      k: { ...own, transform: permuteK },
-      v: own,
+      ...{ q: { ...own, transform: permuteQ }, k: { ...own, transform: permuteK }, v: own },
+      bias: "optional",
     }),
-    ...linear("attn_output", ["embd", "attn"], `${LAYER}.self_attn.o_proj`, own),
+    ...linear("attn_output", ["embd", "attn"], `${LAYER}.self_attn.o_proj`, { ...own, bias: "optional" }),
     ...norm("ffn_norm", "embd", `${LAYER}.post_attention_layernorm`),
     ...graniteMoe.tensors.filter(({ role }) => /^ffn_.*exps?$|^router/.test(role)),
     ...dense,
@@ -137,7 +136,9 @@ export const graniteHybrid: Architecture = {
   decoder: (h) => {
     const usual = scaledKind(h, "neighbours", routerOf(h, { gating: "softmax", normalize: true }));
     const { attentionScale: scale } = h;
-    const plain = attention({ ...(scale !== undefined && { scale }) });
+    // Files of llama.cpp say so whether there is RoPE.
+    const rope = h.ropeFinetuned === false ? undefined : ({ pairs: "neighbours" } as const);
+    const plain = attention({ rope, ...(scale !== undefined && { scale }) });
     const layers = usual.layers.map((layer, i) => ({
       ...layer,
       mixer: hasAttention(h, i) ? plain : { kind: "mamba2" },

@@ -12,7 +12,7 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { type HParams, hasExperts, isDense } from "../hparams.js";
+import { type HParams, hasAttention, hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { experts, linear, norm, selectionBias, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf, type RouterTraits } from "../traits.js";
@@ -88,7 +88,6 @@ function readLfm2(config: v.InferOutput<typeof schema>, width: number): HfModel 
   };
 }
 
-const hasAttention = (h: HParams, layer: number | undefined) => h.layers[layer!]!.headCountKv > 0;
 const hasConv = (h: HParams, layer: number | undefined) => !hasAttention(h, layer);
 
 const LAYER = "model.layers.{i}";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, HfModel } from "../architecture.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { linear, norm, tensor } from "../rows.js";
@@ -26,7 +26,6 @@ const CONTEXT = 1 << 20;
 
 export function readMamba(config: v.InferOutput<typeof mambaSchema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  const [hasBias, hasConvBias] = [config.use_bias ?? false, config.use_conv_bias ?? true];
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings !== false,
@@ -44,13 +43,43 @@ export function readMamba(config: v.InferOutput<typeof mambaSchema>): HfModel {
       ["attention.layer_norm_rms_epsilon", meta.f32(config.layer_norm_epsilon ?? 1e-5)],
       ["ssm.dt_b_c_rms", meta.bool(false)],
     ],
+    ...mambaBiases("Mamba", {
+      projections: config.use_bias ?? false,
+      convolution: config.use_conv_bias ?? true,
+    }),
+  };
+}
+
+/** A block of Mamba; `source` is what comes before its tensors. */
+export function mambaRows(source: string, when: Pick<TensorRow, "when"> = {}): TensorRow[] {
+  return [
+    ...linear("ssm_in", ["inner*2", "embd"], `${source}.in_proj`, { ...when, bias: "optional" }),
+    ...linear("ssm_conv", ["inner", "conv"], `${source}.conv1d`, {
+      ...when,
+      bias: "optional",
+      storedShape: ["inner", "one", "conv"],
+    }),
+    ...linear("ssm_x", ["ssmX", "inner"], `${source}.x_proj`, when),
+    ...linear("ssm_dt", ["inner", "timeStep"], `${source}.dt_proj`, { ...when, bias: "always" }),
+    tensor("ssm_a", ["inner", "states"], `${source}.A_log`, { ...when, steps: [{ kind: "negExp" }] }, ""),
+    tensor("ssm_d", ["inner"], `${source}.D`, when, ""),
+    ...linear("ssm_out", ["embd", "inner"], `${source}.out_proj`, { ...when, bias: "optional" }),
+  ];
+}
+
+/** Which of its projections and of its convolution have biases, and what llama.cpp says to that. */
+export function mambaBiases(
+  name: string,
+  { projections, convolution }: { readonly projections: boolean; readonly convolution: boolean },
+): Pick<HfModel, "optional" | "remarks"> {
+  return {
     optional: [
-      ...(hasBias ? (["ssm_in_bias", "ssm_out_bias"] as const) : []),
-      ...(hasConvBias ? (["ssm_conv_bias"] as const) : []),
+      ...(projections ? (["ssm_in_bias", "ssm_out_bias"] as const) : []),
+      ...(convolution ? (["ssm_conv_bias"] as const) : []),
     ],
     remarks: [
-      ...(hasBias ? ["llama.cpp loads no Mamba whose projections have biases"] : []),
-      ...(hasConvBias ? [] : ["llama.cpp loads no Mamba whose convolution has no bias"]),
+      ...(projections ? [`llama.cpp loads no ${name} whose projections have biases`] : []),
+      ...(convolution ? [] : [`llama.cpp loads no ${name} whose convolution has no bias`]),
     ],
   };
 }
@@ -65,22 +94,7 @@ export const mamba: Architecture = {
   tensors: [
     tensor("token_embd", ["vocab", "embd"], ["backbone.embeddings.weight", "backbone.embedding.weight"]),
     ...norm("attn_norm", "embd", "backbone.layers.{i}.norm"),
-    ...linear("ssm_in", ["inner*2", "embd"], "backbone.layers.{i}.mixer.in_proj", { bias: "optional" }),
-    ...linear("ssm_conv", ["inner", "conv"], "backbone.layers.{i}.mixer.conv1d", {
-      bias: "optional",
-      storedShape: ["inner", "one", "conv"],
-    }),
-    ...linear("ssm_x", ["ssmX", "inner"], "backbone.layers.{i}.mixer.x_proj"),
-    ...linear("ssm_dt", ["inner", "timeStep"], "backbone.layers.{i}.mixer.dt_proj", { bias: "always" }),
-    tensor(
-      "ssm_a",
-      ["inner", "states"],
-      "backbone.layers.{i}.mixer.A_log",
-      { steps: [{ kind: "negExp" }] },
-      "",
-    ),
-    tensor("ssm_d", ["inner"], "backbone.layers.{i}.mixer.D", {}, ""),
-    ...linear("ssm_out", ["embd", "inner"], "backbone.layers.{i}.mixer.out_proj", { bias: "optional" }),
+    ...mambaRows("backbone.layers.{i}.mixer"),
     ...norm("output_norm", "embd", "backbone.norm_f"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

@@ -43,8 +43,12 @@ export function expectNoLimits(limits: v.InferOutput<typeof stepLimits>): void {
 
 type When = Pick<TensorRow, "when">;
 
-/** A block of Mamba-2; `source` is what comes before its tensors. */
-export function mamba2Rows(source: string, when: When = {}): TensorRow[] {
+/** A block of Mamba-2; `source` is what comes before its tensors. Its norm is in all, or in those whose config says so. */
+export function mamba2Rows(
+  source: string,
+  when: When = {},
+  normed: "always" | "optional" = "always",
+): TensorRow[] {
   return [
     ...linear("ssm_in", ["mamba2In", "embd"], `${source}.in_proj`, when),
     ...linear("ssm_conv", ["mamba2Conv", "conv"], `${source}.conv1d`, {
@@ -64,6 +68,7 @@ export function mamba2Rows(source: string, when: When = {}): TensorRow[] {
     tensor("ssm_norm", ["groups", "groupInner"], `${source}.norm.weight`, {
       ...when,
       storedShape: ["inner"],
+      ...(normed === "optional" && { optional: true }),
     }),
     ...linear("ssm_out", ["embd", "inner"], `${source}.out_proj`, when),
   ];

@@ -3,7 +3,7 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, layerTypes, positive, reader } from "../config.js";
-import { type HParams, isDense } from "../hparams.js";
+import { type HParams, hasAttention, isDense } from "../hparams.js";
 import { linear, norm, selectionBias, separateQkv, tensor } from "../rows.js";
 import { attention, type LayerTraits, perLayer } from "../traits.js";
 import { expertFields, expertKeys, hasSharedExperts, readExpertFields, routerOf } from "./experts.js";
@@ -131,7 +131,6 @@ function mixtureKeys(config: Config): HfModel["keys"] {
   });
 }
 
-const hasAttention = (h: HParams, layer: number | undefined) => h.layers[layer!]!.headCountKv > 0;
 const feeds = (h: HParams, layer: number | undefined) => h.layers[layer!]!.feedForwardLength > 0;
 const hasScan = (h: HParams, layer: number | undefined) => !hasAttention(h, layer) && !feeds(h, layer);
 

@@ -25,6 +25,8 @@ export interface RopeNumbers {
   readonly ropeMscale: { readonly short: number; readonly long: number } | undefined;
   /** The context that RoPE was trained with before it was stretched. */
   readonly ropeOriginalContext: number;
+  /** Whether RoPE was there in training: files of some architectures say so that there is any. */
+  readonly ropeFinetuned: boolean | undefined;
   /** DeepSeek's weight of the factor's logarithm in scores; undefined where the file has none. */
   readonly ropeLogMultiplier: number | undefined;
 }
@@ -53,6 +55,7 @@ export function readRopeScaling(keys: KeyReader, architecture: string, contextLe
       (keys.positive(key("attn_factor"), 1) * keys.positive(key("yarn_magnitude"), 1)) / shorter,
     ropeOriginalContext: keys.count(key("original_context_length"), contextLength),
     ropeLogMultiplier: allDims,
+    ropeFinetuned: keys.flag(key("finetuned")),
   };
 }
 

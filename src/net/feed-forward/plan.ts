@@ -1,16 +1,18 @@
+import { badInput } from "../../../formats/errors.js";
 import type { HParams } from "../../arch/hparams.js";
 import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, sliceRows } from "../../tensor.js";
 import { type Finder, part } from "../plan/finder.js";
 import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
-/** The tensors of a layer's feed-forward. */
+/** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
 export function planFeedForward(
   { activation, router: routing = { gating: "softmax" } }: FeedForwardTraits,
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
 ): FeedForwardPlan {
   const mlp = findMlp(find, "", activation);
   const stacked = findMlp(find, "_exps", activation);
+  if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
   return {
     mlp: mlp && { ...withGate(mlp), subNorm: find.norm("ffn_sub_norm") },
     mixture: stacked && {

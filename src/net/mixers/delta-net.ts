@@ -78,7 +78,7 @@ function ofEach({ weight }: Linear, keyHeads: number, valueHeads: number, index:
 }
 
 /** The epsilon of the lengths that queries and keys are divided by, Σx² + ε. */
-const LENGTH_EPSILON = 1e-6;
+export const LENGTH_EPSILON = 1e-6;
 
 /**
  * x += output(norm(scan(silu(conv(qkv(n))))) × silu(gate(n))) with n = norm(from): the gated delta net of

@@ -2,12 +2,14 @@ import type { MixerTraits } from "../../arch/traits.js";
 import type { MixerPlan } from "../plan/types.js";
 import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
+import { kdaMixer } from "./kda.js";
 import { latentMixer } from "./latent.js";
 import { mambaMixer } from "./mamba.js";
 import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
 import { noMixer } from "./none.js";
 import { shortConvMixer } from "./short-conv.js";
+import { sideBySideMixer } from "./side-by-side.js";
 
 /** Every mixer. A new one is a file beside this and an entry here. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own traits and plans
@@ -17,8 +19,10 @@ export const MIXERS: Mixer<any, any>[] = [
   mambaMixer,
   mamba2Mixer,
   deltaNetMixer,
+  kdaMixer,
   shortConvMixer,
   noMixer,
+  sideBySideMixer(mixerOf),
 ];
 
 /** The mixer of traits or of a plan. */

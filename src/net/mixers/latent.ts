@@ -31,7 +31,7 @@ export interface LatentPlan extends MixerPlan {
   readonly keys: readonly Linear[];
   readonly values: readonly Linear[];
   readonly output: Linear;
-  readonly rope: RopePlan;
+  readonly rope: RopePlan | undefined;
   readonly scale: number;
   readonly temperature: Temperature | undefined;
   /** Tokens that a text may have. */
@@ -75,7 +75,7 @@ function plan(traits: LatentTraits, { find, hparams, numbers, rope }: PlanParts)
     keys: ofHeads(find.linear("attn_k_b")!, rank),
     values: ofHeads(find.linear("attn_v_b")!, valueLength),
     output: find.linear("attn_output")!,
-    rope: rope(traits.rope),
+    rope: traits.rope && rope(traits.rope),
     scale: traits.scale ?? 1 / Math.sqrt(keyLength),
     temperature: traits.temperature,
     most: traits.most ?? Number.POSITIVE_INFINITY,

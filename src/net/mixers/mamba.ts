@@ -1,7 +1,8 @@
+import type { HParams } from "../../arch/hparams.js";
 import type { MambaTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
-import { bareNorm, part } from "../plan/finder.js";
+import { bareNorm, type Finder, part } from "../plan/finder.js";
 import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
 import { exchange, multiply, ownRows, packInput, slabMemory } from "../products/matmul.js";
 import { type Rows, shareOfRows, type Weights } from "../products/weights.js";
@@ -59,19 +60,22 @@ function plan({ stepEpsilon }: MambaTraits, { find, hparams }: PlanParts): Mamba
     step: part(fromX, 0, timeStepRank),
     b: part(fromX, timeStepRank, stateSize),
     c: part(fromX, timeStepRank + stateSize, stateSize),
-    norms:
-      stepEpsilon === undefined
-        ? undefined
-        : {
-            step: bareNorm(timeStepRank, stepEpsilon),
-            b: bareNorm(stateSize, stepEpsilon),
-            c: bareNorm(stateSize, stepEpsilon),
-          },
+    norms: ownNorms(find) ?? (stepEpsilon === undefined ? undefined : bareNorms(hparams, stepEpsilon)),
     dt: find.linear("ssm_dt")!,
     a: find.tensor("ssm_a")!,
     d: find.tensor("ssm_d")!,
     output: find.linear("ssm_out")!,
   };
+}
+
+function ownNorms(find: Finder): MambaPlan["norms"] {
+  const step = find.norm("ssm_dt_norm");
+  return step && { step, b: find.norm("ssm_b_norm")!, c: find.norm("ssm_c_norm")! };
+}
+
+function bareNorms({ ssm: { timeStepRank, stateSize } }: HParams, epsilon: number): MambaPlan["norms"] {
+  const ofStates = bareNorm(stateSize, epsilon);
+  return { step: bareNorm(timeStepRank, epsilon), b: ofStates, c: ofStates };
 }
 
 /**

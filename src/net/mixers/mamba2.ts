@@ -1,5 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
-import type { MixerTraits } from "../../arch/traits.js";
+import type { Mamba2Traits } from "../../arch/traits.js";
 import { asVector, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
@@ -38,10 +38,11 @@ export interface Mamba2Plan extends MixerPlan {
   readonly bias: Tensor;
   /** Of the channels of a group; some have none. */
   readonly norm: NormPlan | undefined;
+  readonly normsBeforeGate: boolean;
   readonly output: Linear;
 }
 
-export const mamba2Mixer: Mixer<MixerTraits & { kind: "mamba2" }, Mamba2Plan> = {
+export const mamba2Mixer: Mixer<Mamba2Traits, Mamba2Plan> = {
   kind: "mamba2",
   plan,
   inputs: ({ gate, xbc, dt, output }) => [
@@ -54,7 +55,7 @@ export const mamba2Mixer: Mixer<MixerTraits & { kind: "mamba2" }, Mamba2Plan> = 
 };
 
 /** @throws LlqError `unsupported` for widths that are no multiples of 4 */
-function plan(_: MixerTraits, { find, hparams }: PlanParts): Mamba2Plan {
+function plan({ normsBeforeGate = false }: Mamba2Traits, { find, hparams }: PlanParts): Mamba2Plan {
   const { innerSize: inner, stateSize: states, groupCount: groups, timeStepRank: heads } = hparams.ssm;
   const [input, fed, width] = [find.linear("ssm_in")!, groups * states, inner / heads];
   if (width % 4 !== 0 || fed % 2 !== 0) {
@@ -70,13 +71,14 @@ function plan(_: MixerTraits, { find, hparams }: PlanParts): Mamba2Plan {
     d: asVector(find.tensor("ssm_d")!),
     bias: find.tensor("ssm_dt_bias")!,
     norm: find.norm("ssm_norm"),
+    normsBeforeGate,
     output: find.linear("ssm_out")!,
   };
 }
 
 /**
  * x += output(norm(scan(silu(conv(xbc(n)))) × silu(gate(n)))) with n = norm(from): Mamba-2's block (arXiv:2405.21060,
- * figure 6). A thread does its heads.
+ * figure 6); or with norm(scan(...)) × silu(gate(n)). A thread does its heads.
  */
 function run(work: Work, { norm, plan: layer, postNorm }: Half<Mamba2Plan>, from: number, x: number): void {
   const { kernels, weights, batch } = work;
@@ -94,12 +96,18 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<Mamba2Plan>, from
   convolve(work, layer.conv, xbc, convolved, ownChannels(layer, own));
   scan(work, layer, { convolved, dt, o }, own);
   const [at, channels] = [own[0] * layer.width, own[1] * layer.width];
-  for (let token = 0; token < tokens; token++) {
-    const y = (token * inner + at) * 4;
-    kernels.call("silu_mul")(gate + y, o + y, o + y, channels);
-  }
+  const through = (first: number, count: number) => {
+    for (let token = 0; token < tokens; token++) {
+      const y = (token * inner + first) * 4;
+      kernels.call("silu_mul")(gate + y, o + y, o + y, count);
+    }
+  };
+  // A group's channels may be those of several threads: its norm waits for them.
+  const gatesLast = layer.normsBeforeGate && layer.norm !== undefined;
+  if (!gatesLast) through(at, channels);
   weights.exchange(kernels, tokens, [{ y: o, width: inner, first: at, count: channels }]);
   if (layer.norm !== undefined) normalize(work, layer.norm, o, o, tokens * layer.groups);
+  if (gatesLast) through(0, inner);
   addOutput(work, layer.output, postNorm, o, x, "ssm_out");
   advanceStates(work);
   kernels.reset(start);

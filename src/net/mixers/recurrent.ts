@@ -72,9 +72,16 @@ export function addOutput(
 
 /**
  * to[t] = silu(conv(from)), both [tokens][channels], of some runs of channels. What the convolution still sees of run i
- * is part i + 1 of a state.
+ * is part i + `part` of a state.
  */
-export function convolve(work: Work, conv: Linear, from: number, to: number, runs: readonly Rows[]): void {
+export function convolve(
+  work: Work,
+  conv: Linear,
+  from: number,
+  to: number,
+  runs: readonly Rows[],
+  part = 1,
+): void {
   const { kernels, weights, batch } = work;
   const mark = kernels.mark();
   const [row, kernel] = [rowCount(conv.weight) * 4, rowLength(conv.weight)];
@@ -86,7 +93,7 @@ export function convolve(work: Work, conv: Linear, from: number, to: number, run
       const offsets = bias === undefined ? 0 : bias + first * 4;
       kernels.call("ssm_conv")(
         ...([from + at, row, weight + first * 4, row, offsets, to + at, row] as const),
-        ...([batch.context, channels, kernel, statePart(work, chunk, i + 1)] as const),
+        ...([batch.context, channels, kernel, statePart(work, chunk, i + part)] as const),
       );
     }
   }

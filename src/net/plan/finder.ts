@@ -30,6 +30,11 @@ export class Finder {
     return new Finder(this.#tensors, this.#norm, layer);
   }
 
+  /** Of which layer, for messages. */
+  get place(): string {
+    return this.#layer === undefined ? "outside of layers" : `layer ${this.#layer}`;
+  }
+
   tensor(role: Role): Tensor | undefined {
     return this.#tensors.get(key(role, this.#layer));
   }

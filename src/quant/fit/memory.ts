@@ -1,6 +1,6 @@
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
-import type { AttentionTraits, MixerTraits } from "../../arch/traits.js";
+import { type AttentionTraits, type MixerTraits, mixersOf } from "../../arch/traits.js";
 import { rowLength } from "../../tensor.js";
 import type { Amount, Described } from "./amount.js";
 import { recurrentStates } from "./recurrent.js";
@@ -68,8 +68,10 @@ function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
   const attending = architecture
     .decoder(hparams)
-    .layers.flatMap(({ mixer }, i) =>
-      mixer.kind === "attention" ? [{ window: windowOf(mixer), ...hparams.layers[i]! }] : [],
+    .layers.flatMap((layer, i) =>
+      mixersOf(layer).flatMap((mixer) =>
+        mixer.kind === "attention" ? [{ window: windowOf(mixer), ...hparams.layers[i]! }] : [],
+      ),
     );
   const isMixed = attending.some(({ window }) => window === undefined);
   const parts = new Map<string, { layers: number; bytes: number; formula: string }>();

@@ -1,4 +1,5 @@
 import type { HParams } from "../../arch/hparams.js";
+import { mixersOf } from "../../arch/traits.js";
 import type { Amount, Described } from "./amount.js";
 
 /** The floats that a layer of a kind keeps, however long the context is. */
@@ -24,6 +25,11 @@ const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
       formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
     };
   },
+  // Of heads keys × values, and what the convolutions still see of queries, keys and values.
+  kda: ({ ssm: { innerSize, stateSize, convKernel } }) => ({
+    floats: innerSize * (stateSize + 3 * (convKernel - 1)),
+    formula: `${innerSize} channels × (${stateSize} + 3 × ${convKernel - 1})`,
+  }),
   "short-conv": ({ embeddingLength, ssm: { convKernel } }) => ({
     floats: embeddingLength * (convKernel - 1),
     formula: `${embeddingLength} channels × ${convKernel - 1}`,
@@ -38,7 +44,7 @@ interface Kept {
 /** What recurrent layers keep, in f32. */
 export function recurrentStates({ architecture, hparams }: Described): Amount {
   const layers = new Map<string, number>();
-  for (const { mixer } of architecture.decoder(hparams).layers) {
+  for (const mixer of architecture.decoder(hparams).layers.flatMap(mixersOf)) {
     if (mixer.kind in FLOATS) layers.set(mixer.kind, (layers.get(mixer.kind) ?? 0) + 1);
   }
   const kept = Array.from(layers, ([kind, count]) => ({ count, ...FLOATS[kind]!(hparams) }));

@@ -69,7 +69,7 @@ FAMILIES = {
     ),
     "bamba": model(
         "BambaForCausalLM", "bamba", "llama-3", **LLAMA | INNER, attn_layer_indices=[1], tie_word_embeddings=False,
-        **rope(10000.0, partial_rotary_factor=0.5), 
+        attention_bias=True, mlp_bias=True, **rope(10000.0, partial_rotary_factor=0.5),
     ),
     "nemotron-h": model(
         "NemotronHForCausalLM", "nemotron_h", "llama-3",
@@ -95,9 +95,14 @@ FAMILIES = {
     ),
     "falcon-h1-tied": model(
         "FalconH1ForCausalLM", "falcon_h1", "falcon",
-        **FALCON_H1 | {"tie_word_embeddings": True, "mamba_n_groups": 1}, mamba_rms_norm=True,
+        **FALCON_H1 | {"tie_word_embeddings": True, "mamba_n_groups": 1}, mamba_rms_norm=True, attention_bias=True, mlp_bias=True,
     ),
     "jamba": model("JambaForCausalLM", "jamba", "spm", True, **JAMBA, tie_word_embeddings=True),
+    "jamba-dense": model(
+        "JambaForCausalLM", "jamba", "spm", True,
+        **JAMBA | {"num_hidden_layers": 2, "attn_layer_period": 2, "attn_layer_offset": 0, "num_experts": 1, "num_experts_per_tok": 1},
+        tie_word_embeddings=False,
+    ),
     "lfm2": model(
         "Lfm2ForCausalLM", "lfm2", "llama-3", True, **LFM2, intermediate_size=96, block_auto_adjust_ff_dim=True,
         block_multiple_of=32, block_ffn_dim_multiplier=1.0,

@@ -1,0 +1,113 @@
+import * as v from "valibot";
+import { badInput, LlqError } from "../../../formats/errors.js";
+import { meta } from "../../../formats/gguf/gguf-write.js";
+import type { Transform } from "../../tensor.js";
+import type { Architecture, HfModel } from "../architecture.js";
+import { count, expectField, flag, headDim, headsKv, reader } from "../config.js";
+import { type HParams, hasAttention, numbersOf } from "../hparams.js";
+import { ropeKeys, rotaryShare } from "../rope-scaling.js";
+import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { none } from "./experts.js";
+import { graniteHybrid, hasScan } from "./granite-hybrid.js";
+import { llamaSchema, readLlama } from "./llama.js";
+import { expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+
+// Layers of Mamba-2, and some with attention whose RoPE turns half of a head. A GGUF has it as Granite 4's hybrids.
+
+const schema = v.looseObject({
+  ...llamaSchema.entries,
+  attn_layer_indices: v.nullish(v.array(none)),
+  partial_rotary_factor: v.nullish(v.number()),
+  mamba_n_heads: v.nullish(count, 128),
+  mamba_n_groups: v.nullish(count, 1),
+  mamba_d_state: v.nullish(count, 256),
+  mamba_d_head: v.nullish(v.union([count, v.literal("auto")])),
+  mamba_d_conv: v.nullish(count, 4),
+  mamba_expand: v.nullish(count, 2),
+  mamba_conv_bias: flag,
+  mamba_proj_bias: flag,
+  time_step_limit: stepLimits,
+});
+
+type Config = v.InferOutput<typeof schema>;
+
+/** Which layers have attention. @throws LlqError `bad-input`, `unsupported` where all layers are of one kind */
+function attentionLayers({ attn_layer_indices: said, num_hidden_layers: layers }: Config): boolean[] {
+  const beyond = said?.find((index) => index >= layers);
+  if (beyond !== undefined)
+    throw badInput(`config.json: attn_layer_indices has ${beyond} of ${layers} layers`);
+  const has = Array.from({ length: layers }, (_, i) => said?.includes(i) ?? false);
+  if (has.includes(true) && has.includes(false)) return has;
+  const all = has.includes(true) ? "all layers" : "no layer";
+  throw new LlqError("unsupported", `config.json: attn_layer_indices gives ${all} attention`, {
+    hint: "Bamba is supported with layers of both kinds",
+  });
+}
+
+function readBamba(config: Config): HfModel {
+  expectField("mamba_proj_bias", config.mamba_proj_bias ?? false, false);
+  expectNoLimits(config.time_step_limit);
+  const has = attentionLayers(config);
+  const { mamba_n_heads: heads, mamba_d_head: said = "auto" } = config;
+  const inner = config.mamba_expand * config.hidden_size;
+  const width = inner / heads;
+  if (!Number.isInteger(width) || (said !== "auto" && said !== null && said !== width)) {
+    throw badInput(`config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${inner}`);
+  }
+  const turned = Math.floor(headDim(config) * rotaryShare(config, 0.5));
+  const model = readLlama(config);
+  const kv = meta.i32s(has.map((each) => (each ? headsKv(config) : 0)));
+  const changed = new Map([...model.keys, ...ropeKeys(config, turned), ["attention.head_count_kv", kv]]);
+  return {
+    ...model,
+    keys: [
+      ...changed,
+      ...mamba2Keys({
+        ...{ heads, width, groups: config.mamba_n_groups },
+        ...{ states: config.mamba_d_state, kernel: config.mamba_d_conv },
+      }),
+      ["rope.scaling.finetuned", meta.bool(true)],
+    ],
+    optional: [
+      ...(model.optional ?? []),
+      ...(config.mamba_conv_bias === false ? [] : (["ssm_conv_bias"] as const)),
+    ],
+    remarks: [
+      "queries and keys are in the order in which llama.cpp turns half of a head; its own converter orders them for whole heads, which makes another model",
+    ],
+  };
+}
+
+const turnedOf =
+  (heads: "headCount" | "headCountKv") =>
+  (h: HParams, layer: number | undefined): Transform => {
+    const numbers = numbersOf(h, layer);
+    return { kind: "permuteRope", heads: numbers[heads], turned: numbers.ropeDimensionCount };
+  };
+
+const LAYER = "model.layers.{i}";
+const own = { when: hasAttention } as const;
+
+export const bamba: Architecture = {
+  ...graniteHybrid,
+  covers: ["Bamba"],
+  classes: ["BambaForCausalLM"],
+  accepts: () => true,
+  read: reader(schema, readBamba),
+  tensors: [
+    tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
+    ...norm("attn_norm", "embd", `${LAYER}.input_layernorm`),
+    ...mamba2Rows(`${LAYER}.mamba`, { when: hasScan }),
+    ...separateQkv(`${LAYER}.self_attn`, {
+      q: { ...own, transform: turnedOf("headCount") },
+      k: { ...own, transform: turnedOf("headCountKv") },
+      v: own,
+      bias: "optional",
+    }),
+    ...linear("attn_output", ["embd", "attn"], `${LAYER}.self_attn.o_proj`, { ...own, bias: "optional" }),
+    ...norm("ffn_norm", "embd", `${LAYER}.pre_ff_layernorm`),
+    ...gatedMlp(`${LAYER}.feed_forward`, { bias: "optional" }),
+    ...norm("output_norm", "embd", "model.final_layernorm"),
+    tensor("output", ["vocab", "embd"], "lm_head.weight"),
+  ],
+};
