@@ -134,8 +134,15 @@ def save(model, folder, written):
     if written is not None:
         config, tensors = written(config, tensors)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    cast = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    cast = {
+        name: tensor.to(torch.bfloat16) if tensor.is_floating_point() and not is_packed(name, tensor) else tensor
+        for name, tensor in tensors.items()
+    }
     save_file({name: tensor.contiguous() for name, tensor in cast.items()}, folder / "model.safetensors", {"format": "pt"})
+
+
+def is_packed(name, tensor):
+    return tensor.itemsize == 1 or name.endswith("_scale_inv")
 
 
 @contextlib.contextmanager
