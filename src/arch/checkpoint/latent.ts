@@ -24,7 +24,7 @@ export function withoutLatentPairs(
   { tensors: rows }: Architecture,
   { headCount: heads, latent, ropeDimensionCount }: HParams,
 ): Container {
-  if (latent.rank === 0 || rows.every(({ role }) => role !== "attn_k_b")) return container;
+  if (latent.rank === 0 || latent.isWhole || rows.every(({ role }) => role !== "attn_k_b")) return container;
   const [key, value] = [latent.keyLength - ropeDimensionCount, latent.valueLength];
   const tensors = new Map(container.tensors);
   for (const [name, source] of container.tensors) {

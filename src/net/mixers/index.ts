@@ -2,7 +2,8 @@ import type { MixerTraits } from "../../arch/traits.js";
 import type { MixerPlan } from "../plan/types.js";
 import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
-import { latentMixer } from "./latent.js";
+import { latentMixer } from "./latent/absorbed.js";
+import { expandedLatentMixer } from "./latent/expanded.js";
 import { mambaMixer } from "./mamba.js";
 import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
@@ -14,6 +15,7 @@ import { shortConvMixer } from "./short-conv.js";
 export const MIXERS: Mixer<any, any>[] = [
   attentionMixer,
   latentMixer,
+  expandedLatentMixer,
   mambaMixer,
   mamba2Mixer,
   deltaNetMixer,
