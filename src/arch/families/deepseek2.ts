@@ -142,7 +142,7 @@ const EPSILON = 1e-6;
 export function latentDecoder(
   h: HParams,
   usual: RouterTraits,
-  more: Pick<LatentTraits, "most" | "temperature"> = {},
+  more: Partial<Pick<LatentTraits, "most" | "temperature" | "rope">> = {},
 ): DecoderTraits {
   const { ropeScaling, ropeLogMultiplier, latent } = h;
   const magnitude =

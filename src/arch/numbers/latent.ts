@@ -28,7 +28,10 @@ export function readLatent(
     ropeDimensionCount: rotary,
     blockCount,
     ...widths
-  }: Pick<LayerNumbers, "ropeDimensionCount" | "keyLength" | "valueLength"> & { readonly blockCount: number },
+  }: Pick<LayerNumbers, "ropeDimensionCount" | "keyLength" | "headCount"> & {
+    readonly blockCount: number;
+    readonly embeddingLength: number;
+  },
 ): LatentNumbers {
   const count = (key: string) => keys.count(`${architecture}.attention.${key}`, 0);
   const rank = count("kv_lora_rank");
@@ -42,10 +45,20 @@ export function readLatent(
     rank,
     isWhole,
     keyLength,
-    valueLength: isWhole ? widths.valueLength : count("value_length_mla"),
+    valueLength: isWhole ? wholeValueLength(keys, architecture, widths) : count("value_length_mla"),
     indexerHeads: count("indexer.head_count"),
     indexerKeyLength: count("indexer.key_length"),
     indexerTopK: count("indexer.top_k"),
     indexed: keys.flags(`${architecture}.attention.indexer.types`, blockCount),
   };
+}
+
+/** Where files of one matrix say nothing, they mean as much of the hidden state as there are heads. */
+function wholeValueLength(
+  keys: KeyReader,
+  architecture: string,
+  { embeddingLength, headCount }: { readonly embeddingLength: number; readonly headCount: number },
+): number {
+  const usual = embeddingLength / headCount;
+  return keys.count(`${architecture}.attention.value_length`, Number.isInteger(usual) ? usual : undefined);
 }

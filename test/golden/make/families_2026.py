@@ -219,8 +219,8 @@ def generated(text, entry, tokens, kind):
     """How the text goes on from its first tokens, always with the likeliest."""
     part = entry["config"].get("text_config", entry["config"])
     rope = part.get("rope_parameters") or {}
-    long = rope.get("rope_type") == "longrope" and rope["original_max_position_embeddings"] < NEW
-    prompt, chosen, rows = tokens[: NEW + 8 if long else PROMPT], [], []
+    short = rope["original_max_position_embeddings"] if rope.get("rope_type") == "longrope" else NEW + PROMPT
+    prompt, chosen, rows = tokens[: short + 8 if short < NEW else PROMPT], [], []
     context = everything_in_f64 if kind == "f64" else contextlib.nullcontext
     for _ in range(NEW):
         with torch.no_grad(), context():
