@@ -52,6 +52,7 @@ const DIMENSIONS = {
   latentQ: (h, n) => n.headCount * h.latent.keyLength,
   latentKey: (h, n) => h.latent.keyLength - n.ropeDimensionCount,
   latentValue: (h) => h.latent.valueLength,
+  latentKv: (h, n) => n.headCount * (h.latent.keyLength - n.ropeDimensionCount + h.latent.valueLength),
   latentAttn: (h, n) => n.headCount * h.latent.valueLength,
   /** Of an index. */
   indexerHeads: (h) => h.latent.indexerHeads,

@@ -172,7 +172,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     hiddenActivation: keys.string(`${architecture}.hidden_activation`, "") || undefined,
     parallelResidual: keys.flag(`${architecture}.use_parallel_residual`),
     prefixTokens: readPrefixTokens(keys),
-    latent: readLatent(keys, architecture, { ...common, blockCount }),
+    latent: readLatent(keys, architecture, { ...common, blockCount, embeddingLength }),
     ssm: readSsm(keys, architecture, blockCount, common.headCount),
     vocabSize: readVocabSize(keys, architecture),
   };

@@ -50,6 +50,7 @@ import { mamba } from "./families/mamba.js";
 import { mamba2 } from "./families/mamba2.js";
 import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
+import { minicpm3 } from "./families/minicpm3.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
 import { mistral3 } from "./families/mistral3.js";
 import { mistral4 } from "./families/mistral4.js";
@@ -139,6 +140,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   granite,
   graniteSwa,
   minicpm,
+  minicpm3,
   internlm3,
   commandR,
   seedOss,

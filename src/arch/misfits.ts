@@ -1,6 +1,7 @@
 import type { Container } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import type { Architecture } from "./architecture.js";
+import { storedName } from "./checkpoint/latent.js";
 
 // What is wrong with a checkpoint whose tensors are not those of its architecture.
 
@@ -37,6 +38,11 @@ export function missingFrom(
       hint: "take the original checkpoint, or one whose config.json says how they are packed",
     });
   }
+  const ofMlx = [...container.tensors.keys()].find((name) => MLX_NAMES.test(name));
+  if (ofMlx !== undefined) {
+    const message = `${where}: ${ofMlx} is of mlx-lm's own form of the model, which is not read`;
+    return new LlqError("unsupported", message, { hint: "take the original checkpoint" });
+  }
   const own = new Set(names.map((name) => name.replace(/^[^.]*\./, "")));
   const other = [...container.tensors.keys()].find((name) =>
     [...own].some((each) => name.endsWith(`.${each}`)),
@@ -53,6 +59,9 @@ export function missingFrom(
 const PACKED_NAMES =
   /\.(absmax|quant_map|quant_state\.\w+|SCB|qweight|weight_packed|scales|_data|_scale|W_q)$/;
 
+/** What mlx-lm makes of experts, and of a latent's keys and values. */
+const MLX_NAMES = /\.(switch_mlp|embed_q|unembed_out)\./;
+
 export function missingTensors(where: string, names: readonly string[]) {
   return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");
 }
@@ -61,7 +70,8 @@ export function unknownTensors(where: string, architecture: Architecture, names:
   return badInput(`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
 }
 
-function listed(names: readonly string[]): string {
+function listed(all: readonly string[]): string {
+  const names = [...new Set(all.map(storedName))];
   const shown = names.slice(0, 5).join(", ");
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

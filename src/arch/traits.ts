@@ -180,6 +180,9 @@ export interface LatentTraits extends MixerTraits {
   readonly most?: number | undefined;
 }
 
+/** The same with keys and values made of the latent for every head. */
+export type ExpandedLatentTraits = Omit<LatentTraits, "kind"> & { readonly kind: "latent-expanded" };
+
 /** A gated delta net; its numbers are those of state spaces. */
 export interface DeltaNetTraits extends MixerTraits {
   readonly kind: "delta-net";

@@ -258,7 +258,7 @@ describe("refusals", () => {
     ["blocks of no rows",                  small(float(2, 2)), { ...fp8, weight_block_size: [0, 128] }, "bad-input: config.json: quantization_config: weight_block_size.0"],
     ["blocks of one side",                 small(float(2, 2)), { ...fp8, weight_block_size: [128] }, "bad-input: config.json: quantization_config: weight_block_size.1"],
     ["zero points",                        changed(small(float(2, 2)), "x.weight_zero_point", raw("I8", 2, 2)), fp8, "unsupported: x: x.weight has zero points"],
-    ["a stack of 8-bit matrices",          small(float(2), raw("F8_E4M3", 2, 4, 4)), fp8, "unsupported: x: x.weight is F8_E4M3 of shape 2 x 4 x 4"],
+    ["a stack of 8-bit matrices",          small(float(2), raw("F8_E4M3", 2, 3, 4, 4)), fp8, "unsupported: x: x.weight is F8_E4M3 of shape 2 x 3 x 4 x 4"],
     ["an 8-bit vector",                    small(float(1), raw("F8_E4M3", 4)), fp8,       "unsupported: x: x.weight is F8_E4M3 of shape 4"],
   ];
   test.each(bad)("%s", (_, of, quantization, expected) => {

@@ -1,23 +1,30 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
-import { badInput, LlqError } from "../../../formats/errors.js";
+import { badInput } from "../../../formats/errors.js";
+import type { BlocksCoding } from "../../rows/packed/blocks.js";
 import type { Architecture } from "../architecture.js";
 import type { HParams } from "../hparams.js";
 
 /** What makes keys and values of a latent: below each other for each head, the key's rows first. */
 const BOTH = /^(.*\.)kv_b_proj\.weight$/;
 
+/** What a checkpoint calls the tensor that one of the table is a part of. */
+export function storedName(name: string): string {
+  return name.replace(/\.[kv]_b_proj\.weight$/, ".kv_b_proj.weight");
+}
+
 /**
  * The checkpoint with `k_b_proj` [heads, rank, key] and `v_b_proj` [heads, value, rank] in place of `kv_b_proj`, as GGUF
- * has them, where the family has these: queries then meet the latent itself. Nothing moves: both are views.
- * @throws LlqError `bad-input` for another shape, `unsupported` for packed ones
+ * has them, where the family has these: queries then meet the latent itself. Nothing moves: both are views; of what is
+ * packed, each head's rows are decoded as a whole.
+ * @throws LlqError `bad-input` for another shape
  */
 export function withoutLatentPairs(
   container: Container,
   { tensors: rows }: Architecture,
   { headCount: heads, latent, ropeDimensionCount }: HParams,
 ): Container {
-  if (latent.rank === 0 || rows.every(({ role }) => role !== "attn_k_b")) return container;
+  if (latent.rank === 0 || latent.isWhole || rows.every(({ role }) => role !== "attn_k_b")) return container;
   const [key, value] = [latent.keyLength - ropeDimensionCount, latent.valueLength];
   const tensors = new Map(container.tensors);
   for (const [name, source] of container.tensors) {
@@ -32,32 +39,45 @@ export function withoutLatentPairs(
       );
     }
     tensors.delete(name);
-    tensors.set(`${prefix}k_b_proj.weight`, view(name, source, 0, [heads, rank, key], [1, rank]));
-    tensors.set(`${prefix}v_b_proj.weight`, view(name, source, key, [heads, value, rank], [rank, 1]));
+    const part = isPlain(source) ? view : block;
+    tensors.set(`${prefix}k_b_proj.weight`, part(source, 0, [heads, rank, key], true));
+    tensors.set(`${prefix}v_b_proj.weight`, part(source, key, [heads, value, rank], false));
   }
   return { ...container, tensors };
 
+  /** Of each head's rows those from `first` on, or their columns: elements that lie so many from each other. */
   function view(
-    name: string,
     source: TensorSource,
     first: number,
     shape: readonly [number, number, number],
-    inner: readonly [number, number],
+    turned: boolean,
   ): TensorSource {
-    if (source.coded !== undefined || source.strides !== undefined || source.runs !== undefined) {
-      throw new LlqError("unsupported", `tensor ${name} is packed or a view, and its columns become rows`, {
-        hint: "take a checkpoint in BF16",
-      });
-    }
     const stride = (key + value) * latent.rank;
-    const elements = (heads - 1) * stride + (inner[0] === 1 ? shape[2] : shape[1]) * latent.rank;
-    const offset = source.offset + byteLength(source.dtype, [first, latent.rank]);
+    const rows = turned ? shape[2] : shape[1];
     return {
       ...source,
-      offset,
-      byteLength: byteLength(source.dtype, [elements]),
+      offset: source.offset + byteLength(source.dtype, [first, latent.rank]),
+      byteLength: byteLength(source.dtype, [(heads - 1) * stride + rows * latent.rank]),
       shape,
-      strides: [stride, ...inner],
+      strides: [stride, ...(turned ? [1, latent.rank] : [latent.rank, 1])],
     };
   }
+
+  /** The same of what has to be decoded first. */
+  function block(
+    source: TensorSource,
+    first: number,
+    shape: readonly [number, number, number],
+    turned: boolean,
+  ): TensorSource {
+    const rows = turned ? shape[2] : shape[1];
+    const coded: BlocksCoding = { kind: "blocks", base: source, stride: key + value, first, rows, turned };
+    const { file, offset, byteLength } = source;
+    return { file, offset, byteLength, dtype: "F32", shape, coded };
+  }
+}
+
+/** Whether rows are found by counting elements. */
+function isPlain({ coded, strides, runs }: TensorSource): boolean {
+  return coded === undefined && strides === undefined && runs === undefined;
 }

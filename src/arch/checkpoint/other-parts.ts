@@ -24,9 +24,9 @@ export function withoutOtherParts(container: Container, json: unknown): Containe
     return blocks.success && block !== undefined && Number(block) >= blocks.output.num_hidden_layers;
   };
   const isOther = (name: string) => OTHER_SENSES.test(name) || MULTI_TOKEN.test(name) || isBehind(name);
-  const leftOut = [...container.tensors.keys()].filter(isOther);
+  const { raw } = container;
+  const leftOut = [...container.tensors.keys(), ...(raw?.keys() ?? [])].filter(isOther);
   if (leftOut.length === 0) return container;
-  const tensors = new Map(container.tensors);
-  for (const name of leftOut) tensors.delete(name);
-  return { ...container, tensors, leftOut };
+  const without = <T>(all: ReadonlyMap<string, T>) => new Map([...all].filter(([name]) => !isOther(name)));
+  return { ...container, tensors: without(container.tensors), ...(raw && { raw: without(raw) }), leftOut };
 }

@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { rowsOf } from "../../rows/packed/blocks.js";
 import type { Architecture } from "../architecture.js";
 
 /** What transformers 5 stacks, and which of the family's matrices are below each other in it. */
@@ -11,7 +12,7 @@ const STACKS = [
 /**
  * The checkpoint with a matrix for each expert, where it has them stacked as transformers 5 computes with them:
  * `experts.gate_up_proj` [experts, 2 × rows, columns] and `experts.down_proj`. Nothing moves: each is a part of the stack.
- * @throws LlqError `bad-input` for stacks of other shapes, `unsupported` for views and packed ones
+ * @throws LlqError `bad-input` for stacks of other shapes, `unsupported` for views
  */
 export function withoutStacks(container: Container, { tensors: rows }: Architecture): Container {
   let tensors: Map<string, TensorSource> | undefined; // a copy, when there is something to change
@@ -44,19 +45,24 @@ function* cut(
 ): Generator<[string, TensorSource]> {
   const where = files[source.file];
   const { shape, strides, coded, runs } = source;
-  if (strides !== undefined || coded !== undefined || runs !== undefined) {
-    throw new LlqError("unsupported", `${where}: stacked experts ${name} that are packed, or a view`);
+  if (strides !== undefined || runs !== undefined) {
+    throw new LlqError("unsupported", `${where}: stacked experts ${name} that are a view`);
   }
   const [experts, rows, columns] = shape;
   if (shape.length !== 3 || experts! > MAX_EXPERTS || rows! % targets.length !== 0) {
     throw badInput(`${where}: stacked experts ${name} are ${shape.join(" x ")}`);
   }
   const byteLength = source.byteLength / (experts! * targets.length);
+  const some = rows! / targets.length;
+  const base = { ...source, shape: [experts! * rows!, columns!] };
   for (let e = 0; e < experts!; e++) {
     for (const [i, target] of targets.entries()) {
-      const offset = source.offset + (e * targets.length + i) * byteLength;
-      const part = { ...source, offset, byteLength, shape: [rows! / targets.length, columns!] };
-      yield [target.replace("{e}", String(e)), part];
+      const part = e * targets.length + i;
+      const own =
+        coded === undefined
+          ? { ...source, offset: source.offset + part * byteLength, byteLength, shape: [some, columns!] }
+          : rowsOf(base, part * some, some);
+      yield [target.replace("{e}", String(e)), own];
     }
   }
 }

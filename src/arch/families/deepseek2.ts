@@ -115,6 +115,8 @@ function mixtureKeys(config: Config, usual: Usual): HfModel["keys"] {
 const self = "model.layers.{i}.self_attn";
 const isNarrow = ({ latent }: HParams) => latent.queryRank > 0;
 const isWide = ({ latent }: HParams) => latent.queryRank === 0;
+const isWhole = ({ latent }: HParams) => latent.isWhole;
+const isCut = ({ latent }: HParams) => !latent.isWhole;
 
 const rows: readonly TensorRow[] = [
   tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
@@ -125,8 +127,9 @@ const rows: readonly TensorRow[] = [
   ...linear("attn_q_b", ["latentQ", "queryRank"], `${self}.q_b_proj`, { when: isNarrow }),
   ...linear("attn_kv_a", ["rank+rope", "embd"], `${self}.kv_a_proj_with_mqa`, { bias: "optional" }),
   ...norm("attn_kv_a_norm", "rank", `${self}.kv_a_layernorm`),
-  tensor("attn_k_b", ["heads", "rank", "latentKey"], `${self}.k_b_proj.weight`),
-  tensor("attn_v_b", ["heads", "latentValue", "rank"], `${self}.v_b_proj.weight`),
+  tensor("attn_kv_b", ["latentKv", "rank"], `${self}.kv_b_proj.weight`, { when: isWhole }),
+  tensor("attn_k_b", ["heads", "rank", "latentKey"], `${self}.k_b_proj.weight`, { when: isCut }),
+  tensor("attn_v_b", ["heads", "latentValue", "rank"], `${self}.v_b_proj.weight`, { when: isCut }),
   ...linear("attn_output", ["embd", "latentAttn"], `${self}.o_proj`, { bias: "optional" }),
   ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
   ...mixtureRows({
@@ -143,7 +146,7 @@ const EPSILON = 1e-6;
 export function latentDecoder(
   h: HParams,
   usual: RouterTraits,
-  more: Pick<LatentTraits, "most" | "temperature"> = {},
+  more: Partial<Pick<LatentTraits, "most" | "temperature" | "rope">> = {},
 ): DecoderTraits {
   const { ropeScaling, ropeLogMultiplier, latent } = h;
   const magnitude =
@@ -151,7 +154,8 @@ export function latentDecoder(
       ? yarnMagnitude(ropeScaling.factor, ropeLogMultiplier)
       : 1;
   const scale = magnitude ** 2 / Math.sqrt(latent.keyLength);
-  const mixer = { kind: "latent", rope: { pairs: "neighbours" }, scale, epsilon: EPSILON, ...more } as const;
+  const kind = latent.isWhole ? "latent-expanded" : "latent";
+  const mixer = { kind, rope: { pairs: "neighbours" }, scale, epsilon: EPSILON, ...more } as const;
   const feedForward = { activation: "silu", router: routerOf(h, usual) } as const;
   return { norm: "rms", layers: allLayers(h, { mixer, feedForward }) };
 }

@@ -3,7 +3,8 @@ import type { MixerPlan } from "../plan/types.js";
 import { attentionMixer } from "./attention/attention.js";
 import { deltaNetMixer } from "./delta-net.js";
 import { kdaMixer } from "./kda.js";
-import { latentMixer } from "./latent.js";
+import { latentMixer } from "./latent/absorbed.js";
+import { expandedLatentMixer } from "./latent/expanded.js";
 import { mambaMixer } from "./mamba.js";
 import { mamba2Mixer } from "./mamba2.js";
 import type { Mixer } from "./mixer.js";
@@ -16,6 +17,7 @@ import { sideBySideMixer } from "./side-by-side.js";
 export const MIXERS: Mixer<any, any>[] = [
   attentionMixer,
   latentMixer,
+  expandedLatentMixer,
   mambaMixer,
   mamba2Mixer,
   deltaNetMixer,

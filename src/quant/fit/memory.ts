@@ -1,5 +1,6 @@
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import type { HParams } from "../../arch/hparams.js";
 import { type AttentionTraits, type MixerTraits, mixersOf } from "../../arch/traits.js";
 import { rowLength } from "../../tensor.js";
 import type { Amount, Described } from "./amount.js";
@@ -57,8 +58,41 @@ export function kvCache(model: Described, context: number, kvType: KvType): Amou
   };
 }
 
-function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
-  return "window" in mixer ? mixer.window : undefined;
+/** What a layer keeps of a token: keys and values of heads, or one or the other alone. */
+interface Kept {
+  readonly window: number | undefined;
+  /** Numbers, and how they come about. */
+  readonly numbers: number;
+  readonly formula: string;
+  /** What has to divide into the blocks of the type. */
+  readonly widths: readonly number[];
+}
+
+/** Of latent attention the latent is kept with the part of a key that RoPE turns, and what an index goes by. */
+function keptBy(mixer: MixerTraits | AttentionTraits, { latent, layers }: HParams, layer: number): Kept[] {
+  const numbers = layers[layer]!;
+  const { headCount, ropeDimensionCount } = numbers;
+  const heads = (count: number, key: number, value: number): Kept => ({
+    window: "window" in mixer ? mixer.window : undefined,
+    numbers: count * (key + value),
+    formula: `${count} KV heads × ${key === value ? `2 × ${key}` : `(${key} + ${value})`}`,
+    widths: [key, value],
+  });
+  switch (mixer.kind) {
+    case "attention":
+      return [heads(numbers.headCountKv, numbers.keyLength, numbers.valueLength)];
+    case "latent-expanded":
+      return [heads(headCount, latent.keyLength, latent.valueLength)];
+    case "latent": {
+      const width = latent.rank + ropeDimensionCount;
+      const formula = `(${latent.rank} of a latent + ${ropeDimensionCount})`;
+      const kept = { window: undefined, numbers: width, formula, widths: [width] };
+      const { indexerKeyLength: key, indexed } = latent;
+      if (key === 0 || indexed?.[layer] === false) return [kept];
+      return [kept, { window: undefined, numbers: key, formula: `${key} of an index`, widths: [key] }];
+    }
+  }
+  return [];
 }
 
 /**
@@ -66,24 +100,17 @@ function windowOf(mixer: MixerTraits | AttentionTraits): number | undefined {
  * Layers with a window keep its tokens and a batch; but where all layers have a window, llama.cpp keeps everything.
  */
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
-  const attending = architecture
-    .decoder(hparams)
-    .layers.flatMap((layer, i) =>
-      mixersOf(layer).flatMap((mixer) =>
-        mixer.kind === "attention" ? [{ window: windowOf(mixer), ...hparams.layers[i]! }] : [],
-      ),
-    );
-  const isMixed = attending.some(({ window }) => window === undefined);
+  const { layers } = architecture.decoder(hparams);
+  const kept = layers.flatMap((layer, i) => mixersOf(layer).flatMap((mixer) => keptBy(mixer, hparams, i)));
+  const isMixed = kept.some(({ window }) => window === undefined);
   const parts = new Map<string, { layers: number; bytes: number; formula: string }>();
-  for (const { window, headCountKv, keyLength, valueLength } of attending) {
-    const kept = window === undefined || !isMixed ? context : roundUp(window + BATCH);
-    const tokens = Math.min(context, kept);
-    const perElement = kvElementBytes(kvType, keyLength, valueLength);
-    const widths = keyLength === valueLength ? `2 × ${keyLength}` : `(${keyLength} + ${valueLength})`;
-    const formula = `${tokens} tokens × ${headCountKv} KV heads × ${widths} × ${perElement} bytes`;
-    const bytes = tokens * headCountKv * (keyLength + valueLength) * perElement;
+  for (const { window, numbers, widths, formula: ofToken } of kept) {
+    const seen = window === undefined || !isMixed ? context : roundUp(window + BATCH);
+    const tokens = Math.min(context, seen);
+    const perElement = kvElementBytes(kvType, ...widths);
+    const formula = `${tokens} tokens × ${ofToken} × ${perElement} bytes`;
     const { layers } = parts.get(formula) ?? { layers: 0 };
-    parts.set(formula, { layers: layers + 1, bytes, formula });
+    parts.set(formula, { layers: layers + 1, bytes: tokens * numbers * perElement, formula });
   }
   const all = [...parts.values()];
   return {
@@ -96,9 +123,9 @@ function keysAndValues({ architecture, hparams }: Described, context: number, kv
  * Bytes of an element of a key or a value, on average over a block.
  * @throws LlqError `usage` when heads do not divide into the type's blocks
  */
-export function kvElementBytes(kvType: KvType, keyLength: number, valueLength: number): number {
+export function kvElementBytes(kvType: KvType, ...widths: readonly number[]): number {
   const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
-  const odd = [keyLength, valueLength].find((length) => length % blockSize !== 0);
+  const odd = widths.find((length) => length % blockSize !== 0);
   if (odd !== undefined) {
     throw new LlqError("usage", `heads of ${odd} do not divide into ${name} blocks of ${blockSize}`, {
       hint: "--kv-type f16",

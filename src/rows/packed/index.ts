@@ -8,6 +8,7 @@ import { awq } from "./awq.js";
 import { bitnet } from "./bitnet.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
+import { type BlocksCoding, blocks } from "./blocks.js";
 import { fp4 } from "./compressed-tensors/fp4.js";
 import { packQuantized } from "./compressed-tensors/pack-quantized.js";
 import { compressedScaled } from "./compressed-tensors/scaled.js";
@@ -43,10 +44,11 @@ const PACKINGS: readonly Packing<any, any>[] = [
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
-const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
+const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum, blocks];
 
 /** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
-const ACTIVATION_SCALES = /\.(input_scale|input_global_scale|activation_scale|output_scale|[qkv]_scale)$/;
+const ACTIVATION_SCALES =
+  /(\.(input_scale|input_global_scale|output_scale|[qkv]_scale)|[._]activation_scale)$/;
 
 /** Names that only packed weights have. */
 const PACKED_NAME = /^(.*)\.(qweight|weight_packed)$/;
@@ -143,6 +145,7 @@ export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">
 
 /** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
 export function isAcross(source: TensorSource): boolean {
+  if (source.coded?.kind === blocks.kind && (source.coded as BlocksCoding).turned) return true;
   const { coded, strides } = baseOf(source);
   return coded === undefined ? strides !== undefined && strides.at(-1)! > 1 : of(coded, PACKINGS).across;
 }

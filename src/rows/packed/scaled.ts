@@ -12,9 +12,17 @@ export type SmallType = "F8_E4M3" | "F8_E5M2" | "I8" | "F8_E8M0";
 export interface ScaledCoding extends Coding {
   readonly kind: "scaled";
   readonly type: SmallType;
-  readonly scale?: { readonly source: TensorSource; readonly rows: number; readonly columns: number };
+  readonly scale?: Scale;
   /** A number for each scale. */
   readonly zeros?: TensorSource;
+}
+
+interface Scale {
+  readonly source: TensorSource;
+  readonly rows: number;
+  readonly columns: number;
+  /** Of stacked matrices, the rows of each: no block is of two. */
+  readonly each?: number;
 }
 
 const fields = v.looseObject({ weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])) });
@@ -36,6 +44,9 @@ export const SMALL_VALUES: Readonly<Record<SmallType, Float32Array>> = {
 
 const WEIGHT_TYPES = /^(F8_E4M3|F8_E5M2|I8)$/;
 
+/** Matrices, and those of experts that transformers 5 stacks. */
+const WEIGHT_NAMES = /\.weight$|\.experts\.(gate_up|down)_proj$/;
+
 /** 8-bit numbers with one scale in all, one a row, or one a block: q × scale, whatever `inv` in the name says. */
 export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
   kind: "scaled",
@@ -45,11 +56,11 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
   fields,
   across: false,
   typeOf: ({ type }) => type,
-  weightOf: (name, { type }) => (WEIGHT_TYPES.test(type) && name.endsWith(".weight") ? name : undefined),
+  weightOf: (name, { type }) => (WEIGHT_TYPES.test(type) && WEIGHT_NAMES.test(name) ? name : undefined),
 
   locate(parts, name, raw, settings) {
-    const [rows, columns] = raw.shape;
-    if (rows === undefined || columns === undefined || raw.shape.length > 2) {
+    const [columns, rows, experts] = raw.shape.toReversed();
+    if (rows === undefined || columns === undefined || raw.shape.length > 3) {
       const what = `${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
       return parts.unsupported(what, "matrices");
     }
@@ -66,15 +77,20 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
       }
       return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
     }
-    const scale = scaleBlocks(parts, name, [rows, columns], found, settings?.weight_block_size);
+    const block = settings?.weight_block_size;
+    const scale =
+      experts === undefined
+        ? scaleBlocks(parts, name, [rows, columns], found, block)
+        : scalesOfEach(parts, name, [experts, rows, columns], found, block);
     return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type, scale });
   },
 
   decode(reader, { type, scale, zeros }, { source, first, count, dst }) {
     const columns = rowLength(source);
     const values = SMALL_VALUES[type];
-    const scaleRow = scale === undefined ? 0 : Math.floor(first / scale.rows);
-    const scaleRows = scale === undefined ? 0 : Math.floor((first + count - 1) / scale.rows) + 1 - scaleRow;
+    const rowOf = (row: number) => (scale === undefined ? 0 : scaleRowOf(scale, row));
+    const scaleRow = rowOf(first);
+    const scaleRows = rowOf(first + count - 1) + 1 - scaleRow;
     const scales = scale && reader.floats(scale.source, scaleRow, scaleRows);
     const offsets = zeros && reader.floats(zeros, scaleRow, scaleRows);
     const across = scale === undefined ? 0 : rowLength(scale.source);
@@ -82,7 +98,7 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
     const stored = reader.bytes(source, first * columns, n);
     const x = reader.kernels.floats(dst, n);
     for (let r = 0; r < count; r++) {
-      const before = scale === undefined ? 0 : (Math.floor((first + r) / scale.rows) - scaleRow) * across;
+      const before = (rowOf(first + r) - scaleRow) * across;
       for (let c = 0; c < columns; ) {
         const block = scale === undefined ? 0 : before + Math.floor(c / scale.columns);
         const factor = scales?.[block] ?? 1;
@@ -94,13 +110,37 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
   },
 };
 
+/** The row of scales that a row of numbers has. */
+function scaleRowOf({ rows, each }: Scale, row: number): number {
+  if (each === undefined) return Math.floor(row / rows);
+  return Math.floor(row / each) * Math.ceil(each / rows) + Math.floor((row % each) / rows);
+}
+
+/** Scales of stacked matrices: one of each, or one a block. */
+function scalesOfEach(
+  parts: Parts,
+  name: string,
+  [experts, rows, columns]: readonly [number, number, number],
+  source: TensorSource,
+  block: readonly [number, number] | null | undefined,
+): Scale {
+  const [count, down = 1, across = 1] = source.shape;
+  if (source.shape.length > 3 || count !== experts) {
+    return parts.fail(
+      `the scales of ${name}, ${experts} x ${rows} x ${columns}, are ${source.shape.join(" x ")}`,
+    );
+  }
+  const one = scaleBlocks(parts, name, [rows, columns], { ...source, shape: [down, across] }, block);
+  return { ...one, source: { ...source, shape: [experts * down, across] }, each: rows };
+}
+
 function scaleBlocks(
   parts: Parts,
   name: string,
   [rows, columns]: readonly [number, number],
   source: TensorSource,
   block: readonly [number, number] | null | undefined,
-): { source: TensorSource; rows: number; columns: number } {
+): Scale {
   const across = source.shape.length === 2 ? source.shape[1]! : 1;
   const down = source.shape.length === 0 ? 1 : source.shape[0]!;
   const matrix = { ...source, shape: [down, across] };

@@ -1,5 +1,6 @@
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
+import type { BlocksCoding } from "./blocks.js";
 import type { Decoder } from "./packing.js";
 
 /** base + scale × b a, with b [out, rank] and a [rank, in]: an adapter added to what may be packed itself. */
@@ -29,8 +30,8 @@ export function sumOf({ coded }: TensorSource): SumCoding | undefined {
   return coded?.kind === sum.kind ? (coded as SumCoding) : undefined;
 }
 
-/** What adapters are added to, which says what is stored and how it lies. */
+/** What is stored beneath it, which says its type and how it lies: what adapters are added to, what is cut in blocks. */
 export function baseOf(source: TensorSource): TensorSource {
-  const added = sumOf(source);
-  return added === undefined ? source : baseOf(added.base);
+  const { kind, base } = (source.coded ?? {}) as Partial<SumCoding | BlocksCoding>;
+  return base !== undefined && (kind === "sum" || kind === "blocks") ? baseOf(base) : source;
 }

@@ -134,8 +134,15 @@ def save(model, folder, written):
     if written is not None:
         config, tensors = written(config, tensors)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    cast = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    cast = {
+        name: tensor.to(torch.bfloat16) if tensor.is_floating_point() and not is_packed(name, tensor) else tensor
+        for name, tensor in tensors.items()
+    }
     save_file({name: tensor.contiguous() for name, tensor in cast.items()}, folder / "model.safetensors", {"format": "pt"})
+
+
+def is_packed(name, tensor):
+    return tensor.itemsize == 1 or name.endswith("_scale_inv")
 
 
 @contextlib.contextmanager
@@ -212,8 +219,8 @@ def generated(text, entry, tokens, kind):
     """How the text goes on from its first tokens, always with the likeliest."""
     part = entry["config"].get("text_config", entry["config"])
     rope = part.get("rope_parameters") or {}
-    long = rope.get("rope_type") == "longrope" and rope["original_max_position_embeddings"] < NEW
-    prompt, chosen, rows = tokens[: NEW + 8 if long else PROMPT], [], []
+    short = rope["original_max_position_embeddings"] if rope.get("rope_type") == "longrope" else NEW + PROMPT
+    prompt, chosen, rows = tokens[: short + 8 if short < NEW else PROMPT], [], []
     context = everything_in_f64 if kind == "f64" else contextlib.nullcontext
     for _ in range(NEW):
         with torch.no_grad(), context():

@@ -1,6 +1,7 @@
 """Writes test/golden/fit/llama-cpp.json: what llama.cpp says published models take, by recipe and by context.
 
-usage: fit.py <llama.cpp>
+usage: fit.py <llama.cpp> [model ...]                        all models, or those beside the others that are there
+       fit.py <llama.cpp> --kv <file.gguf> ...               only the bytes of KV caches of such files, printed
 
 The models are those of test/golden/families/published. llama.cpp's converter writes the header of each with
 --outtype f16, weights being a hole in the file; fit.cpp, built here against the libraries in <llama.cpp>/build/bin,
@@ -29,7 +30,7 @@ def build(folder):
     binary = folder / "fit"
     lib = LLAMA / "build" / "bin"
     include = [f"-I{LLAMA}/{name}" for name in ("include", "ggml/include", "src")]
-    link = [f"-L{lib}", f"-Wl,-rpath,{lib}", "-lllama", "-lggml", "-lggml-base", "-lggml-cpu"]
+    link = [f"-L{lib}", f"-Wl,-rpath,{lib}", "-lllama", "-lggml", "-lggml-cpu", "-lggml-base", "-fopenmp", "-ldl"]
     subprocess.run(["g++", "-std=c++17", *include, HERE / "fit.cpp", "-o", binary, *link], check=True)
     return binary
 
@@ -81,13 +82,27 @@ def quantized(path, recipe):
     return total
 
 
+def print_caches(paths):
+    with tempfile.TemporaryDirectory() as scratch:
+        binary = build(Path(scratch))
+        for path in paths:
+            output = subprocess.run([binary, path, "256,f16", "512,f16"], capture_output=True, text=True, check=True)
+            print(path, [int(line.split()[1]) for line in output.stdout.splitlines()])
+
+
 def main():
     sys.path.insert(0, str(LLAMA))
     sys.path.insert(0, str(LLAMA / "gguf-py"))
-    models = {}
+    wanted = sys.argv[2:]
+    if wanted[:1] == ["--kv"]:
+        return print_caches(wanted[1:])
+    folder = HERE.parent / "fit"
+    models = json.loads((folder / "llama-cpp.json").read_text()) if wanted else {}
     with tempfile.TemporaryDirectory() as scratch:
         binary = build(Path(scratch))
         for source in sorted(OUT.glob("*.json")):
+            if wanted and source.stem not in wanted:
+                continue
             value = json.loads(source.read_text())
             config = dict(value["config"])
             if "position_encoding_2d" in config:
@@ -114,7 +129,6 @@ def main():
             files = {recipe: quantized(path, recipe) for recipe in RECIPES}
             models[source.stem.lower()] = {"weights": weights, "files": files, "runs": found}
             print(source.stem, models[source.stem.lower()], flush=True)
-    folder = HERE.parent / "fit"
     folder.mkdir(exist_ok=True)
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in models.items())
     (folder / "llama-cpp.json").write_text("{\n" + rows + "\n}\n")

@@ -88,14 +88,16 @@ FAMILIES = {
     ),
     "minicpm3": model(
         "MiniCPM3ForCausalLM", "minicpm3", "spm", True,
-        **MLA | {"v_head_dim": 8}, scale_emb=3, dim_model_base=16, scale_depth=0.9, tie_word_embeddings=True,
-        **rope(10000.0, rope_type="longrope", short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[1.0, 2.0, 4.0, 8.0],
-               original_max_position_embeddings=64),
+        **MLA | {"v_head_dim": 24, "q_lora_rank": None, "attention_bias": True}, scale_emb=3, dim_model_base=16, scale_depth=0.9,
+        tie_word_embeddings=False, **rope(50000.0),
     ),
+    # llama.cpp's program has the scales of the published model; its converter leaves out what LongRoPE says but the factors.
     "minicpm3-published-scales": model(
         "MiniCPM3ForCausalLM", "minicpm3", "spm", True,
         **MLA | {"v_head_dim": 8}, scale_emb=12, dim_model_base=256, scale_depth=1.4, tie_word_embeddings=True,
-        **rope(10000.0), more={"spread": {"embed_tokens": (0, 0.04)}},
+        **rope(10000.0, rope_type="longrope", short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[1.0, 2.0, 4.0, 8.0],
+               original_max_position_embeddings=24),
+        more={"spread": {"embed_tokens": (0, 0.04)}},
     ),
     # transformers zeroes the row of a padding token when it loads the class; token 0 begins the text here.
     "youtu": model(

@@ -1,52 +1,29 @@
-import { LlqError } from "../../../formats/errors.js";
-import type { LatentTraits, Temperature } from "../../arch/traits.js";
-import { rowCount, rowLength, sliceRows } from "../../tensor.js";
-import { normalize } from "../norm.js";
-import type { Half, Linear, MixerPlan, NormPlan, RopePlan } from "../plan/types.js";
-import { exchange, multiply, packInput, slabMemory } from "../products/matmul.js";
-import { batchTokens } from "../span.js";
-import { addProduct, normed, piecesOf, type Work } from "../work.js";
-import type { Mixer, PlanParts, RunSize, StateOptions } from "./mixer.js";
-import { turn } from "./rope.js";
-import { KvCache, type KvShape, kvBytes } from "./state/kv-cache.js";
-import { heat } from "./temperature.js";
+import type { LatentTraits } from "../../../arch/traits.js";
+import { rowCount, rowLength, sliceRows } from "../../../tensor.js";
+import type { Half, Linear } from "../../plan/types.js";
+import { exchange, multiply, packInput, slabMemory } from "../../products/matmul.js";
+import { batchTokens } from "../../span.js";
+import { addProduct, piecesOf, type Work } from "../../work.js";
+import type { Mixer, PlanParts, RunSize, StateOptions } from "../mixer.js";
+import { KvCache, type KvShape, kvBytes } from "../state/kv-cache.js";
+import { inputsOf, type LatentParts, makeQueriesAndLatent, planParts } from "./shared.js";
 
 /** Multi-head latent attention: queries meet the latent itself, and values are made of what they find (absorbed form). */
-export interface LatentPlan extends MixerPlan {
+export interface LatentPlan extends LatentParts {
   readonly kind: "latent";
-  readonly heads: number;
-  /** Numbers of the latent. */
-  readonly rank: number;
-  /** Width of a query: what meets the latent, and the part that RoPE turns. */
-  readonly keyLength: number;
-  readonly rotary: number;
-  readonly valueLength: number;
-  /** Queries are made of the hidden state, or of a few numbers, normed. */
-  readonly q: Linear;
-  readonly qFrom: { readonly a: Linear; readonly norm: NormPlan } | undefined;
-  /** The latent, and below it the turned part of a key that all heads share. */
-  readonly kv: Linear;
-  readonly kvNorm: NormPlan;
   /** Of each head: [rank, key], by which a query comes to the latent, and [value, rank]. */
   readonly keys: readonly Linear[];
   readonly values: readonly Linear[];
-  readonly output: Linear;
-  readonly rope: RopePlan | undefined;
-  readonly scale: number;
-  readonly temperature: Temperature | undefined;
-  /** Tokens that a text may have. */
-  readonly most: number;
 }
 
 export const latentMixer: Mixer<LatentTraits, LatentPlan> = {
   kind: "latent",
   plan,
-  inputs: ({ q, qFrom, kv, keys, values, output }) => [
-    ["attn_norm", [qFrom?.a ?? q, kv]],
-    ...(qFrom === undefined ? [] : [["attn_q_b", [q]] as const]),
-    ["attn_k_b", keys, keys.length],
-    ["attn_v_b", values, values.length],
-    ["attn_output", [output]],
+  inputs: (plan) => [
+    ...inputsOf(plan),
+    ["attn_k_b", plan.keys, plan.keys.length],
+    ["attn_v_b", plan.values, plan.values.length],
+    ["attn_output", [plan.output]],
   ],
   memory,
   canTruncate: () => true,
@@ -55,30 +32,18 @@ export const latentMixer: Mixer<LatentTraits, LatentPlan> = {
   run,
 };
 
-function plan(traits: LatentTraits, { find, hparams, numbers, rope }: PlanParts): LatentPlan {
-  const { rank, keyLength, valueLength } = hparams.latent;
-  const { headCount: heads, ropeDimensionCount: rotary } = numbers;
-  const [a, qNorm] = [find.linear("attn_q_a"), find.norm("attn_q_a_norm")];
-  const own = (norm: NormPlan): NormPlan => ({ ...norm, epsilon: traits.epsilon ?? norm.epsilon });
+function plan(traits: LatentTraits, parts: PlanParts): LatentPlan {
+  const { find, hparams, numbers } = parts;
+  const { rank, valueLength } = hparams.latent;
   const ofHeads = ({ weight }: Linear, rows: number): Linear[] =>
-    Array.from({ length: heads }, (_, head) => ({
+    Array.from({ length: numbers.headCount }, (_, head) => ({
       weight: sliceRows(weight, head * rows, rows, [rows, rowLength(weight)]),
       bias: undefined,
     }));
   return {
-    kind: "latent",
-    ...{ heads, rank, keyLength, rotary, valueLength },
-    q: find.linear("attn_q_b") ?? find.linear("attn_q")!,
-    qFrom: a && { a, norm: own(qNorm!) },
-    kv: find.linear("attn_kv_a")!,
-    kvNorm: own(find.norm("attn_kv_a_norm")!),
+    ...planParts("latent", traits, parts),
     keys: ofHeads(find.linear("attn_k_b")!, rank),
     values: ofHeads(find.linear("attn_v_b")!, valueLength),
-    output: find.linear("attn_output")!,
-    rope: traits.rope && rope(traits.rope),
-    scale: traits.scale ?? 1 / Math.sqrt(keyLength),
-    temperature: traits.temperature,
-    most: traits.most ?? Number.POSITIVE_INFINITY,
   };
 }
 
@@ -89,24 +54,12 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
   const tokens = batchTokens(batch);
   const [qWidth, kWidth] = [heads * keyLength, rank + rotary];
   const room = (width: number) => kernels.reserve(tokens * width * 4);
-  checkLength(work, layer);
   const start = kernels.mark();
   const [q, k, latent] = [room(qWidth), room(kWidth), room(rank)];
   const [absorbed, found] = [room(heads * kWidth), room(heads * rank)];
   const mark = kernels.mark();
-  for (const [first, count] of piecesOf(batch)) {
-    const n = normed(work, norm, from + first * batch.width * 4, count, "attn_norm");
-    makeQueriesAndLatent(work, layer, n, q + first * qWidth * 4, k + first * kWidth * 4, count);
-    kernels.reset(mark);
-  }
-  for (let token = 0; token < tokens; token++) {
-    const row = k + token * kWidth * 4;
-    normalize(work, layer.kvNorm, row, row, 1);
-  }
+  makeQueriesAndLatent(work, layer, norm, from, { q, k });
   const straight = keyLength - rotary;
-  turn(work, { rope: layer.rope, keyLength }, q + straight * 4, heads);
-  turn(work, { rope: layer.rope, keyLength: kWidth }, k + rank * 4, 1);
-  heat(work, layer.temperature, q, qWidth);
   kernels.call("copy_columns")(k, kWidth * 4, latent, rank * 4, tokens, rank);
   for (const [first, count] of piecesOf(batch)) {
     const [own, to] = [q + first * qWidth * 4, absorbed + first * heads * kWidth * 4];
@@ -131,43 +84,6 @@ function run(work: Work, { norm, plan: layer, postNorm }: Half<LatentPlan>, from
     kernels.reset(end);
   }
   kernels.reset(start);
-}
-
-/** @throws LlqError `unsupported` for texts in which the model would choose among the tokens that a query sees */
-function checkLength({ batch: { chunks, context, starts } }: Work, { most }: LatentPlan): void {
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const tokens = (starts?.[chunk] ?? 0) + context;
-    if (tokens <= most) continue;
-    throw new LlqError(
-      "unsupported",
-      `a text of ${tokens} tokens, of which the model sees ${most} by an index`,
-      {
-        hint: `--context ${most} and less are evaluated`,
-      },
-    );
-  }
-}
-
-function makeQueriesAndLatent(
-  work: Work,
-  { q, qFrom, kv }: LatentPlan,
-  n: number,
-  toQ: number,
-  toKv: number,
-  count: number,
-): void {
-  const { kernels } = work;
-  const first = qFrom?.a ?? q;
-  const input = packInput(work, n, count, [first, kv]);
-  const y = qFrom === undefined ? toQ : kernels.reserve(count * rowCount(first.weight) * 4);
-  multiply(work, first, input, y, "copy_columns");
-  multiply(work, kv, input, toKv, "copy_columns");
-  exchange(work, count, [first, y], [kv, toKv]);
-  if (qFrom === undefined) return;
-  normalize(work, qFrom.norm, y, y, count);
-  work.squares?.add("attn_q_b", y, count, rowLength(q.weight));
-  multiply(work, q, packInput(work, y, count, [q]), toQ, "copy_columns");
-  exchange(work, count, [q, toQ]);
 }
 
 /** Columns of rows that are `stride` floats apart: `width` of each head's `each`. */
