@@ -19,6 +19,7 @@ import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { generalKeys } from "./card/general.js";
+import { withQuantConfig } from "./rows/packed/beside.js";
 import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
 import {
@@ -135,6 +136,11 @@ export function folderWeights(
 
 export const MAX_CONFIG_BYTES = 16 << 20;
 
+/** A folder's config.json, as a language model alone would have it, with what is said beside it of packed weights. */
+export function readConfig(folder: string, file: string): unknown {
+  return withQuantConfig(folder, textConfig(parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES))));
+}
+
 function openHuggingFace(path: string, folder: string, opened?: Container): Model {
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
@@ -146,7 +152,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
         : "a Hugging Face folder has config.json beside its weights",
     );
   }
-  const json = textConfig(parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES)));
+  const json = readConfig(folder, file);
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
@@ -157,6 +163,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const metadata = published(described.metadata, folder, json, tensors);
   const remarks = [
     ...untied(path, config, tensors),
+    ...(container.remarks ?? []),
     ...(config.remarks ?? []).map((remark) => `${file}: ${remark}`),
     ...unusual(file, architecture, tensors),
     ...(described.vocab.remarks ?? []),

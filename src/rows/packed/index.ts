@@ -15,6 +15,7 @@ import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
 import { mlx } from "./mlx.js";
+import { modeloptFp4, modeloptScaled } from "./modelopt.js";
 import { mxfp4Blocks } from "./mxfp4-blocks.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
@@ -39,6 +40,8 @@ const PACKINGS: readonly Packing<any, any>[] = [
   torchao,
   mxfp4Blocks,
   bitnet,
+  modeloptFp4,
+  modeloptScaled,
   scaled,
 ];
 
@@ -69,8 +72,18 @@ export function unpackWeights(container: Container, file: string, json: unknown)
     const stem = PACKED_NAME.exec(name)?.[1];
     if (stem !== undefined) throw unknownPacking(parts, stem, quantization?.method);
   }
-  if (quantization !== undefined) parts.drop(ACTIVATION_SCALES);
-  return parts.container();
+  if (quantization === undefined) return parts.container();
+  const scales = parts.drop(ACTIVATION_SCALES);
+  return { ...parts.container(), remarks: computedInFull(file, scales) };
+}
+
+/** That engines may compute less exactly than is done here. */
+function computedInFull(file: string, scales: readonly string[]): string[] {
+  if (scales.length === 0) return [];
+  const kinds = [...new Set(scales.map((name) => name.replace(/^.*\./s, "")))].join(", ");
+  return [
+    `${file}: ${scales.length} scales of activations, keys and values (${kinds}) are left out: weights alone are rounded here`,
+  ];
 }
 
 interface Expected {

@@ -72,8 +72,11 @@ export class Parts {
     );
   }
 
-  drop(names: RegExp): void {
-    for (const name of this.#tensors.keys()) if (names.test(name)) this.#tensors.delete(name);
+  /** Floats that no weight has, and their names. */
+  drop(names: RegExp): string[] {
+    const dropped = [...this.#tensors.keys()].filter((name) => names.test(name));
+    for (const name of dropped) this.#tensors.delete(name);
+    return dropped;
   }
 
   fail(message: string): never {

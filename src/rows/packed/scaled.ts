@@ -40,7 +40,7 @@ const WEIGHT_TYPES = /^(F8_E4M3|F8_E5M2|I8)$/;
 export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
   kind: "scaled",
   title: "8-bit numbers with scales",
-  methods: ["fp8", "fbgemm_fp8", "modelopt"],
+  methods: ["fp8", "fbgemm_fp8"],
   untold: true,
   fields,
   across: false,
@@ -94,7 +94,8 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
   },
 };
 
-function scaleBlocks(
+/** The places of scales that are one in all, one a row, or one a block (of 128 x 128 if nothing is said). */
+export function scaleBlocks(
   parts: Parts,
   name: string,
   [rows, columns]: readonly [number, number],
