@@ -14,7 +14,8 @@ import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
-import { mlx } from "./mlx.js";
+import { mlx, mlxScales } from "./mlx.js";
+import { mlxFp4, mlxFp8 } from "./mlx-floats.js";
 import { modeloptFp4, modeloptScaled } from "./modelopt.js";
 import { mxfp4Blocks } from "./mxfp4-blocks.js";
 import type { Decoder, Packing } from "./packing.js";
@@ -36,6 +37,8 @@ const PACKINGS: readonly Packing<any, any>[] = [
   bitsandbytes4,
   bitsandbytes8,
   mlx,
+  mlxFp4,
+  mlxFp8,
   hqq,
   torchao,
   mxfp4Blocks,
@@ -69,6 +72,7 @@ export function unpackWeights(container: Container, file: string, json: unknown)
   const parts = new Parts(container);
   for (const [name, raw] of container.raw ?? []) {
     if (unpack(parts, expected, name, raw)) continue;
+    if (quantization === undefined) refuseUntoldMlx(parts, name, raw);
     const stem = PACKED_NAME.exec(name)?.[1];
     if (stem !== undefined) throw unknownPacking(parts, stem, quantization?.method);
   }
@@ -100,6 +104,14 @@ function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: 
     return true;
   }
   return false;
+}
+
+/** @throws LlqError `unsupported` for weights of MLX's, whose words can be of any number of bits */
+function refuseUntoldMlx(parts: Parts, name: string, raw: RawSource): void {
+  if (mlxScales(name, raw, parts) === undefined || !parts.has(name.replace(/weight$/, "scales"))) return;
+  throw new LlqError("unsupported", `${parts.where}: ${name} is packed by MLX, in words of unknown bits`, {
+    hint: 'MLX puts "quantization": {"group_size": ..., "bits": ...} into config.json: take that config.json, or write what the model was packed with',
+  });
 }
 
 function unknownPacking({ where }: Parts, stem: string, method: string | undefined): LlqError {
