@@ -23,7 +23,9 @@ import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
 import { scaled } from "./scaled.js";
 import { baseOf, sum } from "./sum.js";
+import { swizzled } from "./swizzled.js";
 import { torchao } from "./torchao.js";
+import { torchaoFp4, torchaoInt4, torchaoMx } from "./torchao-4.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
@@ -40,6 +42,9 @@ const PACKINGS: readonly Packing<any, any>[] = [
   mlxFp4,
   mlxFp8,
   hqq,
+  torchaoInt4,
+  torchaoFp4,
+  torchaoMx,
   torchao,
   mxfp4Blocks,
   bitnet,
@@ -49,7 +54,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
-const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum];
+const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum, swizzled];
 
 /** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
 const ACTIVATION_SCALES = /\.(input_scale|input_global_scale|activation_scale|output_scale|[qkv]_scale)$/;
