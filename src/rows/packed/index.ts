@@ -5,6 +5,7 @@ import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
+import { awqGemv, awqGemvFast } from "./awq-gemv.js";
 import { bitnet } from "./bitnet.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
@@ -31,6 +32,8 @@ import { torchaoFp4, torchaoInt4, torchaoMx } from "./torchao-4.js";
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
 const PACKINGS: readonly Packing<any, any>[] = [
   gptq,
+  awqGemv,
+  awqGemvFast,
   awq,
   autoRound,
   packQuantized,
