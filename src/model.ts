@@ -9,6 +9,7 @@ import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
+import { withScales } from "./arch/checkpoint/gguf-scales.js";
 import { layerNumberKeys } from "./arch/checkpoint/layer-numbers.js";
 import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { withoutWrappers } from "./arch/checkpoint/names.js";
@@ -104,7 +105,7 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const usual = usualForms(container);
+  const usual = withScales(usualForms(container));
   const architecture = chooseForGguf(candidates, hparams, usual);
   return { architecture, hparams, tensors: bindGguf(architecture, hparams, usual) };
 }

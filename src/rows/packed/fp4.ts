@@ -15,6 +15,10 @@ export interface Fp4Coding extends Coding {
   readonly divisor?: TensorSource | undefined;
   /** One number [1, 1]. */
   readonly factor?: TensorSource | undefined;
+  /** A scale for what runs through, which changes no weight: [1, 1], of `divisor`'s kind where there is one. */
+  readonly inputs?: TensorSource | undefined;
+  /** What runs through is to stay in 16 bits, whatever an engine can do. */
+  readonly wideInputs?: true;
 }
 
 const E2M1 = Float32Array.of(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6);

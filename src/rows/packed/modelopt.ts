@@ -48,7 +48,7 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
   weightOf: (name, { type }) => (type === "U8" && name.endsWith(".weight") ? name : undefined),
 
   locate(parts, name, raw, settings) {
-    check(parts, name, settings);
+    const algorithm = check(parts, name, settings);
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
       return parts.unsupported(`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
@@ -80,6 +80,8 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
       scales,
       groupSize,
       factor: factor && single(parts, `${name}_scale_2`, factor),
+      inputs: parts.carry(name.replace(/weight$/, "input_scale")),
+      ...(algorithm === "W4A16_NVFP4" && { wideInputs: true }),
     });
   },
 };
@@ -137,8 +139,12 @@ function single(parts: Parts, name: string, source: TensorSource): TensorSource 
   return { ...source, shape: [1, 1] };
 }
 
-/** @throws LlqError `unsupported` for what weights alone cannot say */
-function check(parts: Parts, name: string, { quant_algo, quantized_layers }: Settings): void {
+/** The algorithm of a weight. @throws LlqError `unsupported` for what weights alone cannot say */
+function check(
+  parts: Parts,
+  name: string,
+  { quant_algo, quantized_layers }: Settings,
+): string | null | undefined {
   const layers = Object.values(quantized_layers ?? {}).map((layer) => layer.quant_algo);
   const other = [quant_algo, ...layers].find((each) => each != null && !ALGORITHMS.test(each));
   if (other !== undefined) parts.unsupported(`weights quantized by ModelOpt's ${other}`, "NVFP4, FP8 and MX");
@@ -147,6 +153,11 @@ function check(parts: Parts, name: string, { quant_algo, quantized_layers }: Set
     if (!parts.has(`${module}.${suffix}`)) continue;
     parts.unsupported(`${module}.${suffix}, which changes what ${name} is`, "weights and their scales alone");
   }
+  for (let part = module; part !== ""; part = part.slice(0, Math.max(0, part.lastIndexOf(".")))) {
+    const layer = quantized_layers?.[part];
+    if (layer !== undefined) return layer.quant_algo;
+  }
+  return quant_algo;
 }
 
 /** Columns of a scale, as far as it is said. */

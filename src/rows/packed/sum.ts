@@ -1,6 +1,7 @@
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
 import type { Decoder } from "./packing.js";
+import { timesOf } from "./times.js";
 
 /** base + scale × b a, with b [out, rank] and a [rank, in]: an adapter added to what may be packed itself. */
 export interface SumCoding extends Coding {
@@ -29,8 +30,8 @@ export function sumOf({ coded }: TensorSource): SumCoding | undefined {
   return coded?.kind === sum.kind ? (coded as SumCoding) : undefined;
 }
 
-/** What adapters are added to, which says what is stored and how it lies. */
+/** What adapters are added to and factors multiply, which says what is stored and how it lies. */
 export function baseOf(source: TensorSource): TensorSource {
-  const added = sumOf(source);
-  return added === undefined ? source : baseOf(added.base);
+  const base = (sumOf(source) ?? timesOf(source))?.base;
+  return base === undefined ? source : baseOf(base);
 }

@@ -45,6 +45,7 @@ export const fp4: Packing<Fp4Coding, CompressedTensors> = {
       scales: scales.source,
       groupSize,
       divisor: divisor && { ...divisor, shape: [1, 1] },
+      inputs: parts.carry(`${module}.input_global_scale`),
     });
   },
 };
