@@ -2,8 +2,7 @@ import { withFile } from "../../formats/bytes.js";
 import type { MetaField } from "../../formats/container.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { Model } from "../model.js";
-import type { Fp4Coding } from "../rows/packed/fp4.js";
-import { asFp4Blocks } from "../rows/packed/fp4-blocks.js";
+import { asBlocks, type Blocks, type Factor } from "../rows/packed/blocks.js";
 import { timesOf } from "../rows/packed/times.js";
 import { storedWhole, type Tensor } from "../tensor.js";
 
@@ -43,24 +42,22 @@ export function asStored({ container, tensors }: Model): Tensor[] {
 }
 
 /** A checkpoint's tensor as GGUF's blocks, where those are the same numbers; undefined where they are not. */
-export function carriedOver({ container: { files } }: Model, tensor: Tensor): Carried | undefined {
-  const sources = tensor.sources.map(asFp4Blocks);
-  const [first] = sources;
+export function carriedOver(
+  { container: { files } }: Pick<Model, "container">,
+  tensor: Tensor,
+): Carried | undefined {
+  const parts = tensor.sources.map(asBlocks);
+  const [first] = parts;
   if (tensor.steps.length > 0 || tensor.joined === "columns" || first === undefined) return undefined;
-  if (sources.some((each) => each?.dtype !== first.dtype)) return undefined;
-  const codings = tensor.sources.map(({ coded }) => coded as Fp4Coding);
-  const read = (source: Fp4Coding["factor"]) => (source === undefined ? undefined : numberAt(files, source));
-  const scales = codings.map(({ factor, divisor }) =>
-    factor ? read(factor) : divisor ? inverse(read(divisor)) : 1,
-  );
-  const inputs = codings.map(({ inputs: of, divisor }) =>
-    of ? (divisor ? inverse(read(of)) : read(of)) : 1,
-  );
+  if (!parts.every((each) => each?.source.dtype === first.source.dtype)) return undefined;
+  const blocks = parts as readonly Blocks[];
+  const scales = blocks.map(({ factor }) => numberOf(files, factor));
+  const inputs = blocks.map(({ inputs: of }) => numberOf(files, of));
   const isOfExperts = tensor.shape.length > 2;
   const isEach = isOfExperts && tensor.sources.length === tensor.shape[0];
   if (!isEach && new Set(scales).size > 1) return undefined;
   if (scales.includes(undefined) || inputs.includes(undefined)) return undefined;
-  const weight = { ...tensor, dtype: first.dtype, sources: sources as Tensor["sources"] };
+  const weight = { ...tensor, dtype: first.source.dtype, sources: blocks.map(({ source }) => source) };
   const beside = (role: (typeof ROLES)[number], values: readonly number[]): Tensor[] => {
     const count = isOfExperts ? tensor.shape[0]! : 1;
     const all = Array.from({ length: count }, (_, e) => values[isEach ? e : 0]!);
@@ -68,7 +65,7 @@ export function carriedOver({ container: { files } }: Model, tensor: Tensor): Ca
   };
   return {
     tensors: [weight, ...beside("scale", scales as number[]), ...beside("input_scale", inputs as number[])],
-    wide: codings.some(({ wideInputs }) => wideInputs) ? [tensor.name] : [],
+    wide: blocks.some(({ wideInputs }) => wideInputs) ? [tensor.name] : [],
   };
 }
 
@@ -93,18 +90,16 @@ function scaleTensor(tensor: Tensor, role: (typeof ROLES)[number], values: reado
   };
 }
 
-function inverse(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Math.fround(1 / value);
-}
-
-/** One stored F32; undefined for other types. */
-function numberAt(
-  files: readonly string[],
-  { file, offset, dtype, coded }: NonNullable<Fp4Coding["factor"]>,
-) {
-  if (dtype !== "F32" || coded !== undefined) return undefined;
-  const bytes = withFile(files[file]!, (source) => source.read(offset, 4));
-  return new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+/** 1 where nothing is stored; undefined for types that are not read here. */
+function numberOf(files: readonly string[], factor: Factor | undefined): number | undefined {
+  if (factor === undefined) return 1;
+  const { file, offset, dtype, coded } = factor.source;
+  if (coded !== undefined || (dtype !== "F32" && dtype !== "BF16")) return undefined;
+  const wide = new DataView(new ArrayBuffer(4));
+  const bytes = withFile(files[file]!, (source) => source.read(offset, dtype === "F32" ? 4 : 2));
+  for (const [i, byte] of bytes.entries()) wide.setUint8(4 - bytes.length + i, byte);
+  const value = wide.getFloat32(0, true);
+  return factor.divides ? Math.fround(1 / value) : value;
 }
 
 /** What llama.cpp reads of tensors whose inputs are not to be rounded to 4 bits. */

@@ -1,6 +1,6 @@
 import { type DTypeName, findDType } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
-import { fp4Blocks } from "../rows/packed/fp4-blocks.js";
+import { isOfBlocks } from "../rows/packed/blocks.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { type Choice, isQuantizable } from "./recipes/choose.js";
@@ -14,7 +14,7 @@ const WRITTEN: readonly string[] = [...FLOATS, "MXFP4"];
 /** The types that keep every weight as it is, in the order of the tensors. */
 export function keepTypes(model: Model): Choice[] {
   return model.tensors.map((tensor): Choice => {
-    if (isGguf(model) || BLOCKS.has(tensor.sources[0]?.coded?.kind)) {
+    if (isGguf(model) || tensor.sources.some(isOfBlocks)) {
       return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
     }
     const stored = storedType(tensor);
@@ -24,12 +24,16 @@ export function keepTypes(model: Model): Choice[] {
   });
 }
 
-const BLOCKS: ReadonlySet<string | undefined> = new Set([fp4Blocks.kind]);
-
 /** Whether the file says of itself what GGUF says: then it is copied, metadata and all. */
 export function isGguf({ container }: Model): boolean {
   return container.format === "gguf";
 }
+
+/** Recipes whose general.file_type a file has in which weights are of such blocks. */
+const BLOCK_FILES = [
+  ["MXFP4", "MXFP4_MOE"],
+  ["TQ2_0", "TQ2_0"],
+] as const;
 
 /** general.file_type of a file of NVFP4, for which there is no recipe. */
 const NVFP4_FILE = 39;
@@ -43,6 +47,8 @@ export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choi
   const isFloat = FLOATS.includes(most as string);
   const base = findRecipe(isFloat ? (most as string) : "F32");
   if (counts.has("NVFP4")) return { ...base, name: "as stored", fileType: NVFP4_FILE };
-  if (counts.has("MXFP4")) return { ...base, name: "as stored", fileType: findRecipe("MXFP4_MOE").fileType };
+  for (const [type, recipe] of BLOCK_FILES) {
+    if (counts.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
+  }
   return counts.size <= 1 && isFloat ? base : { ...base, name: "as stored" };
 }

@@ -9,11 +9,11 @@ import { awqGemv, awqGemvFast } from "./awq-gemv.js";
 import { bitnet } from "./bitnet.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
+import { BLOCK_DECODERS, isOfBlocks } from "./blocks.js";
 import { fp4 } from "./compressed-tensors/fp4.js";
 import { packQuantized } from "./compressed-tensors/pack-quantized.js";
 import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
-import { fp4Blocks } from "./fp4-blocks.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
 import { mlx, mlxScales } from "./mlx.js";
@@ -59,7 +59,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
-const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum, times, fp4Blocks, swizzled];
+const DECODERS: readonly Decoder<any>[] = [...PACKINGS, ...BLOCK_DECODERS, sum, times, swizzled];
 
 /** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
 const ACTIVATION_SCALES = /\.(input_scale|input_global_scale|activation_scale|output_scale|[qkv]_scale)$/;
@@ -173,13 +173,13 @@ function of<D extends Decoder>({ kind }: Coding, table: readonly D[]): D {
 export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">): string {
   if (sources[0]?.coded === undefined) return dtype;
   const { coded, dtype: plain } = baseOf(sources[0]);
-  return coded === undefined || coded.kind === fp4Blocks.kind ? plain : of(coded, PACKINGS).typeOf(coded);
+  return coded === undefined || isOfBlocks({ coded }) ? plain : of(coded, PACKINGS).typeOf(coded);
 }
 
 /** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
 export function isAcross(source: TensorSource): boolean {
   const { coded, strides } = baseOf(source);
-  return coded === undefined || coded.kind === fp4Blocks.kind
+  return coded === undefined || isOfBlocks({ coded })
     ? strides !== undefined && strides.at(-1)! > 1
     : of(coded, PACKINGS).across;
 }
