@@ -73,6 +73,8 @@ export interface Container {
   readonly raw?: ReadonlyMap<string, RawSource>;
   /** Names of tensors that were passed over, because they are no part of the language model. */
   readonly leftOut?: readonly string[];
+  /** What a user should know of how its weights are read. */
+  readonly remarks?: readonly string[];
   /** Empty for containers that have none. */
   readonly metadata: Metadata;
 }

@@ -9,6 +9,7 @@ import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
 import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
+import { withScales } from "./arch/checkpoint/gguf-scales.js";
 import { layerNumberKeys } from "./arch/checkpoint/layer-numbers.js";
 import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { withoutWrappers } from "./arch/checkpoint/names.js";
@@ -19,6 +20,7 @@ import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { generalKeys } from "./card/general.js";
+import { withQuantConfig } from "./rows/packed/beside.js";
 import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
 import {
@@ -103,7 +105,7 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const usual = usualForms(container);
+  const usual = withScales(usualForms(container));
   const architecture = chooseForGguf(candidates, hparams, usual);
   return { architecture, hparams, tensors: bindGguf(architecture, hparams, usual) };
 }
@@ -135,6 +137,11 @@ export function folderWeights(
 
 export const MAX_CONFIG_BYTES = 16 << 20;
 
+/** A folder's config.json, as a language model alone would have it, with what is said beside it of packed weights. */
+export function readConfig(folder: string, file: string): unknown {
+  return withQuantConfig(folder, textConfig(parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES))));
+}
+
 function openHuggingFace(path: string, folder: string, opened?: Container): Model {
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
@@ -146,7 +153,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
         : "a Hugging Face folder has config.json beside its weights",
     );
   }
-  const json = textConfig(parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES)));
+  const json = readConfig(folder, file);
   const architecture = architectureOfConfig(file, json);
   const config = architecture.read(file, json);
   const container = folderWeights(opened ?? openContainer(path), file, json, architecture);
@@ -157,6 +164,7 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const metadata = published(described.metadata, folder, json, tensors);
   const remarks = [
     ...untied(path, config, tensors),
+    ...(container.remarks ?? []),
     ...(config.remarks ?? []).map((remark) => `${file}: ${remark}`),
     ...unusual(file, architecture, tensors),
     ...(described.vocab.remarks ?? []),

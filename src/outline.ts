@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { listFolder, parseJson, readSmallFile, withFile } from "../formats/bytes.js";
+import { listFolder, withFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
 import { GGUF_MAGIC, readGguf } from "../formats/gguf/gguf.js";
 import { joinSplit } from "../formats/gguf/gguf-split.js";
@@ -13,7 +13,7 @@ import { textConfig } from "./arch/checkpoint/text-config.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig } from "./arch/index.js";
 import { type OutlineTensor, outlineTensors } from "./arch/outline.js";
-import { describedTensors, folderWeights, MAX_CONFIG_BYTES, noSuchModel, openModel } from "./model.js";
+import { describedTensors, folderWeights, noSuchModel, openModel, readConfig } from "./model.js";
 
 /** What can be known of a model without its weights and its tokenizer. */
 export interface Outline {
@@ -36,7 +36,7 @@ export function openOutline(path: string): Outline {
   const names = listFolder(path) ?? [];
   const config = join(path, "config.json");
   if (names.includes("config.json")) {
-    const json = textConfig(parseJson(config, readSmallFile(config, MAX_CONFIG_BYTES)));
+    const json = readConfig(path, config);
     const hasWeights = findWeights(names) !== undefined;
     return configOutline(
       path,

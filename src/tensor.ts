@@ -85,6 +85,8 @@ export type OtherRole =
   | "indexer_k_norm"
   | "indexer_k_norm_bias"
   | "layer_output_scale"
+  | "scale"
+  | "input_scale"
   | "router"
   | "router_bias"
   | "selection_bias"

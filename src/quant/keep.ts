@@ -1,5 +1,6 @@
 import { type DTypeName, findDType } from "../../formats/dtype.js";
 import type { Model } from "../model.js";
+import { isOfBlocks } from "../rows/packed/blocks.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { type Choice, isQuantizable } from "./recipes/choose.js";
@@ -10,10 +11,12 @@ const FLOATS: readonly string[] = ["F32", "F16", "BF16"];
 /** Types that GGUF writes as they come. Other packed weights and those of other floats become F32. */
 const WRITTEN: readonly string[] = [...FLOATS, "MXFP4"];
 
-/** The types that keep every weight as it is, in the order of the model's tensors. */
+/** The types that keep every weight as it is, in the order of the tensors. */
 export function keepTypes(model: Model): Choice[] {
   return model.tensors.map((tensor): Choice => {
-    if (isGguf(model)) return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
+    if (isGguf(model) || tensor.sources.some(isOfBlocks)) {
+      return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
+    }
     const stored = storedType(tensor);
     if (!isQuantizable(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
     const kept = WRITTEN.includes(stored) ? findDType(stored)! : "F32";
@@ -26,6 +29,15 @@ export function isGguf({ container }: Model): boolean {
   return container.format === "gguf";
 }
 
+/** Recipes whose general.file_type a file has in which weights are of such blocks. */
+const BLOCK_FILES = [
+  ["MXFP4", "MXFP4_MOE"],
+  ["TQ2_0", "TQ2_0"],
+] as const;
+
+/** general.file_type of a file of NVFP4, for which there is no recipe. */
+const NVFP4_FILE = 39;
+
 /** What a file of these types is called: the recipe of its matrices, where all are of one float type. */
 export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choice[]): Recipe {
   const types = tensors.flatMap((tensor, i) => (isQuantizable(tensor) ? [choices[i]!.dtype] : []));
@@ -34,5 +46,9 @@ export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choi
   const [[most] = ["F32"]] = [...counts].sort((a, b) => b[1] - a[1]) as [DTypeName, number][];
   const isFloat = FLOATS.includes(most as string);
   const base = findRecipe(isFloat ? (most as string) : "F32");
+  if (counts.has("NVFP4")) return { ...base, name: "as stored", fileType: NVFP4_FILE };
+  for (const [type, recipe] of BLOCK_FILES) {
+    if (counts.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
+  }
   return counts.size <= 1 && isFloat ? base : { ...base, name: "as stored" };
 }

@@ -8,6 +8,7 @@ import { storedType } from "../rows/packed/index.js";
 import { keepsStoredValues, type Tensor } from "../tensor.js";
 import type { Quote } from "./by-size/allocate.js";
 import type { PriceKind } from "./by-size/prices.js";
+import { asStored, carriedOver, wideKeys } from "./carried.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
 import { isGguf, keepTypes, recipeOfTypes } from "./keep.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
@@ -98,10 +99,19 @@ export function planConvert(model: Model, recipe: Recipe, keys: readonly KeyValu
  * only metadata may be set.
  */
 export function planKeep(model: Model, keys: readonly KeyValue[] = []): Plan {
-  const choices = keepTypes(model);
-  const recipe = recipeOfTypes(model.tensors, choices);
-  if (!isGguf(model)) return planFile(model, recipe, choices, { keys });
-  return planFile(model, recipe, choices, { metadata: new Map([...model.metadata, ...keys]) });
+  if (isGguf(model)) {
+    const stored = { ...model, tensors: asStored(model) };
+    const choices = keepTypes(stored);
+    const metadata = new Map([...model.metadata, ...keys]);
+    return planFile(stored, recipeOfTypes(stored.tensors, choices), choices, { metadata });
+  }
+  const carried = model.tensors.map(
+    (tensor) => carriedOver(model, tensor) ?? { tensors: [tensor], wide: [] },
+  );
+  const written = { ...model, tensors: carried.flatMap(({ tensors }) => tensors) };
+  const choices = keepTypes(written);
+  const wide = wideKeys(carried.flatMap((each) => each.wide));
+  return planFile(written, recipeOfTypes(written.tensors, choices), choices, { keys: [...wide, ...keys] });
 }
 
 export interface QuantizeOptions extends TypeOptions {

@@ -1,7 +1,7 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
-import type { BlocksCoding } from "../../rows/packed/blocks.js";
+import type { RowBlocksCoding } from "../../rows/packed/row-blocks.js";
 import type { Architecture } from "../architecture.js";
 import type { HParams } from "../hparams.js";
 
@@ -71,7 +71,14 @@ export function withoutLatentPairs(
     turned: boolean,
   ): TensorSource {
     const rows = turned ? shape[2] : shape[1];
-    const coded: BlocksCoding = { kind: "blocks", base: source, stride: key + value, first, rows, turned };
+    const coded: RowBlocksCoding = {
+      kind: "rowBlocks",
+      base: source,
+      stride: key + value,
+      first,
+      rows,
+      turned,
+    };
     const { file, offset, byteLength } = source;
     return { file, offset, byteLength, dtype: "F32", shape, coded };
   }

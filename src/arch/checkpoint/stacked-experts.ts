@@ -1,6 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
-import { rowsOf } from "../../rows/packed/blocks.js";
+import { rowsOf } from "../../rows/packed/row-blocks.js";
 import type { Architecture } from "../architecture.js";
 
 /** What transformers 5 stacks, and which of the family's matrices are below each other in it. */

@@ -16,30 +16,31 @@ export interface AwqCoding extends Coding {
   readonly groupSize: number;
 }
 
-const fields = v.looseObject({
+export const awqFields = v.looseObject({
   bits: v.optional(wholeNumber),
   group_size: groupSize,
   version: v.nullish(v.string()),
+  /** As GPTQModel calls it. */
+  checkpoint_format: v.nullish(v.string()),
 });
+
+export type AwqFields = v.InferOutput<typeof awqFields>;
 
 /** Where in its word AWQ's kernels want each of eight rows: the inverse of 0, 2, 4, 6, 1, 3, 5, 7, in bits. */
 const SHIFTS = [0, 16, 4, 20, 8, 24, 12, 28];
 
-export const awq: Packing<AwqCoding, v.InferOutput<typeof fields>> = {
+export const awq: Packing<AwqCoding, AwqFields> = {
   kind: "awq",
   title: "AWQ",
   methods: ["awq"],
-  fields,
+  fields: awqFields,
   across: true,
   typeOf: () => "AWQ-4",
   weightOf: weightOfQweight,
 
-  locate(parts, name, raw, { bits, group_size, version }) {
-    if (bits !== 4) return parts.unsupported(`AWQ with ${bits ?? "unknown"} bits`, "4");
-    if (version != null && version.toLowerCase() !== "gemm") {
-      return parts.unsupported(`AWQ packed for ${version}`, "gemm");
-    }
-    return locateAwq(parts, name, raw, group_size);
+  locate(parts, name, raw, settings) {
+    checkAwq(parts, settings, ["gemm"]);
+    return locateAwq(parts, name, raw, settings.group_size);
   },
 
   decode(reader, { words, zeros, scales, groupSize }, { source, first, count, dst }) {
@@ -63,6 +64,21 @@ export const awq: Packing<AwqCoding, v.InferOutput<typeof fields>> = {
     }
   },
 };
+
+/** @throws LlqError `unsupported` for other bits, and for words in another order than those */
+export function checkAwq(
+  parts: Parts,
+  { bits, version, checkpoint_format }: AwqFields,
+  versions: readonly string[],
+): void {
+  if (bits !== 4) parts.unsupported(`AWQ with ${bits ?? "unknown"} bits`, "4");
+  const said = version ?? checkpoint_format ?? "gemm";
+  if (versions.includes(said.toLowerCase())) return;
+  parts.unsupported(
+    `AWQ packed for ${said}, with tensors of another shape`,
+    "gemm, gemv, gemv_fast and llm-awq",
+  );
+}
 
 export function locateAwq(parts: Parts, name: string, raw: RawSource, groupSize: number): TensorSource {
   const stem = name.replace(/\.qweight$/, "");

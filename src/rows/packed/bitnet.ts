@@ -49,12 +49,15 @@ export const bitnet: Packing<TernaryCoding, v.InferOutput<typeof fields>> = {
     const stored = reader.floats(scale, 0, 1)[0]!;
     const factor = Math.fround(multiplies ? stored : 1 / stored);
     const quarter = rows / 4;
-    const x = reader.kernels.floats(dst, count * columns);
+    const { kernels } = reader;
+    const mark = kernels.mark();
     for (let r = 0, i = 0; r < count; r++) {
       const row = first + r;
       const bytes = reader.bytes(source, (row % quarter) * columns, columns);
+      const x = kernels.floats(dst, count * columns); // a row that is read may move the memory
       const shift = 2 * Math.floor(row / quarter);
       for (let c = 0; c < columns; c++) x[i++] = (((bytes[c]! >> shift) & 3) - 1) * factor;
+      kernels.reset(mark);
     }
   },
 };

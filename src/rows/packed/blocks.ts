@@ -1,56 +1,53 @@
-import type { Coding, TensorSource } from "../../../formats/container.js";
-import { rowLength } from "../../tensor.js";
-import type { Decoder } from "./packing.js";
+import type { TensorSource } from "../../../formats/container.js";
+import type { TernaryCoding } from "./bitnet.js";
+import type { Fp4Coding } from "./fp4.js";
+import { asFp4Blocks, fp4Blocks } from "./fp4-blocks.js";
+import { asTq2Blocks, tq2Blocks } from "./tq2-blocks.js";
 
-/**
- * Of each `stride` rows of a matrix, `rows` from `first` on: [blocks, rows, columns], or turned, [blocks, columns, rows].
- * For what is packed itself, in which no row is found by counting elements.
- */
-export interface BlocksCoding extends Coding {
-  readonly kind: "blocks";
-  readonly base: TensorSource;
-  readonly stride: number;
-  readonly first: number;
-  readonly rows: number;
-  readonly turned: boolean;
+// Packed weights that GGUF has blocks for: the same numbers, bytes and halves of bytes in another order. What a matrix as
+// a whole is multiplied by, blocks have no place for.
+
+/** One stored number, or what it divides. */
+export interface Factor {
+  readonly source: TensorSource;
+  readonly divides: boolean;
 }
 
-/** Some rows of a packed matrix as a matrix. */
-export function rowsOf(base: TensorSource, first: number, rows: number): TensorSource {
-  const { file, offset, byteLength } = base;
-  const coded: BlocksCoding = { kind: "blocks", base, stride: rows, first, rows, turned: false };
-  return { file, offset, byteLength, dtype: "F32", shape: [rows, rowLength(base)], coded };
+/** A packed weight as blocks of GGUF's. */
+export interface Blocks {
+  readonly source: TensorSource;
+  readonly factor?: Factor | undefined;
+  /** A scale for what runs through, which changes no weight. */
+  readonly inputs?: Factor | undefined;
+  /** What runs through is to stay in 16 bits. */
+  readonly wideInputs?: true | undefined;
 }
 
-export const blocks: Decoder<BlocksCoding> = {
-  kind: "blocks",
-  decode(reader, { base, stride, first: from, rows, turned }, { first, count, dst }) {
-    const columns = rowLength(base);
-    const each = turned ? columns : rows;
-    const length = turned ? rows : columns;
-    const whole = turned ? reader.kernels.reserve(rows * columns * 4) : 0;
-    for (let done = 0; done < count; ) {
-      const [block, row] = [Math.floor((first + done) / each), (first + done) % each];
-      const some = Math.min(count - done, each - row);
-      const [start, to] = [block * stride + from, dst + done * length * 4];
-      if (turned) {
-        reader.f32(base, start, rows, whole);
-        turn(
-          reader.kernels.floats(whole, rows * columns),
-          columns,
-          row,
-          reader.kernels.floats(to, some * rows),
-        );
-      } else reader.f32(base, start + row, some, to);
-      done += some;
-    }
-  },
-};
+export const BLOCK_DECODERS = [fp4Blocks, tq2Blocks] as const;
 
-/** Columns of `from` from `first` on as rows, as many as there is room for. */
-function turn(from: Float32Array, columns: number, first: number, to: Float32Array): void {
-  const rows = from.length / columns;
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c * rows < to.length; c++) to[c * rows + r] = from[r * columns + first + c]!;
+const KINDS: ReadonlySet<string> = new Set(BLOCK_DECODERS.map(({ kind }) => kind));
+
+/** Whether a source is decoded to such blocks. */
+export function isOfBlocks({ coded }: Pick<TensorSource, "coded">): boolean {
+  return coded !== undefined && KINDS.has(coded.kind);
+}
+
+/** A packed weight as blocks; undefined for other weights, and where its rows are no whole number of blocks. */
+export function asBlocks(source: TensorSource): Blocks | undefined {
+  const four = asFp4Blocks(source);
+  if (four !== undefined) {
+    const { factor, divisor, inputs, wideInputs } = source.coded as Fp4Coding;
+    const divides = divisor !== undefined;
+    const whole = divisor ?? factor;
+    return {
+      source: four,
+      factor: whole && { source: whole, divides },
+      inputs: inputs && { source: inputs, divides },
+      wideInputs,
+    };
   }
+  const ternary = asTq2Blocks(source);
+  if (ternary === undefined) return undefined;
+  const { scale, multiplies } = source.coded as TernaryCoding;
+  return { source: ternary, factor: { source: scale, divides: !multiplies } };
 }

@@ -15,6 +15,8 @@ import { codedSource, type Parts, wordSource } from "./parts.js";
 export interface GptqCoding extends Coding {
   readonly kind: "gptq";
   readonly bits: number;
+  /** Numbers and zeros are in planes of bits (bits.ts). */
+  readonly planar?: boolean;
   readonly words: TensorSource;
   readonly zeros: TensorSource;
   readonly zeroOffset: 0 | 1;
@@ -29,6 +31,7 @@ export interface GptqLayer {
   /** Columns that share a scale; -1: all. */
   readonly groupSize: number;
   readonly zeroOffset: 0 | 1;
+  readonly planar?: boolean;
 }
 
 const fields = v.looseObject({
@@ -53,38 +56,41 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
   locate(parts, name, raw, settings) {
     const { bits, group_size, checkpoint_format, is_marlin_format: tiled, pack_dtype: words } = settings;
     const format = tiled === true ? "marlin" : checkpoint_format;
-    if (bits !== 2 && bits !== 3 && bits !== 4 && bits !== 8) {
-      return parts.unsupported(`GPTQ with ${bits ?? "unknown"} bits`, "2, 3, 4 and 8");
+    const planar = format === "gptq_p";
+    const known = planar ? [2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 8];
+    if (bits === undefined || !known.includes(bits)) {
+      return parts.unsupported(`GPTQ with ${bits ?? "unknown"} bits`, known.join(", "));
     }
-    if (format != null && format !== "gptq" && format !== "gptq_v2") {
-      return parts.unsupported(`GPTQ in the format ${format}`, "gptq and gptq_v2");
+    if (format != null && !planar && format !== "gptq" && format !== "gptq_v2") {
+      return parts.unsupported(`GPTQ in the format ${format}`, "gptq, gptq_v2 and gptq_p");
     }
     if (words != null && words !== "int32") return parts.unsupported(`GPTQ packed in ${words}`, "int32");
     refuseOthers(parts, settings, ["rotation", "adapter"]);
     return locateGptq(parts, name, raw, {
       bits,
       groupSize: group_size,
-      zeroOffset: format === "gptq_v2" ? 0 : 1,
+      zeroOffset: planar || format === "gptq_v2" ? 0 : 1,
+      planar,
     });
   },
 
   decode(
     reader,
-    { bits, words, zeros, zeroOffset, scales, groups, groupSize },
+    { bits, planar = false, words, zeros, zeroOffset, scales, groups, groupSize },
     { source, first, count, dst },
   ) {
     const columns = rowLength(source);
     const groupCount = rowLength(scales);
     const group = groupOfColumns(reader, groupCount, groupSize, groups);
     const wordsInRow = rowLength(words);
-    const zero = unpackRows(reader, { bits }, zeros, first, count);
+    const zero = unpackRows(reader, { bits, planar }, zeros, first, count);
     for (let i = 0; i < zero.length; i++) zero[i]! += zeroOffset;
     const scale = reader.floats(scales, first, count);
     const q = reader.words(words, first, count);
     const x = reader.kernels.floats(dst, count * columns);
     for (let r = 0; r < count; r++) {
       const row = x.subarray(r * columns, (r + 1) * columns);
-      unpackBits({ bits }, q, r * wordsInRow, row);
+      unpackBits({ bits, planar }, q, r * wordsInRow, row);
       scaleGroups(row, scale, zero, { scale: r * groupCount, zero: r * groupCount }, group);
     }
   },
@@ -94,13 +100,16 @@ export function locateGptq(
   parts: Parts,
   name: string,
   raw: RawSource,
-  { bits, groupSize, zeroOffset }: GptqLayer,
+  { bits, groupSize, zeroOffset, planar = false }: GptqLayer,
 ): TensorSource {
   const stem = name.replace(/\.qweight$/, "");
   const [wordRows, rows] = parts.integers(name, raw, 2) as [number, number];
   const columns = (wordRows * 32) / bits;
   if (!Number.isInteger(columns))
     parts.fail(`${name} has ${wordRows} rows, which hold no whole number of ${bits} bits`);
+  if (planar && (columns % 32 !== 0 || rows % 32 !== 0)) {
+    parts.fail(`${name} is of ${rows} x ${columns} numbers in planes, which are of 32`);
+  }
   const size = groupSize === -1 ? columns : groupSize;
   const { zeros, scales } = groupTables(parts, stem, rows, Math.ceil(columns / size), bits);
   const order = parts.raw(`${stem}.g_idx`);
@@ -111,6 +120,7 @@ export function locateGptq(
   return codedSource<GptqCoding>(raw, [rows, columns], {
     kind: "gptq",
     bits,
+    ...(planar && { planar }),
     words: transposed(wordSource(raw)),
     zeros,
     zeroOffset,

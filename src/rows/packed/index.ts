@@ -5,29 +5,38 @@ import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
 import { awq } from "./awq.js";
+import { awqGemv, awqGemvFast } from "./awq-gemv.js";
 import { bitnet } from "./bitnet.js";
 import { bitsandbytes4 } from "./bitsandbytes-4.js";
 import { bitsandbytes8 } from "./bitsandbytes-8.js";
-import { type BlocksCoding, blocks } from "./blocks.js";
+import { BLOCK_DECODERS, isOfBlocks } from "./blocks.js";
 import { fp4 } from "./compressed-tensors/fp4.js";
 import { packQuantized } from "./compressed-tensors/pack-quantized.js";
 import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
-import { mlx } from "./mlx.js";
+import { mlx, mlxScales } from "./mlx.js";
+import { mlxFp4, mlxFp8 } from "./mlx-floats.js";
+import { modeloptFp4, modeloptScaled } from "./modelopt.js";
 import { mxfp4Blocks } from "./mxfp4-blocks.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
+import { type RowBlocksCoding, rowBlocks } from "./row-blocks.js";
 import { scaled } from "./scaled.js";
 import { baseOf, sum } from "./sum.js";
+import { swizzled } from "./swizzled.js";
+import { times } from "./times.js";
 import { torchao } from "./torchao.js";
+import { torchaoFp4, torchaoInt4, torchaoMx } from "./torchao-4.js";
 
 /** Every format of packed weights. A new one is a file beside this and an entry here; the first that knows a tensor has it. */
 // biome-ignore lint/suspicious/noExplicitAny: each takes its own codings and settings
 const PACKINGS: readonly Packing<any, any>[] = [
   gptq,
+  awqGemv,
+  awqGemvFast,
   awq,
   autoRound,
   packQuantized,
@@ -36,15 +45,22 @@ const PACKINGS: readonly Packing<any, any>[] = [
   bitsandbytes4,
   bitsandbytes8,
   mlx,
+  mlxFp4,
+  mlxFp8,
   hqq,
+  torchaoInt4,
+  torchaoFp4,
+  torchaoMx,
   torchao,
   mxfp4Blocks,
   bitnet,
+  modeloptFp4,
+  modeloptScaled,
   scaled,
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: likewise
-const DECODERS: readonly Decoder<any>[] = [...PACKINGS, sum, blocks];
+const DECODERS: readonly Decoder<any>[] = [...PACKINGS, ...BLOCK_DECODERS, rowBlocks, sum, times, swizzled];
 
 /** Beside each weight: scales of what runs through it, which a file of weights has no place for. */
 const ACTIVATION_SCALES =
@@ -68,11 +84,22 @@ export function unpackWeights(container: Container, file: string, json: unknown)
   const parts = new Parts(container);
   for (const [name, raw] of container.raw ?? []) {
     if (unpack(parts, expected, name, raw)) continue;
+    if (quantization === undefined) refuseUntoldMlx(parts, name, raw);
     const stem = PACKED_NAME.exec(name)?.[1];
     if (stem !== undefined) throw unknownPacking(parts, stem, quantization?.method);
   }
-  if (quantization !== undefined) parts.drop(ACTIVATION_SCALES);
-  return parts.container();
+  if (quantization === undefined) return parts.container();
+  const scales = parts.drop(ACTIVATION_SCALES);
+  return { ...parts.container(), remarks: computedInFull(file, scales) };
+}
+
+/** That engines may compute less exactly than is done here. */
+function computedInFull(file: string, scales: readonly string[]): string[] {
+  if (scales.length === 0) return [];
+  const kinds = [...new Set(scales.map((name) => name.replace(/^.*\./s, "")))].join(", ");
+  return [
+    `${file}: ${scales.length} scales of activations, keys and values (${kinds}) are left out: weights alone are rounded here`,
+  ];
 }
 
 interface Expected {
@@ -89,6 +116,14 @@ function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: 
     return true;
   }
   return false;
+}
+
+/** @throws LlqError `unsupported` for weights of MLX's, whose words can be of any number of bits */
+function refuseUntoldMlx(parts: Parts, name: string, raw: RawSource): void {
+  if (mlxScales(name, raw, parts) === undefined || !parts.has(name.replace(/weight$/, "scales"))) return;
+  throw new LlqError("unsupported", `${parts.where}: ${name} is packed by MLX, in words of unknown bits`, {
+    hint: 'MLX puts "quantization": {"group_size": ..., "bits": ...} into config.json: take that config.json, or write what the model was packed with',
+  });
 }
 
 function unknownPacking({ where }: Parts, stem: string, method: string | undefined): LlqError {
@@ -140,12 +175,14 @@ function of<D extends Decoder>({ kind }: Coding, table: readonly D[]): D {
 export function storedType({ dtype, sources }: Pick<Tensor, "dtype" | "sources">): string {
   if (sources[0]?.coded === undefined) return dtype;
   const { coded, dtype: plain } = baseOf(sources[0]);
-  return coded === undefined ? plain : of(coded, PACKINGS).typeOf(coded);
+  return coded === undefined || isOfBlocks({ coded }) ? plain : of(coded, PACKINGS).typeOf(coded);
 }
 
 /** Whether rows of the source are columns in the file: then many rows are read as fast as one. */
 export function isAcross(source: TensorSource): boolean {
-  if (source.coded?.kind === blocks.kind && (source.coded as BlocksCoding).turned) return true;
+  if (source.coded?.kind === rowBlocks.kind && (source.coded as RowBlocksCoding).turned) return true;
   const { coded, strides } = baseOf(source);
-  return coded === undefined ? strides !== undefined && strides.at(-1)! > 1 : of(coded, PACKINGS).across;
+  return coded === undefined || isOfBlocks({ coded })
+    ? strides !== undefined && strides.at(-1)! > 1
+    : of(coded, PACKINGS).across;
 }

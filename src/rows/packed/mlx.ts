@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import type { Coding, TensorSource } from "../../../formats/container.js";
+import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
-import { codedSource } from "./parts.js";
+import { codedSource, type Parts } from "./parts.js";
 
 /** Codes of `bits` one after another in a row, low bits first; w = q × scale + bias of the group, each step in f32. */
 export interface AffineCoding extends Coding {
@@ -14,6 +14,7 @@ export interface AffineCoding extends Coding {
   readonly biases: TensorSource;
 }
 
+/** What is said of all modules, or of one. */
 const settings = { bits: wholeNumber, group_size: wholeNumber, mode: v.optional(v.string(), "affine") };
 
 interface Settings {
@@ -23,24 +24,27 @@ interface Settings {
 }
 
 /** For all modules, and for those that differ, by name; false has nothing packed. */
-const fields = v.objectWithRest(settings, v.union([v.boolean(), v.strictObject(settings)]));
+export const mlxFields = v.objectWithRest(settings, v.union([v.boolean(), v.strictObject(settings)]));
 
-const BITS = [2, 3, 4, 5, 6, 8];
+export type MlxFields = v.InferOutput<typeof mlxFields>;
 
-/** mx.quantize of MLX. */
-export const mlx: Packing<AffineCoding, v.InferOutput<typeof fields>> = {
+const BITS = [1, 2, 3, 4, 5, 6, 8];
+
+/** mx.quantize of MLX, in its first mode. */
+export const mlx: Packing<AffineCoding, MlxFields> = {
   kind: "mlx",
   title: "MLX",
   methods: ["mlx"],
-  fields,
+  fields: mlxFields,
   across: false,
   typeOf: ({ bits }) => `MLX-${bits}`,
-  weightOf: (name, { type }) => (type === "U32" && name.endsWith(".weight") ? name : undefined),
+  weightOf: (name, raw, parts) => (mlxScales(name, raw, parts) === "floats" ? name : undefined),
 
   locate(parts, name, raw, all) {
     const stem = name.replace(/\.weight$/, "");
-    const { bits, group_size, mode } = settingsOf(all, stem);
-    if (mode !== "affine") return parts.unsupported(`${name} of MLX's mode ${mode}`, "affine");
+    const { bits, group_size, mode } = mlxSettings(all, stem);
+    if (mode !== "affine")
+      return parts.fail(`${name} has scales that are floats, and is of the mode ${mode}`);
     if (!BITS.includes(bits)) return parts.unsupported(`${name} of ${bits} bits`, BITS.join(", "));
     const columns = ((raw.shape.at(-1) ?? 0) * 32) / bits;
     const shape = [...raw.shape.slice(0, -1), columns];
@@ -82,8 +86,18 @@ export const mlx: Packing<AffineCoding, v.InferOutput<typeof fields>> = {
   },
 };
 
+/** What the scales of a weight that MLX packed are; undefined for other tensors. */
+export function mlxScales(
+  name: string,
+  { type }: Pick<RawSource, "type">,
+  parts: Parts,
+): "floats" | "bytes" | undefined {
+  if (type !== "U32" || !name.endsWith(".weight")) return undefined;
+  return parts.raw(name.replace(/weight$/, "scales")) === undefined ? "floats" : "bytes";
+}
+
 /** What is said of a module, whose name may have lost what it was wrapped in. */
-function settingsOf(all: v.InferOutput<typeof fields>, stem: string): Settings {
+export function mlxSettings(all: MlxFields, stem: string): Settings {
   const key = Object.keys(all).find((each) => each === stem || each.endsWith(`.${stem}`));
   const said = key === undefined ? undefined : all[key];
   return typeof said === "object" ? said : all;

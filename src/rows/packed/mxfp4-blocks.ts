@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
 import { rowLength } from "../../tensor.js";
+import { inHalves } from "./fp4-blocks.js";
 import type { Packing } from "./packing.js";
 import type { Parts } from "./parts.js";
 
@@ -57,21 +58,12 @@ export const mxfp4Blocks: Packing<Mxfp4Coding> = {
     for (let row = 0, to = 0; row < count; row++) {
       for (let block = row * step * blocks, end = block + blocks; block < end; block++) {
         out[to++] = exponents[block]!;
-        repack(quants, block * QUANTS, out, to);
+        inHalves(quants, block * QUANTS, out, to, COLUMNS);
         to += QUANTS;
       }
     }
   },
 };
-
-/** From numbers 2j and 2j + 1 in byte j to numbers j and j + 16 in it. */
-function repack(from: Uint8Array, at: number, to: Uint8Array, out: number): void {
-  for (let j = 0; j < QUANTS; j += 2) {
-    const [low, high] = [from[at + j / 2]!, from[at + j / 2 + QUANTS / 2]!];
-    to[out + j] = (low & 15) | ((high & 15) << 4);
-    to[out + j + 1] = (low >> 4) | (high & 0xf0);
-  }
-}
 
 function scalesOf(parts: Parts, name: string, shape: readonly number[]): Mxfp4Coding["scales"] {
   const raw = parts.raw(name);

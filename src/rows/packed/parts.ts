@@ -10,6 +10,7 @@ export class Parts {
   readonly where: string;
   readonly #container: Container;
   readonly #tensors: Map<string, TensorSource>;
+  readonly #carried = new Set<string>();
 
   constructor(container: Container) {
     this.where = container.files[0] ?? "the checkpoint";
@@ -72,8 +73,19 @@ export class Parts {
     );
   }
 
-  drop(names: RegExp): void {
-    for (const name of this.#tensors.keys()) if (names.test(name)) this.#tensors.delete(name);
+  /** One number that goes with a weight where there is a place for it. */
+  carry(name: string): TensorSource | undefined {
+    const found = this.#tensors.get(name);
+    if (found === undefined || elementCount(found.shape) !== 1) return undefined;
+    this.#carried.add(name);
+    return { ...found, shape: [1, 1] };
+  }
+
+  /** Leaves out floats that no weight has. Those that nothing carries: */
+  drop(names: RegExp): string[] {
+    const dropped = [...this.#tensors.keys()].filter((name) => names.test(name));
+    for (const name of dropped) this.#tensors.delete(name);
+    return dropped.filter((name) => !this.#carried.has(name));
   }
 
   fail(message: string): never {

@@ -51,7 +51,7 @@ const WEIGHT_NAMES = /\.weight$|\.experts\.(gate_up|down)_proj$/;
 export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
   kind: "scaled",
   title: "8-bit numbers with scales",
-  methods: ["fp8", "fbgemm_fp8", "modelopt"],
+  methods: ["fp8", "fbgemm_fp8"],
   untold: true,
   fields,
   across: false,
@@ -134,7 +134,8 @@ function scalesOfEach(
   return { ...one, source: { ...source, shape: [experts * down, across] }, each: rows };
 }
 
-function scaleBlocks(
+/** The places of scales that are one in all, one a row, or one a block (of 128 x 128 if nothing is said). */
+export function scaleBlocks(
   parts: Parts,
   name: string,
   [rows, columns]: readonly [number, number],

@@ -1,7 +1,8 @@
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
-import type { BlocksCoding } from "./blocks.js";
 import type { Decoder } from "./packing.js";
+import { rowBlocksOf } from "./row-blocks.js";
+import { timesOf } from "./times.js";
 
 /** base + scale × b a, with b [out, rank] and a [rank, in]: an adapter added to what may be packed itself. */
 export interface SumCoding extends Coding {
@@ -30,8 +31,8 @@ export function sumOf({ coded }: TensorSource): SumCoding | undefined {
   return coded?.kind === sum.kind ? (coded as SumCoding) : undefined;
 }
 
-/** What is stored beneath it, which says its type and how it lies: what adapters are added to, what is cut in blocks. */
+/** What is stored beneath it, which says its type and how it lies: what is added to, multiplied, or cut in blocks. */
 export function baseOf(source: TensorSource): TensorSource {
-  const { kind, base } = (source.coded ?? {}) as Partial<SumCoding | BlocksCoding>;
-  return base !== undefined && (kind === "sum" || kind === "blocks") ? baseOf(base) : source;
+  const base = (sumOf(source) ?? timesOf(source) ?? rowBlocksOf(source))?.base;
+  return base === undefined ? source : baseOf(base);
 }

@@ -19,7 +19,16 @@ export interface TorchaoCoding extends Coding {
 /** Subclasses of torch.Tensor that are such numbers. */
 const KNOWN = ["Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"];
 
-const QDATA = /^(.*)\._weight_qdata$/;
+const TYPES = [...KNOWN, "Int4Tensor", "MXTensor", "NVFP4Tensor"].join(", ");
+
+/** The module whose quants a tensor holds. */
+export function torchaoStem(name: string): string | undefined {
+  return /^(.*)\._weight_qdata$/.exec(name)?.[1];
+}
+
+export function torchaoPart(stem: string, of: string): string {
+  return `${stem}._weight_${of}`;
+}
 
 /** What torchao takes tensors of its own apart to, and says of each in the file's metadata. */
 export const torchao: Packing<TorchaoCoding> = {
@@ -30,15 +39,12 @@ export const torchao: Packing<TorchaoCoding> = {
   fields: v.unknown(),
   across: false,
   typeOf: ({ type }) => type,
-  weightOf: (name) => QDATA.exec(name)?.[1]?.concat(".weight"),
+  weightOf: (name) => torchaoStem(name)?.concat(".weight"),
 
   locate(parts, name, raw) {
-    const stem = QDATA.exec(name)![1]!;
-    checkSaid(parts, `${stem}.weight`);
-    const part = (of: string) => `${stem}._weight_${of}`;
-    if (parts.has(part("act_pre_scale"))) {
-      return parts.unsupported(`${stem}.weight with an act_pre_scale`, "weights alone");
-    }
+    const stem = torchaoStem(name)!;
+    checkTorchao(parts, stem, KNOWN);
+    const part = (of: string) => torchaoPart(stem, of);
     const zeros = parts.raw(part("zero_point"));
     const hasFloatZeros = zeros === undefined && parts.has(part("zero_point"));
     const [rows, columns] = raw.shape;
@@ -97,13 +103,41 @@ export const torchao: Packing<TorchaoCoding> = {
   },
 };
 
-const TYPES = KNOWN.join(", ");
+const said = v.object({
+  _type: v.string(),
+  _data: v.optional(
+    v.looseObject({
+      block_size: v.optional(v.unknown()),
+      elem_dtype: v.optional(v.looseObject({ _data: v.optional(v.string()) })),
+    }),
+  ),
+});
 
-/** @throws LlqError `unsupported` when the file says that the tensor is of another class; a shard may say nothing */
-function checkSaid(parts: Parts, weight: string): void {
+/** Quants that are read of them; others have the same bytes. */
+const ELEMENTS = ["float4_e2m1fn_x2", "float8_e4m3fn", "float8_e5m2"];
+
+/**
+ * What the file says of a weight; nothing, in a shard that may not.
+ * @throws LlqError `unsupported` when that is another class or another element
+ */
+export function checkTorchao(
+  parts: Parts,
+  stem: string,
+  classes: readonly string[],
+): { readonly block_size?: unknown } | undefined {
+  const weight = `${stem}.weight`;
+  if (parts.has(torchaoPart(stem, "act_pre_scale"))) {
+    return parts.unsupported(`${weight} with an act_pre_scale`, "weights alone");
+  }
   const text = parts.metadata(weight);
-  if (text === undefined) return;
-  const said = v.safeParse(v.object({ _type: v.string() }), parseJson(parts.where, Buffer.from(text)));
-  const type = said.success ? said.output._type : "a tensor without _type";
-  if (!KNOWN.includes(type)) parts.unsupported(`${weight} is torchao's ${type}`, TYPES);
+  if (text === undefined) return undefined;
+  const read = v.safeParse(said, parseJson(parts.where, Buffer.from(text)));
+  const type = read.success ? read.output._type : "a tensor without _type";
+  if (!read.success || !classes.includes(type))
+    return parts.unsupported(`${weight} is torchao's ${type}`, TYPES);
+  const element = read.output._data?.elem_dtype?._data;
+  if (element !== undefined && !ELEMENTS.includes(element)) {
+    return parts.unsupported(`${weight} is of torchao's ${element}`, ELEMENTS.join(", "));
+  }
+  return read.output._data;
 }

@@ -9,7 +9,7 @@ import type { HParams } from "../../../src/arch/hparams.js";
 import { openModel } from "../../../src/model.js";
 import { planConvert } from "../../../src/quant/plan.js";
 import { findRecipe } from "../../../src/quant/recipes/recipes.js";
-import { rowsOf as partOf } from "../../../src/rows/packed/blocks.js";
+import { rowsOf as partOf } from "../../../src/rows/packed/row-blocks.js";
 import { isAcross, storedType } from "../../../src/rows/packed/index.js";
 import { execute } from "../../../src/run/write/execute.js";
 import { refusal } from "../../support/build/build.js";

@@ -19,7 +19,9 @@ test.each(Object.entries(golden))("%s is what MLX dequantizes", (name, [shape, h
   expect(source.shape).toEqual(shape);
   for (const step of [1, 4, 1000]) expect(sha256(rowsOf(container, source, step)), `${step}`).toBe(hash);
   expect([...container.tensors.keys()].sort()).toEqual([...names].sort());
-  expect(storedType({ dtype: "F32", sources: [source] })).toMatch(/^MLX-[234568]$/);
+  expect(storedType({ dtype: "F32", sources: [source] })).toMatch(
+    /^(MLX-[1234568]|(NV|MX)FP4-packed|F8_E4M3)$/,
+  );
 });
 
 test("the configuration under its other name, and of modules that were wrapped", () => {
@@ -34,8 +36,12 @@ test("the configuration under its other name, and of modules that were wrapped",
 
 // biome-ignore format: rows
 const bad: [string, object, string][] = [
-  ["another mode",                  { ...quantization, mode: "mxfp4" },              "of MLX's mode mxfp4"],
-  ["another mode of a module",      { ...quantization, bits2: { bits: 2, group_size: 64, mode: "nvfp4" } }, "of MLX's mode nvfp4"],
+  ["another mode",                  { ...quantization, mxfp4: { bits: 4, group_size: 32, mode: "mxfp6" } }, "unsupported: test/golden/containers/packed-mlx.safetensors: mxfp4.weight of MLX's mode mxfp6, 4 bits in groups of 32"],
+  ["a mode with other groups",      { ...quantization, mxfp4: { bits: 4, group_size: 16, mode: "mxfp4" } }, "of MLX's mode mxfp4, 4 bits in groups of 16"],
+  ["floats' mode of integers",      { ...quantization, bits2: { bits: 2, group_size: 64, mode: "nvfp4" } }, "bits2.weight has scales that are floats, and is of the mode nvfp4"],
+  ["integers' mode of floats",      { ...quantization, mxfp4: { bits: 4, group_size: 32 } }, "mxfp4.weight has scales that are bytes, and is of the mode affine"],
+  ["one mode of floats of another", { ...quantization, mxfp4: { bits: 4, group_size: 16, mode: "nvfp4" } }, "mxfp4.scales of mxfp4.weight of 6 x 12 words in nvfp4, is U8 of 6 x 3"],
+  ["8 bits of 4",                   { ...quantization, mxfp4: { bits: 8, group_size: 32, mode: "mxfp8" } }, "mxfp4.scales of mxfp4.weight of 6 x 12 words in mxfp8, is U8 of 6 x 3"],
   ["7 bits",                        { ...quantization, bits2: { bits: 7, group_size: 64 } }, "bits2.weight of 7 bits"],
   ["other bits",                    { ...quantization, bits2: { bits: 4, group_size: 64 } }, "bits2.scales of bits2.weight of 6 x 8 words, 4 bits in groups of 64, is 6 x 2"],
   ["groups of another size",        { ...quantization, bits2: { bits: 2, group_size: 32 } }, "2 bits in groups of 32, is 6 x 2"],
@@ -46,6 +52,23 @@ const bad: [string, object, string][] = [
 ];
 test.each(bad)("%s: refused", (_, said, expected) => {
   expect(refusal(() => unpack("mlx", { quantization: said }))).toContain(expected);
+});
+
+test("nothing said: MLX is named, and what to do", () => {
+  expect(refusal(() => unpack("mlx"))).toBe(
+    "unsupported: test/golden/containers/packed-mlx.safetensors: bits1.weight is packed by MLX, in words of unknown bits",
+  );
+});
+
+test("a scale for each expert: refused", () => {
+  const container = openContainer("test/golden/containers/packed-mlx.safetensors");
+  const tensors = new Map(container.tensors).set(
+    "mxfp4.global_scale",
+    container.tensors.get("bits2.scales")!,
+  );
+  expect(refusal(() => unpackWeights({ ...container, tensors }, "config.json", { quantization }))).toContain(
+    "unsupported: test/golden/containers/packed-mlx.safetensors: mxfp4.global_scale",
+  );
 });
 
 test.each(["scales", "biases"])("%s that are missing: refused", (part) => {

@@ -49,6 +49,17 @@ export function rowsOf(
   return result;
 }
 
+/** The tensors whose names begin so, which begin otherwise then. */
+export function prefixed(container: Container, prefix: string, other = ""): Container {
+  const only = <T>(map: ReadonlyMap<string, T>) =>
+    new Map(
+      [...map].flatMap(([name, of]) =>
+        name.startsWith(prefix) ? [[other + name.slice(prefix.length), of] as const] : [],
+      ),
+    );
+  return { ...container, tensors: only(container.tensors), raw: only(container.raw ?? new Map()) };
+}
+
 export function sha256(values: Float32Array): string {
   return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
 }
@@ -61,7 +72,7 @@ export function altered(file: string, from: string, to: string): Uint8Array {
 }
 
 /** Files of a packed format with what they say of themselves damaged: every weight that is left is read. */
-export function packedTarget(file: string, folder: string, config: object): Target {
+export function packedTarget(file: string, folder: string, config: object, prefix = "", other = ""): Target {
   const bytes = Uint8Array.from(readFileSync(goldenPath(file)));
   const digits = [...bytes.keys()].filter((at) => isDigit(bytes[at]!) && isDigit(bytes[at + 1] ?? 0));
   const renumbered = (random: Random) => {
@@ -72,7 +83,7 @@ export function packedTarget(file: string, folder: string, config: object): Targ
   const parse = (damaged: Uint8Array) => {
     const path = join(folder, "damaged.safetensors");
     writeFileSync(path, damaged);
-    const container = unpackWeights(openContainer(path), "config.json", config);
+    const container = unpackWeights(prefixed(openContainer(path), prefix, other), "config.json", config);
     for (const source of container.tensors.values()) if (source.coded) rowsOf(container, source, 1000);
   };
   return { name: file, samples: [{ bytes, renumbered }], parse };

@@ -5,7 +5,7 @@ says of them and the SHA-256 of each (f32, rows in order) as MLX dequantizes it.
     python packed_mlx.py
 
 mx.quantize of float32, bfloat16 and float16; mx.dequantize with scales and biases as float32, since in 16 bits it rounds
-twice (asserted: to what 16 bits hold, it is the same).
+twice (asserted: to what 16 bits hold, it is the same). Its modes of small floats have no biases.
 """
 
 import hashlib
@@ -48,5 +48,23 @@ for bits in (2, 3, 4, 5, 6, 8):
     pack(f"bits{bits}-32", (3, 96), bits, 32, mx.bfloat16)
 pack("embedding", (5, 128), 4, 64, mx.float16, nn.QuantizedEmbedding)
 pack("experts", (3, 4, 64), 4, 32)
+pack("bits1", (3, 128), 1)
+
+
+def pack_floats(name, shape, mode, size, bits, dtype=mx.bfloat16):
+    weight = mx.array(rng.standard_normal(shape).astype(np.float32)).astype(dtype)
+    q, scales = mx.quantize(weight, mode=mode)
+    unpacked = np.array(mx.dequantize(q, scales, mode=mode, dtype=mx.float32))
+    assert np.abs(unpacked - np.array(weight.astype(mx.float32))).max() < 1
+    hashes[name] = [list(shape), hashlib.sha256(unpacked.tobytes()).hexdigest()]
+    tensors.update({f"{name}.weight": q, f"{name}.scales": scales})
+    quantization[name] = {"group_size": size, "bits": bits, "mode": mode}
+
+
+pack_floats("mxfp4", (6, 96), "mxfp4", 32, 4)
+pack_floats("nvfp4", (6, 80), "nvfp4", 16, 4, mx.float32)
+pack_floats("mxfp8", (5, 96), "mxfp8", 32, 8)
+pack_floats("experts-mxfp4", (3, 4, 64), "mxfp4", 32, 4)
+pack_floats("experts-mxfp8", (3, 4, 64), "mxfp8", 32, 8)
 mx.save_safetensors(str(out / "packed-mlx.safetensors"), tensors, {"format": "mlx"})
 (out / "packed-mlx.json").write_text(json.dumps({"quantization": quantization, "sha256": hashes}, indent=1) + "\n")

@@ -1,33 +1,17 @@
-import type { Coding, TensorSource } from "../../../../formats/container.js";
-import { rowLength } from "../../../tensor.js";
-import { readStored } from "../../stored.js";
+import type { TensorSource } from "../../../../formats/container.js";
+import { byteScales, type Fp4Coding, fp4Decoder } from "../fp4.js";
 import type { Packing } from "../packing.js";
 import { codedSource, type Parts } from "../parts.js";
-import type { ScaledCoding } from "../scaled.js";
 import { type CompressedTensors, compressedTensors, schemeOf } from "./config.js";
 import { exponents } from "./scaled.js";
 
-/** Two numbers of E2M1 in a byte, the lower half first, scales [out, groups]; w = q × (scale / divisor). */
-export interface Fp4Coding extends Coding {
-  readonly kind: "fp4";
-  readonly type: "NVFP4" | "MXFP4";
-  readonly scales: TensorSource;
-  readonly groupSize: number;
-  /** One number [1, 1]. */
-  readonly divisor: TensorSource | undefined;
-}
-
-const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
-
 /** compressed-tensors' nvfp4-pack-quantized, with scales of E4M3, and mxfp4-pack-quantized, with those of E8M0. */
 export const fp4: Packing<Fp4Coding, CompressedTensors> = {
-  kind: "fp4",
+  ...fp4Decoder,
   title: "compressed-tensors",
   methods: ["compressed-tensors"],
   fields: compressedTensors,
   across: false,
-  // not a name of GGUF's types, which the bytes are not in the order of
-  typeOf: ({ type }) => `${type}-packed`,
   weightOf: (name, { type }) =>
     type === "U8" && name.endsWith(".weight_packed") ? name.replace(/_packed$/, "") : undefined,
 
@@ -61,29 +45,8 @@ export const fp4: Packing<Fp4Coding, CompressedTensors> = {
       scales: scales.source,
       groupSize,
       divisor: divisor && { ...divisor, shape: [1, 1] },
+      inputs: parts.carry(`${module}.input_global_scale`),
     });
-  },
-
-  decode(reader, { scales, groupSize, divisor }, { source, first, count, dst }) {
-    const { kernels, files, name } = reader;
-    const columns = rowLength(source);
-    const scale = reader.floats(scales, first, count);
-    const [by] = divisor === undefined ? [1] : reader.floats(divisor, 0, 1);
-    for (let i = 0; i < scale.length; i++) scale[i]! /= by!;
-    const n = (count * columns) / 2;
-    const address = kernels.reserve(n);
-    const stored = kernels.bytes(address, n);
-    readStored(files[source.file]!, source, (first * columns) / 2, n, { memory: () => stored, name }, 0);
-    const x = kernels.floats(dst, n * 2);
-    const half = groupSize / 2;
-    for (let i = 0, g = 0; i < n; g++) {
-      const factor = scale[g]!;
-      for (const end = i + half; i < end; i++) {
-        const byte = stored[i]!;
-        x[2 * i] = E2M1[byte & 15]! * factor;
-        x[2 * i + 1] = E2M1[byte >> 4]! * factor;
-      }
-    }
   },
 };
 
@@ -93,8 +56,5 @@ function scalesOf(parts: Parts, name: string): { type: Fp4Coding["type"]; source
   if (powers !== undefined) return { type: "MXFP4", source: powers };
   if (raw?.type !== "F8_E4M3")
     return parts.fail(`${name} is ${raw?.type ?? "missing"}; F8_E4M3 or U8 was expected`);
-  return {
-    type: "NVFP4",
-    source: codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "F8_E4M3" }),
-  };
+  return { type: "NVFP4", source: byteScales(raw, "F8_E4M3") };
 }
