@@ -34,6 +34,7 @@ import {
   everyEntryHeader,
   everyFieldGguf,
   T,
+  turned,
 } from "./support/build/build.js";
 import { buildFlax, flaxArray, flaxChunked } from "./support/build/build-flax.js";
 import { buildLlama2c, buildTokenizerBin } from "./support/build/build-llama2c.js";
@@ -102,7 +103,10 @@ const PIECES: readonly string[] = [
 export const TARGETS: readonly Target[] = [
   {
     name: "gguf",
-    samples: [everyFieldGguf, smallGguf(), buildGguf({ version: 2 })].map(binarySample),
+    samples: [
+      ...[everyFieldGguf, smallGguf(), buildGguf({ version: 2 })].map(binarySample),
+      bigEndianSample(smallGguf()),
+    ],
     parse: parseGguf,
   },
   {
@@ -523,6 +527,14 @@ function smallGguf(): Built {
     ],
     data: 64,
   });
+}
+
+function bigEndianSample(built: Built): Sample {
+  const { renumbered } = binarySample(built);
+  return {
+    bytes: turned(built),
+    renumbered: (random) => turned({ ...built, bytes: renumbered(random) }),
+  };
 }
 
 function binarySample({ bytes, numbers }: Built): Sample {
