@@ -188,12 +188,14 @@ export class BufferSource implements ByteSource {
 const PAGE = 1 << 20;
 
 /**
- * A cursor over a source, little endian, bounds-checked; pages the source a megabyte at a time so that
+ * A cursor over a source, little endian unless told otherwise, bounds-checked; pages the source a megabyte at a time so that
  * parsers stay synchronous and straight. Every failure is an LlqError that names the file and the byte.
  */
 export class ByteReader {
   readonly source: ByteSource;
   offset: number;
+  /** Byte order of the numbers. */
+  littleEndian: boolean;
   #page: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(this.#page.buffer);
   #text: Buffer = Buffer.alloc(0);
@@ -202,9 +204,10 @@ export class ByteReader {
   /** Where in the page the last value taken begins. */
   #index = 0;
 
-  constructor(source: ByteSource, offset = 0) {
+  constructor(source: ByteSource, offset = 0, littleEndian = true) {
     this.source = source;
     this.offset = offset;
+    this.littleEndian = littleEndian;
   }
 
   get remaining(): number {
@@ -222,37 +225,40 @@ export class ByteReader {
     return this.#take(1).getInt8(this.#index);
   }
   u16(): number {
-    return this.#take(2).getUint16(this.#index, true);
+    return this.#take(2).getUint16(this.#index, this.littleEndian);
   }
   i16(): number {
-    return this.#take(2).getInt16(this.#index, true);
+    return this.#take(2).getInt16(this.#index, this.littleEndian);
   }
   u32(): number {
-    return this.#take(4).getUint32(this.#index, true);
+    return this.#take(4).getUint32(this.#index, this.littleEndian);
   }
   i32(): number {
-    return this.#take(4).getInt32(this.#index, true);
+    return this.#take(4).getInt32(this.#index, this.littleEndian);
   }
   f32(): number {
-    return this.#take(4).getFloat32(this.#index, true);
+    return this.#take(4).getFloat32(this.#index, this.littleEndian);
   }
   f64(): number {
-    return this.#take(8).getFloat64(this.#index, true);
+    return this.#take(8).getFloat64(this.#index, this.littleEndian);
   }
   bigU64(): bigint {
-    return this.#take(8).getBigUint64(this.#index, true);
+    return this.#take(8).getBigUint64(this.#index, this.littleEndian);
   }
   bigI64(): bigint {
-    return this.#take(8).getBigInt64(this.#index, true);
+    return this.#take(8).getBigInt64(this.#index, this.littleEndian);
   }
 
   /** A 64-bit size, offset or count; values a double cannot hold are refused. */
   u64(what: string): number {
     const at = this.offset;
     const view = this.#take(8);
-    const value = view.getUint32(this.#index + 4, true) * 2 ** 32 + view.getUint32(this.#index, true);
+    const [low, high] = this.littleEndian ? [0, 4] : [4, 0];
+    const value =
+      view.getUint32(this.#index + high, this.littleEndian) * 2 ** 32 +
+      view.getUint32(this.#index + low, this.littleEndian);
     if (!Number.isSafeInteger(value)) {
-      const exact = view.getBigUint64(this.#index, true);
+      const exact = view.getBigUint64(this.#index, this.littleEndian);
       this.fail(`${exact} is too large for ${what}`, "the file is damaged", at);
     }
     return value;

@@ -10,6 +10,8 @@ export interface TensorSource {
   readonly dtype: DTypeName;
   /** Outermost dimension first, always. */
   readonly shape: readonly number[];
+  /** The numbers in the bytes are those of a big-endian machine; rows are turned when they are read. */
+  readonly bigEndian?: true;
   /** Elements from one index to the next of each dimension; undefined when rows are contiguous, in order. */
   readonly strides?: readonly number[];
   /** Where the bytes stand when they do not follow each other, in order; `offset` is the first one's. */

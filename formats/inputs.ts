@@ -29,9 +29,9 @@ export function rememberInputs(): void {
 /** Names of files that a command on a model's folder may read: another one may need what this one does not. */
 const OF_A_MODEL = new RegExp(
   [
-    /^((generation_|tokenizer_|adapter_)?config|tokenizer|special_tokens_map|added_tokens|vocab|params)\.json$/,
-    /^chat_template\.json$|^merges\.txt$|^(tokenizer|ice_text)\.model$|^(pytorch_model|adapter_model|tok).*\.bin$/,
-    /\.(safetensors|pth|msgpack|tiktoken|jinja|index\.json)$/,
+    /^((generation_|tokenizer_|adapter_)?config|tokenizer|special_tokens_map|added_tokens|vocab|params|tekken)\.json$/,
+    /^chat_template\.json$|^merges\.txt$|^(tokenizer|ice_text)\.model(\.v\d+(m\d+)?)?$|^(pytorch_model|adapter_model|tok).*\.bin$/,
+    /\.(safetensors|pth?|msgpack|tiktoken|jinja|index\.json)$/,
   ]
     .map(({ source }) => source)
     .join("|"),

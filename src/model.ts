@@ -105,9 +105,9 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const usual = withScales(usualForms(container));
-  const architecture = chooseForGguf(candidates, hparams, usual);
-  return { architecture, hparams, tensors: bindGguf(architecture, hparams, usual) };
+  const chosen = chooseForGguf(candidates, hparams, withScales(usualForms(container)));
+  const { architecture } = chosen;
+  return { architecture, hparams, tensors: bindGguf(architecture, hparams, chosen.container) };
 }
 
 /** A llama2.c file says its numbers; the name and the tokenizer are from files. */

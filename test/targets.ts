@@ -18,6 +18,8 @@ import { llama } from "../src/arch/families/llama.js";
 import { readHParams } from "../src/arch/hparams.js";
 import { configOf, parseParams } from "../src/arch/meta/meta-params.js";
 import { unpackWeights } from "../src/rows/packed/index.js";
+import { findPreTokenizer } from "../src/tokenizer/bpe/pretokenize.js";
+import { vocabFromTekken } from "../src/tokenizer/bpe/tekken.js";
 import { NO_CONFIG } from "../src/tokenizer/hf/hf-config.js";
 import { vocabFromTokenizerJson } from "../src/tokenizer/hf/hf-vocab.js";
 import { vocabFromLlama2c } from "../src/tokenizer/spm/llama2c.js";
@@ -34,6 +36,7 @@ import {
   everyEntryHeader,
   everyFieldGguf,
   T,
+  turned,
 } from "./support/build/build.js";
 import { buildFlax, flaxArray, flaxChunked } from "./support/build/build-flax.js";
 import { buildLlama2c, buildTokenizerBin } from "./support/build/build-llama2c.js";
@@ -102,7 +105,10 @@ const PIECES: readonly string[] = [
 export const TARGETS: readonly Target[] = [
   {
     name: "gguf",
-    samples: [everyFieldGguf, smallGguf(), buildGguf({ version: 2 })].map(binarySample),
+    samples: [
+      ...[everyFieldGguf, smallGguf(), buildGguf({ version: 2 })].map(binarySample),
+      bigEndianSample(smallGguf()),
+    ],
     parse: parseGguf,
   },
   {
@@ -181,6 +187,11 @@ export const TARGETS: readonly Target[] = [
       const model = readSentencePiece(new BufferSource("x.model", bytes));
       tryTokenizer(vocabFromSentencePiece("x.model", model, NO_CONFIG));
     },
+  },
+  {
+    name: "tekken.json",
+    samples: [jsonSample(smallTekken())],
+    parse: (bytes) => tryTokenizer(vocabFromTekken("x.json", parseJson("x.json", bytes), NO_CONFIG)),
   },
   {
     name: "tokenizer.json",
@@ -514,6 +525,18 @@ export function tryTokenizer(vocab: Vocab): void {
   );
 }
 
+/** The bytes and a token of two of them, with one that is not used. */
+function smallTekken(): object {
+  const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.of(byte));
+  const tokens = [...bytes, Buffer.from("ab"), Buffer.from("ba")];
+  const [pattern] = findPreTokenizer("tekken")!.split;
+  return {
+    config: { pattern, default_vocab_size: 260, default_num_special_tokens: 3 },
+    vocab: tokens.map((token, rank) => ({ rank, token_bytes: token.toString("base64") })),
+    special_tokens: ["<unk>", "<s>"].map((text, rank) => ({ rank, token_str: text })),
+  };
+}
+
 function smallGguf(): Built {
   return buildGguf({
     fields: [["k", T.array, { item: T.string, values: ["a", "b"] }]],
@@ -523,6 +546,14 @@ function smallGguf(): Built {
     ],
     data: 64,
   });
+}
+
+function bigEndianSample(built: Built): Sample {
+  const { renumbered } = binarySample(built);
+  return {
+    bytes: turned(built),
+    renumbered: (random) => turned({ ...built, bytes: renumbered(random) }),
+  };
 }
 
 function binarySample({ bytes, numbers }: Built): Sample {

@@ -1,5 +1,5 @@
-// GGUF 2 and 3, little endian:  magic u32 | version u32 | tensor count u64 | metadata count u64
-//                               metadata ... | tensor infos ... | padding | tensor data
+// GGUF 2 and 3:  magic u32 | version u32 | tensor count u64 | metadata count u64
+//                metadata ... | tensor infos ... | padding | tensor data
 // See gguf.md for the layout and for what is refused.
 import { alignUp, BufferSource, ByteReader, type ByteSource } from "../bytes.js";
 import {
@@ -12,6 +12,7 @@ import {
 } from "../container.js";
 import { byteLength, type DTypeName, dtypeById } from "../dtype.js";
 import { badInput, LlqError } from "../errors.js";
+import { TURNED, turnValue } from "./byte-order.js";
 
 /** "GGUF" */
 export const GGUF_MAGIC = 0x46554747;
@@ -93,7 +94,14 @@ export function readGguf(source: ByteSource, { headerOnly = false }: GgufOptions
   const tensors = new Map(
     infos.map(({ name, dtype, shape, byteLength, offset }) => [
       name,
-      { file: 0, offset: dataStart + offset, byteLength, dtype, shape },
+      {
+        file: 0,
+        offset: dataStart + offset,
+        byteLength,
+        dtype,
+        shape,
+        ...(!r.littleEndian && { bigEndian: true as const }),
+      },
     ]),
   );
   return {
@@ -107,15 +115,19 @@ export function readGguf(source: ByteSource, { headerOnly = false }: GgufOptions
   };
 }
 
+/** It tells the byte order too: as 3 backwards, all numbers from here on are big-endian. Version 2 had one order. */
 function readVersion(r: ByteReader): number {
   const at = r.offset;
   const version = r.u32();
   if (version === 2 || version === 3) return version;
-  const [what, hint] =
-    version !== 0 && (version & 0xffff) === 0
-      ? ["big-endian GGUF is not supported", "write it again on a little-endian machine"]
-      : [`GGUF version ${version} is not supported, only 2 and 3 are`, "convert the model again"];
-  throw new LlqError("unsupported", `${r.source.name}: byte ${at}: ${what}`, { hint });
+  if (version === 0x03000000) {
+    r.littleEndian = false;
+    return 3;
+  }
+  const what = `GGUF version ${version} is not supported, only 2 and 3 are`;
+  throw new LlqError("unsupported", `${r.source.name}: byte ${at}: ${what}`, {
+    hint: "convert the model again",
+  });
 }
 
 function readCount(r: ByteReader, itemSize: number, limit: number, what: string): number {
@@ -145,6 +157,7 @@ function readField(r: ByteReader, key: string): MetaField {
   if (r.offset > MAX_METADATA) r.fail(`metadata of more than ${MAX_METADATA} bytes`, undefined, start);
   r.offset = start;
   const raw = r.bytes(length);
+  if (!r.littleEndian) turnValue(raw, type, META_TYPES);
   let value: MetaValue | undefined;
   return {
     type,
@@ -283,6 +296,10 @@ function readTensorInfo(r: ByteReader, index: number): TensorInfo {
     throw new LlqError("unsupported", `${r.source.name}: byte ${at}: tensor ${name} has unknown type ${id}`, {
       hint: "it is newer than this version of llq, or the file is damaged",
     });
+  }
+  if (!r.littleEndian && !TURNED.includes(dtype)) {
+    const message = `${r.source.name}: byte ${at}: tensor ${name} is ${dtype}, which is not read from big-endian files`;
+    throw new LlqError("unsupported", message, { hint: `supported there: ${TURNED.join(", ")}` });
   }
   const offset = r.u64(`the offset of tensor ${name}`);
   try {

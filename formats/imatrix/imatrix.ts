@@ -8,6 +8,7 @@ import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import { type MetaField, nameProblem, type TensorSource } from "../container.js";
 import { elementCount } from "../dtype.js";
 import { badInput } from "../errors.js";
+import { turnBlocks } from "../gguf/byte-order.js";
 import { GGUF_MAGIC, readGguf } from "../gguf/gguf.js";
 
 export interface Imatrix {
@@ -115,10 +116,12 @@ function isStrings(field: MetaField | undefined): field is MetaField {
 function readF32(
   source: ByteSource,
   name: string,
-  { dtype, offset, byteLength }: TensorSource,
+  { dtype, offset, byteLength, bigEndian }: TensorSource,
 ): Float32Array {
   if (dtype !== "F32") throw badInput(`${source.name}: tensor ${name} is ${dtype}, expected F32`);
-  return toFloats(source.read(offset, byteLength));
+  const bytes = source.read(offset, byteLength).slice();
+  if (bigEndian) turnBlocks(dtype, bytes);
+  return toFloats(bytes);
 }
 
 /** A copy, wherever the bytes begin. */

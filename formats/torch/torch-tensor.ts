@@ -18,6 +18,8 @@ export interface Storages {
   /** The file, for messages. */
   readonly file: string;
   readonly find: (key: string) => ZipEntry | undefined;
+  /** Whether the zip has a sum of every file's bytes; PyTorch can be told to compute none. */
+  readonly hasSums: boolean;
 }
 
 /** As many as NumPy allows. */
@@ -74,6 +76,12 @@ function findStorage(storage: Storage, bytes: number, storages: Storages, fault:
   const byteLength = storage.untyped ? storage.length : storage.length * bytes;
   if (entry.byteLength !== byteLength) {
     throw fault(`its storage has ${entry.byteLength} bytes; by the pickle it has ${byteLength}`);
+  }
+  // skip_data reserves the place, and nothing more: no bytes but none have the sum 0.
+  if (storages.hasSums && entry.crc32 === 0 && entry.byteLength > 0) {
+    throw new LlqError("bad-input", `${storages.file}: has the places of tensors and none of their data`, {
+      hint: "it was saved under torch.serialization.skip_data(): save it again without",
+    });
   }
   return { entry, stored: byteLength / bytes };
 }

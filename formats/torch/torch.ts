@@ -33,8 +33,13 @@ export function readTorch(source: ByteSource): Container {
   const entries = readZip(source);
   const folder = findFolder(source, entries);
   checkKind(source, entries, folder);
-  const contents = new Contents({ file: source.name, find: (key) => entries.get(`${folder}data/${key}`) });
-  contents.add(readPickleOf(source, entries.get(`${folder}data.pkl`)!), "", 0);
+  const pickle = entries.get(`${folder}data.pkl`)!;
+  const contents = new Contents({
+    file: source.name,
+    find: (key) => entries.get(`${folder}data/${key}`),
+    hasSums: pickle.crc32 !== 0,
+  });
+  contents.add(readPickleOf(source, pickle), "", 0);
   const { tensors, opaque, raw, metadata } = contents;
   return { format: "torch", files: [source.name], tensors, opaque, raw, metadata };
 }

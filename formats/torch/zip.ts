@@ -17,6 +17,8 @@ export interface ZipEntry {
   readonly byteLength: number;
   /** Otherwise they are the file's own. */
   readonly compressed: boolean;
+  /** What the directory says of the bytes; they are not checked. */
+  readonly crc32: number;
 }
 
 // A checkpoint has a file for each storage, and an optimizer's two more for each.
@@ -47,6 +49,7 @@ export function readZip(source: ByteSource): Map<string, ZipEntry> {
       offset,
       byteLength: entry.compressedSize,
       compressed: entry.compressionMethod !== 0,
+      crc32: entry.crc32,
     });
     spans.push({ name, begin: entry.relativeOffsetOfLocalHeader, end: offset + entry.compressedSize });
   }

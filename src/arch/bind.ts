@@ -4,11 +4,12 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
 import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
+import { withQkvApart } from "./checkpoint/gguf-forms.js";
 import { withoutLatentPairs } from "./checkpoint/latent.js";
 import { basePrefix } from "./checkpoint/names.js";
 import { isSameTensor } from "./checkpoint/tied.js";
 import { type Dimension, dimension } from "./dimensions.js";
-import { withFusedQkv } from "./fused.js";
+import { APART_QKV, withApartQkv, withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
 import { ropeDivisors } from "./rows.js";
@@ -174,18 +175,29 @@ function laidOut(
 }
 
 /**
- * Of architectures with one name, that whose tensors a GGUF file has: writers may fuse what others do not, as
- * llama.cpp's converter does when asked to (`--fuse-qkv`). The first, when it has those of none.
+ * Of architectures with one name, that whose tensors a GGUF file has, and the tensors: writers may fuse what others do not,
+ * as llama.cpp's converter does when asked to (`--fuse-qkv`), in some blocks or in all. The first, when the file has those of
+ * none.
  */
 export function chooseForGguf(
   candidates: readonly Architecture[],
   hparams: HParams,
-  { tensors }: Container,
-): Architecture {
-  const isComplete = (architecture: Architecture) =>
+  stored: Container,
+): { architecture: Architecture; container: Container } {
+  const isComplete = (architecture: Architecture, { tensors }: Container) =>
     expand(architecture, hparams).every((bound) => isDispensable(bound) || tensors.has(bound.name));
-  const forms = candidates.flatMap((each) => [each, withFusedQkv(each)]);
-  return forms.find(isComplete) ?? candidates[0]!;
+  for (const architecture of candidates.flatMap((each) => [each, withFusedQkv(each)])) {
+    if (isComplete(architecture, stored)) return { architecture, container: stored };
+  }
+  for (const architecture of candidates.map(withApartQkv)) {
+    const rows = expand(architecture, hparams).filter(({ row }) => APART_QKV.has(row.role));
+    const container = withQkvApart(
+      stored,
+      rows.map(({ row, layer, name }) => ({ name, shape: shapeOf(row, hparams, layer) })),
+    );
+    if (isComplete(architecture, container)) return { architecture, container };
+  }
+  return { architecture: candidates[0]!, container: stored };
 }
 
 function isDispensable({ row }: Bound): boolean {

@@ -1,3 +1,4 @@
+import type { Role } from "../tensor.js";
 import type { Architecture, Part, TensorRow } from "./architecture.js";
 import { type Dimension, dimension } from "./dimensions.js";
 import { type HParams, numbersOf } from "./hparams.js";
@@ -41,6 +42,26 @@ export function withFusedQkv(architecture: Architecture): Architecture {
     if (row.role === "attn_q") return [{ ...row, ...fused, role: "attn_qkv" }];
     if (row.role === "attn_q_bias") return [{ ...row, ...fused, role: "attn_qkv_bias" }];
     return [row];
+  });
+  return { ...architecture, tensors };
+}
+
+/** Queries, keys and values, and their biases, which GGUF may have below each other. */
+export const APART_QKV: ReadonlySet<Role> = new Set(
+  (["attn_q", "attn_k", "attn_v"] as const).flatMap((role) => [role, `${role}_bias`] as const),
+);
+
+/** The architecture with a tensor each for queries, keys and values of attention; as it is, if it has them already. */
+export function withApartQkv(architecture: Architecture): Architecture {
+  const tensors = architecture.tensors.flatMap((row): TensorRow[] => {
+    const [rows, ...columns] = row.shape;
+    if (rows !== "qkv") return [row];
+    const suffix = row.role === "attn_qkv_bias" ? "_bias" : "";
+    return (["q", "kv", "v"] as const).map((length, i) => {
+      const part = (["attn_q", "attn_k", "attn_v"] as const)[i]!;
+      const name = row.name.replace("attn_qkv.", `${part}.`);
+      return { ...row, name, role: `${part}${suffix}`, shape: [length, ...columns] };
+    });
   });
   return { ...architecture, tensors };
 }

@@ -15,12 +15,7 @@ export function missingFrom(
   const strange = names.find((name) => container.opaque.has(name));
   if (strange !== undefined) {
     const message = `${where}: tensor ${strange} is ${container.opaque.get(strange)}`;
-    const isPacked = /^[UI]\d+$/.test(container.opaque.get(strange)!);
-    return new LlqError("unsupported", message, {
-      hint: isPacked
-        ? "it is packed, and config.json does not say how; take the original checkpoint"
-        : "save the model in one of F32, F16 and BF16",
-    });
+    return new LlqError("unsupported", message, { hint: plainer(container.opaque.get(strange)!) });
   }
   if (
     names.length === 1 &&
@@ -74,4 +69,13 @@ function listed(all: readonly string[]): string {
   const names = [...new Set(all.map(storedName))];
   const shown = names.slice(0, 5).join(", ");
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}
+
+/** What makes weights of a tensor of another type. */
+function plainer(type: string): string {
+  if (/^[UI]\d+$/.test(type))
+    return "it is packed, and config.json does not say how; take the original checkpoint";
+  if (type.endsWith("negated or conjugated"))
+    return "call resolve_neg() and resolve_conj() on it in PyTorch and save the model again";
+  return "save the model in one of F32, F16 and BF16";
 }

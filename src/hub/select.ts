@@ -22,7 +22,12 @@ const FORMS: readonly { readonly whole: RegExp; readonly index?: RegExp; readonl
     index: /^pytorch_model\.bin\.index\.json$/,
     parts: /^pytorch_model-\d+-of-\d+\.bin$/,
   },
-  { whole: /^consolidated\.00\.pth$/, index: /^params\.json$/, parts: /^consolidated\.\d\d\.pth$/ },
+  { whole: /^consolidated\.00\.pth?$/, index: /^params\.json$/, parts: /^consolidated\.\d\d\.pth?$/ },
+  {
+    whole: /^consolidated\.safetensors$/,
+    index: /^params\.json$/,
+    parts: /^consolidated-\d{5}-of-\d{5}\.safetensors$/,
+  },
   {
     whole: /^flax_model\.msgpack$/,
     index: /^flax_model\.msgpack\.index\.json$/,
@@ -34,10 +39,10 @@ const FORMS: readonly { readonly whole: RegExp; readonly index?: RegExp; readonl
 const OTHERS = new RegExp(
   `^(${[
     "config|generation_config|params|quantize_config|quant_config|hf_quant_config|adapter_config",
-    "tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template",
+    "tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|tekken",
   ].join(
     "|",
-  )})\\.json$|^merges\\.txt$|^tokenizer\\.bin$|^(additional_chat_templates/[^/]+|chat_template)\\.jinja$|\\.(model|tiktoken)$`,
+  )})\\.json$|^merges\\.txt$|^tokenizer\\.bin$|^(additional_chat_templates/[^/]+|chat_template)\\.jinja$|\\.(model|tiktoken)$|^tokenizer\\.model\\.v\\d+(m\\d+)?$`,
 );
 
 const GGUF_PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/s;

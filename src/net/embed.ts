@@ -1,8 +1,8 @@
 import type { DTypeName } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
-import { checkFinite } from "../rows/finite.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
+import { quantizeChecked } from "../run/write/overflow.js";
 import type { DecoderPlan } from "./plan/types.js";
 import { aboutSpan, type Batch, batchTokens, type Span, storeHidden } from "./span.js";
 
@@ -50,8 +50,7 @@ export function embedTokens(
     const row = x + i * rowSize;
     readRowsF32(kernels, files, token_embd, token, 1, row);
     if (type === token_embd.dtype) return;
-    checkFinite(kernels, token_embd, row, width, token);
-    kernels.fromF32(type, row, stored, width);
+    quantizeChecked(kernels, token_embd, type, { x: row, firstRow: token, rows: 1, length: width }, stored);
     kernels.toF32(type, stored, row, width);
   });
   if (embeddingScale !== undefined) kernels.call("scale")(x, tokens.length * width, embeddingScale);

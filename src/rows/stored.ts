@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 import type { Run, TensorSource } from "../../formats/container.js";
 import { byteLength, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
+import { turnBlocks } from "../../formats/gguf/byte-order.js";
 import { rowLength } from "../tensor.js";
 import { descriptorOf, type LateFile } from "./late.js";
 
@@ -33,9 +34,12 @@ export function readSourceRows(
   if (source.strides !== undefined) readStridedRows(fd, source, first, count, target);
   else if (target.pitch === length) {
     readStored(fd, source, first * length, count * length, target, target.at);
+    if (source.bigEndian)
+      turnBlocks(source.dtype, target.memory().subarray(target.at, target.at + count * length));
   } else {
     const run = new Uint8Array(count * length);
     readStored(fd, source, first * length, run.length, { ...target, memory: () => run }, 0);
+    if (source.bigEndian) turnBlocks(source.dtype, run);
     const memory = target.memory();
     for (let k = 0; k < count; k++) {
       memory.set(run.subarray(k * length, (k + 1) * length), target.at + k * target.pitch);

@@ -4,6 +4,7 @@ import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/by
 import { badInput } from "../../formats/errors.js";
 import { refuseImpostor } from "../../formats/impostors.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
+import { vocabFromTekken } from "./bpe/tekken.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
@@ -21,13 +22,13 @@ import type { Vocab } from "./types.js";
 
 /**
  * The vocabulary of a model's folder. A SentencePiece tokenizer.model comes first, as in llama.cpp's converter;
- * then tokenizer.json, a tiktoken rank file, and GPT-2's pair of files.
+ * then tokenizer.json, Mistral's tekken.json, a tiktoken rank file, and GPT-2's pair of files.
  * @param vocabSize rows of the model's embedding; undefined when the folder does not say
  * @throws LlqError `bad-input` when there is no tokenizer or it does not belong to the model, `unsupported`
  * for one that GGUF has no words for
  */
 export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: number | undefined }): Vocab {
-  const names = listFolder(folder) ?? [];
+  const names = (listFolder(folder) ?? []).sort().reverse(); // of several versions, the last, as in mistral-common
   const config = readTokenizerConfig(folder);
   for (const { find, read } of KINDS) {
     const name = names.find((each) => find(each, folder));
@@ -35,7 +36,8 @@ export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: 
     const vocab = read(join(folder, name), config, vocabSize);
     return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
   }
-  const wanted = "tokenizer.model, ice_text.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt";
+  const wanted =
+    "tokenizer.model, ice_text.model, tokenizer.json, tekken.json, tokenizer.model.v*, *.tiktoken, vocab.json and merges.txt";
   throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
 }
 
@@ -66,6 +68,9 @@ interface Kind {
   readonly read: (path: string, config: TokenizerConfig, rows: number | undefined) => Vocab;
 }
 
+/** Of Mistral's versions of one tokenizer: `tokenizer.model.v3`, `.v7`, `.v7m1`. */
+const VERSIONED = /^tokenizer\.model\.v\d+(m\d+)?$/;
+
 const KINDS: readonly Kind[] = [
   {
     find: (name, folder) => name === "tokenizer.model" && !isRankFile(join(folder, name)),
@@ -81,6 +86,15 @@ const KINDS: readonly Kind[] = [
   {
     find: (name) => name === "tokenizer.json",
     read: (path, config, rows) => vocabFromTokenizerJson(path, readJson(path), config, rows),
+  },
+  {
+    find: (name) => name === "tekken.json",
+    read: (path, config, rows) => vocabFromTekken(path, readJson(path), config, rows),
+  },
+  {
+    find: (name) => VERSIONED.test(name),
+    read: (path, config, rows) =>
+      vocabFromSentencePiece(path, withFile(path, readSentencePiece), config, rows),
   },
   {
     find: (name) => name === "tokenizer.model" || name.endsWith(".tiktoken"),

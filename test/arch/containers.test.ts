@@ -45,6 +45,7 @@ const FORMS: readonly Form[] = [
   { form: "llama2c-0", format: "llama2.c", beside: ["tokenizer.model"], file: "model.bin", described: true },
   { form: "llama2c-1", format: "llama2.c", beside: ["tokenizer.model"], file: "model.bin", described: true },
   { form: "gguf", format: "gguf", file: "model.gguf", described: true },
+  { form: "gguf-big-endian", format: "gguf", file: "model.gguf", described: true },
   { form: "gguf-split", format: "gguf", file: "model-00001-of-00003.gguf", described: true },
 ];
 

@@ -51,11 +51,8 @@ test("a GGUF that does not say how its text is split is evaluated, with a remark
   expect((await changedGguf("gpt2", () => {})).remarks).toEqual([]);
 });
 
-/** The family's F32 GGUF with some tensors in another form: what `cut` makes of each, by name. */
-async function reformed(
-  family: string,
-  cut: (name: string, shape: readonly number[], bytes: Buffer) => Piece[],
-) {
+/** The family's F32 GGUF with its tensors in another form. */
+async function reformed(family: string, change: (pieces: readonly Piece[]) => Piece[]) {
   const plain = join(scratch, `${family}-plain.gguf`);
   await execute(planConvert(openModel(join(GOLDEN_FAMILIES, family)), findRecipe("F32")), plain, {
     threads: 0,
@@ -63,10 +60,10 @@ async function reformed(
   });
   const { container, metadata } = openModel(plain);
   const file = readFileSync(plain);
-  const pieces = joined(
-    [...container.tensors].flatMap(([name, { shape, offset, byteLength }]) =>
-      cut(name, shape, file.subarray(offset, offset + byteLength)),
-    ),
+  const pieces = change(
+    [...container.tensors].map(([name, { shape, offset, byteLength }]) => ({
+      ...{ name, shape, bytes: file.subarray(offset, offset + byteLength) },
+    })),
   );
   const infos = pieces.map(({ name, shape }) => ({ name, shape, dtype: "F32" as const }));
   const { header, offsets, byteLength } = ggufHeader(metadata, infos);
@@ -99,10 +96,81 @@ function joined(pieces: readonly Piece[]): Piece[] {
   });
 }
 
+const perplexity = (family: string): number =>
+  JSON.parse(readFileSync(join(GOLDEN_FAMILIES, family, "reference.json"), "utf8")).perplexity;
+
+describe("queries, keys and values", () => {
+  /** Those whose name matches become one tensor, where the keys' or the values' would be the last. */
+  const fused = (pieces: readonly Piece[], which: RegExp): Piece[] =>
+    pieces.flatMap((piece) => {
+      if (!which.test(piece.name) || !/attn_[qkv]\./.test(piece.name)) return [piece];
+      if (!piece.name.includes("attn_v.")) return [];
+      const parts = ["q", "k", "v"].map((part) => {
+        const name = piece.name.replace("attn_v.", `attn_${part}.`);
+        return pieces.find((each) => each.name === name)!;
+      });
+      const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+      return {
+        name: piece.name.replace("attn_v.", "attn_qkv."),
+        shape: [rows, ...piece.shape.slice(1)],
+        bytes: Buffer.concat(parts.map(({ bytes }) => bytes)),
+      };
+    });
+
+  // llama-perplexity (0c1e57098) gives the first three the perplexity of the file they were made of, and refuses the fourth.
+  test.each([
+    ["below each other, their biases apart", /weight/],
+    ["below each other in the first block alone", /^blk\.0\./],
+    ["below each other in the first block alone, their biases apart", /^blk\.0\..*weight/],
+    ["apart, their biases below each other", /bias/],
+  ])("%s", async (_, which) => {
+    const model = openModel(await reformed("qwen2", (pieces) => fused(pieces, which)));
+    expect((await familyPerplexity("qwen2", model)) / perplexity("qwen2")).toBeCloseTo(1, 5);
+    const copy = join(scratch, "same-form.gguf");
+    await execute(planKeep(model), copy, { threads: 0, force: true });
+    expect((await familyPerplexity("qwen2", openModel(copy))) / perplexity("qwen2")).toBeCloseTo(1, 5);
+  });
+
+  test.each(["phi3", "chatglm3", "qwen", "gpt-neox"])("of %s apart, in the second block", async (family) => {
+    const { headCount, headCountKv, keyLength } = openModel(join(GOLDEN_FAMILIES, family)).hparams;
+    const path = await reformed(family, (pieces) =>
+      pieces.flatMap((piece) => {
+        const { name, shape, bytes } = piece;
+        if (!name.startsWith("blk.1.attn_qkv")) return [piece];
+        const each = bytes.length / shape[0]!;
+        const rows = [headCount, headCountKv, headCountKv].map((heads) => heads * keyLength);
+        return rows.map((count, i) => {
+          const first = rows.slice(0, i).reduce((sum, before) => sum + before, 0);
+          return {
+            name: name.replace("qkv", "qkv"[i]!),
+            shape: [count, ...shape.slice(1)],
+            bytes: bytes.subarray(first * each, (first + count) * each),
+          };
+        });
+      }),
+    );
+    expect((await familyPerplexity(family, openModel(path))) / perplexity(family)).toBeCloseTo(1, 5);
+  });
+
+  test("of other lengths are refused", async () => {
+    const path = await reformed("qwen2", (pieces) =>
+      fused(pieces, /^blk\.0\..*weight/).map((piece) => {
+        if (piece.name !== "blk.0.attn_qkv.weight") return piece;
+        const [rows, columns] = piece.shape as [number, number];
+        return { ...piece, shape: [rows - 1, columns], bytes: piece.bytes.subarray(4 * columns) };
+      }),
+    );
+    expect(refusal(() => openModel(path))).toMatch(
+      /^bad-input: tensor blk\.0\.attn_qkv\.weight is 63 x \d+; the metadata asks for 64 x /,
+    );
+  });
+});
+
 describe("experts", () => {
-  const apart = (name: string, shape: readonly number[], bytes: Buffer): Piece[] => {
+  const apart = (piece: Piece): Piece[] => {
+    const { name, shape, bytes } = piece;
     const [experts = 0, ...matrix] = shape;
-    if (!name.includes("_exps")) return [{ name, shape, bytes }];
+    if (!name.includes("_exps")) return [piece];
     const size = bytes.length / experts;
     return Array.from({ length: experts }, (_, e) => ({
       name: name.replace("_exps", `.${e}`),
@@ -110,11 +178,8 @@ describe("experts", () => {
       bytes: bytes.subarray(e * size, (e + 1) * size),
     }));
   };
-  const perplexity = (family: string): number =>
-    JSON.parse(readFileSync(join(GOLDEN_FAMILIES, family, "reference.json"), "utf8")).perplexity;
-
   test("kept apart, as converters of 2023 wrote them", async () => {
-    const model = openModel(await reformed("mixtral", apart));
+    const model = openModel(await reformed("mixtral", (pieces) => pieces.flatMap(apart)));
     expect((await familyPerplexity("mixtral", model)) / perplexity("mixtral")).toBeCloseTo(1, 5);
     const copy = join(scratch, "stacked.gguf");
     await execute(planKeep(model), copy, { threads: 0, force: true });
@@ -124,16 +189,21 @@ describe("experts", () => {
   test.each(["mixtral", "qwen2-moe", "qwen3-moe"])(
     "%s with gates and ups in one tensor, as --fuse-gate-up-exps writes them",
     async (family) => {
-      const path = await reformed(family, (name, shape, bytes) => [
-        { name: name.replace(/ffn_(gate|up)_exps/, "ffn_gate_up_exps"), shape, bytes },
-      ]);
+      const path = await reformed(family, (pieces) =>
+        joined(
+          pieces.map((piece) => ({
+            ...piece,
+            name: piece.name.replace(/ffn_(gate|up)_exps/, "ffn_gate_up_exps"),
+          })),
+        ),
+      );
       expect((await familyPerplexity(family, openModel(path))) / perplexity(family)).toBeCloseTo(1, 5);
     },
   );
 
   test("of which one is missing are refused", async () => {
-    const path = await reformed("mixtral", (name, shape, bytes) =>
-      apart(name, shape, bytes).filter((piece) => piece.name !== "blk.1.ffn_up.1.weight"),
+    const path = await reformed("mixtral", (pieces) =>
+      pieces.flatMap(apart).filter((piece) => piece.name !== "blk.1.ffn_up.1.weight"),
     );
     expect(refusal(() => openModel(path))).toContain("the experts of blk.1.ffn_up are not all there");
   });

@@ -148,7 +148,6 @@ const UNSUPPORTED: typeof ATTACKS = [
   ["version 0", { version: 0 }, "byte 4: GGUF version 0 is not supported, only 2 and 3 are"],
   ["version 1", { version: 1 }, "byte 4: GGUF version 1 is not supported, only 2 and 3 are"],
   ["version 4", { version: 4 }, "byte 4: GGUF version 4 is not supported, only 2 and 3 are"],
-  ["big endian", { version: 0x03000000 }, "byte 4: big-endian GGUF is not supported"],
   ["an unknown type", withTensor({ type: 250 }), "byte 24: tensor w has unknown type 250"],
   ["a type that ggml has removed", withTensor({ type: 4 }), "byte 24: tensor w has unknown type 4"],
 ];

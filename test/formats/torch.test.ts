@@ -123,6 +123,7 @@ describe("files of PyTorch that are refused, with the way out", () => {
     ],
     ["torch-protocol-4.pt", "unsupported: torch-protocol-4.pt: pickle protocol 4"],
     ["torch-script.pt", "unsupported: torch-script.pt: TorchScript, a program and not only weights"],
+    ["torch-skipped.pt", "bad-input: torch-skipped.pt: has the places of tensors and none of their data"],
   ])("%s", (name, message) => {
     expect(refusal(() => openContainer(golden(name))).replaceAll(golden("").toString(), "")).toBe(message);
   });

@@ -184,6 +184,16 @@ describe("a choice of weights", () => {
     ],
     [["pytorch_model.bin"], ["flax_model.msgpack", "tf_model.h5", "training_args.bin", "model.onnx"]],
     [["params.json", "consolidated.00.pth", "consolidated.01.pth", "tokenizer.model"], ["checklist.chk"]],
+    [["params.json", "consolidated.safetensors", "tekken.json"], ["README"]],
+    [
+      [
+        "params.json",
+        "consolidated-00001-of-00002.safetensors",
+        "consolidated-00002-of-00002.safetensors",
+        "tokenizer.model.v3",
+      ],
+      ["consolidated.safetensors.index.json"],
+    ],
     [["flax_model.msgpack", "merges.txt", "vocab.json"], ["events.out.tfevents.1"]],
     [
       ["qwen.tiktoken", "tokenizer_config.json", "model.safetensors"],

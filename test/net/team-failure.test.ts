@@ -1,4 +1,4 @@
-import { copyFileSync, truncateSync } from "node:fs";
+import { appendFileSync, copyFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { generate } from "../../src/generate/generate.js";
@@ -7,6 +7,7 @@ import { openModel } from "../../src/model.js";
 import type { MemberCall, MemberJob } from "../../src/net/team/job.js";
 import { Team } from "../../src/net/team/team.js";
 import { WorkerPool } from "../../src/run/threads/pool.js";
+import { changedCheckpoint } from "../support/checkpoint.js";
 import { scratchFolder } from "../support/scratch.js";
 import { bits, FAMILIES, feed, withTeam } from "../support/team.js";
 
@@ -69,6 +70,53 @@ describe("a thread that fails", { timeout }, () => {
     truncateSync(file, 4096);
     await expect(team.step([0], TOKENS)).rejects.toMatchObject({ code: "bad-input" });
     await team.close();
+  });
+});
+
+describe("a team is refused", { timeout }, () => {
+  /** LLAMA with one weight of the first feed-forward, or of the embedding, so large. */
+  const withWeight = (name: string, value: number) =>
+    changedCheckpoint(LLAMA, join(folder, `${name}-${value}`), {
+      tensors: (all) => {
+        const { dtype, shape, bytes } = all.get(name)!;
+        expect(dtype).toBe("BF16");
+        const changed = Uint8Array.from(bytes);
+        new DataView(changed.buffer).setUint16(2 * 70, bf16(value), true);
+        return new Map(all).set(name, { dtype, shape, bytes: changed });
+      },
+    });
+  const bf16 = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16;
+
+  test.each([
+    ["F16", "model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 2 ** 17],
+    ["Q4_0", "model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 2 ** 30],
+    ["Q8_0", "model.layers.0.mlp.gate_proj.weight", "blk.0.ffn_gate.weight", 2 ** 30],
+    ["F16", "model.embed_tokens.weight", "token_embd.weight", 2 ** 17],
+  ] as const)("when a weight becomes Infinity in %s on the way in: %s", async (type, stored, name, value) => {
+    const model = openModel(withWeight(stored, value));
+    const types = new Map([[name, type]]);
+    const loadAndStep = async () => {
+      const team = await Team.load(model, { context: 64, threads: 2, types });
+      // Rows of the embedding are rounded as they are looked up.
+      await team.step([0], Int32Array.of(0, 1, 2, 3)).finally(() => team.close());
+    };
+    await expect(loadAndStep()).rejects.toMatchObject({
+      code: "bad-input",
+      message: expect.stringMatching(`tensor ${name}: row \\d+, column \\d+: the weight is ${value}, `),
+    });
+  });
+
+  test("when a file changes while it loads", async () => {
+    const file = join(folder, "changes.gguf");
+    copyFileSync(join(LLAMA, "fused-qkv.gguf"), file);
+    const loading = Team.load(openModel(file), {
+      ...{ context: 64, threads: 1 },
+      onProgress: () => appendFileSync(file, "more"),
+    });
+    await expect(loading).rejects.toMatchObject({
+      code: "bad-input",
+      message: `${file}: has changed while it was read`,
+    });
   });
 });
 

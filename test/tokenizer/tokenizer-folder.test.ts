@@ -86,7 +86,7 @@ describe("which file is read", () => {
   test("none", () => {
     const folder = folderOf({ "config.json": {} });
     expect(refusal(() => readVocab(folder, { vocabSize: 4 }))).toBe(
-      `bad-input: ${folder}: no tokenizer here; looked for tokenizer.model, ice_text.model, tokenizer.json, *.tiktoken, vocab.json and merges.txt`,
+      `bad-input: ${folder}: no tokenizer here; looked for tokenizer.model, ice_text.model, tokenizer.json, tekken.json, tokenizer.model.v*, *.tiktoken, vocab.json and merges.txt`,
     );
   });
 });

@@ -1,13 +1,15 @@
 import type { Container, Run, TensorSource } from "../../../formats/container.js";
-import { LlqError } from "../../../formats/errors.js";
+import { dtype } from "../../../formats/dtype.js";
+import { badInput, LlqError } from "../../../formats/errors.js";
 
 /** Experts of their own, as converters of 2023 wrote them; and what llama.cpp's option --fuse-gate-up-exps stacks. */
 const APART = /^(blk\.\d+\.ffn_(?:gate|down|up))\.(\d+)\.weight$/;
 const FUSED = /^(blk\.\d+)\.ffn_gate_up_exps\.(weight|bias)$/;
 
 /**
- * A GGUF's tensors in the form of today: the experts of a matrix stacked, gates and ups apart. Nothing moves: a tensor
- * has its bytes in several places. In the order of the files.
+ * A GGUF's tensors in the form of today: the experts of a matrix stacked, gates and ups apart, biases of queries, keys and
+ * values together where their matrices are. Nothing moves: a tensor has its bytes in several places. In the order of the
+ * files.
  * @throws LlqError `unsupported` for experts of different types or in different files, or some of them missing
  */
 export function usualForms(container: Container): Container {
@@ -25,10 +27,91 @@ export function usualForms(container: Container): Container {
       tensors.set(`${block}.ffn_up_exps.${part}`, half(source, 1));
     } else tensors.set(name, source);
   }
+  joinBiases(tensors);
   for (const [matrix, experts] of apart) {
     tensors.set(`${matrix}_exps.weight`, stacked(container, matrix, experts));
   }
   return { ...container, tensors };
+}
+
+/** Fused matrices may have the biases that they had before, in files that were made of others. */
+function joinBiases(tensors: Map<string, TensorSource>): void {
+  for (const name of tensors.keys()) {
+    const block = /^(blk\.\d+)\.attn_qkv\.weight$/.exec(name)?.[1];
+    if (block === undefined || tensors.has(`${block}.attn_qkv.bias`)) continue;
+    const names = ["q", "k", "v"].map((part) => `${block}.attn_${part}.bias`);
+    const parts = names.flatMap((each) => tensors.get(each) ?? []);
+    const [first] = parts;
+    if (parts.length < 3 || first === undefined || !parts.every((each) => isLike(each, first))) continue;
+    for (const each of names) tensors.delete(each);
+    const length = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
+    tensors.set(`${block}.attn_qkv.bias`, inRuns(first, [length], parts));
+  }
+}
+
+/** Vectors that can be one, of a type whose blocks are single numbers. */
+function isLike({ shape, dtype: type, file }: TensorSource, first: TensorSource): boolean {
+  return shape.length === 1 && type === first.dtype && file === first.file && dtype(type).blockSize === 1;
+}
+
+/**
+ * The tensors with queries, keys and values apart wherever the architecture has them so: some blocks may have them below
+ * each other, and others not.
+ * @param rows of the architecture's table, block by block
+ * @throws LlqError `bad-input` for fused ones of other shapes
+ */
+export function withQkvApart(
+  container: Container,
+  rows: readonly { readonly name: string; readonly shape: readonly number[] }[],
+): Container {
+  const parts = new Map<string, { readonly name: string; readonly shape: readonly number[] }[]>();
+  for (const row of rows) {
+    const fused = row.name.replace(/\.attn_[qkv]\./, ".attn_qkv.");
+    parts.set(fused, [...(parts.get(fused) ?? []), row]);
+  }
+  const tensors = [...container.tensors].flatMap(([name, source]): [string, TensorSource][] => {
+    const own = parts.get(name);
+    return own === undefined || own.length < 3 ? [[name, source]] : cutRows(name, source, own);
+  });
+  return { ...container, tensors: new Map(tensors) };
+}
+
+/** Rows of a tensor as several, one below the other. */
+function cutRows(
+  name: string,
+  source: TensorSource,
+  parts: readonly { readonly name: string; readonly shape: readonly number[] }[],
+): [string, TensorSource][] {
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const whole = [rows, ...parts[0]!.shape.slice(1)];
+  if (source.shape.join() !== whole.join()) {
+    const message = `tensor ${name} is ${source.shape.join(" x ")}; the metadata asks for ${whole.join(" x ")}`;
+    throw badInput(message, "the file is damaged, or has its tensors in a form that is not known");
+  }
+  if (whole.length === 1 && dtype(source.dtype).blockSize > 1) {
+    throw new LlqError("unsupported", `tensor ${name} is ${source.dtype}; biases are floats`);
+  }
+  let start = 0;
+  return parts.map((part) => {
+    const length = (source.byteLength / rows) * part.shape[0]!;
+    start += length;
+    return [part.name, inRuns(source, part.shape, runsOf(source, start - length, length))];
+  });
+}
+
+/** Where `length` bytes of a source stand, from its byte `start` on. */
+function runsOf(
+  { offset, byteLength, runs = [{ offset, byteLength }] }: TensorSource,
+  start: number,
+  length: number,
+): Run[] {
+  let before = 0;
+  return runs.flatMap((run) => {
+    const first = Math.max(start, before) - before;
+    const end = Math.min(start + length - before, run.byteLength);
+    before += run.byteLength;
+    return first < end ? [{ offset: run.offset + first, byteLength: end - first }] : [];
+  });
 }
 
 function isPaired({ shape }: TensorSource): boolean {

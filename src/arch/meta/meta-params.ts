@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import type { Metadata } from "../../../formats/container.js";
-import { badInput, LlqError } from "../../../formats/errors.js";
+import { badInput } from "../../../formats/errors.js";
 import { count, positive } from "../config.js";
+import { mistralConfig, mistralFields } from "./mistral-params.js";
 
 /** What Meta's params.json says, and Mistral's, and what llama2.c's training keeps as `model_args`. */
 const schema = v.looseObject({
@@ -21,9 +22,7 @@ const schema = v.looseObject({
   rope_scaling_factor: v.nullish(positive),
   rope_high_freq_factor: v.nullish(positive),
   max_seq_len: v.nullish(count),
-  sliding_window: v.nullish(count),
-  moe: v.nullish(v.unknown()),
-  num_experts: v.nullish(v.unknown()),
+  ...mistralFields,
 });
 
 export type MetaParams = v.InferOutput<typeof schema>;
@@ -62,14 +61,9 @@ export interface MetaShapes {
 
 /**
  * The config.json that transformers' conversion would write.
- * @throws LlqError `unsupported` for mixtures of experts
+ * @throws LlqError `unsupported` for models that Meta's and Mistral's own formats have and this program does not
  */
 export function configOf(file: string, params: MetaParams, shapes: MetaShapes): Record<string, unknown> {
-  if (params.moe != null || params.num_experts != null) {
-    throw new LlqError("unsupported", `${file}: a mixture of experts in Meta's or Mistral's own format`, {
-      hint: "the model's Hugging Face folder can be read",
-    });
-  }
   const { vocab_size: vocab } = params;
   return {
     architectures: ["LlamaForCausalLM"],
@@ -84,7 +78,8 @@ export function configOf(file: string, params: MetaParams, shapes: MetaShapes): 
     rms_norm_eps: params.norm_eps ?? 1e-5,
     rope_theta: params.rope_theta,
     rope_scaling: ropeScaling(params),
-    sliding_window: params.sliding_window,
+    ...(typeof params.sliding_window === "number" && { sliding_window: params.sliding_window }),
+    ...mistralConfig(file, params),
   };
 }
 
@@ -101,9 +96,11 @@ function feedForwardLength({ dim, hidden_dim: given, multiple_of, ffn_dim_multip
  * `norm_eps`; only LLaMA-65B has Llama 2's, and is told by its size without shared heads.
  */
 function contextLength(params: MetaParams): number {
-  if (params.max_seq_len != null) return params.max_seq_len;
+  const told = params.max_position_embeddings ?? params.max_seq_len;
+  if (told != null) return told;
   if (params.use_scaled_rope === true) return 131072;
   if (params.rope_theta === 500000) return 8192;
+  if (params.vocab_size === 131072) return 131072; // with tekken
   if (params.rope_theta === 1000000) return params.hidden_dim == null ? 16384 : 32768; // Code Llama; Mistral
   if (params.hidden_dim != null) return 32768; // Mistral 7B v0.1
   const first = params.norm_eps === 1e-6 || (params.dim === 8192 && params.n_kv_heads == null);

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { basename, dirname, join as joinPath, resolve } from "node:path";
 import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
 import type { Container, TensorSource } from "../../../formats/container.js";
@@ -11,6 +10,7 @@ import { computedTensor, expand, shapeOf } from "../bind.js";
 import type { HParams } from "../hparams.js";
 import { missingTensors, unknownTensors } from "../misfits.js";
 import { configOf, type MetaParams, paramsOf, parseParams } from "./meta-params.js";
+import { joinWhole } from "./mistral.js";
 
 /** A checkpoint as Meta's own programs write it: their names, RoPE over neighbours, one file for each GPU. */
 export interface MetaCheckpoint {
@@ -26,7 +26,8 @@ export interface MetaCheckpoint {
   readonly config: unknown;
 }
 
-const SHARD = /^consolidated(\.\d+)?\.(pth|safetensors)$/;
+/** Parts of matrices for each GPU, or, numbered from 1 of as many, files of whole tensors. */
+const SHARD = /^consolidated(?:\.(\d+)|-(\d{5})-of-(\d{5}))?\.(?:pth|pt|safetensors)$/;
 const MAX_PARAMS_BYTES = 1 << 20;
 
 /** GGUF's names and Meta's. */
@@ -41,6 +42,10 @@ const NAMES: Readonly<Record<string, string>> = {
   "blk.{i}.ffn_gate.weight": "layers.{i}.feed_forward.w1.weight",
   "blk.{i}.ffn_up.weight": "layers.{i}.feed_forward.w3.weight",
   "blk.{i}.ffn_down.weight": "layers.{i}.feed_forward.w2.weight",
+  "blk.{i}.ffn_gate_inp.weight": "layers.{i}.feed_forward.gate.weight",
+  "blk.{i}.ffn_gate_exps.weight": "layers.{i}.feed_forward.experts.{e}.w1.weight",
+  "blk.{i}.ffn_up_exps.weight": "layers.{i}.feed_forward.experts.{e}.w3.weight",
+  "blk.{i}.ffn_down_exps.weight": "layers.{i}.feed_forward.experts.{e}.w2.weight",
   "output_norm.weight": "norm.weight",
   "output.weight": "output.weight",
 };
@@ -76,11 +81,14 @@ function openRelease(folder: string, names: readonly string[]): MetaCheckpoint {
   }
   const params = parseParams(file, parseJson(file, readSmallFile(file, MAX_PARAMS_BYTES)));
   const shards = names.filter((name) => SHARD.test(name)).sort();
-  for (const [i, name] of shards.entries()) {
-    const number = SHARD.exec(name)![1];
-    if (number !== undefined && Number(number.slice(1)) !== i) {
+  const last = SHARD.exec(shards.at(-1)!)!;
+  const count = last[3] === undefined ? shards.length : Number(last[3]);
+  for (let i = 0; i < count; i++) {
+    const [, from0, from1] = SHARD.exec(shards[i] ?? "") ?? [];
+    const number = from0 ?? (from1 === undefined ? undefined : Number(from1) - 1);
+    if (shards[i] === undefined || (number !== undefined && Number(number) !== i)) {
       throw badInput(
-        `${joinPath(folder, name)}: file ${i} of the model is missing`,
+        `${joinPath(folder, shards[i] ?? shards.at(-1)!)}: file ${i} of the model is missing`,
         "fetch all of consolidated.*",
       );
     }
@@ -95,7 +103,7 @@ function describe(
   shards: readonly Container[],
   params: MetaParams,
 ): MetaCheckpoint {
-  const prefix = findPrefix(shards[0]!);
+  const prefix = findPrefix(shards);
   // Whichever way a matrix is cut, its elements over all files are rows × dim.
   const rows = (name: string) => {
     const parts = shards.map(({ tensors }) => tensors.get(prefix + name));
@@ -105,13 +113,16 @@ function describe(
   };
   const shapes = { vocab: rows("tok_embeddings.weight"), ffn: rows("layers.0.feed_forward.w1.weight") };
   const config = configOf(file, params, shapes);
-  return { file, folder, tokenizerFolder: findTokenizer(folder), shards, prefix, config };
+  const whole = joinWhole(shards, file, config);
+  const tokenizerFolder = findTokenizer(folder);
+  return { file, folder, tokenizerFolder, shards: whole === undefined ? shards : [whole], prefix, config };
 }
 
 /** @throws LlqError `bad-input` when there is no model in it, or more than one */
-function findPrefix({ files, tensors }: Container): string {
+function findPrefix(shards: readonly Container[]): string {
   const mark = "tok_embeddings.weight";
-  const prefixes = [...tensors.keys()]
+  const { files } = shards[0]!;
+  const prefixes = [...new Set(shards.flatMap(({ tensors }) => [...tensors.keys()]))]
     .filter((name) => name === mark || name.endsWith(`.${mark}`))
     .map((name) => name.slice(0, -mark.length));
   const best =
@@ -124,7 +135,8 @@ function findPrefix({ files, tensors }: Container): string {
 /** Meta's downloads have one tokenizer for all sizes of a model, above their folders. */
 function findTokenizer(folder: string): string {
   const above = dirname(resolve(folder));
-  const has = (each: string) => existsSync(joinPath(each, "tokenizer.model"));
+  const has = (each: string) =>
+    (listFolder(each) ?? []).some((name) => /^(tokenizer\.model.*|tekken\.json|tokenizer\.json)$/.test(name));
   return !has(folder) && has(above) ? above : folder;
 }
 
@@ -159,10 +171,20 @@ export function bindMeta(
     if (values !== undefined) tensors.push(computedTensor({ row, layer, name }, shape, values));
     const stored = NAMES[row.name]?.replace("{i}", String(layer));
     if (stored === undefined) continue;
+    if (stored.includes("{e}")) {
+      const names = Array.from({ length: shape[0]! }, (_, e) => stored.replace("{e}", String(e)));
+      for (const each of names) used.add(each);
+      const found = names.map((each) => shards.length === 1 && shards[0]!.tensors.get(prefix + each));
+      const sources = found.filter((each) => each !== false && each !== undefined);
+      if (sources.length === shape[0])
+        tensors.push(ofExperts({ name, role: row.role, layer, shape }, names, sources));
+      else missing.push(...names.filter((_, e) => !found[e]).map((each) => prefix + each));
+      continue;
+    }
     used.add(stored);
     const parts = shards.flatMap((shard, file) => {
       const part = shard.tensors.get(prefix + stored);
-      return part === undefined ? [] : [{ ...part, file }];
+      return part === undefined ? [] : [shards.length === 1 ? part : { ...part, file }];
     });
     if (row.role === "output" && isEmbedding(parts, tensors)) continue;
     if (parts.length < shards.length) missing.push(prefix + stored);
@@ -177,6 +199,26 @@ export function bindMeta(
   });
   if (unknown.length > 0) throw unknownTensors(where, architecture, unknown);
   return tensors;
+}
+
+/** A tensor of all experts, each of whose matrices is a tensor. */
+function ofExperts(
+  about: Pick<Tensor, "name" | "role" | "layer" | "shape">,
+  names: readonly string[],
+  sources: readonly TensorSource[],
+): Tensor {
+  const expected = about.shape.slice(1).join(" x ");
+  const odd = sources.findIndex(
+    ({ shape, dtype }) => shape.join(" x ") !== expected || dtype !== sources[0]!.dtype,
+  );
+  if (odd >= 0) {
+    const { dtype, shape } = sources[odd]!;
+    throw badInput(
+      `tensor ${names[odd]} is ${dtype} ${shape.join(" x ")}; params.json asks for ${expected}, one type for all experts`,
+      "the checkpoint and its parameters do not belong together",
+    );
+  }
+  return { ...about, ...storedWhole(sources[0]!), sources };
 }
 
 /** A tied output is absent, or another name for the same bytes. GGUF leaves it out; loaders take the embedding. */

@@ -1,7 +1,7 @@
 import type { DTypeName } from "../../../formats/dtype.js";
 import type { Kernels } from "../../kernels/kernels.js";
-import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
+import { quantizeChecked } from "../../run/write/overflow.js";
 import { keepsStoredValues, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { type Form, int8Form, multiplyInt8, packedSize } from "./int8.js";
 import { expandLean, isLean, leanSize, multiplyLean, packLean } from "./lean.js";
@@ -87,8 +87,7 @@ export class ResidentWeights implements Weights {
       const mark = kernels.mark();
       const floats = kernels.reserve(rows * length * 4);
       readRowsF32(kernels, files, weight, first, rows, floats);
-      checkFinite(kernels, weight, floats, rows * length, first);
-      kernels.fromF32(type, floats, dst, rows * length);
+      quantizeChecked(kernels, weight, type, { x: floats, firstRow: first, rows, length }, dst);
       kernels.reset(mark);
     }
   }

@@ -1,11 +1,12 @@
-import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
 import type { KvType } from "../../quant/fit/memory.js";
+import type { Descriptors } from "../../rows/rows.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
+import { OpenFiles } from "../../run/threads/scope.js";
 import type { Tensor } from "../../tensor.js";
 import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
 import { mixerOf } from "../mixers/index.js";
@@ -61,7 +62,7 @@ export class Team {
   readonly sequences: number;
   readonly #number = teams++;
   readonly #pool: WorkerPool;
-  readonly #files: number[];
+  readonly #files: OpenFiles;
   readonly #logits: SharedArrayBuffer;
   readonly #had: Had[];
   readonly #states: StateOptions;
@@ -72,7 +73,7 @@ export class Team {
   #stepped: Promise<unknown> = Promise.resolve();
   #memory = 0;
 
-  private constructor(plan: DecoderPlan, files: number[], pool: WorkerPool, options: TeamOptions) {
+  private constructor(plan: DecoderPlan, files: OpenFiles, pool: WorkerPool, options: TeamOptions) {
     const { hparams } = plan;
     this.plan = plan;
     this.context = options.context ?? Math.min(DEFAULT_CONTEXT, hparams.contextLength);
@@ -93,13 +94,15 @@ export class Team {
     options.signal?.throwIfAborted();
     const plan = planDecoder(model);
     const products = chooseProducts("generation");
-    const files = model.container.files.map((path) => openSync(path, "r"));
+    const files = new OpenFiles();
     const pool = new WorkerPool(options.threads ?? availableParallelism(), products);
     const team = new Team(plan, files, pool, options);
     const stop = () => void pool.close();
     options.signal?.addEventListener("abort", stop, { once: true });
     try {
-      await team.#load({ kernels: compileKernels(), products }, options);
+      const opened = files.open(model.container.files);
+      await team.#load({ kernels: compileKernels(), products }, opened, options);
+      files.check();
       options.signal?.throwIfAborted();
       return team;
     } catch (error) {
@@ -110,7 +113,7 @@ export class Team {
     }
   }
 
-  async #load(modules: WorkerModules, options: TeamOptions): Promise<void> {
+  async #load(modules: WorkerModules, files: Descriptors, options: TeamOptions): Promise<void> {
     const { plan, context, sequences } = this;
     const types = options.types ?? new Map<string, DTypeName>();
     checkPositions(plan, context);
@@ -120,11 +123,11 @@ export class Team {
       meeting: createMeeting(threads, exchangedTokens(this.#states, sequences) * exchangedFloats(plan)),
       plan,
       source: {
-        files: this.#files,
+        files,
         activations: options.activations ?? DEFAULT_ACTIVATIONS,
         types,
       },
-      ropes: ropesOf(plan, this.#files, context),
+      ropes: ropesOf(plan, files, context),
       states: this.#states,
       sequences,
       memoryLimit: options.memoryLimit ?? MEMORY_LIMIT,
@@ -262,7 +265,7 @@ export class Team {
   async close(): Promise<void> {
     await this.#pool.close();
     leave(this.#number);
-    for (const fd of this.#files.splice(0)) closeSync(fd);
+    this.#files.close();
   }
 }
 

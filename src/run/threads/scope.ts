@@ -41,29 +41,53 @@ export async function withPool<T>(
 /** Files of all models together that are open as long as the work lasts; more are opened when they are read. */
 const MAX_OPEN = 256;
 
+/** Files that are open until they are closed, all at once. */
+export class OpenFiles {
+  readonly #most: number;
+  readonly #opened: { readonly path: string; readonly fd: number | undefined; readonly stamp: FileStamp }[] =
+    [];
+
+  constructor(most = MAX_OPEN) {
+    this.#most = most;
+  }
+
+  /** @throws LlqError as openInput does; those before stay open */
+  open(paths: readonly string[]): Descriptors {
+    return paths.map((path) => {
+      const { fd, stamp } = openInput(path);
+      const stays = this.#opened.length < this.#most;
+      if (!stays) closeSync(fd);
+      this.#opened.push({ path, fd: stays ? fd : undefined, stamp });
+      return stays ? fd : { path, stamp };
+    });
+  }
+
+  /** @throws LlqError `bad-input` when one of them has changed meanwhile */
+  check(): void {
+    for (const { path, stamp } of this.#opened) checkUnchanged(path, stamp);
+  }
+
+  /** Those too that this thread has opened later. */
+  close(): void {
+    for (const { fd } of this.#opened.splice(0)) if (fd !== undefined) closeSync(fd);
+    closeLate();
+  }
+}
+
 /**
  * Opens files for as long as `work` takes; it may open more.
  * @throws LlqError `bad-input` when one of them has changed meanwhile
  */
 export async function withFiles<T>(
   work: (open: (paths: readonly string[]) => Descriptors) => Promise<T>,
-  most = MAX_OPEN,
+  most?: number,
 ): Promise<T> {
-  const opened: { readonly path: string; readonly fd: number | undefined; readonly stamp: FileStamp }[] = [];
-  const open = (paths: readonly string[]) =>
-    paths.map((path) => {
-      const { fd, stamp } = openInput(path);
-      const stays = opened.length < most;
-      if (!stays) closeSync(fd);
-      opened.push({ path, fd: stays ? fd : undefined, stamp });
-      return stays ? fd : { path, stamp };
-    });
+  const files = new OpenFiles(most);
   try {
-    const result = await work(open);
-    for (const { path, stamp } of opened) checkUnchanged(path, stamp);
+    const result = await work((paths) => files.open(paths));
+    files.check();
     return result;
   } finally {
-    for (const { fd } of opened) if (fd !== undefined) closeSync(fd);
-    closeLate();
+    files.close();
   }
 }

@@ -8,7 +8,7 @@ import { isAcross } from "../../rows/packed/index.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
 import { aboutRows, type JobKind } from "../threads/messages.js";
-import { checkOverflow } from "./overflow.js";
+import { checkOverflow, isFiniteSum } from "./overflow.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
@@ -65,8 +65,7 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
       else quantizeWeighted(job, kernels, { x, y, weights, firstRow: job.firstRow + done, rows });
       kernels.toF32(dtype, y, back, rows * length);
       kernels.call("error_stats")(x, back, rows * length, stats);
-      // What reads back as no number shows in the sum of errors.
-      if (!Number.isFinite(new DataView(kernels.memory.buffer, stats).getFloat64(0, true))) {
+      if (!isFiniteSum(kernels, stats)) {
         checkOverflow(kernels, tensor, dtype, { x, back, firstRow: job.firstRow + done, rows, length });
       }
     }

@@ -1,6 +1,8 @@
 import { type DTypeName, dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { checkFinite } from "../../rows/finite.js";
+import { rowBytes } from "../../rows/rows.js";
 import type { Tensor } from "../../tensor.js";
 
 /** Rows as they were and as they read back from what is to be written: addresses of `rows` × `length` f32 each. */
@@ -16,6 +18,44 @@ export interface WrittenRows {
 const LOST = 1e18;
 const LARGEST_F16 = 65504;
 const LARGEST_BF16 = 3.3895313892515355e38;
+
+/** Weights that are read back at a time. */
+const PIECE = 1 << 16;
+
+/**
+ * Quantizes `rows` × `length` f32 at `x` to `y`, and reads them back. Scratch memory above the current mark is used and
+ * given back.
+ * @throws LlqError `bad-input` for a weight that is no finite number, or becomes none
+ */
+export function quantizeChecked(
+  kernels: Kernels,
+  tensor: Tensor,
+  type: DTypeName,
+  { x, firstRow, rows, length }: Omit<WrittenRows, "back">,
+  y: number,
+): void {
+  checkFinite(kernels, tensor, x, rows * length, firstRow);
+  kernels.fromF32(type, x, y, rows * length);
+  const mark = kernels.mark();
+  const step = Math.max(1, Math.floor(PIECE / length));
+  const back = kernels.reserve(Math.min(step, rows) * length * 4);
+  const stats = kernels.reserve(24);
+  for (let done = 0; done < rows; done += step) {
+    const some = Math.min(step, rows - done);
+    const from = x + done * length * 4;
+    kernels.toF32(type, y + done * rowBytes(tensor, type), back, some * length);
+    kernels.bytes(stats, 24).fill(0);
+    kernels.call("error_stats")(from, back, some * length, stats);
+    if (!isFiniteSum(kernels, stats))
+      checkOverflow(kernels, tensor, type, { x: from, back, firstRow: firstRow + done, rows: some, length });
+  }
+  kernels.reset(mark);
+}
+
+/** Whether all of error_stats read back as numbers: what does not shows in the sum of errors. */
+export function isFiniteSum(kernels: Kernels, stats: number): boolean {
+  return Number.isFinite(new DataView(kernels.memory.buffer, stats).getFloat64(0, true));
+}
 
 /**
  * Looks for the weight that a type cannot hold: a float too large for it, or a block whose scale, an F16, is beyond
@@ -45,6 +85,6 @@ export function checkOverflow(
   const wide = Math.abs(value) <= LARGEST_BF16 ? "BF16" : "F32";
   const limit = type === "F16" || blockSize > 1 ? ` (F16, its scales' type too, ends at ${LARGEST_F16})` : "";
   throw new LlqError("bad-input", `tensor ${name}: ${place}: the weight is ${value}, ${why}`, {
-    hint: `${wide} would hold it${limit}: --tensor ${name}=${wide} for quantize, --type ${wide.toLowerCase()} for convert`,
+    hint: `${wide} would hold it${limit}: --tensor ${name}=${wide} for quantize, --type ${wide.toLowerCase()} for convert and generate`,
   });
 }

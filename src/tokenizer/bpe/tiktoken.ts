@@ -126,10 +126,17 @@ function mergesOfRanks(tokens: readonly string[]): string[] {
   const exact: string[] = [];
   for (const token of long) {
     const parts = lastParts(token, ranks, merger);
-    if (parts.length !== 2) return long.flatMap((each) => pairsOf(each, ranks).map((pair) => pair.join(" ")));
+    if (parts.length !== 2) return everyMergeOfRanks(tokens);
     exact.push(parts.join(" "));
   }
   return exact;
+}
+
+/** Every way to make a token of two others, in order of their ranks. */
+export function everyMergeOfRanks(tokens: readonly string[]): string[] {
+  const ranks = new Map(tokens.map((token, rank) => [token, rank]));
+  const long = tokens.filter((token) => token.length > 1);
+  return long.flatMap((each) => pairsOf(each, ranks).map((pair) => pair.join(" ")));
 }
 
 /** What merging by rank makes of a token's bytes before the token itself. */

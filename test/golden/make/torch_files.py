@@ -97,3 +97,5 @@ state = linear.state_dict()
 torch.save(state, out / "torch-legacy.pt", _use_new_zipfile_serialization=False)
 torch.save(state, out / "torch-protocol-4.pt", pickle_protocol=4)
 torch.jit.save(torch.jit.script(linear), out / "torch-script.pt")
+with torch.serialization.skip_data():
+    torch.save(state, out / "torch-skipped.pt")

@@ -105,6 +105,13 @@ export function buildGguf(parts: GgufParts): Built {
   return { bytes: w.toBytes(), numbers };
 }
 
+/** A copy as a big-endian machine writes it, of a file with no numbers but those that the builder knows of. */
+export function turned({ bytes, numbers }: Built): Uint8Array {
+  const copy = bytes.slice();
+  for (const { at, size } of numbers) if (at > 0) copy.subarray(at, at + size).reverse(); // the magic is no number
+  return copy;
+}
+
 /** A valid file that has every kind of field: what damage cannot reach here, it is not tried on. */
 export const everyFieldGguf: Built = buildGguf({
   alignment: 64,

@@ -1,17 +1,17 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { llama } from "../../src/arch/families/llama.js";
-import { configOf, parseParams } from "../../src/arch/meta/meta-params.js";
-import { openModel } from "../../src/model.js";
-import { buildSafetensors, refusal } from "../support/build/build.js";
-import { buildTorch, P, tensorPickle } from "../support/build/build-torch.js";
-import { attack } from "../support/damage.js";
-import { scratchFolder } from "../support/scratch.js";
-import { TARGETS } from "../targets.js";
+import { llama } from "../../../src/arch/families/llama.js";
+import { configOf, parseParams } from "../../../src/arch/meta/meta-params.js";
+import { openModel } from "../../../src/model.js";
+import { buildSafetensors, refusal } from "../../support/build/build.js";
+import { buildTorch, P, tensorPickle } from "../../support/build/build-torch.js";
+import { attack } from "../../support/damage.js";
+import { scratchFolder } from "../../support/scratch.js";
+import { TARGETS } from "../../targets.js";
 
 const root = scratchFolder();
-const TOKENIZER = new URL("../golden/checkpoints/tokenizer.model", import.meta.url).pathname;
+const TOKENIZER = new URL("../../golden/checkpoints/tokenizer.model", import.meta.url).pathname;
 
 // By the files that Meta published with the models; the lengths of LLaMA and Llama 2 are also in their papers.
 // biome-ignore format: rows
@@ -335,7 +335,7 @@ describe("refusals", () => {
     ["another feed-forward", { [PTH]: whole, "params.json": { ...PARAMS, multiple_of: 32 } }, "bad-input: tensor layers.0.feed_forward.w1.weight is 48 x 16; params.json asks for 64 x 16"],
     ["a multiple of 0", { [PTH]: whole, "params.json": { ...PARAMS, multiple_of: 0 } }, "bad-input: params.json: multiple_of: "],
     ["a multiplier of 1e300", { [PTH]: whole, "params.json": { ...PARAMS, ffn_dim_multiplier: 1e300 } }, "bad-input: params.json: intermediate_size: "],
-    ["experts", { [PTH]: whole, "params.json": { ...PARAMS, moe: { num_experts: 8 } } }, "unsupported: params.json: a mixture of experts in Meta's or Mistral's own format"],
+    ["experts", { [PTH]: whole, "params.json": { ...PARAMS, num_experts: 8 } }, "unsupported: params.json: a mixture with experts for all tokens in Meta's or Mistral's own format"],
     ["no embedding", { [PTH]: shard(without("tok_embeddings.weight")), "params.json": PARAMS }, `bad-input: ${PTH}: has no tok_embeddings.weight`],
     ["a missing tensor", { [PTH]: shard(without("norm.weight")), "params.json": PARAMS }, `bad-input: ${PTH}: 1 tensors are missing: norm.weight`],
     ["a tensor of another layer", { [PTH]: shard({ ...WHOLE, "layers.1.ffn_norm.weight": [16] }), "params.json": PARAMS }, `bad-input: ${PTH}: 1 tensors are no part of llama: layers.1.ffn_norm.weight`],
