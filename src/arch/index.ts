@@ -7,6 +7,7 @@ import { arcee } from "./families/arcee.js";
 import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
 import { bitnet } from "./families/bitnet.js";
+import { bloom } from "./families/bloom.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
@@ -35,15 +36,19 @@ import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
+import { hy3 } from "./families/hy3.js";
 import { deepseek32, glmDsa } from "./families/indexed.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { jais2 } from "./families/jais2.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
+import { cwm, ministral } from "./families/llama-windows.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
 import { mamba2 } from "./families/mamba2.js";
+import { mellum } from "./families/mellum.js";
 import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minimaxM2 } from "./families/minimax-m2.js";
@@ -53,6 +58,7 @@ import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { nemotron } from "./families/nemotron.js";
 import { nemotronH, nemotronHMoe } from "./families/nemotron-h.js";
+import { olmo } from "./families/olmo.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -70,6 +76,7 @@ import { qwen35, qwen35moe } from "./families/qwen35.js";
 import { seedOss } from "./families/seed-oss.js";
 import { smollm3 } from "./families/smollm3.js";
 import { stablelm } from "./families/stablelm.js";
+import { starcoder } from "./families/starcoder.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { wrappers } from "./families/wrapped.js";
 import { yi } from "./families/yi.js";
@@ -79,6 +86,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  cwm,
+  ministral,
   llama4,
   mistral3,
   mistral4,
@@ -107,6 +116,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma4,
   phi3,
   afmoe,
+  olmo,
   olmo2,
   olmo3,
   exaone4,
@@ -114,9 +124,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   cohere2moe,
   falcon,
   mpt,
+  bloom,
   gpt2,
   mamba,
   falconMamba,
+  starcoder,
   starcoder2,
   glm4moe,
   solarOpen,
@@ -129,6 +141,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   dots1,
   minimaxM2,
   mimo2,
+  mellum,
   olmoe,
   gptOss,
   granite,
@@ -147,9 +160,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   arcee,
   apertus,
   nemotron,
+  jais2,
   bitnet,
   ernie45moe,
   hunyuanMoe,
+  hy3,
   exaoneMoe,
   graniteMoe,
   phimoe,

@@ -23,6 +23,8 @@ export interface ParametricActivation {
 
 export interface DecoderTraits {
   readonly norm: NormKind;
+  /** Layers and the output have norms that multiply by nothing, which no tensor shows. */
+  readonly bareNorms?: boolean;
   /** One for each layer. */
   readonly layers: readonly LayerTraits[];
   /** What the embeddings are multiplied by. */

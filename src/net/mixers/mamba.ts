@@ -51,6 +51,7 @@ export const mambaMixer: Mixer<MambaTraits, MambaPlan> = {
 function plan({ stepEpsilon }: MambaTraits, { find, hparams }: PlanParts): MambaPlan {
   const { innerSize, stateSize, timeStepRank } = hparams.ssm;
   const [input, fromX] = [find.linear("ssm_in")!, find.linear("ssm_x")!];
+  const bare = (length: number) => bareNorm(length, { kind: "rms", epsilon: stepEpsilon! });
   return {
     kind: "mamba",
     x: part(input, 0, innerSize),
@@ -62,11 +63,7 @@ function plan({ stepEpsilon }: MambaTraits, { find, hparams }: PlanParts): Mamba
     norms:
       stepEpsilon === undefined
         ? undefined
-        : {
-            step: bareNorm(timeStepRank, stepEpsilon),
-            b: bareNorm(stateSize, stepEpsilon),
-            c: bareNorm(stateSize, stepEpsilon),
-          },
+        : { step: bare(timeStepRank), b: bare(stateSize), c: bare(stateSize) },
     dt: find.linear("ssm_dt")!,
     a: find.tensor("ssm_a")!,
     d: find.tensor("ssm_d")!,

@@ -52,7 +52,7 @@ export function planAttention(
   const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = numbers;
   const { bareNorms = [], queryGate = false } = traits;
   const bare = (of: "q" | "k" | "v", length: number) =>
-    bareNorms.includes(of) ? bareNorm(length, hparams.normEpsilon) : undefined;
+    bareNorms.includes(of) ? bareNorm(length, { kind: "rms", epsilon: hparams.normEpsilon }) : undefined;
   const matrices = qkv(find, [heads * keyLength, headsKv * keyLength, headsKv * valueLength]);
   const byHead = (first: number) => everyHead(matrices.q, heads, [first, keyLength]);
   return {
