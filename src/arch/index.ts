@@ -42,6 +42,7 @@ import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
 import { jais2 } from "./families/jais2.js";
+import { laguna } from "./families/laguna.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
 import { cwm, ministral } from "./families/llama-windows.js";
@@ -142,6 +143,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   minimaxM2,
   mimo2,
   mellum,
+  laguna,
   olmoe,
   gptOss,
   granite,

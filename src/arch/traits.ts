@@ -121,6 +121,8 @@ export interface AttentionTraits extends MixerTraits {
   readonly bareNorms?: readonly ("q" | "k" | "v")[];
   /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
   readonly queryGate?: boolean;
+  /** What is made of gates before attention's output is multiplied by them; default: sigmoid. */
+  readonly gating?: "sigmoid" | "softplus";
   readonly temperature?: Temperature | undefined;
   /** What values are multiplied by. */
   readonly valueScale?: number | undefined;
