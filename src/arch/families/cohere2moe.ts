@@ -77,6 +77,7 @@ function readCohere2Moe(config: Config): HfModel {
 export const cohere2moe: Architecture = {
   name: "cohere2moe",
   covers: ["North Mini (Cohere2 with experts)"],
+  year: 2026,
   classes: ["Cohere2MoeForCausalLM"],
   read: reader(schema, readCohere2Moe),
   tensors: [

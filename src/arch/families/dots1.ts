@@ -37,6 +37,7 @@ function hasWindow({ layer_types, sliding_window, max_window_layers, num_hidden_
 export const dots1: Architecture = {
   name: "dots1",
   covers: ["dots.llm1"],
+  year: 2025,
   classes: ["Dots1ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -40,6 +40,7 @@ function unscaled(rope: HfModel["keys"]): HfModel["keys"] {
 export const exaoneMoe: Architecture = {
   name: "exaone-moe",
   covers: ["K-EXAONE"],
+  year: 2025,
   classes: ["ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

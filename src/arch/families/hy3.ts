@@ -49,6 +49,7 @@ const BASE = 11158840;
 export const hy3: Architecture = {
   name: "hy_v3",
   covers: ["Hunyuan 3 (Hy3)"],
+  year: 2026,
   classes: ["HYV3ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -13,6 +13,7 @@ const LAYER = "model.layers.{i}";
 export const jais2: Architecture = {
   name: "jais2",
   covers: ["Jais 2"],
+  year: 2025,
   classes: ["Jais2ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "relu2", "relu2");

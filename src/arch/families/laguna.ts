@@ -93,6 +93,7 @@ function readLaguna({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
 export const laguna: Architecture = {
   name: "laguna",
   covers: ["Laguna XS and S"],
+  year: 2026,
   classes: ["LagunaForCausalLM"],
   read: reader(schema, readLaguna),
   tensors: [

@@ -7,6 +7,7 @@ import { llama, llamaSchema, readLlama } from "./llama.js";
 
 interface Windows {
   readonly covers: string;
+  readonly year?: number;
   readonly classes: string;
   /** Tokens in a window, and the layers that have one, where a config does not say. */
   readonly usual: number;
@@ -14,7 +15,7 @@ interface Windows {
 }
 
 /** A Llama some of whose layers have a window. llama.cpp has neither class, nor windows in a "llama". */
-function llamaWithWindows({ covers, classes, usual, layers }: Windows): Architecture {
+function llamaWithWindows({ covers, year, classes, usual, layers }: Windows): Architecture {
   const schema = v.looseObject({
     ...llamaSchema.entries,
     sliding_window: v.optional(v.nullable(count), usual),
@@ -22,7 +23,7 @@ function llamaWithWindows({ covers, classes, usual, layers }: Windows): Architec
   });
   return {
     ...llama,
-    ...{ covers: [covers], classes: [classes] },
+    ...{ covers: [covers], year, classes: [classes] },
     read: reader(schema, ({ sliding_window: window, ...config }) => {
       const hasWindow = windowLayers(config, layers);
       const model = readLlama(config);
@@ -44,6 +45,7 @@ function llamaWithWindows({ covers, classes, usual, layers }: Windows): Architec
 
 export const cwm = llamaWithWindows({
   covers: "Code World Model",
+  year: 2025,
   classes: "CwmForCausalLM",
   usual: 8192,
   layers: (layer) => layer % 4 !== 0,

@@ -82,6 +82,7 @@ function readMellum({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
 export const mellum: Architecture = {
   name: "mellum",
   covers: ["Mellum 2"],
+  year: 2026,
   classes: ["MellumForCausalLM"],
   read: reader(schema, readMellum),
   tensors: [

@@ -116,6 +116,7 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
 export const mimo2: Architecture = {
   name: "mimo2",
   covers: ["MiMo-V2-Flash"],
+  year: 2025,
   classes: ["MiMoV2FlashForCausalLM"],
   read: reader(schema, readMimo2),
   tensors: [
