@@ -81,6 +81,7 @@ import { starcoder } from "./families/starcoder.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { wrappers } from "./families/wrapped.js";
 import { yi } from "./families/yi.js";
+import { neededFor } from "./needed.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
 export const ARCHITECTURES: readonly Architecture[] = [
@@ -225,7 +226,7 @@ function unknown(file: string, name: string, known: string[]): LlqError {
     name,
     known.filter((each) => model(each) === model(name)),
   );
-  const question = near === undefined ? "" : `did you mean ${near}? `;
+  const question = near === undefined ? `it would take ${neededFor(name)}; ` : `did you mean ${near}? `;
   return new LlqError("unsupported", `${file}: architecture ${name} is not supported`, {
     hint: `${question}supported: ${[...new Set(known)].join(", ")}`,
   });
