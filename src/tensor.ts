@@ -40,8 +40,12 @@ export type BlockMatrix =
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
 
-/** Norms before and after the halves of a block, of queries, keys and what attention gives, and before the output. */
+/**
+ * Norms of embeddings, before and after the halves of a block, of queries, keys and what attention gives, and before the
+ * output.
+ */
 export type Norm =
+  | "token_embd_norm"
   | "attn_norm"
   | "attn_norm_2"
   | "attn_q_norm"

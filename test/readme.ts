@@ -9,13 +9,13 @@ export const README = fileURLToPath(new URL("../../README.md", import.meta.url))
 const START = "<!-- models: npm run readme -->\n";
 const END = "<!-- end of models -->\n";
 
-/** A row for each family: what it covers, and its names in config.json and in GGUF. */
+/** A row for each family: what it covers, the year of the newest if it is 2025 or later, and its names in config.json and in GGUF. */
 function modelTable(architectures: readonly Architecture[]): string {
-  const rows = architectures.map(({ covers, classes, name }) => {
+  const rows = architectures.map(({ covers, year = "", classes, name }) => {
     const code = classes.map((each) => `\`${each}\``).join(", ");
-    return `| ${covers.join(", ")} | ${code} | \`${name}\` |\n`;
+    return `| ${covers.join(", ")} | ${year} | ${code} | \`${name}\` |\n`;
   });
-  return `| models | \`architectures\` in config.json | in GGUF |\n| --- | --- | --- |\n${rows.join("")}`;
+  return `| models | newest of | \`architectures\` in config.json | in GGUF |\n| --- | --- | --- | --- |\n${rows.join("")}`;
 }
 
 /** The README with its table as the registry has it. */

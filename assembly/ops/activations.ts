@@ -83,6 +83,26 @@ export function sigmoid_gate(
   }
 }
 
+/** x × softplus(gate), likewise: ln(1 + e^gate), which above 20 is the gate. */
+export function softplus_gate(
+  gate: usize,
+  gate_stride: usize,
+  x: usize,
+  x_stride: usize,
+  tokens: i32,
+  n: i32,
+  width: i32,
+): void {
+  for (let token = 0; token < tokens; token++, gate += gate_stride, x += x_stride) {
+    for (let i = 0; i < n; i++) {
+      const value = load<f32>(gate + ((<usize>i) << 2));
+      const open = value <= 20 ? Mathf.log1p(Mathf.exp(value)) : value;
+      const end = x + <usize>((i + 1) * width) * 4;
+      for (let at = x + <usize>(i * width) * 4; at < end; at += 4) store<f32>(at, load<f32>(at) * open);
+    }
+  }
+}
+
 /** x = cap × tanh(x / cap) for `n` floats, any number of them. */
 export function softcap(x: usize, n: i32, cap: f32): void {
   const end = x + <usize>n * 4;

@@ -64,6 +64,8 @@ export interface Architecture {
   readonly name: string;
   /** The models it covers, as people call them. */
   readonly covers: readonly string[];
+  /** In which the newest of them came out; absent: before 2025. */
+  readonly year?: number | undefined;
   /** The strings in config.json's `architectures`. */
   readonly classes: readonly string[];
   /** Where a class stands for several families: whether the config is one of this. */

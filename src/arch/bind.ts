@@ -258,6 +258,8 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
 
 const BEFORE_BLOCKS: ReadonlySet<Role> = new Set([
   "token_embd",
+  "token_embd_norm",
+  "token_embd_norm_bias",
   "position_embd",
   "rope_freqs",
   "rope_factors_long",

@@ -61,6 +61,8 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly slidingWindow: number | undefined;
   /** RoPE's base in layers with a window, if it is another there. */
   readonly windowRopeFreqBase: number | undefined;
+  /** Dimensions that RoPE turns there: those of layers that a file says have a window have it already. */
+  readonly windowRopeDimensionCount: number;
   readonly alibiMaxBias: number | undefined;
   /** Limit of queries, keys and values. */
   readonly clampQkv: number | undefined;
@@ -156,6 +158,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     ...readRopeScaling(keys, architecture, contextLength),
     slidingWindow: window > 0 ? window : undefined,
     windowRopeFreqBase: some("rope.freq_base_swa"),
+    windowRopeDimensionCount: count("rope.dimension_count_swa", common.ropeDimensionCount),
     alibiMaxBias: some("attention.max_alibi_bias"),
     clampQkv: some("attention.clamp_kqv"),
     attentionScale: some("attention.scale"),

@@ -8,6 +8,7 @@ import { baichuan, baichuan2 } from "./families/baichuan.js";
 import { bailingmoe, bailingmoe2 } from "./families/bailingmoe.js";
 import { bamba } from "./families/bamba.js";
 import { bitnet } from "./families/bitnet.js";
+import { bloom } from "./families/bloom.js";
 import { chatglm, glm } from "./families/chatglm.js";
 import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
@@ -37,17 +38,22 @@ import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
+import { hy3 } from "./families/hy3.js";
 import { deepseek32, glmDsa } from "./families/indexed.js";
 import { internlm } from "./families/internlm.js";
 import { internlm2 } from "./families/internlm2.js";
 import { internlm3 } from "./families/internlm3.js";
+import { jais2 } from "./families/jais2.js";
 import { jamba } from "./families/jamba.js";
 import { kimiLinear } from "./families/kimi-linear.js";
+import { laguna } from "./families/laguna.js";
 import { lfm2, lfm2moe } from "./families/lfm2.js";
 import { llama } from "./families/llama.js";
+import { cwm, ministral } from "./families/llama-windows.js";
 import { llama4 } from "./families/llama4.js";
 import { mamba } from "./families/mamba.js";
 import { mamba2 } from "./families/mamba2.js";
+import { mellum } from "./families/mellum.js";
 import { mimo2 } from "./families/mimo2.js";
 import { minicpm } from "./families/minicpm.js";
 import { minicpm3 } from "./families/minicpm3.js";
@@ -58,6 +64,7 @@ import { mixtral } from "./families/mixtral.js";
 import { mpt } from "./families/mpt.js";
 import { nemotron } from "./families/nemotron.js";
 import { nemotronH, nemotronHMoe } from "./families/nemotron-h.js";
+import { olmo } from "./families/olmo.js";
 import { olmo2 } from "./families/olmo2.js";
 import { olmo3 } from "./families/olmo3.js";
 import { olmoe } from "./families/olmoe.js";
@@ -75,15 +82,19 @@ import { qwen35, qwen35moe } from "./families/qwen35.js";
 import { seedOss } from "./families/seed-oss.js";
 import { smollm3 } from "./families/smollm3.js";
 import { stablelm } from "./families/stablelm.js";
+import { starcoder } from "./families/starcoder.js";
 import { starcoder2 } from "./families/starcoder2.js";
 import { wrappers } from "./families/wrapped.js";
 import { yi } from "./families/yi.js";
+import { neededFor } from "./needed.js";
 
 /** Every model family this version knows. A new one is a file beside this and an entry here. */
 export const ARCHITECTURES: readonly Architecture[] = [
   llama,
   mixtral,
   yi,
+  cwm,
+  ministral,
   llama4,
   mistral3,
   mistral4,
@@ -112,6 +123,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma4,
   phi3,
   afmoe,
+  olmo,
   olmo2,
   olmo3,
   exaone4,
@@ -119,10 +131,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
   cohere2moe,
   falcon,
   mpt,
+  bloom,
   gpt2,
   mamba,
   falconMamba,
   jamba,
+  starcoder,
   starcoder2,
   glm4moe,
   solarOpen,
@@ -135,6 +149,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
   dots1,
   minimaxM2,
   mimo2,
+  mellum,
+  laguna,
   olmoe,
   gptOss,
   granite,
@@ -154,9 +170,11 @@ export const ARCHITECTURES: readonly Architecture[] = [
   arcee,
   apertus,
   nemotron,
+  jais2,
   bitnet,
   ernie45moe,
   hunyuanMoe,
+  hy3,
   exaoneMoe,
   graniteMoe,
   phimoe,
@@ -218,7 +236,7 @@ function unknown(file: string, name: string, known: string[]): LlqError {
     name,
     known.filter((each) => model(each) === model(name)),
   );
-  const question = near === undefined ? "" : `did you mean ${near}? `;
+  const question = near === undefined ? `it would take ${neededFor(name)}; ` : `did you mean ${near}? `;
   return new LlqError("unsupported", `${file}: architecture ${name} is not supported`, {
     hint: `${question}supported: ${[...new Set(known)].join(", ")}`,
   });

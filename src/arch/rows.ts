@@ -27,6 +27,7 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
 
 const OUTSIDE: ReadonlySet<Role> = new Set([
   "token_embd",
+  "token_embd_norm",
   "position_embd",
   "output_norm",
   "output",

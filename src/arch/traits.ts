@@ -23,6 +23,8 @@ export interface ParametricActivation {
 
 export interface DecoderTraits {
   readonly norm: NormKind;
+  /** Layers and the output have norms that multiply by nothing, which no tensor shows. */
+  readonly bareNorms?: boolean;
   /** One for each layer. */
   readonly layers: readonly LayerTraits[];
   /** What the embeddings are multiplied by. */
@@ -136,6 +138,8 @@ export interface AttentionTraits extends MixerTraits {
   readonly bareNorms?: readonly ("q" | "k" | "v")[];
   /** Rows of attn_q are, head by head, those of the query and then those of a gate for attention's output. */
   readonly queryGate?: boolean;
+  /** What is made of gates before attention's output is multiplied by them; default: sigmoid. */
+  readonly gating?: "sigmoid" | "softplus";
   readonly temperature?: Temperature | undefined;
   /** What values are multiplied by. */
   readonly valueScale?: number | undefined;

@@ -75,8 +75,8 @@ export async function embedChunks(
   span: Span,
   chunks: readonly Int32Array[],
 ): Promise<void> {
-  const { token_embd, position_embd, embeddingScale } = plan;
-  const embedding = { token_embd, position_embd, embeddingScale };
+  const { token_embd, position_embd, embeddingScale, embeddingNorm } = plan;
+  const embedding = { token_embd, position_embd, embeddingScale, embeddingNorm };
   await pool.run(embedJob, { files, span, ...embedding, tokens: joinTokens(chunks) });
 }
 

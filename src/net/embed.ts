@@ -3,11 +3,16 @@ import type { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import { quantizeChecked } from "../run/write/overflow.js";
+import { normalize } from "./norm.js";
 import type { DecoderPlan } from "./plan/types.js";
+import { streamWeights } from "./products/streamed.js";
 import { aboutSpan, type Batch, batchTokens, type Span, storeHidden } from "./span.js";
 
 /** What makes hidden states of tokens. */
-export type Embedding = Pick<DecoderPlan, "token_embd" | "position_embd" | "embeddingScale">;
+export type Embedding = Pick<
+  DecoderPlan,
+  "token_embd" | "position_embd" | "embeddingScale" | "embeddingNorm"
+>;
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob extends Embedding {
@@ -30,13 +35,13 @@ function runEmbedJob(job: EmbedJob, kernels: Kernels): undefined {
 }
 
 /**
- * Looks each token's row up, and its position's: hidden states [tokens][width]. The memory is the caller's to give back.
+ * Looks each token's row up, and its position's, and norms the sum where a model does: hidden states [tokens][width]. The memory is the caller's to give back.
  * @param type that the embedding is rounded to, if it is another than it is stored in
  */
 export function embedTokens(
   kernels: Kernels,
   files: Descriptors,
-  { token_embd, position_embd, embeddingScale }: Embedding,
+  { token_embd, position_embd, embeddingScale, embeddingNorm }: Embedding,
   batch: Batch,
   tokens: Int32Array,
   type: DTypeName = token_embd.dtype,
@@ -60,6 +65,10 @@ export function embedTokens(
       readRowsF32(kernels, files, position_embd, starts?.[chunk] ?? 0, context, positions);
       kernels.call("add_columns")(positions, 0, x + chunk * context * rowSize, 0, 1, context * width);
     }
+  }
+  if (embeddingNorm !== undefined) {
+    const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
+    normalize(on, embeddingNorm, x, x, tokens.length);
   }
   kernels.reset(mark);
   return x;

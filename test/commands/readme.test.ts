@@ -13,6 +13,16 @@ test("README lists every family as the registry has it (npm run readme)", () => 
   }
 });
 
+test("a row says of which year its newest model is, if that is this year or the last", () => {
+  expect(text).toContain("| Qwen3.5 and Qwen3.6 | 2026 | `Qwen3_5ForCausalLM`");
+  expect(text).toContain("| Qwen3 | 2025 | `Qwen3ForCausalLM`");
+  expect(text).toContain("| GPT-2 |  | `GPT2LMHeadModel`");
+  // A family that is made of another has a year of its own.
+  const years = new Map(ARCHITECTURES.map(({ covers, year }) => [covers[0], year]));
+  expect(years.get("OLMo 2")).toBeUndefined();
+  expect(years.get("DeepSeek V2 and V2.5")).toBeUndefined();
+});
+
 test("a family that is not listed shows", () => {
   expect(withModels(text, ARCHITECTURES.slice(1))).not.toBe(text);
 });

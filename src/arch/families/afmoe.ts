@@ -78,6 +78,7 @@ function readAfmoe(config: v.InferOutput<typeof schema>): HfModel {
 export const afmoe: Architecture = {
   name: "afmoe",
   covers: ["Trinity (AFMoE)"],
+  year: 2025,
   classes: ["AfmoeForCausalLM"],
   read: reader(schema, readAfmoe),
   tensors: [

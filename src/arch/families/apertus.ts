@@ -30,6 +30,7 @@ function feedForward({ xielu }: HParams, layer: number): FeedForwardTraits {
 export const apertus: Architecture = {
   name: "apertus",
   covers: ["Apertus"],
+  year: 2025,
   classes: ["ApertusForCausalLM"],
   read: reader(llamaSchema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "xielu", "xielu");

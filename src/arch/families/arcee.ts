@@ -9,6 +9,7 @@ export const arcee: Architecture = {
   ...llama,
   name: "arcee",
   covers: ["Arcee AFM 4.5B"],
+  year: 2025,
   classes: ["ArceeForCausalLM"],
   read: reader(llamaSchema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "relu2", "relu2");

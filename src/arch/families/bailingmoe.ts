@@ -58,6 +58,7 @@ const moe: readonly TensorRow[] = [
 export const bailingmoe: Architecture = {
   name: "bailingmoe",
   covers: ["Ling-lite, -plus and -coder (the first)"],
+  year: 2025,
   classes: ["BailingMoeForCausalLM"],
   read: reader(schema, (config) => {
     const { shared } = checked(config);
@@ -110,6 +111,7 @@ export const bailingmoe: Architecture = {
 export const bailingmoe2: Architecture = {
   name: "bailingmoe2",
   covers: ["Ling 2.0 and Ring 2.0"],
+  year: 2025,
   classes: ["BailingMoeV2ForCausalLM"],
   read: reader(schema, (config) => {
     const { shared } = checked(config);

@@ -91,6 +91,7 @@ const own = { when: hasAttention } as const;
 export const bamba: Architecture = {
   ...graniteHybrid,
   covers: ["Bamba"],
+  year: 2025,
   classes: ["BambaForCausalLM"],
   accepts: () => true,
   read: reader(schema, readBamba),

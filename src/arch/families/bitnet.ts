@@ -19,6 +19,7 @@ const schema = v.looseObject({
 export const bitnet: Architecture = {
   name: "bitnet",
   covers: ["BitNet b1.58"],
+  year: 2025,
   classes: ["BitNetForCausalLM", "BitnetForCausalLM"],
   read: reader(schema, (config) => {
     const { quantization_config: packed } = config;

@@ -57,6 +57,7 @@ function readCohere2(config: v.InferOutput<typeof cohere2Schema>): HfModel {
 export const cohere2: Architecture = {
   name: "cohere2",
   covers: ["Command R7B and Command A"],
+  year: 2025,
   classes: ["Cohere2ForCausalLM"],
   read: reader(cohere2Schema, readCohere2),
   tensors: [

@@ -7,7 +7,7 @@ import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer } from "../traits.js";
 import { allButEvery, patternKeys, windowLayers } from "../windows.js";
 import { cohere2Schema } from "./cohere2.js";
-import { expertKeys, mixtureRows, none, routerOf } from "./experts.js";
+import { expertKeys, leadingDense, mixtureRows, mlpLayerTypes, none, routerOf } from "./experts.js";
 
 const schema = v.looseObject({
   ...cohere2Schema.entries,
@@ -22,18 +22,9 @@ const schema = v.looseObject({
   prefix_dense_intermediate_size: v.nullish(count),
   prefix_dense_sliding_window_pattern: v.nullish(count, 1),
   first_k_dense_replace: v.nullish(none),
-  mlp_layer_types: v.nullish(v.array(v.picklist(["dense", "sparse"]))),
+  mlp_layer_types: mlpLayerTypes,
 });
 type Config = v.InferOutput<typeof schema>;
-
-/** Layers at the beginning that have no experts. @throws LlqError `unsupported` where others have none, too */
-function leadingDense({ mlp_layer_types: types, first_k_dense_replace: dense }: Config): number {
-  if (types == null) return dense ?? 0;
-  const first = types.indexOf("sparse");
-  const leading = first < 0 ? types.length : first;
-  expectField("mlp_layer_types, behind the first sparse one,", types.indexOf("dense", leading) >= 0, false);
-  return leading;
-}
 
 function readCohere2Moe(config: Config): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
@@ -41,7 +32,8 @@ function readCohere2Moe(config: Config): HfModel {
   expectField("rms_norm_eps", config.rms_norm_eps ?? null, null);
   const combined = config.shared_expert_combination_strategy ?? "average";
   expectField("shared_expert_combination_strategy", combined, "average");
-  const dense = leadingDense(config);
+  const { mlp_layer_types: types, num_hidden_layers: layers, first_k_dense_replace } = config;
+  const dense = leadingDense(types, layers, first_k_dense_replace ?? 0);
   const period = config.prefix_dense_sliding_window_pattern;
   const hasWindow = windowLayers(config, (i) =>
     i < dense ? allButEvery(period)(i) : allButEvery(config.sliding_window_pattern ?? 4)(i - dense),
@@ -85,6 +77,7 @@ function readCohere2Moe(config: Config): HfModel {
 export const cohere2moe: Architecture = {
   name: "cohere2moe",
   covers: ["North Mini (Cohere2 with experts)"],
+  year: 2026,
   classes: ["Cohere2MoeForCausalLM"],
   read: reader(schema, readCohere2Moe),
   tensors: [

@@ -163,6 +163,7 @@ export function latentDecoder(
 export const deepseek2: Architecture = {
   name: "deepseek2",
   covers: ["DeepSeek V3, V3.1 and R1", "Kimi K2", "Moonlight"],
+  year: 2025,
   classes: ["DeepseekV3ForCausalLM"],
   read: reader(schema, (config) =>
     readDeepSeek(config, { gating: "sigmoid", normalize: true, leadingDense: 3 }),
@@ -175,6 +176,7 @@ export const deepseek2: Architecture = {
 export const deepseekV2: Architecture = {
   ...deepseek2,
   covers: ["DeepSeek V2 and V2.5"],
+  year: undefined,
   classes: ["DeepseekV2ForCausalLM"],
   read: reader(schema, (config) => {
     const groups = config.topk_method === "group_limited_greedy" ? {} : { n_group: null, topk_group: null };
@@ -194,6 +196,7 @@ export const deepseekV2: Architecture = {
 export const glm4moeLite: Architecture = {
   ...deepseek2,
   covers: ["GLM-4.7-Flash"],
+  year: 2026,
   classes: ["Glm4MoeLiteForCausalLM"],
   read: reader(schema, (config) =>
     readDeepSeek(config, { gating: "sigmoid", normalize: true, leadingDense: 1 }),
@@ -203,6 +206,7 @@ export const glm4moeLite: Architecture = {
 export const youtu: Architecture = {
   ...deepseek2,
   covers: ["Youtu-LLM"],
+  year: 2025,
   classes: ["YoutuForCausalLM"],
   read: reader(schema, (config) => readDeepSeek(config, { gating: "sigmoid", normalize: true })),
 };

@@ -10,11 +10,10 @@ import {
   layerTypes,
   reader,
 } from "../config.js";
-import { hasExperts, isDense } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, norm, selectionBias, sharedExpert, tensor } from "../rows.js";
+import { norm, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
-import { expertFields, expertKeys, readExpertFields, routerOf } from "./experts.js";
+import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
 import { qwen3Attention } from "./qwen3.js";
 
 const schema = v.looseObject({
@@ -38,6 +37,7 @@ function hasWindow({ layer_types, sliding_window, max_window_layers, num_hidden_
 export const dots1: Architecture = {
   name: "dots1",
   covers: ["dots.llm1"],
+  year: 2025,
   classes: ["Dots1ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
@@ -60,15 +60,10 @@ export const dots1: Architecture = {
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...qwen3Attention,
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", { when: hasExperts }),
-    selectionBias("model.layers.{i}.mlp.gate.e_score_correction_bias", { when: hasExperts, optional: true }),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      { when: hasExperts },
-    ),
-    ...sharedExpert("model.layers.{i}.mlp.shared_experts", { when: hasExperts }),
-    ...gatedMlp("model.layers.{i}.mlp", { when: isDense }),
+    ...mixtureRows({
+      selection: "model.layers.{i}.mlp.gate.e_score_correction_bias",
+      options: { optional: true },
+    }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

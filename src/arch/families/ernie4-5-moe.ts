@@ -32,6 +32,7 @@ const schema = v.looseObject({
 export const ernie45moe: Architecture = {
   name: "ernie4_5-moe",
   covers: ["ERNIE 4.5 (mixtures of experts)"],
+  year: 2025,
   classes: ["Ernie4_5_MoeForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

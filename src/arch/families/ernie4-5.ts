@@ -18,6 +18,7 @@ const BIASES: readonly Role[] = [
 export const ernie45: Architecture = {
   name: "ernie4_5",
   covers: ["ERNIE 4.5 (dense)"],
+  year: 2025,
   classes: ["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -8,7 +8,16 @@ import { norm, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery, windowLayers } from "../windows.js";
 import { patternOf, windowPattern } from "./exaone4.js";
-import { expertFields, expertKeys, mixtureRows, none, readExpertFields, routerOf } from "./experts.js";
+import {
+  expertFields,
+  expertKeys,
+  leadingDense,
+  mixtureRows,
+  mlpLayerTypes,
+  none,
+  readExpertFields,
+  routerOf,
+} from "./experts.js";
 import { qwen3Attention } from "./qwen3.js";
 
 const schema = v.looseObject({
@@ -17,23 +26,9 @@ const schema = v.looseObject({
   sliding_window: v.nullish(count),
   sliding_window_pattern: windowPattern,
   layer_types: layerTypes,
-  mlp_layer_types: layerTypes,
+  mlp_layer_types: mlpLayerTypes,
   first_last_k_dense_replace: v.nullish(none),
 });
-
-type Config = v.InferOutput<typeof schema>;
-
-/** How many layers at the beginning are dense. @throws LlqError `unsupported` where others are */
-function leadingDense(config: Config): number {
-  const { mlp_layer_types: types, num_hidden_layers: layers } = config;
-  if (types == null) return config.first_k_dense_replace ?? config.first_last_k_dense_replace ?? 1;
-  if (types.length !== layers)
-    throw badInput(`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
-  const dense = types.findIndex((type) => type !== "dense");
-  const leading = dense < 0 ? layers : dense;
-  for (const type of types.slice(leading)) expectField("mlp_layer_types", type, "sparse");
-  return leading;
-}
 
 /** Says so where RoPE is not stretched, as llama.cpp's converter does for this architecture. */
 function unscaled(rope: HfModel["keys"]): HfModel["keys"] {
@@ -45,6 +40,7 @@ function unscaled(rope: HfModel["keys"]): HfModel["keys"] {
 export const exaoneMoe: Architecture = {
   name: "exaone-moe",
   covers: ["K-EXAONE"],
+  year: 2025,
   classes: ["ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
@@ -53,6 +49,7 @@ export const exaoneMoe: Architecture = {
     const pattern = patternOf(config.sliding_window_pattern ?? 4);
     const mixture = readExpertFields(config, { gating: "sigmoid", normalize: true });
     const shared = mixture.sharedCount ?? 1;
+    const dense = config.first_k_dense_replace ?? config.first_last_k_dense_replace ?? 1;
     return {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
@@ -70,7 +67,7 @@ export const exaoneMoe: Architecture = {
           ...mixture,
           sharedCount: shared,
           sharedFeedForwardLength: shared * config.moe_intermediate_size,
-          leadingDenseCount: leadingDense(config),
+          leadingDenseCount: leadingDense(config.mlp_layer_types, config.num_hidden_layers, dense),
           scale: mixture.scale ?? 2.5,
         }),
       ],

@@ -61,6 +61,7 @@ function readExaone4(config: v.InferOutput<typeof schema>): HfModel {
 export const exaone4: Architecture = {
   name: "exaone4",
   covers: ["EXAONE 4"],
+  year: 2025,
   classes: ["Exaone4ForCausalLM"],
   read: reader(schema, readExaone4),
   tensors: [

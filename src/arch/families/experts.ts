@@ -3,7 +3,7 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive } from "../config.js";
-import { type HParams, hasExperts, isDense } from "../hparams.js";
+import { type HParams, hasExperts } from "../hparams.js";
 import { type Gating, gatingNumber } from "../numbers/experts.js";
 import { experts, gatedMlp, selectionBias, sharedExpert, tensor } from "../rows.js";
 import type { RouterTraits } from "../traits.js";
@@ -64,6 +64,38 @@ export function readExpertFields(
     groupCount: config.n_group,
     groupsUsed: config.topk_group,
   };
+}
+
+/** transformers' list of what each layer's feed-forward is. */
+export const mlpLayerTypes = v.nullish(v.array(v.picklist(["dense", "sparse"])));
+
+/**
+ * How many layers at the beginning have no experts; `usual` where there is no list.
+ * @throws LlqError `bad-input` unless it is one for each layer, `unsupported` where others have none, too
+ */
+export function leadingDense(
+  types: readonly string[] | null | undefined,
+  layers: number,
+  usual: number,
+): number {
+  if (types == null) return usual;
+  if (types.length !== layers)
+    throw badInput(`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
+  const sparse = types.indexOf("sparse");
+  const leading = sparse < 0 ? layers : sparse;
+  for (const type of types.slice(leading))
+    expectField("mlp_layer_types, behind the first sparse one,", type, "sparse");
+  return leading;
+}
+
+/** Whether a layer has experts, in architectures where all but the first have unless a file says otherwise. */
+export function behindFirst({ expertLayers }: HParams, layer: number | undefined): boolean {
+  return expertLayers?.[layer!] ?? layer! > 0;
+}
+
+/** A key of llq's own, where others have. */
+export function behindFirstKeys(sparse: readonly boolean[]): HfModel["keys"] {
+  return sparse.every((has, i) => has === i > 0) ? [] : [["expert_layers", meta.bools(sparse)]];
 }
 
 /** What a config.json says of its experts, in GGUF's terms; what is absent has no key. */
@@ -128,25 +160,38 @@ export function hasSharedExperts(hparams: HParams, layer: number | undefined): b
 
 const MLP = "model.layers.{i}.mlp";
 
-/** Where a checkpoint has a router's matrix, and what is added to scores when experts are chosen, if anything is. */
+/**
+ * Where a checkpoint has a router's matrix, the expert that all tokens go through, and what is added to scores when experts
+ * are chosen, if anything is.
+ */
 interface RouterSources {
   readonly router?: string;
+  readonly shared?: string;
   readonly selection?: string | readonly string[];
   /** Of the latter. */
   readonly options?: Pick<TensorRow, "optional" | "storedShape">;
+  /** Whether a layer has experts. */
+  readonly sparse?: (hparams: HParams, layer: number | undefined) => boolean;
 }
 
 /**
  * A feed-forward by the names of transformers' later families: the experts that a router chooses, those that all tokens go
  * through, and in layers without experts an MLP.
  */
-export function mixtureRows({ router = `${MLP}.gate`, selection, options }: RouterSources = {}): TensorRow[] {
-  const when = hasExperts;
+export function mixtureRows({
+  router = `${MLP}.gate`,
+  shared = `${MLP}.shared_experts`,
+  selection,
+  options,
+  sparse = hasExperts,
+}: RouterSources = {}): TensorRow[] {
+  const when = sparse;
+  const isShared: TensorRow["when"] = (h, layer) => sparse(h, layer) && h.sharedExpertFeedForwardLength > 0;
   return [
     tensor("router", ["experts", "embd"], `${router}.weight`, { when }),
     ...(selection === undefined ? [] : [selectionBias(selection, { when, ...options })]),
     ...experts(`${MLP}.experts.{e}`, { gate: "gate_proj", down: "down_proj", up: "up_proj" }, { when }),
-    ...sharedExpert(`${MLP}.shared_experts`, { when: hasSharedExperts }),
-    ...gatedMlp(MLP, { when: isDense }),
+    ...sharedExpert(shared, { when: isShared }),
+    ...gatedMlp(MLP, { when: (h, layer) => !sparse(h, layer) }),
   ];
 }

@@ -139,6 +139,7 @@ const mixer = ({ ssm: { normsBeforeGate } }: HParams): SideBySideTraits => {
 export const falconH1: Architecture = {
   name: "falcon-h1",
   covers: ["Falcon-H1"],
+  year: 2025,
   classes: ["FalconH1ForCausalLM"],
   read: reader(schema, readFalconH1),
   tensors: [

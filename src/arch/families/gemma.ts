@@ -199,6 +199,7 @@ function readGemma3({ rope_parameters, ...config }: v.InferOutput<typeof gemma3S
 export const gemma3: Architecture = {
   name: "gemma3",
   covers: ["Gemma 3"],
+  year: 2025,
   classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
   read: reader(gemma3Schema, readGemma3),
   tensors: [

@@ -149,6 +149,7 @@ const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
 export const gemma4: Architecture = {
   name: "gemma4",
   covers: ["Gemma 4 31B"],
+  year: 2026,
   classes: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration", "Gemma4UnifiedForConditionalGeneration"],
   read: reader(schema, readGemma4),
   tensors: [

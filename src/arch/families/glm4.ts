@@ -25,6 +25,7 @@ const schema = v.looseObject({
 export const glm4: Architecture = {
   name: "glm4",
   covers: ["GLM-4-0414"],
+  year: 2025,
   classes: ["Glm4ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -51,6 +51,7 @@ function readGlm(config: Config, share: number): HfModel {
 export const glm4moe: Architecture = {
   name: "glm4moe",
   covers: ["GLM-4.5, 4.6 and 4.7"],
+  year: 2025,
   classes: ["Glm4MoeForCausalLM", "Glm4vMoeForConditionalGeneration"],
   read: reader(schema, (config) =>
     readGlm({ ...config, first_k_dense_replace: config.first_k_dense_replace ?? 1 }, 0.5),
@@ -75,6 +76,7 @@ export const glm4moe: Architecture = {
 export const solarOpen: Architecture = {
   ...glm4moe,
   covers: ["Solar Open"],
+  year: 2026,
   classes: ["SolarOpenForCausalLM"],
   read: reader(schema, (config) =>
     readGlm({ ...config, first_k_dense_replace: config.first_k_dense_replace ?? 0 }, 1),

@@ -117,6 +117,7 @@ function stacked(
 export const gptOss: Architecture = {
   name: "gpt-oss",
   covers: ["gpt-oss 20B and 120B"],
+  year: 2025,
   classes: ["GptOssForCausalLM"],
   read: reader(schema, readGptOss),
   tensors: [

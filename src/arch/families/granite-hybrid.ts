@@ -114,6 +114,7 @@ export const dense: readonly TensorRow[] = [
 export const graniteHybrid: Architecture = {
   name: "granitehybrid",
   covers: ["Granite 4"],
+  year: 2025,
   classes: ["GraniteMoeHybridForCausalLM"],
   accepts: (config) => !isAttentionOnly(config),
   read: reader(schema, readHybrid),

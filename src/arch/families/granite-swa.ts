@@ -37,6 +37,7 @@ export const graniteSwa: Architecture = {
   ...granite,
   name: "granite_swa",
   covers: ["Granite with windows and sinks"],
+  year: 2026,
   classes: ["GraniteSWAForCausalLM"],
   read: reader(schema, (config) => {
     const { base, hasRope } = ropes(config);

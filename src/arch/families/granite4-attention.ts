@@ -16,6 +16,7 @@ const schema = v.looseObject({
 export const granite4Attention: Architecture = {
   ...granite,
   covers: ["Granite 4 with attention alone"],
+  year: 2025,
   classes: ["GraniteMoeHybridForCausalLM"],
   accepts: isAttentionOnly,
   read: reader(schema, (config) => {

@@ -15,6 +15,7 @@ const LONG_CONTEXT = 262144;
 export const hunyuanDense: Architecture = {
   name: "hunyuan-dense",
   covers: ["Hunyuan 0.5B to 7B"],
+  year: 2025,
   classes: ["HunYuanDenseV1ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

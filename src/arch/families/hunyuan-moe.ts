@@ -72,6 +72,7 @@ function ropeOf(config: Config): HfModel["keys"] {
 export const hunyuanMoe: Architecture = {
   name: "hunyuan-moe",
   covers: ["Hunyuan-A13B"],
+  year: 2025,
   classes: ["HunYuanMoEV1ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -62,6 +62,7 @@ export const deepseek32: Architecture = {
   ...deepseek2,
   name: "deepseek32",
   covers: ["DeepSeek V3.2, in texts within its index"],
+  year: 2025,
   classes: ["DeepseekV32ForCausalLM"],
   read: reader(schema, (config) => readIndexed(config, false)),
   tensors: [...deepseek2.tensors, ...index],
@@ -72,6 +73,7 @@ export const glmDsa: Architecture = {
   ...deepseek32,
   name: "glm-dsa",
   covers: ["GLM-5, in texts within its index"],
+  year: 2026,
   classes: ["GlmMoeDsaForCausalLM"],
   read: reader(schema, (config) => readIndexed(config, true)),
 };

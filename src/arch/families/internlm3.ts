@@ -10,6 +10,7 @@ const schema = v.looseObject({ ...llamaSchema.entries, qkv_bias: flag, bias: fla
 export const internlm3: Architecture = {
   ...llama,
   covers: ["InternLM3"],
+  year: 2025,
   classes: ["InternLM3ForCausalLM"],
   read: reader(schema, (config) => {
     const model = readLlama({ ...config, attention_bias: false, mlp_bias: config.bias });

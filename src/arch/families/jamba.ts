@@ -103,6 +103,7 @@ const saysExperts = ({ expertLayers }: HParams) => expertLayers !== undefined;
 export const jamba: Architecture = {
   name: "jamba",
   covers: ["Jamba"],
+  year: 2025,
   classes: ["JambaForCausalLM"],
   read: reader(schema, readJamba),
   tensors: [

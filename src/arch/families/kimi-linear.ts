@@ -227,6 +227,7 @@ const EPSILON = 1e-6;
 export const kimiLinear: Architecture = {
   name: "kimi-linear",
   covers: ["Kimi Linear"],
+  year: 2025,
   classes: ["KimiLinearForCausalLM"],
   read: reader(schema, readKimi),
   tensors: [

@@ -148,6 +148,7 @@ function feedForward(config: v.InferOutput<typeof dense>): number {
 export const lfm2: Architecture = {
   name: "lfm2",
   covers: ["LFM2 and LFM2.5"],
+  year: 2026,
   classes: ["Lfm2ForCausalLM", "LFM2ForCausalLM"],
   read: reader(dense, (config) => readLfm2(config, feedForward(config))),
   tensors: [...mixers, ...mlp, ...last],
@@ -158,6 +159,7 @@ export const lfm2: Architecture = {
 export const lfm2moe: Architecture = {
   name: "lfm2moe",
   covers: ["LFM2-MoE"],
+  year: 2025,
   classes: ["Lfm2MoeForCausalLM"],
   read: reader(mixture, (config) => {
     const model = readLfm2(config, config.intermediate_size ?? 7168);

@@ -6,7 +6,7 @@ import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader }
 import { type HParams, hasExperts, isDense, numbersOf } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { experts, gatedMlp, linear, norm, ropeDivisors, separateQkv, tensor } from "../rows.js";
-import { llamaKind } from "../traits.js";
+import { attention, decoderOf } from "../traits.js";
 import { routerOf } from "./experts.js";
 
 // Transformers splits a head in halves for RoPE; GGUF's "llama" pairs neighbours. Biases go with their rows.
@@ -80,6 +80,8 @@ export const llama: Architecture = {
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq"],
   decoder: (h) => {
     const router = routerOf(h, { gating: "softmax", normalize: true });
-    return llamaKind(h, "neighbours", { window: h.slidingWindow, router });
+    const window = (layer: number) => (h.layers[layer]!.hasWindow === false ? undefined : h.slidingWindow);
+    const mixer = (layer: number) => attention({ rope: { pairs: "neighbours" }, window: window(layer) });
+    return decoderOf(h, mixer, { activation: "silu", router });
   },
 };

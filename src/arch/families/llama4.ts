@@ -110,6 +110,7 @@ const withExperts: Partial<TensorRow> = { when: hasExperts };
 export const llama4: Architecture = {
   name: "llama4",
   covers: ["Llama 4 Scout and Maverick"],
+  year: 2025,
   classes: ["Llama4ForCausalLM", "Llama4ForConditionalGeneration"],
   read: reader(schema, readLlama4),
   tensors: [

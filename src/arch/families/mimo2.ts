@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, HfModel, TensorRow } from "../architecture.js";
+import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
   decoderFields,
@@ -11,12 +11,21 @@ import {
   positive,
   reader,
 } from "../config.js";
-import { type HParams, numbersOf } from "../hparams.js";
+import { numbersOf } from "../hparams.js";
 import { outsideWindows, ropeByLayer, ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, linear, norm, selectionBias, separateQkv, tensor } from "../rows.js";
+import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer } from "../traits.js";
 import { windowLayers } from "../windows.js";
-import { expertFields, expertKeys, readExpertFields, routerOf } from "./experts.js";
+import {
+  behindFirst,
+  behindFirstKeys,
+  expertFields,
+  expertKeys,
+  mixtureRows,
+  mlpLayerTypes,
+  readExpertFields,
+  routerOf,
+} from "./experts.js";
 
 // biome-ignore lint/suspicious/noApproximativeNumericConstant: transformers has it so where a config does not say
 const VALUE_SCALE = 0.707;
@@ -48,14 +57,9 @@ const schema = v.looseObject({
   layer_types: layerTypes,
   /** 1 for layers with experts; mlp_layer_types say the same. */
   moe_layer_freq: v.nullish(v.union([v.array(v.picklist([0, 1])), v.number()])),
-  mlp_layer_types: v.nullish(v.array(v.picklist(["dense", "sparse"]))),
+  mlp_layer_types: mlpLayerTypes,
 });
 type Config = v.InferOutput<typeof schema>;
-
-/** Which layers have experts, where a file does not say: all but the first. */
-function hasExperts({ expertLayers }: HParams, layer: number | undefined): boolean {
-  return expertLayers?.[layer!] ?? layer! > 0;
-}
 
 function expertLayers({ num_hidden_layers: layers, mlp_layer_types, moe_layer_freq }: Config): boolean[] {
   const list = mlp_layer_types?.map((type) => type === "sparse");
@@ -99,7 +103,7 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
       ...expertKeys(
         readExpertFields({ ...config, routed_scaling_factor: null }, { gating: "sigmoid", normalize: true }),
       ),
-      ...(sparse.every((has, i) => has === i > 0) ? [] : [["expert_layers", meta.bools(sparse)] as const]),
+      ...behindFirstKeys(sparse),
       // The tokens before the query, where it is called a size.
       ["attention.sliding_window", meta.u32(before == null ? config.sliding_window : before + 1)],
       ["attention.sliding_window_pattern", meta.bools(hasWindow)],
@@ -108,12 +112,11 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
   };
 }
 
-const withExperts: Pick<TensorRow, "when"> = { when: hasExperts };
-
 /** Windows with sinks, and twice the heads of keys and values; values are narrower than keys, and scaled. */
 export const mimo2: Architecture = {
   name: "mimo2",
   covers: ["MiMo-V2-Flash"],
+  year: 2025,
   classes: ["MiMoV2FlashForCausalLM"],
   read: reader(schema, readMimo2),
   tensors: [
@@ -130,14 +133,10 @@ export const mimo2: Architecture = {
     ),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
-    tensor("router", ["experts", "embd"], "model.layers.{i}.mlp.gate.weight", withExperts),
-    selectionBias("model.layers.{i}.mlp.gate.e_score_correction_bias", withExperts),
-    ...experts(
-      "model.layers.{i}.mlp.experts.{e}",
-      { gate: "gate_proj", down: "down_proj", up: "up_proj" },
-      withExperts,
-    ),
-    ...gatedMlp("model.layers.{i}.mlp", { when: (h, layer) => !hasExperts(h, layer) }),
+    ...mixtureRows({
+      selection: "model.layers.{i}.mlp.gate.e_score_correction_bias",
+      sparse: behindFirst,
+    }),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],

@@ -29,6 +29,7 @@ export const minicpm: Architecture = {
   ...llama,
   name: "minicpm",
   covers: ["MiniCPM 1, 2 and 4"],
+  year: 2025,
   classes: ["MiniCPMForCausalLM"],
   read: reader(schema, (config) => {
     expectField("num_experts", config.num_experts ?? 0, 0);

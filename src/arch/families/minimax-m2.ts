@@ -31,6 +31,7 @@ const schema = v.looseObject({
 export const minimaxM2: Architecture = {
   name: "minimax-m2",
   covers: ["MiniMax-M2, M2.1 and M2.5"],
+  year: 2026,
   classes: ["MiniMaxM2ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -58,6 +58,7 @@ export const mistral3: Architecture = {
   ...llama,
   name: "mistral3",
   covers: ["Mistral Small 3.1 and Ministral 3"],
+  year: 2025,
   classes: ["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
   // The whole's type, where that of its language model is not said: that is a Mistral.
   accepts: ({ model_type }) =>

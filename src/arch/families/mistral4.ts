@@ -16,6 +16,7 @@ export const mistral4: Architecture = {
   ...deepseek2,
   name: "mistral4",
   covers: ["Mistral Small 4"],
+  year: 2026,
   classes: ["Mistral4ForCausalLM", "Mistral3ForConditionalGeneration"],
   accepts: ({ model_type }) => model_type === "mistral4",
   read: reader(schema, (config) => {

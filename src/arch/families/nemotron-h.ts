@@ -199,6 +199,7 @@ export const nemotronH: Architecture = {
   ...common,
   name: "nemotron_h",
   covers: ["Nemotron-H and Nemotron Nano 2"],
+  year: 2025,
   accepts: (config) => !isMixture(config),
   tensors: [
     ...before,
@@ -212,6 +213,7 @@ export const nemotronHMoe: Architecture = {
   ...common,
   name: "nemotron_h_moe",
   covers: ["Nemotron 3 Nano"],
+  year: 2025,
   accepts: isMixture,
   tensors: [...before, ...mixture, ...after],
 };

@@ -41,6 +41,7 @@ function readOlmo3({ rope_parameters, ...config }: v.InferOutput<typeof schema>)
 export const olmo3: Architecture = {
   ...olmo2,
   covers: ["OLMo 3"],
+  year: 2025,
   classes: ["Olmo3ForCausalLM"],
   read: reader(schema, readOlmo3),
 };

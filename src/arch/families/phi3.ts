@@ -26,6 +26,7 @@ const schema = v.looseObject({
 export const phi3: Architecture = {
   name: "phi3",
   covers: ["Phi-3, Phi-3.5 and Phi-4 (text)"],
+  year: 2025,
   classes: ["Phi3ForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -64,6 +64,7 @@ export const qwen2vl: Architecture = {
   ...qwen2,
   name: "qwen2vl",
   covers: ["Qwen2-VL and Qwen2.5-VL"],
+  year: 2025,
   classes: ["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
   read: pictureReader(dense, [16, 24, 24], (config) => readQwen(config)),
 };
@@ -72,6 +73,7 @@ export const qwen3vl: Architecture = {
   ...qwen3,
   name: "qwen3vl",
   covers: ["Qwen3-VL"],
+  year: 2025,
   classes: ["Qwen3VLForConditionalGeneration"],
   read: pictureReader(dense, [24, 20, 20], (config) => {
     expectField("attention_bias", config.attention_bias ?? false, false);
@@ -83,6 +85,7 @@ export const qwen3vlmoe: Architecture = {
   ...qwen3moe,
   name: "qwen3vlmoe",
   covers: ["Qwen3-VL-MoE"],
+  year: 2025,
   classes: ["Qwen3VLMoeForConditionalGeneration"],
   read: pictureReader(mixture, [24, 20, 20], (config) => {
     expectField("attention_bias", config.attention_bias ?? false, false);

@@ -28,6 +28,7 @@ export const qwen3Attention: readonly TensorRow[] = [
 export const qwen3: Architecture = {
   name: "qwen3",
   covers: ["Qwen3"],
+  year: 2025,
   classes: ["Qwen3ForCausalLM"],
   read: reader(schema, (config) => withBiases(readQwen(config), config.attention_bias)),
   tensors: [

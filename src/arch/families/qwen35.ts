@@ -83,6 +83,7 @@ const decoder: Architecture["decoder"] = (h) => ({ norm: "rms", layers: deltaLay
 export const qwen35: Architecture = {
   name: "qwen35",
   covers: ["Qwen3.5 and Qwen3.6"],
+  year: 2026,
   classes: ["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"],
   read: reader(dense, (config) => {
     const model = readDelta(config);
@@ -96,6 +97,7 @@ export const qwen35: Architecture = {
 export const qwen35moe: Architecture = {
   name: "qwen35moe",
   covers: ["Qwen3.5-MoE and Qwen3.6-MoE"],
+  year: 2026,
   classes: ["Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration"],
   read: reader(mixture, (config) => {
     const { intermediate_size = config.moe_intermediate_size } = config;

@@ -12,6 +12,7 @@ const schema = v.looseObject({ ...moeFields, attention_bias: flag });
 export const qwen3moe: Architecture = {
   name: "qwen3moe",
   covers: ["Qwen3-MoE"],
+  year: 2025,
   classes: ["Qwen3MoeForCausalLM"],
   read: reader(schema, (config) => {
     const model = readMoe(config, { normalize: true, window: () => true });

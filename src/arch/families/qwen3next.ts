@@ -65,6 +65,7 @@ const when = isRecurrent;
 export const qwen3next: Architecture = {
   name: "qwen3next",
   covers: ["Qwen3-Next"],
+  year: 2025,
   classes: ["Qwen3NextForCausalLM"],
   read: reader(schema, (config) => {
     const model = readDelta(config);

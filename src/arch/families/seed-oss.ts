@@ -16,6 +16,7 @@ const schema = v.looseObject({
 export const seedOss: Architecture = {
   name: "seed_oss",
   covers: ["Seed-OSS"],
+  year: 2025,
   classes: ["SeedOssForCausalLM"],
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");

@@ -87,6 +87,7 @@ export const smollm3: Architecture = {
   ...llama,
   name: "smollm3",
   covers: ["SmolLM3"],
+  year: 2025,
   classes: ["SmolLM3ForCausalLM"],
   read: reader(schema, readSmolLm3),
   // llama.cpp reads no divisors of RoPE here, no biases, and no experts.

@@ -10,6 +10,7 @@ import { qwen3 } from "./qwen3.js";
 
 interface Wrapping {
   readonly covers: readonly string[];
+  readonly year?: number;
   readonly classes: readonly string[];
   /** `model_type` of the language model; that of the whole stands for it where the part says none. */
   readonly types: readonly string[];
@@ -17,10 +18,10 @@ interface Wrapping {
   readonly usual?: Readonly<Record<string, unknown>>;
 }
 
-function wrapped(of: Architecture, { covers, classes, types, usual = {} }: Wrapping): Architecture {
+function wrapped(of: Architecture, { covers, year, classes, types, usual = {} }: Wrapping): Architecture {
   return {
     ...of,
-    ...{ covers, classes },
+    ...{ covers, year, classes },
     accepts: ({ model_type }) => types.includes(String(model_type)),
     read: (file, json) => {
       const config = v.safeParse(v.looseObject({}), json);
@@ -46,6 +47,7 @@ const internvl = ["InternVLForConditionalGeneration", "InternVLChatModel"];
 export const wrappers: readonly Architecture[] = [
   wrapped(llama, {
     covers: ["LLaVA, Idefics 3, SmolVLM and InternVL with a Llama"],
+    year: 2025,
     classes: [...llava, ...idefics, ...internvl],
     types: ["llama", "llava", "llava_next", "idefics3", "smolvlm"],
     usual: LLAMA,
@@ -53,11 +55,13 @@ export const wrappers: readonly Architecture[] = [
   wrapped(llama, { covers: ["LLaVA with a Mistral"], classes: llava, types: ["mistral"], usual: MISTRAL }),
   wrapped(qwen2, {
     covers: ["LLaVA and InternVL with a Qwen2"],
+    year: 2025,
     classes: [...llava, ...internvl],
     types: ["qwen2", "internvl"],
   }),
   wrapped(qwen3, {
     covers: ["LLaVA and InternVL with a Qwen3"],
+    year: 2025,
     classes: [...llava, ...internvl],
     types: ["qwen3"],
   }),

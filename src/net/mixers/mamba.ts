@@ -74,8 +74,8 @@ function ownNorms(find: Finder): MambaPlan["norms"] {
 }
 
 function bareNorms({ ssm: { timeStepRank, stateSize } }: HParams, epsilon: number): MambaPlan["norms"] {
-  const ofStates = bareNorm(stateSize, epsilon);
-  return { step: bareNorm(timeStepRank, epsilon), b: ofStates, c: ofStates };
+  const ofStates = bareNorm(stateSize, { kind: "rms", epsilon });
+  return { step: bareNorm(timeStepRank, { kind: "rms", epsilon }), b: ofStates, c: ofStates };
 }
 
 /**

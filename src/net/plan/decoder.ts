@@ -5,14 +5,16 @@ import type { Model } from "../../model.js";
 import { planFeedForward } from "../feed-forward/plan.js";
 import { mixerOf } from "../mixers/index.js";
 import type { PlanParts } from "../mixers/mixer.js";
-import { type Finder, findIn } from "./finder.js";
-import type { DecoderPlan, LayerPlan, RopePlan } from "./types.js";
+import { bareNorm, type Finder, findIn } from "./finder.js";
+import type { DecoderPlan, LayerPlan, NormPlan, RopePlan } from "./types.js";
 
 /** Which tensor does what in the forward pass of a model; its tensors are complete, as binding has checked. */
 export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "tensors">): DecoderPlan {
   const { architecture, hparams, tensors } = model;
   const traits = architecture.decoder(hparams);
-  const find = findIn(tensors, { kind: traits.norm, epsilon: hparams.normEpsilon });
+  const norms = { kind: traits.norm, epsilon: hparams.normEpsilon };
+  const find = findIn(tensors, norms);
+  const bare = traits.bareNorms ? bareNorm(hparams.embeddingLength, norms) : undefined;
   const rope = ropePlanner(find, hparams);
   const token_embd = find.tensor("token_embd")!;
   return {
@@ -20,8 +22,9 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     token_embd,
     position_embd: find.tensor("position_embd"),
     embeddingScale: traits.embeddingScale,
+    embeddingNorm: find.norm("token_embd_norm"),
     layers: traits.layers.map((layer, i) =>
-      planLayer(layer, {
+      planLayer(layer, bare, {
         find: find.of(i),
         hparams,
         numbers: hparams.layers[i]!,
@@ -29,7 +32,7 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
       }),
     ),
     head: {
-      output_norm: find.norm("output_norm")!,
+      output_norm: (find.norm("output_norm") ?? bare)!,
       output: find.tensor("output") ?? token_embd,
       outputBias: find.tensor("output_bias"),
       logitScale: traits.logitScale,
@@ -40,18 +43,19 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
 
 function planLayer(
   { mixer, feedForward, parallel = false, residual = { of: "input" } }: LayerTraits,
+  bare: NormPlan | undefined,
   parts: PlanParts,
 ): LayerPlan {
   const { find } = parts;
   return {
     mixer: {
-      norm: find.norm("attn_norm_2") ?? find.norm("attn_norm"),
+      norm: find.norm("attn_norm_2") ?? find.norm("attn_norm") ?? bare,
       plan: mixerOf(mixer).plan(mixer, parts),
       postNorm: find.norm("attn_post_norm"),
     },
     feedForward: feedForward && {
       // A parallel feed-forward without a norm of its own shares the mixer's; Falcon-40B calls its own attn_norm.
-      norm: find.norm("ffn_norm") ?? (parallel ? find.norm("attn_norm") : undefined),
+      norm: find.norm("ffn_norm") ?? (parallel ? find.norm("attn_norm") : bare),
       plan: planFeedForward(feedForward, parts),
       postNorm: find.norm("ffn_post_norm"),
     },

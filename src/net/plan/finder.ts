@@ -69,14 +69,14 @@ export function part({ weight, bias }: Linear, first: number, count: number): Li
   return { weight: sliceRows(weight, first, count), bias: bias && sliceRows(bias, first, count) };
 }
 
-/** An RMS norm that multiplies by nothing. */
-export function bareNorm(length: number, epsilon: number): NormPlan {
+/** A norm that multiplies by nothing. */
+export function bareNorm(length: number, norm: Pick<NormPlan, "kind" | "epsilon">): NormPlan {
   const weight: Tensor = {
-    ...{ name: "ones", role: "attn_q_norm", layer: undefined, shape: [length], dtype: "F32" },
+    ...{ name: `${length} ones`, role: "attn_q_norm", layer: undefined, shape: [length], dtype: "F32" },
     ...{ sources: [], joined: "rows", ranges: undefined, transforms: [], steps: [] },
     values: new Array(length).fill(1),
   };
-  return { kind: "rms", epsilon, weight, bias: undefined };
+  return { ...norm, weight, bias: undefined };
 }
 
 function key(role: Role, layer: number | undefined): string {

@@ -111,6 +111,8 @@ export interface DecoderPlan {
   readonly position_embd: Tensor | undefined;
   /** What embeddings are multiplied by. */
   readonly embeddingScale: number | undefined;
+  /** Of embeddings, before the first layer. */
+  readonly embeddingNorm: NormPlan | undefined;
   readonly layers: readonly LayerPlan[];
   readonly head: HeadPlan;
 }

@@ -82,7 +82,7 @@ export function gateHeads(
   const width = widthsOf(plan);
   const each = width.o / width.gate;
   const [gates, columns] = [gate + (first / each) * 4, o + first * 4];
-  kernels.call("sigmoid_gate")(
+  kernels.call(plan.gating === "softplus" ? "softplus_gate" : "sigmoid_gate")(
     ...([gates, width.gate * 4, columns, width.o * 4] as const),
     ...([batchTokens(batch), count / each, each] as const),
   );

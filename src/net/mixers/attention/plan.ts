@@ -22,8 +22,9 @@ export interface AttentionPlan extends MixerPlan {
   readonly vNorm: NormPlan | undefined;
   /** Queries and keys are normed when RoPE has turned them. */
   readonly normsAfterRope: boolean;
-  /** What heads give is multiplied by the sigmoid of this: number by number, or each head by one number. */
+  /** What heads give is multiplied by the sigmoid of this, or the like: number by number, or each head by one number. */
   readonly gate: Linear | undefined;
+  readonly gating: "sigmoid" | "softplus";
   /** Of what all heads give together. */
   readonly subNorm: NormPlan | undefined;
   readonly output: Linear;
@@ -52,7 +53,7 @@ export function planAttention(
   const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = numbers;
   const { bareNorms = [], queryGate = false } = traits;
   const bare = (of: "q" | "k" | "v", length: number) =>
-    bareNorms.includes(of) ? bareNorm(length, hparams.normEpsilon) : undefined;
+    bareNorms.includes(of) ? bareNorm(length, { kind: "rms", epsilon: hparams.normEpsilon }) : undefined;
   const matrices = qkv(find, [heads * keyLength, headsKv * keyLength, headsKv * valueLength]);
   const byHead = (first: number) => everyHead(matrices.q, heads, [first, keyLength]);
   return {
@@ -65,6 +66,7 @@ export function planAttention(
     vNorm: bare("v", valueLength),
     normsAfterRope: traits.normsAfterRope ?? false,
     gate: queryGate ? byHead(keyLength) : find.linear("attn_gate"),
+    gating: traits.gating ?? "sigmoid",
     subNorm: find.norm("attn_sub_norm"),
     output: find.linear("attn_output")!,
     window: traits.window ?? 0,
