@@ -105,7 +105,10 @@ export function describedTensors(
   if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
-  const chosen = chooseForGguf(candidates, hparams, withScales(usualForms(container)));
+  const rows = candidates.flatMap(({ tensors }) => tensors);
+  const isFused = rows.some(({ role }) => role === "ffn_gate_up_exps");
+  const usual = withScales(usualForms(container, isFused), new Set(rows.map((row) => row.name)));
+  const chosen = chooseForGguf(candidates, hparams, usual);
   const { architecture } = chosen;
   return { architecture, hparams, tensors: bindGguf(architecture, hparams, chosen.container) };
 }

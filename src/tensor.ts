@@ -17,6 +17,7 @@ export type BlockMatrix =
   | "attn_output"
   | FeedForwardMatrix
   | `${FeedForwardMatrix}_exps`
+  | "ffn_gate_up_exps"
   | `${FeedForwardMatrix}_shexp`
   | "ssm_in"
   | "ssm_conv"
@@ -42,7 +43,7 @@ export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
 
 /**
  * Norms of embeddings, before and after the halves of a block, of queries, keys and what attention gives, and before the
- * output.
+ * output; numbered are those of an MLP (1) and of experts (2) that a block has side by side.
  */
 export type Norm =
   | "token_embd_norm"
@@ -57,6 +58,9 @@ export type Norm =
   | "ffn_norm"
   | "ffn_sub_norm"
   | "ffn_post_norm"
+  | "ffn_pre_norm_2"
+  | "ffn_post_norm_1"
+  | "ffn_post_norm_2"
   | "ssm_norm"
   | "ssm_dt_norm"
   | "ssm_b_norm"
@@ -93,6 +97,8 @@ export type OtherRole =
   | "input_scale"
   | "router"
   | "router_bias"
+  | "router_scale"
+  | "expert_scales"
   | "selection_bias"
   | "router_shexp"
   | "ssm_a"

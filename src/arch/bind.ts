@@ -9,7 +9,7 @@ import { withoutLatentPairs } from "./checkpoint/latent.js";
 import { basePrefix } from "./checkpoint/names.js";
 import { isSameTensor } from "./checkpoint/tied.js";
 import { type Dimension, dimension } from "./dimensions.js";
-import { APART_QKV, withApartQkv, withFusedQkv } from "./fused.js";
+import { APART_QKV, withApartQkv, withExpertsApart, withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
 import { ropeDivisors } from "./rows.js";
@@ -186,10 +186,11 @@ export function chooseForGguf(
 ): { architecture: Architecture; container: Container } {
   const isComplete = (architecture: Architecture, { tensors }: Container) =>
     expand(architecture, hparams).every((bound) => isDispensable(bound) || tensors.has(bound.name));
-  for (const architecture of candidates.flatMap((each) => [each, withFusedQkv(each)])) {
+  const forms = candidates.flatMap((each) => [each, withExpertsApart(each)]);
+  for (const architecture of forms.flatMap((each) => [each, withFusedQkv(each)])) {
     if (isComplete(architecture, stored)) return { architecture, container: stored };
   }
-  for (const architecture of candidates.map(withApartQkv)) {
+  for (const architecture of forms.map(withApartQkv)) {
     const rows = expand(architecture, hparams).filter(({ row }) => APART_QKV.has(row.role));
     const container = withQkvApart(
       stored,

@@ -24,6 +24,7 @@ const DIMENSIONS = {
   "rope/2": (_, n) => n.ropeDimensionCount / 2,
   experts: (h) => h.expertCount,
   expertFfn: (h) => h.expertFeedForwardLength,
+  "expertFfn*2": (h) => 2 * h.expertFeedForwardLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
   /** Where the file has the width of each. */
   eachSharedFfn: (h) => h.sharedExpertCount * h.sharedExpertFeedForwardLength,

@@ -32,6 +32,20 @@ export function grouped(...parts: readonly ("q" | "k" | "v")[]): Cut {
   };
 }
 
+/** The architecture with the experts' gates and ups in tensors of their own; as it is, if they are already. */
+export function withExpertsApart(architecture: Architecture): Architecture {
+  const tensors = architecture.tensors.flatMap((row): TensorRow[] => {
+    if (row.role !== "ffn_gate_up_exps") return [row];
+    return (["ffn_gate_exps", "ffn_up_exps"] as const).map((role) => ({
+      ...row,
+      role,
+      name: row.name.replace("ffn_gate_up_exps", role),
+      shape: ["experts", "expertFfn", "embd"],
+    }));
+  });
+  return { ...architecture, tensors };
+}
+
 /** The architecture with queries, keys and values below each other in one tensor; as it is, if they are already. */
 export function withFusedQkv(architecture: Architecture): Architecture {
   const parts = ["attn_k", "attn_k_bias", "attn_v", "attn_v_bias"];

@@ -95,6 +95,8 @@ export interface RouterTraits {
   /** A weight multiplies what goes into an expert, not what comes out. */
   readonly weighsInput?: boolean;
   readonly jitter?: number | undefined;
+  /** What goes into a router that has a norm of its own is multiplied by this, behind the norm. */
+  readonly inputScale?: number;
   /** What the shared expert's output is multiplied by. */
   readonly sharedScale?: number;
 }

@@ -1,6 +1,6 @@
 import { rowLength } from "../tensor.js";
 import { mixerOf } from "./mixers/index.js";
-import type { FeedForwardPlan, LayerPlan, Linear } from "./plan/types.js";
+import type { ExpertsPlan, FeedForwardPlan, LayerPlan, Linear } from "./plan/types.js";
 
 /** The matrices that take an input. Of experts it is those of the first, whose names stand for all. */
 export interface InputPlan {
@@ -26,18 +26,29 @@ function setFeedForward(
   { mlp, mixture }: FeedForwardPlan,
   set: (input: string, matrices: readonly (Linear | undefined)[], experts?: number) => void,
 ): void {
-  if (mlp !== undefined) {
-    set("ffn_norm", [mlp.gate, mlp.up]);
-    set("ffn_down", [mlp.down]);
-  }
-  if (mixture !== undefined) {
-    const { router, experts, shared, sharedRouter } = mixture;
+  const before = mlp === undefined ? [] : [mlp.gate, mlp.up];
+  if (mixture === undefined) set("ffn_norm", before);
+  else {
+    const { norm, routerNorm, router, experts, shared } = mixture;
     const { gate, up, down } = experts[0]!;
-    set("ffn_norm", [router, sharedRouter, shared?.gate, shared?.up]);
+    const seen = besideExperts(mixture);
+    if (norm === undefined) set("ffn_norm", [...before, ...seen]);
+    else {
+      set("ffn_norm", before);
+      if (seen.length > 0) set("ffn_norm_2", seen);
+    }
+    if (routerNorm !== undefined) set("router", [router]);
     set("experts", [gate, up], experts.length);
     set("experts_down", [down], experts.length);
     if (shared !== undefined) set("shared_down", [shared.down]);
   }
+  if (mlp !== undefined) set("ffn_down", [mlp.down]);
+}
+
+/** The matrices of a mixture that see what its experts do, for all tokens. */
+export function besideExperts({ routerNorm, router, shared, sharedRouter }: ExpertsPlan): Linear[] {
+  const own = routerNorm === undefined ? router : undefined;
+  return [own, sharedRouter, shared?.gate, shared?.up].filter((each) => each !== undefined);
 }
 
 /** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */

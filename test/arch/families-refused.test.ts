@@ -140,7 +140,6 @@ test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, 
 test.each([
   ["hidden_size_per_layer_input", 8, "embeddings for each layer"],
   ["num_kv_shared_layers", 1, "layers that share keys and values"],
-  ["enable_moe_block", true, "experts beside an MLP"],
 ])("Gemma 4 with %s", (field, value, what) => {
   const said = planned("gemma4", field, (config) => {
     config[field] = value;
@@ -153,6 +152,15 @@ test("Gemma 4 with a layer's heads of another width", () => {
     config["per_layer_config"] = { 1: { head_dim: 4 }, 2: { head_dim: 16, num_key_value_heads: 1 } };
   });
   expect(said).toMatch(/^unsupported: config.json: per_layer_config gives layer 1 heads of its own/);
+});
+
+test("Gemma 4 with experts that it does not describe", () => {
+  const said = planned("gemma4", "experts", (config) => {
+    config["enable_moe_block"] = true;
+  });
+  expect(said).toMatch(
+    /^bad-input: config.json: enable_moe_block asks for experts, and num_experts is missing/,
+  );
 });
 
 test("Gemma 4 with a type too few", () => {

@@ -7,17 +7,17 @@ const APART = /^(blk\.\d+\.ffn_(?:gate|down|up))\.(\d+)\.weight$/;
 const FUSED = /^(blk\.\d+)\.ffn_gate_up_exps\.(weight|bias)$/;
 
 /**
- * A GGUF's tensors in the form of today: the experts of a matrix stacked, gates and ups apart, biases of queries, keys and
- * values together where their matrices are. Nothing moves: a tensor has its bytes in several places. In the order of the
- * files.
+ * A GGUF's tensors in the form of today: the experts of a matrix stacked, gates and ups apart unless the architecture has
+ * them in one, biases of queries, keys and values together where their matrices are. Nothing moves: a tensor has its bytes in
+ * several places. In the order of the files.
  * @throws LlqError `unsupported` for experts of different types or in different files, or some of them missing
  */
-export function usualForms(container: Container): Container {
+export function usualForms(container: Container, isFused = false): Container {
   const tensors = new Map<string, TensorSource>();
   const apart = new Map<string, Map<number, TensorSource>>();
   for (const [name, source] of container.tensors) {
     const [, matrix, expert] = APART.exec(name) ?? [];
-    const [, block, part] = FUSED.exec(name) ?? [];
+    const [, block, part] = isFused ? [] : (FUSED.exec(name) ?? []);
     if (matrix !== undefined) {
       const experts = apart.get(matrix) ?? new Map<number, TensorSource>();
       apart.set(matrix, experts.set(Number(expert), source));

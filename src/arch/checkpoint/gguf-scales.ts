@@ -9,14 +9,15 @@ const BESIDE = /^(.*)\.(scale|input_scale)$/;
 /**
  * A GGUF's tensors, each with the factor in it by which llama.cpp multiplies what a matrix gives: one for all of it, or
  * one for each of its experts. Scales of what runs through, which no CPU uses, are left out.
+ * @param rows what the architecture calls its tensors: scales of its own stay
  * @throws LlqError `bad-input` for factors that are no floats, or of another number
  */
-export function withScales(container: Container): Container {
+export function withScales(container: Container, rows: ReadonlySet<string>): Container {
   const tensors = new Map(container.tensors);
   for (const [name, factors] of container.tensors) {
     const [, stem, part] = BESIDE.exec(name) ?? [];
     const base = stem === undefined ? undefined : container.tensors.get(`${stem}.weight`);
-    if (base === undefined) continue;
+    if (base === undefined || rows.has(name.replace(/^blk\.\d+\./, "blk.{i}."))) continue;
     tensors.delete(name);
     if (part === "scale") tensors.set(`${stem}.weight`, multiplied(container.files, name, base, factors));
   }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, HfModel } from "../architecture.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import {
   count,
   decoderFields,
@@ -12,9 +12,11 @@ import {
   positive,
   reader,
 } from "../config.js";
+import { type HParams, hasExperts } from "../hparams.js";
 import { ropeScaling } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
-import { attention, perLayer } from "../traits.js";
+import { gatedMlp, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
+import { attention, perLayer, type RouterTraits } from "../traits.js";
+import { expertKeys } from "./experts.js";
 
 // Gemma 4's norms multiply by w, not 1 + w as older Gemmas' do. Layers with a window and those without have heads of two
 // widths; values are normed without a weight, and may be the keys.
@@ -48,6 +50,9 @@ const schema = v.looseObject({
   attention_bias: flag,
   attention_k_eq_v: flag,
   enable_moe_block: flag,
+  num_experts: v.nullish(count),
+  top_k_experts: v.nullish(count),
+  moe_intermediate_size: v.nullish(count),
   hidden_size_per_layer_input: v.nullish(whole, 256),
   num_kv_shared_layers: v.nullish(whole, 0),
   use_bidirectional_attention: v.nullish(v.string()),
@@ -95,12 +100,23 @@ function fullHeads(config: Config, windows: readonly boolean[]): { width: number
 function refuseOthers(config: Config): void {
   const refuse = (field: string, what: string) => {
     throw new LlqError("unsupported", `config.json: ${field} asks for ${what}, which llq does not compute`, {
-      hint: "supported of Gemma 4: dense models without per-layer embeddings, such as 31B",
+      hint: "supported of Gemma 4: models without per-layer embeddings, such as 31B and 26B-A4B",
     });
   };
   if (config.hidden_size_per_layer_input) refuse("hidden_size_per_layer_input", "embeddings for each layer");
   if (config.num_kv_shared_layers) refuse("num_kv_shared_layers", "layers that share keys and values");
-  if (config.enable_moe_block) refuse("enable_moe_block", "experts beside an MLP");
+}
+
+/** Experts of each layer, beside its MLP. */
+function mixtureOf(config: Config): HfModel["keys"] {
+  if (!config.enable_moe_block) return [];
+  const needed = (["num_experts", "top_k_experts", "moe_intermediate_size"] as const).map((field) => {
+    const value = config[field];
+    if (value != null) return value;
+    throw badInput(`config.json: enable_moe_block asks for experts, and ${field} is missing`);
+  });
+  const [experts, used, feedForwardLength] = needed as [number, number, number];
+  return expertKeys({ count: experts, used, feedForwardLength });
 }
 
 function readGemma4(config: Config): HfModel {
@@ -131,13 +147,13 @@ function readGemma4(config: Config): HfModel {
       ["attention.sliding_window_pattern", meta.bools(windows)],
       ["attention.shared_kv_layers", meta.u32(0)],
       ["embedding_length_per_layer_input", meta.u32(0)],
+      ...mixtureOf(config),
       ["rope.dimension_count", meta.u32(width)],
       ["rope.dimension_count_swa", meta.u32(config.head_dim)],
       ["rope.freq_base", meta.f32(global.rope_theta ?? 1e6)],
       ["rope.freq_base_swa", meta.f32(local.rope_theta ?? 10000)],
-      ...(config.final_logit_softcapping == null
-        ? []
-        : [["final_logit_softcapping", meta.f32(config.final_logit_softcapping)] as const]),
+      // Without the key llama.cpp caps at 30.
+      ["final_logit_softcapping", meta.f32(config.final_logit_softcapping ?? 0)],
     ],
     // Where values are not said to be keys, no layer lacks them.
     optional: config.attention_k_eq_v ? [] : ["attn_v"],
@@ -146,13 +162,36 @@ function readGemma4(config: Config): HfModel {
 
 const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
 
+const when = hasExperts;
+const mixture: readonly TensorRow[] = [
+  ...norm("ffn_post_norm_1", "embd", "model.layers.{i}.post_feedforward_layernorm_1", { when }),
+  ...norm("ffn_pre_norm_2", "embd", "model.layers.{i}.pre_feedforward_layernorm_2", { when }),
+  tensor("router", ["experts", "embd"], "model.layers.{i}.router.proj.weight", { when }),
+  tensor("router_scale", ["embd"], "model.layers.{i}.router.scale", { when }, ".scale"),
+  tensor("expert_scales", ["experts"], "model.layers.{i}.router.per_expert_scale", { when }, ".scale"),
+  tensor("ffn_gate_up_exps", ["experts", "expertFfn*2", "embd"], expertSources("gate_up_proj"), { when }),
+  tensor("ffn_down_exps", ["experts", "embd", "expertFfn"], expertSources("down_proj"), { when }),
+  ...norm("ffn_post_norm_2", "embd", "model.layers.{i}.post_feedforward_layernorm_2", { when }),
+];
+
+/** As transformers writes a stack of experts, or with what some writers put behind every name. */
+function expertSources(name: string): string[] {
+  return ["", ".weight"].map((suffix) => `model.layers.{i}.experts.${name}${suffix}`);
+}
+
+/** Which experts a token goes through, by a norm of what the layer's halves meet in. */
+function routerOfLayer({ embeddingLength }: HParams): RouterTraits {
+  return { gating: "softmax", normalize: true, inputScale: 1 / Math.sqrt(embeddingLength) };
+}
+
 export const gemma4: Architecture = {
   name: "gemma4",
-  covers: ["Gemma 4 31B"],
+  covers: ["Gemma 4 31B, 26B-A4B"],
   year: 2026,
   classes: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration", "Gemma4UnifiedForConditionalGeneration"],
   read: reader(schema, readGemma4),
   tensors: [
+    ropeFreqs,
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     q!,
@@ -166,6 +205,7 @@ export const gemma4: Architecture = {
     ...norm("ffn_norm", "embd", "model.layers.{i}.pre_feedforward_layernorm"),
     ...gatedMlp("model.layers.{i}.mlp"),
     ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
+    ...mixture,
     tensor("layer_output_scale", ["one"], "model.layers.{i}.layer_scalar"),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
@@ -181,7 +221,7 @@ export const gemma4: Architecture = {
           ? { rope: { pairs: "halves", base: h.windowRopeFreqBase ?? 10000 }, window: h.slidingWindow }
           : { rope: { pairs: "halves" } }),
       }),
-      feedForward: { activation: "gelu_tanh" },
+      feedForward: { activation: "gelu_tanh", ...(hasExperts(h) && { router: routerOfLayer(h) }) },
     })),
     embeddingScale: Math.fround(Math.sqrt(h.embeddingLength)),
     logitSoftcap: h.logitSoftcap,

@@ -15,21 +15,23 @@ interface Piece {
 /**
  * x += norm(Σ weight(expert) × mlp(expert, n) + shared), over the experts that the router chooses for each token.
  * An expert is read once, for all the tokens of the piece that go through it.
+ * @param input n, and the hidden states that it is a norm of
  */
 export function addMixture(
   work: Work,
   mixture: ExpertsPlan,
   postNorm: NormPlan | undefined,
-  n: number,
+  input: { readonly from: number; readonly n: number },
   x: number,
   piece: Piece,
 ): void {
+  const { from, n } = input;
   const { kernels, batch } = work;
   const floats = piece.count * batch.width;
   const sum = kernels.reserve(floats * 4);
   kernels.bytes(sum, floats * 4).fill(0);
   const mark = kernels.mark();
-  const routes = route(work, mixture, n, piece.count);
+  const routes = route(work, mixture, from, n, piece.count);
   for (const [expert, route] of routes.entries()) {
     if (route.length > 0) addExpert(work, mixture, expert, route, n, sum, piece);
     kernels.reset(mark);
@@ -47,23 +49,41 @@ interface Route {
 }
 
 /** Which tokens of the piece go through each expert. */
-function route(work: Work, mixture: ExpertsPlan, n: number, tokens: number): Route[][] {
+function route(work: Work, mixture: ExpertsPlan, from: number, n: number, tokens: number): Route[][] {
   const { kernels, weights } = work;
-  const { router, selectionBias, experts, used, routing } = mixture;
+  const { router, selectionBias, scales, experts, used, routing } = mixture;
   const count = experts.length;
   const mark = kernels.mark();
-  const logits = product(work, router, n, tokens);
+  const logits = product(work, router, routerInput(work, mixture, from, n, tokens), tokens);
   const biases = selectionBias && kernels.floats(weights.vector(kernels, selectionBias), count).slice();
+  const factors = scales && kernels.floats(weights.vector(kernels, scales), count).slice();
   const all = kernels.floats(logits, tokens * count);
   const routes: Route[][] = experts.map(() => []);
   for (let token = 0; token < tokens; token++) {
     const own = all.subarray(token * count, (token + 1) * count);
     for (const { expert, weight } of chooseExperts(routing, used, own, biases)) {
-      routes[expert]!.push({ token, weight });
+      routes[expert]!.push({ token, weight: weight * (factors?.[expert] ?? 1) });
     }
   }
   kernels.reset(mark);
   return routes;
+}
+
+/** What the experts see, n; or another norm of the hidden states. The memory is the caller's to give back. */
+function routerInput(
+  work: Work,
+  { routerNorm, routing: { inputScale = 1 } }: ExpertsPlan,
+  from: number,
+  n: number,
+  tokens: number,
+): number {
+  if (routerNorm === undefined) return n;
+  const { kernels, batch } = work;
+  const y = kernels.reserve(tokens * batch.width * 4);
+  normalize(work, routerNorm, from, y, tokens);
+  kernels.call("scale")(y, tokens * batch.width, inputScale);
+  work.squares?.add("router", y, tokens, batch.width);
+  return y;
 }
 
 /** sum[token] += weight × mlp(n[token]), or mlp(weight × n[token]), for the tokens that go through the expert. */

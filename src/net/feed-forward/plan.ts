@@ -1,8 +1,8 @@
 import { badInput } from "../../../formats/errors.js";
 import type { HParams } from "../../arch/hparams.js";
 import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
-import { rowCount, rowLength, sliceRows } from "../../tensor.js";
-import { type Finder, part } from "../plan/finder.js";
+import { rowCount, rowLength, sliceRows, takeRows } from "../../tensor.js";
+import { bareNorm, type Finder, part } from "../plan/finder.js";
 import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
 /** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
@@ -11,18 +11,24 @@ export function planFeedForward(
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
 ): FeedForwardPlan {
   const mlp = findMlp(find, "", activation);
-  const stacked = findMlp(find, "_exps", activation);
+  const stacked = findMlp(find, "_exps", activation) ?? findFused(find, hparams, activation);
+  const scale = find.tensor("router_scale");
   if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
   return {
     mlp: mlp && { ...withGate(mlp), subNorm: find.norm("ffn_sub_norm") },
+    mlpNorm: find.norm("ffn_post_norm_1"),
     mixture: stacked && {
+      norm: find.norm("ffn_pre_norm_2"),
+      routerNorm: scale && { ...bareNorm(rowLength(scale), hparams.normEpsilon), weight: scale },
       router: find.router("router")!,
       selectionBias: find.tensor("selection_bias"),
+      scales: find.tensor("expert_scales"),
       routing,
       experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
       used: hparams.expertUsedCount,
       shared: findMlp(find, "_shexp", activation),
       sharedRouter: find.router("router_shexp"),
+      postNorm: find.norm("ffn_post_norm_2"),
     },
   };
 }
@@ -38,6 +44,23 @@ function withGate(mlp: MlpPlan): MlpPlan {
   const width = rowLength(mlp.down.weight);
   if (rowCount(mlp.up.weight) !== 2 * width) return mlp;
   return { ...mlp, gate: part(mlp.up, 0, width), up: part(mlp.up, width, width) };
+}
+
+/** Experts whose gates and ups are below each other in one tensor. */
+function findFused(find: Finder, { expertCount }: HParams, activation: Activation): MlpPlan | undefined {
+  const both = find.linear("ffn_gate_up_exps");
+  const down = find.linear("ffn_down_exps");
+  if (both === undefined || down === undefined) return undefined;
+  const [, rows, columns] = both.weight.shape as [number, number, number];
+  const half = (index: number): Linear => ({
+    weight: takeRows(
+      both.weight,
+      Array.from({ length: expertCount }, (_, e) => [e * rows + (index * rows) / 2, rows / 2] as const),
+      [expertCount, rows / 2, columns],
+    ),
+    bias: undefined,
+  });
+  return { gate: half(0), up: half(1), down, activation };
 }
 
 function expertOf({ gate, up, down, activation }: MlpPlan, expert: number): MlpPlan {

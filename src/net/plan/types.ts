@@ -59,22 +59,32 @@ export interface MlpPlan {
 
 /** A mixture: every token goes through some of the experts, and through the shared one if there is one. */
 export interface ExpertsPlan {
+  /** Of what the experts see; they see what the feed-forward's norm gives where they have none of their own. */
+  readonly norm: NormPlan | undefined;
+  /** Of what the router sees, which else is what the experts see. */
+  readonly routerNorm: NormPlan | undefined;
   /** A row for each expert. */
   readonly router: Linear;
   /** Added to the scores when experts are chosen, not to their weights. */
   readonly selectionBias: Tensor | undefined;
+  /** [experts]: what an expert's weight is multiplied by. */
+  readonly scales: Tensor | undefined;
   readonly routing: RouterTraits;
   readonly experts: readonly MlpPlan[];
   readonly used: number;
   readonly shared: MlpPlan | undefined;
   /** One row: how much of the shared expert a token gets; all of it when absent. */
   readonly sharedRouter: Linear | undefined;
+  /** Of what it gives, before it is added to what an MLP beside it gives. */
+  readonly postNorm: NormPlan | undefined;
 }
 
-/** One of the two. */
+/** One of the two; or both, which are added before the feed-forward's norm behind them. */
 export interface FeedForwardPlan {
   readonly mlp: MlpPlan | undefined;
   readonly mixture: ExpertsPlan | undefined;
+  /** Of what the MLP gives, before it is added to what experts beside it give. */
+  readonly mlpNorm: NormPlan | undefined;
 }
 
 /** Half of a layer: something between two norms, each of which may be absent. */
