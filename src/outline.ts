@@ -23,6 +23,8 @@ export interface Outline {
   readonly hparams: HParams;
   /** The shape of each, and the type it is stored in. */
   readonly tensors: readonly OutlineTensor[];
+  /** The file, of a GGUF. */
+  readonly container?: Container;
   /** Whether the tensors are stored anywhere; else their types mean nothing. */
   readonly stored: boolean;
 }
@@ -84,5 +86,5 @@ function ggufOutline(path: string): Outline {
   const options = { headerOnly: true };
   const parts = withFile(path, (source) => readGguf(source, options));
   const container = withoutMultiToken(joinSplit(parts, options));
-  return { path, ...describedTensors(path, container, container.metadata), stored: true };
+  return { path, ...describedTensors(path, container, container.metadata), stored: true, container };
 }

@@ -36,7 +36,9 @@ export type BlockMatrix =
   | "ssm_out"
   | "shortconv_in"
   | "shortconv_conv"
-  | "shortconv_out";
+  | "shortconv_out"
+  | "layer_input_gate"
+  | "layer_input_proj";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
@@ -65,6 +67,8 @@ export type Norm =
   | "ssm_dt_norm"
   | "ssm_b_norm"
   | "ssm_c_norm"
+  | "layer_input_norm"
+  | "layer_input_post_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
@@ -84,6 +88,7 @@ export type Role =
 /** Roles that only some families have: low-rank attention, experts, learned positions, state spaces. */
 export type OtherRole =
   | "per_layer_token_embd"
+  | "layer_input_model"
   | "position_embd"
   | "token_types"
   | "attn_sinks"

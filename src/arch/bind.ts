@@ -259,6 +259,7 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
 
 const BEFORE_BLOCKS: ReadonlySet<Role> = new Set([
   "token_embd",
+  "per_layer_token_embd",
   "token_embd_norm",
   "token_embd_norm_bias",
   "position_embd",

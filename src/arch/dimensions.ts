@@ -59,6 +59,9 @@ const DIMENSIONS = {
   indexerHeads: (h) => h.latent.indexerHeads,
   indexerKey: (h) => h.latent.indexerKeyLength,
   indexerQ: (h) => h.latent.indexerHeads * h.latent.indexerKeyLength,
+  /** What a layer knows of a token itself, and all layers. */
+  layerInput: (h) => h.layerInputLength,
+  layerInputs: (h) => h.blockCount * h.layerInputLength,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 

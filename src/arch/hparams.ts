@@ -52,6 +52,8 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly blockCount: number;
   /** Of each block. */
   readonly layers: readonly LayerNumbers[];
+  /** Numbers that a layer knows of a token itself; 0 without. */
+  readonly layerInputLength: number;
   readonly contextLength: number;
   readonly embeddingLength: number;
   /** The epsilon inside the root of every norm. */
@@ -114,12 +116,6 @@ export function hasAttention({ layers }: HParams, layer: number | undefined): bo
 const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;
 
-/** What layers of some models have, by the keys that say so where they are not 0. */
-const NOT_COMPUTED = [
-  ["embedding_length_per_layer_input", "embeddings for each layer"],
-  ["attention.shared_kv_layers", "layers that share keys and values"],
-] as const;
-
 /**
  * Reads `<architecture>.*` with the defaults of llama.cpp's loader.
  * @throws LlqError `bad-input` for a missing, mistyped or inconsistent key, `unsupported` for a scaling kind
@@ -138,18 +134,13 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
     throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
   }
-  for (const [key, what] of NOT_COMPUTED) {
-    if (count(key, 0) === 0) continue;
-    throw new LlqError("unsupported", `${name}: ${architecture}.${key} asks for ${what}`, {
-      hint: "llq does not compute that",
-    });
-  }
   const { common, layers } = readLayers(keys, architecture, { blockCount, embeddingLength });
   return {
     architecture,
     ...common,
     blockCount,
     layers,
+    layerInputLength: count("embedding_length_per_layer_input", 0),
     contextLength,
     embeddingLength,
     ...readExperts(keys, architecture, { ...common, blockCount }),

@@ -1,6 +1,7 @@
 import type { BlockMatrix, Norm, Role } from "../tensor.js";
 import type { TensorRow } from "./architecture.js";
 import type { Dimension } from "./dimensions.js";
+import type { HParams } from "./hparams.js";
 
 // Rows of the families' tables. GGUF has one name for a role, whatever the family.
 
@@ -25,6 +26,11 @@ const NAMES: Readonly<Partial<Record<Role, string>>> = {
   ssm_conv_q: "ssm_conv1d_q",
   ssm_conv_k: "ssm_conv1d_k",
   ssm_conv_v: "ssm_conv1d_v",
+  layer_input_model: "per_layer_model_proj",
+  layer_input_norm: "per_layer_proj_norm",
+  layer_input_gate: "inp_gate",
+  layer_input_proj: "proj",
+  layer_input_post_norm: "post_norm",
   shortconv_in: "shortconv.in_proj",
   shortconv_conv: "shortconv.conv",
   shortconv_out: "shortconv.out_proj",
@@ -37,6 +43,9 @@ const OUTSIDE: ReadonlySet<Role> = new Set([
   "output_norm",
   "output",
   "output_bias",
+  "per_layer_token_embd",
+  "layer_input_model",
+  "layer_input_norm",
 ]);
 
 const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({
@@ -143,6 +152,30 @@ export function experts(
 /** The norm before the feed-forward in architectures whose GGUF files call it after what it stands behind. */
 export function normBehindAttention(source: string): TensorRow {
   return { ...tensor("ffn_norm", ["embd"], `${source}.weight`), name: "blk.{i}.post_attention_norm.weight" };
+}
+
+/** What layers know of tokens themselves, by transformers' names; models without have no such tensors. */
+export const layerInputs: readonly TensorRow[] = [
+  tensor("per_layer_token_embd", ["vocab", "layerInputs"], "model.embed_tokens_per_layer.weight", {
+    when: hasLayerInputs,
+  }),
+  tensor("layer_input_model", ["layerInputs", "embd"], "model.per_layer_model_projection.weight", {
+    when: hasLayerInputs,
+  }),
+  ...norm("layer_input_norm", "layerInput", "model.per_layer_projection_norm", { when: hasLayerInputs }),
+  ...linear("layer_input_gate", ["layerInput", "embd"], "model.layers.{i}.per_layer_input_gate", {
+    when: hasLayerInputs,
+  }),
+  ...linear("layer_input_proj", ["embd", "layerInput"], "model.layers.{i}.per_layer_projection", {
+    when: hasLayerInputs,
+  }),
+  ...norm("layer_input_post_norm", "embd", "model.layers.{i}.post_per_layer_input_norm", {
+    when: hasLayerInputs,
+  }),
+];
+
+function hasLayerInputs({ layerInputLength }: HParams): boolean {
+  return layerInputLength > 0;
 }
 
 /** What is added to an expert's score when experts are chosen; `source` is the whole name in checkpoints. */

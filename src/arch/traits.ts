@@ -39,6 +39,8 @@ export interface LayerTraits {
   readonly feedForward?: FeedForwardTraits;
   /** Mixer and feed-forward both see what the layer begins with. */
   readonly parallel?: boolean;
+  /** Of what the layer knows of tokens themselves, where models have that. */
+  readonly inputActivation?: "silu" | "gelu_tanh" | "gelu_erf";
   /** Default: x += f(norm(x)). */
   readonly residual?: Residual;
 }

@@ -9,7 +9,7 @@ import { layerJob } from "./layer.js";
 import { ropeTable } from "./mixers/rope.js";
 import type { DecoderPlan, LayerPlan, RopePlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
-import type { Span } from "./span.js";
+import { joinTokens, type Span } from "./span.js";
 import type { LayerSquares } from "./squares.js";
 
 /** What the blocks of a model need beside their weights, for chunks of one length. */
@@ -100,7 +100,7 @@ export async function runLayers(
   const collect = onLayer !== undefined;
   for (let i = first; i < end; i++) {
     const [layer, rope] = [layers[i]!, ropes[i]];
-    const job = { files, activations, span, layer, rope, collect } as const;
+    const job = { files, activations, span, layer, rope, inputs: plan.layerInputs, collect } as const;
     const squares = await pool.run(layerJob, job);
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);
@@ -133,15 +133,4 @@ function readDivisors(rope: RopePlan, context: number, files: Descriptors): Floa
   const address = kernels.reserve(pairs * 4);
   readRowsF32(kernels, files, divisors, 0, 1, address);
   return kernels.floats(address, pairs);
-}
-
-/** The tokens of some chunks, one after the other. */
-export function joinTokens(parts: readonly Int32Array[]): Int32Array {
-  const joined = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

@@ -1,18 +1,12 @@
-import type { DTypeName } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
-import { type Descriptors, readRowsF32, rowBytes } from "../rows/rows.js";
+import type { Descriptors } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
-import { quantizeChecked } from "../run/write/overflow.js";
+import { rowLength, type Tensor } from "../tensor.js";
 import { normalize } from "./norm.js";
-import type { DecoderPlan } from "./plan/types.js";
+import type { Embedding } from "./plan/types.js";
 import { streamWeights } from "./products/streamed.js";
+import type { Weights } from "./products/weights.js";
 import { aboutSpan, type Batch, batchTokens, type Span, storeHidden } from "./span.js";
-
-/** What makes hidden states of tokens. */
-export type Embedding = Pick<
-  DecoderPlan,
-  "token_embd" | "position_embd" | "embeddingScale" | "embeddingNorm"
->;
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob extends Embedding {
@@ -31,45 +25,70 @@ export const embedJob: JobKind<EmbedJob, undefined> = {
 function runEmbedJob(job: EmbedJob, kernels: Kernels): undefined {
   const { files, span, tokens } = job;
   kernels.reset();
-  storeHidden(kernels, span, embedTokens(kernels, files, job, span, tokens));
+  storeHidden(kernels, span, embedTokens(kernels, streamWeights(files), job, span, tokens));
 }
 
-/**
- * Looks each token's row up, and its position's, and norms the sum where a model does: hidden states [tokens][width]. The memory is the caller's to give back.
- * @param type that the embedding is rounded to, if it is another than it is stored in
- */
+/** Looks each token's row up, and its position's, and norms the sum where a model does: hidden states [tokens][width]. The memory is the caller's to give back. */
 export function embedTokens(
   kernels: Kernels,
-  files: Descriptors,
-  { token_embd, position_embd, embeddingScale, embeddingNorm }: Embedding,
+  weights: Weights,
+  embedding: Embedding,
   batch: Batch,
   tokens: Int32Array,
-  type: DTypeName = token_embd.dtype,
 ): number {
+  const { position_embd, embeddingNorm } = embedding;
   const { chunks, context, width, starts } = batch;
   const rowSize = width * 4;
   const x = kernels.reserve(batchTokens(batch) * rowSize);
   const mark = kernels.mark();
-  const stored = kernels.reserve(rowBytes(token_embd, type));
-  tokens.forEach((token, i) => {
-    const row = x + i * rowSize;
-    readRowsF32(kernels, files, token_embd, token, 1, row);
-    if (type === token_embd.dtype) return;
-    quantizeChecked(kernels, token_embd, type, { x: row, firstRow: token, rows: 1, length: width }, stored);
-    kernels.toF32(type, stored, row, width);
-  });
-  if (embeddingScale !== undefined) kernels.call("scale")(x, tokens.length * width, embeddingScale);
+  lookUpTokens(kernels, weights, embedding, tokens, x);
   if (position_embd !== undefined) {
-    const positions = kernels.reserve(context * rowSize);
     for (let chunk = 0; chunk < chunks; chunk++) {
-      readRowsF32(kernels, files, position_embd, starts?.[chunk] ?? 0, context, positions);
+      const first = starts?.[chunk] ?? 0;
+      const positions = kernels.reserve(context * rowSize);
+      for (let i = 0; i < context; i++)
+        weights.lookUp(kernels, position_embd, first + i, positions + i * rowSize);
       kernels.call("add_columns")(positions, 0, x + chunk * context * rowSize, 0, 1, context * width);
+      kernels.reset(mark);
     }
   }
   if (embeddingNorm !== undefined) {
-    const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
+    const on = { kernels, weights, activations: "f32" } as const;
     normalize(on, embeddingNorm, x, x, tokens.length);
   }
   kernels.reset(mark);
   return x;
+}
+
+/** What tokens are to the model wherever they stand: rows [tokens][width] at `x`. */
+export function lookUpTokens(
+  kernels: Kernels,
+  weights: Weights,
+  { token_embd, embeddingScale }: Pick<Embedding, "token_embd" | "embeddingScale">,
+  tokens: Int32Array,
+  x: number,
+): void {
+  const width = rowLength(token_embd);
+  tokens.forEach((token, i) => {
+    weights.lookUp(kernels, token_embd, token, x + i * width * 4);
+  });
+  if (embeddingScale !== undefined) kernels.call("scale")(x, tokens.length * width, embeddingScale);
+}
+
+/** Columns `first` to `first + count` of the tokens' rows of a table: [tokens][count] at `x`. */
+export function lookUpColumns(
+  kernels: Kernels,
+  weights: Weights,
+  table: Tensor,
+  [first, count]: readonly [number, number],
+  tokens: Int32Array,
+  x: number,
+): void {
+  const mark = kernels.mark();
+  const row = kernels.reserve(rowLength(table) * 4);
+  tokens.forEach((token, i) => {
+    weights.lookUp(kernels, table, token, row);
+    kernels.floats(x + i * count * 4, count).set(kernels.floats(row + first * 4, count));
+  });
+  kernels.reset(mark);
 }

@@ -2,7 +2,7 @@ import { layerMemory } from "./layer.js";
 import { prefixOf } from "./mixers/prefix.js";
 import type { DecoderPlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
-import { hiddenBytes, type Span } from "./span.js";
+import { hiddenBytes, joinTokens, type Span } from "./span.js";
 import { PIECE_TOKENS } from "./work.js";
 
 /** Room for the hidden states of the chunks of a group, and how they are shared out. */
@@ -14,13 +14,15 @@ export interface GroupSize {
 
 /** The span of these chunks, from the start of `hidden`. */
 export function spanOf(
-  { hparams }: DecoderPlan,
+  { hparams, floats, layerInputs }: DecoderPlan,
   hidden: SharedArrayBuffer,
   chunks: readonly Int32Array[],
 ): Span {
   const { embeddingLength: width, prefixTokens } = hparams;
   const prefixes = prefixTokens && chunks.map((chunk) => prefixOf(chunk, prefixTokens));
-  return { hidden, first: 0, chunks: chunks.length, context: chunks[0]!.length, width, prefixes };
+  const tokens = layerInputs && joinTokens(chunks);
+  const size = { chunks: chunks.length, context: chunks[0]!.length, width, floats };
+  return { hidden, first: 0, ...size, prefixes, tokens };
 }
 
 /** Cuts a group into spans and has each of them run; `firstChunk` counts from the start of the group. */
@@ -48,9 +50,8 @@ export function fitMemory(
   { maxMemory = process.availableMemory() / 2 }: ForwardOptions,
   memoryAfterBlocks: (chunks: number) => number,
 ): GroupSize {
-  const { hparams } = plan;
   const workers = Math.max(1, pool.threads);
-  const hidden = hiddenBytes(1, context, hparams.embeddingLength);
+  const hidden = hiddenBytes(1, context, plan.floats);
   const working = (chunks: number) => Math.max(layerMemory(plan, chunks, context), memoryAfterBlocks(chunks));
   let jobChunks = Math.max(1, Math.min(Math.floor(PIECE_TOKENS / context), Math.ceil(count / workers)));
   while (jobChunks > 1 && workers * working(jobChunks) > maxMemory / 2) jobChunks--;
@@ -61,6 +62,6 @@ export function fitMemory(
       ? left / hidden
       : maxMemory / (working(jobChunks) / jobChunks + hidden);
   const groupChunks = Math.max(1, Math.min(count, Math.floor(fitting)));
-  const shared = new SharedArrayBuffer(hiddenBytes(groupChunks, context, hparams.embeddingLength));
+  const shared = new SharedArrayBuffer(hiddenBytes(groupChunks, context, plan.floats));
   return { groupChunks, jobChunks, hidden: shared };
 }

@@ -60,12 +60,12 @@ export function headMemory(output: Tensor, tokens: number): number {
 /** The hidden states of these positions only, one after the other. */
 function loadPositions(kernels: Kernels, { span, first, count }: Positions): number {
   const states = hiddenStates(span);
-  const { chunks, context, width } = span;
+  const { chunks, context, width, floats } = span;
   const x = kernels.reserve(chunks * count * width * 4);
   const chosen = kernels.floats(x, chunks * count * width);
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const from = (chunk * context + first) * width;
-    chosen.set(states.subarray(from, from + count * width), chunk * count * width);
+  for (let i = 0; i < chunks * count; i++) {
+    const from = (Math.floor(i / count) * context + first + (i % count)) * floats;
+    chosen.set(states.subarray(from, from + width), i * width);
   }
   return x;
 }

@@ -11,7 +11,7 @@ export interface InputPlan {
 }
 
 /** The matrices of a layer, by what goes into them. */
-export function inputsOf({ mixer, feedForward }: LayerPlan): ReadonlyMap<string, InputPlan> {
+export function inputsOf({ mixer, feedForward, input: own }: LayerPlan): ReadonlyMap<string, InputPlan> {
   const inputs = new Map<string, InputPlan>();
   const set = (input: string, matrices: readonly (Linear | undefined)[], experts = 0) => {
     const present = matrices.filter((each) => each !== undefined);
@@ -19,6 +19,10 @@ export function inputsOf({ mixer, feedForward }: LayerPlan): ReadonlyMap<string,
   };
   for (const [input, matrices, each] of mixerOf(mixer.plan).inputs(mixer.plan)) set(input, matrices, each);
   if (feedForward !== undefined) setFeedForward(feedForward.plan, set);
+  if (own !== undefined) {
+    set("layer_input", [own.gate]);
+    set("layer_projection", [own.projection]);
+  }
   return inputs;
 }
 

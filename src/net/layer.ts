@@ -2,12 +2,22 @@ import type { Kernels } from "../kernels/kernels.js";
 import type { Descriptors } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import { addFeedForward, feedForwardMemory } from "./feed-forward/feed-forward.js";
+import { addLayerInput, layerInputMemory } from "./layer-input.js";
 import { mixerOf } from "./mixers/index.js";
 import { normalize } from "./norm.js";
-import type { DecoderPlan, Half, LayerPlan, NormPlan } from "./plan/types.js";
+import type { DecoderPlan, Half, LayerInputs, LayerPlan, NormPlan } from "./plan/types.js";
 import type { Activations } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
-import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "./span.js";
+import {
+  aboutSpan,
+  batchTokens,
+  loadColumns,
+  loadHidden,
+  roomFor,
+  type Span,
+  storeColumns,
+  storeHidden,
+} from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
 import { PIECE_TOKENS, type Work } from "./work.js";
 
@@ -19,6 +29,7 @@ export interface LayerJob {
   readonly layer: LayerPlan;
   /** See ropeTable; undefined without RoPE. */
   readonly rope: SharedArrayBuffer | undefined;
+  readonly inputs: LayerInputs | undefined;
   /** Return the sums of squares of what goes into the matrices. */
   readonly collect?: boolean;
 }
@@ -40,14 +51,27 @@ function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
   const x = loadHidden(kernels, job.span);
-  const { files, activations, span: batch, rope } = job;
+  const { files, activations, span: batch, rope, inputs } = job;
   const weights = streamWeights(files);
-  runLayer({ kernels, weights, activations, batch, rope, squares }, job.layer, x);
+  const { kept: columns = [], stateOf } = job.layer.mixer.plan;
+  const kept = columns.map((each) =>
+    (stateOf === undefined ? roomFor : loadColumns)(kernels, job.span, each),
+  );
+  const known = { ...(columns.length > 0 && { kept }), inputs };
+  runLayer({ kernels, weights, activations, batch, rope, squares, ...known }, job.layer, x);
   storeHidden(kernels, job.span, x);
+  if (stateOf === undefined) {
+    columns.forEach((each, i) => {
+      storeColumns(kernels, job.span, each, kept[i]!);
+    });
+  }
   return squares?.result;
 }
 
-/** The layer's mixer, then its feed-forward, for x [tokens][width]; in parallel layers both see the first x. */
+/**
+ * The layer's mixer, then its feed-forward, for x [tokens][width]; in parallel layers both see the first x. Then what the
+ * layer knows of the tokens themselves.
+ */
 export function runLayer(work: Work, layer: LayerPlan, x: number): void {
   const { kernels } = work;
   const { mixer, feedForward, parallel } = layer;
@@ -57,6 +81,7 @@ export function runLayer(work: Work, layer: LayerPlan, x: number): void {
   if (feedForward !== undefined) {
     runHalf(work, layer, feedForward, before, x, (half, from, to) => addFeedForward(work, half, from, to));
   }
+  if (layer.input !== undefined) addLayerInput(work, layer.input, x, x);
   if (layer.outputScale !== undefined) {
     const [scale] = kernels.floats(work.weights.vector(kernels, layer.outputScale), 1);
     kernels.call("scale")(x, batchTokens(work.batch) * work.batch.width, scale!);
@@ -112,15 +137,16 @@ function copyOf({ kernels, batch }: Work, x: number): number {
 }
 
 /** Bytes of kernel memory that any of the layers takes for so many chunks. */
-export function layerMemory({ hparams, layers }: DecoderPlan, chunks: number, context: number): number {
-  const width = hparams.embeddingLength;
+export function layerMemory(plan: DecoderPlan, chunks: number, context: number): number {
+  const width = plan.hparams.embeddingLength;
   const tokens = chunks * context;
   const piece = Math.min(tokens, PIECE_TOKENS);
-  return layers.reduce((most, { mixer, feedForward, parallel, residual }) => {
+  return plan.layers.reduce((most, { mixer, feedForward, parallel, input, residual }) => {
     const isScaled = residual.of === "normed" || (residual.scale ?? 1) !== 1;
     const states = (1 + (parallel ? 1 : 0) + (isScaled ? 1 : 0)) * tokens * width;
     const mixing = mixerOf(mixer.plan).memory(mixer.plan, { width, tokens, context, piece });
     const feeding = feedForward === undefined ? 0 : feedForwardMemory(feedForward.plan, width, piece);
-    return Math.max(most, 4 * states + Math.max(mixing, feeding));
+    const own = input === undefined ? 0 : layerInputMemory(input, plan, width, piece);
+    return Math.max(most, 4 * states + Math.max(mixing, feeding, own));
   }, 0);
 }

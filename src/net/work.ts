@@ -1,6 +1,6 @@
 import type { MixerState } from "./mixers/state/state.js";
 import { normalize } from "./norm.js";
-import type { Linear, NormPlan } from "./plan/types.js";
+import type { LayerInputs, Linear, NormPlan } from "./plan/types.js";
 import { exchange, type Multiplier, multiply, packInput } from "./products/matmul.js";
 import { type Batch, batchTokens } from "./span.js";
 import type { Squares } from "./squares.js";
@@ -11,6 +11,10 @@ export interface Work extends Multiplier {
   /** The angles of the layer's RoPE (ropeTable); undefined without. */
   readonly rope: SharedArrayBuffer | undefined;
   readonly squares: Squares | undefined;
+  /** What of the chunks the layer's mixer keeps for others, or finds: see MixerPlan.kept. Without states only. */
+  readonly kept?: readonly number[] | undefined;
+  /** What layers' own inputs are made of, in models that have such. */
+  readonly inputs?: LayerInputs | undefined;
   /** What each chunk goes on from in this layer; without, chunks begin here and leave nothing. */
   readonly states?: readonly MixerState[] | undefined;
 }

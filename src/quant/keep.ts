@@ -3,7 +3,7 @@ import type { Model } from "../model.js";
 import { isOfBlocks } from "../rows/packed/blocks.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
-import { type Choice, isQuantizable } from "./recipes/choose.js";
+import { type Choice, isConvertible, isQuantizable } from "./recipes/choose.js";
 import { findRecipe, type Recipe } from "./recipes/recipes.js";
 
 const FLOATS: readonly string[] = ["F32", "F16", "BF16"];
@@ -18,7 +18,7 @@ export function keepTypes(model: Model): Choice[] {
       return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
     }
     const stored = storedType(tensor);
-    if (!isQuantizable(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
+    if (!isConvertible(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
     const kept = WRITTEN.includes(stored) ? findDType(stored)! : "F32";
     return { dtype: kept, reason: `holds ${stored} exactly`, fellBack: false };
   });

@@ -159,7 +159,11 @@ export function planChoices(
 
 /** What the choice of types depends on. */
 export function factsOf(
-  { architecture, hparams }: Pick<Model, "architecture" | "hparams">,
+  {
+    architecture,
+    hparams,
+    container,
+  }: Pick<Model, "architecture" | "hparams"> & Partial<Pick<Model, "container">>,
   imatrix: Imatrix | undefined,
 ): ModelFacts {
   const { blockCount, expertCount, layers } = hparams;
@@ -170,6 +174,7 @@ export function factsOf(
     gqa: headCountKv === 0 ? 0 : Math.floor(headCount / headCountKv),
     experts: expertCount,
     imatrix: imatrix !== undefined,
+    isGguf: container?.format === "gguf",
   };
 }
 

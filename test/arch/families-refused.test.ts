@@ -138,13 +138,21 @@ test.each(REFUSED.map((row, i) => [...row, i] as const))("%s with %j", (family, 
 });
 
 test.each([
-  ["hidden_size_per_layer_input", 8, "embeddings for each layer"],
-  ["num_kv_shared_layers", 1, "layers that share keys and values"],
-])("Gemma 4 with %s", (field, value, what) => {
-  const said = planned("gemma4", field, (config) => {
-    config[field] = value;
-  });
-  expect(said).toMatch(new RegExp(`^unsupported: config.json: ${field} asks for ${what}`));
+  [{ num_kv_shared_layers: 3 }, /^bad-input: config.json: num_kv_shared_layers is 3 of 3 layers/],
+  [
+    { num_kv_shared_layers: 1 },
+    /^bad-input: .*config.json: gemma4.attention.shared_kv_layers leaves layer 2 no keys/,
+  ],
+  [
+    { hidden_size_per_layer_input: 8, vocab_size_per_layer_input: 256 },
+    /^unsupported: config.json: vocab_size_per_layer_input 256 is not supported/,
+  ],
+  [
+    { hidden_size_per_layer_input: 8 },
+    /^bad-input: .*12 tensors are missing: model.embed_tokens_per_layer.weight/,
+  ],
+])("Gemma 4 with %j", (fields, message) => {
+  expect(planned("gemma4", "shared", (config) => Object.assign(config, fields))).toMatch(message);
 });
 
 test("Gemma 4 with a layer's heads of another width", () => {

@@ -18,10 +18,13 @@ const llama = openModel(TINY_LLAMA);
 const packed = join(folder, "Q4_K_M.gguf");
 beforeAll(() => execute(planQuantize(llama, findRecipe("Q4_K_M")), packed, { threads: 0 }));
 
-/** Attention, with windows, ALiBi, learned positions, a prefix, gates, sinks, chunks; Mamba, Mamba-2 beside attention, delta nets beside latents; experts, shared ones too; parallel halves. */
+/**
+ * Attention, with windows, ALiBi, learned positions, a prefix, gates, sinks, chunks, other layers' keys; Mamba, Mamba-2 beside
+ * attention, delta nets beside latents; experts, shared ones too; parallel halves; inputs of layers.
+ */
 const NAMES = [
   ...["llama", "gemma3", "mistral", "mpt", "gpt2", "chatglm", "mamba", "qwen2-moe", "falcon-40b"],
-  ...["afmoe", "gpt-oss", "llama-4", "falcon-h1-norm", "kimi-linear"],
+  ...["afmoe", "gpt-oss", "llama-4", "falcon-h1-norm", "kimi-linear", "gemma4-shared"],
 ];
 /** Their states keep all tokens or none. */
 const RECURRENT = ["mamba", "falcon-h1-norm", "kimi-linear"];

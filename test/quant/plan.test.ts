@@ -43,7 +43,7 @@ function tensorsOf({ family, layers, tied, dims }: Shapes): Described[] {
 
 function factsOf({ architecture, layers, heads, headsKv, dims }: Shapes, imatrix: boolean): ModelFacts {
   const gqa = headsKv === 0 ? 0 : heads / headsKv;
-  return { architecture, layers, gqa, experts: dims["experts"] ?? 0, imatrix };
+  return { architecture, layers, gqa, experts: dims["experts"] ?? 0, imatrix, isGguf: false };
 }
 
 interface Section {

@@ -13,11 +13,11 @@ export async function logitsOf(
   tokens: Int32Array,
   activations: Activations = "f32",
 ): Promise<Float32Array> {
-  const { vocabSize, embeddingLength: width } = model.hparams;
+  const { vocabSize } = model.hparams;
   const context = tokens.length;
   const logits = new Float32Array(context * vocabSize);
   await withSession(model, { activations, threads: 0 }, async (session) => {
-    const hidden = new SharedArrayBuffer(hiddenBytes(1, context, width));
+    const hidden = new SharedArrayBuffer(hiddenBytes(1, context, session.plan.floats));
     const span = spanOf(session.plan, hidden, [tokens]);
     await runBlocks(session, prepareBlocks(session, context), span, [tokens], () => {});
     const kernels = new Kernels();

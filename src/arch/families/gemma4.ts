@@ -14,14 +14,13 @@ import {
 } from "../config.js";
 import { type HParams, hasExperts } from "../hparams.js";
 import { ropeScaling } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
+import { gatedMlp, layerInputs, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer, type RouterTraits } from "../traits.js";
-import { expertKeys } from "./experts.js";
+import { expertKeys, none } from "./experts.js";
 
 // Gemma 4's norms multiply by w, not 1 + w as older Gemmas' do. Layers with a window and those without have heads of two
 // widths; values are normed without a weight, and may be the keys.
 
-const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const override = v.looseObject({ head_dim: v.nullish(count), num_key_value_heads: v.nullish(count) });
 const byKind = v.looseObject({ full_attention: ropeScaling, sliding_attention: ropeScaling });
 
@@ -53,8 +52,10 @@ const schema = v.looseObject({
   num_experts: v.nullish(count),
   top_k_experts: v.nullish(count),
   moe_intermediate_size: v.nullish(count),
-  hidden_size_per_layer_input: v.nullish(whole, 256),
-  num_kv_shared_layers: v.nullish(whole, 0),
+  hidden_size_per_layer_input: v.nullish(none, 256),
+  vocab_size_per_layer_input: v.optional(count, 262144),
+  num_kv_shared_layers: v.nullish(none, 0),
+  use_double_wide_mlp: flag,
   use_bidirectional_attention: v.nullish(v.string()),
 });
 
@@ -96,15 +97,32 @@ function fullHeads(config: Config, windows: readonly boolean[]): { width: number
   });
 }
 
-/** @throws LlqError `unsupported` for what only some of the models have */
-function refuseOthers(config: Config): void {
-  const refuse = (field: string, what: string) => {
-    throw new LlqError("unsupported", `config.json: ${field} asks for ${what}, which llq does not compute`, {
-      hint: "supported of Gemma 4: models without per-layer embeddings, such as 31B and 26B-A4B",
-    });
-  };
-  if (config.hidden_size_per_layer_input) refuse("hidden_size_per_layer_input", "embeddings for each layer");
-  if (config.num_kv_shared_layers) refuse("num_kv_shared_layers", "layers that share keys and values");
+/** The last layers that see others' keys and values, and the width of each layer's MLP. */
+function sharing(config: Config): HfModel["keys"] {
+  const { num_hidden_layers: layers, num_kv_shared_layers: shared, intermediate_size: width } = config;
+  if (shared != null && shared >= layers) {
+    throw badInput(
+      `config.json: num_kv_shared_layers is ${shared} of ${layers} layers; none has keys to share`,
+    );
+  }
+  const first = layers - (shared ?? 0);
+  const widths = Array.from({ length: layers }, (_, i) => (i < first ? width : 2 * width));
+  return [
+    ["attention.shared_kv_layers", meta.u32(shared ?? 0)],
+    ...(config.use_double_wide_mlp ? [["feed_forward_length", meta.i32s(widths)] as const] : []),
+  ];
+}
+
+/** llama.cpp finds the keys to share by counting back from the first layer that shares, one or two layers. */
+function sharingRemarks({ num_kv_shared_layers: shared }: Config, windows: readonly boolean[]): string[] {
+  if (!shared) return [];
+  const first = windows.length - shared;
+  const usual = windows.slice(first).every((hasWindow) => windows[first - (hasWindow ? 2 : 1)] === hasWindow);
+  return usual
+    ? []
+    : [
+        "layers share keys and values of another kind of layer in llama.cpp, which looks one or two layers back",
+      ];
 }
 
 /** Experts of each layer, beside its MLP. */
@@ -120,7 +138,6 @@ function mixtureOf(config: Config): HfModel["keys"] {
 }
 
 function readGemma4(config: Config): HfModel {
-  refuseOthers(config);
   expectField("hidden_activation", config.hidden_activation ?? "gelu_pytorch_tanh", "gelu_pytorch_tanh");
   expectField("attention_bias", config.attention_bias ?? false, false);
   // "vision" is about images, which texts have none of.
@@ -129,6 +146,9 @@ function readGemma4(config: Config): HfModel {
   expectField("rope_parameters.sliding_attention.rope_type", local.rope_type ?? "default", "default");
   expectField("rope_parameters.full_attention.rope_type", global.rope_type, "proportional");
   expectField("rope_parameters.sliding_attention.partial_rotary_factor", local.partial_rotary_factor ?? 1, 1);
+  const { hidden_size_per_layer_input: given, vocab_size_per_layer_input: rows } = config;
+  const inputs = given ?? 0;
+  if (inputs > 0) expectField("vocab_size_per_layer_input", rows, config.vocab_size);
   const windows = windowsOf(config);
   const { width, headsKv } = fullHeads(config, windows);
   const kv = windows.map((hasWindow) => (hasWindow ? config.num_key_value_heads : headsKv));
@@ -145,8 +165,8 @@ function readGemma4(config: Config): HfModel {
       ["attention.value_length_swa", meta.u32(config.head_dim)],
       ["attention.sliding_window", meta.u32(config.sliding_window)],
       ["attention.sliding_window_pattern", meta.bools(windows)],
-      ["attention.shared_kv_layers", meta.u32(0)],
-      ["embedding_length_per_layer_input", meta.u32(0)],
+      ...sharing(config),
+      ["embedding_length_per_layer_input", meta.u32(inputs)],
       ...mixtureOf(config),
       ["rope.dimension_count", meta.u32(width)],
       ["rope.dimension_count_swa", meta.u32(config.head_dim)],
@@ -157,10 +177,21 @@ function readGemma4(config: Config): HfModel {
     ],
     // Where values are not said to be keys, no layer lacks them.
     optional: config.attention_k_eq_v ? [] : ["attn_v"],
+    remarks: sharingRemarks(config, windows),
   };
 }
 
 const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
+
+/** Whether a layer has keys and values of its own. */
+function hasKeys(h: HParams, layer: number | undefined): boolean {
+  return h.layers[layer!]!.keysOf === undefined;
+}
+
+/** What files may have all the same in layers that see the keys of others; nothing reads it. */
+const unused = [k!, values!, ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm")].map(
+  (row): TensorRow => ({ ...row, optional: true, when: (h, layer) => !hasKeys(h, layer) }),
+);
 
 const when = hasExperts;
 const mixture: readonly TensorRow[] = [
@@ -186,7 +217,7 @@ function routerOfLayer({ embeddingLength }: HParams): RouterTraits {
 
 export const gemma4: Architecture = {
   name: "gemma4",
-  covers: ["Gemma 4 31B, 26B-A4B"],
+  covers: ["Gemma 4 31B, 26B-A4B, E2B, E4B"],
   year: 2026,
   classes: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration", "Gemma4UnifiedForConditionalGeneration"],
   read: reader(schema, readGemma4),
@@ -195,17 +226,23 @@ export const gemma4: Architecture = {
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...norm("attn_norm", "embd", "model.layers.{i}.input_layernorm"),
     q!,
-    k!,
-    { ...values!, when: (h, layer) => h.layers[layer!]!.hasWindow === true },
-    { ...values!, optional: true, when: (h, layer) => h.layers[layer!]!.hasWindow !== true },
+    { ...k!, when: hasKeys },
+    { ...values!, when: (h, layer) => hasKeys(h, layer) && h.layers[layer!]!.hasWindow === true },
+    {
+      ...values!,
+      optional: true,
+      when: (h, layer) => hasKeys(h, layer) && h.layers[layer!]!.hasWindow !== true,
+    },
     ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
-    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm"),
+    ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm", { when: hasKeys }),
+    ...unused,
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),
     ...norm("attn_post_norm", "embd", "model.layers.{i}.post_attention_layernorm"),
     ...norm("ffn_norm", "embd", "model.layers.{i}.pre_feedforward_layernorm"),
     ...gatedMlp("model.layers.{i}.mlp"),
     ...norm("ffn_post_norm", "embd", "model.layers.{i}.post_feedforward_layernorm"),
     ...mixture,
+    ...layerInputs,
     tensor("layer_output_scale", ["one"], "model.layers.{i}.layer_scalar"),
     ...norm("output_norm", "embd", "model.norm"),
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
@@ -222,6 +259,7 @@ export const gemma4: Architecture = {
           : { rope: { pairs: "halves" } }),
       }),
       feedForward: { activation: "gelu_tanh", ...(hasExperts(h) && { router: routerOfLayer(h) }) },
+      inputActivation: "gelu_tanh",
     })),
     embeddingScale: Math.fround(Math.sqrt(h.embeddingLength)),
     logitSoftcap: h.logitSoftcap,

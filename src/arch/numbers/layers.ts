@@ -18,6 +18,8 @@ export interface LayerNumbers {
   readonly hasWindow: boolean | undefined;
   /** Whether RoPE turns queries and keys; undefined where the file does not say. */
   readonly hasRope: boolean | undefined;
+  /** The layer whose keys and values it sees; undefined where it has its own. */
+  readonly keysOf: number | undefined;
 }
 
 const MAX_HEADS = 2 ** 16;
@@ -67,6 +69,7 @@ export function readLayers(
   const feedForward = of("feed_forward_length", hasExperts ? 0 : least);
   const windows = readWindows(keys, `${architecture}.attention.sliding_window_pattern`, blockCount);
   const ropes = keys.flags(`${architecture}.attention.rope_pattern`, blockCount);
+  const sources = readSources(keys, architecture, windows, blockCount);
   const layers = heads.map((headCount, i): LayerNumbers => {
     const headCountKv = kv[i]!;
     if (headCountKv > 0 && headCount % headCountKv !== 0) {
@@ -74,15 +77,36 @@ export function readLayers(
     }
     const hasWindow = windows?.[i];
     const widths = hasWindow === true ? inWindow : usual;
-    const says = { hasWindow, hasRope: ropes?.[i] };
+    const says = { hasWindow, hasRope: ropes?.[i], keysOf: sources[i] };
     return { headCount, headCountKv, ...widths, feedForwardLength: feedForward[i]!, ...says };
   });
   const common = {
     ...{ headCount: most, headCountKv: mostKv, ...usual },
     feedForwardLength: Math.max(...feedForward),
-    ...{ hasWindow: undefined, hasRope: undefined },
+    ...{ hasWindow: undefined, hasRope: undefined, keysOf: undefined },
   };
   return { common, layers };
+}
+
+/**
+ * Of each layer the one whose keys and values it sees: of the last `attention.shared_kv_layers` the last before these that
+ * has a window as it has, or none.
+ */
+function readSources(
+  keys: KeyReader,
+  architecture: string,
+  windows: readonly boolean[] | undefined,
+  blockCount: number,
+): (number | undefined)[] {
+  const key = `${architecture}.attention.shared_kv_layers`;
+  const first = blockCount - keys.count(key, 0);
+  return Array.from({ length: blockCount }, (_, layer) => {
+    if (layer < first) return undefined;
+    for (let source = first - 1; source >= 0; source--) {
+      if (windows?.[source] === windows?.[layer]) return source;
+    }
+    throw badInput(`${keys.name}: ${key} leaves layer ${layer} no keys and values to see`);
+  });
 }
 
 /** Files say it as a flag for each layer, or as a number: of so many layers the last has no window. */

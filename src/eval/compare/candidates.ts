@@ -1,7 +1,8 @@
 import type { Model } from "../../model.js";
-import { type Blocks, countWork, joinTokens, prepareBlocks, runBlocks } from "../../net/blocks.js";
-import { fitMemory, type GroupSize, runGroup } from "../../net/group.js";
+import { type Blocks, countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
+import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
+import { joinTokens } from "../../net/span.js";
 import { type ChunkScores, headOf, outputSize, scoresOfChunk } from "../perplexity/forward.js";
 import { scoreJob, scoreMemory } from "../perplexity/score.js";
 
@@ -88,15 +89,15 @@ async function takeTurn(
   group: readonly Int32Array[],
   { firstPosition, scored, advance, onScored }: TurnOptions,
 ): Promise<number> {
-  const width = base.plan.hparams.embeddingLength;
   let baseSeconds = 0;
   await runGroup(session, sizes.candidates, group, async (first, span, own) => {
     await runBlocks(session, blocks, span, own, advance);
+    const baseSpan = { ...spanOf(base.plan, sizes.base.hidden, own), first: span.first };
     const result = await session.pool.run(scoreJob, {
       ...headOf(session),
       ...{ span, firstPosition },
       targets: joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1))),
-      base: { form: "model", head: headOf(base), span: { ...span, hidden: sizes.base.hidden, width } },
+      base: { form: "model", head: headOf(base), span: baseSpan },
     });
     baseSeconds += result.baseSeconds;
     advance((outputSize(session) + outputSize(base)) * scored * span.chunks);

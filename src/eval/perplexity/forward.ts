@@ -1,10 +1,10 @@
 import { elementCount } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
-import { countWork, joinTokens, prepareBlocks, runBlocks } from "../../net/blocks.js";
-import { fitMemory, type GroupSize, runGroup } from "../../net/group.js";
+import { countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
+import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js";
 import type { Head } from "../../net/head.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
-import type { Span } from "../../net/span.js";
+import { joinTokens, type Span } from "../../net/span.js";
 import type { Base } from "../divergence/base.js";
 import type { BaselineFile } from "../divergence/baseline-record.js";
 import type { Keep } from "../divergence/keep.js";
@@ -72,7 +72,7 @@ export async function scoreGroups(
     await runBlocks(session, blocks, span, own, advance);
     let base = baseRecords(options.base, firstChunk, own.length);
     if (other !== undefined && otherBlocks !== undefined && otherSize !== undefined) {
-      const otherSpan = { ...span, hidden: otherSize.hidden, width: other.plan.hparams.embeddingLength };
+      const otherSpan = { ...spanOf(other.plan, otherSize.hidden, own), first: span.first };
       await runBlocks(other, otherBlocks, otherSpan, own, advance);
       base = { form: "model", head: headOf(other), span: otherSpan };
     }

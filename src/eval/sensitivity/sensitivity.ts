@@ -1,17 +1,10 @@
 import { byteLength } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
-import {
-  type Blocks,
-  countWork,
-  embedChunks,
-  joinTokens,
-  prepareBlocks,
-  runLayers,
-} from "../../net/blocks.js";
+import { type Blocks, countWork, embedChunks, prepareBlocks, runLayers } from "../../net/blocks.js";
 import { fitMemory, spanOf } from "../../net/group.js";
 import type { DecoderPlan } from "../../net/plan/types.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
-import { batchTokens, hiddenBytes, hiddenStates, type Span } from "../../net/span.js";
+import { batchTokens, hiddenBytes, hiddenStates, joinTokens, type Span } from "../../net/span.js";
 import { headOf, outputSize } from "../perplexity/forward.js";
 import { scoreJob, scoreMemory } from "../perplexity/score.js";
 import { type Perturbation, Scratch } from "./perturb.js";
@@ -94,7 +87,7 @@ function planLayout(
   const size = fitMemory(session, chunks.length * (COPIES + most), context, options, memory);
   const groupChunks = Math.max(1, Math.min(chunks.length, Math.floor(size.groupChunks / (COPIES + 1))));
   const copies = Math.max(1, Math.floor(size.groupChunks / groupChunks) - COPIES);
-  const bytes = hiddenBytes((COPIES + copies) * groupChunks, context, session.plan.hparams.embeddingLength);
+  const bytes = hiddenBytes((COPIES + copies) * groupChunks, context, session.plan.floats);
   // At least one copy, whatever it takes.
   const hidden = bytes <= size.hidden.byteLength ? size.hidden : new SharedArrayBuffer(bytes);
   return { hidden, groupChunks, jobChunks: size.jobChunks, copies };

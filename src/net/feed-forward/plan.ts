@@ -19,7 +19,10 @@ export function planFeedForward(
     mlpNorm: find.norm("ffn_post_norm_1"),
     mixture: stacked && {
       norm: find.norm("ffn_pre_norm_2"),
-      routerNorm: scale && { ...bareNorm(rowLength(scale), hparams.normEpsilon), weight: scale },
+      routerNorm: scale && {
+        ...bareNorm(rowLength(scale), { kind: "rms", epsilon: hparams.normEpsilon }),
+        weight: scale,
+      },
       router: find.router("router")!,
       selectionBias: find.tensor("selection_bias"),
       scales: find.tensor("expert_scales"),

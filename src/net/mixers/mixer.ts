@@ -56,6 +56,11 @@ export interface Mixer<T extends MixerTraits = MixerTraits, P extends MixerPlan 
    * many.
    */
   inputs(plan: P): readonly (readonly [input: string, matrices: readonly Linear[], each?: number])[];
+  /**
+   * Floats that a token keeps where other layers look at them, part after part; absent: none do. Without states it finds or
+   * leaves these in `work.kept`; with states, it looks at those of the other layer.
+   */
+  kept?(plan: P): readonly number[];
   /** Bytes of kernel memory beside the hidden states. */
   memory(plan: P, size: RunSize): number;
   /** Whether a state can forget the tokens from position `length` on; all of them it always can. */

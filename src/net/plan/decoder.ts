@@ -5,8 +5,8 @@ import type { Model } from "../../model.js";
 import { planFeedForward } from "../feed-forward/plan.js";
 import { mixerOf } from "../mixers/index.js";
 import type { PlanParts } from "../mixers/mixer.js";
-import { bareNorm, type Finder, findIn } from "./finder.js";
-import type { DecoderPlan, LayerPlan, NormPlan, RopePlan } from "./types.js";
+import { bareNorm, type Finder, findIn, part } from "./finder.js";
+import type { Columns, DecoderPlan, LayerInputPlan, LayerPlan, NormPlan, RopePlan } from "./types.js";
 
 /** Which tensor does what in the forward pass of a model; its tensors are complete, as binding has checked. */
 export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "tensors">): DecoderPlan {
@@ -17,20 +17,26 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
   const bare = traits.bareNorms ? bareNorm(hparams.embeddingLength, norms) : undefined;
   const rope = ropePlanner(find, hparams);
   const token_embd = find.tensor("token_embd")!;
-  return {
-    hparams,
+  const embedding = {
     token_embd,
     position_embd: find.tensor("position_embd"),
     embeddingScale: traits.embeddingScale,
     embeddingNorm: find.norm("token_embd_norm"),
-    layers: traits.layers.map((layer, i) =>
-      planLayer(layer, bare, {
-        find: find.of(i),
-        hparams,
-        numbers: hparams.layers[i]!,
-        rope: rope(hparams.layers[i]!),
-      }),
-    ),
+  };
+  const table = find.tensor("per_layer_token_embd");
+  const layers = traits.layers.map((layer, i) =>
+    planLayer(layer, bare, i, {
+      find: find.of(i),
+      hparams,
+      numbers: hparams.layers[i]!,
+      rope: rope(hparams.layers[i]!),
+    }),
+  );
+  return {
+    hparams,
+    ...embedding,
+    ...withKept(layers, hparams.embeddingLength),
+    layerInputs: table && { table, embedding },
     head: {
       output_norm: (find.norm("output_norm") ?? bare)!,
       output: find.tensor("output") ?? token_embd,
@@ -41,9 +47,55 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
   };
 }
 
+/** Where each token has what some layers keep for others: behind its hidden state of `width` floats. */
+function withKept(layers: readonly LayerPlan[], width: number): Pick<DecoderPlan, "floats" | "layers"> {
+  const places = new Map<number, Columns[]>();
+  let floats = width;
+  for (const { stateOf } of layers.map(({ mixer }) => mixer.plan)) {
+    if (stateOf === undefined || places.has(stateOf)) continue;
+    const { plan } = layers[stateOf]!.mixer;
+    const parts = mixerOf(plan).kept?.(plan) ?? [];
+    places.set(
+      stateOf,
+      parts.map((count) => {
+        floats += count;
+        return [floats - count, count];
+      }),
+    );
+  }
+  const planned = layers.map((layer, i): LayerPlan => {
+    const { plan } = layer.mixer;
+    const kept = places.get(plan.stateOf ?? i);
+    return kept === undefined ? layer : { ...layer, mixer: { ...layer.mixer, plan: { ...plan, kept } } };
+  });
+  return { floats, layers: planned };
+}
+
+/** What a layer knows of tokens themselves: its part of what all layers have in one. */
+function planInput(
+  { find, hparams }: PlanParts,
+  layer: number,
+  activation: LayerInputPlan["activation"],
+): LayerInputPlan | undefined {
+  const { layerInputLength: n } = hparams;
+  const gate = find.linear("layer_input_gate");
+  const model = find.whole.tensor("layer_input_model");
+  if (n === 0 || gate === undefined || model === undefined) return undefined;
+  return {
+    columns: [layer * n, n],
+    model: part({ weight: model, bias: undefined }, layer * n, n),
+    norm: find.whole.norm("layer_input_norm")!,
+    gate,
+    activation,
+    projection: find.linear("layer_input_proj")!,
+    postNorm: find.norm("layer_input_post_norm"),
+  };
+}
+
 function planLayer(
-  { mixer, feedForward, parallel = false, residual = { of: "input" } }: LayerTraits,
+  { mixer, feedForward, parallel = false, residual = { of: "input" }, inputActivation }: LayerTraits,
   bare: NormPlan | undefined,
+  layer: number,
   parts: PlanParts,
 ): LayerPlan {
   const { find } = parts;
@@ -60,6 +112,7 @@ function planLayer(
       postNorm: find.norm("ffn_post_norm"),
     },
     parallel,
+    input: inputActivation && planInput(parts, layer, inputActivation),
     outputScale: find.tensor("layer_output_scale"),
     residual,
   };

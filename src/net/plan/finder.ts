@@ -25,6 +25,11 @@ export class Finder {
     this.#layer = layer;
   }
 
+  /** The same outside of layers. */
+  get whole(): Finder {
+    return new Finder(this.#tensors, this.#norm);
+  }
+
   /** The same of a layer. */
   of(layer: number): Finder {
     return new Finder(this.#tensors, this.#norm, layer);

@@ -1,5 +1,12 @@
 import type { HParams } from "../../arch/hparams.js";
-import type { Activation, NormKind, Residual, RopePairs, RouterTraits } from "../../arch/traits.js";
+import type {
+  Activation,
+  LayerTraits,
+  NormKind,
+  Residual,
+  RopePairs,
+  RouterTraits,
+} from "../../arch/traits.js";
 import type { Tensor } from "../../tensor.js";
 
 // What the forward pass needs to know of a model, layer by layer. Plain data, and matrices that a file has fused are
@@ -41,10 +48,17 @@ export interface RopePlan extends RopeParameters {
   readonly divisors: { readonly short: Tensor | undefined; readonly long: Tensor | undefined };
 }
 
+/** Floats `first` to `first + count` of those that a token takes from layer to layer. */
+export type Columns = readonly [first: number, count: number];
+
 /** What lets a token see those before it: a mixer's plan, by its kind. */
 export interface MixerPlan {
   readonly kind: string;
   readonly rope?: RopePlan | undefined;
+  /** The layer whose state it looks at, having none of its own. */
+  readonly stateOf?: number | undefined;
+  /** Where a token keeps what other layers look at, or finds it: part after part. */
+  readonly kept?: readonly Columns[] | undefined;
 }
 
 /** down(act(gate(x)) × up(x)), or down(act(up(x))) without a gate. */
@@ -94,11 +108,43 @@ export interface Half<P> {
   readonly postNorm: NormPlan | undefined;
 }
 
+/** A layer's own part of what layers know of a token itself (src/net/layer-input.ts). */
+export interface LayerInputPlan {
+  /** Of the tokens' rows in the table. */
+  readonly columns: Columns;
+  /** Of the tokens' embeddings: this layer's rows, and the norm of what they give. */
+  readonly model: Linear;
+  readonly norm: NormPlan;
+  readonly gate: Linear;
+  readonly activation: Exclude<LayerTraits["inputActivation"], undefined>;
+  readonly projection: Linear;
+  readonly postNorm: NormPlan | undefined;
+}
+
+/** What all layers' own inputs are made of. */
+export interface LayerInputs {
+  /** [vocabulary, layers × floats of each] */
+  readonly table: Tensor;
+  readonly embedding: Embedding;
+}
+
+/** What makes hidden states of tokens. */
+export interface Embedding {
+  readonly token_embd: Tensor;
+  /** A row for each position, where positions are learned. */
+  readonly position_embd: Tensor | undefined;
+  /** What embeddings are multiplied by. */
+  readonly embeddingScale: number | undefined;
+  /** Of embeddings, before the first layer. */
+  readonly embeddingNorm: NormPlan | undefined;
+}
+
 export interface LayerPlan {
   readonly mixer: Half<MixerPlan>;
   readonly feedForward: Half<FeedForwardPlan> | undefined;
   /** Both halves see what the layer begins with. */
   readonly parallel: boolean;
+  readonly input: LayerInputPlan | undefined;
   /** One number that multiplies what the layer gives. */
   readonly outputScale: Tensor | undefined;
   readonly residual: Residual;
@@ -114,15 +160,11 @@ export interface HeadPlan {
   readonly logitSoftcap: number | undefined;
 }
 
-export interface DecoderPlan {
+export interface DecoderPlan extends Embedding {
   readonly hparams: HParams;
-  readonly token_embd: Tensor;
-  /** A row for each position, where positions are learned. */
-  readonly position_embd: Tensor | undefined;
-  /** What embeddings are multiplied by. */
-  readonly embeddingScale: number | undefined;
-  /** Of embeddings, before the first layer. */
-  readonly embeddingNorm: NormPlan | undefined;
+  /** Floats that a token takes from layer to layer: the hidden state, and what layers keep for others. */
+  readonly floats: number;
+  readonly layerInputs: LayerInputs | undefined;
   readonly layers: readonly LayerPlan[];
   readonly head: HeadPlan;
 }

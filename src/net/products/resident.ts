@@ -167,6 +167,19 @@ export class ResidentWeights implements Weights {
     return this.#floats.get(tensor)!;
   }
 
+  lookUp(kernels: Kernels, table: Tensor, row: number, dst: number): void {
+    const { files, types } = this.#source;
+    const type = types.get(table.name) ?? table.dtype;
+    readRowsF32(kernels, files, table, row, 1, dst);
+    if (type === table.dtype) return;
+    const width = rowLength(table);
+    const mark = kernels.mark();
+    const stored = kernels.reserve(rowBytes(table, type));
+    quantizeChecked(kernels, table, type, { x: dst, firstRow: row, rows: 1, length: width }, stored);
+    kernels.toF32(type, stored, dst, width);
+    kernels.reset(mark);
+  }
+
   share(units: number): Rows {
     return this.#member.share(units);
   }

@@ -42,6 +42,7 @@ export function streamWeights(files: Descriptors): Weights {
     },
     vector: (kernels, tensor) => readVector(kernels, files, tensor),
     transposed: (kernels, tensor) => readTransposed(kernels, files, tensor),
+    lookUp: (kernels, table, row, dst) => readRowsF32(kernels, files, table, row, 1, dst),
     share: (units) => [0, units],
     exchange() {},
   };

@@ -52,6 +52,8 @@ export interface Weights {
   vector(kernels: Kernels, tensor: Tensor): number;
   /** A small matrix as f32, columns first. */
   transposed(kernels: Kernels, tensor: Tensor): number;
+  /** A row of a table, as f32 at `dst`. Tables are read row by row, as tokens ask for them. */
+  lookUp(kernels: Kernels, table: Tensor, row: number, dst: number): void;
   /** This thread's share of `units` things: heads, for one. */
   share(units: number): Rows;
   /** Gives every thread what the others have computed. Until then only this thread's part is there. */

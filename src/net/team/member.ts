@@ -104,6 +104,11 @@ export class Member {
     const own = plan.layers[layer]!;
     for (const matrix of matricesOf(own)) weights.loadMatrix(matrix);
     for (const tensor of othersOf(own)) weights.loadFloats(tensor);
+    const { stateOf } = own.mixer.plan;
+    if (stateOf !== undefined) {
+      this.#states[layer] = this.#states[stateOf]!;
+      return;
+    }
     const mixer = mixerOf(own.mixer.plan);
     this.#states[layer] = Array.from({ length: sequences }, () =>
       mixer.createState(kernels, own.mixer.plan, weights, states),
@@ -126,13 +131,12 @@ export class Member {
       const starts = sequences.map((sequence) => this.#states[0]![sequence]!.length);
       const context = tokens.length / sequences.length;
       const { embeddingLength: width } = plan.hparams;
-      const batch = { chunks: sequences.length, context, width, starts, prefixes };
+      const batch = { chunks: sequences.length, context, width, starts, prefixes, tokens };
       let { kernels } = this.#places[0]!;
       this.#places.forEach((place, i) => {
         place.kernels.reset(this.#marks[i]!);
       });
-      const embeddingType = source.types.get(plan.token_embd.name);
-      let x = embedTokens(kernels, source.files, plan, batch, tokens, embeddingType);
+      let x = embedTokens(kernels, this.#places[0]!.weights, plan, batch, tokens);
       for (const [i, layer] of plan.layers.entries()) {
         const place = this.#placeOf(i);
         x = carry(kernels, place.kernels, x, tokens.length * width);
@@ -140,7 +144,11 @@ export class Member {
         const states = sequences.map((sequence) => this.#states[i]![sequence]!);
         const { weights } = place;
         const { activations } = source;
-        const work = { kernels, weights, activations, batch, states, rope: ropes[i], squares: undefined };
+        const inputs = plan.layerInputs;
+        const work = {
+          ...{ kernels, weights, activations, batch, states, inputs },
+          ...{ rope: ropes[i], squares: undefined },
+        };
         runLayer(work, layer, x);
       }
       if (logits !== undefined) this.#score(kernels, x, batch, new Float32Array(logits));
@@ -179,7 +187,7 @@ export class Member {
 
   /** Forgets a sequence's tokens from position `length` on. @throws RangeError where a state cannot */
   truncate(sequence: number, length: number): void {
-    for (const layer of this.#states) {
+    for (const layer of new Set(this.#states)) {
       if (!layer[sequence]!.truncate(length))
         throw new RangeError(`a state cannot go back to ${length} tokens`);
     }
@@ -187,7 +195,7 @@ export class Member {
 
   /** Gives a sequence what another one has behind it. */
   copy(sequence: number, from: number): void {
-    for (const layer of this.#states) layer[sequence]!.copyFrom(layer[from]!);
+    for (const layer of new Set(this.#states)) layer[sequence]!.copyFrom(layer[from]!);
   }
 
   /** Bytes of WebAssembly memory. */

@@ -77,7 +77,7 @@ export function planPlaces(kernels: Kernels, holding: Holding, share: Share): Pl
   };
   for (const [i, layer] of plan.layers.entries()) {
     const { plan: mixer } = layer.mixer;
-    const state = mixerOf(mixer).stateBytes(mixer, share, kept);
+    const state = mixer.stateOf === undefined ? mixerOf(mixer).stateBytes(mixer, share, kept) : 0;
     take(bytesOf(layer, matricesOf(layer)), sequences * state, i);
   }
   const { output, output_norm, outputBias } = plan.head;

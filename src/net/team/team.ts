@@ -8,7 +8,7 @@ import type { WorkerModules } from "../../run/threads/messages.js";
 import { WorkerPool } from "../../run/threads/pool.js";
 import { OpenFiles } from "../../run/threads/scope.js";
 import type { Tensor } from "../../tensor.js";
-import { checkPositions, joinTokens, ropesOf } from "../blocks.js";
+import { checkPositions, ropesOf } from "../blocks.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Had, StateOptions } from "../mixers/mixer.js";
 import { type Prefix, prefixOf } from "../mixers/prefix.js";
@@ -16,6 +16,7 @@ import { planDecoder } from "../plan/decoder.js";
 import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
+import { joinTokens } from "../span.js";
 import { createMeeting } from "./exchange.js";
 import { leave, type MemberCall, memberJob } from "./job.js";
 import {
@@ -245,6 +246,7 @@ export class Team {
   truncate(sequence: number, length: number): boolean {
     const had = this.#had[sequence]!;
     const can = ({ mixer }: LayerPlan) =>
+      mixer.plan.stateOf !== undefined ||
       mixerOf(mixer.plan).canTruncate(mixer.plan, this.#states, had, length);
     const prefix = this.#prefixes[sequence]?.length ?? 0; // tokens that see each other
     const isCut = length > 0 && (length < Math.min(prefix, had.length) || !this.plan.layers.every(can));

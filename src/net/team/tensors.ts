@@ -8,6 +8,7 @@ export function matricesOf(layer: LayerPlan): Tensor[] {
   const linears = [
     ...[...inputsOf(layer).values()].flatMap(({ matrices }) => matrices),
     ...experts.flatMap(({ gate, up, down }) => [gate, up, down]),
+    layer.input?.model,
   ];
   return [...new Set(linears.flatMap((linear) => linear?.weight ?? []))];
 }

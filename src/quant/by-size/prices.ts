@@ -3,6 +3,7 @@ import { badInput } from "../../../formats/errors.js";
 import type { Sensitivity, TensorSensitivity } from "../../../formats/sensitivity.js";
 import type { Model } from "../../model.js";
 import type { Tensor } from "../../tensor.js";
+import { candidatesFor, rounds } from "../recipes/candidates.js";
 import type { Settled } from "../recipes/choose.js";
 import { priorOf } from "./priors.js";
 
@@ -31,7 +32,10 @@ export interface Errors {
  * the errors. A tensor's divergence is a quadratic form of its error, so that one factor serves all types; measured
  * on samples/tiny-llama it varies by a tenth between Q2_K and Q8_0, where divergences vary by 5000.
  */
-export function measuredPrices({ kld }: TensorSensitivity, { byType, measured }: Errors): Prices {
+export function measuredPrices(
+  { kld }: Pick<TensorSensitivity, "kld">,
+  { byType, measured }: Errors,
+): Prices {
   const references = [...kld].map(([type, value]) => ({ value, error: measured.get(type) ?? 0 }));
   const usable = references.filter(({ error }) => error > 0);
   return new Map(
@@ -83,7 +87,9 @@ export function checkSensitivity(
       throw badInput(message, hint);
     }
   }
-  const missing = open.find(({ name }) => !sensitivity.tensors.has(name));
+  const missing = open.find(
+    (tensor) => !sensitivity.tensors.has(tensor.name) && candidatesFor(tensor).some(rounds),
+  );
   if (missing !== undefined) throw badInput(`${file}: has nothing of tensor ${missing.name}`, hint);
 }
 

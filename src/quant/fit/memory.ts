@@ -101,7 +101,11 @@ function keptBy(mixer: MixerTraits | AttentionTraits, { latent, layers }: HParam
  */
 function keysAndValues({ architecture, hparams }: Described, context: number, kvType: KvType): Amount {
   const { layers } = architecture.decoder(hparams);
-  const kept = layers.flatMap((layer, i) => mixersOf(layer).flatMap((mixer) => keptBy(mixer, hparams, i)));
+  const kept = layers.flatMap((layer, i) =>
+    hparams.layers[i]!.keysOf === undefined
+      ? mixersOf(layer).flatMap((mixer) => keptBy(mixer, hparams, i))
+      : [],
+  );
   const isMixed = kept.some(({ window }) => window === undefined);
   const parts = new Map<string, { layers: number; bytes: number; formula: string }>();
   for (const { window, numbers, widths, formula: ofToken } of kept) {

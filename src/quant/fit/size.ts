@@ -15,10 +15,14 @@ export interface RecipeSize {
 
 /** The type of every tensor of a model in a recipe, by its name, without an importance matrix. */
 export function recipeTypes(
-  { architecture, hparams, tensors }: Outline,
+  { architecture, hparams, tensors, container }: Outline,
   recipe: Recipe,
 ): ReadonlyMap<string, DTypeName> {
-  const choices = chooseTypes(recipe, tensors, factsOf({ architecture, hparams }, undefined));
+  const choices = chooseTypes(
+    recipe,
+    tensors,
+    factsOf({ architecture, hparams, ...(container && { container }) }, undefined),
+  );
   return new Map(tensors.map(({ name }, i) => [name, choices[i]!.dtype]));
 }
 

@@ -47,9 +47,17 @@ const STAY_F32: ReadonlySet<Role> = new Set([
   "ssm_d",
 ]);
 
-/** Whether the type of a tensor is a matter of choice at all. */
-export function isQuantizable({ role, shape }: Pick<Tensor, "role" | "shape">): boolean {
+/** Matrices that are not quantized, but may be in any float type. */
+const STAY_FLOATS: ReadonlySet<Role> = new Set(["layer_input_model"]);
+
+/** Whether a tensor may be in another float type than F32. */
+export function isConvertible({ role, shape }: Pick<Tensor, "role" | "shape">): boolean {
   return shape.length > 1 && !STAY_F32.has(role) && !role.endsWith("norm") && !role.endsWith("bias");
+}
+
+/** Whether the type of a tensor is a matter of choice at all. */
+export function isQuantizable(tensor: Pick<Tensor, "role" | "shape">): boolean {
+  return isConvertible(tensor) && !STAY_FLOATS.has(tensor.role);
 }
 
 /** The type each tensor is written in, in the order of `tensors`. */
@@ -61,7 +69,7 @@ export function chooseTypes(
 ): Choice[] {
   const places = placesOf(tensors, facts);
   return tensors.map((tensor, i) => {
-    if (!isQuantizable(tensor)) return stayF32(tensor);
+    if (!isQuantizable(tensor)) return stayFloat(tensor, facts, recipe);
     const [wanted, reason] = wantedType(recipe, tensor, { ...facts, ...places[i]! }, options);
     return fitRow(wanted, rowLength(tensor), reason);
   });
@@ -84,14 +92,26 @@ export function settleTypes(
   const places = placesOf(tensors, facts);
   return tensors.map((tensor, i) => {
     const { kind } = places[i]!;
-    if (!isQuantizable(tensor)) return { kind, choice: stayF32(tensor) };
+    if (!isQuantizable(tensor)) return { kind, choice: stayFloat(tensor, facts) };
     const wish = wishedType(tensor, kind, options);
     return { kind, choice: wish && fitRow(wish[0], rowLength(tensor), wish[1]) };
   });
 }
 
-function stayF32({ role }: Described): Choice {
-  return { dtype: "F32", reason: `${role} stays F32`, fellBack: false };
+const FLOATS: ReadonlySet<DTypeName> = new Set(["F32", "F16", "BF16"]);
+
+/**
+ * What is not quantized: where that is no matter of F32 alone, the type that a model is converted to; else that of the GGUF
+ * which is quantized, as llama-quantize leaves it.
+ */
+function stayFloat(tensor: Described, { isGguf }: ModelFacts, recipe?: Recipe): Choice {
+  const { role, dtype } = tensor;
+  const own = (type: DTypeName) => ({ dtype: type, reason: `${role} stays ${type}`, fellBack: false });
+  if (!isConvertible(tensor)) return own("F32");
+  if (recipe !== undefined && FLOATS.has(recipe.base)) {
+    return { dtype: recipe.base, reason: recipe.name, fellBack: false };
+  }
+  return own(isGguf && FLOATS.has(dtype) ? dtype : "F32");
 }
 
 /** Roles that share another's rules, and are counted with it. */

@@ -9,6 +9,8 @@ export interface ModelFacts {
   readonly experts: number;
   /** The quantization is guided by an importance matrix. */
   readonly imatrix: boolean;
+  /** The model comes from a GGUF file. */
+  readonly isGguf: boolean;
 }
 
 /** What a rule's conditions are asked about: a tensor's place in its model. */

@@ -47,7 +47,8 @@ export async function appraise(model: Model, menu: Menu, options: AppraiseOption
     const found = await pool.run(trialJob, { tensor, files, trials: [...now, ...then], weights });
     const errors = { byType: byType(now, found), measured: byType(then, found.slice(now.length)) };
     onProgress?.(++done, open.length);
-    if (measured !== undefined) return measuredPrices(measured, errors);
+    // Rows too short for any block were not measured: they stay floats.
+    if (sensitivity !== undefined) return measuredPrices(measured ?? { kld: new Map() }, errors);
     return priorPrices(model, tensor, settled, errors);
   };
   const prices = await withFiles((open) => {

@@ -20,6 +20,7 @@ export const attentionMixer: Mixer<AttentionTraits, AttentionPlan> = {
     ["attn_norm", projections(plan)],
     ["attn_output", [plan.output]],
   ],
+  kept: ({ headsKv, keyLength, valueLength }) => [headsKv * keyLength, headsKv * valueLength],
   memory,
   canTruncate,
   stateBytes: (plan, weights, options) => kvBytes(kvShape(plan, weights, options)),
@@ -49,7 +50,11 @@ function run(work: Work, { norm, plan, postNorm }: Half<AttentionPlan>, from: nu
   const width = widthsOf(plan);
   const start = kernels.mark();
   const room = (floats: number) => kernels.reserve(tokens * floats * 4);
-  const [q, k, v] = [room(width.q), room(width.k), room(width.v)];
+  const q = room(width.q);
+  const [k, v] = (work.kept ?? (isShared(plan) ? [0, 0] : [room(width.k), room(width.v)])) as [
+    number,
+    number,
+  ];
   const o = width.q === width.o ? q : room(width.o);
   const heads = { q, k, v, o, gate: plan.gate === undefined ? 0 : room(width.gate) };
   const mark = kernels.mark();
@@ -93,6 +98,11 @@ function project(
   const input = packInput(work, n, count, linears);
   for (const [linear, y] of products) multiply(work, linear, input, y, "copy_columns");
   if (!isByHeads(work, plan, linears)) exchange(work, count, ...products);
+}
+
+/** Whether keys and values are another layer's. */
+function isShared({ stateOf }: AttentionPlan): boolean {
+  return stateOf !== undefined;
 }
 
 /** Whether every thread's rows are those of its heads; then no thread needs what others have computed. */

@@ -1,7 +1,8 @@
+import type { Kernels } from "../../../kernels/kernels.js";
 import type { Weights } from "../../products/weights.js";
 import type { Work } from "../../work.js";
 import type { Had, StateOptions } from "../mixer.js";
-import { type KvCache, type KvShape, kvCells } from "../state/kv-cache.js";
+import { type Attending, type KvCache, type KvShape, kvCells, type Queries } from "../state/kv-cache.js";
 import { placeOfHeads } from "./alibi.js";
 import { gateHeads, type Heads, widthsOf } from "./heads.js";
 import type { AttentionPlan } from "./plan.js";
@@ -26,7 +27,9 @@ export function attendCached(
     const cache = caches[chunk]!;
     const at = chunk * context;
     const [ownK, ownV] = [first * keyLength * 4, first * valueLength * 4];
-    cache.append(k + at * kStride + ownK, kStride, v + at * vStride + ownV, vStride, context);
+    if (plan.stateOf === undefined) {
+      cache.append(k + at * kStride + ownK, kStride, v + at * vStride + ownV, vStride, context);
+    }
     const queries = {
       ...{ q: q + at * qStride + group * ownK, qStride },
       ...{ o: o + at * oStride + group * ownV, oStride },
@@ -34,13 +37,50 @@ export function attendCached(
     const prefix = prefixes?.[chunk]?.length ?? 0;
     const own = (floats: number) => floats && floats + first * group * 4;
     const attending = { group, scale, cap, chunked, prefix, slopes: own(slopes), sinks: own(sinks) };
-    cache.attend(queries, context, attending);
+    attendWhere(kernels, cache, queries, context, attending);
   }
   kernels.reset(mark);
   const columns = [first * group * valueLength, count * group * valueLength] as const;
   gateHeads(work, plan, { q, k, v, o, gate }, columns);
   const part = { y: o, width: width.o, first: columns[0], count: columns[1] };
   weights.exchange(kernels, chunks * context, [part]);
+}
+
+/** Attends in the memory that the cache is in: that of another layer's weights may be another. */
+function attendWhere(
+  here: Kernels,
+  cache: KvCache,
+  queries: Queries,
+  tokens: number,
+  attending: Attending,
+): void {
+  const there = cache.kernels;
+  if (here === there) {
+    cache.attend(queries, tokens, attending);
+    return;
+  }
+  const { heads, keyLength, valueLength } = cache.shape;
+  const all = heads * attending.group;
+  const mark = there.mark();
+  const carry = (from: number, floats: number) => {
+    if (from === 0) return 0;
+    const to = there.reserve(floats * 4);
+    there.floats(to, floats).set(here.floats(from, floats));
+    return to;
+  };
+  const [qWidth, oWidth] = [all * keyLength, all * valueLength];
+  const q = there.reserve(tokens * qWidth * 4);
+  const o = there.reserve(tokens * oWidth * 4);
+  const [slopes, sinks] = [carry(attending.slopes ?? 0, all), carry(attending.sinks ?? 0, all)];
+  for (let i = 0; i < tokens; i++) {
+    there.floats(q + i * qWidth * 4, qWidth).set(here.floats(queries.q + i * queries.qStride, qWidth));
+  }
+  const moved = { q, qStride: qWidth * 4, o, oStride: oWidth * 4 };
+  cache.attend(moved, tokens, { ...attending, slopes, sinks });
+  for (let i = 0; i < tokens; i++) {
+    here.floats(queries.o + i * queries.oStride, oWidth).set(there.floats(o + i * oWidth * 4, oWidth));
+  }
+  there.reset(mark);
 }
 
 /** A ring has lost what later tokens took the places of. */

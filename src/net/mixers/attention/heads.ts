@@ -31,30 +31,34 @@ export function widthsOf({ heads, headsKv, keyLength, valueLength, gate }: Atten
 /** From what the matrices give to queries, keys and values that may meet: norms, RoPE, and all that a family may add. */
 export function finishHeads(work: Work, plan: AttentionPlan, { q, k, v }: Heads): void {
   const { kernels, batch } = work;
-  const { heads, headsKv, normsAfterRope, clampsNormed } = plan;
+  const { heads, headsKv, normsAfterRope, clampsNormed, stateOf } = plan;
   const tokens = batchTokens(batch);
   const width = widthsOf(plan);
-  if (plan.v === undefined) {
+  // What is another layer's has been through all of it.
+  const isOwn = stateOf === undefined;
+  if (isOwn && plan.v === undefined) {
     const bytes = tokens * width.k * 4;
     kernels.bytes(v, bytes).set(kernels.bytes(k, bytes));
   }
   const clamps = () => {
     clamp(work, plan, q, tokens * width.q);
+    if (!isOwn) return;
     clamp(work, plan, k, tokens * width.k);
     clamp(work, plan, v, tokens * width.v);
   };
   const norms = () => {
     normHeads(work, plan.qNorm, q, width.q);
-    normHeads(work, plan.kNorm, k, width.k);
+    if (isOwn) normHeads(work, plan.kNorm, k, width.k);
   };
   if (!clampsNormed) clamps();
   if (!normsAfterRope) norms();
   if (clampsNormed) clamps();
   turn(work, plan, q, heads);
-  turn(work, plan, k, headsKv);
+  if (isOwn) turn(work, plan, k, headsKv);
   if (normsAfterRope) norms();
-  normHeads(work, plan.vNorm, v, width.v);
   heat(work, plan.temperature, q, width.q);
+  if (!isOwn) return;
+  normHeads(work, plan.vNorm, v, width.v);
   if (plan.valueScale !== undefined) kernels.call("scale")(v, tokens * width.v, plan.valueScale);
 }
 

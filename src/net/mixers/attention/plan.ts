@@ -13,8 +13,9 @@ export interface AttentionPlan extends MixerPlan {
   readonly keyLength: number;
   readonly valueLength: number;
   readonly q: Linear;
-  readonly k: Linear;
-  /** Absent where values are the keys, as they are before their norm and RoPE. */
+  /** Absent where keys and values are those of another layer (`stateOf`). */
+  readonly k: Linear | undefined;
+  /** Absent too where values are the keys, as they are before their norm and RoPE. */
   readonly v: Linear | undefined;
   /** Of each head, or of all heads at once: as long as their weights are. */
   readonly qNorm: NormPlan | undefined;
@@ -50,15 +51,16 @@ export function planAttention(
   traits: AttentionTraits,
   { find, hparams, numbers, rope }: PlanParts,
 ): AttentionPlan {
-  const { headCount: heads, headCountKv: headsKv, keyLength, valueLength } = numbers;
+  const { headCount: heads, headCountKv: headsKv, keyLength, valueLength, keysOf: stateOf } = numbers;
   const { bareNorms = [], queryGate = false } = traits;
   const bare = (of: "q" | "k" | "v", length: number) =>
     bareNorms.includes(of) ? bareNorm(length, { kind: "rms", epsilon: hparams.normEpsilon }) : undefined;
-  const matrices = qkv(find, [heads * keyLength, headsKv * keyLength, headsKv * valueLength]);
+  const all = qkv(find, [heads * keyLength, headsKv * keyLength, headsKv * valueLength]);
+  const matrices = stateOf === undefined ? all : { q: all.q, k: undefined, v: undefined };
   const byHead = (first: number) => everyHead(matrices.q, heads, [first, keyLength]);
   return {
     kind: "attention",
-    ...{ heads, headsKv, keyLength, valueLength },
+    ...{ heads, headsKv, keyLength, valueLength, stateOf },
     ...matrices,
     ...(queryGate && { q: byHead(0) }),
     qNorm: find.norm("attn_q_norm") ?? bare("q", keyLength),

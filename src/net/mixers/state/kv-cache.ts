@@ -91,6 +91,11 @@ export class KvCache {
     this.#address = kernels.reserve(kvBytes(shape));
   }
 
+  /** Where it is. */
+  get kernels(): Kernels {
+    return this.#kernels;
+  }
+
   /** Tokens appended, those that a ring has lost included. */
   get length(): number {
     return this.#length;
