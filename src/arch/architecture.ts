@@ -46,6 +46,8 @@ export interface HfModel {
   readonly vocabSize: number;
   /** The output is the embedding. */
   readonly tied: boolean;
+  /** What a tokenizer.json of SentencePiece's pieces becomes, if not SentencePiece by scores. */
+  readonly ofPieces?: "pieceBpe";
   /** `<architecture>.*` metadata, without the architecture. */
   readonly keys: readonly (readonly [key: string, field: MetaField])[];
   /** Roles of the optional tensors that the model has according to its config. */

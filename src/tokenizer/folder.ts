@@ -24,16 +24,25 @@ import type { Vocab } from "./types.js";
  * The vocabulary of a model's folder. A SentencePiece tokenizer.model comes first, as in llama.cpp's converter;
  * then tokenizer.json, Mistral's tekken.json, a tiktoken rank file, and GPT-2's pair of files.
  * @param vocabSize rows of the model's embedding; undefined when the folder does not say
+ * @param ofPieces what a tokenizer.json of pieces becomes; SentencePiece by scores if undefined
  * @throws LlqError `bad-input` when there is no tokenizer or it does not belong to the model, `unsupported`
  * for one that GGUF has no words for
  */
-export function readVocab(folder: string, { vocabSize }: { readonly vocabSize?: number | undefined }): Vocab {
+export function readVocab(
+  folder: string,
+  {
+    vocabSize,
+    ofPieces,
+  }: { readonly vocabSize?: number | undefined; readonly ofPieces?: "pieceBpe" | undefined },
+): Vocab {
   const names = (listFolder(folder) ?? []).sort().reverse(); // of several versions, the last, as in mistral-common
   const config = readTokenizerConfig(folder);
-  for (const { find, read } of KINDS) {
+  const byMerges = ofPieces !== undefined && names.includes("tokenizer.json");
+  const kinds = byMerges ? KINDS.filter(({ find }) => find("tokenizer.json", folder)) : KINDS;
+  for (const { find, read } of kinds) {
     const name = names.find((each) => find(each, folder));
     if (name === undefined) continue;
-    const vocab = read(join(folder, name), config, vocabSize);
+    const vocab = read(join(folder, name), config, vocabSize, ofPieces);
     return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
   }
   const wanted =
@@ -65,7 +74,12 @@ export function readLlama2cVocab(model: string, rows: number): Vocab {
 
 interface Kind {
   readonly find: (name: string, folder: string) => boolean;
-  readonly read: (path: string, config: TokenizerConfig, rows: number | undefined) => Vocab;
+  readonly read: (
+    path: string,
+    config: TokenizerConfig,
+    rows: number | undefined,
+    ofPieces: "pieceBpe" | undefined,
+  ) => Vocab;
 }
 
 /** Of Mistral's versions of one tokenizer: `tokenizer.model.v3`, `.v7`, `.v7m1`. */
@@ -85,7 +99,8 @@ const KINDS: readonly Kind[] = [
   },
   {
     find: (name) => name === "tokenizer.json",
-    read: (path, config, rows) => vocabFromTokenizerJson(path, readJson(path), config, rows),
+    read: (path, config, rows, ofPieces) =>
+      vocabFromTokenizerJson(path, readJson(path), config, rows, ofPieces),
   },
   {
     find: (name) => name === "tekken.json",

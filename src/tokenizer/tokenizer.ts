@@ -7,6 +7,7 @@ import type { Tokenizer, Vocab } from "./types.js";
 export function createTokenizer(vocab: Vocab): Tokenizer {
   switch (vocab.kind) {
     case "spm":
+    case "pieceBpe":
       return createSpmTokenizer(vocab);
     case "bpe":
       return createBpeTokenizer(vocab);

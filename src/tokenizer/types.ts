@@ -1,14 +1,14 @@
 /** What text becomes ids by: plain data, the same whichever files it was read from. */
 export interface Vocab {
-  /** SentencePiece BPE by scores; byte-level BPE by merges; SentencePiece unigram. */
+  /** SentencePiece BPE by scores; byte-level BPE by merges; SentencePiece unigram; SentencePiece's pieces by merges. */
   readonly kind: VocabKind;
-  /** Texts in order of id: `▁` for a space in spm and unigram, GPT-2's byte alphabet in bpe. */
+  /** Texts in order of id: GPT-2's byte alphabet in bpe, in the others `▁` for a space. */
   readonly tokens: readonly string[];
   /** One of TOKEN_TYPE for each token. */
   readonly types: readonly number[];
   /** One for each token: spm joins the pair of highest score first, unigram has log-probabilities. */
   readonly scores?: Float32Array | undefined;
-  /** bpe: `left right`, the first is joined first. */
+  /** bpe, pieceBpe: `left right`, the first is joined first. */
   readonly merges?: readonly string[] | undefined;
   /** `tokenizer.ggml.pre`: how bpe splits text before merging; `default` for the others. */
   readonly pre: string;
@@ -71,7 +71,7 @@ export interface Tokenizer {
   decode(ids: ArrayLike<number>): string;
 }
 
-export type VocabKind = "spm" | "bpe" | "unigram";
+export type VocabKind = "spm" | "bpe" | "unigram" | "pieceBpe";
 
 // biome-ignore format: one line
 export const SPECIAL_TOKENS = [
@@ -92,6 +92,7 @@ export const TOKEN_TYPE = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, 
 export const DEFAULTS: Record<VocabKind, Pick<Vocab, "special" | "addBos" | "addEos" | "addSpacePrefix">> = {
   spm: { special: { bos: 1, eos: 2, unk: 0 }, addBos: true, addEos: false, addSpacePrefix: true },
   bpe: { special: {}, addBos: false, addEos: false, addSpacePrefix: false },
+  pieceBpe: { special: {}, addBos: true, addEos: false, addSpacePrefix: false },
   unigram: { special: { eos: 1, unk: 2, pad: 0 }, addBos: false, addEos: true, addSpacePrefix: true },
 };
 

@@ -38,7 +38,7 @@ const SPECIAL_KEYS: Record<SpecialToken, string> = {
 };
 
 /** `tokenizer.ggml.model` */
-const MODELS: Record<VocabKind, string> = { spm: "llama", bpe: "gpt2", unigram: "t5" };
+const MODELS: Record<VocabKind, string> = { spm: "llama", bpe: "gpt2", unigram: "t5", pieceBpe: "gemma4" };
 
 const PREFIX = "tokenizer.ggml.";
 const CHAT_TEMPLATE = "tokenizer.chat_template";
@@ -51,7 +51,7 @@ export function vocabToMetadata(vocab: Vocab): Map<string, MetaField> {
   const fields = new Map<string, MetaField>();
   const set = (key: string, field: MetaField) => fields.set(PREFIX + key, field);
   set("model", meta.string(MODELS[vocab.kind]));
-  set("pre", meta.string(vocab.pre));
+  if (vocab.kind !== "pieceBpe") set("pre", meta.string(vocab.pre));
   set("tokens", meta.strings(vocab.tokens));
   if (vocab.scores !== undefined) set("scores", meta.f32s(vocab.scores));
   set("token_type", meta.i32s(vocab.types));
@@ -60,7 +60,7 @@ export function vocabToMetadata(vocab: Vocab): Map<string, MetaField> {
     set(SPECIAL_KEYS[name as SpecialToken], meta.u32(id));
   }
   set("add_bos_token", meta.bool(vocab.addBos));
-  set("add_eos_token", meta.bool(vocab.addEos));
+  if (vocab.kind !== "pieceBpe" || vocab.addEos) set("add_eos_token", meta.bool(vocab.addEos));
   if (vocab.kind !== "bpe") {
     set("add_space_prefix", meta.bool(vocab.addSpacePrefix));
     if (vocab.removeExtraWhitespaces) set("remove_extra_whitespaces", meta.bool(true));
@@ -102,8 +102,9 @@ export function vocabFromMetadata(name: string, metadata: Metadata): Vocab {
       throw badInput(`${name}: ${PREFIX}${key} has ${list.length} items for ${tokens.length} tokens`);
     }
   }
-  if (kind === "bpe" && merges === undefined) fields.missing("merges");
-  if (kind !== "bpe" && scores === undefined) fields.missing("scores");
+  const isMerged = kind === "bpe" || kind === "pieceBpe";
+  if (isMerged && merges === undefined) fields.missing("merges");
+  if (!isMerged && scores === undefined) fields.missing("scores");
   const absent = DEFAULTS[kind];
   return {
     kind,
@@ -113,7 +114,9 @@ export function vocabFromMetadata(name: string, metadata: Metadata): Vocab {
     merges,
     pre,
     special: specialTokens(fields, tokens.length, absent.special),
-    addBos: fields.bool("add_bos_token") ?? findPreTokenizer(pre)?.addBos ?? absent.addBos,
+    // As in llama.cpp, texts of one kind begin with bos whatever the file says.
+    addBos:
+      kind === "pieceBpe" || (fields.bool("add_bos_token") ?? findPreTokenizer(pre)?.addBos ?? absent.addBos),
     addEos: fields.bool("add_eos_token") ?? absent.addEos,
     addSpacePrefix: fields.bool("add_space_prefix") ?? absent.addSpacePrefix,
     removeExtraWhitespaces: fields.bool("remove_extra_whitespaces") ?? false,

@@ -155,6 +155,7 @@ function readGemma4(config: Config): HfModel {
   const usual = decoderKeys({ ...config, head_dim: width, rope_parameters: undefined });
   return {
     vocabSize: config.vocab_size,
+    ofPieces: "pieceBpe",
     tied: config.tie_word_embeddings ?? true,
     keys: [
       ...usual.filter(([key]) => key !== "attention.head_count_kv" || headsKv === config.num_key_value_heads),

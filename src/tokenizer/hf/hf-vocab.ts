@@ -2,7 +2,7 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { byteCharacter } from "../bpe/byte-alphabet.js";
 import { recognizePreTokenizer } from "../bpe/pretokenize.js";
 import { resolveSpecial } from "../special.js";
-import { TokenTable } from "../token-table.js";
+import { ADDED_SCORE, TokenTable } from "../token-table.js";
 import {
   byteOfTokenText,
   DEFAULTS,
@@ -34,7 +34,7 @@ interface Source {
 
 /**
  * The vocabulary of a tokenizer.json and the files beside it, for a model of `rows` embedding rows; `name` is
- * the file, for messages.
+ * the file, for messages; `ofPieces` is what a BPE over words with `▁` becomes.
  * @throws LlqError `bad-input` for a damaged file or more tokens than rows, `unsupported` for a pipeline that
  * GGUF has no words for
  */
@@ -43,6 +43,7 @@ export function vocabFromTokenizerJson(
   value: unknown,
   config: TokenizerConfig,
   rows?: number,
+  ofPieces: "spm" | "pieceBpe" = "spm",
 ): Vocab {
   const json = parseTokenizerJson(name, value);
   const source = { name, json, config, rows };
@@ -53,7 +54,8 @@ export function vocabFromTokenizerJson(
   }
   switch (json.model.type) {
     case "BPE":
-      return isByteLevel(json) ? bpeVocab(source) : spmVocab(source);
+      if (isByteLevel(json)) return bpeVocab(source);
+      return ofPieces === "spm" ? spmVocab(source) : pieceBpeVocab(source);
     case "Unigram":
       return unigramVocab(source);
     default:
@@ -104,6 +106,35 @@ function spmVocab(source: Source): Vocab {
   };
 }
 
+/** Tokens that llama.cpp's converter has shown in texts whatever the files say of them: its parser of chats wants them. */
+const SHOWN: ReadonlySet<string> = new Set(
+  ["channel", "tool_call", "tool_response"].flatMap((name) => [`<|${name}>`, `<${name}|>`]).concat('<|"|>'),
+);
+
+/** The same with the merges themselves, as llama.cpp's converter writes it: of scores it knows none. */
+function pieceBpeVocab(source: Source): Vocab {
+  const { name, json, config } = source;
+  const tokens = bpeTokens(name, json);
+  const merges = bpeMerges(name, json);
+  checkMerges(name, merges, new Set(tokens.values()));
+  const table = emptyTable(source, rowsNeeded(tokens.keys()));
+  for (const [id, text] of tokens) table.set(id, text, trainedType(text), ADDED_SCORE);
+  for (const { id, content, special } of addedTokens(json, config)) {
+    if (special) table.set(id, content, TOKEN_TYPE.CONTROL, ADDED_SCORE);
+    else if (tokens.get(id) !== content) table.set(id, content, TOKEN_TYPE.USER_DEFINED, ADDED_SCORE);
+  }
+  for (const [id, text] of table.tokens.entries()) {
+    if (SHOWN.has(text)) table.set(id, text, TOKEN_TYPE.USER_DEFINED, ADDED_SCORE);
+  }
+  const vocab = finish("pieceBpe", source, table, undefined);
+  return {
+    ...vocab,
+    ...spaceRules(name, json, tokens.values()),
+    merges: merges.map(([left, right]) => `${left} ${right}`),
+    addBos: vocab.special.bos !== undefined,
+  };
+}
+
 /**
  * As the tokenizers library does: joined by scores, a text would come to a token whose parts are none.
  * @throws LlqError `bad-input` when what is merged, or what becomes of it, is no token
@@ -149,7 +180,7 @@ function trainedType(text: string): number {
 /** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
 function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
   const { name, json, config } = source;
-  for (const token of addedTokens(json, config)) table.setAdded(token);
+  if (kind !== "pieceBpe") for (const token of addedTokens(json, config)) table.setAdded(token);
   const unk = unknown === undefined ? -1 : table.tokens.indexOf(unknown);
   if (unk >= 0) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
   const { addBos, addEos } = addedByPostProcessor(json, config.texts);

@@ -1,23 +1,24 @@
 import { badInput } from "../../../formats/errors.js";
 import { addedIds } from "../added.js";
-import { Merger, NONE } from "../bpe/merger.js";
+import { NONE } from "../bpe/merger.js";
 import { PieceCache } from "../cache.js";
 import { type Fragment, userDefinedSplitter } from "../fragments.js";
 import { IdList } from "../ids.js";
 import { textStart } from "../special.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
 import { createFolderText } from "./folder-text.js";
+import { type Joining, joiningByMerges, joiningByScores } from "./joining.js";
 import { Neighbours } from "./neighbours.js";
 import { createNormalizer } from "./normalize.js";
 import { byteIds, decodePieces, width } from "./pieces.js";
 
 /**
  * SentencePiece BPE: starting from single characters, the two neighbours whose concatenation is the piece of
- * highest score are joined, the leftmost first among equals, until no two neighbours make a piece. A character
- * that is no piece then is spelled in byte tokens; where a vocabulary has none, a run of such characters is one
- * unknown token.
+ * highest score are joined, the leftmost first among equals, until no two neighbours make a piece; or, where the
+ * vocabulary lists merges, the two that stand first in it. A character that is no piece then is spelled in byte tokens;
+ * where a vocabulary has none, a run of such characters is one unknown token.
  *
- * Control, unknown, byte and unused tokens are never made by joining; llama.cpp can be led to make them.
+ * Control, unknown, byte and unused tokens are never made by joining by scores; llama.cpp can be led to make them.
  * @throws LlqError `bad-input` for a vocabulary that cannot encode every text
  */
 export function createSpmTokenizer(vocab: Vocab): Tokenizer {
@@ -40,6 +41,7 @@ export function createSpmTokenizer(vocab: Vocab): Tokenizer {
 /** Normalized fragments of a text, and tokens that stand for themselves. */
 function createText(vocab: Vocab): (text: string) => Fragment[] {
   if (vocab.rules !== undefined) return createFolderText(vocab, vocab.rules);
+  if (vocab.kind === "pieceBpe") return createLines(vocab);
   const normalize = createNormalizer(vocab);
   const split = userDefinedSplitter(vocab);
   return (text) => {
@@ -52,6 +54,19 @@ function createText(vocab: Vocab): (text: string) => Fragment[] {
   };
 }
 
+/** llama.cpp's text for merges: lines, and runs of their ends, which may be a token as a whole. */
+function createLines(vocab: Vocab): (text: string) => Fragment[] {
+  const ids = new Map(vocab.tokens.map((text, id) => [text, id]));
+  const normalize = createNormalizer(vocab);
+  const split = userDefinedSplitter(vocab);
+  return (text) =>
+    split(text).flatMap((fragment) => {
+      if (typeof fragment === "number") return [fragment];
+      const lines = fragment.match(/\n+|[^\n]+/g) ?? [];
+      return lines.map((line) => (line.startsWith("\n") ? (ids.get(line) ?? line) : normalize(line, true)));
+    });
+}
+
 class SpmEncoder {
   /** Tokens that joining may make. */
   readonly #pieces = new Map<string, number>();
@@ -60,14 +75,15 @@ class SpmEncoder {
   readonly #fuseUnknown: boolean;
   readonly #neighbours = new Neighbours();
   readonly #cache = new PieceCache();
-  readonly #merger: Merger;
+  readonly #joining: Joining;
 
   constructor(vocab: Vocab) {
     const { NORMAL, USER_DEFINED } = TOKEN_TYPE;
     const added = addedIds(vocab);
     for (const [id, text] of vocab.tokens.entries()) {
       const type = vocab.types[id];
-      if ((type !== NORMAL && type !== USER_DEFINED) || added.has(id)) continue;
+      const isMade = vocab.kind === "pieceBpe" || type === NORMAL || type === USER_DEFINED;
+      if (!isMade || added.has(id)) continue;
       this.#pieces.set(text, id);
       this.#neighbours.add(text);
     }
@@ -77,9 +93,8 @@ class SpmEncoder {
     if (this.#byteIds === undefined && this.#unknown === undefined) {
       throw badInput("the vocabulary has neither the 256 byte tokens nor an unknown token");
     }
-    // Here a merge is known by the token it makes.
-    const everyId = Int32Array.from(vocab.tokens, (_, id) => id);
-    this.#merger = new Merger(ranksByScore(vocab.scores!), everyId);
+    const joining = vocab.kind === "pieceBpe" ? joiningByMerges : joiningByScores;
+    this.#joining = joining(vocab, this.#pieces);
   }
 
   /**
@@ -117,16 +132,16 @@ class SpmEncoder {
   }
 
   #merge(segment: string): Int32Array {
-    const merger = this.#merger;
+    const { merger, start, find } = this.#joining;
     const starts: number[] = [];
     merger.clear();
     for (let i = 0; i < segment.length; i += width(segment.codePointAt(i)!)) {
       starts.push(i);
-      merger.add(NONE);
+      merger.add(start(String.fromCodePoint(segment.codePointAt(i)!)));
     }
     starts.push(segment.length);
     const text = (left: number, right: number) => segment.slice(starts[left], starts[merger.next[right]!]);
-    merger.merge((left, right) => this.#pieces.get(text(left, right)) ?? NONE);
+    merger.merge((left, right) => find(left, right, () => text(left, right)));
     const ids = new IdList();
     for (let i = 0; i < merger.count; i = merger.next[i]!) {
       const id = merger.ids[i]!;
@@ -143,13 +158,4 @@ class SpmEncoder {
     if (this.#byteIds === undefined) return Int32Array.of(this.#unknown!);
     return Int32Array.from(Buffer.from(character), (byte) => this.#byteIds![byte]!);
   }
-}
-
-/** For each token the place of its score among the scores, highest first. */
-function ranksByScore(scores: Float32Array): Int32Array {
-  const rank = new Map<number, number>();
-  for (const score of scores.toSorted().reverse()) {
-    if (!rank.has(score)) rank.set(score, rank.size);
-  }
-  return Int32Array.from(scores, (score) => rank.get(score)!);
 }

@@ -40,6 +40,7 @@ POSITIONS, PROMPT, NEW = 32, 16, 64
 SPECIAL = {
     "spm": {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
     "spm gemma": {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
+    "gemma4": {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0},
 }
 # Buffers that are trained, or counted in training, and saved.
 WIDTHS = """hidden_size intermediate_size moe_intermediate_size shared_intermediate_size shared_expert_intermediate_size head_dim

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 
 import sentencepiece
 import tokenizers
@@ -84,8 +85,29 @@ def train_bpe(text, kind):
     return tokenizer.to_str()
 
 
+def train_gemma(text, folder):
+    """The tokenizer that transformers' own script makes of Gemma 4's SentencePiece model: its pieces, and merges of them."""
+    from transformers import GemmaTokenizer
+    from transformers.tokenization_utils_sentencepiece import SentencePieceExtractor
+
+    ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, "pad_piece": "<pad>", "eos_piece": "<eos>", "bos_piece": "<bos>"}
+    named = {"image_token": "<|image|>", "sot_token": "<|turn>", "eot_token": "<turn|>", "soc_token": "<|channel>"}
+    pieces = ["<mask>", *named.values(), "<channel|>", "<unused0>", "\n", "\n\n", "\n\n\n", "▁▁", "▁▁▁", "<b>"]
+    with tempfile.NamedTemporaryFile(suffix=".model") as model:
+        model.write(train_spm(text, add_dummy_prefix=False, user_defined_symbols=pieces, **ids))
+        model.flush()
+        vocab, _, merges = SentencePieceExtractor(model.name).extract()
+    tokenizer = GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=False, padding_side="left", extra_special_tokens=named)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
 def make_tokenizer(kind, text, folder, add_bos):
     """Writes the files of a tokenizer; returns the ids of the text, and of what every text begins with."""
+    if kind == "gemma4":
+        tokenizer = train_gemma(text, folder)
+        start = [tokenizer.bos_token_id] if add_bos else []
+        return start + tokenizer.encode(text, add_special_tokens=False), start
     if kind == "ice":
         symbols = {"user_defined_symbols": ["<n>", "<|tab|>", *BLANKS], "control_symbols": CHATGLM_CONTROL}
         model = train_spm(text, "unigram", pad_id=3, **symbols)

@@ -47,6 +47,11 @@ FAMILIES = {
     "gemma4-uncapped": model(
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True, **GEMMA4 | {"layer_types": [S, F]},
     ),
+    # The tokenizer that published Gemma 4 has: merges of SentencePiece's pieces.
+    "gemma4-merges": model(
+        "Gemma4ForCausalLM", "gemma4_text", "gemma4", True,
+        **GEMMA4 | {"layer_types": [S, F], "final_logit_softcapping": 30.0, "hidden_size": 16, "num_attention_heads": 2},
+    ),
     "gemma4-values": model(
         "Gemma4ForCausalLM", "gemma4_text", "spm gemma", True, **GEMMA4 | {"layer_types": [S, F]}, final_logit_softcapping=10.0,
     ),
