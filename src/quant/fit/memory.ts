@@ -167,10 +167,11 @@ function feedForwardProducts({ hparams, tensors }: Described): { elements: numbe
       formula: `${used} experts × (3 × ${width} + 2 × ${embd})${sharedFormula}`,
     };
   }
-  const rows = (role: string) => tensors.find((tensor) => tensor.role === role)?.shape[0] ?? 0;
-  const down = tensors.find(({ role }) => role === "ffn_down");
-  const width = down === undefined ? 0 : rowLength(down);
-  const products = rows("ffn_gate") + rows("ffn_up") > width ? 3 : 2;
+  const first = (role: string) => tensors.find((tensor) => tensor.role === role);
+  const rows = (role: string) => first(role)?.shape[0] ?? 0;
+  const down = first("ffn_down");
+  const products = down !== undefined && rows("ffn_gate") + rows("ffn_up") > rowLength(down) ? 3 : 2;
+  const width = Math.max(0, ...tensors.map((each) => (each.role === "ffn_down" ? rowLength(each) : 0)));
   return { elements: products * width, formula: `${products} × ${width}` };
 }
 
