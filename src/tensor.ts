@@ -38,7 +38,10 @@ export type BlockMatrix =
   | "shortconv_conv"
   | "shortconv_out"
   | "layer_input_gate"
-  | "layer_input_proj";
+  | "layer_input_proj"
+  | "laurel_l"
+  | "laurel_r"
+  | "altup_router";
 
 /** Also of experts, stacked, and of the expert that is shared by all tokens. */
 export type FeedForwardMatrix = "ffn_gate" | "ffn_up" | "ffn_down";
@@ -69,6 +72,8 @@ export type Norm =
   | "ssm_c_norm"
   | "layer_input_norm"
   | "layer_input_post_norm"
+  | "laurel_post_norm"
+  | "altup_router_norm"
   | "output_norm";
 
 /** What a tensor is for. Recipes, the planner and the evaluator ask for the role; none of them looks at names. */
@@ -89,6 +94,11 @@ export type Role =
 export type OtherRole =
   | "per_layer_token_embd"
   | "layer_input_model"
+  | "altup_proj"
+  | "altup_unembd_proj"
+  | "altup_predict_coef"
+  | "altup_correct_coef"
+  | "altup_correct_scale"
   | "position_embd"
   | "token_types"
   | "attn_sinks"
@@ -135,7 +145,7 @@ export interface ScaledRun {
   readonly by: number;
 }
 
-/** Rows `first` to `first + count` of one of a tensor's sources. */
+/** Rows `first` to `first + count` of one of a tensor's sources; those beyond its last are 0. */
 export interface RowRange {
   readonly source: number;
   readonly first: number;

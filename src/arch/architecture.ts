@@ -35,6 +35,8 @@ export interface TensorRow {
   readonly transform?: (hparams: HParams, layer: number | undefined) => Transform;
   /** From Hugging Face's values to GGUF's. */
   readonly steps?: readonly ValueStep[] | ((hparams: HParams) => readonly ValueStep[]);
+  /** The source may have fewer rows: the others are 0. */
+  readonly padded?: true;
   /** May be absent (biases, RoPE divisors). */
   readonly optional?: true;
   /** Whether models of these numbers have it at all, in that block; default: all have. */

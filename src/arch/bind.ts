@@ -122,7 +122,9 @@ function sourcedTensor(
 ): Tensor {
   const shape = shapeOf(row, hparams, layer);
   const part = row.part?.(hparams, layer);
-  const whole = part === undefined ? shape : [part.rows, ...shape.slice(1)];
+  const isShort = row.padded === true && stored[0]!.shape[0]! < shape[0]!;
+  const rows = isShort ? stored[0]!.shape[0]! : part?.rows;
+  const whole = rows === undefined ? shape : [rows, ...shape.slice(1)];
   const expected = [row.source ?? []].flat().some((source) => source.includes("{e}"))
     ? whole.slice(1)
     : whole;
@@ -142,7 +144,9 @@ function sourcedTensor(
     layer,
     shape,
     sources,
-    ranges: part?.ranges.map((range) => ({ source: 0, ...range })),
+    ranges: isShort
+      ? [{ source: 0, first: 0, count: shape[0]! }]
+      : part?.ranges.map((range) => ({ source: 0, ...range })),
     transforms: row.transform === undefined ? [] : [row.transform(hparams, layer)],
     steps: typeof row.steps === "function" ? row.steps(hparams) : (row.steps ?? []),
   };

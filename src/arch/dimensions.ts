@@ -62,6 +62,11 @@ const DIMENSIONS = {
   /** What a layer knows of a token itself, and all layers. */
   layerInput: (h) => h.layerInputLength,
   layerInputs: (h) => h.blockCount * h.layerInputLength,
+  /** Hidden states of a token, all or but the first; what the product of low rank has between its matrices. */
+  streams: (h) => h.streams.count,
+  "streams^2": (h) => h.streams.count ** 2,
+  otherStreams: (h) => h.streams.count - 1,
+  laurel: (h) => h.streams.lowRank,
   one: () => 1,
 } as const satisfies Record<string, (h: HParams, n: LayerNumbers) => number>;
 

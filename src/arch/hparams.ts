@@ -28,6 +28,17 @@ export interface SsmNumbers {
   readonly layers: readonly boolean[] | undefined;
 }
 
+/** Of models whose tokens have several hidden states; one, and all else 0, without. */
+export interface StreamNumbers {
+  readonly count: number;
+  /** The one that goes through the layers. */
+  readonly active: number;
+  /** Columns of the product of low rank beside the mixer. */
+  readonly lowRank: number;
+  /** Of each layer, how many standard deviations above its mean a gate is cut; -∞ for none. */
+  readonly sparsities: readonly number[] | undefined;
+}
+
 /** Parameters of xIELU, one of each for each layer. */
 export interface XieluNumbers {
   readonly alphaP: readonly number[];
@@ -90,6 +101,7 @@ export interface HParams extends LayerNumbers, ExpertNumbers, RopeNumbers {
   readonly prefixTokens: PrefixTokens | undefined;
   /** All 0 without latent attention. */
   readonly latent: LatentNumbers;
+  readonly streams: StreamNumbers;
   /** All 0 without state spaces. */
   readonly ssm: SsmNumbers;
   readonly vocabSize: number;
@@ -167,6 +179,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
     parallelResidual: keys.flag(`${architecture}.use_parallel_residual`),
     prefixTokens: readPrefixTokens(keys),
     latent: readLatent(keys, architecture, { ...common, blockCount, embeddingLength }),
+    streams: readStreams(keys, architecture, blockCount),
     ssm: readSsm(keys, architecture, blockCount, common.headCount),
     vocabSize: readVocabSize(keys, architecture),
   };
@@ -177,6 +190,21 @@ function readXielu(keys: KeyReader, layers: number): XieluNumbers | undefined {
     keys.numbers(`xielu.${key}`, layers),
   );
   return alphaP && alphaN && beta && eps && { alphaP, alphaN, beta, eps };
+}
+
+/** Files of llama.cpp do not say the rank, which it has fixed. */
+function readStreams(keys: KeyReader, architecture: string, blockCount: number): StreamNumbers {
+  const count = keys.count(`${architecture}.altup.num_inputs`, 0);
+  const active = keys.count(`${architecture}.altup.active_idx`, 0);
+  if (active >= Math.max(1, count) || count > 64) {
+    throw badInput(`${keys.name}: hidden state ${active} of ${count} cannot go through the layers`);
+  }
+  return {
+    count: Math.max(1, count),
+    active,
+    lowRank: keys.count(`${architecture}.laurel_rank`, count > 0 ? 64 : 0),
+    sparsities: keys.numbers(`${architecture}.activation_sparsity_scale`, blockCount),
+  };
 }
 
 function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {

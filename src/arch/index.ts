@@ -25,6 +25,7 @@ import { falcon } from "./families/falcon.js";
 import { falconH1 } from "./families/falcon-h1.js";
 import { falconMamba } from "./families/falcon-mamba.js";
 import { gemma, gemma2, gemma3 } from "./families/gemma.js";
+import { gemma3n } from "./families/gemma3n.js";
 import { gemma4 } from "./families/gemma4.js";
 import { glm4 } from "./families/glm4.js";
 import { glm4moe, solarOpen } from "./families/glm4moe.js";
@@ -120,6 +121,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma3n,
   gemma4,
   phi3,
   afmoe,

@@ -46,6 +46,8 @@ const OUTSIDE: ReadonlySet<Role> = new Set([
   "per_layer_token_embd",
   "layer_input_model",
   "layer_input_norm",
+  "altup_proj",
+  "altup_unembd_proj",
 ]);
 
 const divisors = (role: "rope_freqs" | "rope_factors_long" | "rope_factors_short"): TensorRow => ({

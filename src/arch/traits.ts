@@ -39,6 +39,8 @@ export interface LayerTraits {
   readonly feedForward?: FeedForwardTraits;
   /** Mixer and feed-forward both see what the layer begins with. */
   readonly parallel?: boolean;
+  /** Of several hidden states, the one that goes through the layer. */
+  readonly activeStream?: number;
   /** Of what the layer knows of tokens themselves, where models have that. */
   readonly inputActivation?: "silu" | "gelu_tanh" | "gelu_erf";
   /** Default: x += f(norm(x)). */
@@ -75,6 +77,8 @@ export interface MambaTraits extends MixerTraits {
 
 export interface FeedForwardTraits {
   readonly activation: Activation;
+  /** See MlpPlan (src/net/plan/types.ts). */
+  readonly sparsity?: number | undefined;
   /** How tokens come to experts, where there are any; default: softmax over all of them. */
   readonly router?: RouterTraits;
 }

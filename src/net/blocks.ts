@@ -11,6 +11,7 @@ import type { DecoderPlan, LayerPlan, RopePlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import { joinTokens, type Span } from "./span.js";
 import type { LayerSquares } from "./squares.js";
+import { statesOf } from "./streams.js";
 
 /** What the blocks of a model need beside their weights, for chunks of one length. */
 export interface Blocks {
@@ -71,13 +72,13 @@ export async function runBlocks(
 
 /** The first hidden states of a span's chunks. */
 export async function embedChunks(
-  { plan, files, pool }: Session,
+  { plan, files, activations, pool }: Session,
   span: Span,
   chunks: readonly Int32Array[],
 ): Promise<void> {
-  const { token_embd, position_embd, embeddingScale, embeddingNorm } = plan;
-  const embedding = { token_embd, position_embd, embeddingScale, embeddingNorm };
-  await pool.run(embedJob, { files, span, ...embedding, tokens: joinTokens(chunks) });
+  const { token_embd, position_embd, embeddingScale, embeddingNorm, expand } = plan;
+  const embedding = { token_embd, position_embd, embeddingScale, embeddingNorm, expand };
+  await pool.run(embedJob, { files, activations, span, ...embedding, tokens: joinTokens(chunks) });
 }
 
 /** Some of the blocks, in order. */
@@ -100,7 +101,8 @@ export async function runLayers(
   const collect = onLayer !== undefined;
   for (let i = first; i < end; i++) {
     const [layer, rope] = [layers[i]!, ropes[i]];
-    const job = { files, activations, span, layer, rope, inputs: plan.layerInputs, collect } as const;
+    const states = statesOf(plan);
+    const job = { files, activations, span, states, layer, rope, inputs: plan.layerInputs, collect } as const;
     const squares = await pool.run(layerJob, job);
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);

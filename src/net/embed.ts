@@ -4,14 +4,17 @@ import type { JobKind } from "../run/threads/messages.js";
 import { rowLength, type Tensor } from "../tensor.js";
 import { normalize } from "./norm.js";
 import type { Embedding } from "./plan/types.js";
+import type { Activations } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
 import type { Weights } from "./products/weights.js";
-import { aboutSpan, type Batch, batchTokens, type Span, storeHidden } from "./span.js";
+import { aboutSpan, type Batch, batchTokens, type Span, storeStates } from "./span.js";
+import { expandStreams } from "./streams.js";
 
 /** Work for one thread: the first hidden states of some chunks. Plain data. */
 export interface EmbedJob extends Embedding {
   readonly files: Descriptors;
   readonly span: Span;
+  readonly activations: Activations;
   /** Of all the span's chunks. */
   readonly tokens: Int32Array;
 }
@@ -23,9 +26,12 @@ export const embedJob: JobKind<EmbedJob, undefined> = {
 };
 
 function runEmbedJob(job: EmbedJob, kernels: Kernels): undefined {
-  const { files, span, tokens } = job;
+  const { files, activations, span, tokens, expand } = job;
   kernels.reset();
-  storeHidden(kernels, span, embedTokens(kernels, streamWeights(files), job, span, tokens));
+  const weights = streamWeights(files);
+  const x = embedTokens(kernels, weights, job, span, tokens);
+  const on = { kernels, weights, activations };
+  storeStates(kernels, span, expand === undefined ? [x] : expandStreams(on, expand, x, tokens.length));
 }
 
 /** Looks each token's row up, and its position's, and norms the sum where a model does: hidden states [tokens][width]. The memory is the caller's to give back. */

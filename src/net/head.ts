@@ -13,6 +13,7 @@ import {
 } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
 import { hiddenStates, type Span } from "./span.js";
+import { mergeStreams } from "./streams.js";
 
 /** What turns hidden states into logits. Plain data. */
 export interface Head extends HeadPlan {
@@ -33,12 +34,21 @@ export type Logits = (first: number, rows: number) => Slab;
 /** Makes the logits of the positions ready to be had, a slab of the vocabulary at a time. */
 export function openHead(kernels: Kernels, head: Head, positions: Positions): Logits {
   const on = { kernels, weights: streamWeights(head.files), activations: head.activations };
-  return openLogits(on, head, loadPositions(kernels, positions), positions.span.chunks * positions.count);
+  const count = 1 + (head.merge?.matrices.length ?? 0);
+  const states = Array.from({ length: count }, (_, i) => loadPositions(kernels, positions, i));
+  return openLogits(on, head, states, positions.span.chunks * positions.count);
 }
 
-/** The same of hidden states x [tokens][width], which are normalized in place. */
-export function openLogits(on: Multiplier, head: HeadPlan, x: number, tokens: number): Logits {
+/** The same of hidden states [tokens][width] each, the first of which are normalized in place. */
+export function openLogits(
+  on: Multiplier,
+  head: HeadPlan,
+  states: readonly number[],
+  tokens: number,
+): Logits {
   const { kernels } = on;
+  const x = states[0]!;
+  if (head.merge !== undefined) mergeStreams(on, head.merge, states, tokens);
   const { output_norm, output, outputBias, logitScale, logitSoftcap } = head;
   normalize(on, output_norm, x, x, tokens);
   const linear = { weight: output, bias: outputBias };
@@ -57,15 +67,16 @@ export function headMemory(output: Tensor, tokens: number): number {
   return tokens * 8 * rowLength(output) + slabMemory(output, tokens);
 }
 
-/** The hidden states of these positions only, one after the other. */
-function loadPositions(kernels: Kernels, { span, first, count }: Positions): number {
+/** One of the hidden states of these positions only, one after the other. */
+function loadPositions(kernels: Kernels, { span, first, count }: Positions, state: number): number {
   const states = hiddenStates(span);
   const { chunks, context, width, floats } = span;
   const x = kernels.reserve(chunks * count * width * 4);
   const chosen = kernels.floats(x, chunks * count * width);
   for (let i = 0; i < chunks * count; i++) {
     const from = (Math.floor(i / count) * context + first + (i % count)) * floats;
-    chosen.set(states.subarray(from, from + width), i * width);
+    const own = from + state * width;
+    chosen.set(states.subarray(own, own + width), i * width);
   }
   return x;
 }

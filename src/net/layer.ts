@@ -3,22 +3,24 @@ import type { Descriptors } from "../rows/rows.js";
 import type { JobKind } from "../run/threads/messages.js";
 import { addFeedForward, feedForwardMemory } from "./feed-forward/feed-forward.js";
 import { addLayerInput, layerInputMemory } from "./layer-input.js";
+import { besideMixer } from "./low-rank.js";
 import { mixerOf } from "./mixers/index.js";
 import { normalize } from "./norm.js";
-import type { DecoderPlan, Half, LayerInputs, LayerPlan, NormPlan } from "./plan/types.js";
+import type { DecoderPlan, Half, LayerInputs, LayerPlan, NormPlan, StreamMixing } from "./plan/types.js";
 import type { Activations } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
 import {
   aboutSpan,
   batchTokens,
   loadColumns,
-  loadHidden,
+  loadStates,
   roomFor,
   type Span,
   storeColumns,
-  storeHidden,
+  storeStates,
 } from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
+import { correctStreams, predictStreams, statesOf, streamMemory } from "./streams.js";
 import { PIECE_TOKENS, type Work } from "./work.js";
 
 /** Work for one thread: one layer of the decoder over some chunks. Plain data. */
@@ -26,6 +28,8 @@ export interface LayerJob {
   readonly files: Descriptors;
   readonly activations: Activations;
   readonly span: Span;
+  /** Hidden states of each token. */
+  readonly states: number;
   readonly layer: LayerPlan;
   /** See ropeTable; undefined without RoPE. */
   readonly rope: SharedArrayBuffer | undefined;
@@ -50,7 +54,7 @@ export const layerJob: JobKind<LayerJob, LayerResult> = {
 function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
   kernels.reset();
   const squares = job.collect ? new Squares(kernels, job.span) : undefined;
-  const x = loadHidden(kernels, job.span);
+  const states = loadStates(kernels, job.span, job.states);
   const { files, activations, span: batch, rope, inputs } = job;
   const weights = streamWeights(files);
   const { kept: columns = [], stateOf } = job.layer.mixer.plan;
@@ -58,8 +62,8 @@ function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
     (stateOf === undefined ? roomFor : loadColumns)(kernels, job.span, each),
   );
   const known = { ...(columns.length > 0 && { kept }), inputs };
-  runLayer({ kernels, weights, activations, batch, rope, squares, ...known }, job.layer, x);
-  storeHidden(kernels, job.span, x);
+  runLayer({ kernels, weights, activations, batch, rope, squares, ...known }, job.layer, states);
+  storeStates(kernels, job.span, states);
   if (stateOf === undefined) {
     columns.forEach((each, i) => {
       storeColumns(kernels, job.span, each, kept[i]!);
@@ -68,23 +72,60 @@ function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
   return squares?.result;
 }
 
-/**
- * The layer's mixer, then its feed-forward, for x [tokens][width]; in parallel layers both see the first x. Then what the
- * layer knows of the tokens themselves.
- */
-export function runLayer(work: Work, layer: LayerPlan, x: number): void {
+/** Runs a layer for the tokens at hand, whose hidden states are [tokens][width] each: mostly one. */
+export function runLayer(work: Work, layer: LayerPlan, states: readonly number[]): void {
   const { kernels } = work;
-  const { mixer, feedForward, parallel } = layer;
+  const start = kernels.mark();
+  if (layer.streams === undefined) runOne(work, layer, states[0]!);
+  else runSeveral(work, layer, layer.streams, states);
+  kernels.reset(start);
+}
+
+/** One of several states goes through the layer, the others are updated with it. */
+function runSeveral(work: Work, layer: LayerPlan, streams: StreamMixing, states: readonly number[]): void {
+  const { kernels, weights, batch } = work;
+  const tokens = batchTokens(batch);
+  predictStreams(work, streams, states, tokens);
+  const made = copyOf(work, states[streams.active]!);
+  runHalves(work, layer, made);
+  correctStreams(work, streams, states, made, tokens);
+  if (layer.input === undefined) return;
+  const floats = tokens * batch.width;
+  const seen = copyOf(work, states[streams.active]!);
+  const scale = kernels.floats(weights.vector(kernels, streams.scale), batch.width).slice();
+  const values = kernels.floats(seen, floats);
+  for (let i = 0; i < floats; i++) values[i]! *= scale[i % batch.width]!;
+  const added = made; // there is no more need of it
+  kernels.bytes(added, floats * 4).fill(0);
+  addLayerInput(work, layer.input, seen, added);
+  for (const state of states.slice(1)) kernels.call("add_columns")(added, 0, state, 0, 1, floats);
+}
+
+/** The layer's halves, then what it knows of the tokens themselves. */
+function runOne(work: Work, layer: LayerPlan, x: number): void {
+  const { kernels } = work;
+  runHalves(work, layer, x);
+  if (layer.input !== undefined) addLayerInput(work, layer.input, x, x);
+  if (layer.outputScale === undefined) return;
+  const [scale] = kernels.floats(work.weights.vector(kernels, layer.outputScale), 1);
+  kernels.call("scale")(x, batchTokens(work.batch) * work.batch.width, scale!);
+}
+
+/** The layer's mixer, then its feed-forward, for x [tokens][width]; in parallel layers both see the first x. */
+function runHalves(work: Work, layer: LayerPlan, x: number): void {
+  const { kernels, batch } = work;
+  const { mixer, feedForward, parallel, lowRank } = layer;
   const start = kernels.mark();
   const before = parallel ? copyOf(work, x) : x;
+  const beside = lowRank && besideMixer(work, lowRank, mixer.norm!, x);
   runHalf(work, layer, mixer, x, x, (half, from, to) => mixerOf(half.plan).run(work, half, from, to));
+  if (beside !== undefined) {
+    const floats = batchTokens(batch) * batch.width;
+    kernels.call("add_columns")(beside, 0, x, 0, 1, floats);
+    kernels.call("scale")(x, floats, Math.SQRT1_2);
+  }
   if (feedForward !== undefined) {
     runHalf(work, layer, feedForward, before, x, (half, from, to) => addFeedForward(work, half, from, to));
-  }
-  if (layer.input !== undefined) addLayerInput(work, layer.input, x, x);
-  if (layer.outputScale !== undefined) {
-    const [scale] = kernels.floats(work.weights.vector(kernels, layer.outputScale), 1);
-    kernels.call("scale")(x, batchTokens(work.batch) * work.batch.width, scale!);
   }
   kernels.reset(start);
 }
@@ -141,12 +182,15 @@ export function layerMemory(plan: DecoderPlan, chunks: number, context: number):
   const width = plan.hparams.embeddingLength;
   const tokens = chunks * context;
   const piece = Math.min(tokens, PIECE_TOKENS);
-  return plan.layers.reduce((most, { mixer, feedForward, parallel, input, residual }) => {
+  return plan.layers.reduce((most, { mixer, feedForward, parallel, lowRank, streams, input, residual }) => {
     const isScaled = residual.of === "normed" || (residual.scale ?? 1) !== 1;
-    const states = (1 + (parallel ? 1 : 0) + (isScaled ? 1 : 0)) * tokens * width;
+    const several = streams === undefined ? 1 : statesOf(plan) + 2;
+    const beside = lowRank === undefined ? 0 : 2;
+    const states = (several + beside + (parallel ? 1 : 0) + (isScaled ? 1 : 0)) * tokens * width;
     const mixing = mixerOf(mixer.plan).memory(mixer.plan, { width, tokens, context, piece });
     const feeding = feedForward === undefined ? 0 : feedForwardMemory(feedForward.plan, width, piece);
     const own = input === undefined ? 0 : layerInputMemory(input, plan, width, piece);
-    return Math.max(most, 4 * states + Math.max(mixing, feeding, own));
+    const streaming = plan.expand === undefined ? 0 : streamMemory(plan.expand, tokens);
+    return Math.max(most, 4 * states + Math.max(mixing, feeding, own, streaming));
   }, 0);
 }

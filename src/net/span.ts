@@ -48,14 +48,16 @@ export function hiddenStates({ hidden, first, chunks, context, floats }: Span): 
   return new Float32Array(hidden, hiddenBytes(first, context, floats), chunks * context * floats);
 }
 
-/** A copy of the hidden states in the kernels' memory, [tokens][width]. */
-export function loadHidden(kernels: Kernels, span: Span): number {
-  return loadColumns(kernels, span, [0, span.width]);
+/** A copy of so many hidden states of each token in the kernels' memory, [tokens][width] each. */
+export function loadStates(kernels: Kernels, span: Span, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => loadColumns(kernels, span, [i * span.width, span.width]));
 }
 
 /** Puts them back. */
-export function storeHidden(kernels: Kernels, span: Span, x: number): void {
-  storeColumns(kernels, span, [0, span.width], x);
+export function storeStates(kernels: Kernels, span: Span, states: readonly number[]): void {
+  states.forEach((x, i) => {
+    storeColumns(kernels, span, [i * span.width, span.width], x);
+  });
 }
 
 /** A copy of some floats of each token in the kernels' memory, [tokens][count]. */

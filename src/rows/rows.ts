@@ -1,7 +1,7 @@
 import type { TensorSource } from "../../formats/container.js";
 import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import type { Kernels } from "../kernels/kernels.js";
-import { isStoredAsIs, locateRow, rowLength, type Tensor } from "../tensor.js";
+import { isStoredAsIs, locateRow, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { decodeRows } from "./packed/index.js";
 import { applyStep } from "./steps.js";
 import { type Descriptors, readSourceRows, type Target } from "./stored.js";
@@ -112,7 +112,13 @@ function readRows(
   target: Target,
 ): void {
   if (source.coded === undefined) {
-    readSourceRows(files[source.file]!, source, first, count, target);
+    const stored = Math.max(0, Math.min(count, rowCount(source) - first));
+    if (stored > 0) readSourceRows(files[source.file]!, source, first, stored, target);
+    const length = byteLength(source.dtype, [rowLength(source)]);
+    for (let k = stored; k < count; k++) {
+      const at = target.at + k * target.pitch;
+      target.memory().fill(0, at, at + length);
+    }
     return;
   }
   const mark = kernels.mark();

@@ -5,6 +5,7 @@ import { openModel } from "../../src/model.js";
 import { refusal } from "../support/build/build.js";
 import { type Changes, changedCheckpoint, type Stored, type Tensors } from "../support/checkpoint.js";
 import { convertedModel, familyPerplexity, GOLDEN_FAMILIES } from "../support/families.js";
+import { logitsOf } from "../support/logits.js";
 import { scratchFolder } from "../support/scratch.js";
 
 // The same weights as tools of today leave them: other names, stacked experts, biases of nothing. The right value is
@@ -16,6 +17,17 @@ const changed = (family: string, changes: Changes) =>
   changedCheckpoint(join(GOLDEN_FAMILIES, family), join(scratch, String(copies++)), changes);
 const renamed = (rename: (name: string) => string) => (tensors: Tensors) =>
   new Map([...tensors].map(([name, stored]) => [rename(name), stored]));
+
+/** Layers 2 and 3 get what layers 0 and 1 have for keys and values. */
+function withUnusedKeys(tensors: Tensors): Tensors {
+  const unused = [...tensors].flatMap(([name, stored]): [string, Stored][] => {
+    const layer = /layers\.([01])\.self_attn\.(k|v)_/.exec(name)?.[1];
+    return layer === undefined
+      ? []
+      : [[name.replace(`layers.${layer}`, `layers.${Number(layer) + 2}`), stored]];
+  });
+  return new Map([...tensors, ...unused]);
+}
 
 /** Experts one below the other, as save_pretrained with save_original_format=False has them. */
 function stacked(
@@ -74,6 +86,8 @@ const FORMS: [string, string, Changes][] = [
     "qwen3-moe",
     { config: ({ num_experts, ...config }) => ({ ...config, num_local_experts: num_experts }) },
   ],
+  ["keys of layers that see those of others", "gemma4-shared", { tensors: withUnusedKeys }],
+  ["keys of layers that see those of others", "gemma3n", { tensors: withUnusedKeys }],
   [
     "biases of nothing",
     "qwen2",
@@ -168,4 +182,22 @@ describe("refused by what they are", () => {
     const folder = changed(family, changes);
     expect(refusal(() => openModel(folder))).toContain(message);
   });
+});
+
+test("tables of fewer rows than the vocabulary are padded, as llama.cpp's converter pads Gemma 3n's", async () => {
+  const tokens = Int32Array.of(2, 30, 40, 50);
+  const expected = await logitsOf(openModel(join(GOLDEN_FAMILIES, "gemma3n")), tokens);
+  const long = openModel(changed("gemma3n", { config: (config) => ({ ...config, vocab_size: 330 }) }));
+  for (const model of [long, await convertedModel(long, join(scratch, "padded.gguf"))]) {
+    const tables = model.tensors.filter(({ role }) => /token_embd/.test(role));
+    expect(tables.map(({ shape }) => shape[0])).toEqual([330, 330]);
+    const logits = await logitsOf(model, tokens);
+    tokens.forEach((_, i) => {
+      const own = logits.subarray(i * 330, (i + 1) * 330);
+      expect(own.subarray(0, 320)).toEqual(expected.subarray(i * 320, (i + 1) * 320));
+      expect(own.subarray(320)).toEqual(new Float32Array(10));
+    });
+    // A token that no table has is 0 wherever it is looked up.
+    expect((await logitsOf(model, Int32Array.of(2, 325))).every(Number.isFinite)).toBe(true);
+  }
 });

@@ -202,7 +202,7 @@ test.each([[[1]], [[4]], [[5, 1, 9]]])("it goes on from a state: pieces of %j", 
           rope: undefined,
           squares: undefined,
         } as const;
-        for (const [l, layer] of plan.layers.entries()) runLayer({ ...on, states: [states[l]!] }, layer, x);
+        for (const [l, layer] of plan.layers.entries()) runLayer({ ...on, states: [states[l]!] }, layer, [x]);
         hidden.set(kernels.floats(x, context * WIDTH), done * WIDTH);
         kernels.reset(mark);
         done += context;

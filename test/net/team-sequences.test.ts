@@ -20,11 +20,12 @@ beforeAll(() => execute(planQuantize(llama, findRecipe("Q4_K_M")), packed, { thr
 
 /**
  * Attention, with windows, ALiBi, learned positions, a prefix, gates, sinks, chunks, other layers' keys; Mamba, Mamba-2 beside
- * attention, delta nets beside latents; experts, shared ones too; parallel halves; inputs of layers.
+ * attention, delta nets beside latents; experts, shared ones too; parallel halves; inputs of layers; several
+ * hidden states.
  */
 const NAMES = [
   ...["llama", "gemma3", "mistral", "mpt", "gpt2", "chatglm", "mamba", "qwen2-moe", "falcon-40b"],
-  ...["afmoe", "gpt-oss", "llama-4", "falcon-h1-norm", "kimi-linear", "gemma4-shared"],
+  ...["afmoe", "gpt-oss", "llama-4", "falcon-h1-norm", "kimi-linear", "gemma4-shared", "gemma3n"],
 ];
 /** Their states keep all tokens or none. */
 const RECURRENT = ["mamba", "falcon-h1-norm", "kimi-linear"];

@@ -20,7 +20,7 @@ const MODELS: readonly (readonly [name: string, recipes: readonly string[]])[] =
     ["F16", "BF16", "F32", "Q8_0", "Q4_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q6_K", "IQ4_XS", "TQ2_0"],
   ],
   // fused matrices, experts, learned positions, Mamba, a tied embedding, inputs of layers, MXFP4 of experts
-  ...["phi3", "chatglm2", "qwen2-moe", "gpt2", "mamba", "qwen2-tied", "gemma4-shared"].map(
+  ...["phi3", "chatglm2", "qwen2-moe", "gpt2", "mamba", "qwen2-tied", "gemma4-shared", "gemma3n"].map(
     (name) => [`${FAMILIES}${name}`, ["F16", "Q8_0", "Q4_0"]] as const,
   ),
   [`${FAMILIES}mixtral`, ["MXFP4_MOE", "IQ4_NL", "Q5_0"]],

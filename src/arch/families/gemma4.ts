@@ -17,6 +17,7 @@ import { ropeScaling } from "../rope-scaling.js";
 import { gatedMlp, layerInputs, linear, norm, ropeFreqs, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer, type RouterTraits } from "../traits.js";
 import { expertKeys, none } from "./experts.js";
+import { hasKeys, sharedKeys, sharingRemarks } from "./sharing.js";
 
 // Gemma 4's norms multiply by w, not 1 + w as older Gemmas' do. Layers with a window and those without have heads of two
 // widths; values are normed without a weight, and may be the keys.
@@ -100,29 +101,12 @@ function fullHeads(config: Config, windows: readonly boolean[]): { width: number
 /** The last layers that see others' keys and values, and the width of each layer's MLP. */
 function sharing(config: Config): HfModel["keys"] {
   const { num_hidden_layers: layers, num_kv_shared_layers: shared, intermediate_size: width } = config;
-  if (shared != null && shared >= layers) {
-    throw badInput(
-      `config.json: num_kv_shared_layers is ${shared} of ${layers} layers; none has keys to share`,
-    );
-  }
   const first = layers - (shared ?? 0);
   const widths = Array.from({ length: layers }, (_, i) => (i < first ? width : 2 * width));
   return [
-    ["attention.shared_kv_layers", meta.u32(shared ?? 0)],
+    ...sharedKeys(layers, shared ?? 0),
     ...(config.use_double_wide_mlp ? [["feed_forward_length", meta.i32s(widths)] as const] : []),
   ];
-}
-
-/** llama.cpp finds the keys to share by counting back from the first layer that shares, one or two layers. */
-function sharingRemarks({ num_kv_shared_layers: shared }: Config, windows: readonly boolean[]): string[] {
-  if (!shared) return [];
-  const first = windows.length - shared;
-  const usual = windows.slice(first).every((hasWindow) => windows[first - (hasWindow ? 2 : 1)] === hasWindow);
-  return usual
-    ? []
-    : [
-        "layers share keys and values of another kind of layer in llama.cpp, which looks one or two layers back",
-      ];
 }
 
 /** Experts of each layer, beside its MLP. */
@@ -178,16 +162,11 @@ function readGemma4(config: Config): HfModel {
     ],
     // Where values are not said to be keys, no layer lacks them.
     optional: config.attention_k_eq_v ? [] : ["attn_v"],
-    remarks: sharingRemarks(config, windows),
+    remarks: sharingRemarks(windows, config.num_kv_shared_layers ?? 0),
   };
 }
 
 const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
-
-/** Whether a layer has keys and values of its own. */
-function hasKeys(h: HParams, layer: number | undefined): boolean {
-  return h.layers[layer!]!.keysOf === undefined;
-}
 
 /** What files may have all the same in layers that see the keys of others; nothing reads it. */
 const unused = [k!, values!, ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm")].map(

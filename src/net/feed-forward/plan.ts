@@ -7,7 +7,7 @@ import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
 /** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
 export function planFeedForward(
-  { activation, router: routing = { gating: "softmax" } }: FeedForwardTraits,
+  { activation, sparsity, router: routing = { gating: "softmax" } }: FeedForwardTraits,
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
 ): FeedForwardPlan {
   const mlp = findMlp(find, "", activation);
@@ -15,7 +15,7 @@ export function planFeedForward(
   const scale = find.tensor("router_scale");
   if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
   return {
-    mlp: mlp && { ...withGate(mlp), subNorm: find.norm("ffn_sub_norm") },
+    mlp: mlp && { ...withGate(mlp), sparsity, subNorm: find.norm("ffn_sub_norm") },
     mlpNorm: find.norm("ffn_post_norm_1"),
     mixture: stacked && {
       norm: find.norm("ffn_pre_norm_2"),

@@ -2,11 +2,22 @@ import type { HParams } from "../../arch/hparams.js";
 import type { LayerNumbers } from "../../arch/numbers/layers.js";
 import type { LayerTraits, RopeTraits } from "../../arch/traits.js";
 import type { Model } from "../../model.js";
+import { sliceRows, type Tensor } from "../../tensor.js";
 import { planFeedForward } from "../feed-forward/plan.js";
 import { mixerOf } from "../mixers/index.js";
 import type { PlanParts } from "../mixers/mixer.js";
 import { bareNorm, type Finder, findIn, part } from "./finder.js";
-import type { Columns, DecoderPlan, LayerInputPlan, LayerPlan, NormPlan, RopePlan } from "./types.js";
+import type {
+  Columns,
+  DecoderPlan,
+  LayerInputPlan,
+  LayerPlan,
+  LowRankPlan,
+  NormPlan,
+  RopePlan,
+  StreamMixing,
+  StreamProjections,
+} from "./types.js";
 
 /** Which tensor does what in the forward pass of a model; its tensors are complete, as binding has checked. */
 export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "tensors">): DecoderPlan {
@@ -22,6 +33,7 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
     position_embd: find.tensor("position_embd"),
     embeddingScale: traits.embeddingScale,
     embeddingNorm: find.norm("token_embd_norm"),
+    expand: planProjections(find.tensor("altup_proj")),
   };
   const table = find.tensor("per_layer_token_embd");
   const layers = traits.layers.map((layer, i) =>
@@ -35,9 +47,10 @@ export function planDecoder(model: Pick<Model, "architecture" | "hparams" | "ten
   return {
     hparams,
     ...embedding,
-    ...withKept(layers, hparams.embeddingLength),
+    ...withKept(layers, (1 + (embedding.expand?.matrices.length ?? 0)) * hparams.embeddingLength),
     layerInputs: table && { table, embedding },
     head: {
+      merge: planProjections(find.tensor("altup_unembd_proj")),
       output_norm: (find.norm("output_norm") ?? bare)!,
       output: find.tensor("output") ?? token_embd,
       outputBias: find.tensor("output_bias"),
@@ -71,6 +84,33 @@ function withKept(layers: readonly LayerPlan[], width: number): Pick<DecoderPlan
   return { floats, layers: planned };
 }
 
+/** Square matrices that are stacked. */
+function planProjections(stack: Tensor | undefined): StreamProjections | undefined {
+  if (stack === undefined) return undefined;
+  const [count, rows, columns] = stack.shape as [number, number, number];
+  const matrices = Array.from({ length: count }, (_, i) => ({
+    weight: sliceRows(stack, i * rows, rows, [rows, columns]),
+    bias: undefined,
+  }));
+  return { matrices };
+}
+
+function planStreams({ find }: PlanParts, active: number): StreamMixing {
+  return {
+    active,
+    norm: find.norm("altup_router_norm")!,
+    router: find.linear("altup_router")!,
+    predict: find.tensor("altup_predict_coef")!,
+    correct: find.tensor("altup_correct_coef")!,
+    scale: find.tensor("altup_correct_scale")!,
+  };
+}
+
+function planLowRank({ find }: PlanParts): LowRankPlan | undefined {
+  const [left, right] = [find.linear("laurel_l"), find.linear("laurel_r")];
+  return left && right && { left, right, postNorm: find.norm("laurel_post_norm")! };
+}
+
 /** What a layer knows of tokens themselves: its part of what all layers have in one. */
 function planInput(
   { find, hparams }: PlanParts,
@@ -93,7 +133,14 @@ function planInput(
 }
 
 function planLayer(
-  { mixer, feedForward, parallel = false, residual = { of: "input" }, inputActivation }: LayerTraits,
+  {
+    mixer,
+    feedForward,
+    parallel = false,
+    residual = { of: "input" },
+    inputActivation,
+    activeStream,
+  }: LayerTraits,
   bare: NormPlan | undefined,
   layer: number,
   parts: PlanParts,
@@ -112,6 +159,8 @@ function planLayer(
       postNorm: find.norm("ffn_post_norm"),
     },
     parallel,
+    lowRank: planLowRank(parts),
+    streams: activeStream === undefined ? undefined : planStreams(parts, activeStream),
     input: inputActivation && planInput(parts, layer, inputActivation),
     outputScale: find.tensor("layer_output_scale"),
     residual,

@@ -67,6 +67,11 @@ export interface MlpPlan {
   readonly up: Linear;
   readonly down: Linear;
   readonly activation: Activation;
+  /**
+   * How many standard deviations above its mean a token's gate must be, over all its numbers; what lies beyond is gated
+   * with, and the rest is 0.
+   */
+  readonly sparsity?: number | undefined;
   /** Of what goes into `down`. */
   readonly subNorm?: NormPlan | undefined;
 }
@@ -121,6 +126,32 @@ export interface LayerInputPlan {
   readonly postNorm: NormPlan | undefined;
 }
 
+/** Square matrices that make other hidden states of one, or one of others: a matrix for each of the others. */
+export interface StreamProjections {
+  readonly matrices: readonly Linear[];
+}
+
+/** How a layer updates several hidden states with one of them (src/net/streams.ts). */
+export interface StreamMixing {
+  /** The state that goes through the layer. */
+  readonly active: number;
+  readonly norm: NormPlan;
+  /** A row for each state. */
+  readonly router: Linear;
+  /** [count², count] and [count, count] */
+  readonly predict: Tensor;
+  readonly correct: Tensor;
+  /** [width]: what the layer's own input sees is multiplied by it. */
+  readonly scale: Tensor;
+}
+
+/** A learned way past the mixer: right · left, of few rows between them. */
+export interface LowRankPlan {
+  readonly left: Linear;
+  readonly right: Linear;
+  readonly postNorm: NormPlan;
+}
+
 /** What all layers' own inputs are made of. */
 export interface LayerInputs {
   /** [vocabulary, layers × floats of each] */
@@ -137,6 +168,8 @@ export interface Embedding {
   readonly embeddingScale: number | undefined;
   /** Of embeddings, before the first layer. */
   readonly embeddingNorm: NormPlan | undefined;
+  /** What makes further hidden states of the first, where tokens have several. */
+  readonly expand: StreamProjections | undefined;
 }
 
 export interface LayerPlan {
@@ -144,6 +177,10 @@ export interface LayerPlan {
   readonly feedForward: Half<FeedForwardPlan> | undefined;
   /** Both halves see what the layer begins with. */
   readonly parallel: boolean;
+  /** Beside the mixer; what both give, and the state itself, is divided by √2. */
+  readonly lowRank: LowRankPlan | undefined;
+  /** Where tokens have several hidden states. */
+  readonly streams: StreamMixing | undefined;
   readonly input: LayerInputPlan | undefined;
   /** One number that multiplies what the layer gives. */
   readonly outputScale: Tensor | undefined;
@@ -152,6 +189,8 @@ export interface LayerPlan {
 
 /** What turns the last hidden states into logits. */
 export interface HeadPlan {
+  /** Where tokens have several hidden states: of all but the first. */
+  readonly merge: StreamProjections | undefined;
   readonly output_norm: NormPlan;
   /** The embedding itself when the model is tied. */
   readonly output: Tensor;
@@ -162,7 +201,7 @@ export interface HeadPlan {
 
 export interface DecoderPlan extends Embedding {
   readonly hparams: HParams;
-  /** Floats that a token takes from layer to layer: the hidden state, and what layers keep for others. */
+  /** Floats that a token takes from layer to layer: its hidden states, and what layers keep for others. */
   readonly floats: number;
   readonly layerInputs: LayerInputs | undefined;
   readonly layers: readonly LayerPlan[];

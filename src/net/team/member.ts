@@ -8,6 +8,8 @@ import { mixerOf } from "../mixers/index.js";
 import type { Prefix } from "../mixers/prefix.js";
 import type { MixerState } from "../mixers/state/state.js";
 import { type Membership, ResidentWeights, type Source } from "../products/resident.js";
+import type { Batch } from "../span.js";
+import { expandStreams } from "../streams.js";
 import { Exchange, type Meeting, shareOf } from "./exchange.js";
 import { type Holding, planPlaces, workingBytes } from "./memory.js";
 import { matricesOf, othersOf } from "./tensors.js";
@@ -102,6 +104,7 @@ export class Member {
     const { plan, states, sequences } = this.#joining;
     const { kernels, weights } = this.#placeOf(layer);
     const own = plan.layers[layer]!;
+    if (layer === 0) for (const { weight } of plan.expand?.matrices ?? []) weights.loadMatrix(weight);
     for (const matrix of matricesOf(own)) weights.loadMatrix(matrix);
     for (const tensor of othersOf(own)) weights.loadFloats(tensor);
     const { stateOf } = own.mixer.plan;
@@ -117,8 +120,9 @@ export class Member {
 
   /** Reads what comes behind the layers. After that steps may be run. */
   loadHead(): void {
-    const { output, output_norm, outputBias } = this.#joining.plan.head;
+    const { output, output_norm, outputBias, merge } = this.#joining.plan.head;
     const { weights } = this.#places.at(-1)!;
+    for (const { weight } of merge?.matrices ?? []) weights.loadMatrix(weight);
     weights.loadMatrix(output);
     for (const tensor of othersOf({ output_norm, outputBias })) weights.loadFloats(tensor);
     this.#marks = this.#places.map(({ kernels }) => kernels.mark());
@@ -136,45 +140,57 @@ export class Member {
       this.#places.forEach((place, i) => {
         place.kernels.reset(this.#marks[i]!);
       });
-      let x = embedTokens(kernels, this.#places[0]!.weights, plan, batch, tokens);
+      let states = this.#begin(batch, tokens);
       for (const [i, layer] of plan.layers.entries()) {
         const place = this.#placeOf(i);
-        x = carry(kernels, place.kernels, x, tokens.length * width);
+        states = states.map((x) => carry(kernels, place.kernels, x, tokens.length * width));
         kernels = place.kernels;
-        const states = sequences.map((sequence) => this.#states[i]![sequence]!);
+        const mixers = sequences.map((sequence) => this.#states[i]![sequence]!);
         const { weights } = place;
         const { activations } = source;
         const inputs = plan.layerInputs;
         const work = {
-          ...{ kernels, weights, activations, batch, states, inputs },
+          ...{ kernels, weights, activations, batch, states: mixers, inputs },
           ...{ rope: ropes[i], squares: undefined },
         };
-        runLayer(work, layer, x);
+        runLayer(work, layer, states);
       }
-      if (logits !== undefined) this.#score(kernels, x, batch, new Float32Array(logits));
+      if (logits !== undefined) this.#score(kernels, states, batch, new Float32Array(logits));
     } catch (error) {
       this.#exchange.fail();
       throw error;
     }
   }
 
+  /** The first hidden states of the tokens, in the first memory. */
+  #begin(batch: Batch, tokens: Int32Array): number[] {
+    const { plan, source } = this.#joining;
+    const { kernels, weights } = this.#places[0]!;
+    const x = embedTokens(kernels, weights, plan, batch, tokens);
+    const on = { kernels, weights, activations: source.activations };
+    return plan.expand === undefined ? [x] : expandStreams(on, plan.expand, x, tokens.length);
+  }
+
   /** This thread's rows of the logits behind the last token of each sequence. */
   #score(
     from: Kernels,
-    hidden: number,
+    hidden: readonly number[],
     { chunks, context, width }: { chunks: number; context: number; width: number },
     logits: Float32Array,
   ): void {
     const { plan, source } = this.#joining;
     const { kernels, weights } = this.#places.at(-1)!;
-    const x = kernels.reserve(chunks * width * 4);
-    for (let i = 0; i < chunks; i++) {
-      const last = hidden + ((i + 1) * context - 1) * width * 4;
-      kernels.floats(x + i * width * 4, width).set(from.floats(last, width));
-    }
+    const states = hidden.map((state) => {
+      const x = kernels.reserve(chunks * width * 4);
+      for (let i = 0; i < chunks; i++) {
+        const last = state + ((i + 1) * context - 1) * width * 4;
+        kernels.floats(x + i * width * 4, width).set(from.floats(last, width));
+      }
+      return x;
+    });
     const on = { kernels, weights, activations: source.activations };
     const { output } = plan.head;
-    const open = openLogits(on, plan.head, x, chunks);
+    const open = openLogits(on, plan.head, states, chunks);
     const mark = kernels.mark();
     const { vocabSize } = plan.hparams;
     for (const [first, rows] of weights.slabs(output, chunks)) {

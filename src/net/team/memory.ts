@@ -6,7 +6,7 @@ import { inputsOf } from "../inputs.js";
 import { layerMemory } from "../layer.js";
 import { mixerOf } from "../mixers/index.js";
 import type { StateOptions } from "../mixers/mixer.js";
-import type { DecoderPlan, Linear, RopePlan } from "../plan/types.js";
+import type { DecoderPlan, Linear, RopePlan, StreamProjections } from "../plan/types.js";
 import { matrixBytes, type Source } from "../products/resident.js";
 import { shareOfRows, type Weights } from "../products/weights.js";
 import { bufferBytes, shareOf } from "./exchange.js";
@@ -78,11 +78,16 @@ export function planPlaces(kernels: Kernels, holding: Holding, share: Share): Pl
   for (const [i, layer] of plan.layers.entries()) {
     const { plan: mixer } = layer.mixer;
     const state = mixer.stateOf === undefined ? mixerOf(mixer).stateBytes(mixer, share, kept) : 0;
-    take(bytesOf(layer, matricesOf(layer)), sequences * state, i);
+    const before = i === 0 ? weightsOf(plan.expand) : [];
+    take(bytesOf(layer, [...before, ...matricesOf(layer)]), sequences * state, i);
   }
-  const { output, output_norm, outputBias } = plan.head;
-  take(bytesOf({ output_norm, outputBias }, [output]), 0, plan.layers.length);
+  const { output, output_norm, outputBias, merge } = plan.head;
+  take(bytesOf({ output_norm, outputBias }, [...weightsOf(merge), output]), 0, plan.layers.length);
   return [...places, { end: plan.layers.length, weights, states }];
+}
+
+function weightsOf(projections: StreamProjections | undefined): Tensor[] {
+  return (projections?.matrices ?? []).map(({ weight }) => weight);
 }
 
 /** What a thread takes while it runs a piece, in each of its memories. */

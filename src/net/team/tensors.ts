@@ -9,6 +9,7 @@ export function matricesOf(layer: LayerPlan): Tensor[] {
     ...[...inputsOf(layer).values()].flatMap(({ matrices }) => matrices),
     ...experts.flatMap(({ gate, up, down }) => [gate, up, down]),
     layer.input?.model,
+    ...[layer.streams?.router, layer.lowRank?.left, layer.lowRank?.right],
   ];
   return [...new Set(linears.flatMap((linear) => linear?.weight ?? []))];
 }

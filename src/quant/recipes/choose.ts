@@ -45,10 +45,19 @@ const STAY_F32: ReadonlySet<Role> = new Set([
   "shortconv_conv",
   "ssm_a",
   "ssm_d",
+  "altup_predict_coef",
+  "altup_correct_coef",
 ]);
 
 /** Matrices that are not quantized, but may be in any float type. */
-const STAY_FLOATS: ReadonlySet<Role> = new Set(["layer_input_model"]);
+const STAY_FLOATS: ReadonlySet<Role> = new Set([
+  "layer_input_model",
+  "altup_proj",
+  "altup_unembd_proj",
+  "altup_router",
+  "laurel_l",
+  "laurel_r",
+]);
 
 /** Whether a tensor may be in another float type than F32. */
 export function isConvertible({ role, shape }: Pick<Tensor, "role" | "shape">): boolean {
