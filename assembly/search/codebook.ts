@@ -5,8 +5,9 @@
 // equally near ones the lower first: that is the order in which ggml tries them, and the first of equals wins. The
 // lists follow from the grid; they are computed where the caller has memory for them, a few milliseconds' work.
 //
-//   0: a u32 for each point, the sum of level i * levels^i:  ON_GRID | entry,  or  first record << 8 | records
-//   then records of four neighbours: four bytes for each element of the group, 4 * level of each, and 4 × u16, the entries
+//   0: a u32 for each point, the sum of level i * levels^i:  ON_GRID | entry,  or  first place << 8 | places
+//   then places. Groups of eight: four neighbours each, four bytes for each element of the group, 4 * level of each
+//   neighbour, and 4 × u16, their entries. Groups of four: a neighbour each, four bytes, 4 * level, and a u16, its entry.
 
 /** The most entries that a grid has, and the most elements that a group has. */
 const MOST: usize = 2048;
@@ -25,9 +26,9 @@ const LEAST: usize = memory.data(32, 16);
 export const ON_GRID: u32 = 0x80000000;
 const FAR: i32 = 255;
 
-/** Bytes of a record of groups of `size`. */
-export function record_bytes(size: u32): u32 {
-  return size * 4 + 8;
+/** Bytes of a place in the lists of groups of `size`. */
+export function place_bytes(size: u32): u32 {
+  return size === 8 ? 40 : 8;
 }
 
 /**
@@ -51,24 +52,24 @@ export function build_codebook(
   }
   let points: u32 = 1;
   for (let i: u32 = 0; i < size; i++) points *= levels;
-  let records: u32 = 0;
+  let places: u32 = 0;
   for (let point: u32 = 0; point < points; point++) {
     const nearest = measure(point, entries, size, levels);
     let value = ON_GRID | find(0, 0);
     if (nearest > 0) {
       const count = list(
-        at ? at + points * 4 + records * record_bytes(size) : 0,
+        at ? at + points * 4 + places * place_bytes(size) : 0,
         nearest,
         entries,
         size,
         rings,
       );
-      value = (records << 8) | count;
-      records += count;
+      value = (places << 8) | count;
+      places += count;
     }
     if (at) store<u32>(at + <usize>point * 4, value);
   }
-  return points * 4 + records * record_bytes(size);
+  return points * 4 + places * place_bytes(size);
 }
 
 /** Fills DISTANCES, squares of differences of levels summed, and returns the least. */
@@ -108,7 +109,7 @@ function find(distance: i32, e: u32): u32 {
   return e;
 }
 
-/** Writes records of the entries at the `rings` least distances, of which `nearest` is one, to `at`; returns their number. */
+/** Writes the entries at the `rings` least distances, of which `nearest` is one, to `at`; returns how many places they take. */
 function list(at: usize, nearest: i32, entries: u32, size: u32, rings: u32): u32 {
   let count: u32 = 0;
   for (let distance = nearest; rings > 0 && distance < FAR; rings--, distance = beyond(distance, entries)) {
@@ -118,52 +119,58 @@ function list(at: usize, nearest: i32, entries: u32, size: u32, rings: u32): u32
       for (; found !== 0; found &= found - 1, count++) if (at) write(at, count, e + ctz(found), size);
     }
   }
-  // A record is filled up with its last neighbour again, which cannot win against itself.
-  const records = (count + 3) >> 2;
-  if (at) for (let k = count; k < records * 4; k++) copy(at, k, size);
-  return records;
+  if (size === 4) return count;
+  // A place is filled up with its last neighbour again, which cannot win against itself.
+  const places = (count + 3) >> 2;
+  if (at) for (let k = count; k < places * 4; k++) write(at, k, entry_8(at, k - 1), size);
+  return places;
 }
 
 function write(at: usize, k: u32, e: u32, size: u32): void {
-  const record = at + (k >> 2) * record_bytes(size);
-  for (let i: u32 = 0; i < size; i++) store<u8>(record + i * 4 + (k & 3), load<u8>(plane(i) + e) * 4);
-  store<u16>(record + size * 4 + (k & 3) * 2, e);
+  if (size === 4) {
+    const place = at + k * 8;
+    for (let i: u32 = 0; i < 4; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 4);
+    store<u16>(place, e, 4);
+    return;
+  }
+  const place = at + (k >> 2) * 40;
+  for (let i: u32 = 0; i < 8; i++) store<u8>(place + i * 4 + (k & 3), load<u8>(plane(i) + e) * 4);
+  store<u16>(place + (k & 3) * 2, e, 32);
 }
 
-/** Neighbour k - 1 once more, as neighbour k of the same record. */
-function copy(at: usize, k: u32, size: u32): void {
-  write(at, k, load<u16>(at + (k >> 2) * record_bytes(size) + size * 4 + ((k & 3) - 1) * 2), size);
+function entry_8(at: usize, k: u32): u32 {
+  return load<u16>(at + (k >> 2) * 40 + (k & 3) * 2, 32);
 }
 
 /**
- * The entry of the least of four lanes, of equal ones the first: `at` is in how many bytes behind the first record each
- * lane found its own, `entries` where the first record has its entries.
+ * The entry of the least of four lanes, of equal ones the first: `at` is how many bytes behind the first place each
+ * lane found its own, `entries` where the first place has its entries.
  */
 export function first_of_least(entries: usize, least: v128, at: v128): u32 {
   let d = f32x4.extract_lane(least, 0);
-  let record = i32x4.extract_lane(at, 0);
+  let place = i32x4.extract_lane(at, 0);
   let lane: usize = 0;
   let other = f32x4.extract_lane(least, 1);
   let there = i32x4.extract_lane(at, 1);
-  if (other < d || (other === d && there < record)) {
+  if (other < d || (other === d && there < place)) {
     d = other;
-    record = there;
+    place = there;
     lane = 1;
   }
   other = f32x4.extract_lane(least, 2);
   there = i32x4.extract_lane(at, 2);
-  if (other < d || (other === d && there < record)) {
+  if (other < d || (other === d && there < place)) {
     d = other;
-    record = there;
+    place = there;
     lane = 2;
   }
   other = f32x4.extract_lane(least, 3);
   there = i32x4.extract_lane(at, 3);
-  if (other < d || (other === d && there < record)) {
-    record = there;
+  if (other < d || (other === d && there < place)) {
+    place = there;
     lane = 3;
   }
-  return load<u16>(entries + record + lane * 2);
+  return load<u16>(entries + place + lane * 2);
 }
 
 /** w * (value - x)² for the float at `x` and the weight at `w`, a lane for each of four values. */

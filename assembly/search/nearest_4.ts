@@ -1,88 +1,77 @@
 // Groups of four weights and eight levels, 0..7: the codebooks of IQ3 (codebook.ts).
 
 import { nearest_int4 } from "../blocks/k/superblock";
-import { first_of_least, ON_GRID, record_bytes, terms } from "./codebook";
-import { COLUMNS, ENTRIES, ISCALES, ODDS, OFF, ROOTS, SCALES, X } from "./search_iq";
+import { ON_GRID } from "./codebook";
+import { ISCALES, OFF, ROOTS, SCALES, set_entries, X } from "./search_iq";
 
-/** Rounds `groups` groups of X to the entries of a grid, under the scale of a column: all, or those that are off it. */
-export function round_4(book: usize, codes: usize, groups: usize, column: usize, off_only: bool): void {
-  for (let k: usize = 0; k < groups; k++) {
-    if (off_only && !(load<u16>(ENTRIES + column * 16 + k * 2) & OFF)) continue;
-    round_group(book, codes, k, column);
-  }
-}
+/** 2 level + 1 */
+const ODD: usize = memory.data<f32>([1, 3, 5, 7, 9, 11, 13, 15], 16);
 
-/** Group k of a column. */
-function round_group(book: usize, codes: usize, k: usize, column: usize): void {
+/** Rounds group k to entries under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
+export function round_4(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
+  const iscales = v128.load(ISCALES + column * 4);
   const x = X + k * 16;
-  const iscale = v128.load32_splat(ISCALES + column * 4);
-  const half = f32x4.mul(f32x4.splat(0.5), f32x4.sub(f32x4.mul(iscale, v128.load(x)), f32x4.splat(1)));
-  const level = i32x4.max_s(i32x4.min_s(nearest_int4(half), i32x4.splat(7)), i32x4.splat(0));
-  const octal =
-    i32x4.extract_lane(level, 0) |
-    (i32x4.extract_lane(level, 1) << 3) |
-    (i32x4.extract_lane(level, 2) << 6) |
-    (i32x4.extract_lane(level, 3) << 9);
-  const value = load<u32>(book + <usize>octal * 4);
-  let entry = value & 0xffff;
-  if (value < ON_GRID)
-    entry = OFF | nearest_4(book, value, x, ROOTS + k * 16, load<f32>(SCALES + column * 4));
-  store<u16>(ENTRIES + column * 16 + k * 2, entry);
-  const code = <u32>load<u16>(codes + <usize>(entry & ~OFF) * 2);
-  for (let i: usize = 0; i < 4; i++) {
-    store<u8>(ODDS + (k * 4 + i) * COLUMNS + column, ((code >> (<u32>i * 4)) & 7) * 2 + 1);
+  let octal = i32x4.splat(0);
+  for (let i: usize = 16; i > 0; i -= 4) {
+    // x / scale is nearest to 2 level + 1.
+    const v = f32x4.sub(f32x4.mul(iscales, v128.load32_splat(x + i - 4)), f32x4.splat(1));
+    const level = nearest_int4(f32x4.mul(f32x4.splat(0.5), v));
+    const cut = i32x4.max_s(i32x4.min_s(level, i32x4.splat(7)), i32x4.splat(0));
+    octal = v128.or(i32x4.shl(octal, 3), cut);
   }
+  let entries = i32x4.splat(0);
+  // Scales that lie close together often round to the same point, whose neighbours are then tried under all four.
+  for (let open: i32 = lanes < 0 ? 8 : (1 << lanes) - 1; open !== 0; ) {
+    const point = lane_of(octal, ctz(open));
+    const here = i32x4.eq(octal, i32x4.splat(point));
+    const value = load<u32>(book + <usize>point * 4);
+    const found =
+      value >= ON_GRID
+        ? i32x4.splat(value & 0xffff)
+        : nearest_4(book, value, x, ROOTS + k * 16, SCALES + column * 4);
+    entries = v128.bitselect(found, entries, here);
+    open &= ~i32x4.bitmask(here);
+  }
+  set_entries(codes, 4, k, column, entries);
 }
 
-/** The neighbour with the least sum of w * (scale * odd - x)² over the four floats at `x`, the first of equals. */
-function nearest_4(book: usize, value: u32, x: usize, w: usize, scale: f32): u32 {
-  const low = f32x4.mul(f32x4.splat(scale), f32x4(1, 3, 5, 7));
-  const high = f32x4.mul(f32x4.splat(scale), f32x4(9, 11, 13, 15));
-  const t0 = terms(x, w, low);
-  const u0 = terms(x, w, high);
-  const t1 = terms(x + 4, w + 4, low);
-  const u1 = terms(x + 4, w + 4, high);
-  const t2 = terms(x + 8, w + 8, low);
-  const u2 = terms(x + 8, w + 8, high);
-  const t3 = terms(x + 12, w + 12, low);
-  const u3 = terms(x + 12, w + 12, high);
-  const first = book + 4096 * 4 + (value >> 8) * record_bytes(4);
-  const byte = i32x4.splat(0x03020100);
+const LANES: usize = memory.data(16, 16);
+
+function lane_of(v: v128, lane: i32): i32 {
+  v128.store(LANES, v);
+  return load<i32>(LANES + <usize>lane * 4);
+}
+
+/**
+ * With each of the four scales the neighbour with the least sum of w * (scale * odd - x)² over the four floats at `x`, the
+ * first of equals; OFF is set. `value` is the table's for the point.
+ */
+function nearest_4(book: usize, value: u32, x: usize, w: usize, scales: usize): v128 {
+  const scale = v128.load(scales);
+  const x0 = v128.load32_splat(x);
+  const x1 = v128.load32_splat(x, 4);
+  const x2 = v128.load32_splat(x, 8);
+  const x3 = v128.load32_splat(x, 12);
+  const w0 = v128.load32_splat(w);
+  const w1 = v128.load32_splat(w, 4);
+  const w2 = v128.load32_splat(w, 8);
+  const w3 = v128.load32_splat(w, 12);
   let least = f32x4.splat(f32.MAX_VALUE);
-  let at = i32x4.splat(0);
-  let here = i32x4.splat(0);
-  for (let r = first, end = first + (value & 255) * record_bytes(4); r < end; r += record_bytes(4)) {
-    const a = v128.load(r);
-    let d = look(t0, u0, v128.or(i8x16.shuffle(a, a, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), byte));
-    d = f32x4.add(
-      d,
-      look(t1, u1, v128.or(i8x16.shuffle(a, a, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7), byte)),
-    );
-    d = f32x4.add(
-      d,
-      look(
-        t2,
-        u2,
-        v128.or(i8x16.shuffle(a, a, 8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11), byte),
-      ),
-    );
-    d = f32x4.add(
-      d,
-      look(
-        t3,
-        u3,
-        v128.or(i8x16.shuffle(a, a, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15), byte),
-      ),
-    );
+  let entries = i32x4.splat(0);
+  const first = book + 4096 * 4 + (value >> 8) * 8;
+  for (let place = first, end = first + (value & 255) * 8; place < end; place += 8) {
+    let d = term(scale, load<u8>(place), x0, w0);
+    d = f32x4.add(d, term(scale, load<u8>(place, 1), x1, w1));
+    d = f32x4.add(d, term(scale, load<u8>(place, 2), x2, w2));
+    d = f32x4.add(d, term(scale, load<u8>(place, 3), x3, w3));
     const nearer = f32x4.lt(d, least);
     least = v128.bitselect(d, least, nearer);
-    at = v128.bitselect(here, at, nearer);
-    here = i32x4.add(here, i32x4.splat(record_bytes(4)));
+    entries = v128.bitselect(i32x4.splat(OFF | <u32>load<u16>(place, 4)), entries, nearer);
   }
-  return first_of_least(first + 16, least, at);
+  return entries;
 }
 
-/** Four of the eight floats of `low` and `high`, by the places of their bytes. */
-function look(low: v128, high: v128, bytes: v128): v128 {
-  return v128.or(i8x16.swizzle(low, bytes), i8x16.swizzle(high, i8x16.sub(bytes, i8x16.splat(16))));
+function term(scale: v128, odd: usize, x: v128, w: v128): v128 {
+  const difference = f32x4.sub(f32x4.mul(scale, v128.load32_splat(ODD + odd)), x);
+  return f32x4.mul(f32x4.mul(w, difference), difference);
 }

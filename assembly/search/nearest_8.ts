@@ -1,15 +1,8 @@
 // Groups of eight weights and three levels, 0, 1 and 2: the codebooks of IQ1 and IQ2 (codebook.ts).
 
 import { nearest_int4 } from "../blocks/k/superblock";
-import { first_of_least, ON_GRID, record_bytes, terms } from "./codebook";
-import { COLUMNS, ENTRIES, ISCALES, ODDS, OFF, ROOTS, SCALES, X } from "./search_iq";
-
-/** Weights 3^i of the levels of a group: the number of its point. */
-function point_of(low: v128, high: v128): u32 {
-  const sums = i32x4.add(i32x4.mul(low, i32x4(1, 3, 9, 27)), i32x4.mul(high, i32x4(81, 243, 729, 2187)));
-  const pairs = i32x4.add(sums, i64x2.shuffle(sums, sums, 1, 0));
-  return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
-}
+import { first_of_least, ON_GRID, terms } from "./codebook";
+import { ISCALES, OFF, ROOTS, SCALES, set_entries, X } from "./search_iq";
 
 /** Number of the point of eight levels, two bits each in `code`. */
 export function point_of_code(code: u32): u32 {
@@ -18,35 +11,36 @@ export function point_of_code(code: u32): u32 {
   return point;
 }
 
-/** Rounds `groups` groups of X to the entries of a grid, under the scale of a column: all, or those that are off it. */
-export function round_8(book: usize, codes: usize, groups: usize, column: usize, off_only: bool): void {
-  for (let k: usize = 0; k < groups; k++) {
-    if (off_only && !(load<u16>(ENTRIES + column * 16 + k * 2) & OFF)) continue;
-    round_group(book, codes, k, column);
+/** Rounds group k to entries under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
+export function round_8(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
+  const iscales = v128.load(ISCALES + column * 4);
+  const x = X + k * 32;
+  let point = i32x4.splat(0);
+  for (let i: usize = 32; i > 0; i -= 4) {
+    // x / scale is nearest to 2 level + 1.
+    const v = f32x4.sub(f32x4.mul(iscales, v128.load32_splat(x + i - 4)), f32x4.splat(1));
+    const level = nearest_int4(f32x4.mul(f32x4.splat(0.5), v));
+    const cut = i32x4.max_s(i32x4.min_s(level, i32x4.splat(2)), i32x4.splat(0));
+    point = i32x4.add(i32x4.add(i32x4.add(point, point), point), cut);
   }
+  let entries = i32x4.splat(0);
+  if (lanes > 0)
+    entries = i32x4.replace_lane(entries, 0, entry_of(book, i32x4.extract_lane(point, 0), k, column));
+  if (lanes > 1)
+    entries = i32x4.replace_lane(entries, 1, entry_of(book, i32x4.extract_lane(point, 1), k, column + 1));
+  if (lanes > 2)
+    entries = i32x4.replace_lane(entries, 2, entry_of(book, i32x4.extract_lane(point, 2), k, column + 2));
+  if (lanes < 0 || lanes > 3) {
+    entries = i32x4.replace_lane(entries, 3, entry_of(book, i32x4.extract_lane(point, 3), k, column + 3));
+  }
+  set_entries(codes, 8, k, column, entries);
 }
 
-/** Group k of a column. */
-function round_group(book: usize, codes: usize, k: usize, column: usize): void {
-  const iscale = v128.load32_splat(ISCALES + column * 4);
-  const value = load<u32>(book + point_of(level(X + k * 32, iscale), level(X + k * 32 + 16, iscale)) * 4);
-  let entry = value & 0xffff;
-  if (value < ON_GRID) {
-    const scale = f32x4.splat(load<f32>(SCALES + column * 4));
-    const odds = f32x4.mul(scale, f32x4(1, 3, 5, 0));
-    entry = OFF | nearest_8(book, value, X + k * 32, ROOTS + k * 32, odds);
-  }
-  store<u16>(ENTRIES + column * 16 + k * 2, entry);
-  const code = <u32>load<u16>(codes + <usize>(entry & ~OFF) * 2);
-  for (let i: usize = 0; i < 8; i++) {
-    store<u8>(ODDS + (k * 8 + i) * COLUMNS + column, ((code >> (<u32>i * 2)) & 3) * 2 + 1);
-  }
-}
-
-/** Levels of four magnitudes: x / scale is nearest to 2 level + 1. */
-function level(x: usize, iscale: v128): v128 {
-  const half = f32x4.mul(f32x4.splat(0.5), f32x4.sub(f32x4.mul(iscale, v128.load(x)), f32x4.splat(1)));
-  return i32x4.max_s(i32x4.min_s(nearest_int4(half), i32x4.splat(2)), i32x4.splat(0));
+function entry_of(book: usize, point: u32, k: usize, column: usize): u32 {
+  const value = load<u32>(book + <usize>point * 4);
+  if (value >= ON_GRID) return value & 0xffff;
+  const odds = f32x4.mul(v128.load32_splat(SCALES + column * 4), f32x4(1, 3, 5, 0));
+  return OFF | nearest_8(book, value, X + k * 32, ROOTS + k * 32, odds);
 }
 
 /**
@@ -62,12 +56,12 @@ export function nearest_8(book: usize, value: u32, x: usize, w: usize, values: v
   const t5 = terms(x + 20, w + 20, values);
   const t6 = terms(x + 24, w + 24, values);
   const t7 = terms(x + 28, w + 28, values);
-  const first = book + 6561 * 4 + (value >> 8) * record_bytes(8);
+  const first = book + 6561 * 4 + (value >> 8) * 40;
   let least = f32x4.splat(f32.MAX_VALUE);
   let at = i32x4.splat(0);
   let here = i32x4.splat(0);
   const byte = i32x4.splat(0x03020100);
-  for (let r = first, end = first + (value & 255) * record_bytes(8); r < end; r += record_bytes(8)) {
+  for (let r = first, end = first + (value & 255) * 40; r < end; r += 40) {
     const a = v128.load(r);
     const b = v128.load(r, 16);
     let d = i8x16.swizzle(
@@ -117,7 +111,7 @@ export function nearest_8(book: usize, value: u32, x: usize, w: usize, values: v
     const nearer = f32x4.lt(d, least);
     least = v128.bitselect(d, least, nearer);
     at = v128.bitselect(here, at, nearer);
-    here = i32x4.add(here, i32x4.splat(record_bytes(8)));
+    here = i32x4.add(here, i32x4.splat(40));
   }
   return first_of_least(first + 32, least, at);
 }

@@ -3,17 +3,15 @@ import { nearest_int } from "../blocks/k/superblock";
 import { round_4 } from "./nearest_4";
 import { round_8 } from "./nearest_8";
 import {
-  any_off,
   best_column,
-  COLUMNS,
   copy_to_final,
-  ENTRIES,
   FINAL,
   fill_scales,
   fitted,
   ISCALES,
-  ODDS,
+  is_off,
   SCALES,
+  set_lowest,
   sum_up,
 } from "./search_iq";
 
@@ -40,36 +38,36 @@ export function search_grid(
   again: i32,
 ): f32 {
   const groups = n / size;
+  const count = 2 * reach + 1;
   fill_scales(top, reach, step, most);
-  for (let c: usize = 0; c <= <usize>(2 * reach); c++) round(book, codes, size, groups, c, false);
-  const best = best_column(n, 2 * reach + 1);
+  for (let k: usize = 0; k < groups; k++) {
+    for (let c = 0; c < count; c += 4) round(book, codes, size, k, c, min(4, count - c));
+  }
+  const best = best_column(n, count);
   let scale = start;
+  let off = again !== THOSE_OFF;
   if (best >= 0) {
     scale = fitted(best, start);
-    copy_to_final(n, best);
+    copy_to_final(n, groups, best);
+    for (let k: usize = 0; k < groups && again !== ALWAYS_ALL; k++)
+      off = k === 0 ? is_off(k, best) : off || is_off(k, best);
   } else {
-    lowest(n);
+    set_lowest(n, groups);
   }
-  const off = best >= 0 ? any_off(best, groups) : again === ALL;
-  if (scale > 0 && (off || again === ALWAYS_ALL)) {
-    store<f32>(ISCALES + FINAL * 4, 1 / scale);
-    store<f32>(SCALES + FINAL * 4, scale);
-    round(book, codes, size, groups, FINAL, again === THOSE_OFF);
-    sum_up(n, FINAL - 3);
-    scale = fitted(FINAL, scale);
+  if (!(scale > 0 && off)) return scale;
+  store<f32>(ISCALES + FINAL * 4, 1 / scale);
+  store<f32>(SCALES + FINAL * 4, scale);
+  for (let k: usize = 0; k < groups; k++) {
+    if (again !== THOSE_OFF || is_off(k, FINAL)) round(book, codes, size, k, FINAL - 3, -1);
   }
-  return scale;
+  sum_up(n, FINAL - 3);
+  return fitted(FINAL, scale);
 }
 
-function round(book: usize, codes: usize, size: usize, groups: usize, column: usize, off_only: bool): void {
-  if (size === 8) round_8(book, codes, groups, column, off_only);
-  else round_4(book, codes, groups, column, off_only);
-}
-
-/** FINAL is entry 0, the lowest levels. */
-function lowest(n: usize): void {
-  for (let i: usize = 0; i < n; i++) store<u8>(ODDS + i * COLUMNS + FINAL, 1);
-  v128.store(ENTRIES + FINAL * 16, i32x4.splat(0));
+/** Rounds group k under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
+function round(book: usize, codes: usize, size: usize, k: usize, column: usize, lanes: i32): void {
+  if (size === 8) round_8(book, codes, k, column, lanes);
+  else round_4(book, codes, k, column, lanes);
 }
 
 /** The scale as a small number 0..top: the scales are odd multiples of d, whose inverse is `id`. */

@@ -2,8 +2,8 @@
 // magnitudes are rounded under a number of candidate scales, each group of them to an entry of the codebook, and the
 // candidate is kept whose fit by weighted least squares gains most. All in the order of operations of ggml.
 //
-// A candidate is a column: of bytes in ODDS (2 level + 1 for each weight) and of entries in ENTRIES. Sums over the
-// weights of a sub-block go one after the other as in ggml, in a lane for each of four candidates.
+// A candidate is a column: of floats in ODDS (2 level + 1 for each weight) and of entries in ENTRIES. Four go together, a
+// lane each; sums over the weights of a sub-block go one after the other as in ggml.
 
 /** Candidates that there is room for. The last column is that of the final scale, behind the 31 of IQ3_XXS. */
 export const COLUMNS: usize = 32;
@@ -20,10 +20,10 @@ export const SCALES: usize = memory.data(128, 16);
 const SUM_QX: usize = memory.data(128, 16);
 const SUM_QQ: usize = memory.data(128, 16);
 
-/** [weight][column] u8 */
-export const ODDS: usize = memory.data(1024, 16);
-/** [column][group] u16, eight groups at most, with OFF where the levels were no entry themselves. */
-export const ENTRIES: usize = memory.data(512, 16);
+/** [weight][column] f32 */
+const ODDS: usize = memory.data(4096, 16);
+/** [group][column] u16, eight groups at most, with OFF where the levels were no entry themselves. */
+const ENTRIES: usize = memory.data(512, 16);
 export const OFF: u32 = 0x8000;
 
 /** Magnitudes of `n` floats at `x`, to X; returns a bit for each that was negative. */
@@ -110,8 +110,7 @@ export function sum_up(n: usize, column: usize): void {
   let sum_qx = f32x4.splat(0);
   let sum_qq = f32x4.splat(0);
   for (let i: usize = 0; i < n; i++) {
-    const bytes = i16x8.extend_low_i8x16_u(v128.load32_zero(ODDS + i * COLUMNS + column));
-    const q = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(bytes));
+    const q = v128.load(ODDS + i * 128 + column * 4);
     const w = v128.load32_splat(W + i * 4);
     sum_qx = f32x4.add(sum_qx, f32x4.mul(f32x4.mul(w, v128.load32_splat(X + i * 4)), q));
     sum_qq = f32x4.add(sum_qq, f32x4.mul(f32x4.mul(w, q), q));
@@ -141,22 +140,45 @@ export function fitted(column: usize, scale: f32): f32 {
   return qq > 0 ? load<f32>(SUM_QX + column * 4) / qq : scale;
 }
 
-/** Whether any of the groups of a column was off the grid. */
-export function any_off(column: usize, groups: usize): bool {
-  let bits: u32 = 0;
-  for (let k: usize = 0; k < groups; k++) bits |= load<u16>(ENTRIES + column * 16 + k * 2);
-  return (bits & OFF) !== 0;
+/** Four columns of group k get entries, OFF among their bits, of groups of `size` in a grid of `codes`. */
+export function set_entries(codes: usize, size: usize, k: usize, column: usize, entries: v128): void {
+  const numbers = v128.and(entries, i32x4.splat(OFF - 1));
+  let code = i32x4.splat(load<u16>(codes + <usize>i32x4.extract_lane(numbers, 0) * 2));
+  code = i32x4.replace_lane(code, 1, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 1) * 2));
+  code = i32x4.replace_lane(code, 2, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 2) * 2));
+  code = i32x4.replace_lane(code, 3, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 3) * 2));
+  const bits = (16 / <i32>size);
+  const level = i32x4.splat((1 << bits) - 1);
+  for (let i: usize = 0; i < size; i++, code = i32x4.shr_u(code, bits)) {
+    const l = v128.and(code, level);
+    const odd = f32x4.convert_i32x4_s(i32x4.add(i32x4.add(l, l), i32x4.splat(1)));
+    v128.store(ODDS + (k * size + i) * 128 + column * 4, odd);
+  }
+  v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(entries, entries), 0);
+}
+
+/** Whether group k of a column was off the grid. */
+export function is_off(k: usize, column: usize): bool {
+  return (load<u16>(ENTRIES + k * 64 + column * 2) & OFF) !== 0;
 }
 
 /** Makes FINAL what a column is. */
-export function copy_to_final(n: usize, column: usize): void {
+export function copy_to_final(n: usize, groups: usize, column: usize): void {
   for (let i: usize = 0; i < n; i++) {
-    store<u8>(ODDS + i * COLUMNS + FINAL, load<u8>(ODDS + i * COLUMNS + column));
+    store<f32>(ODDS + i * 128 + FINAL * 4, load<f32>(ODDS + i * 128 + column * 4));
   }
-  v128.store(ENTRIES + FINAL * 16, v128.load(ENTRIES + column * 16));
+  for (let k: usize = 0; k < groups; k++) {
+    store<u16>(ENTRIES + k * 64 + FINAL * 2, load<u16>(ENTRIES + k * 64 + column * 2));
+  }
+}
+
+/** FINAL is entry 0, the lowest levels. */
+export function set_lowest(n: usize, groups: usize): void {
+  for (let i: usize = 0; i < n; i++) store<f32>(ODDS + i * 128 + FINAL * 4, 1);
+  for (let k: usize = 0; k < groups; k++) store<u16>(ENTRIES + k * 64 + FINAL * 2, 0);
 }
 
 /** Entry of group k of FINAL. */
 export function final_entry(k: usize): u32 {
-  return <u32>load<u16>(ENTRIES + FINAL * 16 + k * 2) & ~OFF;
+  return <u32>load<u16>(ENTRIES + k * 64 + FINAL * 2) & ~OFF;
 }

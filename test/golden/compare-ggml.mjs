@@ -1,7 +1,7 @@
 // Compares the quantization kernels with ggml on millions of weights, byte for byte, and prints the speed of both.
 //   npm run build && node test/golden/compare-ggml.mjs <program> [type ...]
-// The program is called as  <program> <type id> <n_per_row> <in.f32> <out.bin> [imatrix.f32]  and writes what
-// ggml_quantize_chunk makes of the input; "<number> weights/s" in its output is taken as ggml's speed.
+// The program is make/ggml_rows.c. It is called as  <program> <type id> <n_per_row> <in.f32> <out.bin> [imatrix.f32]  and
+// writes what ggml_quantize_chunk makes of the input; "<number> weights/s" in its output is taken as ggml's speed.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +20,20 @@ const TIMED_ROWS = 8;
 const memory = new WebAssembly.Memory({ initial: 2048, maximum: 65536 });
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../dist/kernels.wasm", import.meta.url)));
 const kernels = new WebAssembly.Instance(wasm, { env: { memory } }).exports;
+
+/** Types that ggml does not write without an importance matrix: one of ones stands for none. */
+const GUIDED = new Set(["IQ1_S", "IQ2_XXS", "IQ2_XS"]);
+
+let heap = Math.ceil(kernels.HEAP_BASE.value / 64) * 64;
+
+/** The table of a type that has a codebook, where the heap begins; the heap begins behind it from then on. */
+function prepare({ kernel }) {
+  const write = kernels[`codebook_${kernel}`];
+  const length = write?.(0) ?? 0;
+  if (length === 0) return;
+  write(heap);
+  heap = Math.ceil((heap + length) / 64) * 64;
+}
 
 /** Uniform in (0, 1), the same sequence each time. */
 let seed = 1;
@@ -47,7 +61,8 @@ function makeRows() {
 /** The bytes of the rows, and the best of many timings in weights a second. */
 function quantize(type, x, weights) {
   const rowSize = (ROW / type.blockSize) * type.typeSize;
-  const from = Math.ceil(kernels.HEAP_BASE.value / 64) * 64;
+  prepare(type);
+  const from = heap;
   const to = from + x.byteLength;
   const w = to + Math.ceil((rowSize * ROWS) / 64) * 64;
   const missing = w + ROW * 4 - memory.buffer.byteLength;
@@ -81,7 +96,9 @@ try {
   const output = join(folder, "out.bin");
   const weightsFile = join(folder, "imatrix.f32");
   writeFileSync(input, x);
+  const onesFile = join(folder, "ones.f32");
   writeFileSync(weightsFile, imatrix);
+  writeFileSync(onesFile, new Float32Array(ROW).fill(1));
 
   const rows = [];
   for (const type of DTYPES) {
@@ -89,7 +106,8 @@ try {
     if (names.length > 0 && !names.includes(type.name)) continue;
     for (const weights of type.kernels === "weighted" ? [undefined, imatrix] : [undefined]) {
       const ours = quantize(type, x, weights);
-      const args = [String(type.ggml), String(ROW), input, output, ...(weights ? [weightsFile] : [])];
+      const guide = weights ? weightsFile : GUIDED.has(type.name) ? onesFile : undefined;
+      const args = [String(type.ggml), String(ROW), input, output, ...(guide === undefined ? [] : [guide])];
       const printed = execFileSync(program, args, { encoding: "utf8" });
       const theirs = Number(/([\d.e+]+) weights\/s/.exec(printed)?.[1]) / 1e6;
       rows.push({
