@@ -291,7 +291,7 @@ function parsePacked(bytes: Uint8Array): void {
     ["gptq", settings],
     ["awq", settings],
     ["auto-round", { ...settings, packing_format: "auto_round:auto_gptq" }],
-    ["fp8", settings],
+    ["fp8", { activation_scheme: "dynamic" }],
     ["compressed-tensors", { config_groups: { ...groups, c: { targets: ["c"], weights: small } } }],
   ] as const) {
     const quantization_config = { quant_method, ...fields };

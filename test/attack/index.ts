@@ -1,5 +1,5 @@
 // usage: npm run attack -- [parts] [inputs=500000] [fetches=300] [pairs=50] [kills=400] [faults=100] [seed=...]
-// Attacks llq with whatever it reads, at whatever it writes: parts are parsers, hub, paths, writers, kills and faults;
+// Attacks llq with whatever it reads, at whatever it writes: parts are parsers, packed, hub, paths, writers, kills and faults;
 // all of them when none is named. Prints counts and the seed; a seed gives the same attack.
 import { Random } from "../support/random.js";
 import { attackHub } from "./hub.js";
@@ -37,6 +37,7 @@ async function withKills(work: (kills: Kills) => Promise<void>): Promise<string[
 
 const PARTS: Readonly<Record<string, () => Promise<string[]>>> = {
   parsers: () => attackParsers(inputs!, seed),
+  packed: () => attackParsers(inputs!, seed, "packed"),
   hub: () => attackHub(fetches!, random),
   paths: attackPaths,
   writers: () => attackWriters(pairs!, random),

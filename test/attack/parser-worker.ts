@@ -2,10 +2,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { LlqError } from "../../formats/errors.js";
 import { damaged } from "../support/damage.js";
 import { Random } from "../support/random.js";
-import { ATTACKED } from "./more-targets.js";
+import { LISTS } from "./lists.js";
 
 /** One target's inputs, seed after seed, in a thread that may be ended when one of them hangs. */
 export interface Work {
+  /** Which of the lists, and which of it. */
+  readonly list: "parsers" | "packed";
   readonly target: number;
   readonly seed: number;
   readonly count: number;
@@ -24,8 +26,8 @@ export interface Outcome {
 const MAX_MS = 2000;
 const MAX_BUFFERS = 300 << 20;
 
-const { target, seed, count, state } = workerData as Work;
-const { name, samples, parse } = ATTACKED[target]!;
+const { list, target, seed, count, state } = workerData as Work;
+const { name, samples, parse } = LISTS[list][target]!;
 let [accepted, refused, slowest] = [0, 0, 0];
 const failures: string[] = [];
 for (let i = seed; i < seed + count; i++) {

@@ -1,18 +1,23 @@
 import { Worker } from "node:worker_threads";
-import { ATTACKED } from "./more-targets.js";
+import { LISTS } from "./lists.js";
 import type { Outcome, Work } from "./parser-worker.js";
 
 /** How long one input may be under way before its thread is ended. */
 const HANG_MS = 20_000;
 
-/** Damages every format, `count` inputs in all; returns what went wrong. A thread may take 300 MB, and no longer. */
-export async function attackParsers(count: number, seed: number): Promise<string[]> {
-  const each = Math.ceil(count / ATTACKED.length);
+/** Damages every format of a list, `count` inputs in all; returns what went wrong. A thread may take 300 MB, and no longer. */
+export async function attackParsers(
+  count: number,
+  seed: number,
+  list: keyof typeof LISTS = "parsers",
+): Promise<string[]> {
+  const targets = LISTS[list];
+  const each = Math.ceil(count / targets.length);
   const failures: string[] = [];
   let total = 0;
-  for (const [target, { name }] of ATTACKED.entries()) {
+  for (const [target, { name }] of targets.entries()) {
     const state = new Int32Array(new SharedArrayBuffer(4));
-    const outcome = await runThread({ target, seed, count: each, state });
+    const outcome = await runThread({ list, target, seed, count: each, state });
     if (typeof outcome === "string") {
       failures.push(`${name}: seed ${Atomics.load(state, 0)}: ${outcome}`);
       continue;
@@ -24,7 +29,7 @@ export async function attackParsers(count: number, seed: number): Promise<string
       `${name}: ${refused} refused, ${accepted} accepted and sound, the slowest ${slowest.toFixed(0)} ms`,
     );
   }
-  console.log(`${total} inputs for ${ATTACKED.length} formats`);
+  console.log(`${total} inputs for ${targets.length} formats`);
   return failures;
 }
 

@@ -14,6 +14,7 @@ import { fp4 } from "./compressed-tensors/fp4.js";
 import { packQuantized } from "./compressed-tensors/pack-quantized.js";
 import { compressedScaled } from "./compressed-tensors/scaled.js";
 import { readFields, readQuantization } from "./config.js";
+import { fp8Experts } from "./fp8-experts.js";
 import { gptq } from "./gptq.js";
 import { hqq } from "./hqq.js";
 import { mlx, mlxScales } from "./mlx.js";
@@ -56,6 +57,7 @@ const PACKINGS: readonly Packing<any, any>[] = [
   bitnet,
   modeloptFp4,
   modeloptScaled,
+  fp8Experts,
   scaled,
 ];
 
@@ -78,9 +80,13 @@ const PACKED_NAME = /^(.*)\.(qweight|weight_packed)$/;
 export function unpackWeights(container: Container, file: string, json: unknown): Container {
   const known = [...new Set(PACKINGS.flatMap(({ methods }) => methods))];
   const quantization = readQuantization(file, json, known);
-  const expected = PACKINGS.filter(
-    ({ untold, methods }) => untold || (quantization && methods.includes(quantization.method)),
-  ).map((packing) => ({ packing, settings: quantization && readFields(packing.fields, quantization) }));
+  const expected = PACKINGS.flatMap((packing) => {
+    if (quantization === undefined) return packing.untold ? [{ packing, settings: undefined }] : [];
+    if (packing.methods.includes(quantization.method)) {
+      return [{ packing, settings: readFields(packing.fields, quantization) }];
+    }
+    return packing.untold ? [{ packing, settings: {} }] : []; // what is said is of others
+  });
   const parts = new Parts(container);
   for (const [name, raw] of container.raw ?? []) {
     if (unpack(parts, expected, name, raw)) continue;

@@ -1,11 +1,10 @@
 import * as v from "valibot";
 import type { TensorSource } from "../../../formats/container.js";
-import { exponents } from "./compressed-tensors/scaled.js";
 import { wholeNumber } from "./config.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
-import { type ScaledCoding, scaleBlocks, scaled } from "./scaled.js";
+import { MX_COLUMNS, powersOf, type ScaledCoding, scaleBlocks, scaled } from "./scaled.js";
 
 const anything = v.optional(v.unknown());
 
@@ -54,7 +53,7 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
       return parts.unsupported(`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
     }
     const stored = parts.raw(`${name}_scale`);
-    const powers = exponents(stored);
+    const powers = powersOf(stored);
     if (powers === undefined && stored?.type !== "F8_E4M3") {
       const what = parts.peek(`${name}_scale`)?.dtype ?? "missing";
       return parts.unsupported(`${name} is U8, and its weight_scale ${what}`, "scales of F8_E4M3 and U8");
@@ -107,9 +106,6 @@ export const modeloptScaled: Packing<ScaledCoding, Settings> = {
   },
 };
 
-/** Columns of MX's groups. */
-const MX_COLUMNS = 32;
-
 function scaleOf(
   parts: Parts,
   weight: string,
@@ -117,7 +113,7 @@ function scaleOf(
   columns: number,
 ): NonNullable<ScaledCoding["scale"]> {
   const name = `${weight}_scale`;
-  const powers = exponents(parts.raw(name));
+  const powers = powersOf(parts.raw(name));
   if (powers !== undefined) {
     const shape = [rows, Math.ceil(columns / MX_COLUMNS)];
     if (powers.shape.join() === shape.join()) return { source: powers, rows: 1, columns: MX_COLUMNS };

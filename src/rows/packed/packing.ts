@@ -31,7 +31,8 @@ export interface Packing<C extends Coding = Coding, S = unknown> extends Decoder
   readonly title: string;
   /** What quantization_config has as its quant_method. */
   readonly methods: readonly string[];
-  /** Its tensors show what they are, with any quant_method and without: S is undefined where config.json says nothing. */
+  /** Its tensors show what they are, with any quant_method and without: S is undefined where config.json says nothing, and
+   * empty where it speaks of others. */
   readonly untold?: true;
   /** The fields of quantization_config that it reads, once for all weights; what differs by module is its own affair. */
   readonly fields: v.GenericSchema<unknown, S>;

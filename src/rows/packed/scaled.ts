@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Coding, TensorSource } from "../../../formats/container.js";
+import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
@@ -25,7 +25,31 @@ interface Scale {
   readonly each?: number;
 }
 
-const fields = v.looseObject({ weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])) });
+const anything = v.optional(v.unknown());
+
+/** Fields that change what a weight is have to be known, so others are refused. */
+export const scaledFields = v.strictObject({
+  weight_block_size: v.nullish(v.tuple([wholeNumber, wholeNumber])),
+  /** Of experts: two numbers of E2M1 in a byte, or as all others. */
+  expert_dtype: v.nullish(v.picklist(["fp8", "fp4"])),
+  // what the tensors say themselves, what is left as it was, and how activations are rounded
+  quant_method: anything,
+  fmt: anything,
+  scale_fmt: anything,
+  dequantize: anything,
+  is_checkpoint_fp8_serialized: anything,
+  modules_to_not_convert: anything,
+  modules_to_convert: anything,
+  ignored_layers: anything,
+  ignore: anything,
+  exclude_modules: anything,
+  activation_scheme: anything,
+  activation_scale_ub: anything,
+  kv_cache_scheme: anything,
+  kv_cache_quant_method: anything,
+});
+
+export type ScaledFields = v.InferOutput<typeof scaledFields>;
 
 /** What each byte stands for. */
 export const SMALL_VALUES: Readonly<Record<SmallType, Float32Array>> = {
@@ -42,18 +66,21 @@ export const SMALL_VALUES: Readonly<Record<SmallType, Float32Array>> = {
   F8_E8M0: Float32Array.from({ length: 256 }, (_, byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127))),
 };
 
+/** Columns of a group of MX. */
+export const MX_COLUMNS = 32;
+
 const WEIGHT_TYPES = /^(F8_E4M3|F8_E5M2|I8)$/;
 
 /** Matrices, and those of experts that transformers 5 stacks. */
 const WEIGHT_NAMES = /\.weight$|\.experts\.(gate_up|down)_proj$/;
 
 /** 8-bit numbers with one scale in all, one a row, or one a block: q × scale, whatever `inv` in the name says. */
-export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefined> = {
+export const scaled: Packing<ScaledCoding, ScaledFields | undefined> = {
   kind: "scaled",
   title: "8-bit numbers with scales",
   methods: ["fp8", "fbgemm_fp8"],
   untold: true,
-  fields,
+  fields: scaledFields,
   across: false,
   typeOf: ({ type }) => type,
   weightOf: (name, { type }) => (WEIGHT_TYPES.test(type) && WEIGHT_NAMES.test(name) ? name : undefined),
@@ -64,8 +91,8 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
       const what = `${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
       return parts.unsupported(what, "matrices");
     }
-    const names = [`${name}_scale_inv`, `${name}_scale`];
-    const [found] = names.map((each) => parts.take(each)).filter((each) => each !== undefined);
+    const names = scaleNames(name);
+    const [found] = names.flatMap((each) => parts.take(each) ?? powersOf(parts.raw(each)) ?? []);
     const zero = `${name}_zero_point`;
     if (parts.raw(zero) !== undefined || parts.take(zero) !== undefined) {
       return parts.unsupported(`${name} has zero points`, "scales alone");
@@ -73,7 +100,7 @@ export const scaled: Packing<ScaledCoding, v.InferOutput<typeof fields> | undefi
     const type = raw.type as SmallType;
     if (found === undefined) {
       if (settings !== undefined || type === "I8") {
-        parts.fail(`${name} is ${type} and has no ${names.join(" or ")}`);
+        parts.fail(`${name} is ${type} and has no ${names[0]} or ${names[1]}`);
       }
       return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
     }
@@ -134,6 +161,17 @@ function scalesOfEach(
   return { ...one, source: { ...source, shape: [experts * down, across] }, each: rows };
 }
 
+/** What the scales of a weight are called: by transformers and its kind, and by DeepSeek. */
+export function scaleNames(weight: string): readonly string[] {
+  return [`${weight}_scale_inv`, `${weight}_scale`, weight.replace(/\.weight$/, ".scale")];
+}
+
+/** Powers of two in a byte (OCP E8M0), which older files call U8. */
+export function powersOf(raw: RawSource | undefined): TensorSource | undefined {
+  if (raw?.type !== "U8" && raw?.type !== "F8_E8M0") return undefined;
+  return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "F8_E8M0" });
+}
+
 /** The places of scales that are one in all, one a row, or one a block (of 128 x 128 if nothing is said). */
 export function scaleBlocks(
   parts: Parts,
@@ -152,6 +190,9 @@ export function scaleBlocks(
     if (down === Math.ceil(rows / blockRows) && across === Math.ceil(columns / blockColumns)) {
       return { source: matrix, rows: blockRows, columns: blockColumns };
     }
+    // of a grid that is finer than is said, MX's
+    if (down === rows && columns === across * MX_COLUMNS)
+      return { source: matrix, rows: 1, columns: MX_COLUMNS };
   }
   return parts.fail(`the scales of ${name}, ${rows} x ${columns}, are ${source.shape.join(" x ")}`);
 }

@@ -5,7 +5,7 @@ import { transposed } from "../transposed.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
-import { type ScaledCoding, scaled } from "./scaled.js";
+import { MX_COLUMNS, type ScaledCoding, scaled } from "./scaled.js";
 import { swizzledScales } from "./swizzled.js";
 import { checkTorchao, torchaoPart, torchaoStem } from "./torchao.js";
 
@@ -80,7 +80,6 @@ export const torchaoInt4: Packing<TorchaoInt4Coding> = {
   },
 };
 
-const MX_COLUMNS = 32;
 const NV_COLUMNS = 16;
 
 interface Groups {

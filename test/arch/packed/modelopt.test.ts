@@ -50,7 +50,7 @@ test.each(Object.keys(golden).filter((name) => name !== "smooth"))(
 
 test("what is said of scales of activations, keys and values", () => {
   expect(open("nvfp4", said("nvfp4")).remarks).toEqual([
-    "config.json: 3 scales of activations, keys and values (input_scale, k_scale, v_scale) are left out: weights alone are rounded here",
+    "config.json: 2 scales of activations, keys and values (k_scale, v_scale) are left out: weights alone are rounded here",
   ]);
   expect(open("w4a16", said("w4a16")).remarks).toEqual([]);
 });

@@ -1,12 +1,12 @@
 """Writes ../packed/<name>/: tiny checkpoints whose weights their own writers packed, and expected.json beside each.
 
     packed_checkpoints.py <llama.cpp> [name ...]
-    # torch 2.15.0, transformers 5.24.0, and --no-deps: nvidia-modelopt 0.47.0, compressed-tensors 0.20.1, mlx 0.32.4
+    # torch 2.15.0, transformers 5.24.0, and --no-deps: nvidia-modelopt 0.47.0, compressed-tensors 0.20.1, mlx 0.32.4,
+    # bitsandbytes 0.50.2, torchao 0.18.0
 
 expected.json holds
   perplexity   of the first 512 tokens of ../families/text.txt, over two chunks of 256, second halves scored, computed in f32
-               by transformers, which reads the packed folder itself where `reads` says how, and else the weights that the
-               writer dequantizes
+               by transformers: of READ, it reads the packed folder itself, else the weights that the writer dequantizes
   converted    what llama.cpp's converter (0c1e57098, --outtype bf16) makes of the folder, where it knows the packing: some
                keys, and name, shape (outermost first), type and sha256 of every tensor
 """
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 torch.set_num_threads(1)
@@ -158,7 +159,12 @@ def scales(form, weight, args):
         return {"weight_scale": scale.to(torch.float8_e4m3fn).float(), "weight_global_scale": total}
     if form.startswith("mxfp4"):
         return {"weight_scale": 2.0 ** (weight.reshape(rows, -1, 32).abs().amax(2) / 6).log2().ceil()}
-    raise ValueError(form)
+    size = args.get("group_size") or columns
+    largest = 2 ** (args["num_bits"] - 1) - 1 if args["type"] == "int" else 448
+    scale = weight.reshape(rows, -1, size).abs().amax(2) / largest
+    return {"weight_scale": scale} if args.get("symmetric", True) else {
+        "weight_scale": scale, "weight_zero_point": torch.randint(-2, 3, scale.shape, dtype=torch.int8),
+    }  # fmt: skip
 
 
 def mlx(mode, size, bits):
@@ -177,6 +183,52 @@ def mlx(mode, size, bits):
     return config | {"quantization": said, "quantization_config": said}, state, meant
 
 
+def saved(quantization, dtype=torch.bfloat16, **more):
+    """As transformers quantizes and saves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        build(**more).save_pretrained(f"{folder}/plain")
+        model = transformers.AutoModelForCausalLM.from_pretrained(f"{folder}/plain", quantization_config=quantization, dtype=dtype)
+        model.save_pretrained(f"{folder}/packed")
+        with safe_open(f"{folder}/packed/model.safetensors", "pt") as file:
+            metadata = file.metadata()
+        config = json.loads(Path(f"{folder}/packed/config.json").read_text())
+        return config, load_file(f"{folder}/packed/model.safetensors"), metadata
+
+
+def bitsandbytes(**options):
+    return saved(transformers.BitsAndBytesConfig(**options), torch.float32)  # so it is dequantized to
+
+
+def torchao(name, **options):
+    import torchao.quantization as quantization
+
+    options = {key: getattr(quantization, value[0])(*value[1:]) if isinstance(value, tuple) else value for key, value in options.items()}
+    told = transformers.TorchAoConfig(getattr(quantization, name)(**options), modules_to_not_convert=["lm_head"])
+    return saved(told, torch.float32)  # it computes in the type that it packed from
+
+
+def fp8():
+    """DeepSeek's blocks of 128, by the op that transformers packs them with."""
+    from types import SimpleNamespace
+
+    from transformers.integrations.finegrained_fp8 import Fp8Quantize
+
+    config, state = plain(build())
+    quantizer = Fp8Quantize(SimpleNamespace(quantization_config=transformers.FineGrainedFP8Config(weight_block_size=(32, 64))))
+    for module in modules(state):
+        state |= quantizer.convert({f"{module}.weight": state.pop(f"{module}.weight").float()})
+    config["quantization_config"] = {
+        "quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [32, 64],
+    }  # fmt: skip
+    return config, state, {"format": "pt"}
+
+
+def integers(form, **weights):
+    """Weights alone in whole numbers or small floats, by compressed-tensors."""
+    config, state, _ = compressed(form, **weights)
+    return config, state, {"format": "pt"}
+
+
 FOUR = {"num_bits": 4, "type": "float", "symmetric": True}
 NAMES = {
     "modelopt-nvfp4": (lambda: modelopt("NVFP4_DEFAULT_CFG"), True),
@@ -192,6 +244,23 @@ NAMES = {
     "mlx-mxfp4": (lambda: mlx("mxfp4", 32, 4), False),
     "mlx-nvfp4": (lambda: mlx("nvfp4", 16, 4), False),
 }  # fmt: skip
+INT = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32}
+# Those that transformers reads itself, each with how; what bitsandbytes computes on a CPU rounds activations too.
+DEQUANTIZED = {"dequantize": lambda: True}
+READ = {
+    "ct-pack-quantized": (lambda: integers("pack-quantized", **INT, symmetric=True), {}),
+    "ct-int-quantized": (lambda: integers("int-quantized", num_bits=8, type="int", symmetric=True, strategy="channel"), {}),
+    "ct-float-quantized": (lambda: integers("float-quantized", num_bits=8, type="float", symmetric=True, strategy="channel"), {}),
+    "bitsandbytes-nf4": (
+        lambda: bitsandbytes(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype="float32"),
+        DEQUANTIZED,
+    ),
+    "bitsandbytes-int8": (lambda: bitsandbytes(load_in_8bit=True), DEQUANTIZED),
+    "torchao-int8": (lambda: torchao("Int8WeightOnlyConfig", version=2), {}),
+    "torchao-int4": (lambda: torchao("IntxWeightOnlyConfig", weight_dtype=torch.int4, granularity=("PerGroup", 32)), {}),
+    "torchao-float8": (lambda: torchao("Float8WeightOnlyConfig"), {}),
+    "fp8-blocks": (fp8, {"quantization_config": lambda: transformers.FineGrainedFP8Config(weight_block_size=(32, 64), dequantize=True)}),
+}  # fmt: skip
 
 
 def dequantized(config, meant):
@@ -202,6 +271,16 @@ def dequantized(config, meant):
         options = {"dtype": torch.float32, "attn_implementation": "eager"}
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
         return perplexity(model.eval())
+
+
+def read(folder, options):
+    """By transformers from the folder itself."""
+    told = {key: value() for key, value in options.items()}
+    dequantizes = told.pop("dequantize", False)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **told)
+    if dequantizes:
+        model = model.dequantize(dtype=torch.float32)
+    return perplexity(model.eval())
 
 
 def converted(source, folder):
@@ -234,7 +313,23 @@ def converted(source, folder):
     return {"keys": keys, "tensors": tensors}
 
 
+def write_read(name):
+    make, options = READ[name]
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config, state, metadata = make()
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / "model.safetensors", metadata)
+    (folder / "model.safetensors").chmod(0o644)
+    expected = {"perplexity": read(folder, options)}
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    print(name, expected["perplexity"], sum(file.stat().st_size for file in folder.iterdir()), flush=True)
+
+
 def write(name, source):
+    if name in READ:
+        return write_read(name)
     make, is_converted = NAMES[name]
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -258,5 +353,5 @@ def write(name, source):
 
 
 logging.disable(logging.WARNING)
-for each in sys.argv[2:] or NAMES:
+for each in sys.argv[2:] or [*NAMES, *READ]:
     write(each, Path(sys.argv[1]).resolve())

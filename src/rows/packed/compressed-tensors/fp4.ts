@@ -2,8 +2,8 @@ import type { TensorSource } from "../../../../formats/container.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "../fp4.js";
 import type { Packing } from "../packing.js";
 import { codedSource, type Parts } from "../parts.js";
+import { powersOf } from "../scaled.js";
 import { type CompressedTensors, compressedTensors, schemeOf } from "./config.js";
-import { exponents } from "./scaled.js";
 
 /** compressed-tensors' nvfp4-pack-quantized, with scales of E4M3, and mxfp4-pack-quantized, with those of E8M0. */
 export const fp4: Packing<Fp4Coding, CompressedTensors> = {
@@ -52,7 +52,7 @@ export const fp4: Packing<Fp4Coding, CompressedTensors> = {
 
 function scalesOf(parts: Parts, name: string): { type: Fp4Coding["type"]; source: TensorSource } {
   const raw = parts.raw(name);
-  const powers = exponents(raw);
+  const powers = powersOf(raw);
   if (powers !== undefined) return { type: "MXFP4", source: powers };
   if (raw?.type !== "F8_E4M3")
     return parts.fail(`${name} is ${raw?.type ?? "missing"}; F8_E4M3 or U8 was expected`);

@@ -1,7 +1,7 @@
-import type { RawSource, TensorSource } from "../../../../formats/container.js";
+import type { TensorSource } from "../../../../formats/container.js";
 import type { Packing } from "../packing.js";
 import { codedSource, type Parts } from "../parts.js";
-import { type ScaledCoding, scaled } from "../scaled.js";
+import { powersOf, type ScaledCoding, scaled } from "../scaled.js";
 import { type CompressedTensors, compressedTensors, type Scheme, schemeOf } from "./config.js";
 
 const { untold: _, ...own } = scaled;
@@ -18,7 +18,7 @@ export const compressedScaled: Packing<ScaledCoding, CompressedTensors> = {
     if (rows === undefined || columns === undefined || raw.shape.length > 2) {
       return parts.unsupported(`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
     }
-    const scale = parts.take(`${name}_scale`) ?? exponents(parts.raw(`${name}_scale`));
+    const scale = parts.take(`${name}_scale`) ?? powersOf(parts.raw(`${name}_scale`));
     if (scale === undefined) return parts.fail(`${name} is ${raw.type} and has no ${name}_scale`);
     const [down, across] = matrix(scale.shape);
     const scheme = schemeOf(parts, settings, name.replace(/\.weight$/, ""), (each) => {
@@ -47,12 +47,6 @@ function blockOf(scheme: Scheme, rows: number, columns: number): { rows: number;
 
 function matrix(shape: readonly number[]): readonly [number, number] {
   return shape.length > 2 ? [0, 0] : [shape[0] ?? 1, shape[1] ?? 1];
-}
-
-/** Powers of two in a byte (OCP E8M0), which older files call U8. */
-export function exponents(raw: RawSource | undefined): TensorSource | undefined {
-  if (raw?.type !== "U8" && raw?.type !== "F8_E8M0") return undefined;
-  return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "F8_E8M0" });
 }
 
 function zerosOf(parts: Parts, name: string, shape: readonly number[]): TensorSource | undefined {
