@@ -104,7 +104,10 @@ export class Member {
     const { plan, states, sequences } = this.#joining;
     const { kernels, weights } = this.#placeOf(layer);
     const own = plan.layers[layer]!;
-    if (layer === 0) for (const { weight } of plan.expand?.matrices ?? []) weights.loadMatrix(weight);
+    if (layer === 0) {
+      for (const tensor of othersOf({ norm: plan.embeddingNorm })) weights.loadFloats(tensor);
+      for (const { weight } of plan.expand?.matrices ?? []) weights.loadMatrix(weight);
+    }
     for (const matrix of matricesOf(own)) weights.loadMatrix(matrix);
     for (const tensor of othersOf(own)) weights.loadFloats(tensor);
     const { stateOf } = own.mixer.plan;

@@ -78,8 +78,8 @@ export function planPlaces(kernels: Kernels, holding: Holding, share: Share): Pl
   for (const [i, layer] of plan.layers.entries()) {
     const { plan: mixer } = layer.mixer;
     const state = mixer.stateOf === undefined ? mixerOf(mixer).stateBytes(mixer, share, kept) : 0;
-    const before = i === 0 ? weightsOf(plan.expand) : [];
-    take(bytesOf(layer, [...before, ...matricesOf(layer)]), sequences * state, i);
+    const before = i === 0 ? bytesOf({ norm: plan.embeddingNorm }, weightsOf(plan.expand)) : 0;
+    take(before + bytesOf(layer, matricesOf(layer)), sequences * state, i);
   }
   const { output, output_norm, outputBias, merge } = plan.head;
   take(bytesOf({ output_norm, outputBias }, [...weightsOf(merge), output]), 0, plan.layers.length);
