@@ -39,6 +39,8 @@ export interface TensorRow {
   readonly padded?: true;
   /** May be absent (biases, RoPE divisors). */
   readonly optional?: true;
+  /** Optional, and read by nobody where it is there: no configuration says it. */
+  readonly unread?: true;
   /** Whether models of these numbers have it at all, in that block; default: all have. */
   readonly when?: (hparams: HParams, layer: number | undefined) => boolean;
 }

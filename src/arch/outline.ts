@@ -18,7 +18,7 @@ export function outlineTensors(
   return expand(architecture, hparams).flatMap(({ row, layer, name }): OutlineTensor[] => {
     const { role } = row;
     if (row.source === undefined && computed?.has(name) !== true) return [];
-    if (tied && role === "output") return [];
+    if ((tied && role === "output") || row.unread) return [];
     if (row.source !== undefined && row.optional && optional?.includes(role) !== true) return [];
     return [{ name, role, layer, shape: shapeOf(row, hparams, layer), dtype: "F32" }];
   });

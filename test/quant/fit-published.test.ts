@@ -60,6 +60,15 @@ describe("presets have the tensors that llama.cpp's converter writes", () => {
   });
 });
 
+test("Gemma 3n and 4 have the parameters of transformers' models, and the rows that pad a table", () => {
+  for (const [name, parameters] of Object.entries<number>(read("fit/gemma.json"))) {
+    const { hparams, tensors } = outlineOf(name);
+    const own = tensors.filter(({ role }) => role !== "rope_freqs");
+    const padding = name.startsWith("gemma-3n") ? 256 * hparams.blockCount * 256 : 0;
+    expect(weightCount(own) - padding).toBe(parameters);
+  }
+});
+
 /** GiB and bits to two digits. */
 interface Computed {
   readonly weights: number;

@@ -165,7 +165,7 @@ export const gemma3n: Architecture = {
     ...[k!, values!, ...keyNorm].flatMap((row): TensorRow[] => [
       { ...row, when: hasKeys },
       // Files may have them all the same in layers that see the keys of others; nothing reads them.
-      { ...row, optional: true, when: (h, layer) => !hasKeys(h, layer) },
+      { ...row, optional: true, unread: true, when: (h, layer) => !hasKeys(h, layer) },
     ]),
     ...norm("attn_q_norm", "head", "model.layers.{i}.self_attn.q_norm"),
     ...linear("attn_output", ["embd", "attn"], "model.layers.{i}.self_attn.o_proj"),

@@ -170,7 +170,7 @@ const [q, k, values] = separateQkv("model.layers.{i}.self_attn");
 
 /** What files may have all the same in layers that see the keys of others; nothing reads it. */
 const unused = [k!, values!, ...norm("attn_k_norm", "head", "model.layers.{i}.self_attn.k_norm")].map(
-  (row): TensorRow => ({ ...row, optional: true, when: (h, layer) => !hasKeys(h, layer) }),
+  (row): TensorRow => ({ ...row, optional: true, unread: true, when: (h, layer) => !hasKeys(h, layer) }),
 );
 
 const when = hasExperts;

@@ -19,9 +19,23 @@ function windows(layers: number, period: number): string[] {
   return Array.from({ length: layers }, (_, i) => type(i));
 }
 
-/** Gemma 4, by the configurations in transformers' script that converts Google's checkpoints. */
+const GEMMA_3N = {
+  architectures: ["Gemma3nForConditionalGeneration"],
+  ...{ head_dim: 256, final_logit_softcapping: 30, sliding_window: 512, max_position_embeddings: 32768 },
+  ...{ vocab_size: 262400, vocab_size_per_layer_input: 262144, rms_norm_eps: 1e-6 },
+};
+
+/** Gemma 3n and 4, by the configurations in transformers' scripts that convert Google's checkpoints. */
 // biome-ignore format: columns
 export const PUBLISHED_GEMMA: readonly PublishedFamily[] = [
+  {
+    base: GEMMA_3N,
+    fields: [...SHAPE, "num_kv_shared_layers"],
+    models: {
+      "gemma-3n-e2b": [2048, 30, 8, 2, 8192,  10],
+      "gemma-3n-e4b": [2048, 35, 8, 2, 16384, 15],
+    },
+  },
   {
     base: { ...GEMMA_4, max_position_embeddings: 131072, sliding_window: 512, hidden_size_per_layer_input: 256, layer_types: windows(35, 5) },
     fields: [...SHAPE, "num_kv_shared_layers", "use_double_wide_mlp"],
