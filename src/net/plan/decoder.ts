@@ -88,6 +88,7 @@ function withKept(layers: readonly LayerPlan[], width: number): Pick<DecoderPlan
 function planProjections(stack: Tensor | undefined): StreamProjections | undefined {
   if (stack === undefined) return undefined;
   const [count, rows, columns] = stack.shape as [number, number, number];
+  if (count === 0) return undefined;
   const matrices = Array.from({ length: count }, (_, i) => ({
     weight: sliceRows(stack, i * rows, rows, [rows, columns]),
     bias: undefined,
