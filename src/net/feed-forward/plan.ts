@@ -3,7 +3,7 @@ import type { HParams } from "../../arch/hparams.js";
 import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, sliceRows, takeRows } from "../../tensor.js";
 import { bareNorm, type Finder, part } from "../plan/finder.js";
-import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
+import type { ExpertsPlan, FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
 /** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
 export function planFeedForward(
@@ -29,11 +29,17 @@ export function planFeedForward(
       routing,
       experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
       used: hparams.expertUsedCount,
+      latent: findLatent(find),
       shared: findMlp(find, "_shexp", activation),
       sharedRouter: find.router("router_shexp"),
       postNorm: find.norm("ffn_post_norm_2"),
     },
   };
+}
+
+function findLatent(find: Finder): ExpertsPlan["latent"] {
+  const [down, up] = [find.linear("ffn_latent_down"), find.linear("ffn_latent_up")];
+  return down && up && { down, up };
 }
 
 function findMlp(find: Finder, form: "" | "_exps" | "_shexp", activation: Activation): MlpPlan | undefined {
