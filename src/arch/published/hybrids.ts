@@ -88,4 +88,11 @@ export const PUBLISHED_HYBRIDS: readonly PublishedFamily[] = [
       "jamba-v0.1": [4096, 32, 32, 8, 14336, 16, 2, 65536, 262144],
     },
   },
+  {
+    base: { architectures: ["KimiLinearForCausalLM"], layer_types: withAttention(27, [3, 7, 11, 15, 19, 23, 26], "linear_attention") },
+    fields: ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "moe_intermediate_size", "num_experts", "num_experts_per_token", "vocab_size", "model_max_length"],
+    models: {
+      "kimi-linear-48b-a3b": [2304, 27, 32, 9216, 1024, 256, 8, 163840, 1048576],
+    },
+  },
 ];

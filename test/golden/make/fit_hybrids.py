@@ -4,12 +4,14 @@ usage: fit_hybrids.py
 
 Of each model the parameters that transformers counts on torch's meta device, a tied output once; the elements of keys and
 values that a token leaves; and the bytes of recurrent states of a sequence, which are f32 in llama.cpp: of a convolution
-its kernel less one rows of what goes in, of Mamba-2 channels times states, of Mamba the same.
+its kernel less one rows of what goes in, of Mamba-2 channels times states, of Mamba the same, of delta attention keys
+times values.
 
 Whose numbers: `granite-4.0-h-tiny` and `-small` IBM's model cards (their layers with attention stand as in
 granite-4.0-h-1b's config.json); `nemotron-nano-9b-v2` and `nemotron-3-nano-30b-a3b`, `lfm2-1.2b`, `lfm2-8b-a1b` their
 config.json on the Hub, as read in public repositories that quote them; `falcon-h1-0.5b` the configuration that NVIDIA's
-Megatron Bridge tests with; `jamba-v0.1` transformers' defaults, which are of that model.
+Megatron Bridge tests with; `jamba-v0.1` and `kimi-linear-48b-a3b` transformers' defaults, which are of these models (the
+latter's layers with attention as its config.json has them).
 """
 
 import json
@@ -57,6 +59,7 @@ MODELS = {
         intermediate_size=2048, mamba_d_ssm=1536, mamba_n_heads=24, mamba_d_head=64, mamba_d_state=128, mamba_n_groups=1,
         vocab_size=32784, max_position_embeddings=16384, mamba_rms_norm=False, tie_word_embeddings=False)),
     "jamba-v0.1": ("jamba", {}),
+    "kimi-linear-48b-a3b": ("kimi_linear", dict(layer_types=layers(27, (3, 7, 11, 15, 19, 23, 26), "linear_attention"))),
 }
 
 
@@ -65,6 +68,10 @@ def kept(kind, config):
     types = getattr(config, "layers_block_type", None) or config.layer_types
     has = [kind for kind in types if kind in ("full_attention", "attention")]
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if kind == "kimi_linear":
+        inner = config.linear_num_heads * config.linear_head_dim
+        states = 3 * inner * (config.linear_conv_kernel_dim - 1) + inner * config.linear_head_dim
+        return len(has) * (config.kv_lora_rank + config.qk_rope_head_dim), 4 * (len(types) - len(has)) * states
     if kind == "falcon_h1":
         has, inner = types, config.mamba_d_ssm
         others = len(types)
