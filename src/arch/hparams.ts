@@ -126,7 +126,7 @@ export function hasAttention({ layers }: HParams, layer: number | undefined): bo
 }
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
-const MAX_LAYERS = 4096;
+export const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;
 
 /**

@@ -202,7 +202,17 @@ const decoder: Architecture["decoder"] = (h) => {
   return { norm: "rms", layers };
 };
 
-const isMixture = (config: Readonly<Record<string, unknown>>) => kindsOf(config as Config).includes("moe");
+const layerFields = v.looseObject({
+  layers_block_type: schema.entries.layers_block_type,
+  layer_types: schema.entries.layer_types,
+  hybrid_override_pattern: schema.entries.hybrid_override_pattern,
+});
+
+/** What is no list of layers is said when the whole is read. */
+function isMixture(config: Readonly<Record<string, unknown>>): boolean {
+  const { success, output } = v.safeParse(layerFields, config);
+  return success && kindsOf(output).includes("moe");
+}
 
 const common = {
   classes: ["NemotronHForCausalLM"],

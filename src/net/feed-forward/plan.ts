@@ -5,7 +5,7 @@ import { rowCount, rowLength, sliceRows, takeRows } from "../../tensor.js";
 import { bareNorm, type Finder, part } from "../plan/finder.js";
 import type { ExpertsPlan, FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
-/** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
+/** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none, or experts without a router */
 export function planFeedForward(
   { activation, sparsity, router: routing = { gating: "softmax" } }: FeedForwardTraits,
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
@@ -14,6 +14,9 @@ export function planFeedForward(
   const stacked = findMlp(find, "_exps", activation) ?? findFused(find, hparams, activation);
   const scale = find.tensor("router_scale");
   if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
+  const router = find.router("router");
+  if (stacked !== undefined && router === undefined)
+    throw badInput(`${find.place} has experts, and no router`);
   return {
     mlp: mlp && { ...withGate(mlp), sparsity, subNorm: find.norm("ffn_sub_norm") },
     mlpNorm: find.norm("ffn_post_norm_1"),
@@ -23,7 +26,7 @@ export function planFeedForward(
         ...bareNorm(rowLength(scale), { kind: "rms", epsilon: hparams.normEpsilon }),
         weight: scale,
       },
-      router: find.router("router")!,
+      router: router!,
       selectionBias: find.tensor("selection_bias"),
       scales: find.tensor("expert_scales"),
       routing,
