@@ -19,6 +19,8 @@ export type BlockMatrix =
   | `${FeedForwardMatrix}_exps`
   | "ffn_gate_up_exps"
   | `${FeedForwardMatrix}_shexp`
+  | "ffn_latent_down"
+  | "ffn_latent_up"
   | "ssm_in"
   | "ssm_conv"
   | "ssm_x"

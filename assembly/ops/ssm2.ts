@@ -4,15 +4,15 @@
 import { exp } from "./exp";
 
 /**
- * Steps of each head: dt = max(softplus(dt + bias), least).
+ * Steps of each head: dt = softplus(dt + bias), kept between least and most.
  * @param dt [tokens][n]
  * @param bias [n]
  */
-export function ssm2_steps(dt: usize, bias: usize, least: f32, tokens: i32, n: i32): void {
+export function ssm2_steps(dt: usize, bias: usize, least: f32, most: f32, tokens: i32, n: i32): void {
   for (let token = 0; token < tokens; token++) {
     for (let head: usize = 0; head < <usize>n * 4; head += 4) {
       const x = load<f32>(dt + head) + load<f32>(bias + head);
-      store<f32>(dt + head, max(x > 20 ? x : Mathf.log1p(Mathf.exp(x)), least));
+      store<f32>(dt + head, min(max(x > 20 ? x : Mathf.log1p(Mathf.exp(x)), least), most));
     }
     dt += <usize>n * 4;
   }

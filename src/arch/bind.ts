@@ -1,4 +1,3 @@
-import { withFile } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
@@ -8,6 +7,7 @@ import { withQkvApart } from "./checkpoint/gguf-forms.js";
 import { withoutLatentPairs } from "./checkpoint/latent.js";
 import { basePrefix } from "./checkpoint/names.js";
 import { isSameTensor } from "./checkpoint/tied.js";
+import { isZeroBias } from "./checkpoint/zero-bias.js";
 import { type Dimension, dimension } from "./dimensions.js";
 import { APART_QKV, withApartQkv, withExpertsApart, withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
@@ -79,14 +79,6 @@ export function bindHuggingFace(
   const rest = unknown.filter((name) => !isZeroBias(container, name, used));
   if (rest.length > 0) throw unknownTensors(where, architecture, rest);
   return tensors;
-}
-
-/** Whether it is the bias of a linear layer and adds nothing: AutoGPTQ writes one for every layer, trained or not. */
-function isZeroBias({ files, tensors }: Container, name: string, used: ReadonlySet<string>): boolean {
-  if (!name.endsWith(".bias") || !used.has(name.replace(/bias$/, "weight"))) return false;
-  const { file, offset, byteLength, shape, strides, runs } = tensors.get(name)!;
-  if (shape.length !== 1 || strides !== undefined || runs !== undefined) return false;
-  return withFile(files[file]!, (source) => source.read(offset, byteLength)).every((byte) => byte === 0);
 }
 
 /**
@@ -294,15 +286,11 @@ function ofShape(name: string, source: TensorSource, expected: readonly number[]
 
 /** To ggml, a vector and a matrix of one row are one, and so on: files leave out outer dimensions of one, or have them. */
 function storedTensor({ row, layer, name }: Bound, stored: TensorSource, shape: number[]): Tensor {
-  const isSame = withoutOuterOnes(stored.shape).join() === withoutOuterOnes(shape).join();
+  const plain = (lengths: readonly number[]) => lengths.join().replace(/^(1,)+/, "");
+  const isSame = plain(stored.shape) === plain(shape);
   const source = isSame ? { ...stored, shape } : stored;
   checkShape(name, source, shape);
   return { ...storedWhole(source), name, role: row.role, layer, shape };
-}
-
-function withoutOuterOnes(shape: readonly number[]): readonly number[] {
-  const first = shape.findIndex((length) => length !== 1);
-  return first < 0 ? [] : shape.slice(first);
 }
 
 /** A tensor that no file holds. */

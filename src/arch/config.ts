@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { HfModel } from "./architecture.js";
+import { MAX_LAYERS } from "./hparams.js";
 import {
   outsideWindows,
   type RopeConfig,
@@ -15,13 +16,15 @@ import {
 // What the readers of the families' config.json share. A family has a schema of its own, made of these pieces.
 
 export const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
+/** Of layers: some families make lists of so many entries before any tensor is asked for. */
+export const layerCount = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LAYERS));
 export const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 export const flag = v.nullish(v.boolean());
 
 /** The fields of decoders of the Llama kind. */
 export const decoderFields = {
   hidden_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   num_key_value_heads: v.nullish(count),
   head_dim: v.nullish(count),

@@ -25,6 +25,7 @@ const DIMENSIONS = {
   experts: (h) => h.expertCount,
   expertFfn: (h) => h.expertFeedForwardLength,
   "expertFfn*2": (h) => 2 * h.expertFeedForwardLength,
+  expertEmbd: (h) => h.expertLatentLength || h.embeddingLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
   /** Where the file has the width of each. */
   eachSharedFfn: (h) => h.sharedExpertCount * h.sharedExpertFeedForwardLength,

@@ -22,8 +22,9 @@ export interface SsmNumbers {
   readonly stepEpsilon: number | undefined;
   /** Whether Mamba-2's output is normed before it is gated. A key of llq's own. */
   readonly normsBeforeGate: boolean;
-  /** What steps of Mamba-2 are at least. */
+  /** What steps of Mamba-2 are at least, and at most. Keys of llq's own. */
   readonly leastStep: number;
+  readonly mostStep: number;
   /** Layers with a state; undefined where the file does not say. */
   readonly layers: readonly boolean[] | undefined;
 }
@@ -125,7 +126,7 @@ export function hasAttention({ layers }: HParams, layer: number | undefined): bo
 }
 
 // Tables of tensors are made as long as the numbers say, before the file is asked whether it has so many.
-const MAX_LAYERS = 4096;
+export const MAX_LAYERS = 4096;
 const MAX_EXPERTS = 2 ** 17;
 
 /**
@@ -214,6 +215,7 @@ function readPrefixTokens(keys: KeyReader): PrefixTokens | undefined {
 }
 
 function readSsm(keys: KeyReader, architecture: string, blockCount: number, headCount: number): SsmNumbers {
+  const some = (key: string) => keys.optional(`${architecture}.ssm.${key}`);
   const count = (key: string, fallback: number) => keys.count(`${architecture}.${key}`, fallback);
   // Kimi's delta nets have as many heads as its attention.
   const width = count("kda.head_dim", 0);
@@ -233,7 +235,8 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number, head
     groupCount: count("ssm.group_count", heads),
     stepEpsilon: readStepEpsilon(keys, architecture),
     normsBeforeGate: keys.flag(`${architecture}.ssm.norm_before_gate`) ?? false,
-    leastStep: keys.optional(`${architecture}.ssm.time_step_min`) ?? 0,
+    leastStep: some("time_step_min") ?? 0,
+    mostStep: some("time_step_max") ?? Number.POSITIVE_INFINITY,
     layers: readRecurrent(keys, architecture, blockCount),
   };
 }

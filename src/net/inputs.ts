@@ -33,7 +33,7 @@ function setFeedForward(
   const before = mlp === undefined ? [] : [mlp.gate, mlp.up];
   if (mixture === undefined) set("ffn_norm", before);
   else {
-    const { norm, routerNorm, router, experts, shared } = mixture;
+    const { norm, routerNorm, router, experts, latent, shared } = mixture;
     const { gate, up, down } = experts[0]!;
     const seen = besideExperts(mixture);
     if (norm === undefined) set("ffn_norm", [...before, ...seen]);
@@ -44,15 +44,16 @@ function setFeedForward(
     if (routerNorm !== undefined) set("router", [router]);
     set("experts", [gate, up], experts.length);
     set("experts_down", [down], experts.length);
+    if (latent !== undefined) set("latent_up", [latent.up]);
     if (shared !== undefined) set("shared_down", [shared.down]);
   }
   if (mlp !== undefined) set("ffn_down", [mlp.down]);
 }
 
 /** The matrices of a mixture that see what its experts do, for all tokens. */
-export function besideExperts({ routerNorm, router, shared, sharedRouter }: ExpertsPlan): Linear[] {
+export function besideExperts({ routerNorm, router, latent, shared, sharedRouter }: ExpertsPlan): Linear[] {
   const own = routerNorm === undefined ? router : undefined;
-  return [own, sharedRouter, shared?.gate, shared?.up].filter((each) => each !== undefined);
+  return [own, sharedRouter, latent?.down, shared?.gate, shared?.up].filter((each) => each !== undefined);
 }
 
 /** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */

@@ -3,14 +3,14 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Transform } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
-import { count, expectField, flag, headDim, headsKv, reader } from "../config.js";
+import { count, flag, headDim, headsKv, reader } from "../config.js";
 import { type HParams, hasAttention, numbersOf } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { none } from "./experts.js";
 import { graniteHybrid, hasScan } from "./granite-hybrid.js";
 import { llamaSchema, readLlama } from "./llama.js";
-import { expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+import { limitKeys, mamba2Biases, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
 
 // Layers of Mamba-2, and some with attention whose RoPE turns half of a head. A GGUF has it as Granite 4's hybrids.
 
@@ -45,8 +45,8 @@ function attentionLayers({ attn_layer_indices: said, num_hidden_layers: layers }
 }
 
 function readBamba(config: Config): HfModel {
-  expectField("mamba_proj_bias", config.mamba_proj_bias ?? false, false);
-  expectNoLimits(config.time_step_limit);
+  const limits = limitKeys(config.time_step_limit);
+  const biases = mamba2Biases(config.mamba_proj_bias, config.mamba_conv_bias);
   const has = attentionLayers(config);
   const { mamba_n_heads: heads, mamba_d_head: said = "auto" } = config;
   const inner = config.mamba_expand * config.hidden_size;
@@ -67,12 +67,12 @@ function readBamba(config: Config): HfModel {
         ...{ states: config.mamba_d_state, kernel: config.mamba_d_conv },
       }),
       ["rope.scaling.finetuned", meta.bool(true)],
+      ...limits.keys,
     ],
-    optional: [
-      ...(model.optional ?? []),
-      ...(config.mamba_conv_bias === false ? [] : (["ssm_conv_bias"] as const)),
-    ],
+    optional: [...(model.optional ?? []), ...(biases.optional ?? [])],
     remarks: [
+      ...(biases.remarks ?? []),
+      ...(limits.remarks ?? []),
       "queries and keys are in the order in which llama.cpp turns half of a head; its own converter orders them for whole heads, which makes another model",
     ],
   };

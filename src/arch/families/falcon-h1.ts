@@ -8,7 +8,7 @@ import type { HParams } from "../hparams.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { allLayers, attention, type Mamba2Traits, type SideBySideTraits } from "../traits.js";
 import { llamaSchema, readLlama } from "./llama.js";
-import { expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+import { limitKeys, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
 
 // Attention and Mamba-2 side by side in every layer, and multipliers (muP) that GGUF has in the weights.
 
@@ -90,7 +90,7 @@ function readFalconH1(config: Config): HfModel {
   for (const name of ["mamba_proj_bias", "projectors_bias"] as const) {
     expectField(name, config[name] ?? false, false);
   }
-  expectNoLimits(config.time_step_limit);
+  const limits = limitKeys(config.time_step_limit);
   const [inner, model] = [innerSize(config), readLlama(config)];
   const heads = config.mamba_n_heads;
   const isNormed = config.mamba_rms_norm === true;
@@ -105,6 +105,7 @@ function readFalconH1(config: Config): HfModel {
         ...{ heads, width: inner / heads, groups: config.mamba_n_groups },
         ...{ states: config.mamba_d_state, kernel: config.mamba_d_conv },
       }),
+      ...limits.keys,
       ...(normsFirst ? [["ssm.norm_before_gate", meta.bool(true)] as const] : []),
       // The embedding has its own multiplier in it, where it is the output, too.
       ...(headDiffers ? [["logit_scale", meta.f32(head / embedding)] as const] : []),
@@ -116,6 +117,7 @@ function readFalconH1(config: Config): HfModel {
     ],
     steps: stepsOf(config, inner),
     remarks: [
+      ...(limits.remarks ?? []),
       ...(normsFirst
         ? ["llama.cpp gates what Mamba-2 gives before it norms it, where the model does so after"]
         : []),

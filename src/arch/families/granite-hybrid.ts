@@ -11,7 +11,7 @@ import { expertKeys, none, routerOf } from "./experts.js";
 import { graniteSchema, readGranite, scaledKind } from "./granite.js";
 import { graniteMoe } from "./granitemoe.js";
 import { permuteK, permuteQ } from "./llama.js";
-import { ENDLESS, expectNoLimits, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+import { ENDLESS, limitKeys, mamba2Biases, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
 
 // Granite 4: layers of Mamba-2, and some with attention that knows no places; experts, or an MLP that is called shared.
 
@@ -52,9 +52,9 @@ function attentionLayers(config: Config): boolean[] {
 }
 
 function readHybrid(config: Config): HfModel {
-  expectField("mamba_proj_bias", config.mamba_proj_bias ?? false, false);
   expectField("attention_bias", config.attention_bias ?? false, false);
-  expectNoLimits(config.time_step_limit);
+  const limits = limitKeys(config.time_step_limit);
+  const biases = mamba2Biases(config.mamba_proj_bias, config.mamba_conv_bias);
   const has = attentionLayers(config);
   // llama.cpp has RoPE where all layers have attention, and only there.
   const position = config.position_embedding_type ?? null;
@@ -80,10 +80,8 @@ function readHybrid(config: Config): HfModel {
   for (const key of ["key", "value"]) if (config.head_dim == null) changed.delete(`attention.${key}_length`);
   return {
     ...model,
-    optional: [
-      ...(model.optional ?? []),
-      ...(config.mamba_conv_bias === false ? [] : (["ssm_conv_bias"] as const)),
-    ],
+    optional: [...(model.optional ?? []), ...(biases.optional ?? [])],
+    remarks: [...(model.remarks ?? []), ...(biases.remarks ?? []), ...(limits.remarks ?? [])],
     keys: [
       ...changed,
       ...expertKeys({
@@ -93,6 +91,7 @@ function readHybrid(config: Config): HfModel {
       }),
       ...mamba2Keys({ heads, width, groups, states, kernel }),
       ["rope.scaling.finetuned", meta.bool(false)],
+      ...limits.keys,
     ],
   };
 }

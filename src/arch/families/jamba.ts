@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
-import { count, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
+import { count, expectField, flag, headDim, headsKv, layerCount, positive, reader } from "../config.js";
 import { type HParams, hasAttention, hasExperts, isDense } from "../hparams.js";
 import { experts, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, type MambaTraits, perLayer } from "../traits.js";
@@ -15,7 +15,7 @@ const schema = v.looseObject({
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   num_key_value_heads: v.nullish(count, 8),
   max_position_embeddings: v.nullish(count, 262144),

@@ -3,7 +3,7 @@ import type { TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
-import { count, expectField, flag, layerTypes, positive, reader } from "../config.js";
+import { count, expectField, flag, layerCount, layerTypes, positive, reader } from "../config.js";
 import { type HParams, hasAttention, hasExperts, isDense } from "../hparams.js";
 import { experts, linear, norm, selectionBias, sharedExpert, tensor } from "../rows.js";
 import { type LatentTraits, perLayer } from "../traits.js";
@@ -18,7 +18,7 @@ const schema = v.looseObject({
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   model_max_length: v.nullish(count),
   max_position_embeddings: v.nullish(count),

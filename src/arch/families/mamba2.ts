@@ -33,12 +33,38 @@ const limit = v.union([v.number(), v.looseObject({ __float__: v.string() })]);
 /** Steps stay between these two. */
 export const stepLimits = v.nullish(v.array(limit));
 
-/** @throws LlqError `unsupported` for a limit that steps can reach */
-export function expectNoLimits(limits: v.InferOutput<typeof stepLimits>): void {
-  const [least, most] = limits ?? [];
-  expectField("time_step_limit[0]", least ?? 0, 0);
-  const endless = typeof most === "object" ? most.__float__ : (most ?? Number.POSITIVE_INFINITY);
-  expectField("time_step_limit[1]", String(endless), "Infinity");
+/** What there is to say of the limits. @throws LlqError `bad-input` for what is no limits */
+export function limitKeys(limits: v.InferOutput<typeof stepLimits>): Pick<HfModel, "keys" | "remarks"> {
+  const [least, most] = [limits?.[0] ?? 0, limits?.[1] ?? Number.POSITIVE_INFINITY].map((each) =>
+    Number(typeof each === "object" ? each.__float__ : each),
+  ) as [number, number];
+  if (!(least >= 0 && most > least && least < Number.POSITIVE_INFINITY)) {
+    throw badInput(`config.json: time_step_limit from ${least} to ${most}`);
+  }
+  return {
+    keys: [
+      ...(least > 0 ? [["ssm.time_step_min", meta.f32(least)] as const] : []),
+      ...(most < Number.POSITIVE_INFINITY ? [["ssm.time_step_max", meta.f32(most)] as const] : []),
+    ],
+    remarks:
+      least > 0 || most < Number.POSITIVE_INFINITY
+        ? [`llama.cpp does not keep steps of Mamba-2 between ${least} and ${most}, as the model does`]
+        : [],
+  };
+}
+
+/** Which biases a block of Mamba-2 has, and what llama.cpp says to that. */
+export function mamba2Biases(
+  projections: boolean | null | undefined,
+  convolution: boolean | null | undefined,
+): Pick<HfModel, "optional" | "remarks"> {
+  return {
+    optional: [
+      ...(projections === true ? (["ssm_in_bias", "ssm_out_bias"] as const) : []),
+      ...(convolution === false ? [] : (["ssm_conv_bias"] as const)),
+    ],
+    remarks: projections === true ? ["llama.cpp loads no Mamba-2 whose projections have biases"] : [],
+  };
 }
 
 type When = Pick<TensorRow, "when">;
@@ -50,7 +76,7 @@ export function mamba2Rows(
   normed: "always" | "optional" = "always",
 ): TensorRow[] {
   return [
-    ...linear("ssm_in", ["mamba2In", "embd"], `${source}.in_proj`, when),
+    ...linear("ssm_in", ["mamba2In", "embd"], `${source}.in_proj`, { ...when, bias: "optional" }),
     ...linear("ssm_conv", ["mamba2Conv", "conv"], `${source}.conv1d`, {
       ...when,
       bias: "optional",
@@ -70,7 +96,7 @@ export function mamba2Rows(
       storedShape: ["inner"],
       ...(normed === "optional" && { optional: true }),
     }),
-    ...linear("ssm_out", ["embd", "inner"], `${source}.out_proj`, when),
+    ...linear("ssm_out", ["embd", "inner"], `${source}.out_proj`, { ...when, bias: "optional" }),
   ];
 }
 
@@ -100,8 +126,8 @@ export const ENDLESS = 1 << 20;
 
 function readMamba2(config: v.InferOutput<typeof schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  expectField("use_bias", config.use_bias ?? false, false);
-  expectNoLimits(config.time_step_limit);
+  const limits = limitKeys(config.time_step_limit);
+  const biases = mamba2Biases(config.use_bias, config.use_conv_bias);
   const hidden = config.hidden_size ?? config.d_model;
   const layers = config.num_hidden_layers ?? config.n_layer;
   if (hidden === undefined) throw badInput("config.json: hidden_size is missing");
@@ -116,7 +142,8 @@ function readMamba2(config: v.InferOutput<typeof schema>): HfModel {
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
-    optional: config.use_conv_bias === false ? [] : ["ssm_conv_bias"],
+    ...biases,
+    remarks: [...(biases.remarks ?? []), ...(limits.remarks ?? [])],
     keys: [
       ["vocab_size", meta.u32(config.vocab_size)],
       ["context_length", meta.u32(ENDLESS)],
@@ -135,6 +162,7 @@ function readMamba2(config: v.InferOutput<typeof schema>): HfModel {
         "attention.layer_norm_rms_epsilon",
         meta.f32(config.layer_norm_epsilon ?? config.rms_norm_eps ?? 1e-5),
       ],
+      ...limits.keys,
     ],
   };
 }

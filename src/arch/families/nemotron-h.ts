@@ -75,7 +75,6 @@ function readNemotronH(config: Config): HfModel {
   expectField("mlp_hidden_act", config.mlp_hidden_act ?? "relu2", "relu2");
   expectField("mamba_hidden_act", config.mamba_hidden_act ?? "silu", "silu");
   expectField("sliding_window", config.sliding_window ?? null, null);
-  expectField("moe_latent_size", config.moe_latent_size ?? null, null);
   const kinds = kindsOf(config);
   const hasExperts = kinds.includes("moe");
   // A GGUF file says of layers whether they have a feed-forward, not of which kind.
@@ -119,7 +118,7 @@ function readNemotronH(config: Config): HfModel {
 
 function mixtureKeys(config: Config): HfModel["keys"] {
   const mixture = readExpertFields(config, { gating: "sigmoid", normalize: true });
-  return expertKeys({
+  const keys = expertKeys({
     ...mixture,
     // Its name says so, and llama.cpp's converter writes none.
     gating: undefined,
@@ -129,6 +128,8 @@ function mixtureKeys(config: Config): HfModel["keys"] {
     groupCount: mixture.groupCount ?? 1,
     groupsUsed: mixture.groupsUsed ?? 1,
   });
+  const { moe_latent_size: latent } = config;
+  return latent == null ? keys : [...keys, ["moe_latent_size", meta.u32(latent)]];
 }
 
 const feeds = (h: HParams, layer: number | undefined) => h.layers[layer!]!.feedForwardLength > 0;
@@ -139,6 +140,9 @@ const MIXER = `${LAYER}.mixer`;
 const own = { when: hasAttention } as const;
 const dense = { when: (h: HParams, layer: number | undefined) => feeds(h, layer) && isDense(h, layer) };
 const sparse = { when: feeds } as const;
+const narrow = {
+  when: (h: HParams, layer: number | undefined) => feeds(h, layer) && h.expertLatentLength > 0,
+};
 const shared = {
   when: (h: HParams, layer: number | undefined) => feeds(h, layer) && hasSharedExperts(h, layer),
 };
@@ -166,8 +170,20 @@ const CORRECTION = `${MIXER}.gate.e_score_correction`;
 const mixture: readonly TensorRow[] = [
   tensor("router", ["experts", "embd"], `${MIXER}.gate.weight`, sparse),
   selectionBias([`${CORRECTION}_bias`, `${CORRECTION}.bias`], sparse),
-  tensor("ffn_up_exps", ["experts", "expertFfn", "embd"], `${MIXER}.experts.{e}.up_proj.weight`, sparse),
-  tensor("ffn_down_exps", ["experts", "embd", "expertFfn"], `${MIXER}.experts.{e}.down_proj.weight`, sparse),
+  ...linear("ffn_latent_down", ["expertEmbd", "embd"], `${MIXER}.fc1_latent_proj`, narrow),
+  ...linear("ffn_latent_up", ["embd", "expertEmbd"], `${MIXER}.fc2_latent_proj`, narrow),
+  tensor(
+    "ffn_up_exps",
+    ["experts", "expertFfn", "expertEmbd"],
+    `${MIXER}.experts.{e}.up_proj.weight`,
+    sparse,
+  ),
+  tensor(
+    "ffn_down_exps",
+    ["experts", "expertEmbd", "expertFfn"],
+    `${MIXER}.experts.{e}.down_proj.weight`,
+    sparse,
+  ),
   ...linear("ffn_up_shexp", ["sharedFfn", "embd"], `${MIXER}.shared_experts.up_proj`, shared),
   ...linear("ffn_down_shexp", ["embd", "sharedFfn"], `${MIXER}.shared_experts.down_proj`, shared),
 ];
@@ -186,7 +202,17 @@ const decoder: Architecture["decoder"] = (h) => {
   return { norm: "rms", layers };
 };
 
-const isMixture = (config: Readonly<Record<string, unknown>>) => kindsOf(config as Config).includes("moe");
+const layerFields = v.looseObject({
+  layers_block_type: schema.entries.layers_block_type,
+  layer_types: schema.entries.layer_types,
+  hybrid_override_pattern: schema.entries.hybrid_override_pattern,
+});
+
+/** What is no list of layers is said when the whole is read. */
+function isMixture(config: Readonly<Record<string, unknown>>): boolean {
+  const { success, output } = v.safeParse(layerFields, config);
+  return success && kindsOf(output).includes("moe");
+}
 
 const common = {
   classes: ["NemotronHForCausalLM"],
@@ -212,8 +238,8 @@ export const nemotronH: Architecture = {
 export const nemotronHMoe: Architecture = {
   ...common,
   name: "nemotron_h_moe",
-  covers: ["Nemotron 3 Nano"],
-  year: 2025,
+  covers: ["Nemotron 3 Nano and Super"],
+  year: 2026,
   accepts: isMixture,
   tensors: [...before, ...mixture, ...after],
 };

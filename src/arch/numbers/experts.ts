@@ -40,6 +40,8 @@ export interface ExpertNumbers {
   readonly expertCount: number;
   readonly expertUsedCount: number;
   readonly expertFeedForwardLength: number;
+  /** Numbers that experts see; 0 where they see the hidden state. */
+  readonly expertLatentLength: number;
   /** Experts that every token goes through, which are one MLP together, and its width; 0 without. */
   readonly sharedExpertCount: number;
   readonly sharedExpertFeedForwardLength: number;
@@ -79,6 +81,7 @@ export function readExperts(
     expertCount,
     expertUsedCount,
     expertFeedForwardLength,
+    expertLatentLength: count("moe_latent_size", 0),
     sharedExpertCount,
     sharedExpertFeedForwardLength: count(
       "expert_shared_feed_forward_length",

@@ -13,8 +13,9 @@ interface Piece {
 }
 
 /**
- * x += norm(Σ weight(expert) × mlp(expert, n) + shared), over the experts that the router chooses for each token.
- * An expert is read once, for all the tokens of the piece that go through it.
+ * x += norm(Σ weight(expert) × mlp(expert, n) + shared), over the experts that the router chooses for each token; with a
+ * latent, up(Σ weight(expert) × mlp(expert, down(n))) in place of the sum. An expert is read once, for all the tokens of
+ * the piece that go through it.
  * @param input n, and the hidden states that it is a norm of
  */
 export function addMixture(
@@ -28,18 +29,38 @@ export function addMixture(
   const { from, n } = input;
   const { kernels, batch } = work;
   const floats = piece.count * batch.width;
-  const sum = kernels.reserve(floats * 4);
-  kernels.bytes(sum, floats * 4).fill(0);
-  const mark = kernels.mark();
   const routes = route(work, mixture, from, n, piece.count);
-  for (const [expert, route] of routes.entries()) {
-    if (route.length > 0) addExpert(work, mixture, expert, route, n, sum, piece);
-    kernels.reset(mark);
-  }
+  const sum = addChosen(work, mixture, routes, n, piece);
+  const mark = kernels.mark();
   if (mixture.shared !== undefined) addShared(work, mixture, mixture.shared, n, sum, piece);
   kernels.reset(mark);
   if (postNorm !== undefined) normalize(work, postNorm, sum, sum, piece.count);
   kernels.call("add_columns")(sum, 0, x, 0, 1, floats);
+}
+
+/** What the chosen experts give together, [tokens][width]. The memory is the caller's to give back. */
+function addChosen(
+  work: Work,
+  mixture: ExpertsPlan,
+  routes: readonly (readonly Route[])[],
+  n: number,
+  piece: Piece,
+): number {
+  const { kernels, batch } = work;
+  const { latent } = mixture;
+  const width = latent === undefined ? batch.width : rowCount(latent.down.weight);
+  const floats = piece.count * width;
+  const sum = kernels.reserve(floats * 4);
+  kernels.bytes(sum, floats * 4).fill(0);
+  const seen = latent === undefined ? n : product(work, latent.down, n, piece.count);
+  const mark = kernels.mark();
+  for (const [expert, route] of routes.entries()) {
+    if (route.length > 0) addExpert(work, mixture, expert, route, seen, sum, { ...piece, width });
+    kernels.reset(mark);
+  }
+  if (latent === undefined) return sum;
+  work.squares?.add("latent_up", sum, piece.count, width);
+  return product(work, latent.up, sum, piece.count);
 }
 
 /** A token of the piece that goes through an expert, and with what weight. */
@@ -94,11 +115,11 @@ function addExpert(
   route: readonly Route[],
   n: number,
   sum: number,
-  piece: Piece,
+  { first, width }: Piece & { readonly width: number },
 ): void {
-  const { kernels, batch, squares } = work;
+  const { kernels, squares } = work;
   const mlp = experts[expert]!;
-  const rowBytes = batch.width * 4;
+  const rowBytes = width * 4;
   const own = kernels.reserve(route.length * rowBytes);
   const memory = kernels.bytes(0, kernels.memory.buffer.byteLength);
   route.forEach(({ token }, i) => {
@@ -106,17 +127,17 @@ function addExpert(
   });
   if (routing.weighsInput) {
     route.forEach(({ weight }, i) => {
-      kernels.call("scale")(own + i * rowBytes, batch.width, weight);
+      kernels.call("scale")(own + i * rowBytes, width, weight);
     });
   }
-  const tokens = route.map(({ token }) => piece.first + token);
-  squares?.addExpert("experts", own, tokens, batch.width, expert, experts.length);
+  const tokens = route.map(({ token }) => first + token);
+  squares?.addExpert("experts", own, tokens, width, expert, experts.length);
   const h = mlpHidden(work, mlp, own, route.length);
   squares?.addExpert("experts_down", h, tokens, rowLength(mlp.down.weight), expert, experts.length);
   const y = product(work, mlp.down, h, route.length);
   route.forEach(({ token, weight }, i) => {
     const factor = routing.weighsInput ? 1 : weight;
-    kernels.call("add_scaled")(y + i * rowBytes, factor, sum + token * rowBytes, batch.width);
+    kernels.call("add_scaled")(y + i * rowBytes, factor, sum + token * rowBytes, width);
   });
 }
 

@@ -1,7 +1,8 @@
-import { rowLength } from "../../tensor.js";
+import { rowCount, rowLength } from "../../tensor.js";
 import { besideExperts } from "../inputs.js";
 import { normalize } from "../norm.js";
 import type { ExpertsPlan, FeedForwardPlan, Half, MlpPlan, NormPlan } from "../plan/types.js";
+import { slabMemory } from "../products/matmul.js";
 import { addProduct, normed, piecesOf, type Work } from "../work.js";
 import { addMixture } from "./experts.js";
 import { mlpHidden, mlpMemory } from "./mlp.js";
@@ -65,5 +66,8 @@ function seenByExperts(work: Work, mixture: ExpertsPlan, from: number, n: number
 export function feedForwardMemory({ mlp, mixture }: FeedForwardPlan, width: number, piece: number): number {
   const mlps = [mlp, mixture?.experts[0], mixture?.shared].filter((each) => each !== undefined);
   const states = mlp !== undefined && mixture !== undefined ? 6 : 3;
-  return Math.max(...mlps.map((each) => mlpMemory(each, piece))) + 4 * states * piece * width;
+  const { latent } = mixture ?? {};
+  const latents =
+    latent && 4 * 2 * piece * rowCount(latent.down.weight) + slabMemory(latent.up.weight, piece);
+  return Math.max(...mlps.map((each) => mlpMemory(each, piece))) + 4 * states * piece * width + (latents ?? 0);
 }

@@ -3,9 +3,9 @@ import type { HParams } from "../../arch/hparams.js";
 import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
 import { rowCount, rowLength, sliceRows, takeRows } from "../../tensor.js";
 import { bareNorm, type Finder, part } from "../plan/finder.js";
-import type { FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
+import type { ExpertsPlan, FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
 
-/** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none */
+/** The tensors of a layer's feed-forward. @throws LlqError `bad-input` where there are none, or experts without a router */
 export function planFeedForward(
   { activation, sparsity, router: routing = { gating: "softmax" } }: FeedForwardTraits,
   { find, hparams }: { readonly find: Finder; readonly hparams: HParams },
@@ -14,6 +14,9 @@ export function planFeedForward(
   const stacked = findMlp(find, "_exps", activation) ?? findFused(find, hparams, activation);
   const scale = find.tensor("router_scale");
   if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
+  const router = find.router("router");
+  if (stacked !== undefined && router === undefined)
+    throw badInput(`${find.place} has experts, and no router`);
   return {
     mlp: mlp && { ...withGate(mlp), sparsity, subNorm: find.norm("ffn_sub_norm") },
     mlpNorm: find.norm("ffn_post_norm_1"),
@@ -23,17 +26,23 @@ export function planFeedForward(
         ...bareNorm(rowLength(scale), { kind: "rms", epsilon: hparams.normEpsilon }),
         weight: scale,
       },
-      router: find.router("router")!,
+      router: router!,
       selectionBias: find.tensor("selection_bias"),
       scales: find.tensor("expert_scales"),
       routing,
       experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
       used: hparams.expertUsedCount,
+      latent: findLatent(find),
       shared: findMlp(find, "_shexp", activation),
       sharedRouter: find.router("router_shexp"),
       postNorm: find.norm("ffn_post_norm_2"),
     },
   };
+}
+
+function findLatent(find: Finder): ExpertsPlan["latent"] {
+  const [down, up] = [find.linear("ffn_latent_down"), find.linear("ffn_latent_up")];
+  return down && up && { down, up };
 }
 
 function findMlp(find: Finder, form: "" | "_exps" | "_shexp", activation: Activation): MlpPlan | undefined {

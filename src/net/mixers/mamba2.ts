@@ -22,8 +22,9 @@ export interface Mamba2Plan extends MixerPlan {
   readonly width: number;
   /** Numbers that make up a channel's state. */
   readonly states: number;
-  /** What steps are at least. */
+  /** What steps are at least, and at most. */
   readonly leastStep: number;
+  readonly mostStep: number;
   /** Of the output. */
   readonly gate: Linear;
   /** What is scanned, and how the states of each group are fed and read, below each other. */
@@ -62,7 +63,8 @@ function plan({ normsBeforeGate = false }: Mamba2Traits, { find, hparams }: Plan
     throw new LlqError("unsupported", `heads of a state space with ${width} channels, no multiple of 4`);
   }
   return {
-    ...{ kind: "mamba2", heads, groups, width, states, leastStep: hparams.ssm.leastStep },
+    ...{ kind: "mamba2", heads, groups, width, states },
+    ...{ leastStep: hparams.ssm.leastStep, mostStep: hparams.ssm.mostStep },
     gate: part(input, 0, inner),
     xbc: part(input, inner, inner + 2 * fed),
     dt: part(input, 2 * (inner + fed), heads),
@@ -136,7 +138,9 @@ function scan(work: Work, layer: Mamba2Plan, { convolved, dt, o }: Scanned, own:
   const [rates, skips, bias] = [layer.a, layer.d, layer.bias].map((vector) =>
     weights.vector(kernels, vector),
   ) as [number, number, number];
-  kernels.call("ssm2_steps")(dt, bias, layer.leastStep, batchTokens(batch), heads);
+  kernels.call("ssm2_steps")(
+    ...([dt, bias, layer.leastStep, layer.mostStep, batchTokens(batch), heads] as const),
+  );
   const [row, steps, out] = [rowCount(layer.xbc.weight) * 4, heads * 4, heads * width * 4];
   scanHeads(work, own, states * width, (chunk, head, state) => {
     const token = chunk * batch.context;

@@ -91,6 +91,8 @@ export interface ExpertsPlan {
   readonly routing: RouterTraits;
   readonly experts: readonly MlpPlan[];
   readonly used: number;
+  /** The experts see fewer numbers, made of the hidden state by `down`; of the sum of theirs `up` makes what is added. */
+  readonly latent: { readonly down: Linear; readonly up: Linear } | undefined;
   readonly shared: MlpPlan | undefined;
   /** One row: how much of the shared expert a token gets; all of it when absent. */
   readonly sharedRouter: Linear | undefined;
