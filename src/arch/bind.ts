@@ -231,6 +231,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
     throw missingTensors(
       where,
       missing.map(({ name }) => name),
+      container.files.length > 1,
     );
   return tensors;
 }
