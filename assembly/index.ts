@@ -40,6 +40,7 @@ export * from "./ops/delta";
 export * from "./ops/divergence";
 export * from "./ops/kda";
 export * from "./ops/low_rank";
+export * from "./ops/nibbles";
 export * from "./ops/ops";
 export * from "./ops/parametric";
 export * from "./ops/rows";

@@ -223,6 +223,7 @@ export function bindGguf(architecture: Architecture, hparams: HParams, container
     throw missingTensors(
       where,
       missing.map(({ name }) => name),
+      container.files.length > 1,
     );
   return tensors;
 }

@@ -42,7 +42,7 @@ export function missingFrom(
   const other = [...container.tensors.keys()].find((name) =>
     [...own].some((each) => name.endsWith(`.${each}`)),
   );
-  if (other === undefined) return missingTensors(where, names);
+  if (other === undefined) return missingTensors(where, names, container.files.length > 1);
   const wanted = names.find((name) => other.endsWith(name.replace(/^[^.]*\./, "")));
   return badInput(
     `${where}: ${names.length} tensors are missing: ${listed(names)}`,
@@ -57,8 +57,15 @@ const PACKED_NAMES =
 /** What mlx-lm makes of experts, and of a latent's keys and values. */
 const MLX_NAMES = /\.(switch_mlp|embed_q|unembed_out)\./;
 
-export function missingTensors(where: string, names: readonly string[]) {
-  return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, "is a shard missing?");
+/**
+ * @param isSharded whether the checkpoint is in several files; a name such as model-00001-of-00003.safetensors tells too
+ */
+export function missingTensors(where: string, names: readonly string[], isSharded: boolean) {
+  const isPart = isSharded || /\d+-of-\d+|\.\d+\.\w+$/.test(where);
+  const hint = isPart
+    ? "is a shard missing?"
+    : "it is all in one file: was it saved with another configuration, or not to its end?";
+  return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, hint);
 }
 
 export function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {

@@ -3,7 +3,8 @@ export type CardValue = string | readonly string[];
 
 /**
  * The YAML between the first line `---` of a README.md and the next, in the forms that model cards have: a key and a text,
- * or a key and a list of texts, below it or in brackets. Whatever else stands there is passed over.
+ * in lines below it perhaps (`|`, `>`), or a key and a list of texts, below it or in brackets. Whatever else stands there is
+ * passed over.
  */
 export function readFrontMatter(markdown: string): Map<string, CardValue> {
   const card = new Map<string, CardValue>();
@@ -11,13 +12,19 @@ export function readFrontMatter(markdown: string): Map<string, CardValue> {
   if (lines[0] !== "---") return card;
   const end = lines.indexOf("---", 1);
   let list: { readonly key: string; readonly items: string[] } | undefined;
-  for (const line of lines.slice(1, end < 0 ? lines.length : end)) {
+  const matter = lines.slice(1, end < 0 ? lines.length : end);
+  for (const [i, line] of matter.entries()) {
     const [, key, rest] = /^([A-Za-z_][\w-]*):(?:\s+(.*))?$/.exec(line) ?? [];
     const item = /^\s*-\s+(.*)$/.exec(line)?.[1];
     if (key !== undefined) {
       const text = withoutComment(rest ?? "");
       list = text === "" ? { key, items: [] } : undefined;
-      const value = text.startsWith("[") ? inBrackets(text) : scalar(text);
+      const isBlock = /^[|>][-+]?$/.test(text);
+      const value = isBlock
+        ? block(text, matter.slice(i + 1))
+        : text.startsWith("[")
+          ? inBrackets(text)
+          : scalar(text);
       if (value !== undefined && text !== "") card.set(key, value);
     } else if (item !== undefined && list !== undefined) {
       const text = item === "no" ? item : scalar(withoutComment(item)); // Norwegian
@@ -29,6 +36,22 @@ export function readFrontMatter(markdown: string): Map<string, CardValue> {
     } else if (line.trim() !== "" && !line.trim().startsWith("#")) list = undefined;
   }
   return card;
+}
+
+/**
+ * The indented lines that `lines` begin with, as one text: with their breaks (`|`), or those between two lines that stand as far
+ * in as the first as spaces (`>`). It ends with a break, unless `-` says otherwise; `+` keeps all.
+ */
+function block(sign: string, lines: readonly string[]): string {
+  const end = lines.findIndex((line) => line.trim() !== "" && !line.startsWith(" "));
+  const own = end < 0 ? lines : lines.slice(0, end);
+  const indent = /^ */.exec(own.find((line) => line.trim() !== "") ?? "")![0].length;
+  const kept = `${own.map((line) => line.slice(indent)).join("\n")}\n`;
+  const text = sign.startsWith("|")
+    ? kept
+    : kept.replace(/^([^\n ][^\n]*)\n(?=[^\n ])/gm, "$1 ").replace(/^([^\n ][^\n]*)\n(?=\n+[^\n ])/gm, "$1");
+  if (sign.endsWith("+")) return text;
+  return text.replace(/\n+$/, sign.endsWith("-") ? "" : "\n");
 }
 
 function withoutComment(text: string): string {

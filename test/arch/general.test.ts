@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readFrontMatter } from "../../src/card/front-matter.js";
 import { generalKeys } from "../../src/card/general.js";
 import { readMetadataFile } from "../../src/card/override.js";
 import { openModel } from "../../src/model.js";
@@ -67,4 +68,17 @@ test("--metadata and --model-name", () => {
     writeFileSync(file, JSON.stringify(value));
     expect(refusal(() => readMetadataFile(file))).toMatch(/^bad-input: /);
   }
+});
+
+// What PyYAML 6 reads in them.
+test.each([
+  ["|\n  Two lines\n  of text\nb: c", "Two lines\nof text\n"],
+  ["|-\n  x\n\n  y\n\nb: c", "x\n\ny"],
+  ["|+\n  one\n\n\nb: c", "one\n\n\n"],
+  ["|\n    four in\n      six in\nb: c", "four in\n  six in\n"],
+  [">\n  one\n  two\n\n  three\nb: c", "one two\nthree\n"],
+  [">\n  one\n    deeper\n  two\nb: c", "one\n  deeper\ntwo\n"],
+  [">-\n  p1\n\n\n  p2", "p1\n\np2"],
+])("a text in lines of its own: %j", (yaml, text) => {
+  expect(readFrontMatter(`---\na: ${yaml}\n---\n`).get("a")).toBe(text);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LlqError } from "../../formats/errors.js";
@@ -96,11 +96,14 @@ describe("what is missing", () => {
     );
   });
 
-  test("a shard", () => {
+  test("a layer: of one file, and of one of two", () => {
     const folder = changed({
       tensors: (all) => new Map([...all].filter(([name]) => !name.includes("layers.1."))),
     });
-    expect(refused(folder)).toContain("is a shard missing?");
+    expect(refused(folder)).toContain("it is all in one file: was it saved with another configuration");
+    const part = join(folder, "model-00001-of-00002.safetensors");
+    renameSync(join(folder, "model.safetensors"), part);
+    expect(refused(part)).toContain("is a shard missing?");
   });
 });
 

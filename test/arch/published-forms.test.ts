@@ -29,6 +29,17 @@ function withUnusedKeys(tensors: Tensors): Tensors {
   return new Map([...tensors, ...unused]);
 }
 
+/** BF16 as F32. */
+function widened(tensors: Tensors): Tensors {
+  return new Map(
+    [...tensors].map(([name, { shape, bytes }]): [string, Stored] => {
+      const halves = new Uint16Array(Uint8Array.from(bytes).buffer);
+      const words = Uint32Array.from(halves, (half) => half * 2 ** 16);
+      return [name, { dtype: "F32", shape, bytes: new Uint8Array(words.buffer) }];
+    }),
+  );
+}
+
 /** Experts one below the other, as save_pretrained with save_original_format=False has them. */
 function stacked(
   tensors: Tensors,
@@ -77,6 +88,12 @@ const FORMS: [string, string, Changes][] = [
     "qwen3",
     { tensors: renamed((name) => name.replace(/^model\./, "model.language_model.")) },
   ],
+  [
+    "an output in the place of the tied embedding, as save_model leaves it",
+    "qwen2-tied",
+    { tensors: renamed((name) => name.replace("model.embed_tokens", "lm_head")) },
+  ],
+  ["weights of F32", "llama", { tensors: widened }],
   ["experts stacked, by transformers 5's names", "mixtral", { tensors: (all) => stacked(all, "mlp", W) }],
   ["experts stacked, by the old names", "mixtral", { tensors: (all) => stacked(all, "block_sparse_moe", W) }],
   ["experts stacked", "qwen3-moe", { tensors: (all) => stacked(all, "mlp", PROJ) }],
@@ -121,6 +138,20 @@ describe.each(FORMS)("%s: %s", (_, family, changes) => {
       expect((await familyPerplexity(family, each)) / perplexity).toBeCloseTo(1, 5);
     }
   });
+});
+
+test("YaRN with all its numbers told, from the folder and from GGUF", async () => {
+  const forms: Record<string, number> = JSON.parse(
+    readFileSync(new URL("../golden/forms.json", import.meta.url), "utf8"),
+  );
+  const rope = {
+    ...{ rope_type: "yarn", rope_theta: 10000, factor: 8, original_max_position_embeddings: 32 },
+    ...{ beta_fast: 16, beta_slow: 2, attention_factor: 1.5 },
+  };
+  const model = openModel(changed("llama", { config: (config) => ({ ...config, rope_parameters: rope }) }));
+  for (const each of [model, await convertedModel(model, join(scratch, "yarn.gguf"))]) {
+    expect((await familyPerplexity("llama", each)) / forms["yarn-betas"]!).toBeCloseTo(1, 6);
+  }
 });
 
 describe("refused by what they are", () => {

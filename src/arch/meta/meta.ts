@@ -191,7 +191,8 @@ export function bindMeta(
     else tensors.push({ name, role: row.role, layer, shape, ...join(stored, shape, parts) });
   }
   const where = shards[0]!.files[0]!;
-  if (missing.length > 0) throw missingTensors(where, missing);
+  if (missing.length > 0)
+    throw missingTensors(where, missing, shards[0]!.files.length > 1 || shards.length > 1);
   const names = new Set(shards.flatMap((shard) => [...shard.tensors.keys()]));
   const unknown = [...names].filter((name) => {
     const bare = name.slice(prefix.length);

@@ -2,7 +2,7 @@
 
     python forms.py      # transformers 5.24.0, torch 2.15.0, safetensors 0.8.0
 
-`linear-rope`: llama with RoPE stretched by 4. In f64, the texts of families.py.
+`linear-rope`: llama with RoPE stretched by 4. `yarn-betas`: with YaRN's numbers all told. In f64, the texts of families.py.
 """
 
 import json
@@ -14,7 +14,11 @@ import torch
 import transformers
 
 OUT = Path(__file__).parent.parent
-FORMS = {"linear-rope": ("llama", {"rope_scaling": {"type": "linear", "factor": 4.0}})}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0, "original_max_position_embeddings": 32, "beta_fast": 16.0, "beta_slow": 2.0, "attention_factor": 1.5}
+FORMS = {
+    "linear-rope": ("llama", {"rope_scaling": {"type": "linear", "factor": 4.0}}),
+    "yarn-betas": ("llama", {"rope_parameters": YARN}),
+}
 
 
 def perplexity(folder):

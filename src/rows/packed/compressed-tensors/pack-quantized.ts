@@ -85,6 +85,22 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
         ? new Float32Array(count * groupCount).fill(2 ** (layout.bits - 1))
         : unpackRows(reader, layout, zeros, first, count);
     const wordsInRow = rowLength(words);
+    if (isNibbles(layout, group)) {
+      const { kernels } = reader;
+      const place = (values: Float32Array) => {
+        const address = kernels.reserve(values.byteLength);
+        kernels.floats(address, values.length).set(values);
+        return address;
+      };
+      const [scalesAt, zerosAt] = [place(scale), place(zero)];
+      const q = reader.words(words, first, count).byteOffset;
+      for (let r = 0; r < count; r++) {
+        const [at, table] = [dst + r * columns * 4, r * groupCount * 4];
+        const own = scalesAt + (single ? 0 : table);
+        kernels.call("scale_nibbles")(q + r * wordsInRow * 4, at, columns, group, own, zerosAt + table);
+      }
+      return;
+    }
     const q = reader.words(words, first, count);
     const x = reader.kernels.floats(dst, count * columns);
     for (let r = 0; r < count; r++) {
@@ -94,6 +110,11 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
     }
   },
 };
+
+/** Whether a kernel decodes such numbers, in groups of so many columns: by far the most are such. */
+function isNibbles({ bits, perWord }: Layout, group: Uint32Array | number): group is number {
+  return bits === 4 && perWord === 8 && typeof group === "number" && group % 32 === 0;
+}
 
 interface Widths {
   readonly words: number;
