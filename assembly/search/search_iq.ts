@@ -147,7 +147,7 @@ export function set_entries(codes: usize, size: usize, k: usize, column: usize, 
   code = i32x4.replace_lane(code, 1, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 1) * 2));
   code = i32x4.replace_lane(code, 2, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 2) * 2));
   code = i32x4.replace_lane(code, 3, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 3) * 2));
-  const bits = (16 / <i32>size);
+  const bits = 16 / <i32>size;
   const level = i32x4.splat((1 << bits) - 1);
   for (let i: usize = 0; i < size; i++, code = i32x4.shr_u(code, bits)) {
     const l = v128.and(code, level);
