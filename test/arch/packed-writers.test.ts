@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Container } from "../../formats/container.js";
 import { findDType } from "../../formats/dtype.js";
@@ -6,7 +6,7 @@ import { openContainer } from "../../formats/open.js";
 import type { PackQuantizedCoding } from "../../src/rows/packed/compressed-tensors/pack-quantized.js";
 import { storedType, unpackWeights } from "../../src/rows/packed/index.js";
 import { refusal } from "../support/build/build.js";
-import { CASES, casePerplexity, decoded, digestOf } from "../support/packed/packed.js";
+import { decoded, digestOf } from "../support/packed/packed.js";
 
 interface Golden {
   readonly quantization_config: Record<string, unknown>;
@@ -181,14 +181,3 @@ test("GPTQ's second format is what AutoRound writes for GPTQModel", () => {
   const values = decoded(unpacked, unpacked.tensors.get("four.weight")!, 5);
   expect(digestOf(values)).toBe(golden(file).weights["four"]!.sha256);
 });
-
-test.skipIf(!existsSync(`${CASES}/gptq-zero-bias`))("AutoGPTQ's biases of zeros", async () => {
-  expect(await casePerplexity("gptq-zero-bias/qwen2")).toBeCloseTo(855.07366, 3);
-});
-
-test.skipIf(!existsSync(`${CASES}/ct-block-structure`))(
-  "blocks that only the configuration tells",
-  async () => {
-    expect(await casePerplexity("ct-block-structure")).toBeCloseTo(755.80733, 3);
-  },
-);

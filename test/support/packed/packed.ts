@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import type { Container, TensorSource } from "../../../formats/container.js";
-import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { Kernels } from "../../../src/kernels/kernels.js";
-import { openModel } from "../../../src/model.js";
 import { readRowsF32 } from "../../../src/rows/rows.js";
 import { storedWhole, type Tensor } from "../../../src/tensor.js";
-import { createTokenizer } from "../../../src/tokenizer/tokenizer.js";
 
 const kernels = new Kernels();
 
@@ -39,15 +36,4 @@ export function decoded(
 /** SHA-256 of the values' bytes. */
 export function digestOf(values: Float32Array): string {
   return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
-}
-
-/** Small checkpoints after public reports, which are not part of this repository. */
-export const CASES = "../shared/cases";
-
-/** Perplexity of a case over the first two chunks of 64 tokens of samples/text.txt, without BOS. */
-export async function casePerplexity(name: string): Promise<number> {
-  const model = openModel(`${CASES}/${name}`);
-  const tokens = createTokenizer(model.vocab).encode(readFileSync("samples/text.txt", "utf8"));
-  const options = { context: 64, chunks: 2, bos: undefined, activations: "f32", threads: 0 } as const;
-  return (await evaluatePerplexity(model, Int32Array.from(tokens), options)).ppl;
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openModel } from "../../src/model.js";
-import { refusal } from "../support/build/build.js";
-import { type Changes, changedCheckpoint, type Stored, type Tensors } from "../support/checkpoint.js";
-import { convertedModel, familyPerplexity, GOLDEN_FAMILIES } from "../support/families.js";
-import { logitsOf } from "../support/logits.js";
-import { scratchFolder } from "../support/scratch.js";
+import { openModel } from "../../../src/model.js";
+import { refusal } from "../../support/build/build.js";
+import { type Changes, changedCheckpoint, type Stored, type Tensors } from "../../support/checkpoint.js";
+import { convertedModel, familyPerplexity, GOLDEN_FAMILIES } from "../../support/families.js";
+import { logitsOf } from "../../support/logits.js";
+import { scratchFolder } from "../../support/scratch.js";
 
 // The same weights as tools of today leave them: other names, stacked experts, biases of nothing. The right value is
 // that of transformers for the family's checkpoint as it is.
@@ -142,7 +142,7 @@ describe.each(FORMS)("%s: %s", (_, family, changes) => {
 
 test("YaRN with all its numbers told, from the folder and from GGUF", async () => {
   const forms: Record<string, number> = JSON.parse(
-    readFileSync(new URL("../golden/forms.json", import.meta.url), "utf8"),
+    readFileSync(new URL("../../golden/forms.json", import.meta.url), "utf8"),
   );
   const rope = {
     ...{ rope_type: "yarn", rope_theta: 10000, factor: 8, original_max_position_embeddings: 32 },

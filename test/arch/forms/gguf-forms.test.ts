@@ -1,20 +1,20 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { MetaField } from "../../formats/container.js";
-import { ggufHeader, meta } from "../../formats/gguf/gguf-write.js";
-import { openModel } from "../../src/model.js";
-import { planConvert, planKeep } from "../../src/quant/plan.js";
-import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import { execute } from "../../src/run/write/execute.js";
-import { refusal } from "../support/build/build.js";
-import { familyPerplexity, GOLDEN_FAMILIES } from "../support/families.js";
-import { scratchFolder } from "../support/scratch.js";
+import type { MetaField } from "../../../formats/container.js";
+import { ggufHeader, meta } from "../../../formats/gguf/gguf-write.js";
+import { openModel } from "../../../src/model.js";
+import { planConvert, planKeep } from "../../../src/quant/plan.js";
+import { findRecipe } from "../../../src/quant/recipes/recipes.js";
+import { execute } from "../../../src/run/write/execute.js";
+import { refusal } from "../../support/build/build.js";
+import { familyPerplexity, GOLDEN_FAMILIES } from "../../support/families.js";
+import { scratchFolder } from "../../support/scratch.js";
 
 // What GGUF files say otherwise than llq's own, and llama.cpp understands.
 const scratch = scratchFolder();
 const expected: Record<string, number> = JSON.parse(
-  readFileSync(new URL("../golden/forms.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../golden/forms.json", import.meta.url), "utf8"),
 );
 
 /** The family's GGUF with other metadata. */
