@@ -1,0 +1,87 @@
+import { elementCount } from "../../../formats/dtype.js";
+import { halvesOf } from "../../net/halves.js";
+import { inputsOf } from "../../net/inputs.js";
+import { mixerOf } from "../../net/mixers/index.js";
+import type { DecoderPlan, LayerPlan } from "../../net/plan/types.js";
+import type { Plan, TensorPlan } from "../../quant/plan.js";
+import { gridOf } from "./grids.js";
+
+/** What goes into some matrices, and the tensors that are rounded for it. */
+export interface Stage {
+  readonly input: string;
+  readonly columns: number;
+  /** Matrices with an input each (experts); 0 when all have the same. */
+  readonly experts: number;
+  readonly tensors: readonly TensorPlan[];
+  /** What the matrix makes is added to the hidden states as it is. */
+  readonly adds: boolean;
+  /** Multiply-adds a token takes up to here, from the start of the step. */
+  readonly workBefore: number;
+}
+
+/** A part of the model that is run for all tokens before the next: half a layer, or the output. */
+export interface Step {
+  /** Undefined for the output. */
+  readonly layer: number | undefined;
+  readonly half: number;
+  readonly stages: readonly Stage[];
+  /** Multiply-adds of a token. */
+  readonly work: number;
+}
+
+/** Name of the input of the output matrix. */
+export const HEAD_INPUT = "output";
+
+/** The steps of a model, in order, with the tensors of the planned file that feedback rounds. */
+export function stepsOf(decoder: DecoderPlan, plan: Plan): Step[] {
+  const planned = new Map(plan.tensors.map((tensor) => [tensor.tensor.name, tensor]));
+  const taken = new Set<string>();
+  const take = (names: readonly string[]): TensorPlan[] =>
+    [...new Set(names)].flatMap((name) => {
+      const tensor = planned.get(name);
+      if (tensor === undefined || taken.has(name) || !isRounded(tensor)) return [];
+      taken.add(name);
+      return [tensor];
+    });
+  const layers = decoder.layers.flatMap((layer, i) =>
+    halvesOf(layer).map((half, h) => ({ layer: i, half: h, ...stagesOf(half, take) })),
+  );
+  const { token_embd, output } =
+    decoder.head.output === decoder.token_embd
+      ? { token_embd: true, output: decoder.token_embd }
+      : { token_embd: false, output: decoder.head.output };
+  // An embedding that is the output too is looked up before anything is known of what it will be multiplied with.
+  const tensors = token_embd ? [] : take([output.name]);
+  const columns = output.shape.at(-1)!;
+  const head = { input: HEAD_INPUT, columns, experts: 0, tensors, adds: false, workBefore: 0 };
+  return tensors.length === 0 ? layers : [...layers, { layer: undefined, half: 0, stages: [head], work: 0 }];
+}
+
+/** Whether a tensor gets a type with a grid that it does not have already. */
+function isRounded({ tensor, dtype }: TensorPlan): boolean {
+  return gridOf(dtype) !== undefined && dtype !== tensor.dtype;
+}
+
+function stagesOf(
+  half: LayerPlan,
+  take: (names: readonly string[]) => TensorPlan[],
+): Pick<Step, "stages" | "work"> {
+  const { mixer, feedForward } = half;
+  const ofMixer = mixerOf(mixer.plan).inputs(mixer.plan);
+  const adding = new Set<string>();
+  const last = ofMixer.at(-1)?.[0];
+  if (last !== undefined && mixer.postNorm === undefined) adding.add(last);
+  if (feedForward?.plan.mlp !== undefined && feedForward.postNorm === undefined) adding.add("ffn_down");
+  let work = 0;
+  const used = feedForward?.plan.mixture?.used ?? 0;
+  const stages: Stage[] = [];
+  for (const [input, { matrices, columns, experts }] of inputsOf(half)) {
+    const tensors = take(matrices.map(({ weight }) => weight.name));
+    if (tensors.length > 0) {
+      stages.push({ input, columns, experts, tensors, adds: adding.has(input), workBefore: work });
+    }
+    const each = experts === 0 ? 1 : used;
+    work += matrices.reduce((sum, { weight }) => sum + elementCount(weight.shape) * each, 0);
+  }
+  return { stages, work };
+}
