@@ -1,7 +1,7 @@
-import { captureHeadJob, captureJob } from "../eval/calibrate/capture.js";
-import { arrangeJob, choleskyJob } from "../eval/calibrate/factor.js";
-import { feedbackJob } from "../eval/calibrate/feedback.js";
-import { momentsJob } from "../eval/calibrate/moments.js";
+import { captureHeadJob, captureJob } from "../eval/calibrate/capture/capture.js";
+import { arrangeJob, choleskyJob } from "../eval/calibrate/moments/factor.js";
+import { feedbackJob } from "../eval/calibrate/codes/feedback.js";
+import { momentsJob } from "../eval/calibrate/moments/moments.js";
 import { scoreJob } from "../eval/perplexity/score.js";
 import { embedJob } from "../net/embed.js";
 import { layerJob } from "../net/layer.js";

@@ -4,10 +4,10 @@ import { withSession } from "../../net/session.js";
 import type { Plan } from "../../quant/plan.js";
 import { claimOutputs, isResumable, withResumeHint } from "../../run/write/output.js";
 import { hashWork } from "../imatrix/checkpoint.js";
+import { Streams } from "./capture/streams.js";
 import type { CalibrateOptions } from "./options.js";
 import { type Done, type FeedbackReport, readDone, removeScratch, Scratch } from "./scratch.js";
 import { stepsOf } from "./steps.js";
-import { Streams } from "./streams.js";
 import { tuningOf } from "./tuning.js";
 import { Work } from "./work.js";
 

@@ -30,7 +30,6 @@ const report = v.object({
   squaredError: v.number(),
   squaredSum: v.number(),
   maxError: v.number(),
-  crc32: v.number(),
 });
 
 /** What became of a tensor. */

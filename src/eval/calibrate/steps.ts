@@ -4,7 +4,8 @@ import { inputsOf } from "../../net/inputs.js";
 import { mixerOf } from "../../net/mixers/index.js";
 import type { DecoderPlan, LayerPlan } from "../../net/plan/types.js";
 import type { Plan, TensorPlan } from "../../quant/plan.js";
-import { gridOf } from "./grids.js";
+import { rowLength } from "../../tensor.js";
+import { gridOf } from "./codes/grids.js";
 
 /** What goes into some matrices, and the tensors that are rounded for it. */
 export interface Stage {
@@ -12,6 +13,10 @@ export interface Stage {
   readonly columns: number;
   /** Matrices with an input each (experts); 0 when all have the same. */
   readonly experts: number;
+  /** Rows of all experts that a token makes; 1 without. */
+  readonly rowsOfToken: number;
+  /** What experts take is of one kind: the tokens of one say something of what another will get. */
+  readonly alike: boolean;
   readonly tensors: readonly TensorPlan[];
   /** What the matrix makes is added to the hidden states as it is. */
   readonly adds: boolean;
@@ -46,15 +51,13 @@ export function stepsOf(decoder: DecoderPlan, plan: Plan): Step[] {
   const layers = decoder.layers.flatMap((layer, i) =>
     halvesOf(layer).map((half, h) => ({ layer: i, half: h, ...stagesOf(half, take) })),
   );
-  const { token_embd, output } =
-    decoder.head.output === decoder.token_embd
-      ? { token_embd: true, output: decoder.token_embd }
-      : { token_embd: false, output: decoder.head.output };
+  const { output } = decoder.head;
   // An embedding that is the output too is looked up before anything is known of what it will be multiplied with.
-  const tensors = token_embd ? [] : take([output.name]);
-  const columns = output.shape.at(-1)!;
-  const head = { input: HEAD_INPUT, columns, experts: 0, tensors, adds: false, workBefore: 0 };
-  return tensors.length === 0 ? layers : [...layers, { layer: undefined, half: 0, stages: [head], work: 0 }];
+  const tensors = output === decoder.token_embd ? [] : take([output.name]);
+  if (tensors.length === 0) return layers;
+  const kind = { experts: 0, rowsOfToken: 1, alike: false, adds: false };
+  const head = { input: HEAD_INPUT, columns: rowLength(output), tensors, workBefore: 0, ...kind };
+  return [...layers, { layer: undefined, half: 0, stages: [head], work: 0 }];
 }
 
 /** Whether a tensor gets a type with a grid that it does not have already. */
@@ -73,15 +76,26 @@ function stagesOf(
   if (last !== undefined && mixer.postNorm === undefined) adding.add(last);
   if (feedForward?.plan.mlp !== undefined && feedForward.postNorm === undefined) adding.add("ffn_down");
   let work = 0;
+  const ofFeedForward = new Set(["experts", "experts_down"]);
   const used = feedForward?.plan.mixture?.used ?? 0;
   const stages: Stage[] = [];
   for (const [input, { matrices, columns, experts }] of inputsOf(half)) {
     const tensors = take(matrices.map(({ weight }) => weight.name));
+    const rowsOfToken = experts === 0 ? 1 : ofFeedForward.has(input) ? used : experts;
     if (tensors.length > 0) {
-      stages.push({ input, columns, experts, tensors, adds: adding.has(input), workBefore: work });
+      const alike = input === "experts";
+      stages.push({
+        input,
+        columns,
+        experts,
+        rowsOfToken,
+        alike,
+        tensors,
+        adds: adding.has(input),
+        workBefore: work,
+      });
     }
-    const each = experts === 0 ? 1 : used;
-    work += matrices.reduce((sum, { weight }) => sum + elementCount(weight.shape) * each, 0);
+    work += matrices.reduce((sum, { weight }) => sum + elementCount(weight.shape) * rowsOfToken, 0);
   }
   return { stages, work };
 }

@@ -1,4 +1,4 @@
-import type { Damping } from "./factor.js";
+import type { Damping } from "./moments/factor.js";
 
 /** What is chosen by the number of tokens for each column, in place of what is measured here for models at large. */
 export interface Tuning extends Damping {

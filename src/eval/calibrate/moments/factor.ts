@@ -1,6 +1,6 @@
-import type { Kernels } from "../../kernels/kernels.js";
-import type { JobKind } from "../../run/threads/messages.js";
-import type { WorkerPool } from "../../run/threads/pool.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import type { JobKind } from "../../../run/threads/messages.js";
+import type { WorkerPool } from "../../../run/threads/pool.js";
 import { floatsOf, loadColumns, type Matrix, roundUp } from "./moments.js";
 
 /** What is done to second moments before they are trusted. */

@@ -1,13 +1,13 @@
-import { embedChunks } from "../../net/blocks.js";
-import { spanOf } from "../../net/group.js";
-import type { DecoderPlan, LayerPlan, NormPlan } from "../../net/plan/types.js";
-import type { Session } from "../../net/session.js";
-import { hiddenBytes, type Span } from "../../net/span.js";
-import { PIECE_TOKENS } from "../../net/work.js";
-import type { Descriptors } from "../../rows/rows.js";
-import { captureHeadJob, captureJob, type Place, type Wanted } from "./capture.js";
-import type { Effort } from "./options.js";
-import type { Scratch } from "./scratch.js";
+import { embedChunks } from "../../../net/blocks.js";
+import { spanOf } from "../../../net/group.js";
+import type { DecoderPlan, LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import type { Session } from "../../../net/session.js";
+import { hiddenBytes, type Span } from "../../../net/span.js";
+import { PIECE_TOKENS } from "../../../net/work.js";
+import type { Descriptors } from "../../../rows/rows.js";
+import type { Effort } from "../options.js";
+import type { Scratch } from "../scratch.js";
+import { captureHeadJob, captureJob, type ExpertRows, type Place, type Wanted } from "./capture.js";
 
 /** Tokens whose activations are there at once. Fixed: sums must not depend on the memory. */
 const GROUP_TOKENS = 2048;
@@ -107,9 +107,12 @@ export class Streams {
     scratch: Scratch,
     runner: Runner,
     wanted: Wanted,
-  ): Promise<void> {
+  ): Promise<ExpertRows[]> {
     this.#load(group, stream, slot, scratch);
-    await this.#inSpans(group, (span) => this.#session.pool.run(captureJob, { ...runner, span, wanted }));
+    const rows = await this.#inSpans(group, (span) =>
+      this.#session.pool.run(captureJob, { ...runner, span, wanted }),
+    );
+    return rows.flat();
   }
 
   /** The same of what goes into the output matrix. */
@@ -152,10 +155,10 @@ export class Streams {
   }
 
   /** Nothing a chunk goes through depends on those beside it, so how they are shared out does not matter. */
-  async #inSpans(
+  async #inSpans<T>(
     { chunks }: Group,
-    run: (span: Span, own: readonly Int32Array[]) => Promise<unknown>,
-  ): Promise<void> {
+    run: (span: Span, own: readonly Int32Array[]) => Promise<T>,
+  ): Promise<T[]> {
     const { plan, pool } = this.#session;
     const share = Math.ceil(chunks.length / Math.max(1, pool.threads));
     const step = Math.max(1, Math.min(share, Math.floor(PIECE_TOKENS / this.context)));
@@ -163,7 +166,7 @@ export class Streams {
       const own = chunks.slice(i * step, (i + 1) * step);
       return run({ ...spanOf(plan, this.#hidden, own), first: i * step }, own);
     });
-    await Promise.all(spans);
+    return Promise.all(spans);
   }
 }
 

@@ -1,16 +1,16 @@
 import { crc32 } from "node:zlib";
-import type { DTypeName } from "../../../formats/dtype.js";
-import type { Kernels } from "../../kernels/kernels.js";
-import { checkFinite } from "../../rows/finite.js";
-import { type Descriptors, readRowsF32, rowBytes } from "../../rows/rows.js";
-import { aboutRows, type JobKind } from "../../run/threads/messages.js";
-import { writeFully } from "../../run/write/encode.js";
-import { checkOverflow } from "../../run/write/overflow.js";
-import { rowLength, type Tensor } from "../../tensor.js";
-import type { Factor } from "./factor.js";
+import type { DTypeName } from "../../../../formats/dtype.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import { checkFinite } from "../../../rows/finite.js";
+import { type Descriptors, readRowsF32, rowBytes } from "../../../rows/rows.js";
+import { aboutRows, type JobKind } from "../../../run/threads/messages.js";
+import { writeFully } from "../../../run/write/encode.js";
+import { checkOverflow } from "../../../run/write/overflow.js";
+import { rowLength, type Tensor } from "../../../tensor.js";
+import type { Factor } from "../moments/factor.js";
+import { floatsOf, loadColumns, type Matrix, roundUp } from "../moments/moments.js";
 import { gridOf } from "./grids.js";
 import { openLanes, PANEL, solveInLanes, sweepLanes } from "./lanes.js";
-import { floatsOf, loadColumns, type Matrix, roundUp } from "./moments.js";
 
 /**
  * What is wanted beside what the matrix W makes of its input x̂, whatever it is rounded to. `input`: W · (x - x̂), of matrices

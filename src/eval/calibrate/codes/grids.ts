@@ -1,4 +1,4 @@
-import type { DTypeName } from "../../../formats/dtype.js";
+import type { DTypeName } from "../../../../formats/dtype.js";
 
 /** The codes that a column of a row can have, from its scale and its offset on (assembly/feedback). */
 export interface Grid {

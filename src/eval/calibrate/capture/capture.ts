@@ -1,13 +1,13 @@
-import { badInput } from "../../../formats/errors.js";
-import type { Kernels } from "../../kernels/kernels.js";
-import { runLayer } from "../../net/layer.js";
-import { normalize } from "../../net/norm.js";
-import type { LayerPlan, NormPlan } from "../../net/plan/types.js";
-import { streamWeights } from "../../net/products/streamed.js";
-import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "../../net/span.js";
-import type { InputTap } from "../../net/squares.js";
-import type { Descriptors } from "../../rows/rows.js";
-import type { JobKind } from "../../run/threads/messages.js";
+import { badInput } from "../../../../formats/errors.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import { runLayer } from "../../../net/layer.js";
+import { normalize } from "../../../net/norm.js";
+import type { LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import { streamWeights } from "../../../net/products/streamed.js";
+import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "../../../net/span.js";
+import type { InputTap } from "../../../net/squares.js";
+import type { Descriptors } from "../../../rows/rows.js";
+import type { JobKind } from "../../../run/threads/messages.js";
 
 /** Where rows of f32 are put that belong to the tokens of a group: [tokens of the group][columns]. Plain data. */
 export interface Place {
@@ -23,6 +23,8 @@ export interface Wanted {
   readonly columns: number;
   /** For what goes into the matrices; absent: it is not wanted. */
   readonly x?: Place | undefined;
+  /** Of experts, for the rows that each gets, as they come: so many for each token of the job. */
+  readonly rowsOfToken?: number | undefined;
   /** For the hidden states when the matrix has added to them; absent: they are not wanted. */
   readonly added?: Place | undefined;
 }
@@ -37,17 +39,24 @@ export interface CaptureJob {
   readonly wanted?: Wanted | undefined;
 }
 
+/** Rows of an expert, one after the other in the place for the group. */
+export interface ExpertRows {
+  readonly expert: number;
+  readonly row: number;
+  readonly rows: number;
+}
+
 /** Thrown to end a layer in the middle. */
 const ENOUGH = Symbol("enough");
 
-export const captureJob: JobKind<CaptureJob, undefined> = {
+export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
   name: "capture",
   run: capture,
   about: ({ wanted, span }) => `${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
 };
 
 /** @throws LlqError `bad-input` for activations that are no finite numbers */
-function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kernels): undefined {
+function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   kernels.reset();
   const x = loadHidden(kernels, span);
   const squares = wanted && new Capture(kernels, span, wanted);
@@ -57,10 +66,10 @@ function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kern
   } catch (error) {
     if (error !== ENOUGH) throw error;
   }
-  if (wanted !== undefined) return undefined;
+  if (squares !== undefined) return squares.experts;
   checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
   storeHidden(kernels, span, x);
-  return undefined;
+  return [];
 }
 
 /** Work for one thread: what goes into the output matrix. Plain data. */
@@ -84,6 +93,7 @@ export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
 };
 
 class Capture implements InputTap {
+  readonly experts: ExpertRows[] = [];
   readonly #kernels: Kernels;
   readonly #span: Span;
   readonly #wanted: Wanted;
@@ -113,7 +123,15 @@ class Capture implements InputTap {
     this.#endIfAll(this.#added);
   }
 
-  addExpert(): void {}
+  addExpert(input: string, x: number, tokens: readonly number[], columns: number, expert: number): void {
+    const { x: place, rowsOfToken = 0 } = this.#wanted;
+    if (input !== this.#wanted.input || place === undefined) return;
+    const row = this.#start * rowsOfToken + this.#seen;
+    put(this.#kernels, place, x, columns, row, tokens.length, input);
+    this.experts.push({ expert, row, rows: tokens.length });
+    this.#seen += tokens.length;
+    this.#endIfAll(this.#seen / rowsOfToken);
+  }
 
   get #start(): number {
     return this.#span.first * this.#span.context;

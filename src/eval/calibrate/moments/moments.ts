@@ -1,11 +1,13 @@
-import type { Kernels } from "../../kernels/kernels.js";
-import type { JobKind } from "../../run/threads/messages.js";
-import type { WorkerPool } from "../../run/threads/pool.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import type { JobKind } from "../../../run/threads/messages.js";
+import type { WorkerPool } from "../../../run/threads/pool.js";
 
 /** Rows of f32 in shared memory. Plain data. */
 export interface Matrix {
   readonly buffer: SharedArrayBuffer;
   readonly columns: number;
+  /** The first row, in floats from the start of the buffer. Default: 0. */
+  readonly start?: number;
 }
 
 /** Columns of a tile, and rows. */
@@ -40,6 +42,7 @@ export async function addMoments(
   tokens: number,
   sums: Matrix,
 ): Promise<void> {
+  if (tokens === 0) return;
   const jobs: Promise<undefined>[] = [];
   for (let i = 0; i < a.columns; i += TILE) {
     const end = a === b ? i + 1 : b.columns;
@@ -98,8 +101,8 @@ export function loadColumns(
   return address;
 }
 
-export function floatsOf({ buffer }: Matrix): Float32Array {
-  return new Float32Array(buffer);
+export function floatsOf({ buffer, start = 0 }: Matrix): Float32Array {
+  return new Float32Array(buffer, start * 4);
 }
 
 export function roundUp(n: number, multiple: number): number {

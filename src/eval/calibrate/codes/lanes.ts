@@ -1,6 +1,6 @@
-import type { Kernels } from "../../kernels/kernels.js";
-import type { Factor } from "./factor.js";
-import { floatsOf } from "./moments.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import type { Factor } from "../moments/factor.js";
+import { floatsOf } from "../moments/moments.js";
 
 // Work on rows of a matrix that stand side by side in lanes, [groups of 4 rows][columns][4], in the order of a factor.
 
