@@ -1,6 +1,6 @@
 import { captureHeadJob, captureJob } from "../eval/calibrate/capture/capture.js";
-import { arrangeJob, choleskyJob } from "../eval/calibrate/moments/factor.js";
 import { feedbackJob } from "../eval/calibrate/codes/feedback.js";
+import { arrangeJob, choleskyJob } from "../eval/calibrate/moments/factor.js";
 import { momentsJob } from "../eval/calibrate/moments/moments.js";
 import { scoreJob } from "../eval/perplexity/score.js";
 import { embedJob } from "../net/embed.js";
