@@ -12,8 +12,8 @@ import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./share
 import {
   type CalibrateOptions,
   type CalibrationText,
+  calibratedOptions,
   calibrateOptions,
-  calibrationImatrix,
   calibrationText,
   finishCalibration,
   printCalibration,
@@ -132,9 +132,9 @@ Examples:
     );
     const text = calibrationText(model, options);
     const given =
-      text === undefined || wanted.imatrix !== undefined
+      text === undefined
         ? wanted
-        : { ...wanted, imatrix: await calibrationImatrix(model, text, recipe === undefined, options) };
+        : await calibratedOptions(model, text, wanted, { ...options, isBySize: recipe === undefined });
     const plan =
       recipe === undefined ? await planForSize(model, options, given) : planQuantize(model, recipe, given);
     const parts = partsOf(plan, options);
@@ -156,7 +156,8 @@ async function writeCalibrated(
 ): Promise<void> {
   const calibration = await runCalibration(model, plan, text, options);
   const rounded = parts.map((part) => ({ ...part, plan: calibration.apply(part.plan) }));
-  await writeParts("quantize", rounded, options);
+  const { apply: _, reports: tensors, ...rest } = calibration;
+  await writeParts("quantize", rounded, options, { calibration: { ...rest, tensors } });
   finishCalibration(options);
   if (!options.json) printCalibration(calibration);
 }

@@ -4,11 +4,12 @@ import { LlqError } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Calibration, calibrate } from "../../eval/calibrate/calibrate.js";
 import type { Effort } from "../../eval/calibrate/options.js";
-import { type FeedbackReport, removeScratch } from "../../eval/calibrate/scratch.js";
+import { removeScratch } from "../../eval/calibrate/scratch.js";
 import { calibrationChunks, DEFAULT_TOKENS, unknownImatrix } from "../../eval/calibrate/text.js";
 import { computeImatrix } from "../../eval/imatrix/imatrix.js";
 import type { Model } from "../../model.js";
-import type { Plan } from "../../quant/plan.js";
+import { calibrationMetadata } from "../../quant/metadata.js";
+import type { Plan, QuantizeOptions } from "../../quant/plan.js";
 import { createProgress, formatSeconds, interruptible, printLine, printTable, warn } from "../../ui.js";
 import { wholeNumber } from "./options.js";
 import { chunkBos, readTokens, warnOfContext } from "./text.js";
@@ -29,6 +30,11 @@ export interface CalibrateOptions {
   readonly force?: boolean;
   readonly resume?: boolean;
   readonly json?: boolean;
+}
+
+/** How much is to be done. */
+export function effortOf({ effort = "full" }: Pick<CalibrateOptions, "effort">): Effort {
+  return effort;
 }
 
 /** They stand together in the help. */
@@ -56,7 +62,10 @@ export interface CalibrationText {
 }
 
 /** The chunks of the text, if there is to be calibration. @throws LlqError `usage`, `bad-input` */
-export function calibrationText(model: Model, options: CalibrateOptions): CalibrationText | undefined {
+export function calibrationText(
+  model: Model,
+  options: Omit<CalibrateOptions, "output">,
+): CalibrationText | undefined {
   const { calibrate: file, calibrateTokens: tokens = DEFAULT_TOKENS, pruneLayers } = options;
   if (file === undefined) {
     const alone = (["calibrateTokens", "effort", "scratch"] as const).find(
@@ -77,15 +86,28 @@ export function calibrationText(model: Model, options: CalibrateOptions): Calibr
   return { file, chunks };
 }
 
-/** The importance matrix to plan with: for a size it has to be known, for a mix it has to be there. */
-export async function calibrationImatrix(
+/** What to plan with: as with an importance matrix, of which a mix needs no more than that it is there. */
+export async function calibratedOptions(
   model: Model,
-  { file, chunks }: CalibrationText,
-  isBySize: boolean,
+  text: CalibrationText,
+  wanted: QuantizeOptions,
+  options: CalibrateOptions & { readonly isBySize: boolean },
+): Promise<QuantizeOptions> {
+  const keys = calibrationMetadata(effortOf(options), text.chunks.length, text.chunks[0]!.length);
+  const overrideKv = [...keys, ...(wanted.overrideKv ?? [])];
+  if (wanted.imatrix !== undefined) return { ...wanted, overrideKv };
+  const unknown = unknownImatrix(model, text.file, text.chunks.length);
+  const imatrix = options.isBySize ? await knownImatrix(model, text, unknown, options) : unknown;
+  return { ...wanted, overrideKv, imatrix };
+}
+
+/** The matrix with its values, by which types are priced. */
+async function knownImatrix(
+  model: Model,
+  { chunks }: CalibrationText,
+  unknown: Imatrix,
   { threads, maxMemory, json }: CalibrateOptions,
 ): Promise<Imatrix> {
-  const unknown = unknownImatrix(model, file, chunks.length);
-  if (!isBySize) return unknown;
   const progress = createProgress("imatrix", json);
   const context = chunks[0]!.length;
   const tokens = Int32Array.from(chunks.flatMap((chunk) => [...chunk]));
@@ -116,11 +138,11 @@ export async function runCalibration(
   { chunks }: CalibrationText,
   options: CalibrateOptions,
 ): Promise<Calibration> {
-  const { effort = "full", threads, maxMemory, force, resume } = options;
+  const { threads, maxMemory, force, resume } = options;
   const progress = createProgress("calibrate", options.json);
   const calibration = await interruptible((signal) =>
     calibrate(model, plan, options.output, chunks, {
-      ...{ effort, threads, maxMemory, force, resume, signal },
+      ...{ effort: effortOf(options), threads, maxMemory, force, resume, signal },
       scratch: scratchPath(options),
       keepImportances: options.imatrix !== undefined,
       onProgress: (done, total) => progress.update(done, total),
@@ -175,5 +197,3 @@ export function warnOfShortText({ file, chunks }: CalibrationText, model: Model)
       `${FEW_TOKENS * widest} and more are better`,
   );
 }
-
-export type { FeedbackReport };

@@ -5,6 +5,7 @@ import type { Plan } from "../../quant/plan.js";
 import { claimOutputs, isResumable, withResumeHint } from "../../run/write/output.js";
 import { hashWork } from "../imatrix/checkpoint.js";
 import { Streams } from "./capture/streams.js";
+import { calibrationMemory, checkMemory } from "./memory.js";
 import type { CalibrateOptions } from "./options.js";
 import { type Done, type FeedbackReport, readDone, removeScratch, Scratch } from "./scratch.js";
 import { stepsOf } from "./steps.js";
@@ -68,6 +69,8 @@ async function run(
     const context = chunks[0]!.length;
     const steps = stepsOf(session.plan, plan);
     const streams = new Streams(session, chunks, prepareBlocks(session, context).ropes, options.effort);
+    const { maxMemory, effort } = options;
+    checkMemory(calibrationMemory(streams, steps, effort, session.pool.threads), maxMemory);
     const rounded = plan.tensors.filter(({ tensor, dtype }) => dtype !== tensor.dtype && dtype !== "F32");
     const scratch = new Scratch(options.scratch, rounded, streams.stateBytes, done !== undefined);
     try {
