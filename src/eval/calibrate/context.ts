@@ -26,6 +26,8 @@ export interface Parts {
 export interface Context extends Parts {
   readonly room: Room;
   readonly isFull: boolean;
+  /** See Streams. */
+  readonly evidence: number;
   /** What a stream runs a step of a layer with. */
   runner(step: Step, stream: Stream): Runner;
   decoder(stream: Stream): DecoderPlan;

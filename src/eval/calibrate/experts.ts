@@ -80,7 +80,7 @@ export async function runExperts(
 
 /** What an expert is rounded by: its own moments, with those of all experts where they have something to say of it. */
 async function guideOf(
-  { session, tuning }: Context,
+  { session, tuning, evidence, streams }: Context,
   moments: Matrix,
   count: number,
   others: { readonly all: Matrix; readonly tokens: number } | undefined,
@@ -96,8 +96,9 @@ async function guideOf(
     tokens = Math.round(share * count + (1 - share) * others.tokens);
   }
   const diagonal = diagonalOf(moments);
-  const importances = importancesOf(diagonal, others === undefined ? count : 1);
-  const settings = tuning(tokens / c);
+  const news = (tokens * evidence) / streams.tokens;
+  const importances = importancesOf(diagonal, others === undefined ? count : 1, news);
+  const settings = tuning(news / c);
   const isSilent = diagonal.every((value) => value === 0);
   const factor: Factor | undefined =
     settings === undefined || isSilent ? undefined : await factorize(session.pool, moments, settings);

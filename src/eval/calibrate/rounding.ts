@@ -26,11 +26,21 @@ export interface Guide {
 /** The importance of a column that no token has touched, as a part of the mean: blocks need something to go by. */
 const LEAST_IMPORTANCE = 1e-6;
 
-/** Mean squares of what goes into the columns. */
-export function importancesOf(diagonal: Float64Array, tokens: number): Float32Array {
+/** Tokens that count as much as knowing nothing: that all columns are alike. */
+const DOUBT = 32;
+
+/**
+ * Mean squares of what goes into the columns, from their sums over so many tokens.
+ * @param evidence how many of the tokens say something new: with few, columns are taken to be more alike
+ */
+export function importancesOf(diagonal: Float64Array, tokens: number, evidence: number): Float32Array {
   const mean = diagonal.reduce((sum, value) => sum + value, 0) / diagonal.length;
   const least = mean > 0 ? mean * LEAST_IMPORTANCE : 1;
-  return Float32Array.from(diagonal, (value) => Math.max(value, least) / Math.max(1, tokens));
+  const trust = evidence / (evidence + DOUBT);
+  return Float32Array.from(
+    diagonal,
+    (value) => (Math.max(value, least) * trust + Math.max(mean, least) * (1 - trust)) / Math.max(1, tokens),
+  );
 }
 
 /** Rounds the rows of one of a tensor's matrices into the scratch file. */

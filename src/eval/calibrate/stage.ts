@@ -38,8 +38,8 @@ export async function runStage(
     await addMoments(pool, x, x, group.tokens, moments);
     if (missing !== undefined && sums !== undefined) await addMoments(pool, missing, x, group.tokens, sums);
   }
-  const importances = importancesOf(diagonalOf(moments), streams.tokens);
-  const settings = tuning(streams.tokens / c);
+  const importances = importancesOf(diagonalOf(moments), streams.tokens, on.evidence);
+  const settings = tuning(on.evidence / c);
   const factor = settings && (await factorize(pool, moments, settings));
   if (streams.held !== undefined) await capture(on, captured, streams.held);
   const of = adds ? "output" : "input";

@@ -35,6 +35,7 @@ export class Work {
       ...parts,
       room: new Room(),
       isFull: this.#isFull,
+      evidence: streams.evidence,
       decoder: (stream) => (stream === "own" ? session.plan : this.#rounded),
       files: (stream) => (stream === "own" ? ownFiles : allFiles),
       runner: ({ layer, half }, stream) => ({

@@ -3,12 +3,14 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LlqError } from "../../../formats/errors.js";
+import { openImatrix } from "../../../formats/imatrix/imatrix.js";
 import { chunkBos, readTokens } from "../../../src/commands/shared/text.js";
 import { calibrate } from "../../../src/eval/calibrate/calibrate.js";
 import type { CalibrateOptions } from "../../../src/eval/calibrate/options.js";
 import { recompute } from "../../../src/eval/calibrate/recompute.js";
 import { removeScratch } from "../../../src/eval/calibrate/scratch.js";
 import { calibrationChunks, unknownImatrix } from "../../../src/eval/calibrate/text.js";
+import { writeImatrix } from "../../../src/eval/imatrix/imatrix-file.js";
 import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { type Model, openModel } from "../../../src/model.js";
 import { calibrationMetadata } from "../../../src/quant/metadata.js";
@@ -143,7 +145,9 @@ describe("samples/tiny-llama", () => {
     const chunks = calibrationChunks(model, line, { tokens: 1024, bos });
     const { output } = await write(model, planOf(model, "Q4_K_M", chunks.length), chunks);
     const plain = join(folder, "plain4.gguf");
-    await execute(planQuantize(model, findRecipe("Q4_K_M"), {}), plain, { threads: 0 });
+    await writeImatrix(`${plain}.imatrix`, { model, text: SAMPLE_TEXT, tokens: line }, { bos, threads: 0 });
+    const imatrix = openImatrix(`${plain}.imatrix`);
+    await execute(planQuantize(model, findRecipe("Q4_K_M"), { imatrix }), plain, { threads: 0 });
     expect(await divergence(output)).toBeLessThan(await divergence(plain));
   });
 

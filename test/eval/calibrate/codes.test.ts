@@ -70,7 +70,7 @@ async function quantized(type: DTypeName, isWanted: boolean): Promise<Uint8Array
   const values = new Float32Array(moments.buffer);
   const diagonal = Float64Array.from({ length: COLUMNS }, (_, i) => values[i * (COLUMNS + 1)]!);
   const importances = new SharedArrayBuffer(COLUMNS * 4);
-  new Float32Array(importances).set(importancesOf(diagonal, TOKENS));
+  new Float32Array(importances).set(importancesOf(diagonal, TOKENS, 1e30));
   const factor = await factorize(pool, moments, DAMPING);
   const source = {
     file: 0,

@@ -91,6 +91,19 @@ export class Streams {
     return this.fit.reduce((sum, { tokens }) => sum + tokens, 0);
   }
 
+  /** Tokens that differ, in themselves or the two before: a text that says the same again says nothing new. */
+  get evidence(): number {
+    const seen = new Set<string>();
+    for (const { chunks } of this.fit) {
+      for (const chunk of chunks) {
+        chunk.forEach((token, i) => {
+          seen.add(`${chunk[i - 2]} ${chunk[i - 1]} ${token}`);
+        });
+      }
+    }
+    return seen.size;
+  }
+
   /** The first hidden states, in slot 0. */
   async embed(stream: Stream, scratch: Scratch, plan: DecoderPlan, files: Descriptors): Promise<void> {
     for (const group of this.groups) {
