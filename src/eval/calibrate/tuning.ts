@@ -12,7 +12,7 @@ export interface Tuning extends Damping {
  */
 const SETTINGS: readonly (readonly [tokensFrom: number, Tuning])[] = [
   [25, { shrink: 0.2, damp: 0.05, correction: 1 }],
-  [5, { shrink: 0.3, damp: 0.1, correction: 0.6 }],
+  [5, { shrink: 0.3, damp: 0.1, correction: 0.7 }],
   [1, { shrink: 0.3, damp: 0.1, correction: 0.5 }],
   [0.1, { shrink: 0.5, damp: 0.3, correction: 0.3 }],
 ];
