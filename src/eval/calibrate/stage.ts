@@ -29,7 +29,10 @@ export async function runStage(
   const { columns: c, adds } = stage;
   const { pool } = session;
   const x = room.matrix("x", streams.groupTokens, c);
-  const missing = isFull ? room.matrix("missing", streams.groupTokens, adds ? streams.width : c) : undefined;
+  const missing =
+    isFull && !step.isTied
+      ? room.matrix("missing", streams.groupTokens, adds ? streams.width : c)
+      : undefined;
   const captured = { step, stage, slot, x, missing };
   const moments = room.matrix("moments", c, c, true);
   const sums = missing && room.matrix("missing sums", missing.columns, c, true);

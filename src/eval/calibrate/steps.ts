@@ -26,8 +26,12 @@ export interface Stage {
 
 /** A part of the model that is run for all tokens before the next: half a layer, or the output. */
 export interface Step {
-  /** Undefined for the output. */
+  /**
+   * Undefined for the output. An embedding that is the output too has to be rounded before anything is looked up in it, so
+   * for that the model is run through once more, as it is, and that is the first step.
+   */
   readonly layer: number | undefined;
+  readonly isTied: boolean;
   readonly half: number;
   readonly stages: readonly Stage[];
   /** Multiply-adds of a token. */
@@ -49,15 +53,17 @@ export function stepsOf(decoder: DecoderPlan, plan: Plan): Step[] {
       return [tensor];
     });
   const layers = decoder.layers.flatMap((layer, i) =>
-    halvesOf(layer).map((half, h) => ({ layer: i, half: h, ...stagesOf(half, take) })),
+    halvesOf(layer).map((half, h) => ({ layer: i, half: h, isTied: false, ...stagesOf(half, take) })),
   );
   const { output } = decoder.head;
-  // An embedding that is the output too is looked up before anything is known of what it will be multiplied with.
-  const tensors = output === decoder.token_embd ? [] : take([output.name]);
+  const tensors = take([output.name]);
   if (tensors.length === 0) return layers;
+  const isTied = output === decoder.token_embd;
   const kind = { experts: 0, rowsOfToken: 1, alike: false, adds: false };
-  const head = { input: HEAD_INPUT, columns: rowLength(output), tensors, workBefore: 0, ...kind };
-  return [...layers, { layer: undefined, half: 0, stages: [head], work: 0 }];
+  const work = isTied ? layers.reduce((sum, step) => sum + step.work, 0) : 0;
+  const stage = { input: HEAD_INPUT, columns: rowLength(output), tensors, workBefore: 0, ...kind };
+  const head = { layer: undefined, half: 0, isTied, stages: [stage], work };
+  return isTied ? [head, ...layers] : [...layers, head];
 }
 
 /** Whether a tensor gets a type with a grid that it does not have already. */

@@ -3,6 +3,7 @@ import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import type { Model } from "../../model.js";
 import { inputsOf } from "../../net/inputs.js";
 import { planDecoder } from "../../net/plan/decoder.js";
+import { rowLength } from "../../tensor.js";
 import { cutChunks, spreadChunks } from "../perplexity/chunks.js";
 
 export const DEFAULT_TOKENS = 32_768;
@@ -45,7 +46,7 @@ export function calibrationChunks(
  * with one.
  */
 export function unknownImatrix(model: Model, file: string, chunks: number): Imatrix {
-  const { layers, head, token_embd } = planDecoder(model);
+  const { layers, head } = planDecoder(model);
   const entries = new Map<string, Float32Array>();
   for (const layer of layers) {
     for (const { matrices, columns, experts } of inputsOf(layer).values()) {
@@ -54,8 +55,6 @@ export function unknownImatrix(model: Model, file: string, chunks: number): Imat
       }
     }
   }
-  if (head.output !== token_embd) {
-    entries.set(head.output.name, new Float32Array(head.output.shape.at(-1)!).fill(1));
-  }
+  entries.set(head.output.name, new Float32Array(rowLength(head.output)).fill(1));
   return { file, entries, datasets: [file], chunks };
 }

@@ -67,8 +67,28 @@ export class Work {
     this.reports.push(...(done?.reports ?? []));
     this.#replan();
     if (done !== undefined && done.steps > 0) return;
-    await streams.embed("own", scratch, session.plan, session.files);
-    if (this.#isFull) await streams.embed("rounded", scratch, this.#rounded, this.#context.files("rounded"));
+    if (steps[0]?.isTied) await streams.embed("own", 0, scratch, session.plan, session.files);
+    else await this.#embed(0);
+  }
+
+  /** The first hidden states of all streams, in a slot. */
+  async #embed(slot: number): Promise<void> {
+    const { streams, scratch } = this.#parts;
+    for (const stream of streams.streams) {
+      await streams.embed(stream, slot, scratch, this.#context.decoder(stream), this.#context.files(stream));
+    }
+  }
+
+  /** Runs the model through, as it is, from slot 0 on; returns the slot in which that ends. */
+  async #runThrough(): Promise<number> {
+    const { streams, scratch, steps } = this.#parts;
+    let slot = 0;
+    for (const step of steps) {
+      if (step.layer === undefined) continue;
+      await streams.pass("own", slot, scratch, this.#context.runner(step, "own"));
+      slot = 1 - slot;
+    }
+    return slot;
   }
 
   /** Rounds a tensor that feedback has nothing to do with, so that the rounded model has it. */
@@ -94,7 +114,7 @@ export class Work {
 
   async run(step: Step, index: number): Promise<void> {
     const { streams, scratch } = this.#parts;
-    const slot = index % 2;
+    const slot = step.isTied ? await this.#runThrough() : index % 2;
     for (const stage of step.stages) {
       const run = stage.experts > 0 ? runExperts : runStage;
       this.reports.push(...(await run(this.#context, step, stage, slot)));
@@ -103,6 +123,7 @@ export class Work {
       this.#done += this.#stageWork(stage);
       this.#tell();
     }
+    if (step.isTied) await this.#embed(1);
     if (step.layer !== undefined) {
       for (const stream of streams.streams) {
         await streams.pass(stream, slot, scratch, this.#context.runner(step, stream));

@@ -104,11 +104,17 @@ export class Streams {
     return seen.size;
   }
 
-  /** The first hidden states, in slot 0. */
-  async embed(stream: Stream, scratch: Scratch, plan: DecoderPlan, files: Descriptors): Promise<void> {
+  /** The first hidden states, in a slot. */
+  async embed(
+    stream: Stream,
+    slot: number,
+    scratch: Scratch,
+    plan: DecoderPlan,
+    files: Descriptors,
+  ): Promise<void> {
     for (const group of this.groups) {
       await this.#inSpans(group, (span, own) => embedChunks({ ...this.#session, plan, files }, span, own));
-      scratch.writeStates(0, this.#number(stream), this.#start(group), this.#statesOf(group));
+      scratch.writeStates(slot, this.#number(stream), this.#start(group), this.#statesOf(group));
     }
   }
 
