@@ -17,6 +17,7 @@ import {
   calibrationText,
   finishCalibration,
   printCalibration,
+  printCalibrationPlan,
   runCalibration,
   warnOfShortText,
 } from "./shared/calibrate.js";
@@ -139,8 +140,10 @@ Examples:
       recipe === undefined ? await planForSize(model, options, given) : planQuantize(model, recipe, given);
     const parts = partsOf(plan, options);
     if (text !== undefined) warnOfShortText(text, model);
-    if (options.dryRun) printPlan(plan, parts, options);
-    else if (text === undefined) await writeParts("quantize", parts, options);
+    if (options.dryRun) {
+      printPlan(plan, parts, options);
+      if (text !== undefined && !options.json) printCalibrationPlan(text, options);
+    } else if (text === undefined) await writeParts("quantize", parts, options);
     else await writeCalibrated(model, plan, parts, text, options);
   });
 

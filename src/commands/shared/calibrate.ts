@@ -1,4 +1,5 @@
-import { basename, dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { basename, join, resolve } from "node:path";
 import { Option } from "commander";
 import { LlqError } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
@@ -151,12 +152,21 @@ export async function runCalibration(
   return calibration;
 }
 
+/** What a dry run says of the calibration. */
+export function printCalibrationPlan({ file, chunks }: CalibrationText, options: CalibrateOptions): void {
+  const text = `${chunks.length} chunks of ${chunks[0]!.length} tokens of ${file}`;
+  printLine(`error feedback, ${effortOf(options)}: ${text}`);
+}
+
 export function finishCalibration(options: CalibrateOptions): void {
   removeScratch(scratchPath(options));
 }
 
+/** Beside the output; in a folder for such files, told from those of other outputs. */
 function scratchPath({ output, scratch }: CalibrateOptions): string {
-  return `${join(scratch ?? dirname(output), basename(output))}.calibration`;
+  if (scratch === undefined) return `${output}.calibration`;
+  const tag = createHash("sha256").update(resolve(output)).digest("hex").slice(0, 8);
+  return join(scratch, `${basename(output)}.${tag}.calibration`);
 }
 
 /** Tensors that are listed. */

@@ -1,10 +1,12 @@
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
   readFileSync,
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -137,8 +139,15 @@ function recordPath(scratch: string): string {
   return `${scratch}.journal`;
 }
 
+/** @throws LlqError `usage` for a folder that is not there, `no-space` */
 function checkRoom(path: string, needed: number): void {
-  const { bavail, bsize } = statfsSync(dirname(path));
+  const folder = dirname(path);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new LlqError("usage", `${path}: the folder ${folder} does not exist`, {
+      hint: `mkdir -p ${folder}`,
+    });
+  }
+  const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize >= needed) return;
   throw new LlqError("no-space", `${path}: needs ${needed} bytes, but there are ${bavail * bsize} free`, {
     hint: "--scratch names a folder with more room; fewer --calibrate-tokens need less",
@@ -151,6 +160,7 @@ function checkRoom(path: string, needed: number): void {
  */
 export function readDone(scratch: string, fingerprint: string): Done | undefined {
   let content: unknown;
+  if (!existsSync(scratch)) return undefined;
   try {
     content = decode(readFileSync(recordPath(scratch)), LIMITS);
   } catch {
