@@ -2,6 +2,7 @@ import type { ExpertRows } from "./capture/capture.js";
 import type { Group } from "./capture/streams.js";
 import type { FeedbackResult } from "./codes/feedback.js";
 import type { Context } from "./context.js";
+import { expertsAtOnce } from "./memory.js";
 import { diagonalOf, type Factor, factorize } from "./moments/factor.js";
 import { addMoments, floatsOf, type Matrix } from "./moments/moments.js";
 import { checkRounded, type Guide, importancesOf, reportOf, roundMatrix } from "./rounding.js";
@@ -11,8 +12,6 @@ import type { Stage, Step } from "./steps.js";
 // Matrices that each get some of the tokens. Routers may send the same token elsewhere in the two streams, so there is
 // nothing to take what is missed from: the experts are rounded for what reaches them in the rounded stream.
 
-/** Bytes of second moments that are there at once; the tokens are run through again for those of other experts. */
-const MOMENT_BYTES = 2 ** 29;
 /** Tokens of its own by which an expert counts as much as all others, in columns. */
 const OWN_TOKENS = 4;
 
@@ -42,7 +41,7 @@ export async function runExperts(
     if (all !== undefined) await addMoments(session.pool, sorted.x, sorted.x, rows, all);
   }
   const results = new Map(stage.tensors.map((tensor) => [tensor, [] as FeedbackResult[]]));
-  const batch = Math.max(1, Math.min(experts, Math.floor(MOMENT_BYTES / (c * c * 4))));
+  const batch = expertsAtOnce(experts, c);
   for (let first = 0; first < experts; first += batch) {
     const count = Math.min(batch, experts - first);
     const moments = Array.from({ length: count }, (_, i) => room.matrix(`moments ${i}`, c, c, true));

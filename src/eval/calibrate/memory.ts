@@ -3,6 +3,14 @@ import type { Streams } from "./capture/streams.js";
 import type { Effort } from "./options.js";
 import type { Step } from "./steps.js";
 
+/** Bytes of second moments of experts that are there at once; the tokens are run through again for those of others. */
+const MOMENT_BYTES = 2 ** 29;
+
+/** Experts whose moments [columns][columns] are there at once. */
+export function expertsAtOnce(experts: number, columns: number): number {
+  return Math.max(1, Math.min(experts, Math.floor(MOMENT_BYTES / (columns * columns * 4))));
+}
+
 /** Bytes that a thread works in, about. */
 const THREAD_BYTES = 64 << 20;
 
@@ -17,7 +25,9 @@ export function calibrationMemory(
   const tokens = streams.groupTokens;
   const stages = steps.flatMap((step) => step.stages);
   const floats = stages.map(({ columns: c, rowsOfToken, adds, alike, experts }) => {
-    if (experts > 0) return 2 * tokens * rowsOfToken * c + (alike ? 2 : 1) * c * c;
+    if (experts > 0) {
+      return 2 * tokens * rowsOfToken * c + ((alike ? 1 : 0) + expertsAtOnce(experts, c)) * c * c;
+    }
     const missing = adds ? streams.width : c;
     return tokens * c + c * c + (isFull ? tokens * missing + missing * c : 0);
   });
