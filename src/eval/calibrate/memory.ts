@@ -12,7 +12,7 @@ export function expertsAtOnce(experts: number, columns: number): number {
 }
 
 /** Bytes that a thread works in, about. */
-const THREAD_BYTES = 64 << 20;
+const THREAD_BYTES = 96 << 20;
 
 /** Bytes of shared memory that a calibration takes, and of its threads. */
 export function calibrationMemory(
