@@ -92,7 +92,9 @@ export async function planForSize(
       hint: "prune first: llq quantize --type F16 --prune-layers, then llq sensitivity on the result",
     });
   }
-  if (sensitivity !== undefined && sensitivity.imatrix !== fingerprintOf(wanted)) {
+  // A matrix that calibration makes of its text is another one every time.
+  const isOther = options.calibrate === undefined && sensitivity?.imatrix !== fingerprintOf(wanted);
+  if (sensitivity !== undefined && isOther) {
     warn(
       `${sensitivity.file} was measured with another importance matrix, or without: its prices are less exact`,
     );
