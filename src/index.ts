@@ -2,6 +2,10 @@
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix/imatrix.js";
 export { openSensitivity, type Sensitivity } from "../formats/sensitivity.js";
+export { type Calibration, calibrate } from "./eval/calibrate/calibrate.js";
+export type { CalibrateOptions, Effort } from "./eval/calibrate/options.js";
+export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js";
+export { calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
 export { type QuestionFile, readQuestions } from "./eval/choice/questions.js";
 export {

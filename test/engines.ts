@@ -77,6 +77,10 @@ function fingerprints(node: string, scratch: string): Map<string, string> {
     found.set(name, createHash("sha256").update(readFileSync(output)).digest("hex"));
     found.set(`perplexity of ${name}`, perplexity(node, output));
   }
+  const calibrated = join(scratch, "calibrated.gguf");
+  const calibration = ["--calibrate", TEXT, "--calibrate-tokens", "2048", "--force"];
+  run(node, ["quantize", MODEL, "-o", calibrated, "--type", "Q4_K_M", ...calibration]);
+  found.set("error feedback", createHash("sha256").update(readFileSync(calibrated)).digest("hex"));
   found.set("perplexity", perplexity(node, MODEL));
   return found;
 }

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
+import type { Model } from "../model.js";
 import { parseKeyValue } from "../quant/metadata.js";
 import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js";
 import { parseLayers } from "../quant/prune.js";
@@ -9,9 +10,22 @@ import { BITS, findRecipe, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
+  type CalibrateOptions,
+  type CalibrationText,
+  calibratedOptions,
+  calibrateOptions,
+  calibrationText,
+  finishCalibration,
+  printCalibration,
+  printCalibrationPlan,
+  runCalibration,
+  warnOfShortText,
+} from "./shared/calibrate.js";
+import {
   forceOption,
   jsonOption,
   loraOption,
+  maxMemoryOption,
   outputOption,
   overrideKvOption,
   repeatable,
@@ -22,16 +36,14 @@ import {
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { printPlan, type WriteOptions, writeParts } from "./shared/write.js";
 
-interface CommandOptions extends WriteOptions, SizeOptions {
+interface CommandOptions extends WriteOptions, SizeOptions, CalibrateOptions {
   readonly bits?: string;
   readonly type?: string;
-  readonly imatrix?: string;
   readonly tensor?: readonly string[];
   readonly outputType?: string;
   readonly embeddingType?: string;
   readonly leaveOutput?: boolean;
   readonly pure?: boolean;
-  readonly pruneLayers?: string;
   readonly overrideKv?: readonly string[];
   readonly allowRequantize?: boolean;
   readonly keepSplit?: boolean;
@@ -77,6 +89,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(splitOption().conflicts("keepSplit"))
   .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
   .addOption(loraOption())
+  .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -93,6 +106,8 @@ Examples:
   llq quantize ./Llama-3.1-8B -o out.gguf --target-bpw 4.2 --imatrix im.gguf
   llq quantize hf:meta-llama/Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --calibrate calibration.txt
+  llq quantize ./Llama-3.1-8B -o out.gguf --target-size 4.5GB --sensitivity s.json --calibrate calibration.txt
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor ffn_down=Q6_K --tensor 'blk.[0-3].*=Q8_0'
   llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --output-type Q8_0 --embedding-type F16
@@ -116,14 +131,39 @@ Examples:
       path,
       options.dryRun ? { json: options.json, lora: options.lora } : options,
     );
+    const text = calibrationText(model, options);
+    const given =
+      text === undefined
+        ? wanted
+        : await calibratedOptions(model, text, wanted, { ...options, isBySize: recipe === undefined });
     const plan =
-      recipe === undefined ? await planForSize(model, options, wanted) : planQuantize(model, recipe, wanted);
+      recipe === undefined ? await planForSize(model, options, given) : planQuantize(model, recipe, given);
     const parts = partsOf(plan, options);
-    if (options.dryRun) printPlan(plan, parts, options);
-    else await writeParts("quantize", parts, options);
+    if (text !== undefined) warnOfShortText(text, model);
+    if (options.dryRun) {
+      printPlan(plan, parts, options);
+      if (text !== undefined && !options.json) printCalibrationPlan(text, options);
+    } else if (text === undefined) await writeParts("quantize", parts, options);
+    else await writeCalibrated(model, plan, parts, text, options);
   });
 
-for (const option of sizeOptions()) quantizeCommand.addOption(option);
+for (const option of [...sizeOptions(), ...calibrateOptions()]) quantizeCommand.addOption(option);
+
+/** Rounds the matrices by the text, then writes the file. */
+async function writeCalibrated(
+  model: Model,
+  plan: Plan,
+  parts: readonly PlanPart[],
+  text: CalibrationText,
+  options: CommandOptions,
+): Promise<void> {
+  const calibration = await runCalibration(model, plan, text, options);
+  const rounded = parts.map((part) => ({ ...part, plan: calibration.apply(part.plan) }));
+  const { apply: _, reports: tensors, ...rest } = calibration;
+  await writeParts("quantize", rounded, options, { calibration: { ...rest, tensors } });
+  finishCalibration(options);
+  if (!options.json) printCalibration(calibration);
+}
 
 function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions): PlanPart[] {
   if (splitMaxSize !== undefined) return splitBySize(plan, output, parseSize(splitMaxSize));

@@ -1,14 +1,17 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { verify } from "../run/measure/verify.js";
+import { openImatrix } from "../../formats/imatrix/imatrix.js";
+import { recompute } from "../eval/calibrate/recompute.js";
+import { unknownImatrix } from "../eval/calibrate/text.js";
+import type { Model } from "../model.js";
+import { isCalibrated, type TensorVerdict, verify } from "../run/measure/verify.js";
 import { createProgress, interruptible, printJson, printLine } from "../ui.js";
-import { jsonOption, threadsOption } from "./shared/options.js";
+import { type CalibrateOptions, calibrateOptions, calibrationText, effortOf } from "./shared/calibrate.js";
+import { jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 
-interface VerifyCommandOptions {
+interface VerifyCommandOptions extends Omit<CalibrateOptions, "output"> {
   readonly source: string;
-  readonly threads?: number;
-  readonly json?: boolean;
 }
 
 export const verifyCommand = new Command("verify")
@@ -19,16 +22,30 @@ export const verifyCommand = new Command("verify")
   )
   .argument("<file>", `what to check: ${MODEL_ARGUMENT}`)
   .requiredOption("-s, --source <model>", `what it was made from: ${MODEL_ARGUMENT}`)
+  .option("--imatrix <file>", "with --calibrate: the importance matrix that chose the scales, if one did")
+  .option("--context <n>", "with --calibrate: tokens in a chunk, if they were chosen", wholeNumber(1))
+  .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
-  .addHelpText("after", "\nExamples:\n  llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B
+  llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B --calibrate calibration.txt
+
+Of a file that was rounded with error feedback types, shapes and bounds are compared; with the text and the options that
+it was made with, all of it is done again.`,
+  )
   .action(async (path: string, options: VerifyCommandOptions) => {
     const [file, source] = [await openSource(path, options), await openSource(options.source, options)];
     const progress = createProgress("verify", options.json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
     const { threads } = options;
     const verdicts = await interruptible((signal) =>
-      verify(file, source, { threads, onProgress, signal }),
+      options.calibrate === undefined
+        ? verify(file, source, { threads, onProgress, signal })
+        : verifyAgain(file, source, options, { onProgress, signal }),
     ).finally(() => progress.stop());
     const wrong = verdicts.filter(({ verdict }) => verdict === "wrong");
     const identical = verdicts.filter(({ verdict }) => verdict === "identical");
@@ -39,7 +56,29 @@ export const verifyCommand = new Command("verify")
     }
     if (options.json) return;
     const close = verdicts.length - identical.length;
+    if (isCalibrated(file) && options.calibrate === undefined) {
+      printLine(
+        "rounded with error feedback: types, shapes and bounds were compared; --calibrate does it again",
+      );
+    }
     printLine(
       `${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
     );
   });
+
+for (const option of calibrateOptions()) verifyCommand.addOption(option);
+
+async function verifyAgain(
+  file: Model,
+  source: Model,
+  options: VerifyCommandOptions,
+  watching: { readonly onProgress: (done: number, total: number) => void; readonly signal: AbortSignal },
+): Promise<TensorVerdict[]> {
+  const text = calibrationText(source, options)!;
+  const { imatrix, threads, maxMemory, scratch: folder } = options;
+  return recompute(file, source, text.chunks, {
+    ...{ threads, maxMemory, folder, ...watching, effort: effortOf(options) },
+    imatrix: imatrix === undefined ? unknownImatrix(source, text.file, 0) : openImatrix(imatrix),
+    keepImportances: imatrix !== undefined,
+  });
+}

@@ -4,8 +4,25 @@ import type { Batch } from "./span.js";
 /** [chunks][squaresLength]: sums of squares over the tokens of each of a job's chunks. */
 export type LayerSquares = ReadonlyMap<string, Float64Array>;
 
+/** Who looks at what goes into the matrices of a layer, as it passes by. */
+export interface InputTap {
+  /** The batch's next tokens, [tokens][columns] at `x`. */
+  add(input: string, x: number, tokens: number, columns: number): void;
+  /** What goes into an expert: [tokens.length][columns] at `x`, of these tokens of the batch, in order. */
+  addExpert(
+    input: string,
+    x: number,
+    tokens: readonly number[],
+    columns: number,
+    expert: number,
+    experts: number,
+  ): void;
+  /** The hidden states x [tokens][width] to which a matrix has added what it makes of the tokens before. */
+  added?(x: number, tokens: number): void;
+}
+
 /** Adds up the squares of the inputs that pass by, each chunk for itself and token after token. */
-export class Squares {
+export class Squares implements InputTap {
   readonly result = new Map<string, Float64Array>();
   readonly #kernels: Kernels;
   readonly #batch: Batch;

@@ -3,14 +3,14 @@ import { normalize } from "./norm.js";
 import type { LayerInputs, Linear, NormPlan } from "./plan/types.js";
 import { exchange, type Multiplier, multiply, packInput } from "./products/matmul.js";
 import { type Batch, batchTokens } from "./span.js";
-import type { Squares } from "./squares.js";
+import type { InputTap } from "./squares.js";
 
 /** What a layer is run with: the tokens, what multiplies, and who looks at the inputs of matrices. */
 export interface Work extends Multiplier {
   readonly batch: Batch;
   /** The angles of the layer's RoPE (ropeTable); undefined without. */
   readonly rope: SharedArrayBuffer | undefined;
-  readonly squares: Squares | undefined;
+  readonly squares: InputTap | undefined;
   /** What of the chunks the layer's mixer keeps for others, or finds: see MixerPlan.kept. Without states only. */
   readonly kept?: readonly number[] | undefined;
   /** What layers' own inputs are made of, in models that have such. */
@@ -60,6 +60,7 @@ export function addProduct(
   if (norm === undefined) {
     multiply(work, linear, input, x, "add_columns");
     exchange(work, tokens, [linear, x]);
+    work.squares?.added?.(x, tokens);
     return;
   }
   const product = kernels.reserve(tokens * batch.width * 4);

@@ -64,6 +64,18 @@ export function imatrixMetadata({ file, entries, datasets, chunks }: Imatrix): K
   return keys;
 }
 
+/** What a file says that was rounded with error feedback: how. */
+export const CALIBRATION_KEY = "llq.calibration.effort";
+
+/** What the metadata says of the text that error feedback went by. */
+export function calibrationMetadata(effort: string, chunks: number, context: number): KeyValue[] {
+  return [
+    [CALIBRATION_KEY, meta.string(effort)],
+    ["llq.calibration.chunks", meta.u32(chunks)],
+    ["llq.calibration.context", meta.u32(context)],
+  ];
+}
+
 /** The metadata with what the recipe and the user change, existing keys in their place. */
 export function outputMetadata(
   metadata: Metadata,

@@ -1,3 +1,7 @@
+import { captureHeadJob, captureJob } from "../eval/calibrate/capture/capture.js";
+import { feedbackJob } from "../eval/calibrate/codes/feedback.js";
+import { arrangeJob, choleskyJob } from "../eval/calibrate/moments/factor.js";
+import { momentsJob } from "../eval/calibrate/moments/moments.js";
 import { scoreJob } from "../eval/perplexity/score.js";
 import { embedJob } from "../net/embed.js";
 import { layerJob } from "../net/layer.js";
@@ -21,4 +25,10 @@ export const JOB_KINDS: readonly JobKind<any, unknown>[] = [
   layerJob,
   scoreJob,
   memberJob,
+  captureJob,
+  captureHeadJob,
+  momentsJob,
+  arrangeJob,
+  choleskyJob,
+  feedbackJob,
 ];

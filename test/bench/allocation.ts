@@ -7,7 +7,6 @@ import { openSensitivity } from "../../formats/sensitivity.js";
 import { chunkBos, modelTokenizer } from "../../src/commands/shared/text.js";
 import { writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
 import { evaluatePerplexity } from "../../src/eval/perplexity/perplexity.js";
-import { zOfT } from "../../src/eval/perplexity/statistics.js";
 import { writeSensitivity } from "../../src/eval/sensitivity/sensitivity-file.js";
 import { openModel } from "../../src/model.js";
 import { planBySize } from "../../src/quant/by-size/by-size.js";
@@ -17,6 +16,7 @@ import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { appraise } from "../../src/run/measure/appraise.js";
 import { execute } from "../../src/run/write/execute.js";
 import { formatTable } from "../../src/ui.js";
+import { mean, pair } from "./paired.js";
 
 const SAMPLES = fileURLToPath(new URL("../../../samples", import.meta.url)); // from dist/test/bench
 const MIXES = ["Q4_K_M", "Q4_K_S", "Q3_K_M"];
@@ -122,26 +122,13 @@ async function runCase(scratch: string, { name, ...paths }: Case): Promise<strin
 }
 
 function compare(fixed: Plan, a: readonly number[], fit: Plan, b: readonly number[]): string[] {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const differences = a.map((value, i) => value - b[i]!);
-  const n = differences.length;
-  const spread = Math.sqrt(
-    differences.reduce((sum, d) => sum + (d - mean(differences)) ** 2, 0) / (n - 1) / n,
-  );
-  const z = zOfT(mean(differences) / spread, n - 1);
+  const { p } = pair(a, b);
   return [
     `${fixed.byteLength}`,
     `${fit.byteLength}`,
     mean(a).toFixed(5),
     mean(b).toFixed(5),
     `${(100 * (mean(b) / mean(a) - 1)).toFixed(1)} %`,
-    `${twoSided(z).toExponential(0)}`,
+    `${p.toExponential(0)}`,
   ];
-}
-
-/** The probability of a z as far from 0, by the leading terms of its asymptotic expansion: for the far tails. */
-function twoSided(z: number): number {
-  const x = Math.abs(z);
-  if (x < 2) return 1;
-  return (2 * Math.exp((-x * x) / 2) * (1 - 1 / x ** 2)) / (x * Math.sqrt(2 * Math.PI));
 }

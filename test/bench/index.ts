@@ -6,6 +6,7 @@ import { benchCache } from "./decode/cache.js";
 import { benchDecode } from "./decode/decode.js";
 import { benchGenerate } from "./decode/generate.js";
 import { benchEval } from "./eval.js";
+import { benchFeedback } from "./feedback.js";
 import { benchGemm } from "./gemm.js";
 import { benchKernels } from "./kernels.js";
 import { benchNative } from "./native.js";
@@ -40,6 +41,11 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");
     else await benchAllocation(shared);
+  },
+  feedback: async () => {
+    const shared = process.env["LLQ_SHARED"];
+    if (shared === undefined) console.log("\nfeedback: not measured, LLQ_SHARED names no folder of models");
+    else await benchFeedback(shared);
   },
 };
 

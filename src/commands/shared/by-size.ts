@@ -21,6 +21,7 @@ export interface SizeOptions {
   readonly targetSize?: string;
   readonly targetBpw?: number;
   readonly sensitivity?: string;
+  readonly calibrate?: string;
   readonly threads?: number;
   readonly json?: boolean;
 }
@@ -38,7 +39,7 @@ export const sizeOptions = () =>
     ]),
     new Option(
       "--context <n>",
-      `tokens that --fit leaves room for (default: ${DEFAULT_CONTEXT}, or all the model has)`,
+      `tokens that --fit leaves room for (default: ${DEFAULT_CONTEXT}, or all the model has); without it, in a chunk of --calibrate (default: 512)`,
     ).argParser(wholeNumber(1)),
     new Option("--kv-type <type>", "how --fit takes keys and values to be kept")
       .choices(KV_TYPES)
@@ -57,8 +58,9 @@ export const sizeOptions = () =>
   ].map((option) => option.helpGroup("Options for a size instead of a mix:"));
 
 /** Whether a size is asked for. @throws LlqError `usage` for options that mean nothing without one */
-export function asksForSize({ fit, context, targetSize, targetBpw, sensitivity }: SizeOptions): boolean {
-  if (context !== undefined && fit === undefined) {
+export function asksForSize(options: SizeOptions): boolean {
+  const { fit, context, targetSize, targetBpw, sensitivity, calibrate } = options;
+  if (context !== undefined && fit === undefined && calibrate === undefined) {
     throw new LlqError("usage", "--context says what --fit leaves room for, but there is no --fit");
   }
   const asks = fit !== undefined || targetSize !== undefined || targetBpw !== undefined;
@@ -90,7 +92,9 @@ export async function planForSize(
       hint: "prune first: llq quantize --type F16 --prune-layers, then llq sensitivity on the result",
     });
   }
-  if (sensitivity !== undefined && sensitivity.imatrix !== fingerprintOf(wanted)) {
+  // A matrix that calibration makes of its text is another one every time.
+  const isOther = options.calibrate === undefined && sensitivity?.imatrix !== fingerprintOf(wanted);
+  if (sensitivity !== undefined && isOther) {
     warn(
       `${sensitivity.file} was measured with another importance matrix, or without: its prices are less exact`,
     );

@@ -25,17 +25,18 @@ export interface WriteOptions {
   readonly json?: boolean;
 }
 
-/** Carries the plan out, in one file or several, with progress, and says what was written. */
+/** Carries the plan out, in one file or several, with progress, and says what was written; JSON with what is `extra`. */
 export async function writeParts(
   title: string,
   parts: readonly PlanPart[],
   options: WriteOptions,
+  extra: object = {},
 ): Promise<void> {
   const summaries = await carryOut(title, parts, options);
   const plans = parts.map(({ plan }, i) => ({ plan, summary: summaries[i]! }));
   if (options.json) {
     const files = plans.map(({ plan, summary }) => written(plan, summary));
-    printJson({ schema: 1, ...(files.length === 1 ? files[0] : { files }) });
+    printJson({ schema: 1, ...(files.length === 1 ? files[0] : { files }), ...extra });
   } else {
     for (const { plan, summary } of plans) printSummary(plan, summary);
   }

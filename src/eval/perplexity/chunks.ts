@@ -41,3 +41,9 @@ export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOption
     return chunk;
   });
 }
+
+/** So many of the chunks, evenly from all of them. */
+export function spreadChunks(chunks: readonly Int32Array[], count: number): Int32Array[] {
+  const taken = Math.min(count, chunks.length);
+  return Array.from({ length: taken }, (_, i) => chunks[Math.floor(((i + 0.5) * chunks.length) / taken)]!);
+}

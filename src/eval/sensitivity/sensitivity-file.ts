@@ -16,7 +16,7 @@ import {
   writeOutput,
 } from "../../run/write/output.js";
 import { hashWork, readCheckpoint, removeCheckpoint, writeCheckpoint } from "../imatrix/checkpoint.js";
-import { cutChunks } from "../perplexity/chunks.js";
+import { cutChunks, spreadChunks } from "../perplexity/chunks.js";
 import type { Perturbation } from "./perturb.js";
 import { measureSensitivity } from "./sensitivity.js";
 
@@ -90,7 +90,7 @@ async function writeClaimed(
   const started = performance.now();
   const { context = DEFAULT_CONTEXT, bos, imatrix, resume, force = false } = options;
   const all = cutChunks(model, tokens, { context, bos });
-  const chunks = spread(all, options.chunks ?? DEFAULT_CHUNKS);
+  const chunks = spreadChunks(all, options.chunks ?? DEFAULT_CHUNKS);
   const perturbations = perturbationsOf(model, options.types ?? DEFAULT_TYPES, imatrix);
   const checkpoint = journalPath(output);
   const print = fingerprint(model, chunks, perturbations);
@@ -123,12 +123,6 @@ async function writeClaimed(
   removeCheckpoint(checkpoint);
   const seconds = (performance.now() - started) / 1000;
   return { output, sensitivity, roundings: perturbations.length, runs: klds.length, resumed, seconds };
-}
-
-/** So many of the chunks, evenly from all of them. */
-function spread(chunks: readonly Int32Array[], count: number): Int32Array[] {
-  const taken = Math.min(count, chunks.length);
-  return Array.from({ length: taken }, (_, i) => chunks[Math.floor(((i + 0.5) * chunks.length) / taken)]!);
 }
 
 function perturbationsOf(

@@ -1,4 +1,5 @@
 import type { Model } from "../../model.js";
+import { CALIBRATION_KEY } from "../../quant/metadata.js";
 import { storedType } from "../../rows/packed/index.js";
 import { timesOf } from "../../rows/packed/times.js";
 import type { Descriptors } from "../../rows/rows.js";
@@ -30,6 +31,13 @@ export interface VerifyOptions extends Pick<PoolOptions, "threads" | "signal"> {
  * plain error for weighted error, at most by about a third; a spoilt scale is off by far more.
  */
 const ERROR_BOUND = 2;
+/** The same with error feedback, which makes weights up for what other weights have lost, wherever they were. */
+const CALIBRATED_BOUND = 8;
+
+/** Whether a file says that it was rounded with error feedback. */
+export function isCalibrated({ metadata }: Pick<Model, "metadata">): boolean {
+  return metadata.has(CALIBRATION_KEY);
+}
 
 /** What f32 leaves of a weight whose factor stands apart: both sides multiply, in another order. */
 const FACTOR_ERROR = 2 ** -23;
@@ -41,6 +49,7 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<TensorVerdict[]> {
   const total = source.tensors.length;
+  const bound = isCalibrated(written) ? CALIBRATED_BOUND : ERROR_BOUND;
   const verdicts = await withFiles((open) => {
     const [writtenFiles, sourceFiles] = [open(written.container.files), open(source.container.files)];
     let done = 0;
@@ -48,7 +57,7 @@ export async function verify(
       Promise.all(
         source.tensors.map(async (tensor) => {
           const found = written.tensors.find(({ name }) => name === tensor.name);
-          const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles);
+          const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles, bound);
           options.onProgress?.(++done, total);
           return verdict;
         }),
@@ -66,6 +75,7 @@ async function judge(
   written: Tensor | undefined,
   sourceFiles: Descriptors,
   writtenFiles: Descriptors,
+  bound: number,
 ): Promise<TensorVerdict> {
   if (written === undefined) return wrong(source, "is missing");
   if (written.shape.join() !== source.shape.join()) {
@@ -73,10 +83,15 @@ async function judge(
   }
   const job = { written, writtenFiles, source, sourceFiles };
   const results = await Promise.all(cutRows(source).map((rows) => pool.run(compareJob, { ...job, ...rows })));
-  return verdictOf(written, rowCount(source), results);
+  return verdictOf(written, rowCount(source), results, bound);
 }
 
-function verdictOf(written: Tensor, rows: number, results: readonly CompareResult[]): TensorVerdict {
+function verdictOf(
+  written: Tensor,
+  rows: number,
+  results: readonly CompareResult[],
+  bound: number,
+): TensorVerdict {
   const { name } = written;
   const dtype = storedType(written);
   const slack = written.sources.some(timesOf) ? FACTOR_ERROR : Number.EPSILON;
@@ -90,7 +105,7 @@ function verdictOf(written: Tensor, rows: number, results: readonly CompareResul
   const faults: string[] = [];
   if (nonFinite > 0) faults.push(`${nonFinite} weights are infinite or NaN`);
   if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push("every weight is zero");
-  if (!(relativeError <= ERROR_BOUND * fresh + slack)) {
+  if (!(relativeError <= bound * fresh + slack)) {
     faults.push(
       `relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
     );

@@ -1,0 +1,116 @@
+import type { Model } from "../../model.js";
+import { prepareBlocks } from "../../net/blocks.js";
+import { withSession } from "../../net/session.js";
+import type { Plan } from "../../quant/plan.js";
+import { claimOutputs, isResumable, withResumeHint } from "../../run/write/output.js";
+import { hashWork } from "../imatrix/checkpoint.js";
+import { Streams } from "./capture/streams.js";
+import { calibrationMemory, checkMemory } from "./memory.js";
+import type { CalibrateOptions } from "./options.js";
+import { type Done, type FeedbackReport, readDone, removeScratch, Scratch } from "./scratch.js";
+import { stepsOf } from "./steps.js";
+import { tuningOf } from "./tuning.js";
+import { Work } from "./work.js";
+
+export interface Calibration {
+  /** A plan of the same tensors, or some of them, that takes those that are rounded from the scratch file. */
+  readonly apply: (plan: Plan) => Plan;
+  readonly reports: readonly FeedbackReport[];
+  /** Steps that an earlier run had done. */
+  readonly resumed: number;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/**
+ * Rounds a planned file's matrices with error feedback: each matrix' columns one after the other, those that follow making up
+ * for what those before have lost, as far as the activations of a text go. Types and sizes stay those of the plan. The
+ * model is run through layer by layer, twice side by side: as it is, and as it has been rounded so far, so that a matrix
+ * also makes up for what those before it have lost.
+ *
+ * The bytes do not depend on threads or memory: a tile of second moments has one owner and takes its tokens in order, in
+ * groups of fixed size.
+ * @param chunks tokens, all of one length
+ * @throws LlqError `bad-input` for activations that are no finite numbers; `usage` for an output that exists; `no-space`
+ */
+export async function calibrate(
+  model: Model,
+  plan: Plan,
+  output: string,
+  chunks: readonly Int32Array[],
+  options: CalibrateOptions,
+): Promise<Calibration> {
+  const { scratch: path, effort, force, resume = false } = options;
+  const claim = claimOutputs([output], { byteLength: plan.byteLength, inputs: plan.files, force });
+  try {
+    const print = fingerprint(model, plan, chunks, { effort, ...options.tuning });
+    const done = resume ? readDone(path, print) : undefined;
+    return await run(model, plan, chunks, options, print, done);
+  } catch (error) {
+    if (isResumable(error)) throw withResumeHint(error, path);
+    if (!resume) removeScratch(path);
+    throw error;
+  } finally {
+    claim.release();
+  }
+}
+
+async function run(
+  model: Model,
+  plan: Plan,
+  chunks: readonly Int32Array[],
+  options: CalibrateOptions,
+  print: string,
+  done: Done | undefined,
+): Promise<Calibration> {
+  const started = performance.now();
+  return withSession(model, { ...options, activations: "f32" }, async (session) => {
+    const context = chunks[0]!.length;
+    const steps = stepsOf(session.plan, plan);
+    const streams = new Streams(session, chunks, prepareBlocks(session, context).ropes, options.effort);
+    const { maxMemory, effort } = options;
+    checkMemory(calibrationMemory(streams, steps, effort, session.pool.threads), maxMemory);
+    const rounded = plan.tensors.filter(({ tensor, dtype }) => dtype !== tensor.dtype && dtype !== "F32");
+    const scratch = new Scratch(options.scratch, rounded, streams.stateBytes, done !== undefined);
+    try {
+      const work = new Work({
+        model,
+        session,
+        plan,
+        steps,
+        streams,
+        scratch,
+        options,
+        tuning: tuningOf(options.tuning),
+      });
+      await work.start(done, rounded);
+      for (const [i, step] of steps.entries()) {
+        if (i < (done?.steps ?? 0)) continue;
+        await work.run(step, i);
+        scratch.checkpoint(print, { steps: i + 1, reports: work.reports });
+      }
+      return {
+        apply: (part) => work.apply(part),
+        reports: work.reports,
+        resumed: done?.steps ?? 0,
+        steps: steps.length,
+        tokens: chunks.length * context,
+        seconds: (performance.now() - started) / 1000,
+      };
+    } finally {
+      await session.pool.close();
+      scratch.close();
+    }
+  });
+}
+
+/** Of everything the codes depend on. */
+function fingerprint(model: Model, plan: Plan, chunks: readonly Int32Array[], tuning: object): string {
+  const hash = hashWork(model, chunks).update(JSON.stringify(tuning));
+  for (const { tensor, dtype, weights = [] } of plan.tensors) {
+    hash.update(JSON.stringify([tensor.name, dtype]));
+    for (const values of weights) hash.update(values);
+  }
+  return hash.digest("hex");
+}

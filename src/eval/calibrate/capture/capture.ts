@@ -1,0 +1,168 @@
+import { badInput } from "../../../../formats/errors.js";
+import type { Kernels } from "../../../kernels/kernels.js";
+import { runLayer } from "../../../net/layer.js";
+import { normalize } from "../../../net/norm.js";
+import type { LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import { streamWeights } from "../../../net/products/streamed.js";
+import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "../../../net/span.js";
+import type { InputTap } from "../../../net/squares.js";
+import type { Descriptors } from "../../../rows/rows.js";
+import type { JobKind } from "../../../run/threads/messages.js";
+
+/** Where rows of f32 are put that belong to the tokens of a group: [tokens of the group][columns]. Plain data. */
+export interface Place {
+  readonly to: SharedArrayBuffer;
+  /** What is taken off, as large: the same rows of the other stream. */
+  readonly minus?: SharedArrayBuffer | undefined;
+}
+
+/** What a job looks for. Plain data. */
+export interface Wanted {
+  /** Name of the input, as inputsOf has it. */
+  readonly input: string;
+  readonly columns: number;
+  /** For what goes into the matrices; absent: it is not wanted. */
+  readonly x?: Place | undefined;
+  /** Of experts, for the rows that each gets, as they come: so many for each token of the job. */
+  readonly rowsOfToken?: number | undefined;
+  /** For the hidden states when the matrix has added to them; absent: they are not wanted. */
+  readonly added?: Place | undefined;
+}
+
+/** Work for one thread: run some chunks through a layer until what is wanted has passed by. Plain data. */
+export interface CaptureJob {
+  readonly files: Descriptors;
+  readonly span: Span;
+  readonly layer: LayerPlan;
+  readonly rope: SharedArrayBuffer | undefined;
+  /** Absent: the layer is run to its end, and the hidden states are those behind it. */
+  readonly wanted?: Wanted | undefined;
+}
+
+/** Rows of an expert, one after the other in the place for the group. */
+export interface ExpertRows {
+  readonly expert: number;
+  readonly row: number;
+  readonly rows: number;
+}
+
+/** Thrown to end a layer in the middle. */
+const ENOUGH = Symbol("enough");
+
+export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
+  name: "capture",
+  run: capture,
+  about: ({ wanted, span }) => `${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
+};
+
+/** @throws LlqError `bad-input` for activations that are no finite numbers */
+function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
+  kernels.reset();
+  const x = loadHidden(kernels, span);
+  const squares = wanted && new Capture(kernels, span, wanted);
+  const work = { kernels, weights: streamWeights(files), activations: "f32", batch: span, rope } as const;
+  try {
+    runLayer({ ...work, squares }, layer, x);
+  } catch (error) {
+    if (error !== ENOUGH) throw error;
+  }
+  if (squares !== undefined) return squares.experts;
+  checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
+  storeHidden(kernels, span, x);
+  return [];
+}
+
+/** Work for one thread: what goes into the output matrix. Plain data. */
+export interface CaptureHeadJob {
+  readonly files: Descriptors;
+  readonly span: Span;
+  readonly norm: NormPlan;
+  readonly place: Place;
+}
+
+export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
+  name: "capture head",
+  run: ({ files, span, norm, place }, kernels) => {
+    kernels.reset();
+    const x = loadHidden(kernels, span);
+    const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
+    normalize(on, norm, x, x, batchTokens(span));
+    put(kernels, place, x, span.width, span.first * span.context, batchTokens(span), "output");
+  },
+  about: ({ span }) => aboutSpan(span),
+};
+
+class Capture implements InputTap {
+  readonly experts: ExpertRows[] = [];
+  readonly #kernels: Kernels;
+  readonly #span: Span;
+  readonly #wanted: Wanted;
+  #seen = 0;
+  #added = 0;
+
+  constructor(kernels: Kernels, span: Span, wanted: Wanted) {
+    this.#kernels = kernels;
+    this.#span = span;
+    this.#wanted = wanted;
+  }
+
+  add(input: string, x: number, tokens: number, columns: number): void {
+    if (input !== this.#wanted.input) return;
+    const place = this.#wanted.x;
+    if (place !== undefined) put(this.#kernels, place, x, columns, this.#start + this.#seen, tokens, input);
+    this.#seen += tokens;
+    if (this.#wanted.added === undefined) this.#endIfAll(this.#seen);
+  }
+
+  added(x: number, tokens: number): void {
+    const { added, input } = this.#wanted;
+    // What is added of other inputs does not count: the wanted one is a step ahead of its own alone.
+    if (added === undefined || this.#seen !== this.#added + tokens) return;
+    put(this.#kernels, added, x, this.#span.width, this.#start + this.#added, tokens, input);
+    this.#added += tokens;
+    this.#endIfAll(this.#added);
+  }
+
+  addExpert(input: string, x: number, tokens: readonly number[], columns: number, expert: number): void {
+    const { x: place, rowsOfToken = 0 } = this.#wanted;
+    if (input !== this.#wanted.input || place === undefined) return;
+    const row = this.#start * rowsOfToken + this.#seen;
+    put(this.#kernels, place, x, columns, row, tokens.length, input);
+    this.experts.push({ expert, row, rows: tokens.length });
+    this.#seen += tokens.length;
+    this.#endIfAll(this.#seen / rowsOfToken);
+  }
+
+  get #start(): number {
+    return this.#span.first * this.#span.context;
+  }
+
+  #endIfAll(tokens: number): void {
+    if (tokens === batchTokens(this.#span)) throw ENOUGH;
+  }
+}
+
+function put(
+  kernels: Kernels,
+  { to, minus }: Place,
+  x: number,
+  columns: number,
+  token: number,
+  tokens: number,
+  what: string,
+): void {
+  checkActivations(kernels, x, tokens * columns, `what goes into ${what}`);
+  const own = kernels.floats(x, tokens * columns);
+  const target = new Float32Array(to, token * columns * 4, tokens * columns);
+  if (minus === undefined) {
+    target.set(own);
+    return;
+  }
+  const other = new Float32Array(minus, token * columns * 4, tokens * columns);
+  for (let i = 0; i < own.length; i++) target[i] = own[i]! - other[i]!;
+}
+
+function checkActivations(kernels: Kernels, x: number, floats: number, what: string): void {
+  if (kernels.call("first_nonfinite")(x, floats) < 0) return;
+  throw badInput(`${what} is not finite`, "weights are damaged, or too large for f32 arithmetic");
+}

@@ -1,0 +1,197 @@
+import { embedChunks } from "../../../net/blocks.js";
+import { spanOf } from "../../../net/group.js";
+import type { DecoderPlan, LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import type { Session } from "../../../net/session.js";
+import { hiddenBytes, type Span } from "../../../net/span.js";
+import { PIECE_TOKENS } from "../../../net/work.js";
+import type { Descriptors } from "../../../rows/rows.js";
+import type { Effort } from "../options.js";
+import type { Scratch } from "../scratch.js";
+import { captureHeadJob, captureJob, type ExpertRows, type Place, type Wanted } from "./capture.js";
+
+/** Tokens whose activations are there at once. Fixed: sums must not depend on the memory. */
+const GROUP_TOKENS = 2048;
+/** One chunk in so many is kept out of the moments, to judge by. */
+const HELD_EVERY = 8;
+
+/** Chunks that are run together. */
+export interface Group {
+  readonly chunks: readonly Int32Array[];
+  /** The first of them, in the order of the streams. */
+  readonly first: number;
+  readonly tokens: number;
+}
+
+/** The model as it is, and as it has been rounded so far. */
+export type Stream = "own" | "rounded";
+
+/** What a stream runs a step with. */
+export interface Runner {
+  readonly files: Descriptors;
+  readonly layer: LayerPlan;
+  readonly rope: SharedArrayBuffer | undefined;
+}
+
+/** Hidden states of all chunks in one stream or two, a group of which is in memory at a time. */
+export class Streams {
+  readonly streams: readonly Stream[];
+  /** Those that moments are made of. */
+  readonly fit: readonly Group[];
+  /** Those that are kept out. */
+  readonly held: Group | undefined;
+  readonly width: number;
+  readonly context: number;
+  readonly ropes: readonly (SharedArrayBuffer | undefined)[];
+  readonly groupTokens: number;
+  readonly #session: Session;
+  readonly #hidden: SharedArrayBuffer;
+  readonly #count: number;
+
+  constructor(
+    session: Session,
+    chunks: readonly Int32Array[],
+    ropes: readonly (SharedArrayBuffer | undefined)[],
+    effort: Effort,
+  ) {
+    this.#session = session;
+    this.ropes = ropes;
+    this.width = session.plan.hparams.embeddingLength;
+    this.context = chunks[0]!.length;
+    this.streams = effort === "plain" ? ["own"] : ["own", "rounded"];
+    const step = Math.max(1, Math.floor(GROUP_TOKENS / this.context));
+    const heldCount = Math.min(Math.floor(chunks.length / HELD_EVERY), step);
+    const isHeld = (i: number) => heldOf(i, chunks.length, heldCount);
+    const fit = chunks.filter((_, i) => !isHeld(i));
+    const held = chunks.filter((_, i) => isHeld(i));
+    this.#count = chunks.length;
+    this.fit = Array.from({ length: Math.ceil(fit.length / step) }, (_, i) =>
+      this.#group(fit.slice(i * step, (i + 1) * step), i * step),
+    );
+    this.held = held.length === 0 ? undefined : this.#group(held, fit.length);
+    const most = Math.max(...this.groups.map((group) => group.chunks.length));
+    this.groupTokens = most * this.context;
+    this.#hidden = new SharedArrayBuffer(hiddenBytes(most, this.context, this.width));
+  }
+
+  #group(chunks: readonly Int32Array[], first: number): Group {
+    return { chunks, first, tokens: chunks.length * this.context };
+  }
+
+  /** Bytes of the hidden states of one stream. */
+  get stateBytes(): number {
+    return hiddenBytes(this.#count, this.context, this.width);
+  }
+
+  get groups(): readonly Group[] {
+    return this.held === undefined ? this.fit : [...this.fit, this.held];
+  }
+
+  /** Tokens that moments are made of. */
+  get tokens(): number {
+    return this.fit.reduce((sum, { tokens }) => sum + tokens, 0);
+  }
+
+  /** Tokens that differ, in themselves or the two before: a text that says the same again says nothing new. */
+  get evidence(): number {
+    const seen = new Set<string>();
+    for (const { chunks } of this.fit) {
+      for (const chunk of chunks) {
+        chunk.forEach((token, i) => {
+          seen.add(`${chunk[i - 2]} ${chunk[i - 1]} ${token}`);
+        });
+      }
+    }
+    return seen.size;
+  }
+
+  /** The first hidden states, in a slot. */
+  async embed(
+    stream: Stream,
+    slot: number,
+    scratch: Scratch,
+    plan: DecoderPlan,
+    files: Descriptors,
+  ): Promise<void> {
+    for (const group of this.groups) {
+      await this.#inSpans(group, (span, own) => embedChunks({ ...this.#session, plan, files }, span, own));
+      scratch.writeStates(slot, this.#number(stream), this.#start(group), this.#statesOf(group));
+    }
+  }
+
+  /** Runs a group up to what is wanted of a layer, from the states in a slot. */
+  async capture(
+    group: Group,
+    stream: Stream,
+    slot: number,
+    scratch: Scratch,
+    runner: Runner,
+    wanted: Wanted,
+  ): Promise<ExpertRows[]> {
+    this.#load(group, stream, slot, scratch);
+    const rows = await this.#inSpans(group, (span) =>
+      this.#session.pool.run(captureJob, { ...runner, span, wanted }),
+    );
+    return rows.flat();
+  }
+
+  /** The same of what goes into the output matrix. */
+  async captureHead(
+    group: Group,
+    stream: Stream,
+    slot: number,
+    scratch: Scratch,
+    { files, norm, place }: { readonly files: Descriptors; readonly norm: NormPlan; readonly place: Place },
+  ): Promise<void> {
+    this.#load(group, stream, slot, scratch);
+    await this.#inSpans(group, (span) =>
+      this.#session.pool.run(captureHeadJob, { files, span, norm, place }),
+    );
+  }
+
+  /** Runs all groups through a layer, from one slot into the other. */
+  async pass(stream: Stream, slot: number, scratch: Scratch, runner: Runner): Promise<void> {
+    for (const group of this.groups) {
+      this.#load(group, stream, slot, scratch);
+      await this.#inSpans(group, (span) => this.#session.pool.run(captureJob, { ...runner, span }));
+      scratch.writeStates(1 - slot, this.#number(stream), this.#start(group), this.#statesOf(group));
+    }
+  }
+
+  #load(group: Group, stream: Stream, slot: number, scratch: Scratch): void {
+    scratch.readStates(slot, this.#number(stream), this.#start(group), this.#statesOf(group));
+  }
+
+  #number(stream: Stream): number {
+    return stream === "own" ? 0 : 1;
+  }
+
+  #start({ first }: Group): number {
+    return hiddenBytes(first, this.context, this.width);
+  }
+
+  #statesOf({ chunks }: Group): Uint8Array {
+    return new Uint8Array(this.#hidden, 0, hiddenBytes(chunks.length, this.context, this.width));
+  }
+
+  /** Nothing a chunk goes through depends on those beside it, so how they are shared out does not matter. */
+  async #inSpans<T>(
+    { chunks }: Group,
+    run: (span: Span, own: readonly Int32Array[]) => Promise<T>,
+  ): Promise<T[]> {
+    const { plan, pool } = this.#session;
+    const share = Math.ceil(chunks.length / Math.max(1, pool.threads));
+    const step = Math.max(1, Math.min(share, Math.floor(PIECE_TOKENS / this.context)));
+    const spans = Array.from({ length: Math.ceil(chunks.length / step) }, (_, i) => {
+      const own = chunks.slice(i * step, (i + 1) * step);
+      return run({ ...spanOf(plan, this.#hidden, own), first: i * step }, own);
+    });
+    return Promise.all(spans);
+  }
+}
+
+/** Whether chunk i of so many is among the `held` that are kept out, which lie evenly over all. */
+function heldOf(i: number, chunks: number, held: number): boolean {
+  if (held === 0) return false;
+  const nth = Math.floor((i * held) / chunks);
+  return i === Math.floor(((nth + 0.5) * chunks) / held);
+}

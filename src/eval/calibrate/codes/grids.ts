@@ -1,0 +1,32 @@
+import type { DTypeName } from "../../../../formats/dtype.js";
+
+/** The codes that a column of a row can have, from its scale and its offset on (assembly/feedback). */
+export interface Grid {
+  readonly sweep: "sweep_affine" | "sweep_iq4";
+  readonly lo: number;
+  readonly hi: number;
+}
+
+const affine = (lo: number, hi: number): Grid => ({ sweep: "sweep_affine", lo, hi });
+const iq4: Grid = { sweep: "sweep_iq4", lo: 0, hi: 15 };
+
+/** Types whose columns are rounded one by one, once a block has its scales. */
+const GRIDS: Partial<Record<DTypeName, Grid>> = {
+  Q4_0: affine(-8, 7),
+  Q4_1: affine(0, 15),
+  Q5_0: affine(-16, 15),
+  Q5_1: affine(0, 31),
+  Q8_0: affine(-127, 127),
+  IQ4_NL: iq4,
+  IQ4_XS: iq4,
+  Q2_K: affine(0, 3),
+  Q3_K: affine(-4, 3),
+  Q4_K: affine(0, 15),
+  Q5_K: affine(0, 31),
+  Q6_K: affine(-32, 31),
+};
+
+/** The grid of a type; undefined when it has none. */
+export function gridOf(type: DTypeName): Grid | undefined {
+  return GRIDS[type];
+}

@@ -1,0 +1,51 @@
+import { LlqError } from "../../../formats/errors.js";
+import type { Streams } from "./capture/streams.js";
+import type { Effort } from "./options.js";
+import type { Step } from "./steps.js";
+
+/** Bytes of second moments of experts that are there at once; the tokens are run through again for those of others. */
+const MOMENT_BYTES = 2 ** 29;
+
+/** Experts whose moments [columns][columns] are there at once. */
+export function expertsAtOnce(experts: number, columns: number): number {
+  return Math.max(1, Math.min(experts, Math.floor(MOMENT_BYTES / (columns * columns * 4))));
+}
+
+/** Bytes that a thread works in, about. */
+const THREAD_BYTES = 96 << 20;
+
+/** Bytes of shared memory that a calibration takes, and of its threads. */
+export function calibrationMemory(
+  streams: Pick<Streams, "groupTokens" | "width">,
+  steps: readonly Step[],
+  effort: Effort,
+  threads: number,
+): number {
+  const isFull = effort === "full";
+  const tokens = streams.groupTokens;
+  const stages = steps.flatMap((step) => step.stages);
+  const floats = stages.map(({ columns: c, rowsOfToken, adds, alike, experts }) => {
+    if (experts > 0) {
+      return 2 * tokens * rowsOfToken * c + ((alike ? 1 : 0) + expertsAtOnce(experts, c)) * c * c;
+    }
+    const missing = adds ? streams.width : c;
+    return tokens * c + c * c + (isFull ? tokens * missing + missing * c : 0);
+  });
+  return 4 * (Math.max(0, ...floats) + tokens * streams.width) + Math.max(1, threads) * THREAD_BYTES;
+}
+
+/**
+ * Codes must not depend on the memory, so what does not fit is refused.
+ * @throws LlqError `no-space` for a limit that is too low
+ */
+export function checkMemory(needed: number, limit = process.availableMemory()): void {
+  if (needed <= limit) return;
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}M`;
+  throw new LlqError(
+    "no-space",
+    `calibration needs ${mebibytes(needed)} of memory; ${mebibytes(limit)} are allowed`,
+    {
+      hint: `--max-memory ${mebibytes(needed)}, or fewer --threads`,
+    },
+  );
+}

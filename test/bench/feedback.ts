@@ -1,0 +1,198 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Imatrix, openImatrix } from "../../formats/imatrix/imatrix.js";
+import { openSensitivity } from "../../formats/sensitivity.js";
+import { chunkBos, modelTokenizer } from "../../src/commands/shared/text.js";
+import { calibrate } from "../../src/eval/calibrate/calibrate.js";
+import type { Effort } from "../../src/eval/calibrate/options.js";
+import { calibrationChunks } from "../../src/eval/calibrate/text.js";
+import { writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
+import { evaluatePerplexity } from "../../src/eval/perplexity/perplexity.js";
+import { writeSensitivity } from "../../src/eval/sensitivity/sensitivity-file.js";
+import { type Model, openModel } from "../../src/model.js";
+import { planBySize } from "../../src/quant/by-size/by-size.js";
+import { menuOf } from "../../src/quant/by-size/menu.js";
+import { type Plan, planQuantize } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { appraise } from "../../src/run/measure/appraise.js";
+import { execute } from "../../src/run/write/execute.js";
+import { mean, pair } from "./paired.js";
+
+const SAMPLES = fileURLToPath(new URL("../../../samples", import.meta.url)); // from dist/test/bench
+const CONTEXT = 256;
+const SCORED_CHUNKS = 64;
+const TOKENS = 32_768;
+
+/**
+ * Error feedback beside the rounding of llama-quantize with an importance matrix, at the same bytes: mean divergence from the
+ * model, f32 activations, paired over chunks of other documents than were calibrated on.
+ * @param shared the folder of public models and texts, which are too large or not free to be in this repository
+ */
+export async function benchFeedback(shared: string): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
+  const data = (...path: string[]) => join(shared, "data", ...path);
+  const put = (name: string, text: string) => {
+    writeFileSync(join(scratch, name), text);
+    return join(scratch, name);
+  };
+  try {
+    const [scored, calibration] = halves(readFileSync(data("eval/wikitext2/wiki.test.raw"), "utf8"));
+    const tiny = await Bench.open(join(SAMPLES, "tiny-llama"), scratch, {
+      calibration: put("wiki-b.txt", calibration),
+      scored: put("wiki-a.txt", scored),
+    });
+    console.log(
+      `\nfeedback: tiny-llama, calibrated on one half of WikiText-2's test articles, scored on the other`,
+    );
+    await tiny.sameTypes("Q4_K_M", "plain");
+    await tiny.sameTypes("Q4_K_M", "full");
+    await tiny.sameTypes("Q3_K_M", "full");
+    for (const mix of ["Q4_K_M", "Q3_K_M", "Q2_K"]) await tiny.ownTypes(mix);
+    console.log("other text, or less: Q4_K_M's types");
+    await tiny.onText("text.txt, 7 700 tokens", readFileSync(join(SAMPLES, "text.txt"), "utf8"), 7700);
+    await tiny.onText("1 000 tokens", calibration, 1000);
+    await tiny.onText("200 tokens", calibration, 200);
+    const line = calibration
+      .split("\n")
+      .find((each) => each.length > 100)!
+      .slice(0, 80);
+    await tiny.onText("one line again and again", `${line}\n`.repeat(300), 4096);
+    const stories = readFileSync(
+      data("eval/tinystories/tinystories-train-head.656K-charset.txt"),
+      "utf8",
+    ).split("\n\n");
+    const half = Math.floor(stories.length / 2);
+    const wide = await Bench.open(data("weights/TinyStories-656K-wide256-gguf/model-f32.gguf"), scratch, {
+      calibration: put("first.txt", stories.slice(0, half).join("\n\n")),
+      scored: put("second.txt", stories.slice(half).join("\n\n")),
+    });
+    console.log("TinyStories-656K x2, calibrated on one half of the stories, scored on the other");
+    await wide.sameTypes("Q4_K_M", "full");
+    await wide.ownTypes("Q4_K_M");
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** A text in two, at the article that begins after its middle. */
+function halves(text: string): [string, string] {
+  const articles = [...text.matchAll(/^ = [^=].* = \n/gm)].filter(({ 0: head }) => !head.startsWith(" = ="));
+  const middle = articles.find(({ index }) => index >= text.length / 2)!.index;
+  return [text.slice(0, middle), text.slice(middle)];
+}
+
+/** A model, with what it is calibrated and scored on, and the divergences of its files with an importance matrix. */
+class Bench {
+  readonly #fixed = new Map<string, { readonly plan: Plan; readonly klds: readonly number[] }>();
+
+  readonly model: Model;
+  readonly scratch: string;
+  readonly imatrix: Imatrix;
+  readonly sensitivity: string;
+  readonly calibration: Int32Array;
+  readonly scored: Int32Array;
+
+  private constructor(
+    parts: Pick<Bench, "model" | "scratch" | "imatrix" | "sensitivity" | "calibration" | "scored">,
+  ) {
+    this.model = parts.model;
+    this.scratch = parts.scratch;
+    this.imatrix = parts.imatrix;
+    this.sensitivity = parts.sensitivity;
+    this.calibration = parts.calibration;
+    this.scored = parts.scored;
+  }
+
+  static async open(
+    path: string,
+    scratch: string,
+    texts: { readonly calibration: string; readonly scored: string },
+  ): Promise<Bench> {
+    const model = openModel(path);
+    const bos = chunkBos(model);
+    const tokens = tokensOf(model, readFileSync(texts.calibration, "utf8"));
+    const source = { model, text: texts.calibration, tokens };
+    const [matrix, sensitivity] = [join(scratch, "imatrix.gguf"), join(scratch, "sensitivity.json")];
+    await writeImatrix(matrix, source, { context: CONTEXT, chunks: 256, bos, force: true });
+    const imatrix = openImatrix(matrix);
+    await writeSensitivity(sensitivity, source, { context: CONTEXT, chunks: 16, bos, imatrix, force: true });
+    const scored = tokensOf(model, readFileSync(texts.scored, "utf8"));
+    return new Bench({ model, scratch, imatrix, sensitivity, calibration: tokens, scored });
+  }
+
+  async sameTypes(mix: string, effort: Effort): Promise<void> {
+    const { plan } = await this.#fixedFile(mix);
+    const klds = await this.#calibrated(plan, this.calibration, TOKENS, effort);
+    await this.#report(`${mix}'s types, ${effort}`, mix, plan, klds);
+  }
+
+  async ownTypes(mix: string): Promise<void> {
+    const { model, imatrix } = this;
+    const fixed = await this.#fixedFile(mix);
+    const options = { imatrix, guide: imatrix };
+    const menu = menuOf(model, options);
+    const prices = await appraise(model, menu, { imatrix, sensitivity: openSensitivity(this.sensitivity) });
+    const plan = planBySize(model, { bytes: fixed.plan.byteLength, of: "file" }, menu, prices, options);
+    if ("needed" in plan) throw new Error(`${mix}: nothing is as small`);
+    await this.#report(
+      `${mix}'s size, measured types, plain rounding`,
+      mix,
+      plan,
+      await this.#divergences(plan),
+    );
+    const klds = await this.#calibrated(plan, this.calibration, TOKENS, "full");
+    await this.#report(`${mix}'s size, measured types, full`, mix, plan, klds);
+  }
+
+  async onText(name: string, text: string, tokens: number): Promise<void> {
+    const { plan } = await this.#fixedFile("Q4_K_M");
+    const own = tokensOf(this.model, text).slice(0, tokens);
+    await this.#report(name, "Q4_K_M", plan, await this.#calibrated(plan, own, tokens, "full"));
+  }
+
+  async #report(name: string, mix: string, plan: Plan, klds: readonly number[]): Promise<void> {
+    const fixed = await this.#fixedFile(mix);
+    const { t, p } = pair(fixed.klds, klds);
+    const [before, after] = [mean(fixed.klds), mean(klds)];
+    const bytes = `${plan.byteLength} of ${fixed.plan.byteLength} bytes`;
+    const ratio = (after / before).toFixed(3);
+    console.log(
+      `  ${name}: ${before.toFixed(5)} -> ${after.toFixed(5)} = ${ratio}, t ${(-t).toFixed(1)}, p ${p.toExponential(0)}, ${bytes}`,
+    );
+  }
+
+  async #fixedFile(mix: string) {
+    const known = this.#fixed.get(mix);
+    if (known !== undefined) return known;
+    const plan = planQuantize(this.model, findRecipe(mix), { imatrix: this.imatrix });
+    const made = { plan, klds: await this.#divergences(plan) };
+    this.#fixed.set(mix, made);
+    return made;
+  }
+
+  async #calibrated(plan: Plan, tokens: Int32Array, most: number, effort: Effort): Promise<number[]> {
+    const { model } = this;
+    const bos = chunkBos(model);
+    const context = tokens.length >= 16 * CONTEXT ? CONTEXT : undefined;
+    const chunks = calibrationChunks(model, tokens, { tokens: most, context, bos });
+    const output = join(this.scratch, "calibrated.gguf");
+    const options = { effort, scratch: join(this.scratch, "rounded"), force: true };
+    return this.#divergences((await calibrate(model, plan, output, chunks, options)).apply(plan));
+  }
+
+  async #divergences(plan: Plan): Promise<number[]> {
+    const { model, scored } = this;
+    const file = join(this.scratch, "file.gguf");
+    await execute(plan, file, { force: true });
+    const { chunkMeans } = await evaluatePerplexity(openModel(file), scored, {
+      ...{ context: CONTEXT, chunks: SCORED_CHUNKS, bos: chunkBos(model), base: model, activations: "f32" },
+    });
+    return chunkMeans.map(({ base }) => base!.kld);
+  }
+}
+
+function tokensOf(model: Model, text: string): Int32Array {
+  return modelTokenizer(model).encode(text.replace(/\n$/, ""));
+}
