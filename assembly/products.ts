@@ -7,7 +7,8 @@
 
 export * from "./attention/attention";
 export { matmul_f32 } from "./gemm/matmul_f32";
-export { matmul_int8 } from "./gemm/matmul_int8";
+export { matmul_int8 } from "./gemm/multiply";
+export { bits } from "./gemm/tiles";
 
 /** Where the module's own data ends. */
 export const DATA_END: usize = __heap_base;
