@@ -1,14 +1,9 @@
 // Every form's tile, for one panel or two.
+import { bits } from "../bits";
 import { BYTES_32, BYTES_256_16, ROWS, WORDS_32, WORDS_256 } from "../layout";
 import { tile_bytes_32, tile_bytes_256_16, tile_bytes_256_32 } from "./tile_bytes";
 import { By16, By32, tile_wide_32, tile_wide_256 } from "./tile_wide";
 import { tile_words_32, tile_words_256 } from "./tile_words";
-
-/**
- * Of the registers that the module was compiled for: the engine may have made one of two vectors
- * (src/kernels/products.ts), of which the module itself knows nothing. Whoever instantiates it sets this.
- */
-export let bits: i32 = 128;
 
 /** Whether two panels are multiplied at once: where registers are wide, and for the forms that gain by it. */
 export function is_wide(form: i32): bool {
