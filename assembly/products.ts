@@ -6,8 +6,9 @@
 // be loaded and stored first: of the other order V8 makes a wrong address.
 
 export * from "./attention/attention";
+export { bits } from "./gemm/bits";
 export { matmul_f32 } from "./gemm/matmul_f32";
-export { matmul_int8 } from "./gemm/matmul_int8";
+export { matmul_int8 } from "./gemm/multiply";
 
 /** Where the module's own data ends. */
 export const DATA_END: usize = __heap_base;

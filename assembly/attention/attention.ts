@@ -34,6 +34,8 @@ export function attention_scratch(tokens: i32, k_length: i32, v_length: i32): us
  * @param chunked whether windows are chunks; 0 or 1
  * @param prefix tokens at the start that every query sees; none with slopes or a window
  * @param scratch attention_scratch(...) bytes
+ * @param first_head of the queries' heads that are computed
+ * @param count of them
  */
 export function attention(
   q: usize,
@@ -53,7 +55,10 @@ export function attention(
   chunked: i32,
   prefix: i32,
   scratch: usize,
+  first_head: i32,
+  count: i32,
 ): void {
+  const end_head = first_head + count;
   const padded = round_up8(tokens);
   const v_padded = round_up8(v_length);
   const k_panels = scratch;
@@ -68,12 +73,13 @@ export function attention(
   const o_stride = <usize>(heads * v_length) * 4;
   const group = heads / heads_kv;
 
-  for (let head_kv = 0; head_kv < heads_kv; head_kv++) {
+  for (let head_kv = first_head / group; head_kv * group < end_head; head_kv++) {
     const k_head = k + <usize>(head_kv * k_length) * 4;
     const v_head = v + <usize>(head_kv * v_length) * 4;
     pack_panels8(k_head, <usize>(heads_kv * k_length) * 4, tokens, k_length, k_panels);
     pack_columns8(v_head, <usize>(heads_kv * v_length) * 4, tokens, v_length, v_panels);
-    for (let head = head_kv * group; head < (head_kv + 1) * group; head++) {
+    const end = min((head_kv + 1) * group, end_head);
+    for (let head = max(head_kv * group, first_head); head < end; head++) {
       for (let first = 0; first < tokens; first += QUERIES) {
         const count = min(QUERIES, tokens - first);
         const first_key = first_seen(first, window, chunked) & ~7;

@@ -1,7 +1,6 @@
 // Products with lean weights. They are read once for all tokens: a panel stays in the cache while tokens pass.
-import { activations_panel_size, quant_size, ROWS, TOKENS, weights_size } from "../gemm/layout";
-import { matmul_int8 } from "../gemm/matmul_int8";
-import { expand_lean } from "./expand";
+import { activations_panel_size, quant_size, ROWS, TOKENS } from "../gemm/layout";
+import { is_wide } from "../gemm/tiles";
 import {
   d_size,
   IQ4_NL,
@@ -25,16 +24,20 @@ import {
   TERNARY,
 } from "./layout";
 import { add_mins_32, add_mins_256 } from "./mins";
+import { multiply_parts, parts_scratch } from "./parts";
 import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
 import { Bytes, multiply_row, Of32, Of256, takes_words, Words } from "./row";
 import { multiply_tile } from "./tile";
 import { Four, One, take_tokens, token_blocks_size, token_size } from "./token";
 
 /**
- * The most tokens that are multiplied with weights as bytes just as they are. For more it pays to lay a panel out for
- * ../gemm first, though then memory is idle meanwhile.
+ * The most tokens that are multiplied with weights as bytes just as they are. For more it pays to lay them out for ../gemm
+ * first (parts.ts): the sooner, the faster the tiles there.
  */
-const DIRECT: usize = DOT === 32 ? 12 : 4;
+function most_direct(form: i32): usize {
+  if (DOT === 32) return 12;
+  return is_wide(form) ? 4 : 8;
+}
 
 /** Bytes of four times eight floats. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
 const TILE_SIZE: usize = TOKENS * ROWS * 4;
@@ -45,12 +48,12 @@ const NEAR: usize = 1 << 14;
 const PART: usize = 2500;
 
 function is_direct(form: i32, tokens: usize): bool {
-  return tokens === 1 || (tokens <= DIRECT && quant_size(form) === 1);
+  return tokens === 1 || (tokens <= most_direct(form) && quant_size(form) === 1);
 }
 
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
-  if (!is_direct(form, tokens)) return weights_size(form, ROWS, k, min_length(type));
+  if (!is_direct(form, tokens)) return parts_scratch(type, form, tokens, k);
   const groups = (tokens + TOKENS - 1) / TOKENS;
   return groups * TILE_SIZE + (tokens === 1 ? 1 : groups * TOKENS) * token_size(form, k);
 }
@@ -68,10 +71,13 @@ export function multiply_lean(
   stride: usize,
   scratch: usize,
 ): void {
-  const isDirect = is_direct(form, tokens);
+  if (!is_direct(form, tokens)) {
+    multiply_parts(type, form, x, w, y, tokens, rows, k, stride, scratch);
+    return;
+  }
   const taken = scratch + ((tokens + TOKENS - 1) / TOKENS) * TILE_SIZE;
   if (tokens === 1) take_tokens<One>(type, form, x, k, taken);
-  else if (isDirect) {
+  else {
     for (let t: usize = 0; t < tokens; t += TOKENS) {
       const panel = x + (t / TOKENS) * activations_panel_size(form, k);
       take_tokens<Four>(type, form, panel, k, taken + t * token_size(form, k));
@@ -84,12 +90,9 @@ export function multiply_lean(
     if (tokens === 1) {
       multiply_once(type, form, taken, w, scratch, k);
       memory.copy(y, scratch, count * 4);
-    } else if (isDirect) {
+    } else {
       multiply_panel(type, form, taken, w, end, scratch, tokens, k);
       for (let t: usize = 0; t < tokens; t++) memory.copy(y + t * stride, scratch + t * ROWS * 4, count * 4);
-    } else {
-      expand_lean(type, form, w, count, k, scratch);
-      matmul_int8(x, scratch, y, tokens, stride);
     }
   }
 }
@@ -133,7 +136,7 @@ function multiply_panel(
     let xt = x + b * (x_end / blocks);
     let yt = y;
     for (let t: usize = 0; t < tokens; t += TOKENS, xt += next, yt += TILE_SIZE) {
-      if (isNear ? t > 0 : t + TOKENS >= tokens)
+      if (t > 0 && (isNear || t + TOKENS >= tokens))
         ask_for(part + count * w_size, min(part + 2 * count * w_size, end));
       if (DOT === 0) unreachable();
       else multiply_blocks<Four, Bytes>(type, xt, part, w_size, yt, count);

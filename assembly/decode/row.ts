@@ -1,5 +1,5 @@
 // Eight rows of lean weights times one token: what reads weights as fast as memory gives them.
-import { dot_add, whole } from "../gemm/tiles/dot";
+import { dot_add, pair_ones, whole } from "../gemm/tiles/dot";
 import { add_scaled } from "../gemm/tiles/tile";
 import {
   group_size,
@@ -50,6 +50,7 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
   let y1 = f32x4.splat(0);
   const mask = low_mask<K>();
   const mask2 = high_mask<K>();
+  const ones = pair_ones();
   const c0 = half_bits();
   const c1 = half_infinity();
   const c2 = two_112();
@@ -105,18 +106,18 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
         x += step_size<F>() * 4;
         if (!is_half<K, L>()) continue;
         const eight = scales<K>(scale, shift);
-        t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0), i32x4.extend_low_i16x8_s(eight)));
-        t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1), i32x4.extend_high_i16x8_s(eight)));
+        t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0, ones), i32x4.extend_low_i16x8_s(eight)));
+        t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1, ones), i32x4.extend_high_i16x8_s(eight)));
         scale += scales_of_group<K>();
       }
       if (idof<L>() === idof<Of32>() || idof<K>() === idof<Trits>()) {
-        t0 = i32x4.add(t0, whole_of<F>(s0));
-        t1 = i32x4.add(t1, whole_of<F>(s1));
+        t0 = i32x4.add(t0, whole_of<F>(s0, ones));
+        t1 = i32x4.add(t1, whole_of<F>(s1, ones));
       } else {
         if (!is_half<K, L>()) {
           const eight = scales<K>(scale, 0);
-          t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0), i32x4.extend_low_i16x8_s(eight)));
-          t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1), i32x4.extend_high_i16x8_s(eight)));
+          t0 = i32x4.add(t0, i32x4.mul(whole_of<F>(s0, ones), i32x4.extend_low_i16x8_s(eight)));
+          t1 = i32x4.add(t1, i32x4.mul(whole_of<F>(s1, ones), i32x4.extend_high_i16x8_s(eight)));
         }
         scale += scales_of_span<K>();
       }
@@ -167,6 +168,6 @@ function add_step<F>(sum: v128, q: v128, x: v128, z: v128, byte: v128): v128 {
   return i32x4.add(i32x4.add(sum, i32x4.dot_i16x8_s(even, x)), i32x4.dot_i16x8_s(odd, z));
 }
 
-function whole_of<F>(sum: v128): v128 {
-  return idof<F>() === idof<Bytes>() ? whole(sum) : sum;
+function whole_of<F>(sum: v128, ones: v128): v128 {
+  return idof<F>() === idof<Bytes>() ? whole(sum, ones) : sum;
 }

@@ -1,5 +1,5 @@
 // Eight rows of lean weights times four tokens: row.ts, for a panel of activations.
-import { dot_add, whole } from "../gemm/tiles/dot";
+import { dot_add, pair_ones, whole } from "../gemm/tiles/dot";
 import { add_scaled } from "../gemm/tiles/tile";
 import {
   group_size,
@@ -39,6 +39,7 @@ export function multiply_tile<K, L>(x: usize, w: usize, w_size: usize, y: usize,
   let y31 = v128.load(y, 112);
   const mask = low_mask<K>();
   const mask2 = high_mask<K>();
+  const ones = pair_ones();
   for (; blocks > 0; blocks--, w += w_size) {
     let t00 = i32x4.splat(0);
     let t01 = i32x4.splat(0);
@@ -149,38 +150,38 @@ export function multiply_tile<K, L>(x: usize, w: usize, w_size: usize, y: usize,
         const eight = scales<K>(scale, shift);
         const scale0 = i32x4.extend_low_i16x8_s(eight);
         const scale1 = i32x4.extend_high_i16x8_s(eight);
-        t00 = i32x4.add(t00, i32x4.mul(whole(s00), scale0));
-        t01 = i32x4.add(t01, i32x4.mul(whole(s01), scale1));
-        t10 = i32x4.add(t10, i32x4.mul(whole(s10), scale0));
-        t11 = i32x4.add(t11, i32x4.mul(whole(s11), scale1));
-        t20 = i32x4.add(t20, i32x4.mul(whole(s20), scale0));
-        t21 = i32x4.add(t21, i32x4.mul(whole(s21), scale1));
-        t30 = i32x4.add(t30, i32x4.mul(whole(s30), scale0));
-        t31 = i32x4.add(t31, i32x4.mul(whole(s31), scale1));
+        t00 = i32x4.add(t00, i32x4.mul(whole(s00, ones), scale0));
+        t01 = i32x4.add(t01, i32x4.mul(whole(s01, ones), scale1));
+        t10 = i32x4.add(t10, i32x4.mul(whole(s10, ones), scale0));
+        t11 = i32x4.add(t11, i32x4.mul(whole(s11, ones), scale1));
+        t20 = i32x4.add(t20, i32x4.mul(whole(s20, ones), scale0));
+        t21 = i32x4.add(t21, i32x4.mul(whole(s21, ones), scale1));
+        t30 = i32x4.add(t30, i32x4.mul(whole(s30, ones), scale0));
+        t31 = i32x4.add(t31, i32x4.mul(whole(s31, ones), scale1));
         scale += scales_of_group<K>();
       }
       if (idof<L>() === idof<Of32>() || idof<K>() === idof<Trits>()) {
-        t00 = i32x4.add(t00, whole(s00));
-        t01 = i32x4.add(t01, whole(s01));
-        t10 = i32x4.add(t10, whole(s10));
-        t11 = i32x4.add(t11, whole(s11));
-        t20 = i32x4.add(t20, whole(s20));
-        t21 = i32x4.add(t21, whole(s21));
-        t30 = i32x4.add(t30, whole(s30));
-        t31 = i32x4.add(t31, whole(s31));
+        t00 = i32x4.add(t00, whole(s00, ones));
+        t01 = i32x4.add(t01, whole(s01, ones));
+        t10 = i32x4.add(t10, whole(s10, ones));
+        t11 = i32x4.add(t11, whole(s11, ones));
+        t20 = i32x4.add(t20, whole(s20, ones));
+        t21 = i32x4.add(t21, whole(s21, ones));
+        t30 = i32x4.add(t30, whole(s30, ones));
+        t31 = i32x4.add(t31, whole(s31, ones));
       } else {
         if (!is_half<K, L>()) {
           const eight = scales<K>(scale, 0);
           const scale0 = i32x4.extend_low_i16x8_s(eight);
           const scale1 = i32x4.extend_high_i16x8_s(eight);
-          t00 = i32x4.add(t00, i32x4.mul(whole(s00), scale0));
-          t01 = i32x4.add(t01, i32x4.mul(whole(s01), scale1));
-          t10 = i32x4.add(t10, i32x4.mul(whole(s10), scale0));
-          t11 = i32x4.add(t11, i32x4.mul(whole(s11), scale1));
-          t20 = i32x4.add(t20, i32x4.mul(whole(s20), scale0));
-          t21 = i32x4.add(t21, i32x4.mul(whole(s21), scale1));
-          t30 = i32x4.add(t30, i32x4.mul(whole(s30), scale0));
-          t31 = i32x4.add(t31, i32x4.mul(whole(s31), scale1));
+          t00 = i32x4.add(t00, i32x4.mul(whole(s00, ones), scale0));
+          t01 = i32x4.add(t01, i32x4.mul(whole(s01, ones), scale1));
+          t10 = i32x4.add(t10, i32x4.mul(whole(s10, ones), scale0));
+          t11 = i32x4.add(t11, i32x4.mul(whole(s11, ones), scale1));
+          t20 = i32x4.add(t20, i32x4.mul(whole(s20, ones), scale0));
+          t21 = i32x4.add(t21, i32x4.mul(whole(s21, ones), scale1));
+          t30 = i32x4.add(t30, i32x4.mul(whole(s30, ones), scale0));
+          t31 = i32x4.add(t31, i32x4.mul(whole(s31, ones), scale1));
         }
         scale += scales_of_span<K>();
       }

@@ -27,7 +27,7 @@
 // every 32 columns, for all blocks, then those of every 16: steps of sums as i16 | d f32[4].
 export { quantize_activations } from "./activations";
 export { activations_size, weights_size } from "./layout";
-export { matmul_int8 } from "./matmul_int8";
+export { matmul_int8 } from "./multiply";
 export * from "./pack/pack_iq4_nl";
 export * from "./pack/pack_iq4_xs";
 export * from "./pack/pack_mxfp4";

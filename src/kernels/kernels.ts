@@ -49,6 +49,7 @@ export class Kernels {
     this.products = products;
     const exports = this.#instantiate(module);
     const better = products && this.#instantiate(products.module);
+    if (better !== undefined) (better["bits"] as WebAssembly.Global).value = products!.bits;
     this.#exports = { ...exports, ...better } as Record<string, KernelFunction>;
     this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
     this.#top = this.#heapBase;

@@ -2,16 +2,18 @@ import { elementCount } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import { Kernels } from "../kernels/kernels.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
+import type { WorkerPool } from "../run/threads/pool.js";
 import { rowCount, rowLength } from "../tensor.js";
 import { embedJob } from "./embed.js";
 import { inputsOf } from "./inputs.js";
-import { layerJob } from "./layer.js";
+import { type LayerJob, type LayerResult, layerJob } from "./layer.js";
 import { ropeTable } from "./mixers/rope.js";
 import type { DecoderPlan, LayerPlan, RopePlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import { joinTokens, type Span } from "./span.js";
 import type { LayerSquares } from "./squares.js";
 import { statesOf } from "./streams.js";
+import type { Meeting } from "./team/exchange.js";
 
 /** What the blocks of a model need beside their weights, for chunks of one length. */
 export interface Blocks {
@@ -103,10 +105,19 @@ export async function runLayers(
     const [layer, rope] = [layers[i]!, ropes[i]];
     const states = statesOf(plan);
     const job = { files, activations, span, states, layer, rope, inputs: plan.layerInputs, collect } as const;
-    const squares = await pool.run(layerJob, job);
+    const squares = await (span.meeting === undefined
+      ? pool.run(layerJob, job)
+      : runTogether(pool, job, span.meeting));
     if (squares !== undefined) onLayer?.(i, squares);
     advance(layerWork[i]! * span.chunks);
   }
+}
+
+/** Has every thread of the pool do its share of a job. */
+async function runTogether(pool: WorkerPool, job: LayerJob, meeting: Meeting): Promise<LayerResult> {
+  const jobs = Array.from({ length: pool.threads }, (_, thread) => ({ ...job, place: { meeting, thread } }));
+  const [first] = await pool.runOnEach(layerJob, jobs);
+  return first;
 }
 
 /** Tells of work as it is done. */

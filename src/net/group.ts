@@ -3,6 +3,8 @@ import { prefixOf } from "./mixers/prefix.js";
 import type { DecoderPlan } from "./plan/types.js";
 import type { ForwardOptions, Session } from "./session.js";
 import { hiddenBytes, joinTokens, type Span } from "./span.js";
+import { createMeeting } from "./team/exchange.js";
+import { exchangedFloats } from "./team/memory.js";
 import { PIECE_TOKENS } from "./work.js";
 
 /** Room for the hidden states of the chunks of a group, and how they are shared out. */
@@ -25,7 +27,13 @@ export function spanOf(
   return { hidden, first: 0, ...size, prefixes, tokens };
 }
 
-/** Cuts a group into spans and has each of them run; `firstChunk` counts from the start of the group. */
+/** Tokens that threads exchange at once, of spans that they run together. */
+const EXCHANGED = 256;
+
+/**
+ * Cuts a group into spans and has each of them run; `firstChunk` counts from the start of the group. Fewer spans than
+ * threads would leave some idle: then all of them run each span together.
+ */
 export async function runGroup(
   { plan, pool }: Session,
   { jobChunks, hidden }: GroupSize,
@@ -33,11 +41,13 @@ export async function runGroup(
   runSpan: (firstChunk: number, span: Span, own: readonly Int32Array[]) => Promise<void>,
 ): Promise<void> {
   const step = Math.min(jobChunks, Math.ceil(group.length / Math.max(1, pool.threads)));
+  const isShared = Math.ceil(group.length / step) < pool.threads;
+  const meeting = isShared ? createMeeting(pool.threads, EXCHANGED * exchangedFloats(plan)) : undefined;
   // The pool takes jobs in order: every span does a layer before one does the next, yet none waits for all.
   const spans = Array.from({ length: Math.ceil(group.length / step) }, (_, i) => {
     const first = i * step;
     const own = group.slice(first, first + step);
-    return runSpan(first, { ...spanOf(plan, hidden, own), first }, own);
+    return runSpan(first, { ...spanOf(plan, hidden, own), first, meeting }, own);
   });
   await Promise.all(spans);
 }

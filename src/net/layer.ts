@@ -9,6 +9,7 @@ import { normalize } from "./norm.js";
 import type { DecoderPlan, Half, LayerInputs, LayerPlan, NormPlan, StreamMixing } from "./plan/types.js";
 import type { Activations } from "./products/matmul.js";
 import { streamWeights } from "./products/streamed.js";
+import type { Membership } from "./products/weights.js";
 import {
   aboutSpan,
   batchTokens,
@@ -21,6 +22,7 @@ import {
 } from "./span.js";
 import { type LayerSquares, Squares } from "./squares.js";
 import { correctStreams, predictStreams, statesOf, streamMemory } from "./streams.js";
+import { Deserted, Exchange, membershipOf, type Place } from "./team/exchange.js";
 import { PIECE_TOKENS, type Work } from "./work.js";
 
 /** Work for one thread: one layer of the decoder over some chunks. Plain data. */
@@ -36,9 +38,11 @@ export interface LayerJob {
   readonly inputs: LayerInputs | undefined;
   /** Return the sums of squares of what goes into the matrices. */
   readonly collect?: boolean;
+  /** Among threads that do the same job together; absent: this one does it alone. */
+  readonly place?: Place | undefined;
 }
 
-/** Undefined when the job does not collect. */
+/** Undefined when the job does not collect; of threads that do it together the first one's counts. */
 export type LayerResult = LayerSquares | undefined;
 
 export const layerJob: JobKind<LayerJob, LayerResult> = {
@@ -52,17 +56,37 @@ export const layerJob: JobKind<LayerJob, LayerResult> = {
 
 /** Runs a layer for the hidden states of the job's chunks. Nothing a chunk goes through depends on those beside it. */
 function runLayerJob(job: LayerJob, kernels: Kernels): LayerResult {
+  const { place } = job;
+  if (place === undefined) return runAs(job, kernels, true);
+  const exchange = new Exchange(place.meeting);
+  try {
+    return runAs(job, kernels, place.thread === 0, { exchange, member: membershipOf(exchange, place) });
+  } catch (error) {
+    if (error instanceof Deserted) return undefined; // the one that failed says why
+    exchange.fail();
+    throw error;
+  }
+}
+
+function runAs(
+  job: LayerJob,
+  kernels: Kernels,
+  isFirst: boolean,
+  together?: { readonly exchange: Exchange; readonly member: Membership },
+): LayerResult {
   kernels.reset();
-  const squares = job.collect ? new Squares(kernels, job.span) : undefined;
+  const squares = job.collect && isFirst ? new Squares(kernels, job.span) : undefined;
   const states = loadStates(kernels, job.span, job.states);
   const { files, activations, span: batch, rope, inputs } = job;
-  const weights = streamWeights(files);
+  const weights = streamWeights(files, together?.member);
   const { kept: columns = [], stateOf } = job.layer.mixer.plan;
   const kept = columns.map((each) =>
     (stateOf === undefined ? roomFor : loadColumns)(kernels, job.span, each),
   );
+  together?.exchange.meet(); // none changes the hidden states before all have them
   const known = { ...(columns.length > 0 && { kept }), inputs };
   runLayer({ kernels, weights, activations, batch, rope, squares, ...known }, job.layer, states);
+  if (!isFirst) return undefined;
   storeStates(kernels, job.span, states);
   if (stateOf === undefined) {
     columns.forEach((each, i) => {

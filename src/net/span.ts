@@ -1,6 +1,7 @@
 import type { Kernels } from "../kernels/kernels.js";
 import type { Prefix } from "./mixers/prefix.js";
 import type { Columns } from "./plan/types.js";
+import type { Meeting } from "./team/exchange.js";
 
 /** Tokens that go through a layer together: as many of each chunk. Plain data. */
 export interface Batch {
@@ -26,6 +27,8 @@ export interface Span extends Batch {
   readonly floats: number;
   /** The first of the chunks, counted from the start of `hidden`. */
   readonly first: number;
+  /** Where all threads do the span's jobs together: what they meet by. */
+  readonly meeting?: Meeting | undefined;
 }
 
 /** Which chunks, and which tokens of them, for a report of a bug. */

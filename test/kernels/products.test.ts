@@ -74,7 +74,7 @@ describe.each(modules)("$dot, $bits bits", (products) => {
       const scratch = kernels.reserve(kernels.call("attention_scratch")(tokens, kLength, vLength));
       const lengths = [tokens, heads, headsKv, kLength, vLength] as const;
       const bend = [0.3, cap, slopesAt, 0, window, 0, prefix] as const;
-      kernels.call("attention")(q!, k!, v!, o, ...lengths, ...bend, scratch);
+      kernels.call("attention")(q!, k!, v!, o, ...lengths, ...bend, scratch, 0, lengths[1]!);
       return kernels.floats(o, tokens * heads * vLength).slice();
     });
     expect(own).toEqual(plain);

@@ -219,7 +219,7 @@ function whole(layer: Layer): number[] {
   const scratch = kernels.reserve(kernels.call("attention_scratch")(tokens, keyLength, valueLength));
   const lengths = [tokens, heads * group, heads, keyLength, valueLength] as const;
   const bend = [scale, cap, slopesAt!, sinksAt!, window, Number(chunked), prefix] as const;
-  kernels.call("attention")(qAt!, kAt!, vAt!, o, ...lengths, ...bend, scratch);
+  kernels.call("attention")(qAt!, kAt!, vAt!, o, ...lengths, ...bend, scratch, 0, lengths[1]!);
   return [...kernels.floats(o, tokens * widths.o)];
 }
 

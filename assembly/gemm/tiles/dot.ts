@@ -19,9 +19,16 @@ export function dot_add(sum: v128, w: v128, x: v128): v128 {
   return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
 }
 
+const ONES: usize = memory.data<u32>([0x00010001]);
+
+/** What whole adds pairs with, for the caller to load before its loops: V8 makes constants anew at each use. */
+export function pair_ones(): v128 {
+  return v128.load32_splat(ONES);
+}
+
 /** The sum of each row. */
-export function whole(sum: v128): v128 {
-  return DOT === 32 ? sum : i32x4.dot_i16x8_s(sum, i16x8.splat(1));
+export function whole(sum: v128, ones: v128): v128 {
+  return DOT === 32 ? sum : i32x4.dot_i16x8_s(sum, ones);
 }
 
 /** The sum of each row times its scale, which `scale` holds twice as i16. */

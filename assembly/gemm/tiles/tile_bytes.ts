@@ -1,8 +1,10 @@
-// A tile of the product, 4 tokens × 8 rows, with the relaxed dot products.
-import { begin, dot_add, scaled, whole } from "./dot";
+// A tile of the product, 4 tokens × 8 rows, with the relaxed dot products. Each function adds `blocks` blocks of the panels `w`
+// and `x` to the floats at `y`, whose tokens are `stride` bytes apart.
+import { begin, dot_add, pair_ones, scaled, whole } from "./dot";
 import { add_scaled } from "./tile";
 
 export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize, zero: i32): void {
+  const ones = pair_ones();
   let y00 = v128.load(y);
   let y01 = v128.load(y, 16);
   let y10 = v128.load(y + stride);
@@ -42,14 +44,14 @@ export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, block
     const dx1 = v128.load32_splat(x, 20);
     const dx2 = v128.load32_splat(x, 24);
     const dx3 = v128.load32_splat(x, 28);
-    y00 = add_scaled(y00, whole(s00), d0, dx0);
-    y01 = add_scaled(y01, whole(s01), d1, dx0);
-    y10 = add_scaled(y10, whole(s10), d0, dx1);
-    y11 = add_scaled(y11, whole(s11), d1, dx1);
-    y20 = add_scaled(y20, whole(s20), d0, dx2);
-    y21 = add_scaled(y21, whole(s21), d1, dx2);
-    y30 = add_scaled(y30, whole(s30), d0, dx3);
-    y31 = add_scaled(y31, whole(s31), d1, dx3);
+    y00 = add_scaled(y00, whole(s00, ones), d0, dx0);
+    y01 = add_scaled(y01, whole(s01, ones), d1, dx0);
+    y10 = add_scaled(y10, whole(s10, ones), d0, dx1);
+    y11 = add_scaled(y11, whole(s11, ones), d1, dx1);
+    y20 = add_scaled(y20, whole(s20, ones), d0, dx2);
+    y21 = add_scaled(y21, whole(s21, ones), d1, dx2);
+    y30 = add_scaled(y30, whole(s30, ones), d0, dx3);
+    y31 = add_scaled(y31, whole(s31, ones), d1, dx3);
     w += 32;
     x += 32;
   }
@@ -63,14 +65,7 @@ export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, block
   v128.store(y + 3 * stride, y31, 16);
 }
 
-export function tile_bytes_256_32(
-  x: usize,
-  w: usize,
-  y: usize,
-  stride: usize,
-  blocks: usize,
-  _zero: i32,
-): void {
+export function tile_bytes_256_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize): void {
   let y00 = v128.load(y);
   let y01 = v128.load(y, 16);
   let y10 = v128.load(y + stride);

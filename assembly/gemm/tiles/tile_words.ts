@@ -2,11 +2,11 @@
 // i32x4.dot_i16x8_s.
 import { add_scaled } from "./tile";
 
-export function tile_words_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize, _zero: i32): void {
+export function tile_words_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize): void {
   tile_words(x, w, y, stride, blocks, 32);
 }
 
-export function tile_words_256(x: usize, w: usize, y: usize, stride: usize, blocks: usize, _zero: i32): void {
+export function tile_words_256(x: usize, w: usize, y: usize, stride: usize, blocks: usize): void {
   tile_words(x, w, y, stride, blocks, 256);
 }
 

@@ -5,10 +5,11 @@ import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js"
 import type { Head } from "../../net/head.js";
 import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
 import { joinTokens, type Span } from "../../net/span.js";
+import type { WorkerPool } from "../../run/threads/pool.js";
 import type { Base } from "../divergence/base.js";
 import type { BaselineFile } from "../divergence/baseline-record.js";
 import type { Keep } from "../divergence/keep.js";
-import { type ScoreResult, scoreJob, scoreMemory, type TokenScores } from "./score.js";
+import { type ScoreJob, type ScoreResult, scoreJob, scoreMemory, type TokenScores } from "./score.js";
 
 export interface ScoreOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */
@@ -78,7 +79,7 @@ export async function scoreGroups(
     }
     const targets = joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1)));
     const job = { ...headOf(session), span, firstPosition, targets, base, keep } as const;
-    const result = await pool.run(scoreJob, job);
+    const result = await runScore(pool, job);
     advance(scoreWork * span.chunks);
     own.forEach((_, i) => {
       options.onChunk(firstChunk + i, scoresOfChunk(result, i, scored));
@@ -95,6 +96,31 @@ export async function scoreGroups(
     }
     if (isEnough?.(end)) return;
   }
+}
+
+/**
+ * Scores a span: in one job, or, where all threads run the span together, in one for each that has some of the positions.
+ * Records of whole chunks are neither cut nor joined.
+ */
+async function runScore(pool: WorkerPool, job: ScoreJob): Promise<ScoreResult> {
+  const { span, firstPosition, targets, base, keep } = job;
+  if (span.meeting === undefined || base !== undefined || keep !== undefined) return pool.run(scoreJob, job);
+  const scored = targets.length / span.chunks;
+  const step = Math.ceil(scored / pool.threads);
+  const nll = new Float64Array(targets.length);
+  let baseSeconds = 0;
+  const parts = Array.from({ length: Math.ceil(scored / step) }, async (_, i) => {
+    const [from, to] = [i * step, Math.min(scored, (i + 1) * step)];
+    const rows = Array.from({ length: span.chunks }, (_, chunk) => chunk * scored);
+    const own = joinTokens(rows.map((row) => targets.subarray(row + from, row + to)));
+    const part = await pool.run(scoreJob, { ...job, firstPosition: firstPosition + from, targets: own });
+    baseSeconds += part.baseSeconds;
+    for (const [chunk, row] of rows.entries()) {
+      nll.set(part.nll.subarray(chunk * (to - from), (chunk + 1) * (to - from)), row + from);
+    }
+  });
+  await Promise.all(parts);
+  return { nll, baseSeconds };
 }
 
 /** Room for the chunks of a group in the model, and in the one it is compared with. */

@@ -7,7 +7,7 @@ import { type Form, int8Form, multiplyInt8, packedSize } from "./int8.js";
 import { expandLean, isLean, leanSize, multiplyLean, packLean } from "./lean.js";
 import type { Activations } from "./matmul.js";
 import { readTransposed, readVector } from "./streamed.js";
-import { type Part, type Rows, shareOfRows, type Weights } from "./weights.js";
+import { type Membership, type Part, type Rows, shareOfRows, type Weights } from "./weights.js";
 
 /** With more tokens than these, rows are laid out for the products of many (a slab at a time). */
 const FEW_TOKENS = 16;
@@ -22,13 +22,6 @@ interface Resident {
   readonly lean: boolean;
   readonly address: number;
   readonly first: number;
-}
-
-/** Who a thread is among those that go through a model together. */
-export interface Membership {
-  readonly threads: number;
-  share(units: number): Rows;
-  exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void;
 }
 
 /** What a thread loads: from where, and as what. */

@@ -3,33 +3,36 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { keepsStoredValues, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { type Form, multiplyInt8, packWeights } from "./int8.js";
-import type { Rows, Weights } from "./weights.js";
+import { type Membership, type Rows, shareOfRows, type Weights } from "./weights.js";
 
 /** Weights in a slab, about: as f32 they fit a core's own cache. */
 const SLAB_WEIGHTS = 1 << 18;
 const MIN_SLAB_ROWS = 64;
 export const MAX_SLAB_ROWS = 256;
 
-/** The rows of a matrix, cut into slabs. */
-export function slabsOf(weight: Tensor): Rows[] {
-  const total = rowCount(weight);
+/** The rows of a matrix, or some of them, cut into slabs. */
+export function slabsOf(weight: Tensor, [from, total]: Rows = [0, rowCount(weight)]): Rows[] {
   const fitting = Math.ceil(SLAB_WEIGHTS / rowLength(weight) / 8) * 8;
   const step = Math.min(MAX_SLAB_ROWS, Math.max(MIN_SLAB_ROWS, fitting));
   return Array.from({ length: Math.ceil(total / step) }, (_, i) => [
-    i * step,
+    from + i * step,
     Math.min(step, total - i * step),
   ]);
 }
 
+const ALONE: Membership = { threads: 1, share: (units) => [0, units], exchange() {} };
+
 /**
  * Weights that come from the file a slab of rows at a time, and are used for all tokens at hand: the whole matrix is never
  * in memory.
+ * @param member of threads that have the same tokens; default: this thread has them for itself
  */
-export function streamWeights(files: Descriptors): Weights {
+export function streamWeights(files: Descriptors, member: Membership = ALONE): Weights {
+  const { threads, share, exchange } = member;
   return {
-    threads: 1,
+    threads,
     typeOf,
-    slabs: slabsOf,
+    slabs: (weight) => slabsOf(weight, shareOfRows(member, rowCount(weight))),
     multiply(kernels, weight, form, x, [first, rows], y, tokens, stride) {
       if (form === "f32") {
         const w = readFloats(kernels, files, weight, first, rows);
@@ -43,8 +46,8 @@ export function streamWeights(files: Descriptors): Weights {
     vector: (kernels, tensor) => readVector(kernels, files, tensor),
     transposed: (kernels, tensor) => readTransposed(kernels, files, tensor),
     lookUp: (kernels, table, row, dst) => readRowsF32(kernels, files, table, row, 1, dst),
-    share: (units) => [0, units],
-    exchange() {},
+    share,
+    exchange,
   };
 }
 

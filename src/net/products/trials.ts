@@ -165,7 +165,23 @@ function attention(kernels: Kernels, { window, cap, slopes }: Bend): Trial {
   return {
     name: window === 0 ? "attention" : "attention with bent scores",
     run: () =>
-      kernels.call("attention")(q, k, v, o, ...lengths, 0.3, cap, slopesAt, 0, window, 0, 0, scratch),
+      kernels.call("attention")(
+        q,
+        k,
+        v,
+        o,
+        ...lengths,
+        0.3,
+        cap,
+        slopesAt,
+        0,
+        window,
+        0,
+        0,
+        scratch,
+        0,
+        heads,
+      ),
     result: () => kernels.bytes(o, size),
   };
 }

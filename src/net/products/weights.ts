@@ -23,13 +23,17 @@ export interface Part {
   readonly count: number;
 }
 
-/**
- * Where a model's weights are, and what of the work is this thread's: all of it where a job has its tokens for itself
- * (streamed.ts), a share of every matrix's rows where threads go through a model together (resident.ts).
- */
-export interface Weights {
-  /** Threads that go through the model together. */
+/** Who a thread is among those that work on the same tokens together, each on its share of every matrix's rows. */
+export interface Membership {
   readonly threads: number;
+  /** This thread's share of `units` things: heads, for one. */
+  share(units: number): Rows;
+  /** Gives every thread what the others have computed. Until then only this thread's part is there. */
+  exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void;
+}
+
+/** Where a model's weights are, from the file as they are needed (streamed.ts) or in memory (resident.ts), and whose. */
+export interface Weights extends Membership {
   /** The type whose blocks a matrix is multiplied as; undefined where its values are not those that are stored. */
   typeOf(weight: Tensor): DTypeName | undefined;
   /** This thread's rows of a matrix, cut into slabs for that many tokens; first rows are multiples of 8. */
@@ -54,8 +58,4 @@ export interface Weights {
   transposed(kernels: Kernels, tensor: Tensor): number;
   /** A row of a table, as f32 at `dst`. Tables are read row by row, as tokens ask for them. */
   lookUp(kernels: Kernels, table: Tensor, row: number, dst: number): void;
-  /** This thread's share of `units` things: heads, for one. */
-  share(units: number): Rows;
-  /** Gives every thread what the others have computed. Until then only this thread's part is there. */
-  exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void;
 }

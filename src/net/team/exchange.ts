@@ -1,5 +1,5 @@
 import type { Kernels } from "../../kernels/kernels.js";
-import type { Part, Rows } from "../products/weights.js";
+import type { Membership, Part, Rows } from "../products/weights.js";
 
 // How threads that go through a model in step hand each other what they have computed.
 
@@ -38,6 +38,20 @@ export function shareOf(units: number, thread: number, threads: number): Rows {
   return [first, Math.floor((units * (thread + 1)) / threads) - first];
 }
 
+/** A thread among those of a meeting. Plain data. */
+export interface Place {
+  readonly meeting: Meeting;
+  readonly thread: number;
+}
+
+export function membershipOf(exchange: Exchange, { meeting: { threads }, thread }: Place): Membership {
+  return {
+    threads,
+    share: (units) => shareOf(units, thread, threads),
+    exchange: (kernels, tokens, parts) => exchange.exchange(kernels, tokens, parts),
+  };
+}
+
 /** One thread's side of a meeting. */
 export class Exchange {
   readonly #threads: number;
@@ -51,9 +65,19 @@ export class Exchange {
     this.#buffers = buffers.map((buffer) => new Float32Array(buffer));
   }
 
-  /** Gives the others this thread's columns of each part, and takes theirs. */
+  /** Gives the others this thread's columns of each part, and takes theirs; as many tokens at once as there is room for. */
   exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void {
     if (this.#threads === 1) return;
+    const width = parts.reduce((sum, part) => sum + part.width, 0);
+    const step = Math.floor(this.#buffers[0]!.length / width);
+    if (step === 0) throw new RangeError(`${width} floats of a token are more than threads can exchange`);
+    for (let first = 0; first < tokens; first += step) {
+      const some = parts.map((part) => ({ ...part, y: part.y + first * part.width * 4 }));
+      this.#exchange(kernels, Math.min(step, tokens - first), some);
+    }
+  }
+
+  #exchange(kernels: Kernels, tokens: number, parts: readonly Part[]): void {
     const shared = this.#buffers[this.#turn]!;
     this.#turn = 1 - this.#turn;
     eachRow(kernels, tokens, parts, (own, at, { first, count }) => {

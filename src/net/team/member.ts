@@ -7,10 +7,10 @@ import { runLayer } from "../layer.js";
 import { mixerOf } from "../mixers/index.js";
 import type { Prefix } from "../mixers/prefix.js";
 import type { MixerState } from "../mixers/state/state.js";
-import { type Membership, ResidentWeights, type Source } from "../products/resident.js";
+import { ResidentWeights, type Source } from "../products/resident.js";
 import type { Batch } from "../span.js";
 import { expandStreams } from "../streams.js";
-import { Exchange, type Meeting, shareOf } from "./exchange.js";
+import { Exchange, type Meeting, membershipOf } from "./exchange.js";
 import { type Holding, planPlaces, workingBytes } from "./memory.js";
 import { matricesOf, othersOf } from "./tensors.js";
 
@@ -64,18 +64,9 @@ export class Member {
     this.#places = this.#openPlaces();
   }
 
-  #membership(): Membership {
-    const { thread, meeting } = this.#joining;
-    return {
-      threads: meeting.threads,
-      share: (units) => shareOf(units, thread, meeting.threads),
-      exchange: (kernels, tokens, parts) => this.#exchange.exchange(kernels, tokens, parts),
-    };
-  }
-
   #openPlaces(): Place[] {
     const { modules, source } = this.#joining;
-    const membership = this.#membership();
+    const membership = membershipOf(this.#exchange, this.#joining);
     const open = () => new Kernels(modules.kernels, modules.products);
     const first = open();
     const working = workingBytes(this.#joining);

@@ -12,12 +12,14 @@ import { load, measureLlq, measureProgram, median, medianAndRange } from "../mea
 
 const TYPES = ["Q4_0", "Q4_K_M", "Q8_0"];
 const PROMPT = 512;
-const DECODED = 64;
+const DECODED = 32;
 /** Sequences at once, and the tokens in front of each. */
 const SEQUENCES = 8;
-const FRONT = 64;
+const FRONT = 8;
 /** Runs of each program, in turns: who else is on the machine slows now one and now the other. */
-const RUNS = 5;
+const RUNS = 3;
+/** Tokens of the run before. */
+const WARMING = 4;
 const THREADS = availableParallelism();
 
 /** Tokens per second. */
@@ -73,7 +75,7 @@ async function benchFile(file: string, llamaCpp: string | undefined): Promise<st
   const context = PROMPT + DECODED + 1;
   const engine = await loadEngine(model, { context, sequences: SEQUENCES, threads: THREADS });
   try {
-    await runLlq(engine, model); // until then the engine compiles
+    await runLlq(engine, model, WARMING); // until then the engine compiles
     for (let run = 0; run < RUNS; run++) {
       own.push(await runLlq(engine, model));
       if (llamaCpp !== undefined) other.push(runLlamaCpp(llamaCpp, file));
@@ -89,12 +91,12 @@ async function benchFile(file: string, llamaCpp: string | undefined): Promise<st
   });
 }
 
-async function runLlq(engine: Engine, { vocab }: Model): Promise<Speeds> {
-  const generation = generate(engine, vocab, promptOf(engine, PROMPT, 0), { maxTokens: DECODED + 1 });
+async function runLlq(engine: Engine, { vocab }: Model, decoded = DECODED): Promise<Speeds> {
+  const generation = generate(engine, vocab, promptOf(engine, PROMPT, 0), { maxTokens: decoded + 1 });
   for await (const _ of generation);
   const one = generation.generated.timings;
   const prompts = Array.from({ length: SEQUENCES }, (_, i) => promptOf(engine, FRONT, i));
-  const results = await generateBatch(engine, vocab, prompts, { maxTokens: DECODED + 1 });
+  const results = await generateBatch(engine, vocab, prompts, { maxTokens: decoded + 1 });
   const tokens = results.reduce((sum, { timings }) => sum + timings.decodeTokens, 0);
   const seconds = Math.max(...results.map(({ timings }) => timings.decodeSeconds));
   return {

@@ -107,14 +107,14 @@ function isShared({ stateOf }: AttentionPlan): boolean {
 
 /** Whether every thread's rows are those of its heads; then no thread needs what others have computed. */
 function isByHeads(
-  { weights, states }: Work,
+  { weights, kept }: Work,
   { headsKv, keyLength, qNorm, kNorm }: AttentionPlan,
   linears: readonly Linear[],
 ): boolean {
   const ofHeads = (norm: NormPlan | undefined) => norm === undefined || rowLength(norm.weight) === keyLength;
   const { threads } = weights;
   return (
-    states !== undefined &&
+    kept === undefined && // another layer's threads read all of what is kept
     headsKv % threads === 0 &&
     linears.every(({ weight }) => rowCount(weight) % (threads * ROW_PANEL) === 0) &&
     ofHeads(qNorm) &&

@@ -6,13 +6,14 @@ import type { AttentionPlan } from "./plan.js";
 /** Scores of a block of queries, for each token (attention_scratch). */
 export const SCORE_FLOATS = 64;
 
-/** Each chunk sees itself only. */
+/** Each chunk sees itself only. A thread does some of the queries' heads. */
 export function attendWhole(work: Work, plan: AttentionPlan, heads: Heads): void {
-  const { kernels, batch } = work;
+  const { kernels, weights, batch } = work;
   const mark = kernels.mark();
   const { keyLength, valueLength } = plan;
   const { chunks, context } = batch;
   const width = widthsOf(plan);
+  const [first, count] = weights.share(plan.heads);
   const scratch = kernels.reserve(kernels.call("attention_scratch")(context, keyLength, valueLength));
   const { slopes, sinks } = placeOfHeads(work, plan);
   for (let chunk = 0; chunk < chunks; chunk++) {
@@ -35,8 +36,13 @@ export function attendWhole(work: Work, plan: AttentionPlan, heads: Heads): void
       Number(plan.chunked),
       batch.prefixes?.[chunk]?.length ?? 0,
       scratch,
+      first,
+      count,
     );
   }
   kernels.reset(mark);
-  gateHeads(work, plan, heads, [0, width.o]);
+  const columns = [first * valueLength, count * valueLength] as const;
+  gateHeads(work, plan, heads, columns);
+  const part = { y: heads.o, width: width.o, first: columns[0], count: columns[1] };
+  weights.exchange(kernels, chunks * context, [part]);
 }

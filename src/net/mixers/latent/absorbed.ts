@@ -131,7 +131,7 @@ interface Addresses {
   readonly o: number;
 }
 
-/** All heads have the same keys and values: the latent. With states, a thread does some of the queries' heads. */
+/** All heads have the same keys and values: the latent. A thread does some of the queries' heads. */
 function attend(work: Work, layer: LatentPlan, { q, k, v, o }: Addresses): void {
   const { kernels, weights, batch, states } = work;
   const { heads, rank, rotary, scale } = layer;
@@ -147,7 +147,7 @@ function attend(work: Work, layer: LatentPlan, { q, k, v, o }: Addresses): void 
     if (states === undefined) {
       kernels.call("attention")(
         ...([ownQ, k + at * kWidth, v + at * rank, ownO, context, heads, 1, kWidth, rank] as const),
-        ...([scale, 0, 0, 0, 0, 0, 0, scratch] as const),
+        ...([scale, 0, 0, 0, 0, 0, 0, scratch, first, group] as const),
       );
       continue;
     }
@@ -161,7 +161,6 @@ function attend(work: Work, layer: LatentPlan, { q, k, v, o }: Addresses): void 
     cache.attend(queries, context, { group, scale });
   }
   kernels.reset(mark);
-  if (states === undefined) return;
   const part = { y: o, width: heads * rank, first: first * rank, count: group * rank };
   weights.exchange(kernels, chunks * context, [part]);
 }
