@@ -7,12 +7,11 @@ const NO_MIXER: MixerPlan = { kind: "none" };
  * first has made.
  */
 export function halvesOf(layer: LayerPlan): LayerPlan[] {
-  const { parallel, feedForward, mixer, residual } = layer;
-  if (parallel || feedForward === undefined || mixer.plan.kind === "none" || residual.of === "normed") {
-    return [layer];
-  }
+  const { parallel, feedForward, mixer, residual, streams, lowRank } = layer;
+  if (parallel || feedForward === undefined || mixer.plan.kind === "none") return [layer];
+  if (residual.of === "normed" || streams !== undefined || lowRank !== undefined) return [layer];
   return [
-    { ...layer, feedForward: undefined, outputScale: undefined },
+    { ...layer, feedForward: undefined, input: undefined, outputScale: undefined },
     { ...layer, mixer: { norm: undefined, plan: NO_MIXER, postNorm: undefined } },
   ];
 }

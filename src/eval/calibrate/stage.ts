@@ -73,7 +73,7 @@ async function capture(
     const of = (stream: Stream, place: { to: SharedArrayBuffer; minus?: SharedArrayBuffer }) =>
       on.streams.captureHead(group, stream, slot, on.scratch, {
         files: on.files(stream),
-        norm: on.decoder(stream).head.output_norm,
+        head: on.decoder(stream).head,
         place,
       });
     await of(missing === undefined ? "own" : "rounded", { to: x.buffer });

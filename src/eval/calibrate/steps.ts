@@ -80,7 +80,8 @@ function stagesOf(
   const adding = new Set<string>();
   const last = ofMixer.at(-1)?.[0];
   if (last !== undefined && mixer.postNorm === undefined) adding.add(last);
-  if (feedForward?.plan.mlp !== undefined && feedForward.postNorm === undefined) adding.add("ffn_down");
+  const alone = feedForward?.plan.mixture === undefined;
+  if (alone && feedForward?.postNorm === undefined) adding.add("ffn_down");
   let work = 0;
   const ofFeedForward = new Set(["experts", "experts_down"]);
   const used = feedForward?.plan.mixture?.used ?? 0;

@@ -2,6 +2,7 @@ import { elementCount } from "../../../formats/dtype.js";
 import { halvesOf } from "../../net/halves.js";
 import { planDecoder } from "../../net/plan/decoder.js";
 import type { DecoderPlan } from "../../net/plan/types.js";
+import { statesOf } from "../../net/streams.js";
 import type { Plan, TensorPlan } from "../../quant/plan.js";
 import { encodeJob } from "../../run/write/encode.js";
 import { checkTensor, encodeJobs } from "../../run/write/execute.js";
@@ -42,6 +43,8 @@ export class Work {
         files: context.files(stream),
         layer: halvesOf(context.decoder(stream).layers[layer!]!)[half]!,
         rope: streams.ropes[layer!],
+        states: statesOf(session.plan),
+        inputs: context.decoder(stream).layerInputs,
       }),
     };
     this.#context = context;

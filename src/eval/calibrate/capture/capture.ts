@@ -2,10 +2,20 @@ import { badInput } from "../../../../formats/errors.js";
 import type { Kernels } from "../../../kernels/kernels.js";
 import { runLayer } from "../../../net/layer.js";
 import { normalize } from "../../../net/norm.js";
-import type { LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import type { HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
 import { streamWeights } from "../../../net/products/streamed.js";
-import { aboutSpan, batchTokens, loadHidden, type Span, storeHidden } from "../../../net/span.js";
+import {
+  aboutSpan,
+  batchTokens,
+  loadColumns,
+  loadStates,
+  roomFor,
+  type Span,
+  storeColumns,
+  storeStates,
+} from "../../../net/span.js";
 import type { InputTap } from "../../../net/squares.js";
+import { mergeStreams, statesOf } from "../../../net/streams.js";
 import type { Descriptors } from "../../../rows/rows.js";
 import type { JobKind } from "../../../run/threads/messages.js";
 
@@ -35,6 +45,9 @@ export interface CaptureJob {
   readonly span: Span;
   readonly layer: LayerPlan;
   readonly rope: SharedArrayBuffer | undefined;
+  /** Hidden states of a token. */
+  readonly states: number;
+  readonly inputs: LayerInputs | undefined;
   /** Absent: the layer is run to its end, and the hidden states are those behind it. */
   readonly wanted?: Wanted | undefined;
 }
@@ -56,19 +69,29 @@ export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
 };
 
 /** @throws LlqError `bad-input` for activations that are no finite numbers */
-function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
+function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   kernels.reset();
-  const x = loadHidden(kernels, span);
+  const { files, span, layer, rope, inputs, wanted } = job;
+  const states = loadStates(kernels, span, job.states);
   const squares = wanted && new Capture(kernels, span, wanted);
+  const { kept: columns = [], stateOf } = layer.mixer.plan;
+  const kept = columns.map((each) => (stateOf === undefined ? roomFor : loadColumns)(kernels, span, each));
   const work = { kernels, weights: streamWeights(files), activations: "f32", batch: span, rope } as const;
   try {
-    runLayer({ ...work, squares }, layer, x);
+    runLayer({ ...work, squares, inputs, ...(columns.length > 0 && { kept }) }, layer, states);
   } catch (error) {
     if (error !== ENOUGH) throw error;
   }
   if (squares !== undefined) return squares.experts;
-  checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
-  storeHidden(kernels, span, x);
+  for (const x of states) {
+    checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
+  }
+  storeStates(kernels, span, states);
+  if (stateOf === undefined) {
+    columns.forEach((each, i) => {
+      storeColumns(kernels, span, each, kept[i]!);
+    });
+  }
   return [];
 }
 
@@ -76,17 +99,19 @@ function capture({ files, span, layer, rope, wanted }: CaptureJob, kernels: Kern
 export interface CaptureHeadJob {
   readonly files: Descriptors;
   readonly span: Span;
-  readonly norm: NormPlan;
+  readonly head: HeadPlan;
   readonly place: Place;
 }
 
 export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
   name: "capture head",
-  run: ({ files, span, norm, place }, kernels) => {
+  run: ({ files, span, head, place }, kernels) => {
     kernels.reset();
-    const x = loadHidden(kernels, span);
     const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
-    normalize(on, norm, x, x, batchTokens(span));
+    const states = loadStates(kernels, span, statesOf({ expand: head.merge }));
+    const x = states[0]!;
+    if (head.merge !== undefined) mergeStreams(on, head.merge, states, batchTokens(span));
+    normalize(on, head.output_norm, x, x, batchTokens(span));
     put(kernels, place, x, span.width, span.first * span.context, batchTokens(span), "output");
   },
   about: ({ span }) => aboutSpan(span),

@@ -1,6 +1,6 @@
 import { embedChunks } from "../../../net/blocks.js";
 import { spanOf } from "../../../net/group.js";
-import type { DecoderPlan, LayerPlan, NormPlan } from "../../../net/plan/types.js";
+import type { DecoderPlan, HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
 import type { Session } from "../../../net/session.js";
 import { hiddenBytes, type Span } from "../../../net/span.js";
 import { PIECE_TOKENS } from "../../../net/work.js";
@@ -30,6 +30,8 @@ export interface Runner {
   readonly files: Descriptors;
   readonly layer: LayerPlan;
   readonly rope: SharedArrayBuffer | undefined;
+  readonly states: number;
+  readonly inputs: LayerInputs | undefined;
 }
 
 /** Hidden states of all chunks in one stream or two, a group of which is in memory at a time. */
@@ -46,6 +48,8 @@ export class Streams {
   readonly #session: Session;
   readonly #hidden: SharedArrayBuffer;
   readonly #count: number;
+  /** Of a token, from layer to layer. */
+  readonly #floats: number;
 
   constructor(
     session: Session,
@@ -55,6 +59,7 @@ export class Streams {
   ) {
     this.#session = session;
     this.ropes = ropes;
+    this.#floats = session.plan.floats;
     this.width = session.plan.hparams.embeddingLength;
     this.context = chunks[0]!.length;
     this.streams = effort === "plain" ? ["own"] : ["own", "rounded"];
@@ -70,7 +75,7 @@ export class Streams {
     this.held = held.length === 0 ? undefined : this.#group(held, fit.length);
     const most = Math.max(...this.groups.map((group) => group.chunks.length));
     this.groupTokens = most * this.context;
-    this.#hidden = new SharedArrayBuffer(hiddenBytes(most, this.context, this.width));
+    this.#hidden = new SharedArrayBuffer(hiddenBytes(most, this.context, this.#floats));
   }
 
   #group(chunks: readonly Int32Array[], first: number): Group {
@@ -79,7 +84,7 @@ export class Streams {
 
   /** Bytes of the hidden states of one stream. */
   get stateBytes(): number {
-    return hiddenBytes(this.#count, this.context, this.width);
+    return hiddenBytes(this.#count, this.context, this.#floats);
   }
 
   get groups(): readonly Group[] {
@@ -94,6 +99,7 @@ export class Streams {
   /** Tokens that differ, in themselves or the two before: a text that says the same again says nothing new. */
   get evidence(): number {
     const seen = new Set<string>();
+    const { tokens } = this;
     for (const { chunks } of this.fit) {
       for (const chunk of chunks) {
         chunk.forEach((token, i) => {
@@ -101,7 +107,8 @@ export class Streams {
         });
       }
     }
-    return seen.size;
+    // Of prose nine tenths differ; where most do not, those that do say little of any other text.
+    return seen.size * Math.min(1, (2 * seen.size) / tokens);
   }
 
   /** The first hidden states, in a slot. */
@@ -140,11 +147,11 @@ export class Streams {
     stream: Stream,
     slot: number,
     scratch: Scratch,
-    { files, norm, place }: { readonly files: Descriptors; readonly norm: NormPlan; readonly place: Place },
+    { files, head, place }: { readonly files: Descriptors; readonly head: HeadPlan; readonly place: Place },
   ): Promise<void> {
     this.#load(group, stream, slot, scratch);
     await this.#inSpans(group, (span) =>
-      this.#session.pool.run(captureHeadJob, { files, span, norm, place }),
+      this.#session.pool.run(captureHeadJob, { files, span, head, place }),
     );
   }
 
@@ -166,11 +173,11 @@ export class Streams {
   }
 
   #start({ first }: Group): number {
-    return hiddenBytes(first, this.context, this.width);
+    return hiddenBytes(first, this.context, this.#floats);
   }
 
   #statesOf({ chunks }: Group): Uint8Array {
-    return new Uint8Array(this.#hidden, 0, hiddenBytes(chunks.length, this.context, this.width));
+    return new Uint8Array(this.#hidden, 0, hiddenBytes(chunks.length, this.context, this.#floats));
   }
 
   /** Nothing a chunk goes through depends on those beside it, so how they are shared out does not matter. */
