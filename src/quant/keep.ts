@@ -31,12 +31,10 @@ export function isGguf({ container }: Model): boolean {
 
 /** Recipes whose general.file_type a file has in which weights are of such blocks. */
 const BLOCK_FILES = [
+  ["NVFP4", "NVFP4"],
   ["MXFP4", "MXFP4_MOE"],
   ["TQ2_0", "TQ2_0"],
 ] as const;
-
-/** general.file_type of a file of NVFP4, for which there is no recipe. */
-const NVFP4_FILE = 39;
 
 /** What a file of these types is called: the recipe of its matrices, where all are of one float type. */
 export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choice[]): Recipe {
@@ -46,7 +44,6 @@ export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choi
   const [[most] = ["F32"]] = [...counts].sort((a, b) => b[1] - a[1]) as [DTypeName, number][];
   const isFloat = FLOATS.includes(most as string);
   const base = findRecipe(isFloat ? (most as string) : "F32");
-  if (counts.has("NVFP4")) return { ...base, name: "as stored", fileType: NVFP4_FILE };
   for (const [type, recipe] of BLOCK_FILES) {
     if (counts.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
   }
