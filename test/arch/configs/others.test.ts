@@ -58,6 +58,8 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["mellum",    { sliding_window: undefined },                /^bad-input: config\.json: sliding_window is missing/],
   ["olmo-clipped", { attention_bias: true },                  /^unsupported: config\.json: attention_bias true/],
   ["olmo-clipped", { clip_qkv: -1 },                          /^bad-input: .*config\.json: clip_qkv/],
+  ["dbrx",      { ffn_config: { ffn_hidden_size: 32, moe_num_experts: 4, moe_top_k: 2, moe_normalize_expert_weights: null } }, /^unsupported: config\.json: ffn_config\.moe_normalize_expert_weights null/],
+  ["dbrx",      { ffn_config: { ffn_hidden_size: 16, moe_num_experts: 4, moe_top_k: 2 } }, /^bad-input: tensor transformer\.blocks\.0\.ffn\.experts\.mlp\.w1 is 128 x 32; .* 64 x 32/],
   ["cwm",       { sliding_window: 0 },                        /^bad-input: .*config\.json: sliding_window/],
   ["ministral", { layer_types: ["full_attention"] },          /^bad-input: config\.json: layer_types has 1 values for 2 layers/],
 ];
