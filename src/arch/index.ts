@@ -38,6 +38,7 @@ import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
 import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
+import { graniteMoeSwa } from "./families/granitemoe-swa.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { hy3 } from "./families/hy3.js";
@@ -159,6 +160,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gptOss,
   granite,
   graniteSwa,
+  graniteMoeSwa,
   minicpm,
   minicpm3,
   internlm3,
