@@ -9,7 +9,7 @@ import { join } from "node:path";
 const [program, folder, wikitext, ...named] = process.argv.slice(2);
 if (wikitext === undefined) throw new Error("usage: compare-real.mjs <llama-perplexity> <folder> <wiki.test.raw> [model ...]");
 
-/** Perplexities with floats, of two chunks, by transformers. */
+/** Perplexities with floats, of two chunks, as they are known. */
 const FLOATS = { smollm2: 23.246178, gemma3: 16.255775 };
 const CONTEXT = "256";
 const CHUNKS = 16;
@@ -24,7 +24,7 @@ const OPTIONS = {
 const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const scratch = mkdtempSync(join(tmpdir(), "llq-real-"));
 const text = join(scratch, "text.txt");
-// As transformers was given it.
+// They are of the text without the white space around it.
 writeFileSync(text, readFileSync(wikitext, "utf8").trim());
 
 function llq(file, chunks, activations) {
