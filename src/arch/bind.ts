@@ -152,7 +152,7 @@ function laidOut(
   expected: readonly number[],
   lengthOf: (name: Dimension) => number,
 ): TensorSource {
-  if (view !== undefined) return ofShape(name, view(name, source), expected);
+  if (view !== undefined) return ofShape(name, view(name, source, expected), expected);
   if (isTransposed) {
     checkShape(name, source, expected.toReversed());
     return transposed(source);

@@ -27,6 +27,7 @@ const DIMENSIONS = {
   "expertFfn*2": (h) => 2 * h.expertFeedForwardLength,
   expertEmbd: (h) => h.expertLatentLength || h.embeddingLength,
   sharedFfn: (h) => h.sharedExpertFeedForwardLength,
+  "sharedFfn*2": (h) => 2 * h.sharedExpertFeedForwardLength,
   /** Where the file has the width of each. */
   eachSharedFfn: (h) => h.sharedExpertCount * h.sharedExpertFeedForwardLength,
   /** Of state space models: channels; those and their gates below each other; what is computed of the channels. */

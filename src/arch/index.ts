@@ -14,6 +14,7 @@ import { chatglm1 } from "./families/chatglm1.js";
 import { cohere2 } from "./families/cohere2.js";
 import { cohere2moe } from "./families/cohere2moe.js";
 import { commandR } from "./families/command-r.js";
+import { dbrx } from "./families/dbrx.js";
 import { deepseek2, deepseekV2, glm4moeLite, youtu } from "./families/deepseek2.js";
 import { dots1 } from "./families/dots1.js";
 import { ernie45 } from "./families/ernie4-5.js";
@@ -37,6 +38,7 @@ import { graniteHybrid } from "./families/granite-hybrid.js";
 import { graniteSwa } from "./families/granite-swa.js";
 import { granite4Attention } from "./families/granite4-attention.js";
 import { graniteMoe } from "./families/granitemoe.js";
+import { graniteMoeSwa } from "./families/granitemoe-swa.js";
 import { hunyuanDense } from "./families/hunyuan-dense.js";
 import { hunyuanMoe } from "./families/hunyuan-moe.js";
 import { hy3 } from "./families/hy3.js";
@@ -133,6 +135,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   cohere2moe,
   falcon,
   mpt,
+  dbrx,
   bloom,
   gpt2,
   mamba,
@@ -157,6 +160,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   gptOss,
   granite,
   graniteSwa,
+  graniteMoeSwa,
   minicpm,
   minicpm3,
   internlm3,

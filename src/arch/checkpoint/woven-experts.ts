@@ -1,14 +1,14 @@
 import type { TensorSource } from "../../../formats/container.js";
 import { dtype } from "../../../formats/dtype.js";
-import { LlqError } from "../../../formats/errors.js";
+import { badInput, LlqError } from "../../../formats/errors.js";
 import { everyRow } from "../../rows/packed/mxfp4-blocks.js";
 import { half } from "./gguf-forms.js";
 
 // Experts' matrices that a checkpoint holds as one, and not as rows below each other: gpt-oss's and Llama 4's, which are
 // multiplied from the other side. Nothing moves: what a tensor is made of is a view.
 
-/** What of a stored tensor a row of the table is; it may be of any shape. */
-export type View = (name: string, source: TensorSource) => TensorSource;
+/** What of a stored tensor a row of the table is, of the shape that is asked for; itself it may be of any. */
+export type View = (name: string, source: TensorSource, shape: readonly number[]) => TensorSource;
 
 /** The even columns of each expert's [columns of x, 2 × rows], or the odd ones; of packed ones, rows. */
 export function everyOther(index: 0 | 1): View {
@@ -49,6 +49,28 @@ export function everyOtherBias(index: 0 | 1): View {
     const [, experts, both] = dimensions(name, { ...source, shape: [1, ...source.shape] });
     return viewed(source, index, [experts, both / 2], [both, 2]);
   };
+}
+
+/** Experts' matrices below each other as one of two dimensions, as DBRX has them. */
+export const cutUp: View = (name, source, shape) => {
+  const [experts, rows, columns] = shape as [number, number, number];
+  checkFlat(name, source, [experts * rows, columns]);
+  return { ...source, shape };
+};
+
+/** The same, each with rows for columns. */
+export const cutUpAcross: View = (name, source, shape) => {
+  const [experts, rows, columns] = shape as [number, number, number];
+  checkFlat(name, source, [experts * columns, rows]);
+  return viewed(source, 0, [...shape], [columns * rows, 1, rows]);
+};
+
+function checkFlat(name: string, { shape, strides, coded, runs }: TensorSource, expected: number[]): void {
+  if (strides !== undefined || coded !== undefined || runs !== undefined)
+    throw new LlqError("unsupported", `tensor ${name}: experts that are packed or a view`);
+  if (shape.join() === expected.join()) return;
+  const message = `tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
+  throw badInput(message, "the checkpoint and its configuration do not belong together");
 }
 
 /** Of a plain tensor of three dimensions. */

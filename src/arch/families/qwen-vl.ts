@@ -69,6 +69,9 @@ export const qwen2vl: Architecture = {
   read: pictureReader(dense, [16, 24, 24], (config) => readQwen(config)),
 };
 
+/** transformers' class has no windows, whatever a config says that was made of Qwen3's. */
+const withoutWindows = { use_sliding_window: false, layer_types: undefined } as const;
+
 export const qwen3vl: Architecture = {
   ...qwen3,
   name: "qwen3vl",
@@ -77,7 +80,7 @@ export const qwen3vl: Architecture = {
   classes: ["Qwen3VLForConditionalGeneration"],
   read: pictureReader(dense, [24, 20, 20], (config) => {
     expectField("attention_bias", config.attention_bias ?? false, false);
-    return readQwen(config);
+    return readQwen({ ...config, ...withoutWindows });
   }),
 };
 
@@ -91,6 +94,9 @@ export const qwen3vlmoe: Architecture = {
     expectField("attention_bias", config.attention_bias ?? false, false);
     // Its text model has no such field: weights are always normed.
     expectField("norm_topk_prob", config.norm_topk_prob ?? true, true);
-    return readMoe({ ...config, norm_topk_prob: true }, { normalize: true, window: () => false });
+    return readMoe(
+      { ...config, ...withoutWindows, norm_topk_prob: true },
+      { normalize: true, window: () => false },
+    );
   }),
 };

@@ -1,11 +1,13 @@
 import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
+import { exaone4 } from "./exaone4.js";
 import { internlm2 } from "./internlm2.js";
+import { lfm2 } from "./lfm2.js";
 import { llama } from "./llama.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 
-// Models that see, whose language model is one of another family: the type of the part says which. What is not said is as
+// Models that see or hear, whose language model is one of another family: the type of the part says which. What is not said is as
 // transformers' class of that type has it.
 
 interface Wrapping {
@@ -40,7 +42,13 @@ const MISTRAL = {
   sliding_window: 4096,
 };
 
+const QWEN2 = {
+  ...{ hidden_size: 4096, intermediate_size: 22016, num_hidden_layers: 32, num_attention_heads: 32 },
+  ...{ vocab_size: 151936, max_position_embeddings: 32768, rms_norm_eps: 1e-6 },
+};
+
 const llava = ["LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration"];
+const onevision = ["LlavaOnevisionForConditionalGeneration"];
 const idefics = ["Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"];
 const internvl = ["InternVLForConditionalGeneration", "InternVLChatModel"];
 
@@ -53,17 +61,38 @@ export const wrappers: readonly Architecture[] = [
     usual: LLAMA,
   }),
   wrapped(llama, { covers: ["LLaVA with a Mistral"], classes: llava, types: ["mistral"], usual: MISTRAL }),
-  wrapped(qwen2, {
-    covers: ["LLaVA and InternVL with a Qwen2"],
+  wrapped(llama, {
+    covers: ["Voxtral"],
     year: 2025,
-    classes: [...llava, ...internvl],
+    classes: ["VoxtralForConditionalGeneration"],
+    types: ["llama"],
+    usual: LLAMA,
+  }),
+  wrapped(qwen2, {
+    covers: ["LLaVA, LLaVA-OneVision, InternVL and Qwen2-Audio with a Qwen2"],
+    year: 2025,
+    classes: [...llava, ...onevision, ...internvl, "Qwen2AudioForConditionalGeneration"],
     types: ["qwen2", "internvl"],
+    usual: QWEN2,
   }),
   wrapped(qwen3, {
-    covers: ["LLaVA and InternVL with a Qwen3"],
+    covers: ["LLaVA, LLaVA-OneVision and InternVL with a Qwen3"],
     year: 2025,
-    classes: [...llava, ...internvl],
+    classes: [...llava, ...onevision, ...internvl],
     types: ["qwen3"],
+    usual: QWEN2,
+  }),
+  wrapped(lfm2, {
+    covers: ["LFM2-VL"],
+    year: 2026,
+    classes: ["Lfm2VlForConditionalGeneration"],
+    types: ["lfm2"],
+  }),
+  wrapped(exaone4, {
+    covers: ["EXAONE 4.5"],
+    year: 2026,
+    classes: ["Exaone4_5_ForConditionalGeneration"],
+    types: ["exaone4"],
   }),
   wrapped(internlm2, { covers: ["InternVL with an InternLM2"], classes: internvl, types: ["internlm2"] }),
 ];

@@ -13,6 +13,7 @@ export function planFeedForward(
   const mlp = findMlp(find, "", activation);
   const stacked = findMlp(find, "_exps", activation) ?? findFused(find, hparams, activation);
   const scale = find.tensor("router_scale");
+  const shared = findMlp(find, "_shexp", activation);
   if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
   const router = find.router("router");
   if (stacked !== undefined && router === undefined)
@@ -33,7 +34,7 @@ export function planFeedForward(
       experts: Array.from({ length: hparams.expertCount }, (_, expert) => expertOf(stacked, expert)),
       used: hparams.expertUsedCount,
       latent: findLatent(find),
-      shared: findMlp(find, "_shexp", activation),
+      shared: shared && withGate(shared),
       sharedRouter: find.router("router_shexp"),
       postNorm: find.norm("ffn_post_norm_2"),
     },

@@ -48,5 +48,6 @@ FAMILIES = {
         "Qwen3NextForCausalLM", "qwen3_next",
         **NEXT | {"mlp_only_layers": [1], "norm_topk_prob": False, "intermediate_size": 64, "num_hidden_layers": 3,
                 "layer_types": ["linear_attention", "full_attention", "linear_attention"]},
+        more={"seed": 1},
     ),
 }

@@ -1,8 +1,9 @@
 """Models that see, their text alone: …ForConditionalGeneration around families that stand elsewhere."""
 
 from .common import LLAMA, model, rope
-from .dense import LLAMA3, WIDE, YARN
+from .dense import LLAMA3, WIDE, WINDOWS, YARN
 from .experts import LLAMA4
+from .mamba import LFM2
 from .mla import EXPERTS, MLA, ONE_GROUP
 
 PIXTRAL = {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
@@ -101,5 +102,36 @@ FAMILIES = {
                        "patch_size": 4, "vision_output_dim": 16, "projector_input_dim": 16, "projector_output_dim": 16},
         boi_token_index="unused 0", eoi_token_index="unused 1", image_token_index="unused 2",
         more={"text_part": True},
+    ),
+    "llava-onevision": model(
+        "LlavaOnevisionForConditionalGeneration", "llava_onevision", image_token_index="unused 0", video_token_index="unused 1",
+        vision_config={"model_type": "siglip_vision_model", **SIGLIP, "vision_use_head": False}, tie_word_embeddings=False,
+        text_config={"model_type": "qwen2", **TEXT, "tie_word_embeddings": False, **rope(1000000.0)}, vision_feature_layer=-1,
+        more={"published": {"architectures": ["Qwen2ForCausalLM"]}},
+    ),
+    "qwen2-audio": model(
+        "Qwen2AudioForConditionalGeneration", "qwen2_audio", audio_token_index="unused 0",
+        audio_config={"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16, "num_mel_bins": 8,
+                      "max_source_positions": 8},
+        text_config={"model_type": "qwen2", **TEXT, "tie_word_embeddings": False, **rope(1000000.0)},
+    ),
+    "voxtral": model(
+        "VoxtralForConditionalGeneration", "voxtral", "llama-3", True, audio_token_id="unused 0",
+        audio_config={"hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "num_mel_bins": 8,
+                      "max_source_positions": 8},
+        text_config={"model_type": "llama", **LLAMA, **WIDE, "tie_word_embeddings": False, **rope(100000000.0)},
+    ),
+    "lfm2-vl": model(
+        "Lfm2VlForConditionalGeneration", "lfm2_vl", "llama-3", True, image_token_id="unused 0", downsample_factor=1,
+        vision_config={"model_type": "siglip2_vision_model", "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2,
+                       "num_hidden_layers": 1, "num_patches": 16, "patch_size": 4},
+        text_config={"model_type": "lfm2", **LFM2, "intermediate_size": 64, "block_auto_adjust_ff_dim": False}, projector_hidden_size=16,
+    ),
+    "exaone-4.5": model(
+        "Exaone4_5_ForConditionalGeneration", "exaone4_5", "gpt-2", image_token_id="unused 0", video_token_id="unused 1",
+        vision_config=QWEN_VISION | {"hidden_size": 16, "intermediate_size": 16, "out_hidden_size": 32, "window_size": 8,
+                                     "fullatt_block_indexes": [0], "num_key_value_heads": 2},
+        text_config={"model_type": "exaone4", **LLAMA | WINDOWS, "tie_word_embeddings": False, "sliding_window_pattern": "LLLG",
+                     **rope(1000000.0, **LLAMA3)},
     ),
 }

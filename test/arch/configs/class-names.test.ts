@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { LlqError } from "../../formats/errors.js";
-import { ARCHITECTURES, architectureOfConfig, architecturesOfGguf } from "../../src/arch/index.js";
+import { LlqError } from "../../../formats/errors.js";
+import { ARCHITECTURES, architectureOfConfig, architecturesOfGguf } from "../../../src/arch/index.js";
 
 // What is said of models that llq does not know. See golden/make/class_names.py.
 
 const NAMES: readonly string[] = JSON.parse(
-  readFileSync(new URL("../golden/transformers-classes.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../golden/transformers-classes.json", import.meta.url), "utf8"),
 );
 const known = new Set(ARCHITECTURES.flatMap(({ classes }) => classes));
 
