@@ -24,7 +24,12 @@ const NAMES = [
   "granite-4-hybrid",
   "lfm2",
   "qwen3-next",
-  "qwen3.5",
+  "kimi-linear",
+  "falcon-h1",
+  "minicpm3",
+  "gemma3n",
+  "gemma4-shared",
+  "gemma4-per-layer",
 ];
 
 describe.each(NAMES)("%s", (name) => {
@@ -49,6 +54,7 @@ describe.each(NAMES)("%s", (name) => {
     const alone = await score(1);
     expect(alone).toHaveLength(count);
     expect(await score(3)).toEqual(alone);
+    if (count === 1) expect(await score(2)).toEqual(alone);
   });
 
   test("the sums of squares", async () => {

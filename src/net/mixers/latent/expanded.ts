@@ -83,7 +83,7 @@ interface Addresses {
   readonly o: number;
 }
 
-/** With states, a thread does the heads that it has a cache of. */
+/** A thread does some of the heads; with states, those that it has a cache of. */
 function attend(work: Work, layer: ExpandedLatentPlan, { q, k, v, o }: Addresses): void {
   const { kernels, weights, batch, states } = work;
   const { heads, keyLength, valueLength, scale } = layer;
@@ -100,7 +100,7 @@ function attend(work: Work, layer: ExpandedLatentPlan, { q, k, v, o }: Addresses
     if (states === undefined) {
       kernels.call("attention")(
         ...([q + ofK, k + ofK, v + ofV, o + ofV, context, heads, heads, keyLength, valueLength] as const),
-        ...([scale, 0, 0, 0, 0, 0, 0, scratch] as const),
+        ...([scale, 0, 0, 0, 0, 0, 0, scratch, first, own] as const),
       );
       continue;
     }
@@ -111,7 +111,6 @@ function attend(work: Work, layer: ExpandedLatentPlan, { q, k, v, o }: Addresses
     cache.attend(queries, context, { group: 1, scale });
   }
   kernels.reset(mark);
-  if (states === undefined) return;
   const part = { y: o, width: vWidth, first: first * valueLength, count: own * valueLength };
   weights.exchange(kernels, chunks * context, [part]);
 }
