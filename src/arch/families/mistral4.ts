@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { reader } from "../config.js";
+import { withFusedExperts } from "../fused.js";
 import { deepSeekSchema, deepseek2, latentDecoder, readDeepSeek } from "./deepseek2.js";
 import { growingRope, temperatureOf } from "./mistral3.js";
 
@@ -12,7 +13,7 @@ const schema = v.looseObject({
 });
 
 /** DeepSeek's attention and experts; queries grow with their position. */
-export const mistral4: Architecture = {
+export const mistral4: Architecture = withFusedExperts({
   ...deepseek2,
   name: "mistral4",
   covers: ["Mistral Small 4"],
@@ -33,4 +34,4 @@ export const mistral4: Architecture = {
     };
   }),
   decoder: (h) => latentDecoder(h, { gating: "softmax" }, { temperature: temperatureOf(h) }),
-};
+});

@@ -30,11 +30,12 @@ export interface Preset {
 
 /** Published models by name. */
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...PUBLISHED, ...PUBLISHED_EXPERTS, ...PUBLISHED_GEMMA, ...PUBLISHED_HYBRIDS].flatMap(({ base, fields, models }) =>
-    Object.entries(models).map(([name, values]): [string, Preset] => {
-      const own = Object.fromEntries(fields.map((field, i) => [field, values[i]]));
-      return [name, { name, config: { ...base, ...own } }];
-    }),
+  [...PUBLISHED, ...PUBLISHED_EXPERTS, ...PUBLISHED_GEMMA, ...PUBLISHED_HYBRIDS].flatMap(
+    ({ base, fields, models }) =>
+      Object.entries(models).map(([name, values]): [string, Preset] => {
+        const own = Object.fromEntries(fields.map((field, i) => [field, values[i]]));
+        return [name, { name, config: { ...base, ...own } }];
+      }),
   ),
 );
 

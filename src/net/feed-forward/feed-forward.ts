@@ -69,5 +69,7 @@ export function feedForwardMemory({ mlp, mixture }: FeedForwardPlan, width: numb
   const { latent } = mixture ?? {};
   const latents =
     latent && 4 * 2 * piece * rowCount(latent.down.weight) + slabMemory(latent.up.weight, piece);
-  return Math.max(...mlps.map((each) => mlpMemory(each, piece))) + 4 * states * piece * width + (latents ?? 0);
+  return (
+    Math.max(...mlps.map((each) => mlpMemory(each, piece))) + 4 * states * piece * width + (latents ?? 0)
+  );
 }
