@@ -9,6 +9,7 @@ import { ropeKeys } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
 import { allLayers, type DecoderTraits, type LatentTraits, type RouterTraits } from "../traits.js";
 import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
+import { temperatureOf } from "./mistral3.js";
 
 // DeepSeek from its second generation, and what is built like it: latent attention, and experts behind some dense layers.
 
@@ -202,7 +203,10 @@ export const deepseek2: Architecture = {
   ),
   tensors: rows,
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => latentDecoder(h, { gating: isFlash(h) ? "sigmoid" : "softmax" }),
+  decoder: (h) => {
+    const gating = isFlash(h) ? "sigmoid" : "softmax";
+    return latentDecoder(h, { gating }, { temperature: temperatureOf(h) });
+  },
 };
 
 export const deepseekV2: Architecture = {
