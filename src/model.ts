@@ -19,6 +19,7 @@ import { textConfig } from "./arch/checkpoint/text-config.js";
 import { type HParams, readHParams } from "./arch/hparams.js";
 import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
+import { unheardKeys } from "./arch/numbers/unheard.js";
 import { generalKeys } from "./card/general.js";
 import { withQuantConfig } from "./rows/packed/beside.js";
 import { unpackWeights } from "./rows/packed/index.js";
@@ -168,7 +169,9 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const remarks = [
     ...untied(path, config, tensors),
     ...(container.remarks ?? []),
-    ...(config.remarks ?? []).map((remark) => `${file}: ${remark}`),
+    ...[...(config.remarks ?? []), ...unheardKeys(architecture.name, config)].map(
+      (remark) => `${file}: ${remark}`,
+    ),
     ...unusual(file, architecture, tensors),
     ...(described.vocab.remarks ?? []),
   ];

@@ -123,10 +123,15 @@ export type OtherRole =
 
 /**
  * How a tensor differs from the rows stored for it. Plain data, so that a plan can be sent to a thread.
- * `permuteRope`: rows of each of `heads` heads go from halves (Hugging Face) to neighbours (GGUF "llama"); of a head, the
- * leading `turned` rows only where RoPE turns no more.
+ * `permuteRope`: rows of each of `heads` heads go from halves (Hugging Face) to neighbours (GGUF "llama"); of a head,
+ * `turned` rows only where RoPE turns no more, behind `before` others.
  */
-export type Transform = { readonly kind: "permuteRope"; readonly heads: number; readonly turned?: number };
+export interface Transform {
+  readonly kind: "permuteRope";
+  readonly heads: number;
+  readonly turned?: number;
+  readonly before?: number;
+}
 
 /**
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
@@ -302,11 +307,11 @@ export function locateRow(tensor: Tensor, row: number): { source: number; row: n
  * The row that a transform makes row `row` of `rows`.
  * `permuteRope`: within the d rows of a head that are turned, stored j and j + d/2 become neighbours 2j and 2j + 1.
  */
-function rowBefore(transform: Transform, rows: number, row: number): number {
-  const headRows = rows / transform.heads;
-  const { turned = headRows } = transform;
-  const j = row % headRows;
-  return j < turned ? row - j + (j >> 1) + (j & 1) * (turned / 2) : row;
+function rowBefore({ heads, turned, before = 0 }: Transform, rows: number, row: number): number {
+  const headRows = rows / heads;
+  const d = turned ?? headRows;
+  const j = (row % headRows) - before;
+  return j >= 0 && j < d ? row - j + (j >> 1) + (j & 1) * (d / 2) : row;
 }
 
 function wholeSources({ sources, shape }: Tensor): RowRange[] {

@@ -56,6 +56,8 @@ export interface HfModel {
   readonly keys: readonly (readonly [key: string, field: MetaField])[];
   /** Roles of the optional tensors that the model has according to its config. */
   readonly optional?: readonly Role[];
+  /** From its layout to GGUF's, where that is another than the family's. */
+  readonly transforms?: Readonly<Partial<Record<Role, TensorRow["transform"]>>> | undefined;
   /** Values of the tensors that no checkpoint holds and GGUF wants, by GGUF name. */
   readonly computed?: ReadonlyMap<string, readonly number[]>;
   /** What its config has done to the values of tensors of a role, behind the steps of their rows. */

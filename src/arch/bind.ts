@@ -31,7 +31,7 @@ export function bindHuggingFace(
   architecture: Architecture,
   hparams: HParams,
   stored: Container,
-  { tied, computed, steps }: HfModel,
+  { tied, computed, steps, transforms }: HfModel,
 ): Tensor[] {
   const container = withoutLatentPairs(stored, architecture, hparams);
   const find = (name: string) => foundName(architecture, container, name);
@@ -63,7 +63,7 @@ export function bindHuggingFace(
     for (const each of from) used.add(each);
     if (names !== undefined && from.length === names.length) {
       const sources = from.map((each) => container.tensors.get(each)!);
-      const tensor = sourcedTensor(bound, from, sources, hparams);
+      const tensor = sourcedTensor(bound, from, sources, hparams, transforms?.[row.role]);
       tensors.push({ ...tensor, steps: [...tensor.steps, ...(steps?.get(row.role) ?? [])] });
     } else if (row.optional === undefined || names !== undefined) {
       missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
@@ -111,6 +111,7 @@ function sourcedTensor(
   names: readonly string[],
   stored: readonly TensorSource[],
   hparams: HParams,
+  transform = row.transform,
 ): Tensor {
   const shape = shapeOf(row, hparams, layer);
   const part = row.part?.(hparams, layer);
@@ -139,7 +140,7 @@ function sourcedTensor(
     ranges: isShort
       ? [{ source: 0, first: 0, count: shape[0]! }]
       : part?.ranges.map((range) => ({ source: 0, ...range })),
-    transforms: row.transform === undefined ? [] : [row.transform(hparams, layer)],
+    transforms: transform === undefined ? [] : [transform(hparams, layer)],
     steps: typeof row.steps === "function" ? row.steps(hparams) : (row.steps ?? []),
   };
 }

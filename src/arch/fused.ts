@@ -79,3 +79,22 @@ export function withApartQkv(architecture: Architecture): Architecture {
   });
   return { ...architecture, tensors };
 }
+
+/** The architecture with each expert's gate and up below each other, as a checkpoint has them that stacks experts. */
+export function withFusedExperts(architecture: Architecture): Architecture {
+  const tensors = architecture.tensors.flatMap((row): TensorRow[] => {
+    if (row.role === "ffn_up_exps") return [];
+    if (row.role !== "ffn_gate_exps") return [row];
+    const stacks = [row.source ?? []].flat().map((each) => each.replace(/\{e\}.*$/, "gate_up_proj"));
+    return [
+      {
+        ...row,
+        name: row.name.replace("ffn_gate_exps.", "ffn_gate_up_exps."),
+        role: "ffn_gate_up_exps",
+        shape: ["experts", "expertFfn*2", "embd"],
+        source: stacks.flatMap((each) => [each, `${each}.weight`]),
+      },
+    ];
+  });
+  return { ...architecture, tensors };
+}

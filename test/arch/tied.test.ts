@@ -44,7 +44,7 @@ describe.each(Object.keys(expected))("%s", (family) => {
     const { perplexity } = JSON.parse(readFileSync(join(folder, "reference.json"), "utf8"));
     const again = openModel(withHead(family, `${family}-again`, (each) => each));
     const alone = openModel(withHead(family, `${family}-alone`, (each) => each, true));
-    expect(again.remarks).toEqual([]);
+    expect(again.remarks.filter((remark) => !remark.includes("llama.cpp"))).toEqual([]);
     if (!family.startsWith("falcon")) {
       expect(again.tensors.map(({ name }) => name)).toEqual(
         openModel(folder).tensors.map(({ name }) => name),

@@ -3,12 +3,13 @@ import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, positive, reader } from "../config.js";
-import type { HParams } from "../hparams.js";
+import { type HParams, numbersOf } from "../hparams.js";
 import { yarnMagnitude } from "../numbers/rope.js";
 import { ropeKeys } from "../rope-scaling.js";
 import { linear, norm, tensor } from "../rows.js";
 import { allLayers, type DecoderTraits, type LatentTraits, type RouterTraits } from "../traits.js";
 import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
+import { temperatureOf } from "./mistral3.js";
 
 // DeepSeek from its second generation, and what is built like it: latent attention, and experts behind some dense layers.
 
@@ -58,9 +59,22 @@ export function leadingDense(
   return leading;
 }
 
+/** Of RoPE over halves: the turned rows of queries, and of the latent's key, become neighbours. */
+const ofQueries: TensorRow["transform"] = (h, layer) => {
+  const { headCount: heads, ropeDimensionCount: turned } = numbersOf(h, layer);
+  return { kind: "permuteRope", heads, turned, before: h.latent.keyLength - turned };
+};
+const ofKey: TensorRow["transform"] = (h, layer) => {
+  const { ropeDimensionCount: turned } = numbersOf(h, layer);
+  return { kind: "permuteRope", heads: 1, turned, before: h.latent.rank };
+};
+const IN_HALVES: HfModel["transforms"] = {
+  ...{ attn_q: ofQueries, attn_q_b: ofQueries },
+  ...{ attn_kv_a: ofKey, attn_kv_a_bias: ofKey },
+};
+
 export function readDeepSeek(config: Config, usual: Usual): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  expectField("rope_interleave", config.rope_interleave ?? true, true);
   const { kv_lora_rank: rank, qk_rope_head_dim: rotary, qk_nope_head_dim: straight } = config;
   const own = new Set(["attention.head_count_kv", "attention.key_length", "attention.value_length"]);
   return {
@@ -81,7 +95,21 @@ export function readDeepSeek(config: Config, usual: Usual): HfModel {
       ...mixtureKeys(config, usual),
     ],
     optional: config.attention_bias === true ? ["attn_q_a_bias", "attn_kv_a_bias", "attn_output_bias"] : [],
+    ...(config.rope_interleave === false && { transforms: IN_HALVES }),
+    remarks: unloadable(config),
   };
+}
+
+/** What llama.cpp's loader has no place for. */
+function unloadable(config: Config): string[] {
+  const { num_hidden_layers: layers, vocab_size: vocabulary, q_lora_rank: queries, attention_bias } = config;
+  const isLite = layers === 26 || layers === 27 || (layers === 48 && vocabulary === 128256);
+  return [
+    ...(queries == null && !isLite
+      ? [`llama.cpp loads models without q_lora_rank if they have 26 or 27 layers, not ${layers}`]
+      : []),
+    ...(attention_bias === true ? ["llama.cpp loads no latent attention with biases (attention_bias)"] : []),
+  ];
 }
 
 function mixtureKeys(config: Config, usual: Usual): HfModel["keys"] {
@@ -160,6 +188,11 @@ export function latentDecoder(
   return { norm: "rms", layers: allLayers(h, { mixer, feedForward }) };
 }
 
+/** GLM-4.7-Flash, whose files need not say how experts are scored; those of DeepSeek V2 need not either. */
+function isFlash({ blockCount, vocabSize }: HParams): boolean {
+  return (blockCount === 47 || blockCount === 48) && vocabSize === 154880;
+}
+
 export const deepseek2: Architecture = {
   name: "deepseek2",
   covers: ["DeepSeek V3, V3.1 and R1", "Kimi K2", "Moonlight"],
@@ -170,7 +203,10 @@ export const deepseek2: Architecture = {
   ),
   tensors: rows,
   ignored: ["model.layers.{i}.self_attn.rotary_emb.inv_freq"],
-  decoder: (h) => latentDecoder(h, { gating: "softmax" }),
+  decoder: (h) => {
+    const gating = isFlash(h) ? "sigmoid" : "softmax";
+    return latentDecoder(h, { gating }, { temperature: temperatureOf(h) });
+  },
 };
 
 export const deepseekV2: Architecture = {
@@ -179,7 +215,8 @@ export const deepseekV2: Architecture = {
   year: undefined,
   classes: ["DeepseekV2ForCausalLM"],
   read: reader(schema, (config) => {
-    const groups = config.topk_method === "group_limited_greedy" ? {} : { n_group: null, topk_group: null };
+    const isGrouped = config.topk_method === "group_limited_greedy" || (config.n_group ?? 1) < 2;
+    const groups = isGrouped ? {} : { n_group: null, topk_group: null };
     const plain = { ...config, ...groups, norm_topk_prob: false };
     const model = readDeepSeek(plain, { gating: "softmax", normalize: false });
     if ((plain.n_group ?? 1) < 2) return model;
@@ -188,7 +225,7 @@ export const deepseekV2: Architecture = {
     return {
       ...model,
       keys: [...model.keys, ["expert_group_score", meta.string("largest")]],
-      remarks: [remark],
+      remarks: [...(model.remarks ?? []), remark],
     };
   }),
 };

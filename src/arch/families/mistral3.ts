@@ -49,9 +49,11 @@ function readMistral3(config: v.InferOutput<typeof schema>): HfModel {
 }
 
 /** By how much queries grow: beyond the context that RoPE was trained with. */
-export function temperatureOf({ temperatureScale, ropeOriginalContext }: HParams): Temperature | undefined {
-  if (temperatureScale === undefined) return undefined;
-  return { scale: temperatureScale, length: ropeOriginalContext, offset: 0 };
+export function temperatureOf(h: HParams): Temperature | undefined {
+  const { temperatureScale: scale, temperatureLength, ropeOriginalContext } = h;
+  return scale === undefined
+    ? undefined
+    : { scale, length: temperatureLength ?? ropeOriginalContext, offset: 0 };
 }
 
 export const mistral3: Architecture = {

@@ -2,6 +2,7 @@ import { LlqError, nearest } from "../../../formats/errors.js";
 import { PUBLISHED_EXPERTS } from "./experts.js";
 import { PUBLISHED_GEMMA } from "./gemma.js";
 import { PUBLISHED_HYBRIDS } from "./hybrids.js";
+import { PUBLISHED_MIXED } from "./mixed.js";
 import { PUBLISHED } from "./published.js";
 
 /** Sizes by which people know a model. */
@@ -30,7 +31,7 @@ export interface Preset {
 
 /** Published models by name. */
 export const PRESETS: ReadonlyMap<string, Preset> = new Map(
-  [...PUBLISHED, ...PUBLISHED_EXPERTS, ...PUBLISHED_GEMMA, ...PUBLISHED_HYBRIDS].flatMap(
+  [...PUBLISHED, ...PUBLISHED_EXPERTS, ...PUBLISHED_GEMMA, ...PUBLISHED_HYBRIDS, ...PUBLISHED_MIXED].flatMap(
     ({ base, fields, models }) =>
       Object.entries(models).map(([name, values]): [string, Preset] => {
         const own = Object.fromEntries(fields.map((field, i) => [field, values[i]]));

@@ -201,27 +201,31 @@ describe("experts", () => {
     },
   );
 
-  test("with gates and ups in tensors of their own, where others have one for both", async () => {
-    const path = await reformed("gemma4-moe", (pieces) =>
-      pieces.flatMap(({ name, shape, bytes }) => {
-        const [experts, rows, columns] = shape as [number, number, number];
-        if (!name.includes("gate_up")) return [{ name, shape, bytes }];
-        const size = bytes.length / experts / 2;
-        return ["gate", "up"].map((which, half) => ({
-          name: name.replace("gate_up", which),
-          shape: [experts, rows / 2, columns],
-          bytes: Buffer.concat(
-            Array.from({ length: experts }, (_, e) =>
-              bytes.subarray((2 * e + half) * size, (2 * e + half + 1) * size),
+  const FUSED = ["gemma4-moe", "mistral-4"];
+  test.each(FUSED)(
+    "of %s with gates and ups in tensors of their own, where others have one for both",
+    async (family) => {
+      const path = await reformed(family, (pieces) =>
+        pieces.flatMap(({ name, shape, bytes }) => {
+          const [experts, rows, columns] = shape as [number, number, number];
+          if (!name.includes("gate_up")) return [{ name, shape, bytes }];
+          const size = bytes.length / experts / 2;
+          return ["gate", "up"].map((which, half) => ({
+            name: name.replace("gate_up", which),
+            shape: [experts, rows / 2, columns],
+            bytes: Buffer.concat(
+              Array.from({ length: experts }, (_, e) =>
+                bytes.subarray((2 * e + half) * size, (2 * e + half + 1) * size),
+              ),
             ),
-          ),
-        }));
-      }),
-    );
-    const model = openModel(path);
-    expect(model.tensors.filter(({ role }) => role === "ffn_up_exps")).toHaveLength(2);
-    expect((await familyPerplexity("gemma4-moe", model)) / perplexity("gemma4-moe")).toBeCloseTo(1, 5);
-  });
+          }));
+        }),
+      );
+      const model = openModel(path);
+      expect(model.tensors.filter(({ role }) => role === "ffn_up_exps")).toHaveLength(2);
+      expect((await familyPerplexity(family, model)) / perplexity(family)).toBeCloseTo(1, 5);
+    },
+  );
 
   test("of which one is missing are refused", async () => {
     const path = await reformed("mixtral", (pieces) =>

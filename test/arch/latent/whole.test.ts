@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openContainer } from "../../../formats/open.js";
+import { deepseek2 } from "../../../src/arch/families/deepseek2.js";
 import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { openModel } from "../../../src/model.js";
 import { planDecoder } from "../../../src/net/plan/decoder.js";
@@ -78,3 +79,17 @@ test.each([1, 3])("with %i threads it says the same in pieces", async (threads) 
     }
   });
 });
+
+test.each([
+  [47, 154880, "sigmoid"],
+  [48, 154880, "sigmoid"],
+  [47, 102400, "softmax"],
+  [61, 154880, "softmax"],
+])(
+  "a file of %i layers and %i tokens that says no gating function has %s",
+  (blockCount, vocabSize, gating) => {
+    const { hparams } = openModel(file);
+    const { layers } = deepseek2.decoder({ ...hparams, blockCount, vocabSize });
+    expect(layers[0]!.feedForward!.router!.gating).toBe(gating);
+  },
+);

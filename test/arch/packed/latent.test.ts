@@ -18,22 +18,27 @@ import { rowsOf, sha256, unpack } from "./unpacked.js";
 
 // Of what makes keys and values of a latent, GGUF has the key's half with rows for columns.
 
-const folder = new URL("../../golden/families/deepseek-v3-fp8/", import.meta.url).pathname;
-const golden: Record<string, [type: string, sha256: string]> = JSON.parse(
-  readFileSync(join(folder, "converter.json"), "utf8"),
+const families = new URL("../../golden/families/", import.meta.url).pathname;
+
+test.each(["deepseek-v3-fp8", "mistral3-mistral4-fp8"])(
+  "%s becomes the bytes of llama.cpp's converter",
+  async (family) => {
+    const folder = join(families, family);
+    const output = join(scratchFolder(), "fp8.gguf");
+    await execute(planConvert(openModel(folder), findRecipe("F32")), output, { threads: 0 });
+    const bytes = readFileSync(output);
+    const written = Array.from(openContainer(output).tensors, ([name, { dtype, offset, byteLength }]) => {
+      const own = bytes.subarray(offset, offset + byteLength);
+      return [name, [dtype, createHash("sha256").update(own).digest("hex")]];
+    });
+    const golden = JSON.parse(readFileSync(join(folder, "converter.json"), "utf8"));
+    expect(Object.fromEntries(written)).toEqual(golden);
+  },
 );
 
-test("FP8 in blocks becomes the bytes of llama.cpp's converter, without the layer behind the last", async () => {
-  const output = join(scratchFolder(), "fp8.gguf");
-  const model = openModel(folder);
-  expect(model.container.leftOut).toContain("model.layers.2.self_attn.kv_b_proj.weight");
-  await execute(planConvert(model, findRecipe("F32")), output, { threads: 0 });
-  const bytes = readFileSync(output);
-  const written = Array.from(openContainer(output).tensors, ([name, { dtype, offset, byteLength }]) => {
-    const own = bytes.subarray(offset, offset + byteLength);
-    return [name, [dtype, createHash("sha256").update(own).digest("hex")]];
-  });
-  expect(Object.fromEntries(written)).toEqual(golden);
+test("of a packed layer behind the last one nothing is left", () => {
+  const { container } = openModel(join(families, "deepseek-v3-fp8"));
+  expect(container.leftOut).toContain("model.layers.2.self_attn.kv_b_proj.weight");
 });
 
 const awq = { quant_method: "awq", bits: 4, group_size: 32, version: "gemm", zero_point: true };

@@ -17,7 +17,8 @@ import tempfile
 from math import prod
 from pathlib import Path
 
-from published import OUT, expand, mend_baichuan, write_hole
+from published import OUT, checkpoint, expand, mend_baichuan, write_hole
+from published_table import MIXED, published
 
 LLAMA = Path(sys.argv[1]).resolve()
 HERE = Path(__file__).resolve().parent
@@ -48,10 +49,13 @@ def write_header(path, config, tensors):
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": tokens}, "added_tokens": []}))
     model_class = get_model_class(config["architectures"][0])
     model_class.set_vocab = lambda self: None
+    model_class.no_mtp = getattr(model_class, "supports_mtp_export", False)
     if config["model_type"] == "baichuan":
         mend_baichuan(model_class)
     hparams = ModelBase.load_hparams(folder, False)
     model = model_class(folder, gguf.LlamaFileType.MOSTLY_F16, path, hparams=hparams)
+    model = getattr(model, "impl", model)
+    type(model).set_vocab = lambda self: None
     model.prepare_tensors()
     model.prepare_metadata(vocab_only=False)
     writer = model.gguf_writer
@@ -82,6 +86,16 @@ def quantized(path, recipe):
     return total
 
 
+def shapes():
+    """Name, config and a call for (name, shape) of every tensor of the checkpoint."""
+    for source in sorted(OUT.glob("*.json")):
+        value = json.loads(source.read_text())
+        yield source.stem, value["config"], lambda: list(expand(value["checkpoint"], value["counts"]))
+    for name, parameters, config, _ in published():
+        if name in MIXED:
+            yield name, config, lambda: checkpoint(name, parameters, config)[0]
+
+
 def print_caches(paths):
     with tempfile.TemporaryDirectory() as scratch:
         binary = build(Path(scratch))
@@ -100,26 +114,25 @@ def main():
     models = json.loads((folder / "llama-cpp.json").read_text()) if wanted else {}
     with tempfile.TemporaryDirectory() as scratch:
         binary = build(Path(scratch))
-        for source in sorted(OUT.glob("*.json")):
-            if wanted and source.stem not in wanted:
+        for name, config, tensors in shapes():
+            if wanted and name not in wanted:
                 continue
-            value = json.loads(source.read_text())
-            config = dict(value["config"])
+            config = dict(config)
             if "position_encoding_2d" in config:
                 continue  # ChatGLM-6B, which llama.cpp does not know
             if config["architectures"] == ["InternLMForCausalLM"]:
                 config |= {"architectures": ["LlamaForCausalLM"], "num_key_value_heads": config["num_attention_heads"]}
-            if source.stem == "Falcon-7B":
+            if name == "Falcon-7B":
                 config["num_kv_heads"] = 1
             if "num_layers" in config:
                 config["num_hidden_layers"] = config["num_layers"]
             path = Path(scratch) / "model.gguf"
             path.unlink(missing_ok=True)
-            write_header(path, config, list(expand(value["checkpoint"], value["counts"])))
+            write_header(path, config, tensors())
             runs = [f"{context},{kind}" for context, kind in RUNS]
             output = subprocess.run([binary, path, *runs], capture_output=True, text=True)
             if output.returncode != 0:
-                print(source.stem, "cannot be loaded:", output.stderr[-200:], flush=True)
+                print(name, "cannot be loaded:", output.stderr[-200:], flush=True)
                 continue
             lines = [line.split() for line in output.stdout.splitlines()]
             found = {}
@@ -127,8 +140,8 @@ def main():
                 found[f"{context} {kind}"] = None if line == ["refused"] else [int(line[1]), int(line[2])]
             weights = next(int(line[0]) for line in lines if line != ["refused"])
             files = {recipe: quantized(path, recipe) for recipe in RECIPES}
-            models[source.stem.lower()] = {"weights": weights, "files": files, "runs": found}
-            print(source.stem, models[source.stem.lower()], flush=True)
+            models[name.lower()] = {"weights": weights, "files": files, "runs": found}
+            print(name, models[name.lower()], flush=True)
     folder.mkdir(exist_ok=True)
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in models.items())
     (folder / "llama-cpp.json").write_text("{\n" + rows + "\n}\n")

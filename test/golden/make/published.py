@@ -17,7 +17,7 @@ import tempfile
 from math import prod
 from pathlib import Path
 
-from published_table import LOAD, published
+from published_table import LOAD, MIXED, published
 
 OUT = Path(__file__).parent.parent / "families" / "published"
 LAYER = re.compile(r"(?<=\.)\d+(?=\.)")
@@ -48,7 +48,7 @@ def expand(rows, counts):
 
 def unfused(name, shape):
     """An expert tensor of transformers 5 as checkpoints have it (Qwen3-MoE)."""
-    if ".experts." not in name or len(shape) != 3:
+    if ".experts." not in name or len(shape) != 3 or "feed_forward" in name:  # Llama 4's are as they are
         return [(name, shape)]
     count, rows, columns = shape
     prefix, kind = name.rsplit(".", 1)
@@ -74,17 +74,22 @@ def meta_model(config, code, folder):
         return transformers.AutoModelForCausalLM.from_config(parsed), f"transformers {transformers.__version__}"
 
 
+def checkpoint(name, parameters, config, code=None, folder=None):
+    """(name, shape) of every tensor, how many numbers they are, and who says so."""
+    model, made_by = meta_model(config, code, folder)
+    own = {key: list(value.shape) for key, value in model.named_parameters()}
+    total = sum(map(prod, own.values()))
+    assert parameters in (total, None), (name, total, parameters)
+    buffers = {key: list(value.shape) for key, value in model.state_dict().items() if "inv_freq" in key}
+    return [each for key, shape in (own | buffers).items() for each in unfused(key, shape)], total, made_by
+
+
 def write_shapes(arguments):
     OUT.mkdir(parents=True, exist_ok=True)
     for name, parameters, config, code in published():
-        if (code is not None) != (arguments.code is not None):
+        if (code is not None) != (arguments.code is not None) or name in MIXED:
             continue
-        model, made_by = meta_model(config, code, arguments.code)
-        own = {key: list(value.shape) for key, value in model.named_parameters()}
-        total = sum(map(prod, own.values()))
-        assert parameters in (total, None), (name, total, parameters)
-        buffers = {key: list(value.shape) for key, value in model.state_dict().items() if "inv_freq" in key}
-        flat = [each for key, shape in (own | buffers).items() for each in unfused(key, shape)]
+        flat, total, made_by = checkpoint(name, parameters, config, code, arguments.code)
         rows, counts = compact(flat)
         value = {"parameters": total, "madeBy": made_by, "config": config, "counts": counts, "checkpoint": rows}
         save(name, value)

@@ -106,6 +106,68 @@ OLMO2 = {
     "tie_word_embeddings": False, "vocab_size": 100352,
 }
 
+# The classes of 2025 and 2026: what transformers 5.24 has as a class's defaults, which are a published model's, but for what
+# stands here. DeepSeek V3's context, and that of the Qwens, are those of their model cards; the numbers of Qwen3.5-27B are
+# in sglang's tests and THUDM's slime (scripts/models/qwen3.5-27B.sh), which says of Qwen3.6-35B-A3B that its shape is
+# Qwen3.5-35B-A3B's (qwen36-35B-A3B.sh); OLMo 3's vocabulary and context are in the configuration of NCP-OLMo3.
+DEEPSEEK3 = {
+    "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "vocab_size": 129280, "hidden_size": 7168,
+    "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128,
+    "num_key_value_heads": 128, "n_shared_experts": 1, "n_routed_experts": 256, "routed_scaling_factor": 2.5,
+    "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
+    "n_group": 8, "topk_group": 4, "num_experts_per_tok": 8, "first_k_dense_replace": 3, "norm_topk_prob": True,
+    "hidden_act": "silu", "rms_norm_eps": 1e-6, "max_position_embeddings": 163840, "scoring_func": "sigmoid",
+    "tie_word_embeddings": False, "attention_bias": False,
+}
+GLM4FLASH = {
+    "architectures": ["Glm4MoeLiteForCausalLM"], "model_type": "glm4_moe_lite", "vocab_size": 154880, "hidden_size": 2048,
+    "intermediate_size": 10240, "moe_intermediate_size": 1536, "num_hidden_layers": 47, "num_attention_heads": 20,
+    "num_key_value_heads": 20, "n_shared_experts": 1, "n_routed_experts": 64, "routed_scaling_factor": 1.8,
+    "kv_lora_rank": 512, "q_lora_rank": 768, "qk_rope_head_dim": 64, "v_head_dim": 256, "qk_nope_head_dim": 192,
+    "n_group": 1, "topk_group": 1, "num_experts_per_tok": 4, "norm_topk_prob": True, "hidden_act": "silu",
+    "rms_norm_eps": 1e-5, "max_position_embeddings": 202752, "first_k_dense_replace": 1, "scoring_func": "sigmoid",
+    "tie_word_embeddings": False, "attention_bias": False,
+}
+QWEN35 = {
+    "architectures": ["Qwen3_5ForCausalLM"], "model_type": "qwen3_5_text", "vocab_size": 248320, "head_dim": 256,
+    "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_num_key_heads": 16,
+    "hidden_act": "silu", "rms_norm_eps": 1e-6, "max_position_embeddings": 262144, "tie_word_embeddings": False,
+    "full_attention_interval": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 10000000.0,
+                                                      "partial_rotary_factor": 0.25, "mrope_section": [11, 11, 10]},
+}
+QWEN35MOE = {
+    **QWEN35, "architectures": ["Qwen3_5MoeForCausalLM"], "model_type": "qwen3_5_moe_text", "hidden_size": 2048,
+    "num_hidden_layers": 40, "num_attention_heads": 16, "num_key_value_heads": 2, "linear_num_value_heads": 32,
+    "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512, "num_experts_per_tok": 8, "num_experts": 256,
+}
+MINISTRAL3 = {
+    "architectures": ["Ministral3ForCausalLM"], "model_type": "ministral3", "vocab_size": 131072, "head_dim": 128,
+    "hidden_act": "silu", "rms_norm_eps": 1e-5, "max_position_embeddings": 262144, "tie_word_embeddings": False,
+    "rope_parameters": {"type": "yarn", "rope_type": "yarn", "rope_theta": 1000000.0, "factor": 16.0,
+                        "original_max_position_embeddings": 16384, "beta_fast": 32.0, "beta_slow": 1.0,
+                        "mscale_all_dim": 1.0, "mscale": 1.0, "llama_4_scaling_beta": 0.1},
+}
+SMOLLM3 = {
+    "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "vocab_size": 128256, "hidden_act": "silu",
+    "rms_norm_eps": 1e-6, "max_position_embeddings": 65536, "rope_theta": 5000000.0, "tie_word_embeddings": True,
+    "no_rope_layers": [1, 1, 1, 0] * 9, "pad_token_id": 128004,
+}
+OLMO3 = {
+    "architectures": ["Olmo3ForCausalLM"], "model_type": "olmo3", "vocab_size": 100278, "hidden_act": "silu",
+    "rms_norm_eps": 1e-6, "max_position_embeddings": 65536, "sliding_window": 4096, "tie_word_embeddings": False,
+    "rope_theta": 500000.0, "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 8,
+    "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192, "beta_fast": 32.0,
+                     "beta_slow": 1.0, "attention_factor": 1.2079441541679836},
+}
+LLAMA4 = {
+    "architectures": ["Llama4ForCausalLM"], "model_type": "llama4_text", "vocab_size": 202048, "hidden_size": 5120,
+    "intermediate_size": 8192, "intermediate_size_mlp": 16384, "num_hidden_layers": 48, "num_attention_heads": 40,
+    "num_key_value_heads": 8, "head_dim": 128, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+    "num_experts_per_tok": 1, "num_local_experts": 16, "interleave_moe_layer_step": 1, "use_qk_norm": True,
+    "attention_chunk_size": 8192, "floor_scale": 8192, "attn_scale": 0.1, "rope_theta": 500000.0,
+    "max_position_embeddings": 131072, "tie_word_embeddings": False, "no_rope_layers": [1, 1, 1, 0] * 12,
+}
+
 
 def mamba(hidden, layers):
     return {"hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": 2 * hidden,
@@ -261,6 +323,23 @@ GROUPS = [
         ("OLMo-2-7B", 7298617344, llama(4096, 32, 32, 32, 11008)),
         ("OLMo-2-13B", 13716198400, llama(5120, 40, 40, 40, 13824)),
     ]),
+    (DEEPSEEK3, [("DeepSeek-V3", None, {})]),
+    (GLM4FLASH, [("GLM-4.7-Flash", None, {})]),
+    (QWEN35, [
+        ("Qwen3.5-9B", None, llama(4096, 32, 16, 4, 12288, linear_num_value_heads=32)),
+        ("Qwen3.5-27B", None, llama(5120, 64, 24, 4, 17408, linear_num_value_heads=48)),
+    ]),
+    (QWEN35MOE, [("Qwen3.6-35B-A3B", None, {})]),
+    (MINISTRAL3, [("Ministral-3-8B", None, llama(4096, 34, 32, 8, 14336))]),
+    (SMOLLM3, [("SmolLM3-3B", 3075098624, llama(2048, 36, 16, 4, 11008))]),
+    (OLMO3, [("OLMo-3-7B", None, llama(4096, 32, 32, 32, 11008))]),
+    (LLAMA4, [("Llama-4-Scout", None, {})]),
+]
+
+# Models whose layers differ: fit.py asks llama.cpp about them, and their tensors are not written down.
+MIXED = [
+    "DeepSeek-V3", "GLM-4.7-Flash", "Qwen3.5-9B", "Qwen3.5-27B", "Qwen3.6-35B-A3B", "Ministral-3-8B", "SmolLM3-3B",
+    "OLMo-3-7B", "Llama-4-Scout",
 ]
 
 # Where transformers has the class under another name, and where the publisher's file is run.

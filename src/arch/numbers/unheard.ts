@@ -1,0 +1,86 @@
+import type { HfModel } from "../architecture.js";
+
+// What GGUF's keys say, and llama.cpp does not look at in some architectures or has no place for: it loads the file and
+// computes something else, or it refuses it.
+
+/** Numbers among a model's keys, by their names without the architecture. */
+type Numbers = (key: string) => number | undefined;
+
+interface Unheard {
+  readonly architectures: readonly string[] | undefined;
+  readonly say: (of: Numbers, has: (key: string) => boolean) => string | undefined;
+}
+
+const TABLE: readonly Unheard[] = [
+  {
+    architectures: ["llama", "mistral3", "phi3", "starcoder2"],
+    say: (of) => {
+      const [window, context] = [of("attention.sliding_window") ?? 0, of("context_length") ?? 0];
+      if (window === 0 || window >= context) return undefined;
+      return `a token sees ${window} tokens; llama.cpp has it see all, and computes something else in longer texts`;
+    },
+  },
+  {
+    architectures: ["gemma2", "gemma3"],
+    say: (of) => {
+      const scale = of("attention.scale");
+      if (scale === undefined) return undefined;
+      const scalar = Number((scale ** -2).toPrecision(6));
+      return `llama.cpp does not look at query_pre_attn_scalar (${scalar}) but takes the width of a head for it`;
+    },
+  },
+  {
+    architectures: ["gpt-oss"],
+    say: (of, has) => {
+      const own = ["swiglu_alpha", "swiglu_limit"].filter((key) => of(key) !== undefined);
+      if (has("attention.sliding_window_pattern")) own.push("layer_types");
+      if (own.length === 0) return undefined;
+      return `llama.cpp has these of any gpt-oss as they are in the published ones, and computes something else: ${own.join(", ")}`;
+    },
+  },
+  {
+    architectures: ["olmoe"],
+    say: (of, has) => {
+      const own = ["attention.clamp_kqv", "expert_weights_norm"].filter(has);
+      const [heads, kv] = [of("attention.head_count"), of("attention.head_count_kv")];
+      if (kv !== heads) return `llama.cpp loads no OLMoE whose ${heads} heads share ${kv} of keys and values`;
+      return own.length === 0
+        ? undefined
+        : `llama.cpp does not look at ${own.join(" and ")} of an OLMoE, and computes something else`;
+    },
+  },
+  {
+    architectures: ["chatglm"],
+    say: (of) => {
+      const [heads, width] = [of("attention.head_count") ?? 0, of("attention.key_length") ?? 0];
+      const hidden = of("embedding_length");
+      if (width === 0 || heads * width === hidden) return undefined;
+      return `llama.cpp loads no ChatGLM whose ${heads} heads of ${width} are not ${hidden} together`;
+    },
+  },
+  {
+    architectures: ["chatglm1"],
+    say: () => "llama.cpp knows no such architecture: the GGUF is llq's own",
+  },
+  {
+    architectures: undefined,
+    say: (of) => {
+      const times = of("rope.scaling.yarn_magnitude");
+      if (times === undefined) return undefined;
+      const much = Number(times.toPrecision(6));
+      return `YaRN's mscale and mscale_all_dim differ: cosines and sines are ${much} times what llama.cpp has (0.005 of ln(perplexity) on a tiny random model)`;
+    },
+  },
+];
+
+/** What is to be said of a model with these keys. */
+export function unheardKeys(architecture: string, { keys }: Pick<HfModel, "keys">): string[] {
+  const fields = new Map(keys);
+  const of: Numbers = (key) => {
+    const value = fields.get(key)?.value;
+    return typeof value === "number" ? value : undefined;
+  };
+  return TABLE.flatMap(({ architectures, say }) =>
+    architectures?.includes(architecture) === false ? [] : (say(of, (key) => fields.has(key)) ?? []),
+  );
+}
