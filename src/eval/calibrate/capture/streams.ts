@@ -99,7 +99,6 @@ export class Streams {
   /** Tokens that differ, in themselves or the two before: a text that says the same again says nothing new. */
   get evidence(): number {
     const seen = new Set<string>();
-    const { tokens } = this;
     for (const { chunks } of this.fit) {
       for (const chunk of chunks) {
         chunk.forEach((token, i) => {
@@ -107,8 +106,7 @@ export class Streams {
         });
       }
     }
-    // Of prose nine tenths differ; where most do not, those that do say little of any other text.
-    return seen.size * Math.min(1, (2 * seen.size) / tokens);
+    return seen.size;
   }
 
   /** The first hidden states, in a slot. */
