@@ -27,7 +27,7 @@ const weights = Float32Array.from({ length: shape[0]! * shape[1]! }, (_, i) =>
 
 /** What becomes of some rows with `value` at the place. */
 function written(type: string, value: number, importances?: Float32Array): string {
-  const dtype = type.replace(/_S$/, "") as DTypeName;
+  const dtype = type.replace(/_K_S$/, "_K") as DTypeName;
   const path = join(scratch, "rows");
   writeFileSync(path, weights.with(row * shape[1]! + column, value));
   const source = { file: 0, offset: 0, byteLength: weights.byteLength, dtype: "F32" as const, shape };

@@ -72,6 +72,7 @@ export function quantize_row_iq1_m_weighted(x: usize, y: usize, n: i32, w: usize
       store<u8>(SHIFTS + k, shifts);
       most = max(most, scale);
     }
+    if (sigma2 === Infinity) most = Infinity; // squares that f32 cannot hold: what is written must read as no number
     if (most !== 0) store_scales(x, y, w, sigma2, most / 15);
     if (w) w += 1024;
   }

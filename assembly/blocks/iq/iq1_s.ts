@@ -62,6 +62,7 @@ export function quantize_row_iq1_s_weighted(x: usize, y: usize, n: i32, w: usize
       most = max(most, scale);
     }
     if (w) w += 1024;
+    if (sigma2 === Infinity) most = Infinity; // squares that f32 cannot hold: what is written must read as no number
     if (most === 0) continue;
     const d = most / 15;
     store<u16>(y, <u16>f32_to_f16(d * 1.125));

@@ -41,6 +41,7 @@ export function quantize_row_iq2_xxs_weighted(x: usize, y: usize, n: i32, w: usi
       most = max(most, scale);
     }
     if (w) w += 1024;
+    if (sigma2 === Infinity) most = Infinity; // squares that f32 cannot hold: what is written must read as no number
     if (most === 0) {
       memory.fill(y, 0, 66);
       continue;
