@@ -10,6 +10,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
  */
 const LAYERS = [
   ["assembly", "formats", "src/version.ts", "src/escape.ts", "src/expression.ts"],
+  ["src/role.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],
   ["src/rows"],

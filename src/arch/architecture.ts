@@ -1,5 +1,6 @@
 import type { MetaField } from "../../formats/container.js";
-import type { Role, Transform, ValueStep } from "../tensor.js";
+import type { Role } from "../role.js";
+import type { Transform, ValueStep } from "../tensor.js";
 import type { View } from "./checkpoint/woven-experts.js";
 import type { Dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";

@@ -1,7 +1,7 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { transposed } from "../rows/transposed.js";
-import { type Role, rowLength, storedWhole, type Tensor } from "../tensor.js";
+import { rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
 import { withQkvApart } from "./checkpoint/gguf-forms.js";
 import { withoutLatentPairs } from "./checkpoint/latent.js";
@@ -12,7 +12,8 @@ import { type Dimension, dimension } from "./dimensions.js";
 import { APART_QKV, withApartQkv, withExpertsApart, withFusedQkv } from "./fused.js";
 import type { HParams } from "./hparams.js";
 import { missingFrom, missingTensors, unknownTensors } from "./misfits.js";
-import { ropeDivisors } from "./rows.js";
+import { numbered } from "./names.js";
+import { BEFORE_BLOCKS, ropeDivisors } from "./rows.js";
 
 /** A row of the architecture's table for one block. */
 export interface Bound {
@@ -253,21 +254,6 @@ export function expand(architecture: Architecture, hparams: HParams): Bound[] {
     blocks.filter((row) => exists(row, layer)).map((row) => bind(row, layer)),
   );
   return [...before.map((row) => bind(row)), ...inBlocks.flat(), ...after.map((row) => bind(row))];
-}
-
-const BEFORE_BLOCKS: ReadonlySet<Role> = new Set([
-  "token_embd",
-  "per_layer_token_embd",
-  "token_embd_norm",
-  "token_embd_norm_bias",
-  "position_embd",
-  "rope_freqs",
-  "rope_factors_long",
-  "rope_factors_short",
-]);
-
-function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[] {
-  return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));
 }
 
 /** The lengths that a row's dimensions have here. */

@@ -1,4 +1,4 @@
-import type { Role } from "../tensor.js";
+import type { Role } from "../role.js";
 import type { Architecture, Part, TensorRow } from "./architecture.js";
 import { type Dimension, dimension } from "./dimensions.js";
 import { type HParams, numbersOf } from "./hparams.js";

@@ -5,3 +5,8 @@ export function renumbered(name: string, places: ReadonlyMap<number, number>): s
   const place = places.get(Number(layer));
   return place === undefined ? undefined : `blk.${place}.${name.slice(prefix.length)}`;
 }
+
+/** A pattern with 0, 1 and so on in the place of what it counts: layers or experts. */
+export function numbered(pattern: string, index: "{i}" | "{e}", count: number): string[] {
+  return Array.from({ length: count }, (_, i) => pattern.replace(index, String(i)));
+}

@@ -1,4 +1,4 @@
-import type { BlockMatrix, Norm, Role } from "../tensor.js";
+import type { BlockMatrix, Norm, Role } from "../role.js";
 import type { TensorRow } from "./architecture.js";
 import type { Dimension } from "./dimensions.js";
 import type { HParams } from "./hparams.js";
@@ -220,3 +220,15 @@ export function gatedMlp(mlp: string, options: WithBias = {}): TensorRow[] {
     ...linear("ffn_down", ["embd", "ffn"], `${mlp}.down_proj`, options),
   ];
 }
+
+/** What GGUF has before the blocks. */
+export const BEFORE_BLOCKS: ReadonlySet<Role> = new Set([
+  "token_embd",
+  "per_layer_token_embd",
+  "token_embd_norm",
+  "token_embd_norm_bias",
+  "position_embd",
+  "rope_freqs",
+  "rope_factors_long",
+  "rope_factors_short",
+]);

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { scoreChunks } from "../../src/eval/perplexity/forward.js";
 import { evaluatePerplexity, type PerplexityOptions } from "../../src/eval/perplexity/perplexity.js";
 import { type Model, openModel } from "../../src/model.js";
-import type { BlockMatrix, Tensor } from "../../src/tensor.js";
+import type { BlockMatrix } from "../../src/role.js";
+import type { Tensor } from "../../src/tensor.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 

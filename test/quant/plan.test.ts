@@ -5,7 +5,7 @@ import { chooseTypes, isQuantizable, type TypeOptions } from "../../src/quant/re
 import type { ModelFacts } from "../../src/quant/recipes/conditions.js";
 import { matches, parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import type { Role } from "../../src/tensor.js";
+import type { Role } from "../../src/role.js";
 import { refusal } from "../support/build/build.js";
 
 const GOLDEN = new URL("../golden/plans/", import.meta.url);

@@ -1,4 +1,5 @@
-import type { Role, Tensor } from "../../tensor.js";
+import type { Role } from "../../role.js";
+import type { Tensor } from "../../tensor.js";
 import type { Architecture } from "../architecture.js";
 import { basePrefix } from "../checkpoint/names.js";
 import type { Adapter, Change } from "./adapter.js";

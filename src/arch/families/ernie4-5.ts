@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Role } from "../../tensor.js";
+import type { Role } from "../../role.js";
 import type { Architecture } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Role, ValueStep } from "../../tensor.js";
+import type { Role } from "../../role.js";
+import type { ValueStep } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, reader } from "../config.js";
 import type { HParams } from "../hparams.js";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Role } from "../../tensor.js";
+import type { Role } from "../../role.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, headDim, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";

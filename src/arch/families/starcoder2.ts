@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Role } from "../../tensor.js";
+import type { Role } from "../../role.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";

@@ -1,12 +1,5 @@
-import {
-  asVector,
-  type BlockMatrix,
-  type Norm,
-  type Role,
-  rowLength,
-  sliceRows,
-  type Tensor,
-} from "../../tensor.js";
+import type { BlockMatrix, Norm, Role } from "../../role.js";
+import { asVector, rowLength, sliceRows, type Tensor } from "../../tensor.js";
 import type { Linear, NormPlan } from "./types.js";
 
 /** Finds the tensors of a layer by role, or those outside of layers. */

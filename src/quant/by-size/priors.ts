@@ -1,4 +1,5 @@
-import type { Role, Tensor } from "../../tensor.js";
+import type { Role } from "../../role.js";
+import type { Tensor } from "../../tensor.js";
 import { useMoreBits } from "../recipes/conditions.js";
 
 /**

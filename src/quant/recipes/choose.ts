@@ -1,5 +1,6 @@
 import { type DTypeName, dtype } from "../../../formats/dtype.js";
-import { type Role, rowLength, type Tensor } from "../../tensor.js";
+import type { Role } from "../../role.js";
+import { rowLength, type Tensor } from "../../tensor.js";
 import type { Quote } from "../by-size/allocate.js";
 import { CONDITIONS, type ModelFacts, type Situation } from "./conditions.js";
 import { matches, type Override } from "./override.js";

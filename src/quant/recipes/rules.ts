@@ -1,5 +1,5 @@
 import type { DTypeName } from "../../../formats/dtype.js";
-import type { Role } from "../../tensor.js";
+import type { Role } from "../../role.js";
 import type { Condition } from "./conditions.js";
 
 /** The type that tensors of a role (`*`: of any) get when all of the conditions hold. */

@@ -1,5 +1,6 @@
 import type { AttentionTraits, Temperature } from "../../../arch/traits.js";
-import { type BlockMatrix, rowLength, type Tensor, takeRows } from "../../../tensor.js";
+import type { BlockMatrix } from "../../../role.js";
+import { rowLength, type Tensor, takeRows } from "../../../tensor.js";
 import { bareNorm, type Finder, part } from "../../plan/finder.js";
 import type { Linear, MixerPlan, NormPlan, RopePlan } from "../../plan/types.js";
 import type { PlanParts } from "../mixer.js";
