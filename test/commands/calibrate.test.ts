@@ -85,6 +85,7 @@ test("a file of a size is calibrated too, in parts", () => {
   const size = ["--target-size", "2MB", "--split-max-size", "1M"];
   const run = llq("quantize", TINY_LLAMA, "-o", "sized.gguf", ...size, "--calibrate", text);
   expect(run.status).toBe(0);
-  expect(readdirSync(folder).filter((name) => name.startsWith("sized"))).toHaveLength(2);
-  expect(llq("verify", "sized-00001-of-00002.gguf", "--source", TINY_LLAMA).status).toBe(0);
+  const parts = readdirSync(folder).filter((name) => name.startsWith("sized"));
+  expect(parts.length).toBeGreaterThan(1);
+  expect(llq("verify", parts.sort()[0]!, "--source", TINY_LLAMA).status).toBe(0);
 });
