@@ -106,7 +106,10 @@ Examples:
   llq quantize ./Llama-3.1-8B -o out.gguf --target-bpw 4.2 --imatrix im.gguf
   llq quantize hf:meta-llama/Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf
+  llq quantize ./Llama-3.3-70B -o out.gguf --type IQ2_XS --imatrix im.gguf
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --calibrate calibration.txt
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --calibrate calibration.txt --calibrate-tokens 16384 --effort plain
+  llq quantize ./Llama-3.1-8B -o out.gguf --bits 3 --calibrate calibration.txt --max-memory 4GB --scratch /mnt/fast
   llq quantize ./Llama-3.1-8B -o out.gguf --target-size 4.5GB --sensitivity s.json --calibrate calibration.txt
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor ffn_down=Q6_K --tensor 'blk.[0-3].*=Q8_0'

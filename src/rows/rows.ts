@@ -1,5 +1,6 @@
 import type { TensorSource } from "../../formats/container.js";
 import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
+import { badInput } from "../../formats/errors.js";
 import type { Kernels } from "../kernels/kernels.js";
 import { isStoredAsIs, locateRow, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { decodeRows } from "./packed/index.js";
@@ -16,6 +17,7 @@ export function rowBytes(tensor: Tensor, name: DTypeName): number {
 /**
  * Rows `first` to `first + count` of a tensor as f32 at `dst` (count × row length), its transforms and steps applied.
  * Scratch memory above the current mark is used and given back.
+ * @throws LlqError `bad-input` for rows that the tensor does not have
  */
 export function readRowsF32(
   kernels: Kernels,
@@ -26,6 +28,7 @@ export function readRowsF32(
   dst: number,
 ): void {
   const length = rowLength(tensor);
+  checkRows(tensor, first, count);
   if (tensor.values !== undefined) {
     kernels.floats(dst, count * length).set(tensor.values.slice(first * length, (first + count) * length));
     return;
@@ -47,6 +50,7 @@ export function readStoredRows(
   count: number,
   dst: number,
 ): void {
+  checkRows(tensor, first, count);
   const memory = () => kernels.bytes(0, kernels.memory.buffer.byteLength);
   const target = { memory, at: dst, pitch: rowBytes(tensor, tensor.dtype), name: tensor.name };
   if (tensor.joined === "columns") {
@@ -102,7 +106,13 @@ function readPlacedRows(
   }
 }
 
-/** Rows of one source, which may have to be computed. */
+function checkRows(tensor: Tensor, first: number, count: number): void {
+  const rows = tensor.shape.length > 1 ? rowCount(tensor) : 1;
+  if (first + count <= rows) return;
+  throw badInput(`tensor ${tensor.name} has ${rows} rows: row ${first + count - 1} is beyond them`);
+}
+
+/** Rows of one source, which may have to be computed; those that it lacks and the tensor has are zeros. */
 function readRows(
   kernels: Kernels,
   files: Descriptors,

@@ -74,7 +74,7 @@ describe("usage errors end with status 2", () => {
     ],
     [
       ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "IQ2_XXS"],
-      /type IQ2_XXS can be read but not written\n hint: known: F32, /,
+      /IQ2_XXS needs an importance matrix\n hint: .*--imatrix/,
     ],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "8", "-j", "0"], /A whole number of at least 1/],
     [
@@ -83,11 +83,15 @@ describe("usage errors end with status 2", () => {
     ],
     [quantizeWith("--tensor", "ffn_down=Q6"), /tensor type Q6 is unknown\n hint: .*known: F32, /],
     [
-      quantizeWith("--tensor", "ffn_down=iq3_s"),
-      /tensor type iq3_s can be read but not written\n hint: known: F32, /,
+      quantizeWith("--tensor", "ffn_down=q8_1"),
+      /tensor type q8_1 can be read but not written\n hint: known: F32, /,
     ],
     [quantizeWith("--output-type", "Q8_1"), /tensor type Q8_1 can be read but not written/],
-    [quantizeWith("--embedding-type", "NVFP4"), /tensor type NVFP4 can be read but not written/],
+    [quantizeWith("--embedding-type", "F64"), /tensor type F64 can be read but not written/],
+    [
+      quantizeWith("--tensor", "ffn_down=IQ2_S"),
+      /blk\.\d\.ffn_down\.weight in IQ2_S needs an importance matrix/,
+    ],
     [
       quantizeWith("--tensor", "ffn_down"),
       /a role or a glob, an equals sign and a type\n? ?.*\n hint: --tensor ffn_down=Q6_K/,
@@ -103,7 +107,7 @@ describe("usage errors end with status 2", () => {
     ],
     [
       ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "Q2_K_S"],
-      /needs an importance matrix\n hint: --imatrix/,
+      /needs an importance matrix\n hint: .*--imatrix/,
     ],
   ])("%j", (args, message) => {
     const { status, stdout, stderr } = llq(...args);

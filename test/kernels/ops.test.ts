@@ -149,7 +149,22 @@ describe("attention", () => {
     const [qAt, kAt, vAt, oAt, at, slopesAt] = place(q, k, v, room(tokens * heads * vLength), scratch, bias);
     const lengths = [tokens, heads, headsKv, kLength, vLength];
     const bend = [scale, cap, slopes === undefined ? 0 : slopesAt!];
-    call("attention", qAt!, kAt!, vAt!, oAt!, ...lengths, ...bend, 0, window, 0, shape.prefix ?? 0, at!, 0, heads);
+    call(
+      "attention",
+      qAt!,
+      kAt!,
+      vAt!,
+      oAt!,
+      ...lengths,
+      ...bend,
+      0,
+      window,
+      0,
+      shape.prefix ?? 0,
+      at!,
+      0,
+      heads,
+    );
     const o = floats(oAt!, tokens * heads * vLength);
     expect(error(o, attentionReference(q, k, v, shape))).toBeLessThan(2e-6);
   });
