@@ -3,6 +3,7 @@ import { nearest_int } from "../blocks/k/superblock";
 import { round_4 } from "./nearest_4";
 import { round_8 } from "./nearest_8";
 import {
+  any_off,
   best_column,
   copy_to_final,
   FINAL,
@@ -22,8 +23,8 @@ export const THOSE_OFF: i32 = 2;
 
 /**
  * Searches the `n` weights of X and W in groups of `size`. Candidates map `most` to `top` + step * -reach..reach.
- * Returns the scale, 0 or more or NaN; `start` is what it is when no candidate gains. The entries are FINAL's; where the
- * result is negative (by a hair's breadth) all signs are to be turned.
+ * Returns the scale, `start` when no candidate gains; the entries are FINAL's. It may be negative by a hair's breadth: then
+ * its magnitude is stored and all signs are turned.
  */
 export function search_grid(
   book: usize,
@@ -45,16 +46,15 @@ export function search_grid(
   }
   const best = best_column(n, count);
   let scale = start;
-  let off = again !== THOSE_OFF;
+  let repeat = again !== THOSE_OFF;
   if (best >= 0) {
     scale = fitted(best, start);
     copy_to_final(n, groups, best);
-    for (let k: usize = 0; k < groups && again !== ALWAYS_ALL; k++)
-      off = k === 0 ? is_off(k, best) : off || is_off(k, best);
+    repeat = again === ALWAYS_ALL || any_off(groups, best);
   } else {
     set_lowest(n, groups);
   }
-  if (!(scale > 0 && off)) return scale;
+  if (!(scale > 0 && repeat)) return scale;
   store<f32>(ISCALES + FINAL * 4, 1 / scale);
   store<f32>(SCALES + FINAL * 4, scale);
   for (let k: usize = 0; k < groups; k++) {

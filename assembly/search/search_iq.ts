@@ -5,8 +5,7 @@
 // A candidate is a column: of floats in ODDS (2 level + 1 for each weight) and of entries in ENTRIES. Four go together, a
 // lane each; sums over the weights of a sub-block go one after the other as in ggml.
 
-/** Candidates that there is room for. The last column is that of the final scale, behind the 31 of IQ3_XXS. */
-export const COLUMNS: usize = 32;
+/** Of 32 columns that there is room for the last is that of the final scale, behind the 31 candidates of IQ3_XXS. */
 export const FINAL: usize = 31;
 
 /** 32 f32 each: magnitudes, weights, and the roots of the weights. */
@@ -160,6 +159,17 @@ export function set_entries(codes: usize, size: usize, k: usize, column: usize, 
 /** Whether group k of a column was off the grid. */
 export function is_off(k: usize, column: usize): bool {
   return (load<u16>(ENTRIES + k * 64 + column * 2) & OFF) !== 0;
+}
+
+/** Whether any group of a column was off the grid. */
+export function any_off(groups: usize, column: usize): bool {
+  for (let k: usize = 0; k < groups; k++) if (is_off(k, column)) return true;
+  return false;
+}
+
+/** The signs for the magnitude of a scale. */
+export function turned(signs: u32, scale: f32): u32 {
+  return scale < 0 ? ~signs : signs;
 }
 
 /** Makes FINAL what a column is. */

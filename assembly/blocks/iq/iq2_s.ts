@@ -6,7 +6,15 @@ import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
 import { search_grid, small_scale, THOSE_OFF } from "../../search/search_grid";
-import { final_entry, largest, magnitudes, take_roots, weigh, weigh_by_square } from "../../search/search_iq";
+import {
+  final_entry,
+  largest,
+  magnitudes,
+  take_roots,
+  turned,
+  weigh,
+  weigh_by_square,
+} from "../../search/search_iq";
 import { store_scaled } from "../pack";
 import { eights, iq2_levels, negate } from "./iq";
 import { IQ2S_GRID } from "./iq_grids";
@@ -61,18 +69,15 @@ function search(x: usize, k: usize, y: usize): f32 {
   let signs = magnitudes(x, 16);
   const most = largest(16);
   if (most < EPSILON) return 0;
-  let scale = search_grid(book, IQ2S_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF);
-  if (scale < 0) {
-    scale = -scale;
-    signs = ~signs;
-  }
+  const scale = search_grid(book, IQ2S_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF);
+  signs = turned(signs, scale);
   const first = final_entry(0);
   const second = final_entry(1);
   store<u16>(y + k * 2, (first & 255) | ((second & 255) << 8), 2);
   store<u16>(y + k * 2, signs, 34);
   const high = ((first >> 8) | ((second >> 8) << 2)) << (<u32>(k & 1) * 4);
   store<u8>(y + (k >> 1), load<u8>(y + (k >> 1), 66) | high, 66);
-  return scale;
+  return abs(scale);
 }
 
 export function dequantize_row_iq2_s(x: usize, y: usize, n: i32): void {

@@ -6,7 +6,15 @@ import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
 import { search_grid, small_scale, THOSE_OFF } from "../../search/search_grid";
-import { even_out, final_entry, largest, magnitudes, take_roots, weigh } from "../../search/search_iq";
+import {
+  even_out,
+  final_entry,
+  largest,
+  magnitudes,
+  take_roots,
+  turned,
+  weigh,
+} from "../../search/search_iq";
 import { EPSILON } from "../k/tiles";
 import { store_scaled } from "../pack";
 import { eights, even_signs, iq2_levels, negate } from "./iq";
@@ -61,14 +69,11 @@ function search(x: usize, w: usize, sigma2: f32, y: usize): f32 {
   let signs = even_out(x, 16, magnitudes(x, 16));
   const most = largest(16);
   if (most < EPSILON) return 0;
-  let scale = search_grid(book, IQ2XS_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF);
-  if (scale < 0) {
-    scale = -scale;
-    signs = ~signs;
-  }
+  const scale = search_grid(book, IQ2XS_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF);
+  signs = turned(signs, scale);
   store<u16>(y, final_entry(0) | ((signs & 127) << 9));
   store<u16>(y, final_entry(1) | (((signs >> 8) & 127) << 9), 2);
-  return scale;
+  return abs(scale);
 }
 
 export function dequantize_row_iq2_xs(x: usize, y: usize, n: i32): void {

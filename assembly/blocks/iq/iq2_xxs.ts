@@ -5,7 +5,17 @@ import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
 import { ALWAYS_ALL, search_grid, small_scale } from "../../search/search_grid";
-import { even_out, final_entry, largest, magnitudes, take_roots, W, weigh, X } from "../../search/search_iq";
+import {
+  even_out,
+  final_entry,
+  largest,
+  magnitudes,
+  take_roots,
+  turned,
+  W,
+  weigh,
+  X,
+} from "../../search/search_iq";
 import { make_qp_quants } from "../../search/search_qp";
 import { EPSILON } from "../k/tiles";
 import { store_scaled } from "../pack";
@@ -64,18 +74,15 @@ function search(x: usize, w: usize, sigma2: f32, y: usize): f32 {
   const start = make_qp_quants(32, 4, X, W, LEVELS);
   const most = start * 3;
   if (most <= 0) return 0;
-  let scale = search_grid(book, IQ2XXS_GRID, 8, 32, 5, 6, 0.1, most, start, ALWAYS_ALL);
-  if (scale < 0) {
-    scale = -scale;
-    signs = ~signs;
-  }
+  const scale = search_grid(book, IQ2XXS_GRID, 8, 32, 5, 6, 0.1, most, start, ALWAYS_ALL);
+  signs = turned(signs, scale);
   let bits: u32 = 0;
   for (let k: usize = 0; k < 4; k++) {
     store<u8>(y + k, final_entry(k));
     bits |= ((signs >> (<u32>k * 8)) & 127) << (<u32>k * 7);
   }
   store<u32>(y, bits, 4);
-  return scale;
+  return abs(scale);
 }
 
 export function dequantize_row_iq2_xxs(x: usize, y: usize, n: i32): void {

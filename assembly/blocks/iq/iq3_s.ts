@@ -11,6 +11,7 @@ import {
   largest as largest_of,
   magnitudes,
   take_roots,
+  turned,
   weigh,
   weigh_by_square,
 } from "../../search/search_iq";
@@ -70,11 +71,8 @@ export function quantize_row_iq3_s_weighted(x: usize, y: usize, n: i32, w: usize
  * ggml, which does not leave room for sub-blocks of zeros, so that what stands behind one is read in its place.
  */
 function search(largest: f32, signs: u32, k: usize, place: usize, y: usize): f32 {
-  let scale = search_grid(book, IQ3S_GRID, 4, 32, 15, 9, 0.2, largest, largest / 15, ALL);
-  if (scale < 0) {
-    scale = -scale;
-    signs = ~signs;
-  }
+  const scale = search_grid(book, IQ3S_GRID, 4, 32, 15, 9, 0.2, largest, largest / 15, ALL);
+  signs = turned(signs, scale);
   let high: u32 = 0;
   for (let j: usize = 0; j < 8; j++) {
     const entry = final_entry(j);
@@ -83,7 +81,7 @@ function search(largest: f32, signs: u32, k: usize, place: usize, y: usize): f32
   }
   store<u8>(y + k, high, 66);
   store<u32>(y + place * 4, signs, 74);
-  return scale;
+  return abs(scale);
 }
 
 export function dequantize_row_iq3_s(x: usize, y: usize, n: i32): void {

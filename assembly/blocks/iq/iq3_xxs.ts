@@ -11,6 +11,7 @@ import {
   largest,
   magnitudes,
   take_roots,
+  turned,
   weigh,
   weigh_by_square,
 } from "../../search/search_iq";
@@ -70,15 +71,12 @@ function search(x: usize, q: usize, bits: usize): f32 {
   let signs = even_out(x, 32, magnitudes(x, 32));
   const most = largest(32);
   if (most < EPSILON) return 0;
-  let scale = search_grid(book, IQ3XXS_GRID, 4, 32, 15, 15, 0.2, most, most / 15, THOSE_OFF);
-  if (scale < 0) {
-    scale = -scale;
-    signs = ~signs;
-  }
+  const scale = search_grid(book, IQ3XXS_GRID, 4, 32, 15, 15, 0.2, most, most / 15, THOSE_OFF);
+  signs = turned(signs, scale);
   for (let k: usize = 0; k < 8; k++) store<u8>(q + k, final_entry(k));
   const low = (signs & 127) | ((signs >> 1) & (127 << 7));
   store<u32>(bits, low | ((signs >> 2) & (127 << 14)) | ((signs >> 3) & (127 << 21)));
-  return scale;
+  return abs(scale);
 }
 
 export function dequantize_row_iq3_xxs(x: usize, y: usize, n: i32): void {
