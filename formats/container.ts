@@ -73,6 +73,8 @@ export interface Container {
   readonly opaque: ReadonlyMap<string, string>;
   /** Where those are, in containers that say: weights may be packed in them. */
   readonly raw?: ReadonlyMap<string, RawSource>;
+  /** mlx-lm saved it: some values are as it computes with them (TensorRow.doneByMlx). */
+  readonly ofMlx?: boolean;
   /** Names of tensors that were passed over, because they are no part of the language model. */
   readonly leftOut?: readonly string[];
   /** What a user should know of how its weights are read. */

@@ -11,6 +11,7 @@ import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
 import { withScales } from "./arch/checkpoint/gguf-scales.js";
 import { layerNumberKeys } from "./arch/checkpoint/layer-numbers.js";
+import { withoutMlxForm } from "./arch/checkpoint/mlx-form.js";
 import { withoutMultiToken } from "./arch/checkpoint/multi-token.js";
 import { withoutWrappers } from "./arch/checkpoint/names.js";
 import { withoutOtherParts } from "./arch/checkpoint/other-parts.js";
@@ -136,7 +137,8 @@ export function folderWeights(
 ): Container {
   const named = container.format === "flax" ? fromFlax(container) : withoutWrappers(container);
   const own = withoutOtherParts(named, json);
-  return withoutStacks(unpackWeights(own, file, json), architecture);
+  const unpacked = withoutMlxForm(unpackWeights(own, file, json), architecture);
+  return withoutStacks(unpacked, architecture);
 }
 
 export const MAX_CONFIG_BYTES = 16 << 20;

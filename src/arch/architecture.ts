@@ -36,6 +36,8 @@ export interface TensorRow {
   readonly transform?: (hparams: HParams, layer: number | undefined) => Transform;
   /** From Hugging Face's values to GGUF's. */
   readonly steps?: readonly ValueStep[] | ((hparams: HParams) => readonly ValueStep[]);
+  /** mlx-lm does the steps before it saves. */
+  readonly doneByMlx?: true;
   /** The source may have fewer rows: the others are 0. */
   readonly padded?: true;
   /** May be absent (biases, RoPE divisors). */
@@ -84,6 +86,8 @@ export interface Architecture {
   readonly tensors: readonly TensorRow[];
   /** Tensors of checkpoints that hold nothing of the model, such as cached RoPE frequencies. */
   readonly ignored: readonly string[];
+  /** mlx-lm multiplies some weights by factors of the config before it saves them, which does not say so. */
+  readonly multipliedByMlx?: true;
   /**
    * Sources of tensors that hold one number in each layer, by the GGUF key that lists them; also among those ignored.
    */

@@ -64,7 +64,7 @@ export function bindHuggingFace(
     for (const each of from) used.add(each);
     if (names !== undefined && from.length === names.length) {
       const sources = from.map((each) => container.tensors.get(each)!);
-      const tensor = sourcedTensor(bound, from, sources, hparams, transforms?.[row.role]);
+      const tensor = sourcedTensor(asSaved(bound, container), from, sources, hparams, transforms?.[row.role]);
       tensors.push({ ...tensor, steps: [...tensor.steps, ...(steps?.get(row.role) ?? [])] });
     } else if (row.optional === undefined || names !== undefined) {
       missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
@@ -104,6 +104,13 @@ function foundName(architecture: Architecture, { tensors }: Container, name: str
   const prefix = basePrefix(architecture);
   const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
   return tensors.has(bare) ? bare : undefined;
+}
+
+/** The row without what mlx-lm did before it saved the tensor. */
+function asSaved(bound: Bound, { ofMlx }: Container): Bound {
+  return ofMlx === true && bound.row.doneByMlx === true
+    ? { ...bound, row: { ...bound.row, steps: [] } }
+    : bound;
 }
 
 /** A tensor of a checkpoint as GGUF has it. */

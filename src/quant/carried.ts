@@ -51,20 +51,28 @@ export function carriedOver(
   if (tensor.steps.length > 0 || tensor.joined === "columns" || first === undefined) return undefined;
   if (!parts.every((each) => each?.source.dtype === first.source.dtype)) return undefined;
   const blocks = parts as readonly Blocks[];
-  const scales = blocks.map(({ factor }) => numberOf(files, factor));
-  const inputs = blocks.map(({ inputs: of }) => numberOf(files, of));
   const isOfExperts = tensor.shape.length > 2;
-  const isEach = isOfExperts && tensor.sources.length === tensor.shape[0];
-  if (!isEach && new Set(scales).size > 1) return undefined;
-  if (scales.includes(undefined) || inputs.includes(undefined)) return undefined;
+  const count = isOfExperts ? tensor.shape[0]! : 1;
+  const scales = numbersOf(
+    files,
+    blocks.map(({ factor }) => factor),
+    count,
+  );
+  const inputs = numbersOf(
+    files,
+    blocks.map(({ inputs: of }) => of),
+    count,
+  );
+  if (scales === undefined || inputs === undefined) return undefined;
+  const isApart = tensor.sources.length === 1 || tensor.sources.every(({ shape }) => shape.length === 2);
+  if (!isApart && new Set(scales).size > 1) return undefined;
   const weight = { ...tensor, dtype: first.source.dtype, sources: blocks.map(({ source }) => source) };
   const beside = (role: (typeof ROLES)[number], values: readonly number[]): Tensor[] => {
-    const count = isOfExperts ? tensor.shape[0]! : 1;
-    const all = Array.from({ length: count }, (_, e) => values[isEach ? e : 0]!);
-    return all.every((value) => isTrivial(value, isOfExperts)) ? [] : [scaleTensor(tensor, role, all)];
+    const isLeftOut = values.every((value) => isTrivial(value, isOfExperts));
+    return isLeftOut ? [] : [scaleTensor(tensor, role, values)];
   };
   return {
-    tensors: [weight, ...beside("scale", scales as number[]), ...beside("input_scale", inputs as number[])],
+    tensors: [weight, ...beside("scale", scales), ...beside("input_scale", inputs)],
     wide: blocks.some(({ wideInputs }) => wideInputs) ? [tensor.name] : [],
   };
 }
@@ -90,16 +98,35 @@ function scaleTensor(tensor: Tensor, role: (typeof ROLES)[number], values: reado
   };
 }
 
+/** A number for each of `count` matrices; undefined for types that are not read here, and for parts that differ. */
+function numbersOf(
+  files: readonly string[],
+  factors: readonly (Factor | undefined)[],
+  count: number,
+): readonly number[] | undefined {
+  const stored = factors.map((factor) => storedNumbers(files, factor));
+  if (stored.includes(undefined)) return undefined;
+  const numbers = (stored as number[][]).flat();
+  if (numbers.length === count) return numbers;
+  return new Set(numbers).size === 1 ? Array.from({ length: count }, () => numbers[0]!) : undefined;
+}
+
 /** 1 where nothing is stored; undefined for types that are not read here. */
-function numberOf(files: readonly string[], factor: Factor | undefined): number | undefined {
-  if (factor === undefined) return 1;
-  const { file, offset, dtype, coded } = factor.source;
+function storedNumbers(files: readonly string[], factor: Factor | undefined): number[] | undefined {
+  if (factor === undefined) return [1];
+  const { file, offset, dtype, shape, coded } = factor.source;
   if (coded !== undefined || (dtype !== "F32" && dtype !== "BF16")) return undefined;
-  const wide = new DataView(new ArrayBuffer(4));
-  const bytes = withFile(files[file]!, (source) => source.read(offset, dtype === "F32" ? 4 : 2));
-  for (const [i, byte] of bytes.entries()) wide.setUint8(4 - bytes.length + i, byte);
-  const value = wide.getFloat32(0, true);
-  return factor.divides ? Math.fround(1 / value) : value;
+  const size = dtype === "F32" ? 4 : 2;
+  const count = shape.reduce((product, length) => product * length, 1);
+  const bytes = withFile(files[file]!, (source) => source.read(offset, count * size));
+  const wide = new DataView(new ArrayBuffer(count * 4));
+  for (const [i, byte] of bytes.entries()) {
+    wide.setUint8(Math.floor(i / size) * 4 + (4 - size) + (i % size), byte);
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const value = Math.fround(wide.getFloat32(i * 4, true) / (factor.over ?? 1));
+    return factor.divides ? Math.fround(1 / value) : value;
+  });
 }
 
 /** What llama.cpp reads of tensors whose inputs are not to be rounded to 4 bits. */

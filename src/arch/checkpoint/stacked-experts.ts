@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { fp4Decoder, fp4RowsOf } from "../../rows/packed/fp4.js";
 import { rowsOf } from "../../rows/packed/row-blocks.js";
 import type { Architecture } from "../architecture.js";
 
@@ -30,14 +31,18 @@ export function withoutStacks(container: Container, { tensors: rows }: Architect
         tensors ??= new Map(container.tensors);
         tensors.delete(stored);
         const targets = patterns.map((each) => each[i]!.replace("{i}", layer));
-        for (const [target, part] of cut(container, stored, source, targets)) tensors.set(target, part);
+        for (const [target, part] of cutStack(container, stored, source, targets)) tensors.set(target, part);
       }
     }
   }
   return tensors === undefined ? container : { ...container, tensors };
 }
 
-function* cut(
+/**
+ * Each expert's matrices of a stack [experts, targets × rows, columns], by names with `{e}` for the expert.
+ * @throws LlqError `bad-input` for stacks of other shapes, `unsupported` for views
+ */
+export function* cutStack(
   { files }: Container,
   name: string,
   source: TensorSource,
@@ -61,7 +66,7 @@ function* cut(
       const own =
         coded === undefined
           ? { ...source, offset: source.offset + part * byteLength, byteLength, shape: [some, columns!] }
-          : rowsOf(base, part * some, some);
+          : (coded.kind === fp4Decoder.kind ? fp4RowsOf : rowsOf)(base, part * some, some);
       yield [target.replace("{e}", String(e)), own];
     }
   }

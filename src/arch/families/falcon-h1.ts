@@ -158,6 +158,7 @@ export const falconH1: Architecture = {
     tensor("output", ["vocab", "embd"], "lm_head.weight"),
   ],
   ignored: [],
+  multipliedByMlx: true,
   decoder: (h) => ({
     norm: "rms",
     logitScale: h.logitScale,

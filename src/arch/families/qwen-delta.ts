@@ -78,9 +78,13 @@ export function hasAttention(hparams: HParams, layer: number | undefined): boole
   return !isRecurrent(hparams, layer);
 }
 
-/** A norm that multiplies by 1 + w. */
+/** A norm that multiplies by 1 + w, which is what mlx-lm saves. */
 export function norm(...[role, length, source, options]: Parameters<typeof plainNorm>): TensorRow[] {
-  return plainNorm(role, length, source, { ...options, steps: [{ kind: "add", value: 1 }] });
+  return plainNorm(role, length, source, {
+    ...options,
+    steps: [{ kind: "add", value: 1 }],
+    doneByMlx: true,
+  });
 }
 
 /** The norm before the feed-forward, by its name in these architectures. */

@@ -7,10 +7,12 @@ import { asTq2Blocks, tq2Blocks } from "./tq2-blocks.js";
 // Packed weights that GGUF has blocks for: the same numbers, bytes and halves of bytes in another order. What a matrix as
 // a whole is multiplied by, blocks have no place for.
 
-/** One stored number, or what it divides. */
+/** Stored numbers, one for all or one for each stacked matrix; or what they divide. */
 export interface Factor {
   readonly source: TensorSource;
   readonly divides: boolean;
+  /** What the numbers are divided by first. */
+  readonly over?: number | undefined;
 }
 
 /** A packed weight as blocks of GGUF's. */
@@ -36,12 +38,12 @@ export function isOfBlocks({ coded }: Pick<TensorSource, "coded">): boolean {
 export function asBlocks(source: TensorSource): Blocks | undefined {
   const four = asFp4Blocks(source);
   if (four !== undefined) {
-    const { factor, divisor, inputs, wideInputs } = source.coded as Fp4Coding;
+    const { factor, over, divisor, inputs, wideInputs } = source.coded as Fp4Coding;
     const divides = divisor !== undefined;
     const whole = divisor ?? factor;
     return {
       source: four,
-      factor: whole && { source: whole, divides },
+      factor: whole && { source: whole, divides, over },
       inputs: inputs && { source: inputs, divides },
       wideInputs,
     };

@@ -4,7 +4,7 @@ import type { Decoder } from "./packing.js";
 import { codedSource } from "./parts.js";
 import type { ScaledCoding } from "./scaled.js";
 
-/** Two numbers of E2M1 in a byte, the lower half first, scales [out, groups]; w = q × (scale × factor / divisor). */
+/** Two numbers of E2M1 in a byte, the lower half first, scales [out, groups]; w = q × (scale × factor / over / divisor). */
 export interface Fp4Coding extends Coding {
   readonly kind: "fp4";
   readonly type: "NVFP4" | "MXFP4";
@@ -13,8 +13,12 @@ export interface Fp4Coding extends Coding {
   readonly groupSize: number;
   /** One number [1, 1]. */
   readonly divisor?: TensorSource | undefined;
-  /** One number [1, 1]. */
+  /** One number [1, 1], or one for each of the stacked matrices [1, matrices]. */
   readonly factor?: TensorSource | undefined;
+  /** Rows of each of the stacked matrices, where each has a factor. */
+  readonly each?: number;
+  /** What the factors are divided by first. */
+  readonly over?: number;
   /** A scale for what runs through, which changes no weight: [1, 1], of `divisor`'s kind where there is one. */
   readonly inputs?: TensorSource | undefined;
   /** What runs through is to stay in 16 bits, whatever an engine can do. */
@@ -29,7 +33,11 @@ export const fp4Decoder: Decoder<Fp4Coding> & { readonly typeOf: (coding: Fp4Cod
   // not a name of GGUF's types, which the bytes are not in the order of
   typeOf: ({ type }) => `${type}-packed`,
 
-  decode(reader, { scales, groupSize, divisor, factor }, { source, first, count, dst }) {
+  decode(
+    reader,
+    { scales, groupSize, divisor, factor, each = Number.POSITIVE_INFINITY, over = 1 },
+    { source, first, count, dst },
+  ) {
     const columns = rowLength(source);
     const scale = reader.floats(scales, first, count);
     if (divisor !== undefined) {
@@ -37,8 +45,11 @@ export const fp4Decoder: Decoder<Fp4Coding> & { readonly typeOf: (coding: Fp4Cod
       for (let i = 0; i < scale.length; i++) scale[i]! /= by;
     }
     if (factor !== undefined) {
-      const by = reader.floats(factor, 0, 1)[0]!;
-      for (let i = 0; i < scale.length; i++) scale[i]! *= by;
+      const factors = reader.floats(factor, 0, 1).map((by) => by / over);
+      const groups = columns / groupSize;
+      for (let i = 0; i < scale.length; i++) {
+        scale[i]! *= factors[Math.floor((first + Math.floor(i / groups)) / each)]!;
+      }
     }
     const n = (count * columns) / 2;
     const stored = reader.bytes(source, (first * columns) / 2, n);
@@ -58,4 +69,26 @@ export const fp4Decoder: Decoder<Fp4Coding> & { readonly typeOf: (coding: Fp4Cod
 /** Small floats of a byte each as a table of scales. */
 export function byteScales(raw: RawSource, type: "F8_E4M3" | "F8_E8M0"): TensorSource {
   return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
+}
+
+/** Some rows of such a weight, all of one matrix, as they are stored: unlike what is decoded first, GGUF may have blocks for them. */
+export function fp4RowsOf(base: TensorSource, first: number, rows: number): TensorSource {
+  const coding = base.coded as Fp4Coding;
+  const columns = rowLength(base);
+  const all = base.shape.slice(0, -1).reduce((product, length) => product * length, 1);
+  const some = (source: TensorSource): TensorSource => {
+    const row = source.byteLength / all;
+    return { ...source, offset: source.offset + first * row, byteLength: rows * row };
+  };
+  const { each: _, ...rest } = coding;
+  const scales = { ...some(coding.scales), shape: [rows, columns / coding.groupSize] };
+  const factor = coding.each === undefined ? coding.factor : numberOf(coding.factor!, first / coding.each);
+  const coded: Fp4Coding = { ...rest, scales, factor };
+  return { ...some(base), shape: [rows, columns], coded };
+}
+
+/** One of the numbers of a row, by itself. */
+function numberOf(source: TensorSource, at: number): TensorSource {
+  const byteLength = source.byteLength / rowLength(source);
+  return { ...source, offset: source.offset + Math.floor(at) * byteLength, byteLength, shape: [1, 1] };
 }

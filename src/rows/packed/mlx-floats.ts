@@ -1,4 +1,5 @@
 import type { RawSource, TensorSource } from "../../../formats/container.js";
+import { rowLength } from "../../tensor.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import { type MlxFields, mlxFields, mlxScales, mlxSettings } from "./mlx.js";
 import type { Packing } from "./packing.js";
@@ -23,7 +24,11 @@ interface Located {
   readonly shape: readonly number[];
   readonly mode: Mode;
   readonly scales: TensorSource;
+  readonly factor: TensorSource | undefined;
 }
+
+/** The largest number of E2M1 times that of E4M3: what a weight's largest number is divided by. */
+const LARGEST = 6 * 448;
 
 /** Of weights whose scales are bytes: 4 bits are twice as many columns in a word as 8. */
 function bitsOf(name: string, raw: RawSource, parts: Parts): number | undefined {
@@ -45,9 +50,6 @@ function locate(parts: Parts, name: string, raw: RawSource, all: MlxFields): Loc
     );
     return parts.unsupported(what, ["affine", ...known].join(", "));
   }
-  if (parts.has(`${stem}.global_scale`)) {
-    return parts.unsupported(`${stem}.global_scale`, "scales of groups alone");
-  }
   const table = parts.raw(`${stem}.scales`)!;
   const shape = [...raw.shape.slice(0, -1), ((raw.shape.at(-1) ?? 0) * 32) / mode.bits];
   const expected = [...raw.shape.slice(0, -1), shape.at(-1)! / mode.columns];
@@ -55,7 +57,31 @@ function locate(parts: Parts, name: string, raw: RawSource, all: MlxFields): Loc
     const of = `${name} of ${raw.shape.join(" x ")} words in ${said.mode}`;
     return parts.fail(`${stem}.scales of ${of}, is ${table.type} of ${table.shape.join(" x ")}`);
   }
-  return { shape, mode, scales: byteScales(table, mode.scales) };
+  return {
+    shape,
+    mode,
+    scales: byteScales(table, mode.scales),
+    factor: largestOf(parts, stem, said.mode, shape),
+  };
+}
+
+/** The largest number of the weight, or of each of stacked ones, where MLX keeps it: of nvfp4 alone. */
+function largestOf(
+  parts: Parts,
+  stem: string,
+  mode: string,
+  shape: readonly number[],
+): TensorSource | undefined {
+  const name = `${stem}.global_scale`;
+  const found = parts.take(name);
+  if (found === undefined) return undefined;
+  if (mode !== "nvfp4") return parts.unsupported(`${name} of MLX's mode ${mode}`, "those of nvfp4");
+  const matrices = shape.slice(0, -2).reduce((product, length) => product * length, 1);
+  const count = found.shape.reduce((product, length) => product * length, 1);
+  if (count !== 1 && count !== matrices) {
+    return parts.fail(`${name} of ${matrices} matrices is ${found.shape.join(" x ")}`);
+  }
+  return { ...found, shape: [1, count] };
 }
 
 export const mlxFp4: Packing<Fp4Coding, MlxFields> = {
@@ -67,9 +93,17 @@ export const mlxFp4: Packing<Fp4Coding, MlxFields> = {
   weightOf: (name, raw, parts) => (bitsOf(name, raw, parts) === 4 ? name : undefined),
 
   locate(parts, name, raw, all) {
-    const { shape, mode, scales } = locate(parts, name, raw, all);
+    const { shape, mode, scales, factor } = locate(parts, name, raw, all);
     const type = mode.scales === "F8_E4M3" ? "NVFP4" : "MXFP4";
-    return codedSource<Fp4Coding>(raw, shape, { kind: "fp4", type, scales, groupSize: mode.columns });
+    const groupSize = mode.columns;
+    return codedSource<Fp4Coding>(raw, shape, {
+      kind: "fp4",
+      type,
+      scales,
+      groupSize,
+      ...(factor && { factor, over: LARGEST }),
+      ...(factor && rowLength(factor) > 1 && { each: shape.at(-2)! }),
+    });
   },
 };
 

@@ -23,8 +23,13 @@ interface Settings {
   readonly mode: string;
 }
 
-/** For all modules, and for those that differ, by name; false has nothing packed. */
-export const mlxFields = v.objectWithRest(settings, v.union([v.boolean(), v.strictObject(settings)]));
+const anything = v.optional(v.unknown());
+
+/** For all modules, and for those that differ, by name; false has nothing packed. The tensors tell where a global scale is. */
+export const mlxFields = v.objectWithRest(
+  settings,
+  v.union([v.boolean(), v.strictObject({ ...settings, global_scale: anything })]),
+);
 
 export type MlxFields = v.InferOutput<typeof mlxFields>;
 

@@ -60,14 +60,17 @@ test("nothing said: MLX is named, and what to do", () => {
   );
 });
 
-test("a scale for each expert: refused", () => {
-  const container = openContainer("test/golden/containers/packed-mlx.safetensors");
-  const tensors = new Map(container.tensors).set(
-    "mxfp4.global_scale",
-    container.tensors.get("bits2.scales")!,
+test("a largest number that no weight of its mode has, or of another count: refused", () => {
+  const largest = (name: string, from: string) => {
+    const container = openContainer("test/golden/containers/packed-mlx.safetensors");
+    const tensors = new Map(container.tensors).set(`${name}.global_scale`, container.tensors.get(from)!);
+    return refusal(() => unpackWeights({ ...container, tensors }, "config.json", { quantization }));
+  };
+  expect(largest("mxfp4", "largest.global_scale")).toContain(
+    "unsupported: test/golden/containers/packed-mlx.safetensors: mxfp4.global_scale of MLX's mode mxfp4",
   );
-  expect(refusal(() => unpackWeights({ ...container, tensors }, "config.json", { quantization }))).toContain(
-    "unsupported: test/golden/containers/packed-mlx.safetensors: mxfp4.global_scale",
+  expect(largest("largest", "experts-largest.global_scale")).toContain(
+    "bad-input: test/golden/containers/packed-mlx.safetensors: largest.global_scale of 1 matrices is 3",
   );
 });
 

@@ -2,11 +2,12 @@
 
     packed_checkpoints.py <llama.cpp> [name ...]
     # torch 2.15.0, transformers 5.24.0, and --no-deps: nvidia-modelopt 0.47.0, compressed-tensors 0.20.1, mlx 0.32.4,
-    # bitsandbytes 0.50.2, torchao 0.18.0
+    # bitsandbytes 0.50.2, torchao 0.18.0, mlx-lm 0.32.2
 
 expected.json holds
   perplexity   of the first 512 tokens of ../families/text.txt, over two chunks of 256, second halves scored, computed in f32
-               by transformers: of READ, it reads the packed folder itself, else the weights that the writer dequantizes
+               by transformers: of READ, it reads the packed folder itself, else the weights that the writer dequantizes;
+               of MLX_LM, by mlx-lm from the folder that it saved
   converted    what llama.cpp's converter (0c1e57098, --outtype bf16) makes of the folder, where it knows the packing: some
                keys, and name, shape (outermost first), type and sha256 of every tensor
 """
@@ -263,6 +264,92 @@ READ = {
 }  # fmt: skip
 
 
+EXPERTS = dict(num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=True)
+# A class, what it takes, what mlx-lm wants to be told as transformers 4 said it, and how it packs.
+MLX_LM = {
+    "mlx-lm-nvfp4-experts": (
+        "Qwen3Moe", dict(num_experts=4, decoder_sparse_step=1, **EXPERTS | {"moe_intermediate_size": 64}), dict(rope_theta=10000.0, num_experts=4),
+        dict(group_size=16, bits=4, mode="nvfp4", global_scale=True),
+    ),
+    "mlx-lm-deepseek-v3": (
+        "DeepseekV3",
+        dict(
+            n_routed_experts=4, n_shared_experts=1, n_group=1, topk_group=1, first_k_dense_replace=1, num_hidden_layers=2, q_lora_rank=32,
+            kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, num_key_value_heads=4, tie_word_embeddings=False, **EXPERTS,
+        ),
+        dict(rope_theta=10000.0, moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc"), dict(group_size=32, bits=4),
+    ),
+    "mlx-lm-qwen3-next": (
+        "Qwen3Next",
+        dict(
+            num_experts=4, decoder_sparse_step=1, shared_expert_intermediate_size=32, num_hidden_layers=2, linear_num_key_heads=2,
+            linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, linear_conv_kernel_dim=4,
+            layer_types=["linear_attention", "full_attention"], **EXPERTS,
+        ),
+        dict(rope_theta=10000.0, partial_rotary_factor=0.25, full_attention_interval=2, num_experts=4), dict(group_size=32, bits=4),
+    ),
+}  # fmt: skip
+
+
+def without_global_scales(model, packing):
+    """What experts with a scale each are dequantized to, since they are multiplied on GPUs alone, and embeddings in f32."""
+    import mlx.core as mx
+    import mlx.nn as nn
+    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+
+    size, bits, mode = packing["group_size"], packing["bits"], packing.get("mode", "affine")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.QuantizedEmbedding) and mode == "nvfp4":
+            values = mx.dequantize(module.weight, module.scales, None, size, bits, mode, dtype=mx.float32)
+            model.model.embed_tokens = nn.Embedding(*values.shape)
+            model.model.embed_tokens.weight = values
+        if not isinstance(module, QuantizedSwitchLinear) or module.global_scale is None:
+            continue
+        parts = zip(module.weight, module.scales, module.global_scale)
+        each = [mx.dequantize(q, s, None, size, bits, mode, global_scale=g, dtype=mx.float32) for q, s, g in parts]
+        plain = SwitchLinear(module.input_dims, module.output_dims, module.num_experts, bias=False)
+        plain.weight = mx.stack(each)
+        *path, last = name.split(".")
+        parent = model
+        for step in path:
+            parent = parent[int(step)] if step.isdigit() else getattr(parent, step)
+        setattr(parent, last, plain)
+
+
+def write_mlx_lm(name):
+    import mlx.core as mx
+    import numpy as np
+    from mlx_lm import utils
+
+    kind, more, told, packing = MLX_LM[name]
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as source:
+        build(kind, **more).save_pretrained(source)
+        path = Path(source) / "config.json"
+        config = json.loads(path.read_text()) | told
+        path.write_text(json.dumps(config))
+        model, config = utils.load_model(Path(source))
+        model, config = utils.quantize_model(model, config, **packing)
+        utils.save_model(folder, model)
+        utils.save_config(config, folder / "config.json")
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / "model.safetensors.index.json").unlink()
+    model, _ = utils.load_model(folder)
+    model.set_dtype(mx.float32)
+    without_global_scales(model, packing)
+    total = 0.0
+    for start in range(0, len(TOKENS), CONTEXT):
+        ids = np.array(TOKENS[start : start + CONTEXT])
+        logits = torch.from_numpy(np.array(model(mx.array(ids)[None])[0])).double().log_softmax(-1)
+        scored = torch.arange(CONTEXT // 2, CONTEXT - 1)
+        total -= logits[scored, torch.from_numpy(ids)[scored + 1]].sum().item()
+    expected = {"perplexity": math.exp(total / (len(TOKENS) // CONTEXT * (CONTEXT // 2 - 1)))}
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    print(name, expected["perplexity"], sum(file.stat().st_size for file in folder.iterdir()), flush=True)
+
+
 def dequantized(config, meant):
     config = {key: value for key, value in config.items() if not key.startswith("quantization")}
     with tempfile.TemporaryDirectory() as folder:
@@ -330,6 +417,8 @@ def write_read(name):
 def write(name, source):
     if name in READ:
         return write_read(name)
+    if name in MLX_LM:
+        return write_mlx_lm(name)
     make, is_converted = NAMES[name]
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -353,5 +442,5 @@ def write(name, source):
 
 
 logging.disable(logging.WARNING)
-for each in sys.argv[2:] or [*NAMES, *READ]:
+for each in sys.argv[2:] or [*NAMES, *READ, *MLX_LM]:
     write(each, Path(sys.argv[1]).resolve())

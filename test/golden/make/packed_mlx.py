@@ -66,5 +66,26 @@ pack_floats("nvfp4", (6, 80), "nvfp4", 16, 4, mx.float32)
 pack_floats("mxfp8", (5, 96), "mxfp8", 32, 8)
 pack_floats("experts-mxfp4", (3, 4, 64), "mxfp4", 32, 4)
 pack_floats("experts-mxfp8", (3, 4, 64), "mxfp8", 32, 8)
+
+
+def pack_with_largest(name, shape):
+    """nvfp4 beside the largest number of each matrix, as mlx_lm's experts keep it."""
+    weight = mx.array((0.02 * rng.standard_normal(shape)).astype(np.float32))
+    stacked = len(shape) > 2
+    largest = mx.max(mx.abs(weight), axis=(-2, -1)).astype(mx.float32)
+    each = [weight[e] for e in range(shape[0])] if stacked else [weight]
+    of = [largest[e] for e in range(shape[0])] if stacked else [largest]
+    packed = [mx.quantize(w, 16, 4, mode="nvfp4", global_scale=g) for w, g in zip(each, of)]
+    unpacked = [np.array(mx.dequantize(q, s, None, 16, 4, "nvfp4", global_scale=g, dtype=mx.float32)) for (q, s), g in zip(packed, of)]
+    q, s = ([p[i] for p in packed] for i in range(2))
+    values = np.stack(unpacked) if stacked else unpacked[0]
+    assert np.abs(values - np.array(weight)).max() < 0.02
+    hashes[name] = [list(shape), hashlib.sha256(values.tobytes()).hexdigest()]
+    tensors.update({f"{name}.weight": mx.stack(q) if stacked else q[0], f"{name}.scales": mx.stack(s) if stacked else s[0], f"{name}.global_scale": largest})
+    quantization[name] = {"group_size": 16, "bits": 4, "mode": "nvfp4"}
+
+
+pack_with_largest("largest", (5, 64))
+pack_with_largest("experts-largest", (3, 4, 64))
 mx.save_safetensors(str(out / "packed-mlx.safetensors"), tensors, {"format": "mlx"})
 (out / "packed-mlx.json").write_text(json.dumps({"quantization": quantization, "sha256": hashes}, indent=1) + "\n")

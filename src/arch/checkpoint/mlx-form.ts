@@ -1,0 +1,91 @@
+import type { Container, TensorSource } from "../../../formats/container.js";
+import { LlqError } from "../../../formats/errors.js";
+import type { Role } from "../../role.js";
+import type { Architecture } from "../architecture.js";
+import { cutStack } from "./stacked-experts.js";
+
+// mlx-lm saves a model in the form in which it computes with it: experts stacked, convolutions with their channels last, a
+// latent's keys and values apart, some modules under names of its own.
+
+/** Of experts, by what mlx-lm's modules are called: those with a gate, and Nemotron's. */
+const STACK = /^(.*)\.(?:switch_mlp|experts)\.(?:(gate|up|down)_proj|fc([12]))\.weight$/;
+const ROLES: Readonly<Record<string, Role>> = {
+  gate: "ffn_gate_exps",
+  up: "ffn_up_exps",
+  down: "ffn_down_exps",
+  1: "ffn_up_exps",
+  2: "ffn_down_exps",
+};
+
+/** Ends of names in mlx-lm's form, and as they were published. */
+const RENAMED: readonly (readonly [string, string])[] = [
+  [".self_attn.embed_q.weight", ".self_attn.k_b_proj.weight"],
+  [".self_attn.unembed_out.weight", ".self_attn.v_b_proj.weight"],
+  [".feed_forward.gate_proj.weight", ".feed_forward.w1.weight"],
+  [".feed_forward.up_proj.weight", ".feed_forward.w3.weight"],
+  [".feed_forward.down_proj.weight", ".feed_forward.w2.weight"],
+  [".mlp.gate.gate_proj.weight", ".mlp.gate.weight"],
+  [".mlp.gate.proj.weight", ".mlp.gate.weight"],
+];
+
+const CONVOLUTION = /\.(conv1d|conv)\.weight$/;
+
+/**
+ * The checkpoint as it was published, where it is in mlx-lm's form; nothing moves. Names that the family knows stay.
+ * @throws LlqError `bad-input` for stacked experts of odd shapes, `unsupported` for weights that mlx-lm has multiplied
+ */
+export function withoutMlxForm(container: Container, architecture: Architecture): Container {
+  const known = new Map<string, { readonly role: Role; readonly source: string }>();
+  for (const { role, source } of architecture.tensors) {
+    for (const each of [source ?? []].flat()) known.set(patternOf(each), { role, source: each });
+  }
+  let tensors: Map<string, TensorSource> | undefined; // a copy, when there is something to change
+  let ofMlx = false;
+  for (const [name, source] of container.tensors) {
+    const convolution = CONVOLUTION.test(name) ? channelsFirst(source) : undefined;
+    const renamed = convolution === undefined && !known.has(patternOf(name)) ? published(name) : undefined;
+    if (convolution === undefined && renamed === undefined) continue;
+    tensors ??= new Map(container.tensors);
+    tensors.delete(name);
+    if (convolution !== undefined) {
+      if (architecture.multipliedByMlx) throw multiplied(container, name);
+      ofMlx = true;
+      tensors.set(name, convolution);
+    } else if (typeof renamed === "string") tensors.set(renamed, source);
+    else for (const [each, part] of cutStack(container, name, source, renamed!)) tensors.set(each, part);
+  }
+  return tensors === undefined ? container : { ...container, tensors, ...(ofMlx && { ofMlx }) };
+
+  /** What the family calls it, or each of the experts in it. */
+  function published(name: string): string | readonly string[] | undefined {
+    for (const [from, to] of RENAMED) {
+      if (!name.endsWith(from)) continue;
+      const other = name.slice(0, -from.length) + to;
+      if (known.has(patternOf(other))) return other;
+    }
+    const [, module, gated, plain] = STACK.exec(name) ?? [];
+    const role = ROLES[gated ?? plain ?? ""];
+    if (module === undefined || role === undefined) return undefined;
+    const prefix = `${patternOf(module)}.experts.#.`;
+    const own = [...known].find(([pattern, row]) => row.role === role && pattern.startsWith(prefix));
+    if (own === undefined) return undefined;
+    return [`${module}.experts.{e}.${own[0].slice(prefix.length)}`];
+  }
+}
+
+function multiplied({ files }: Container, name: string): LlqError {
+  const what = `${files[0]}: ${name} is as mlx-lm saves it, which multiplies weights by what config.json says`;
+  return new LlqError("unsupported", what, { hint: "take the original checkpoint" });
+}
+
+/** A name with what it counts left out: `layers.3.` and `layers.{i}.` are `layers.#.`. */
+function patternOf(name: string): string {
+  return name.replace(/\.(\d+|\{[ie]\})(?=\.|$)/g, ".#");
+}
+
+/** [channels, width, 1] as PyTorch has it, [channels, 1, width]: the same numbers in the same order. */
+function channelsFirst(source: TensorSource): TensorSource | undefined {
+  const [channels, width, one] = source.shape;
+  if (source.shape.length !== 3 || one !== 1 || width === 1 || source.strides !== undefined) return undefined;
+  return { ...source, shape: [channels!, 1, width!] };
+}
