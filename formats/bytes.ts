@@ -1,6 +1,5 @@
 import { closeSync, readSync } from "node:fs";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
-import { refuseImpostor } from "./impostors.js";
 import { listInputs, openError, openInput } from "./inputs.js";
 
 /** Where bytes come from: a file, or a buffer in a test. Offsets are bytes from the start. */
@@ -78,74 +77,6 @@ export function readText(path: string, limit: number): string {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw new LlqError("bad-input", `${path}: not UTF-8 text`, { cause });
-  }
-}
-
-/**
- * JSON text as a value, also with what Python writes for numbers that are none: Infinity is one, and NaN a text, which
- * no number may be.
- * @param maxValues at most so many values, which take memory whatever they are
- * @throws LlqError `bad-input` for anything that is not UTF-8 JSON
- */
-export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_VALUES): unknown {
-  refuseImpostor(name, bytes);
-  checkJsonBudget(name, bytes, maxValues);
-  let text = "";
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-    return JSON.parse(text);
-  } catch (cause) {
-    if (/Infinity|NaN/.test(text)) {
-      const plain = text.replace(PYTHON_NUMBERS, (all, number) => PYTHON_VALUES.get(number) ?? all);
-      if (plain !== text) return parseJson(name, Buffer.from(plain), maxValues);
-    }
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LlqError("bad-input", `${name}: not valid JSON: ${why}`, { cause });
-  }
-}
-
-/** A JSON string, which is passed over, or a number of Python's that JSON has no words for. */
-const PYTHON_NUMBERS = /"(?:[^"\\]|\\.)*"|(-?\bInfinity\b|\bNaN\b)/g;
-const PYTHON_VALUES: ReadonlyMap<string, string> = new Map([
-  ["Infinity", "1e999"],
-  ["-Infinity", "-1e999"],
-  ["NaN", '"NaN"'],
-]);
-
-/** JSON.parse takes some 40 bytes of memory for each bracket: a file of a few megabytes could take them all. */
-const MAX_JSON_DEPTH = 100;
-const MAX_JSON_VALUES = 2 ** 18;
-/** Keys cost most; the largest vocabularies have 300,000. */
-const MAX_JSON_KEYS = 2 ** 19;
-
-/** Before anything is built: how deep the text nests, and how many commas and brackets promise values. */
-function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): void {
-  let depth = 0;
-  let values = 0;
-  let keys = 0;
-  let inString = false;
-  for (let i = 0; i < json.length; i++) {
-    const byte = json[i]!;
-    if (inString) {
-      if (byte === 0x5c)
-        i++; // backslash
-      else if (byte === 0x22) inString = false;
-    } else if (byte === 0x22) {
-      inString = true;
-    } else if ((byte | 0x20) === 0x7b) {
-      // [ or {
-      values++;
-      if (++depth > MAX_JSON_DEPTH)
-        throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
-    } else if ((byte | 0x20) === 0x7d) {
-      // ] or }
-      depth--;
-    } else if (byte === 0x2c) {
-      values++;
-    } else if (byte === 0x3a && ++keys > MAX_JSON_KEYS) {
-      throw badInput(`${name}: JSON of more than ${MAX_JSON_KEYS} keys`);
-    }
-    if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
   }
 }
 
@@ -311,72 +242,6 @@ export class ByteReader {
     }
     this.#index = this.offset - this.#start;
     this.offset += length;
-    return this.#view;
-  }
-}
-
-/** Little-endian output that grows as needed. */
-export class ByteWriter {
-  #bytes = new Uint8Array(1 << 10);
-  #view = new DataView(this.#bytes.buffer);
-  /** Where the last value appended begins. */
-  #index = 0;
-  length = 0;
-
-  u8(value: number): void {
-    this.#grow(1).setUint8(this.#index, value);
-  }
-  i8(value: number): void {
-    this.#grow(1).setInt8(this.#index, value);
-  }
-  u16(value: number): void {
-    this.#grow(2).setUint16(this.#index, value, true);
-  }
-  i16(value: number): void {
-    this.#grow(2).setInt16(this.#index, value, true);
-  }
-  u32(value: number): void {
-    this.#grow(4).setUint32(this.#index, value, true);
-  }
-  i32(value: number): void {
-    this.#grow(4).setInt32(this.#index, value, true);
-  }
-  f32(value: number): void {
-    this.#grow(4).setFloat32(this.#index, value, true);
-  }
-  f64(value: number): void {
-    this.#grow(8).setFloat64(this.#index, value, true);
-  }
-  u64(value: number | bigint): void {
-    this.#grow(8).setBigUint64(this.#index, BigInt(value), true);
-  }
-  i64(value: number | bigint): void {
-    this.#grow(8).setBigInt64(this.#index, BigInt(value), true);
-  }
-  bytes(value: Uint8Array): void {
-    this.#grow(value.length);
-    this.#bytes.set(value, this.#index);
-  }
-  /** Zeros up to the next multiple of `alignment`. */
-  align(alignment: number): void {
-    this.#grow(alignUp(this.length, alignment) - this.length);
-    this.#bytes.fill(0, this.#index, this.length);
-  }
-
-  toBytes(): Uint8Array {
-    return this.#bytes.slice(0, this.length);
-  }
-
-  /** Appends `length` bytes, which begin at #index; may replace the array. */
-  #grow(length: number): DataView {
-    this.#index = this.length;
-    this.length += length;
-    if (this.length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.length, this.#bytes.length * 2));
-      larger.set(this.#bytes.subarray(0, this.#index));
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
     return this.#view;
   }
 }

@@ -8,10 +8,11 @@
 // kld: mean Kullback-Leibler divergence, over the tokens of the text, from the model to the one in which this tensor
 // alone is rounded to the type.
 import * as v from "valibot";
-import { parseJson, readSmallFile } from "./bytes.js";
+import { readSmallFile } from "./bytes.js";
 import { nameProblem } from "./container.js";
 import { type DTypeName, findDType } from "./dtype.js";
 import { badInput } from "./errors.js";
+import { parseJson } from "./json.js";
 
 export interface Sensitivity {
   /** The file it was read from. */

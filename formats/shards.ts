@@ -1,8 +1,9 @@
 import { dirname, join, win32 } from "node:path";
 import * as v from "valibot";
-import { parseJson, readSmallFile } from "./bytes.js";
+import { readSmallFile } from "./bytes.js";
 import { type Container, nameProblem, type RawSource, type TensorSource } from "./container.js";
 import { badInput } from "./errors.js";
+import { parseJson } from "./json.js";
 
 const MAX_INDEX = 64 << 20;
 /** As many as safetensors.ts allows, and a little beside them. */

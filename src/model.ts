@@ -1,9 +1,10 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { listFolder, parseJson, readSmallFile } from "../formats/bytes.js";
+import { listFolder, readSmallFile } from "../formats/bytes.js";
 import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { badInput, type LlqError } from "../formats/errors.js";
 import { meta } from "../formats/gguf/gguf-write.js";
+import { parseJson } from "../formats/json.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";

@@ -1,5 +1,5 @@
 // The order of the house: `node test/structure.mjs [folder]`, part of `npm run check`. Circles of imports are biome's to
-// find (noImportCycles); here are the layers, and how much a folder may hold.
+// find (noImportCycles); here are the layers, and how much a folder and a file may hold.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
@@ -36,13 +36,20 @@ const MAX_FILES = 15;
 /** Folders with a file for each of something, however many there are. */
 const COLLECTIONS = ["src/arch/families", "src/rows/packed", "assembly/blocks/", "assembly/gemm/pack"];
 
+/** Lines of a source file that is not written by a program. */
+const MAX_LINES = 300;
+const WRITTEN_BY_PROGRAM = /^\/\/ .* Written by .* do not edit\.$/m;
+
 const ROOTS = ["assembly", "formats", "src"];
 
 /** As biome has them: `from "./a.js"`, `import "./a.js"`, `import("./a.js")`; AssemblyScript's without an ending. */
 const IMPORT = /(?:\bfrom |^import |\bimport\()"(\.[^"]+)"/gm;
 
 const root = process.argv[2] ?? ".";
-const problems = [...ROOTS.flatMap(sources).flatMap(wrongImports), ...crowdedFolders()];
+const problems = [
+  ...ROOTS.flatMap(sources).flatMap((file) => [...wrongImports(file), ...tooLong(file)]),
+  ...crowdedFolders(),
+];
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
@@ -67,6 +74,14 @@ function wrongImports(file) {
     const how = "move down what both need, or have it handed in from above (LAYERS in test/structure.mjs)";
     return [`${file} imports ${imported}, which ${why}: ${how}`];
   });
+}
+
+/** @param {string} file */
+function tooLong(file) {
+  const text = readFileSync(join(root, file), "utf8");
+  const lines = text.split("\n").length - 1;
+  if (lines <= MAX_LINES || WRITTEN_BY_PROGRAM.test(text)) return [];
+  return [`${file} has ${lines} lines, more than ${MAX_LINES}: give each of its jobs a file`];
 }
 
 /** @param {string} file */

@@ -75,6 +75,18 @@ test("a folder of more files than one takes in; families may be many", () => {
   expect(problems).toMatch(/^src\/net has 16 files: .*\n$/);
 });
 
+test("a file of more lines than one job takes; tables that a program writes may be long", () => {
+  const lines = (count: number) => "\n".repeat(count);
+  const root = house("long", {
+    "src/model.ts": lines(300),
+    "src/lora.ts": lines(301),
+    "assembly/table.ts": `// A table. Written by make.py; do not edit.\n${lines(400)}`,
+  });
+  const { status, problems } = checkLayers(root);
+  expect(status).toBe(1);
+  expect(problems).toMatch(/^src\/lora.ts has 301 lines, more than 300: .*\n$/);
+});
+
 test("biome finds a circle that types alone make", () => {
   const root = house("circle", {
     "src/a.ts": 'import type { B } from "./b.js";\n\nexport interface A {\n  readonly b: B;\n}\n',

@@ -1,6 +1,7 @@
 // MessagePack, https://github.com/msgpack/msgpack/blob/master/spec.md, of files that are mostly weights.
 import { decode, ExtensionCodec } from "@msgpack/msgpack";
-import { type ByteReader, ByteWriter } from "../bytes.js";
+import { ByteWriter } from "../byte-writer.js";
+import type { ByteReader } from "../bytes.js";
 import { badInput, LlqError } from "../errors.js";
 
 /** Bytes of a bin (`code` undefined) or an extension (its type): where they stand in the file. */

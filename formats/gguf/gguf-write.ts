@@ -1,8 +1,10 @@
-import { alignUp, ByteWriter } from "../bytes.js";
+import { ByteWriter } from "../byte-writer.js";
+import { alignUp } from "../bytes.js";
 import type { Metadata, MetaField, MetaType, MetaValue, TensorSource } from "../container.js";
 import { byteLength, dtype } from "../dtype.js";
 import { badInput, LlqError } from "../errors.js";
-import { ALIGNMENT_KEY, DEFAULT_ALIGNMENT, GGUF_MAGIC, MAX_RANK, META_TYPES } from "./gguf.js";
+import { ALIGNMENT_KEY, DEFAULT_ALIGNMENT, GGUF_MAGIC, MAX_RANK } from "./gguf.js";
+import { META_TYPES } from "./metadata.js";
 
 const VERSION = 3;
 /** GGML_MAX_NAME with room for C's closing zero. */

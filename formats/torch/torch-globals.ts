@@ -1,6 +1,6 @@
 // The globals that torch.load allows in a pickle with weights_only (torch 2.15), and what the ones that matter here
 // mean. They are names; nothing stands behind them.
-import { ORDERED_DICT } from "./pickle.js";
+import { ORDERED_DICT } from "./pickle-values.js";
 
 /** Prefix of a typed storage's class to the type of its elements, as in ELEMENT_TYPES; of others the name is enough. */
 const STORAGES: Readonly<Record<string, string>> = {

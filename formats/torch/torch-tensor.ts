@@ -2,7 +2,7 @@ import type { RawSource, TensorSource } from "../container.js";
 import { elementCount } from "../dtype.js";
 import { ELEMENT_TYPES } from "../elements.js";
 import { badInput, LlqError } from "../errors.js";
-import { isKind, type PickleCall, type PickleValue } from "./pickle.js";
+import { isKind, type PickleCall, type PickleValue } from "./pickle-values.js";
 import {
   ELEMENT_TYPE_OF,
   FROM_TYPE,

@@ -8,7 +8,8 @@ import {
   type TensorSource,
 } from "../container.js";
 import { badInput, LlqError } from "../errors.js";
-import { isKind, type PickleCall, type PickleValue, readPickle } from "./pickle.js";
+import { readPickle } from "./pickle.js";
+import { isKind, type PickleCall, type PickleValue } from "./pickle-values.js";
 import { ALLOWED_GLOBALS } from "./torch-globals.js";
 import { locateTensor, type Storages } from "./torch-tensor.js";
 import { readZip, type ZipEntry } from "./zip.js";

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { parseJson, readSmallFile } from "../../formats/bytes.js";
+import { readSmallFile } from "../../formats/bytes.js";
 import type { MetaField } from "../../formats/container.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { parseJson } from "../../formats/json.js";
 import { type CardValue, readFrontMatter } from "./front-matter.js";
 import { type ModelId, parseModelId, sizeLabel, titleOf } from "./model-id.js";
 

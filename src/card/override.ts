@@ -1,7 +1,8 @@
-import { parseJson, readSmallFile } from "../../formats/bytes.js";
+import { readSmallFile } from "../../formats/bytes.js";
 import { type MetaField, nameProblem } from "../../formats/container.js";
 import { badInput } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { parseJson } from "../../formats/json.js";
 
 const MAX_BYTES = 16 << 20;
 const WHOLE_NUMBERS = new Set(

@@ -15,7 +15,7 @@ import type { ChunkMeans } from "../eval/perplexity/tally.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { Gate, Report } from "../report/report.js";
-import { checkOutputs } from "../run/write/output.js";
+import { checkOutputs } from "../run/write/claim.js";
 import { createProgress, interruptible } from "../ui.js";
 import { type DeliverOptions, deliver, withReports } from "./shared/deliver.js";
 import {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { parseJson } from "../../formats/bytes.js";
 import { LlqError } from "../../formats/errors.js";
+import { parseJson } from "../../formats/json.js";
 import { type HubClient, readBody, shown } from "./http.js";
 import { formatHubReference, type HubReference, isSafePath } from "./reference.js";
 

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { listFolder, parseJson, readSmallFile, withFile } from "../../formats/bytes.js";
+import { listFolder, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { refuseImpostor } from "../../formats/impostors.js";
+import { parseJson } from "../../formats/json.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
 import { vocabFromTekken } from "./bpe/tekken.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";

@@ -12,10 +12,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BufferSource, FileSource, parseJson } from "../../formats/bytes.js";
+import { BufferSource, FileSource } from "../../formats/bytes.js";
 import { parseCsv } from "../../formats/csv.js";
 import { readGguf } from "../../formats/gguf/gguf.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { parseJson } from "../../formats/json.js";
 import { openShards } from "../../formats/shards.js";
 import { openAdapter } from "../../src/arch/adapter/adapter.js";
 import { readHParams } from "../../src/arch/hparams.js";

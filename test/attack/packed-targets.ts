@@ -1,10 +1,11 @@
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BufferSource, parseJson } from "../../formats/bytes.js";
+import { BufferSource } from "../../formats/bytes.js";
 import type { TensorSource } from "../../formats/container.js";
 import { byteLength, elementCount } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
+import { parseJson } from "../../formats/json.js";
 import { readSafetensors } from "../../formats/safetensors/safetensors.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { asBlocks } from "../../src/rows/packed/blocks.js";

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { BufferSource, ByteReader, parseJson } from "../../formats/bytes.js";
+import { BufferSource, ByteReader } from "../../formats/bytes.js";
 import { parseCsv } from "../../formats/csv.js";
 import { readFlax } from "../../formats/flax/flax.js";
 import { readGguf } from "../../formats/gguf/gguf.js";
 import { readImatrix } from "../../formats/imatrix/imatrix.js";
+import { parseJson } from "../../formats/json.js";
 import { readSafetensors } from "../../formats/safetensors/safetensors.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
 import { readPickle } from "../../formats/torch/pickle.js";

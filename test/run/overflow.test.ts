@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { byteLength, DTYPES, type DTypeName } from "../../formats/dtype.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { encode } from "../../src/run/write/encode.js";
-import { encodeJobs } from "../../src/run/write/execute.js";
+import { encodeJobs } from "../../src/run/write/tensor-jobs.js";
 import { storedWhole, type Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build/build.js";
 import { readTensors } from "../support/checkpoint.js";

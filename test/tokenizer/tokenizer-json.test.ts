@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseJson } from "../../formats/bytes.js";
+import { parseJson } from "../../formats/json.js";
 import { vocabFromTiktoken } from "../../src/tokenizer/bpe/tiktoken.js";
 import { NO_CONFIG } from "../../src/tokenizer/hf/hf-config.js";
 import { vocabFromTokenizerJson } from "../../src/tokenizer/hf/hf-vocab.js";

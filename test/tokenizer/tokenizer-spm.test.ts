@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { parseJson } from "../../formats/bytes.js";
+import { parseJson } from "../../formats/json.js";
 import { readTokenizerConfig } from "../../src/tokenizer/hf/hf-config.js";
 import { vocabFromTokenizerJson } from "../../src/tokenizer/hf/hf-vocab.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import * as v from "valibot";
-import { parseJson, readSmallFile } from "../../../formats/bytes.js";
+import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { parseJson } from "../../../formats/json.js";
 import { boundedExpression } from "../../expression.js";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 20));

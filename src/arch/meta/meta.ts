@@ -1,8 +1,9 @@
 import { basename, dirname, join as joinPath, resolve } from "node:path";
-import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
+import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
+import { parseJson } from "../../../formats/json.js";
 import { findWeights, openContainer } from "../../../formats/open.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";

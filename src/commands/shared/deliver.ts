@@ -6,8 +6,9 @@ import { MAX_SUMMARY_BYTES, toAnnotations } from "../../report/github.js";
 import { toJunit } from "../../report/junit.js";
 import { toMarkdown } from "../../report/markdown.js";
 import { extent, measures, type Report, toDocument } from "../../report/report.js";
+import { type Claim, claimOutputs } from "../../run/write/claim.js";
 import { writeError } from "../../run/write/encode.js";
-import { type Claim, claimOutputs, writeOutput } from "../../run/write/output.js";
+import { writeOutput } from "../../run/write/output.js";
 import { formatSeconds, printJson, printLine } from "../../ui.js";
 
 export interface DeliverOptions {

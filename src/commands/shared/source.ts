@@ -7,7 +7,7 @@ import { readHubSettings } from "../../hub/settings.js";
 import { parseLora, withLora } from "../../lora.js";
 import { type Model, openModel } from "../../model.js";
 import { type Outline, openOutline } from "../../outline.js";
-import { checkOutputs } from "../../run/write/output.js";
+import { checkOutputs } from "../../run/write/claim.js";
 import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 
 /** What `<model>` may be, for the help of every command that takes one. */

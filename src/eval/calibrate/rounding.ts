@@ -1,5 +1,5 @@
 import type { TensorPlan } from "../../quant/plan.js";
-import { checkTensor } from "../../run/write/execute.js";
+import { checkTensor } from "../../run/write/tensor-jobs.js";
 import { rowCount } from "../../tensor.js";
 import {
   type FeedbackResult,

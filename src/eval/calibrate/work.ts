@@ -5,7 +5,7 @@ import type { DecoderPlan } from "../../net/plan/types.js";
 import { statesOf } from "../../net/streams.js";
 import type { Plan, TensorPlan } from "../../quant/plan.js";
 import { encodeJob } from "../../run/write/encode.js";
-import { checkTensor, encodeJobs } from "../../run/write/execute.js";
+import { checkTensor, encodeJobs } from "../../run/write/tensor-jobs.js";
 import type { Tensor } from "../../tensor.js";
 import type { Context, Parts } from "./context.js";
 import { runExperts } from "./experts.js";

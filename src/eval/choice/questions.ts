@@ -1,8 +1,9 @@
 import { basename } from "node:path";
 import * as v from "valibot";
-import { parseJson, readText } from "../../../formats/bytes.js";
+import { readText } from "../../../formats/bytes.js";
 import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
+import { parseJson } from "../../../formats/json.js";
 import { findTask, MMLU_FIELDS, type Question, TASKS, type Task } from "./tasks.js";
 
 /** The largest published file, HellaSwag's training set, has 50 MB and 40,000 questions. */

@@ -2,13 +2,8 @@ import { openImatrixSums } from "../../../formats/imatrix/imatrix.js";
 import { type ImatrixPart, mergeImatrices } from "../../../formats/imatrix/imatrix-merge.js";
 import { imatrixFile } from "../../../formats/imatrix/imatrix-write.js";
 import type { Model } from "../../model.js";
-import {
-  claimOutputs,
-  isResumable,
-  journalPath,
-  withResumeHint,
-  writeOutput,
-} from "../../run/write/output.js";
+import { claimOutputs, journalPath } from "../../run/write/claim.js";
+import { isResumable, withResumeHint, writeOutput } from "../../run/write/output.js";
 import { removeCheckpoint } from "./checkpoint.js";
 import {
   type ComputedImatrix,

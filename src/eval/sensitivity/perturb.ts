@@ -5,8 +5,8 @@ import { planDecoder } from "../../net/plan/decoder.js";
 import type { Session } from "../../net/session.js";
 import type { Weights } from "../../quant/importance.js";
 import { encodeJob } from "../../run/write/encode.js";
-import { checkTensor, encodeJobs } from "../../run/write/execute.js";
 import { createFile } from "../../run/write/output.js";
+import { checkTensor, encodeJobs } from "../../run/write/tensor-jobs.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 
 /** One tensor of a model, rounded to a type. */

@@ -7,14 +7,9 @@ import type { ForwardOptions } from "../../net/session.js";
 import { importancesOf, takesWeights } from "../../quant/importance.js";
 import { candidatesFor, rounds } from "../../quant/recipes/candidates.js";
 import { isQuantizable } from "../../quant/recipes/choose.js";
+import { claimOutputs, journalPath } from "../../run/write/claim.js";
 import { imatrixFingerprint, modelFingerprint } from "../../run/write/fingerprint.js";
-import {
-  claimOutputs,
-  isResumable,
-  journalPath,
-  withResumeHint,
-  writeOutput,
-} from "../../run/write/output.js";
+import { isResumable, withResumeHint, writeOutput } from "../../run/write/output.js";
 import { hashWork, readCheckpoint, removeCheckpoint, writeCheckpoint } from "../imatrix/checkpoint.js";
 import { cutChunks, spreadChunks } from "../perplexity/chunks.js";
 import type { Perturbation } from "./perturb.js";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
-import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
+import { listFolder, readSmallFile } from "../../../formats/bytes.js";
+import { parseJson } from "../../../formats/json.js";
 import { MAX_CONFIG_BYTES, type Model } from "../../model.js";
 import type { Vocab } from "../../tokenizer/types.js";
 

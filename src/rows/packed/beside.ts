@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { parseJson, readSmallFile } from "../../../formats/bytes.js";
+import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { parseJson } from "../../../formats/json.js";
 
 const MAX_BYTES = 16 << 20;
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { parseJson } from "../../../formats/bytes.js";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
+import { parseJson } from "../../../formats/json.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";

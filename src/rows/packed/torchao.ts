@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { parseJson } from "../../../formats/bytes.js";
 import type { Coding, TensorSource } from "../../../formats/container.js";
+import { parseJson } from "../../../formats/json.js";
 import { rowLength } from "../../tensor.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";

@@ -5,25 +5,15 @@ import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { Descriptors } from "../../rows/rows.js";
-import { matrixOf, rowCount, rowLength } from "../../tensor.js";
+import { rowLength } from "../../tensor.js";
 import { VERSION } from "../../version.js";
 import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
-import { checksumJob } from "./checksum.js";
-import { type EncodeJob, type EncodeResult, encodeJob, writeFully } from "./encode.js";
+import { claimOutputs, journalPath, partialPath } from "./claim.js";
+import { type EncodeResult, encodeJob, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
-import {
-  claimOutputs,
-  Flusher,
-  isResumable,
-  journalPath,
-  openPartial,
-  partialPath,
-  publish,
-  settle,
-  withResumeHint,
-} from "./output.js";
-import { cutRows } from "./row-jobs.js";
+import { Flusher, isResumable, openPartial, publish, settle, withResumeHint } from "./output.js";
+import { checkTensor, encodeJobs, isIntact } from "./tensor-jobs.js";
 
 /** The bytes do not depend on the number of threads. */
 export interface ExecuteOptions extends Pick<PoolOptions, "threads" | "signal"> {
@@ -204,23 +194,6 @@ async function intactTensors(
   return new Map([...recorded].filter((_, i) => intact[i]));
 }
 
-async function isIntact(
-  pool: WorkerPool,
-  tensor: TensorPlan,
-  file: { readonly fd: number; readonly name: string },
-  results: readonly EncodeResult[],
-): Promise<boolean> {
-  let { offset } = tensor;
-  const regions = results.map(({ byteLength }) => {
-    const region = { file, offset, byteLength };
-    offset += byteLength;
-    return region;
-  });
-  if (offset !== tensor.offset + tensor.byteLength) return false;
-  const checksums = await Promise.all(regions.map((region) => pool.run(checksumJob, region)));
-  return checksums.every(({ crc32 }, i) => crc32 === results[i]!.crc32);
-}
-
 /** Adds what is missing to `done`. */
 async function encodeTensors(
   { plan, pool, files, progress }: Work,
@@ -256,36 +229,6 @@ async function checkWritten(
   done: Finished,
 ): Promise<void> {
   await Promise.all(plan.tensors.map((tensor, i) => checkTensor(pool, tensor, file, done.get(i)!)));
-}
-
-/** @throws LlqError `no-space` when a tensor's bytes are not those that were written */
-export async function checkTensor(
-  pool: WorkerPool,
-  tensor: TensorPlan,
-  file: { readonly fd: number; readonly name: string },
-  results: readonly EncodeResult[],
-): Promise<void> {
-  if (await isIntact(pool, tensor, file, results)) return;
-  const message = `${file.name}: tensor ${tensor.tensor.name} reads back other than it was written`;
-  throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
-}
-
-/** The tensor cut into jobs of whole rows. */
-export function encodeJobs(
-  { tensor, dtype, weights, offset, byteLength }: TensorPlan,
-  files: Descriptors,
-  output: { readonly fd: number; readonly name: string },
-): EncodeJob[] {
-  const rowBytes = byteLength / rowCount(tensor);
-  return cutRows(tensor).map(({ firstRow, rows }) => ({
-    tensor,
-    files,
-    dtype,
-    firstRow,
-    rows,
-    weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + rows - 1) + 1),
-    output: { ...output, offset: offset + firstRow * rowBytes },
-  }));
 }
 
 /** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */

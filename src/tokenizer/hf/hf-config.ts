@@ -1,7 +1,8 @@
 import { basename, join } from "node:path";
 import * as v from "valibot";
-import { listFolder, parseJson, readSmallFile } from "../../../formats/bytes.js";
+import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { parseJson } from "../../../formats/json.js";
 import { DEFAULT_TEMPLATE, type SpecialToken } from "../types.js";
 
 /** What the files beside a vocabulary say about it. A file that is not there says nothing. */

@@ -1,4 +1,4 @@
-import { ByteWriter } from "../../../formats/bytes.js";
+import { ByteWriter } from "../../../formats/byte-writer.js";
 
 /** A llama2.c file number by number, written as the caller says, right or wrong. */
 export interface Llama2cParts {

@@ -1,4 +1,4 @@
-import { ByteWriter } from "../../../formats/bytes.js";
+import { ByteWriter } from "../../../formats/byte-writer.js";
 
 /** A file to be put into a zip; the last fields say what is not so. */
 export interface ZipFile {

@@ -1,4 +1,5 @@
-import { alignUp, ByteWriter } from "../../../formats/bytes.js";
+import { ByteWriter } from "../../../formats/byte-writer.js";
+import { alignUp } from "../../../formats/bytes.js";
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
 
 /** A file in memory, and where its numbers are, for those who want to change them. */
