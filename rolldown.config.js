@@ -1,12 +1,48 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
-// The program and its threads as a few files: to start, some 330 would have to be read, by each thread anew.
+// The program and its threads as a few files: to start, some 400 would have to be read, by each thread anew. Each command
+// is one of its own, and beside them are what all need, what threads need, and what reading a model takes.
 
-const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+/** Loaded by few runs, and large. */
+const EXTERNAL = ["@huggingface/hub", "@huggingface/jinja"];
+
+/** The licenses of the packages that a bundle contains, in a file beside it. */
+const licenses = {
+  name: "licenses",
+  generateBundle(_, bundle) {
+    const modules = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);
+    const folders = modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id) ?? []);
+    const texts = [...new Set(folders)].sort().map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+      const text = file !== undefined && existsSync(join(folder, file)) ? readFileSync(join(folder, file), "utf8") : license;
+      return `${name} ${version}\n\n${text.trim()}\n`;
+    });
+    this.emitFile({ type: "asset", fileName: "LICENSES.txt", source: texts.join("\n\n") });
+  },
+};
 
 export default {
   input: { cli: "dist/src/cli.js", worker: "dist/src/worker/worker.js" },
   platform: "node",
-  external: Object.keys(dependencies),
-  output: { dir: "dist/program", cleanDir: true, comments: false, chunkFileNames: "[name].js" },
+  external: EXTERNAL,
+  plugins: [licenses],
+  output: {
+    dir: "dist/program",
+    cleanDir: true,
+    comments: false,
+    chunkFileNames: "[name].js",
+    codeSplitting: {
+      groups: [
+        {
+          name: "base",
+          test: /\/src\/(escape|version)\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
+        },
+        { name: "work", test: /\/src\/worker\/job-kinds\.js$/ },
+        { name: "model", test: /\/src\/(model|lora|outline|commands\/shared\/source)\.js$/ },
+        { name: "shared", minShareCount: 2 },
+      ],
+    },
+  },
 };

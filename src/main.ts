@@ -1,23 +1,33 @@
 import { Command, CommanderError } from "commander";
 import { systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
-import { compareCommand } from "./commands/compare.js";
-import { convertCommand } from "./commands/convert.js";
-import { evalChoiceCommand } from "./commands/eval-choice.js";
-import { evalPplCommand } from "./commands/eval-ppl.js";
-import { fitCommand } from "./commands/fit.js";
-import { createGenerateCommand } from "./commands/generate/command.js";
-import { imatrixCommand } from "./commands/imatrix.js";
-import { inspectCommand } from "./commands/inspect.js";
-import { quantizeCommand } from "./commands/quantize.js";
-import { sensitivityCommand } from "./commands/sensitivity.js";
-import { verifyCommand } from "./commands/verify.js";
-import { loadEngine } from "./generate/load-engine.js";
-import { pairVectors } from "./kernels/products.js";
-import { writeError } from "./run/write/encode.js";
 import { VERSION } from "./version.js";
 
 const USAGE = 2;
+
+/** Each in a file of its own, of which a run needs one. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  convert: async () => (await import("./commands/convert.js")).convertCommand,
+  quantize: async () => (await import("./commands/quantize.js")).quantizeCommand,
+  imatrix: async () => paired((await import("./commands/imatrix.js")).imatrixCommand),
+  sensitivity: async () => paired((await import("./commands/sensitivity.js")).sensitivityCommand),
+  "eval-ppl": async () => paired((await import("./commands/eval-ppl.js")).evalPplCommand),
+  compare: async () => paired((await import("./commands/compare.js")).compareCommand),
+  "eval-choice": async () => paired((await import("./commands/eval-choice.js")).evalChoiceCommand),
+  inspect: async () => (await import("./commands/inspect.js")).inspectCommand,
+  fit: async () => (await import("./commands/fit.js")).fitCommand,
+  verify: async () => (await import("./commands/verify.js")).verifyCommand,
+  generate: async () => {
+    const { createGenerateCommand } = await import("./commands/generate/command.js");
+    const { loadEngine } = await import("./generate/load-engine.js");
+    return paired(createGenerateCommand(loadEngine), "generation");
+  },
+};
+
+/** The command, whose products are to be chosen for what it does. */
+function paired(command: Command, work: "evaluation" | "generation" = "evaluation"): Command {
+  return command.hook("preAction", async () => (await import("./kernels/products.js")).pairVectors(work));
+}
 
 const program = new Command("llq")
   .description("Convert, quantize and measure large language models, with nothing but npm.")
@@ -32,28 +42,19 @@ Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model
 75 undecided, 130 interrupted.`,
   );
 
-const generateCommand = createGenerateCommand(loadEngine);
-for (const command of [
-  convertCommand,
-  quantizeCommand,
-  imatrixCommand,
-  sensitivityCommand,
-  evalPplCommand,
-  compareCommand,
-  evalChoiceCommand,
-  inspectCommand,
-  fitCommand,
-  verifyCommand,
-  generateCommand,
-]) {
-  program.addCommand(command.copyInheritedSettings(program));
-}
-for (const command of [imatrixCommand, sensitivityCommand, evalPplCommand, compareCommand, evalChoiceCommand])
-  command.hook("preAction", () => pairVectors("evaluation"));
-generateCommand.hook("preAction", () => pairVectors("generation"));
-// commander's own exits (help, version, a wrong option) keep to the documented statuses
-for (const command of [program, ...program.commands]) {
-  command.exitOverride();
+/** The commands that these arguments may be about: one, none, or all of them where all are listed or guessed at. */
+async function addCommands(args: readonly string[]): Promise<void> {
+  const [first = ""] = args;
+  const isVersion = args.length === 1 && (first === "--version" || first === "-V");
+  const named = Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
+  for (const load of isVersion ? [] : named) {
+    const command = await load();
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  // commander's own exits (help, version, a wrong option) keep to the documented statuses
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+  }
 }
 
 /** Runs the command of the command line. @throws LlqError, and Error for a bug */
@@ -61,6 +62,7 @@ export async function main(): Promise<void> {
   rememberInputs();
   const written = watchStdout();
   try {
+    await addCommands(process.argv.slice(2));
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -83,6 +85,8 @@ function watchStdout(): () => Promise<void> {
   process.stderr.on("error", () => {}); // nobody is left to tell
   return async () => {
     await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
-    if (failure !== undefined) throw writeError("the result", failure);
+    if (failure === undefined) return;
+    const { writeError } = await import("./run/write/encode.js");
+    throw writeError("the result", failure);
   };
 }

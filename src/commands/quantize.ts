@@ -1,11 +1,7 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import type { Model } from "../model.js";
-import { parseKeyValue } from "../quant/metadata.js";
-import { type Plan, planQuantize, type QuantizeOptions } from "../quant/plan.js";
-import { parseLayers } from "../quant/prune.js";
-import { findWritableType, parseOverride } from "../quant/recipes/override.js";
+import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
 import { BITS, findRecipe, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
@@ -22,30 +18,24 @@ import {
   warnOfShortText,
 } from "./shared/calibrate.js";
 import {
+  bitsOption,
   forceOption,
   jsonOption,
   loraOption,
   maxMemoryOption,
   outputOption,
   overrideKvOption,
-  repeatable,
   resumeOption,
   splitOption,
   threadsOption,
 } from "./shared/options.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, type WriteOptions, writeParts } from "./shared/write.js";
 
-interface CommandOptions extends WriteOptions, SizeOptions, CalibrateOptions {
+interface CommandOptions extends WriteOptions, WishOptions, SizeOptions, CalibrateOptions {
   readonly bits?: string;
   readonly type?: string;
-  readonly tensor?: readonly string[];
-  readonly outputType?: string;
-  readonly embeddingType?: string;
-  readonly leaveOutput?: boolean;
-  readonly pure?: boolean;
-  readonly overrideKv?: readonly string[];
-  readonly allowRequantize?: boolean;
   readonly keepSplit?: boolean;
   readonly lora?: readonly string[];
   readonly splitMaxSize?: string;
@@ -59,29 +49,13 @@ export const quantizeCommand = new Command("quantize")
   )
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
+  .addOption(bitsOption("bits per weight, about"))
   .addOption(
-    new Option("-b, --bits <n>", "bits per weight, about").choices(Object.keys(BITS)).conflicts("type"),
-  )
-  .addOption(
-    new Option("-t, --type <name>", "exact mix or type, such as Q4_K_M; a wrong name lists them all"),
-  )
-  .addOption(
-    new Option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: guides the rounding"),
-  )
-  .addOption(
-    repeatable(
-      "--tensor <pattern=type>",
-      "type for the tensors of a role or a glob; the first that fits wins",
+    new Option(
+      "-t, --type <name>",
+      "exact mix or type, such as Q4_K_M; COPY keeps all types; a wrong name lists them all",
     ),
   )
-  .addOption(
-    new Option("--output-type <type>", "type of the output matrix (of the embedding, if it is tied)"),
-  )
-  .addOption(new Option("--embedding-type <type>", "type of the token embedding"))
-  .addOption(
-    new Option("--leave-output", "keep the output matrix in the type it has").conflicts("outputType"),
-  )
-  .addOption(new Option("--pure", "one type for all matrices, without the mix's exceptions"))
   .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
   .addOption(overrideKvOption())
   .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
@@ -113,6 +87,11 @@ Examples:
   llq quantize ./Llama-3.1-8B -o out.gguf --target-size 4.5GB --sensitivity s.json --calibrate calibration.txt
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --dry-run
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor ffn_down=Q6_K --tensor 'blk.[0-3].*=Q8_0'
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor '/blk\\.(0|15)\\./=Q8_0'
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --tensor-type attn_v=q8_0 --tensor-type-file types.txt
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix im.gguf --exclude-weights ffn_down
+  llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix im.gguf --include-weights attn_ --include-weights ffn_up
+  llq quantize llama-1b-q4.gguf -o shallow.gguf --type COPY --prune-layers 9,12-13
   llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --output-type Q8_0 --embedding-type F16
   llq quantize ./Llama-3.2-1B -o out.gguf --type Q8_0 --leave-output
   llq quantize ./Llama-3.2-1B -o out.gguf --type Q4_0 --pure
@@ -129,7 +108,8 @@ Examples:
   )
   .action(async (path: string, options: CommandOptions) => {
     const recipe = asksForSize(options) ? undefined : chosenRecipe(options);
-    const wanted = planOptions(options);
+    if (recipe === "COPY") refuseForCopy(options);
+    const wanted = wishesOf(options);
     const model = await openSource(
       path,
       options.dryRun ? { json: options.json, lora: options.lora } : options,
@@ -140,7 +120,11 @@ Examples:
         ? wanted
         : await calibratedOptions(model, text, wanted, { ...options, isBySize: recipe === undefined });
     const plan =
-      recipe === undefined ? await planForSize(model, options, given) : planQuantize(model, recipe, given);
+      recipe === undefined
+        ? await planForSize(model, options, given)
+        : recipe === "COPY"
+          ? planCopy(model, given)
+          : planQuantize(model, recipe, given);
     const parts = partsOf(plan, options);
     if (text !== undefined) warnOfShortText(text, model);
     if (options.dryRun) {
@@ -150,7 +134,9 @@ Examples:
     else await writeCalibrated(model, plan, parts, text, options);
   });
 
-for (const option of [...sizeOptions(), ...calibrateOptions()]) quantizeCommand.addOption(option);
+for (const option of [...wishOptions(), ...sizeOptions(), ...calibrateOptions()]) {
+  quantizeCommand.addOption(option);
+}
 
 /** Rounds the matrices by the text, then writes the file. */
 async function writeCalibrated(
@@ -173,25 +159,11 @@ function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions
   return keepSplit ? splitLikeSource(plan, output) : [{ plan, output }];
 }
 
-function chosenRecipe({ bits, type }: CommandOptions): Recipe {
+function chosenRecipe({ bits, type }: CommandOptions): Recipe | "COPY" {
+  if (type?.toUpperCase() === "COPY") return "COPY";
   const name = type ?? (bits === undefined ? undefined : BITS[bits]);
   if (name !== undefined) return findRecipe(name);
   throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
     hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",
   });
-}
-
-function planOptions(options: CommandOptions): QuantizeOptions {
-  const { outputType, embeddingType, leaveOutput, pure, allowRequantize } = options;
-  return {
-    overrides: options.tensor?.map(parseOverride),
-    outputType: outputType === undefined ? undefined : findWritableType(outputType),
-    embeddingType: embeddingType === undefined ? undefined : findWritableType(embeddingType),
-    leaveOutput,
-    pure,
-    allowRequantize,
-    pruneLayers: options.pruneLayers === undefined ? undefined : parseLayers(options.pruneLayers),
-    overrideKv: options.overrideKv?.map(parseKeyValue),
-    imatrix: options.imatrix === undefined ? undefined : openImatrix(options.imatrix),
-  };
 }

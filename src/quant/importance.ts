@@ -1,5 +1,5 @@
 import { dtype } from "../../formats/dtype.js";
-import { badInput } from "../../formats/errors.js";
+import { badInput, LlqError } from "../../formats/errors.js";
 import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import { rowLength, type Tensor } from "../tensor.js";
 import type { Choice } from "./recipes/choose.js";
@@ -48,4 +48,34 @@ export function weightsOf(
 /** Whether an importance matrix makes a difference to the type. */
 export function takesWeights(choice: Pick<Choice, "dtype">): boolean {
   return dtype(choice.dtype).kernels === "weighted";
+}
+
+/** Texts that names of entries have in them. */
+export interface EntryChoice {
+  readonly includeWeights?: readonly string[] | undefined;
+  readonly excludeWeights?: readonly string[] | undefined;
+}
+
+/**
+ * The matrix with the entries whose names have one of the texts of `includeWeights` in them, or none of
+ * `excludeWeights`, as llama-quantize chooses them.
+ * @throws LlqError `usage` for a text that is in no name, and when no entry is left
+ */
+export function withEntries(imatrix: Imatrix, { includeWeights, excludeWeights }: EntryChoice): Imatrix {
+  const texts = includeWeights ?? excludeWeights;
+  if (texts === undefined) return imatrix;
+  const option = includeWeights === undefined ? "--exclude-weights" : "--include-weights";
+  const { file, entries } = imatrix;
+  const names = [...entries.keys()];
+  const idle = texts.find((text) => !names.some((name) => name.includes(text)));
+  if (idle !== undefined) {
+    throw new LlqError("usage", `${option} ${idle}: ${file} has no such entry`, {
+      hint: `a part of a name, such as ${names[0]}`,
+    });
+  }
+  const kept = [...entries].filter(
+    ([name]) => texts.some((text) => name.includes(text)) === (includeWeights !== undefined),
+  );
+  if (kept.length > 0) return { ...imatrix, entries: new Map(kept) };
+  throw new LlqError("usage", `${option}: no entry of ${file} is left`, { hint: "without --imatrix, then" });
 }

@@ -1,10 +1,12 @@
-import { type DTypeName, findDType } from "../../formats/dtype.js";
+import { findDType } from "../../formats/dtype.js";
+import { meta } from "../../formats/gguf/gguf-write.js";
 import type { Model } from "../model.js";
 import { isOfBlocks } from "../rows/packed/blocks.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
+import type { KeyValue } from "./metadata.js";
 import { type Choice, isConvertible, isQuantizable } from "./recipes/choose.js";
-import { findRecipe, type Recipe } from "./recipes/recipes.js";
+import { findRecipe, type Recipe, recipeNamed } from "./recipes/recipes.js";
 
 const FLOATS: readonly string[] = ["F32", "F16", "BF16"];
 
@@ -36,16 +38,36 @@ const BLOCK_FILES = [
   ["TQ2_0", "TQ2_0"],
 ] as const;
 
+/** Added to the file type of a file that does not say its own. */
+const GUESSED = 1024;
+
+/** What llama-quantize sets in a copy: the version of the types, and which most tensors have where the file does not say. */
+export function copyMetadata({ metadata, tensors }: Pick<Model, "metadata" | "tensors">): KeyValue[] {
+  const version: KeyValue = ["general.quantization_version", meta.u32(2)];
+  if (metadata.has("general.file_type")) return [version];
+  const most = commonest(tensors.map(({ dtype }) => dtype)) ?? "F32";
+  const recipe = recipeNamed(most) ?? findRecipe("F32"); // where llama.cpp does not know the type either
+  return [version, ["general.file_type", meta.u32(recipe.fileType + GUESSED)]];
+}
+
+function commonest<T>(values: readonly T[]): T | undefined {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].reduce((best, each) => (each[1] > best[1] ? each : best), [undefined, 0] as [
+    T | undefined,
+    number,
+  ])[0];
+}
+
 /** What a file of these types is called: the recipe of its matrices, where all are of one float type. */
 export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choice[]): Recipe {
   const types = tensors.flatMap((tensor, i) => (isQuantizable(tensor) ? [choices[i]!.dtype] : []));
-  const counts = new Map<DTypeName, number>();
-  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
-  const [[most] = ["F32"]] = [...counts].sort((a, b) => b[1] - a[1]) as [DTypeName, number][];
-  const isFloat = FLOATS.includes(most as string);
-  const base = findRecipe(isFloat ? (most as string) : "F32");
+  const most = commonest(types) ?? "F32";
+  const isFloat = FLOATS.includes(most);
+  const base = findRecipe(isFloat ? most : "F32");
+  const distinct = new Set(types);
   for (const [type, recipe] of BLOCK_FILES) {
-    if (counts.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
+    if (distinct.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
   }
-  return counts.size <= 1 && isFloat ? base : { ...base, name: "as stored" };
+  return distinct.size <= 1 && isFloat ? base : { ...base, name: "as stored" };
 }

@@ -10,13 +10,14 @@ import type { Quote } from "./by-size/allocate.js";
 import type { PriceKind } from "./by-size/prices.js";
 import { asStored, carriedOver, wideKeys } from "./carried.js";
 import { takesWeights, type Weights, weightsOf } from "./importance.js";
-import { isGguf, keepTypes, recipeOfTypes } from "./keep.js";
+import { copyMetadata, isGguf, keepTypes, recipeOfTypes } from "./keep.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
 import { pruneLayers } from "./prune.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./recipes/choose.js";
 import type { ModelFacts } from "./recipes/conditions.js";
 import { matches } from "./recipes/override.js";
 import { findRecipe, type Recipe } from "./recipes/recipes.js";
+import { checkTensorTypes } from "./recipes/tensor-types.js";
 
 /** One tensor of the output: what it is made of, what it becomes, where it goes. */
 export interface TensorPlan {
@@ -114,6 +115,18 @@ export function planKeep(model: Model, keys: readonly KeyValue[] = []): Plan {
   return planFile(written, recipeOfTypes(written.tensors, choices), choices, { keys: [...wide, ...keys] });
 }
 
+/**
+ * The model as it is, less the layers that are left out: llama-quantize's COPY. Of a GGUF with the keys that it sets.
+ * @throws LlqError `usage` as pruneLayers
+ */
+export function planCopy(
+  model: Model,
+  { pruneLayers: layers = [], overrideKv = [] }: Pick<QuantizeOptions, "pruneLayers" | "overrideKv">,
+): Plan {
+  const [kept] = pruneLayers(model, undefined, layers);
+  return planKeep(kept, [...(isGguf(kept) ? copyMetadata(kept) : []), ...overrideKv]);
+}
+
 export interface QuantizeOptions extends TypeOptions {
   readonly imatrix?: Imatrix | undefined;
   /** Metadata to set. */
@@ -146,7 +159,7 @@ export function planChoices(
   choices: readonly Choice[],
   options: ChoicesOptions,
 ): Plan {
-  checkOptions(model, options);
+  checkOptions(model, recipe, options);
   if (options.allowRequantize !== true) checkSources(model, choices);
   const weights = options.guide && weightsOf(model.tensors, choices, options.guide);
   checkGuided(recipe, model, choices, weights);
@@ -179,8 +192,13 @@ export function factsOf(
 }
 
 /** Refuses options that would have no effect: a slip of the pen must not pass for an answer. */
-function checkOptions({ tensors }: Model, { overrides = [] }: QuantizeOptions): void {
+function checkOptions(
+  { tensors }: Model,
+  recipe: Recipe,
+  { overrides = [], tensorTypes = [] }: QuantizeOptions,
+): void {
   const open = tensors.filter(isQuantizable);
+  if (tensorTypes.length > 0) checkTensorTypes(open, recipe, tensorTypes);
   for (const override of overrides) {
     if (open.some((tensor) => matches(override, tensor))) continue;
     const fixed = tensors.some((tensor) => matches(override, tensor));

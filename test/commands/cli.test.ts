@@ -68,6 +68,13 @@ describe("usage errors end with status 2", () => {
     [["imatrix", "-o", "x.gguf"], /neither a model and a text nor --in is given/],
     [["imatrix", TINY_LLAMA, "-o", "x.gguf"], /which text is to be run through/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "7"], /Allowed choices are/],
+    [["quantize", TINY_LLAMA, "-o", "x.gguf", "--bits", "q4km"], /Did you mean --type Q4_K_M\?/],
+    [["generate", TINY_LLAMA, "x", "--bits", "q4"], /Did you mean --bits 4\?/],
+    [["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "4bit"], /did you mean Q4_K_M \(--bits 4\)\?/],
+    [["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "copy", "--pure"], /so --pure changes nothing/],
+    [quantizeWith("--include-weights", "attn"), /but there is none\n hint: --imatrix/],
+    [quantizeWith("--tensor-type", "attn_w=q8_0"), /attn_w is found in no name/],
+    [quantizeWith("--tensor", "/blk(/=q8_0"), /not a regular expression: Unterminated group/],
     [
       ["quantize", TINY_LLAMA, "-o", "x.gguf", "--type", "Q8_O"],
       /unknown type Q8_O\n hint: did you mean Q8_0\?/,

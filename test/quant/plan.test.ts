@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { DTypeName } from "../../formats/dtype.js";
 import { chooseTypes, isQuantizable, type TypeOptions } from "../../src/quant/recipes/choose.js";
 import type { ModelFacts } from "../../src/quant/recipes/conditions.js";
-import { matches, parseOverride } from "../../src/quant/recipes/override.js";
+import { findWritableType, matches, parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { checkTensorTypes, parseTensorType } from "../../src/quant/recipes/tensor-types.js";
 import type { Role } from "../../src/role.js";
 import { refusal } from "../support/build/build.js";
 
@@ -91,9 +92,25 @@ const OPTIONS: Readonly<Record<string, TypeOptions>> = {
   "--tensor-type ffn_down=q6_K": { overrides: [parseOverride("ffn_down=Q6_K")] },
   "--tensor-type attn_v=q4_K": { overrides: [parseOverride("attn_v=Q4_K")] },
   "--tensor-type blk\\.[0-3]\\.attn=q8_0 --tensor-type attn_=q5_0": {
-    overrides: [parseOverride("blk.[0-3].attn*=Q8_0"), parseOverride("*attn_*=Q5_0")],
+    overrides: [parseOverride("blk.[0-3].attn*=Q8_0"), parseOverride("/attn_/=Q5_0")],
   },
 };
+
+/** The same options as they are, expressions and all. */
+function optionsOf(title: string): TypeOptions {
+  const words = title.split(" ");
+  const after = (option: string) => words.flatMap((word, i) => (words[i - 1] === option ? [word] : []));
+  const [outputType, embeddingType] = ["--output-tensor-type", "--token-embedding-type"].map((option) =>
+    after(option).map(findWritableType).at(0),
+  );
+  return {
+    tensorTypes: after("--tensor-type").map((text) => parseTensorType(text)),
+    pure: words.includes("--pure"),
+    leaveOutput: words.includes("--leave-output-tensor"),
+    outputType,
+    embeddingType,
+  };
+}
 
 describe.each(models)("$name gets llama-quantize's types", (model) => {
   const golden = readGolden(model.name);
@@ -126,7 +143,9 @@ describe.each(models)("$name gets llama-quantize's types", (model) => {
   const ours = options.filter((title) => !(model.tied && title.endsWith("--leave-output-tensor")));
   test.each(ours)("%s", (title) => {
     const [name, ...rest] = title.split(" ");
-    expectChoices(title, name!, false, OPTIONS[rest.join(" ")]!);
+    expectChoices(title, name!, false, optionsOf(title));
+    const ours = OPTIONS[rest.join(" ")];
+    if (ours !== undefined) expectChoices(title, name!, false, ours);
   });
 });
 
@@ -183,6 +202,10 @@ describe("patterns of --tensor", () => {
     ["blk+12*", false],
     ["(blk).12*", false],
     ["BLK.12*", false],
+    ["/ffn/", true],
+    ["/^ffn/", false],
+    ["/blk\\.(1|12)\\.ffn_(up|down)\\.weight$/", true],
+    ["/(?=blk)/", true],
   ])("%s", (pattern, expected) => {
     expect(matches(parseOverride(`${pattern}=Q8_0`), tensor)).toBe(expected);
   });
@@ -193,11 +216,61 @@ describe("patterns of --tensor", () => {
     ["a=b=c", "usage: --tensor a=b=c: a role or a glob, an equals sign and a type are needed"],
     ["a=Q9_0", "usage: tensor type Q9_0 is unknown"],
     ["blk.[3-0].*=Q8_0", "usage: --tensor blk.[3-0].*: not a glob"],
+    ["/blk(/=Q8_0", "usage: --tensor /blk(/: not a regular expression: Unterminated group"],
+    ["/[[:digit:]]/=Q8_0", "usage: --tensor /[[:digit:]]/: classes such as [[:digit:]] are not understood"],
   ])("%s is refused", (text, message) => {
     expect(refusal(() => parseOverride(text))).toBe(message);
   });
 
   test("types are known in any case", () => {
     expect(parseOverride("a=q6_k").dtype).toBe("Q6_K");
+  });
+});
+
+describe("expressions of --tensor-type", () => {
+  test.each([
+    ["attn_v", "usage: --tensor-type attn_v: a regular expression, an equals sign and a type are needed"],
+    ["=q8_0", "usage: --tensor-type =q8_0: a regular expression, an equals sign and a type are needed"],
+    ["attn_v=", "usage: --tensor-type attn_v=: a regular expression, an equals sign and a type are needed"],
+    ["*=q8_0", "usage: --tensor-type *: not a regular expression: Nothing to repeat"],
+    ["attn_v=q9", "usage: tensor type q9 is unknown"],
+  ])("%s is refused", (text, message) => {
+    expect(refusal(() => parseTensorType(text))).toBe(message);
+  });
+
+  test.each([
+    ["Q8_0", ["nothing=q4_0"], "usage: --tensor-type nothing is found in no name of a tensor"],
+    ["F16", ["attn_v=q4_0"], "usage: --tensor-type changes nothing of F16, as in llama-quantize"],
+    ["Q8_0", ["nothing=q4_0", "attn_v=q4_0"], ""],
+  ])("of %s with %j", (recipe, texts, message) => {
+    const types = texts.map((text) => parseTensorType(text));
+    const open = [{ name: "blk.0.attn_v.weight" }];
+    const check = () => checkTensorTypes(open, findRecipe(recipe), types);
+    if (message === "") expect(check).not.toThrow();
+    else expect(refusal(check)).toBe(message);
+  });
+});
+
+describe("names of types", () => {
+  test.each([
+    ["Q4_K_M", "q4_k_m", "Q4KM", "q4-k-m", "Q4_K", "q4k"],
+    ["Q8_0", "q80", "Q8-0"],
+    ["IQ2_XXS", "iq2xxs"],
+    ["BF16", "bf16"],
+  ])("%s has others", (name, ...others) => {
+    for (const other of others) expect(findRecipe(other).name).toBe(name);
+  });
+
+  test.each([
+    ["q4", "Q4_K_M (--bits 4)"],
+    ["4bit", "Q4_K_M (--bits 4)"],
+    ["int8", "Q8_0 (--bits 8)"],
+    ["fp16", "F16"],
+    ["Q4_K_X", "Q4_K_S"],
+  ])("%s is answered with %s", (name, meant) => {
+    const hint = expect.stringContaining(`did you mean ${meant}? known: F32`);
+    expect(() => findRecipe(name)).toThrow(
+      expect.objectContaining({ message: `unknown type ${name}`, hint }),
+    );
   });
 });

@@ -1,17 +1,21 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BufferSource } from "../../formats/bytes.js";
+import type { DTypeName } from "../../formats/dtype.js";
 import { readGguf } from "../../formats/gguf/gguf.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { openModel } from "../../src/model.js";
+import { withEntries } from "../../src/quant/importance.js";
+import { copyMetadata } from "../../src/quant/keep.js";
 import { parseKeyValue } from "../../src/quant/metadata.js";
-import { type Plan, planQuantize, type QuantizeOptions } from "../../src/quant/plan.js";
+import { type Plan, planCopy, planQuantize, type QuantizeOptions } from "../../src/quant/plan.js";
 import { parseLayers, pruneLayers } from "../../src/quant/prune.js";
 import { parseOverride } from "../../src/quant/recipes/override.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { readTensorTypes } from "../../src/quant/recipes/tensor-types.js";
 import { execute } from "../../src/run/write/execute.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
@@ -44,6 +48,11 @@ interface Golden {
   readonly sha256: Readonly<Record<string, readonly (string | null)[]>>;
 }
 
+interface OptionsGolden {
+  readonly tensorTypes: string;
+  readonly options: Readonly<Record<string, { metadata: object; tensors: Readonly<Record<string, string>> }>>;
+}
+
 describe("tiny-llama: every tensor's bytes are llama-quantize's", () => {
   const golden: Golden = JSON.parse(readFileSync(new URL("tiny-llama.json", GOLDEN), "utf8"));
 
@@ -65,6 +74,73 @@ describe("tiny-llama: every tensor's bytes are llama-quantize's", () => {
     });
     expect(found).toEqual(expected);
     expect(written.size).toBe(golden.tensors.length);
+  });
+});
+
+describe("options as llama-quantize has them: types, bytes and metadata", () => {
+  const { options, tensorTypes }: OptionsGolden = JSON.parse(
+    readFileSync(new URL("tiny-llama.json", GOLDEN), "utf8"),
+  );
+  const list = join(folder, "types.txt");
+  writeFileSync(list, tensorTypes);
+  const q4 = join(folder, "q4.gguf");
+
+  const PLANS: Readonly<Record<string, () => Plan>> = {
+    "Q4_K_M --tensor-type-file": () =>
+      planQuantize(MODEL, findRecipe("Q4_K_M"), { tensorTypes: readTensorTypes(list) }),
+    "Q3_K_M --tensor-type-file --pure --output-tensor-type": () =>
+      planQuantize(MODEL, findRecipe("Q3_K_M"), {
+        ...{ tensorTypes: readTensorTypes(list), pure: true, outputType: "Q6_K" },
+      }),
+    "Q4_K_M --exclude-weights": () =>
+      planQuantize(MODEL, findRecipe("Q4_K_M"), {
+        imatrix: withEntries(IMATRIX, { excludeWeights: ["ffn_down", "blk.1."] }),
+      }),
+    "IQ4_XS --include-weights": () =>
+      planQuantize(MODEL, findRecipe("IQ4_XS"), {
+        imatrix: withEntries(IMATRIX, { includeWeights: ["attn_", "blk.3"] }),
+      }),
+    COPY: () => planCopy(openModel(q4), {}),
+    "COPY --prune-layers": () =>
+      planCopy(openModel(q4), {
+        ...{ pruneLayers: [1, 2], overrideKv: [parseKeyValue("general.name=str:Mine")] },
+      }),
+  };
+
+  test.each(Object.keys(options))("%s", async (title) => {
+    if (title === "COPY") await execute(planQuantize(MODEL, findRecipe("Q4_K_M")), q4, { threads: 0 });
+    const plan = PLANS[title]!();
+    const written = await writtenTensors(plan, title);
+    const found = Array.from(written, ([tensor, [dtype, sha256]]) => [
+      tensor,
+      `${dtype} ${sha256.slice(0, 16)}`,
+    ]);
+    const { tensors, metadata } = options[title]!;
+    expect(Object.fromEntries(found)).toEqual(tensors);
+    const keys = Object.keys(metadata).map((key) => [key, plan.metadata.get(key)?.value]);
+    expect(Object.fromEntries(keys)).toEqual(metadata);
+  });
+
+  test("a copy of a file that does not say its type says what llama-quantize takes it for", () => {
+    const named = (dtype: DTypeName) =>
+      copyMetadata({ metadata: new Map(), tensors: MODEL.tensors.map((tensor) => ({ ...tensor, dtype })) });
+    const fileTypes = (["Q4_K", "BF16", "Q8_0", "MXFP4"] as const).map((dtype) => named(dtype)[1]?.[1].value);
+    // LLAMA_FTYPE_MOSTLY_Q4_K_M, _BF16, _Q8_0 and LLAMA_FTYPE_ALL_F32, with LLAMA_FTYPE_GUESSED
+    expect(fileTypes).toEqual([15 + 1024, 32 + 1024, 7 + 1024, 0 + 1024]);
+  });
+
+  test.each([
+    [{ includeWeights: ["ffn_x"] }, "usage: --include-weights ffn_x: x has no such entry"],
+    [{ excludeWeights: ["attn", "ffn_x"] }, "usage: --exclude-weights ffn_x: x has no such entry"],
+    [{ excludeWeights: ["blk."] }, "usage: --exclude-weights: no entry of x is left"],
+  ])("%j is refused", (choice, message) => {
+    expect(refusal(() => withEntries({ ...IMATRIX, file: "x" }, choice))).toBe(message);
+  });
+
+  test("a list of types without any is refused", () => {
+    const empty = join(folder, "empty.txt");
+    writeFileSync(empty, " \n");
+    expect(refusal(() => readTensorTypes(empty))).toBe(`usage: --tensor-type-file ${empty}: names no tensor`);
   });
 });
 

@@ -13,6 +13,7 @@ import type { Tokenizer } from "../../tokenizer/types.js";
 import { closedOutputSignal, createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 import {
   activationsOption,
+  bitsOption,
   jsonOption,
   loraOption,
   numberFrom,
@@ -63,7 +64,7 @@ export function createGenerateCommand(load: LoadEngine): Command {
     .option("--keep <n>", "tokens from the start that --context-shift keeps (default: the first)", wholeNumber(0))
     .addOption(new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16"))
     .addOption(activationsOption())
-    .addOption(new Option("-b, --bits <n>", "quantize on the way in, to about so many bits per weight").choices(Object.keys(BITS)).conflicts("type"))
+    .addOption(bitsOption("quantize on the way in, to about so many bits per weight"))
     .option("-t, --type <name>", "quantize on the way in, to an exact mix or type, such as Q4_K_M")
     .addOption(loraOption())
     .addOption(threadsOption())

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
+import { BITS, recipeNamed } from "../../quant/recipes/recipes.js";
 
 /** A whole number of at least `least`, for an option's value. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -36,6 +37,21 @@ export function numberFrom(least: number, most = Number.POSITIVE_INFINITY): (tex
       `A number from ${least}${most === Number.POSITIVE_INFINITY ? " on" : ` to ${most}`} is needed.`,
     );
   };
+}
+
+export const bitsOption = (description: string) =>
+  new Option("-b, --bits <n>", `${description} (choices: ${Object.keys(BITS).join(", ")})`)
+    .argParser(bitsNumber)
+    .conflicts("type");
+
+function bitsNumber(text: string): string {
+  const known = Object.keys(BITS);
+  if (known.includes(text)) return text;
+  const recipe = recipeNamed(text)?.name;
+  const digits = known.find((bits) => text.replace(/\D/g, "") === bits);
+  const meant = recipe === undefined ? digits && `--bits ${digits}` : `--type ${recipe}`;
+  const question = meant === undefined ? "" : `Did you mean ${meant}? `;
+  throw new InvalidArgumentError(`${question}Allowed choices are ${known.join(", ")}.`);
 }
 
 export const outputOption = (what = "GGUF file to write") =>

@@ -5,11 +5,17 @@ import type { Quote } from "../by-size/allocate.js";
 import { CONDITIONS, type ModelFacts, type Situation } from "./conditions.js";
 import { matches, type Override } from "./override.js";
 import type { Recipe } from "./recipes.js";
+import { tensorTypeOf } from "./tensor-types.js";
 
 /** What a user may want otherwise than the recipe does. */
 export interface TypeOptions {
   /** The first that matches a tensor decides its type, before everything else. */
   readonly overrides?: readonly Override[] | undefined;
+  /**
+   * The same as llama-quantize has it (--tensor-type): options of the embedding and the output win, and a tensor that one
+   * of them names is not counted, which moves the places of those behind it.
+   */
+  readonly tensorTypes?: readonly Override[] | undefined;
   /** Type of the output matrix; of the token embedding where that serves as output. */
   readonly outputType?: DTypeName | undefined;
   readonly embeddingType?: DTypeName | undefined;
@@ -77,7 +83,7 @@ export function chooseTypes(
   facts: ModelFacts,
   options: TypeOptions = {},
 ): Choice[] {
-  const places = placesOf(tensors, facts);
+  const places = placesOf(tensors, facts, options);
   return tensors.map((tensor, i) => {
     if (!isQuantizable(tensor)) return stayFloat(tensor, facts, recipe);
     const [wanted, reason] = wantedType(recipe, tensor, { ...facts, ...places[i]! }, options);
@@ -99,7 +105,7 @@ export function settleTypes(
   facts: ModelFacts,
   options: TypeOptions = {},
 ): Settled[] {
-  const places = placesOf(tensors, facts);
+  const places = placesOf(tensors, facts, options);
   return tensors.map((tensor, i) => {
     const { kind } = places[i]!;
     if (!isQuantizable(tensor)) return { kind, choice: stayFloat(tensor, facts) };
@@ -146,7 +152,11 @@ interface Place extends Pick<Situation, "i" | "n" | "rank" | "rowLength" | "stac
 }
 
 /** Where each tensor stands among its kind, layer by layer and then by name, as llama.cpp goes through them. */
-function placesOf(tensors: readonly Described[], { layers, experts }: ModelFacts): Place[] {
+function placesOf(
+  tensors: readonly Described[],
+  { layers, experts }: ModelFacts,
+  { tensorTypes = [] }: TypeOptions,
+): Place[] {
   const isTied = tensors.every(({ role }) => role !== "output");
   const kinds = tensors.map(({ role }) => {
     const kind = KIND[role] ?? role;
@@ -155,11 +165,13 @@ function placesOf(tensors: readonly Described[], { layers, experts }: ModelFacts
   const indices = tensors.map((_, index) => index);
   const order = indices.sort((a, b) => compare(tensors[a]!, tensors[b]!));
   const counts = new Map<Role, number>();
+  const counted = new Map<Role, number>();
   const ranks: number[] = [];
   for (const index of order) {
-    const rank = counts.get(kinds[index]!) ?? 0;
-    ranks[index] = rank;
-    counts.set(kinds[index]!, rank + 1);
+    const kind = kinds[index]!;
+    ranks[index] = counted.get(kind) ?? 0;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    if (tensorTypeOf(tensorTypes, tensors[index]!) === undefined) counted.set(kind, ranks[index] + 1);
   }
   return tensors.map(({ layer, shape }, index) => {
     const kind = kinds[index]!;
@@ -199,15 +211,20 @@ function wantedType(
 function wishedType(
   tensor: Described,
   kind: Role,
-  { overrides = [], outputType, embeddingType, leaveOutput, allowRequantize }: TypeOptions,
+  { overrides = [], tensorTypes = [], outputType, embeddingType, leaveOutput, allowRequantize }: TypeOptions,
 ): [DTypeName, string] | undefined {
   const override = overrides.find((each) => matches(each, tensor));
   if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
+  const expressed = tensorTypeOf(tensorTypes, tensor);
+  // Of the tensors that an option is of, only the one it is named after is not left to the expressions.
   if (embeddingType !== undefined && (KIND[tensor.role] ?? tensor.role) === "token_embd") {
-    return [embeddingType, "--embedding-type"];
+    const isNamed = tensor.role === "token_embd" || expressed === undefined;
+    if (isNamed) return [embeddingType, "--embedding-type"];
   }
   if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
-  if (kind === "output" && outputType !== undefined) return [outputType, "--output-type"];
+  const isOutput = tensor.role === "output" || expressed === undefined;
+  if (kind === "output" && outputType !== undefined && isOutput) return [outputType, "--output-type"];
+  if (expressed !== undefined) return [expressed.dtype, `--tensor-type ${expressed.pattern}`];
   // Experts that were trained in it are published in it; any other type would only lose.
   const isPublished = tensor.dtype === "MXFP4" && tensor.role.endsWith("_exps");
   if (isPublished && allowRequantize !== true) return ["MXFP4", "as it is published"];

@@ -2,7 +2,7 @@ import { DTYPES, type DTypeName, dtype, findDType } from "../../../formats/dtype
 import { LlqError, nearest } from "../../../formats/errors.js";
 import type { Tensor } from "../../tensor.js";
 
-/** A type for the tensors that a role or a glob over names picks. */
+/** A type for the tensors that a role, a glob over names or a regular expression picks. */
 export interface Override {
   /** As the user wrote it. */
   readonly pattern: string;
@@ -10,15 +10,38 @@ export interface Override {
   readonly dtype: DTypeName;
 }
 
-/** Reads `<glob|role>=<type>`, such as `ffn_down=Q6_K` or `blk.[0-3].attn_v.weight=Q8_0`. @throws LlqError `usage` */
+/**
+ * Reads `<role|glob|/expression/>=<type>`, such as `ffn_down=Q6_K`, `blk.[0-3].attn_v.weight=Q8_0` or
+ * `/blk\.(0|31)\./=Q8_0`.
+ * @throws LlqError `usage`
+ */
 export function parseOverride(text: string): Override {
+  const [, expression, type] = /^\/(.+)\/=([^=/]+)$/.exec(text) ?? [];
+  if (expression !== undefined) {
+    const names = compileExpression(`--tensor /${expression}/`, expression);
+    return { pattern: `/${expression}/`, names, dtype: findWritableType(type!) };
+  }
   const [pattern, name, ...rest] = text.split("=");
   if (!pattern || !name || rest.length > 0) {
     throw new LlqError("usage", `--tensor ${text}: a role or a glob, an equals sign and a type are needed`, {
-      hint: "--tensor ffn_down=Q6_K, or --tensor 'blk.[0-3].*=Q8_0'",
+      hint: "--tensor ffn_down=Q6_K, --tensor 'blk.[0-3].*=Q8_0', or --tensor '/blk\\.(0|31)\\./=Q8_0'",
     });
   }
   return { pattern, names: globToRegExp(pattern), dtype: findWritableType(name) };
+}
+
+/** A regular expression that is searched for in names. @param what the option, for the error. @throws LlqError `usage` */
+export function compileExpression(what: string, expression: string): RegExp {
+  // in JavaScript these are other classes, without an error
+  if (/\[[.:=]/.test(expression)) {
+    throw new LlqError("usage", `${what}: classes such as [[:digit:]] are not understood`, { hint: "[0-9]" });
+  }
+  try {
+    return new RegExp(expression);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.replace(/^.*: /, "") : "";
+    throw new LlqError("usage", `${what}: not a regular expression: ${why}`, { cause });
+  }
 }
 
 /** A type that tensors can be written in. @throws LlqError `usage` naming them, and the nearest to an unknown name */
@@ -36,7 +59,7 @@ export function findWritableType(name: string): DTypeName {
   });
 }
 
-/** Whether the pattern is the tensor's role, or a glob that fits its whole name. */
+/** Whether the pattern is the tensor's role, a glob that fits its whole name, or an expression found in it. */
 export function matches(
   { pattern, names }: Override,
   { name, role }: Pick<Tensor, "name" | "role">,

@@ -154,10 +154,12 @@ export const BITS: Readonly<Record<string, string>> = {
   "8": "Q8_0",
 };
 
-/** @throws LlqError `usage` naming the recipes, and the nearest where there is no such type at all */
+/**
+ * The recipe of that name, in any case and with or without underscores.
+ * @throws LlqError `usage` naming the recipes, and the likeliest where there is no such type at all
+ */
 export function findRecipe(name: string): Recipe {
-  const upper = name.toUpperCase();
-  const found = RECIPES.find((recipe) => recipe.name === (ALIASES[upper] ?? upper));
+  const found = recipeNamed(name);
   if (found !== undefined) return found;
   const names = RECIPES.map((recipe) => recipe.name);
   const known = `known: ${names.join(", ")}`;
@@ -165,8 +167,28 @@ export function findRecipe(name: string): Recipe {
   if (stored !== undefined && dtype(stored).kernels === "read") {
     throw new LlqError("usage", `type ${name} can be read but not written`, { hint: known });
   }
-  const near = nearest(name, names);
+  const near = likeliest(name) ?? nearest(name, names);
   throw new LlqError("usage", `unknown type ${name}`, {
     hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
   });
+}
+
+/** The recipe of that name, if there is one. */
+export function recipeNamed(name: string): Recipe | undefined {
+  const wanted = compact(name);
+  const alias = Object.keys(ALIASES).find((each) => compact(each) === wanted);
+  return RECIPES.find((recipe) => recipe.name === ALIASES[alias ?? ""] || compact(recipe.name) === wanted);
+}
+
+/** What people leave out or write otherwise: `q4-k-m`, `Q4KM`. */
+function compact(name: string): string {
+  return name.toUpperCase().replace(/[^A-Z0-9]/g, "");
+}
+
+/** What is meant by `q4`, `4bit`, `int4` or `fp16`. */
+function likeliest(name: string): string | undefined {
+  const [, float] = /^(?:fp|float)_?(16|32)$/i.exec(name) ?? [];
+  if (float !== undefined) return `F${float}`;
+  const [, bits] = /^(?:i?q|int)?_?(\d)(?:[-_ ]?bits?)?$/i.exec(name) ?? [];
+  return bits === undefined || !Object.hasOwn(BITS, bits) ? undefined : `${BITS[bits]} (--bits ${bits})`;
 }

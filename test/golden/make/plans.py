@@ -28,7 +28,10 @@ Q6_K IQ4_NL IQ4_XS MXFP4_MOE TQ1_0 TQ2_0
 IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M Q1_0 Q2_0""".split()
 OPTIONS = ["--pure", "--leave-output-tensor", "--output-tensor-type q8_0", "--token-embedding-type f16",
            "--output-tensor-type q5_K --token-embedding-type q8_0", "--tensor-type ffn_down=q6_K",
-           r"--tensor-type blk\.[0-3]\.attn=q8_0 --tensor-type attn_=q5_0", "--tensor-type attn_v=q4_K"]
+           r"--tensor-type blk\.[0-3]\.attn=q8_0 --tensor-type attn_=q5_0", "--tensor-type attn_v=q4_K",
+           r"--tensor-type blk\.([0-4]|1[1-3])\.(attn_v|ffn_down)=q8_0 --tensor-type BLK\.7\.=iq4_xs",
+           "--output-tensor-type q5_K --token-embedding-type q8_0 --tensor-type embd|output=q4_0",
+           "--output-tensor-type q5_K --tensor-type embd|output|blk=q4_0 --pure"]
 LINE = re.compile(r"\[ *\d+/ *\d+\] +(\S+) .*?type = +\w+,.*?(?:MiB \((\w+)\)|size = +[\d.]+ MiB)$")
 
 

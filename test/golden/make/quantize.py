@@ -9,6 +9,7 @@ The model is samples/tiny-llama as convert_hf_to_gguf.py --outtype f32 writes it
     types     by recipe, without and with (" imatrix") the matrix: the types
     sha256    by type, without and with the matrix: the first 16 digits for each tensor's bytes; null: never seen
     pruned    by recipe and matrix, without layers 0 and 2: types and hashes by tensor
+    options   by recipe and options: types and hashes by tensor, and the metadata that llama-quantize sets
 """
 
 import hashlib
@@ -32,6 +33,37 @@ def quantize(program, model, output, recipe, *options):
         return None
     tensors = gguf.GGUFReader(output).tensors
     return {t.name: (t.tensor_type.name, hashlib.sha256(t.data.tobytes()).hexdigest()[:16]) for t in tensors}
+
+
+# Of --tensor-type-file, in the form of every line that people write.
+TENSOR_TYPES = "attn_v=q8_0 blk\\.(0|2)\\.ffn_(up|gate)=iq4_nl\n\n  BLK\\.3\\.=Q5_K\tffn_down=f16\n"
+OPTIONS = {
+    "Q4_K_M --tensor-type-file": ["--tensor-type-file", "types.txt"],
+    "Q3_K_M --tensor-type-file --pure --output-tensor-type": [
+        "--tensor-type-file", "types.txt", "--pure", "--output-tensor-type", "q6_k"
+    ],
+    "Q4_K_M --exclude-weights": ["--imatrix", "IMATRIX", "--exclude-weights", "ffn_down", "--exclude-weights", "blk.1."],
+    "IQ4_XS --include-weights": ["--imatrix", "IMATRIX", "--include-weights", "attn_", "--include-weights", "blk.3"],
+    "COPY": [],
+    "COPY --prune-layers": ["--prune-layers", "1,2", "--override-kv", "general.name=str:Mine"],
+}
+KEYS = ("general.file_type", "general.quantization_version", "general.name", "llama.block_count")
+
+
+def with_options(program, model, imatrix, scratch):
+    """Of the model, and of what Q4_K_M makes of it: copies of quantized files are what COPY is for."""
+    Path(f"{scratch}/types.txt").write_text(TENSOR_TYPES)
+    subprocess.run([program, model, f"{scratch}/q4.gguf", "Q4_K_M"], check=True, capture_output=True)
+    made = {}
+    for title, options in OPTIONS.items():
+        options = [o.replace("IMATRIX", imatrix).replace("types.txt", f"{scratch}/types.txt") for o in options]
+        source, output = (f"{scratch}/q4.gguf" if "COPY" in title else model), f"{scratch}/out.gguf"
+        tensors = quantize(program, source, output, title.split()[0], *options)
+        fields = gguf.GGUFReader(output).fields
+        keys = {key: fields[key].contents() for key in KEYS if key in fields}
+        keys |= {key: field.contents() for key, field in fields.items() if key.endswith("entries_count")}
+        made[title] = {"metadata": keys, "tensors": {name: " ".join(each) for name, each in tensors.items()}}
+    return made
 
 
 def prune_first(program, model, scratch):
@@ -65,6 +97,8 @@ def main():
         }
     pruned = {title: {name: " ".join(made) for name, made in each.items()} for title, each in pruned.items()}
     result = {"tensors": names, "types": types, "sha256": hashes, "pruned": pruned}
+    with tempfile.TemporaryDirectory() as scratch:
+        result |= {"tensorTypes": TENSOR_TYPES, "options": with_options(program, model, imatrix, scratch)}
     path = Path(__file__).parent.parent / "quantize" / "tiny-llama.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
 

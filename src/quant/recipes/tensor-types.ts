@@ -1,0 +1,70 @@
+import { readText } from "../../../formats/bytes.js";
+import { dtype } from "../../../formats/dtype.js";
+import { LlqError } from "../../../formats/errors.js";
+import { compileExpression, findWritableType, type Override } from "./override.js";
+import type { Recipe } from "./rules.js";
+
+const MAX_FILE_BYTES = 1 << 20;
+
+/**
+ * Reads `<expression>=<type>` as llama-quantize's --tensor-type: the expression, which is made lower case, is searched
+ * for in a tensor's name.
+ * @param where the option or the file, for errors
+ * @throws LlqError `usage`
+ */
+export function parseTensorType(text: string, where = "--tensor-type"): Override {
+  const at = text.indexOf("=");
+  if (at <= 0 || at === text.length - 1) {
+    throw new LlqError(
+      "usage",
+      `${where} ${text}: a regular expression, an equals sign and a type are needed`,
+      {
+        hint: "such as attn_v=q8_0 or blk\\.(0|1)\\.ffn=q6_k",
+      },
+    );
+  }
+  const pattern = text.slice(0, at).toLowerCase();
+  const names = compileExpression(`${where} ${pattern}`, pattern);
+  return { pattern, names, dtype: findWritableType(text.slice(at + 1)) };
+}
+
+/** Reads a file of them, with white space between. @throws LlqError `usage`, and as readText does */
+export function readTensorTypes(path: string): Override[] {
+  const entries = readText(path, MAX_FILE_BYTES).split(/\s+/);
+  const types = entries.filter((entry) => entry !== "").map((entry) => parseTensorType(entry, path));
+  if (types.length > 0) return types;
+  throw new LlqError("usage", `--tensor-type-file ${path}: names no tensor`, {
+    hint: "a line such as attn_v=q8_0 for each type",
+  });
+}
+
+/** The first whose expression is found in the tensor's name. */
+export function tensorTypeOf(
+  types: readonly Override[],
+  { name }: { readonly name: string },
+): Override | undefined {
+  return types.find(({ names }) => names.test(name));
+}
+
+/**
+ * Refuses types of which none would have an effect. Lists are written for many models, so one that names nothing of this
+ * one is no mistake.
+ * @param open the tensors whose types are a matter of choice
+ * @throws LlqError `usage`
+ */
+export function checkTensorTypes(
+  open: readonly { readonly name: string }[],
+  recipe: Recipe,
+  types: readonly Override[],
+): void {
+  if (dtype(recipe.base).blockSize === 1) {
+    throw new LlqError("usage", `--tensor-type changes nothing of ${recipe.name}, as in llama-quantize`, {
+      hint: "--tensor does",
+    });
+  }
+  if (types.some(({ names }) => open.some(({ name }) => names.test(name)))) return;
+  const [{ pattern } = { pattern: "" }] = types;
+  throw new LlqError("usage", `--tensor-type ${pattern} is found in no name of a tensor`, {
+    hint: `such as ${open[0]?.name}`,
+  });
+}
