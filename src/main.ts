@@ -7,6 +7,11 @@ import { evalChoiceCommand } from "./commands/eval-choice.js";
 import { evalPplCommand } from "./commands/eval-ppl.js";
 import { fitCommand } from "./commands/fit.js";
 import { createGenerateCommand } from "./commands/generate/command.js";
+import { copyCommand } from "./commands/gguf/copy.js";
+import { hashCommand } from "./commands/gguf/hash.js";
+import { mergeCommand } from "./commands/gguf/merge.js";
+import { metaCommand } from "./commands/gguf/meta.js";
+import { splitCommand } from "./commands/gguf/split.js";
 import { imatrixCommand } from "./commands/imatrix.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
@@ -45,6 +50,11 @@ for (const command of [
   fitCommand,
   verifyCommand,
   generateCommand,
+  copyCommand,
+  splitCommand,
+  mergeCommand,
+  metaCommand,
+  hashCommand,
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
