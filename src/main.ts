@@ -22,6 +22,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
     const { loadEngine } = await import("./generate/load-engine.js");
     return paired(createGenerateCommand(loadEngine), "generation");
   },
+  copy: async () => (await import("./commands/gguf/copy.js")).copyCommand,
+  split: async () => (await import("./commands/gguf/split.js")).splitCommand,
+  merge: async () => (await import("./commands/gguf/merge.js")).mergeCommand,
+  meta: async () => (await import("./commands/gguf/meta.js")).metaCommand,
+  hash: async () => (await import("./commands/gguf/hash.js")).hashCommand,
 };
 
 /** The command, whose products are to be chosen for what it does. */

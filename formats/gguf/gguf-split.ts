@@ -1,7 +1,8 @@
-import { withFile } from "../bytes.js";
+import { alignUp, withFile } from "../bytes.js";
 import type { Container, Metadata, TensorSource } from "../container.js";
-import { badInput } from "../errors.js";
-import { type Gguf, type GgufOptions, readGguf } from "./gguf.js";
+import { badInput, LlqError } from "../errors.js";
+import { DEFAULT_ALIGNMENT, type Gguf, type GgufOptions, readGguf } from "./gguf.js";
+import { meta } from "./gguf-write.js";
 
 /** Which part of a split model a file is, how many there are, and how many tensors they have together. */
 const SPLIT_NO = "split.no";
@@ -12,6 +13,49 @@ const SPLIT_TENSORS = "split.tensors.count";
 export function splitPath(path: string, no: number, count: number): string {
   const five = (n: number) => String(n).padStart(5, "0");
   return `${path.replace(/\.gguf$/, "")}-${five(no + 1)}-of-${five(count)}.gguf`;
+}
+
+/** split.count has 16 bits. */
+const MAX_PARTS = 2 ** 16 - 1;
+
+/**
+ * What part `no` (from 0) of `count` says: the first all that the model says, each which part it is, as llama-gguf-split
+ * writes it.
+ * @param tensors of all parts together
+ * @throws LlqError `usage` for more parts than there can be
+ */
+export function partMetadata(
+  metadata: Metadata,
+  { no, count, tensors }: { readonly no: number; readonly count: number; readonly tensors: number },
+): Metadata {
+  if (count > MAX_PARTS) {
+    throw new LlqError("usage", `would be ${count} files; at most ${MAX_PARTS} are possible`);
+  }
+  return new Map([
+    ...(no === 0 ? withoutSplit(metadata) : []),
+    [SPLIT_NO, meta.u16(no)],
+    [SPLIT_TENSORS, meta.i32(tensors)],
+    [SPLIT_COUNT, meta.u16(count)],
+  ]);
+}
+
+/**
+ * Things of so many bytes in runs of at most `limit` bytes, filled in order as llama-gguf-split --split-max-size does; what
+ * is above the limit has a run of its own.
+ */
+export function cutBySize<T>(things: readonly T[], limit: number, bytesOf: (thing: T) => number): T[][] {
+  const runs: T[][] = [[]];
+  let size = 0;
+  for (const thing of things) {
+    const bytes = alignUp(bytesOf(thing), DEFAULT_ALIGNMENT);
+    if (size > 0 && size + bytes > limit) {
+      runs.push([]);
+      size = 0;
+    }
+    runs.at(-1)!.push(thing);
+    size += bytes;
+  }
+  return runs;
 }
 
 /**

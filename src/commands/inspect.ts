@@ -1,10 +1,21 @@
-import { Command } from "commander";
-import type { Metadata, MetaField } from "../../formats/container.js";
+import { Command, Option } from "commander";
 import { byteLength, elementCount } from "../../formats/dtype.js";
+import { LlqError } from "../../formats/errors.js";
+import { escapeMarkdown } from "../escape.js";
 import type { Model } from "../model.js";
+import { globToRegExp } from "../quant/recipes/override.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
+import {
+  asWritten,
+  findKey,
+  metadataRows,
+  plainValue,
+  printValue,
+  shortValue,
+  typeText,
+} from "./shared/metadata.js";
 import { jsonOption } from "./shared/options.js";
 import { describeSource, MODEL_ARGUMENT } from "./shared/source.js";
 
@@ -14,13 +25,65 @@ export const inspectCommand = new Command("inspect")
     "Show a model's format, architecture, hyperparameters, tokenizer and tensors. Reads no weights.",
   )
   .argument("<model>", MODEL_ARGUMENT)
+  .addOption(new Option("-k, --key <key>", "print one value of the metadata alone, arrays in full"))
+  .addOption(new Option("--tensors <glob>", "only tensors of that role, or whose name fits"))
+  .addOption(new Option("--no-tensors", "no list of tensors"))
+  .addOption(new Option("--markdown", "print Markdown").conflicts("json"))
   .addOption(jsonOption())
-  .addHelpText("after", "\nExamples:\n  llq inspect llama-1b-q4.gguf\n  llq inspect ./Llama-3.2-1B --json")
-  .action(async (path: string, options: { json?: boolean }) => {
-    const model = await describeSource(path, options);
-    if (options.json) printJson(describe(model));
-    else printModel(model);
+  .addHelpText(
+    "after",
+    `
+Examples:
+  llq inspect llama-1b-q4.gguf
+  llq inspect ./Llama-3.2-1B --json
+  llq inspect llama-1b-q4.gguf --key llama.rope.freq_base
+  llq inspect llama-1b-q4.gguf --tensors 'blk.0.*'
+  llq inspect llama-1b-q4.gguf --no-tensors --markdown >> README.md`,
+  )
+  .action(async (path: string, options: InspectOptions) => {
+    const { json, key, tensors: wanted } = options;
+    const names = typeof wanted === "string" ? parseTensors(wanted) : undefined;
+    const model = await describeSource(path, options).catch((error: unknown) => {
+      throw withMetaHint(error, path);
+    });
+    if (key !== undefined) {
+      const field = findKey(path, model.metadata, key);
+      if (json) printJson({ schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
+      else printValue(field);
+      return;
+    }
+    const description = describe(model);
+    const listed = wanted === false ? [] : description.tensors.filter((tensor) => names?.(tensor) ?? true);
+    if (names !== undefined && listed.length === 0) {
+      const hint = `roles: ${[...new Set(description.tensors.map(({ role }) => role))].join(", ")}`;
+      throw new LlqError("usage", `--tensors ${wanted} fits no tensor of ${path}`, { hint });
+    }
+    if (json) printJson({ ...description, tensors: listed });
+    else printModel(model, description, listed, options.markdown ? markdownOut : textOut);
   });
+
+/** Of a GGUF that holds no model that is known, what it says can be listed all the same. */
+function withMetaHint(error: unknown, path: string): unknown {
+  if (!(error instanceof LlqError) || !path.includes(".gguf")) return error;
+  if (error.code !== "unsupported" && !error.message.includes("this GGUF holds no model")) return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}llq meta ${path} lists its metadata`;
+  return new LlqError(error.code, error.message, { hint, cause: error });
+}
+
+interface InspectOptions {
+  readonly key?: string;
+  /** false: none */
+  readonly tensors?: string | boolean;
+  readonly markdown?: boolean;
+  readonly json?: boolean;
+}
+
+function parseTensors(
+  pattern: string,
+): (tensor: { readonly name: string; readonly role: string }) => boolean {
+  const names = globToRegExp(pattern, "--tensors");
+  return ({ name, role }) => role === pattern || names.test(name);
+}
 
 interface TypeTotal {
   readonly dtype: string;
@@ -45,12 +108,18 @@ function describe(model: Model) {
     format: model.container.format,
     files: model.container.files,
     architecture: model.architecture.name,
-    hparams: model.hparams,
+    hparams: writtenNumbers(model.hparams),
     tokenizer: { kind: model.vocab.kind, pre: model.vocab.pre, tokens: model.vocab.tokens.length },
-    metadata: Object.fromEntries([...model.metadata].map(([key, field]) => [key, shown(field)])),
+    metadata: Object.fromEntries([...model.metadata].map(([key, field]) => [key, shortValue(field)])),
     totals: { tensors: tensors.length, elements, byteLength: bytes, bitsPerWeight: (bytes * 8) / elements },
     tensors,
   };
+}
+
+/** Numbers read as f32, as a person would write them. */
+function writtenNumbers(value: object): object {
+  const text = JSON.stringify(value, (_, each) => (typeof each === "number" ? asWritten(each) : each));
+  return JSON.parse(text);
 }
 
 /** Bytes in the files; of a packed tensor without its scales. */
@@ -61,45 +130,55 @@ function storedBytes({ dtype, shape, sources }: Tensor): number {
     : packed.reduce((sum, each) => sum + each.byteLength, 0);
 }
 
-/** Long arrays (the vocabulary) as their length. */
-function shown(field: MetaField): unknown {
-  const { type, item, count } = field;
-  if (type === "array" && count !== undefined && count > 16) return `${count} x ${item}`;
-  const { value } = field; // decoded when it is asked for
-  if (type === "array" && typeof value === "object" && value.length > 16) return `${value.length} x ${item}`;
-  return typeof value === "bigint" ? Number(value) : value;
+/** Lines and tables on stdout, one form or another. */
+interface Out {
+  readonly line: (text: string) => void;
+  readonly table: (header: readonly string[], rows: readonly (readonly string[])[]) => void;
 }
 
-function printModel(model: Model): void {
-  const { totals, tensors, tokenizer } = describe(model);
-  printLine(
+const textOut: Out = {
+  line: printLine,
+  table(header, rows) {
+    printLine();
+    printTable(header, rows);
+  },
+};
+
+const markdownOut: Out = {
+  line(text) {
+    printLine(escapeMarkdown(text));
+    printLine();
+  },
+  table(header, rows) {
+    if (rows.length === 0) return;
+    for (const row of [header, header.map(() => "---"), ...rows.map((cells) => cells.map(escapeMarkdown))]) {
+      printLine(`| ${row.join(" | ")} |`);
+    }
+    printLine();
+  },
+};
+
+function printModel(
+  model: Model,
+  { totals, tensors, tokenizer }: ReturnType<typeof describe>,
+  listed: ReturnType<typeof describe>["tensors"],
+  out: Out,
+): void {
+  out.line(
     `${model.path}: ${model.container.format}, ${model.container.files.length} file(s), ${model.architecture.name}`,
   );
-  printLine(
+  out.line(
     `${formatCount(totals.elements)} weights, ${formatBytes(totals.byteLength)}, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
-  printLine(`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
-  printLine();
-  printTable(["key", "value"], metadataRows(model.metadata));
-  const types = typeTotals(tensors);
-  const typeRows = types.map((t) => [
-    t.dtype,
-    String(t.tensors),
-    formatCount(t.elements),
-    formatBytes(t.byteLength),
+  out.line(`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
+  out.table(["key", "value"], metadataRows(model.metadata));
+  const types = typeTotals(tensors).map((t) => [
+    ...[t.dtype, String(t.tensors), formatCount(t.elements), formatBytes(t.byteLength)],
   ]);
-  printLine();
-  printTable(["type", "tensors", "weights", "size"], typeRows);
-  const rows = tensors.map((t) => [t.name, t.dtype, t.shape.join(" x "), formatBytes(t.byteLength)]);
-  printLine();
-  printTable(["tensor", "type", "shape", "size"], rows);
-}
-
-function metadataRows(metadata: Metadata): string[][] {
-  return [...metadata].map(([key, field]) => {
-    const text = JSON.stringify(shown(field));
-    return [key, text.length > 80 ? `${text.slice(0, 77)}...` : text];
-  });
+  out.table(["type", "tensors", "weights", "size"], types);
+  if (listed.length === 0) return;
+  const rows = listed.map((t) => [t.name, t.dtype, t.shape.join(" x "), formatBytes(t.byteLength)]);
+  out.table(["tensor", "type", "shape", "size"], rows);
 }
 
 function typeTotals(

@@ -1,9 +1,6 @@
-import { alignUp } from "../../formats/bytes.js";
-import type { Metadata } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
-import { DEFAULT_ALIGNMENT } from "../../formats/gguf/gguf.js";
-import { splitPath } from "../../formats/gguf/gguf-split.js";
-import { ggufHeader, meta } from "../../formats/gguf/gguf-write.js";
+import { cutBySize, partMetadata, splitPath } from "../../formats/gguf/gguf-split.js";
+import { ggufHeader } from "../../formats/gguf/gguf-write.js";
 import type { Plan, TensorPlan } from "./plan.js";
 
 /** One file of several. */
@@ -26,33 +23,15 @@ export function splitLikeSource(plan: Plan, output: string): PlanPart[] {
  * the limit stays one file with its own name.
  */
 export function splitBySize(plan: Plan, output: string, limit: number): PlanPart[] {
-  const groups: TensorPlan[][] = [[]];
-  let size = 0;
-  for (const tensor of plan.tensors) {
-    const bytes = alignUp(tensor.byteLength, DEFAULT_ALIGNMENT);
-    if (size > 0 && size + bytes > limit) {
-      groups.push([]);
-      size = 0;
-    }
-    groups.at(-1)!.push(tensor);
-    size += bytes;
-  }
+  const groups = cutBySize(plan.tensors, limit, ({ byteLength }) => byteLength);
   return groups.length === 1 ? [{ plan, output }] : splitInto(plan, output, groups);
 }
 
 /** Parts named and described as llama-gguf-split does: `out-00001-of-00003.gguf`, the metadata in the first. */
 function splitInto(plan: Plan, output: string, groups: readonly (readonly TensorPlan[])[]): PlanPart[] {
   const count = groups.length;
-  if (count > MAX_PARTS) {
-    throw new LlqError("usage", `${output}: would be ${count} files; at most ${MAX_PARTS} are possible`);
-  }
   return groups.map((tensors, no) => {
-    const split: Metadata = new Map([
-      ["split.no", meta.u16(no)],
-      ["split.tensors.count", meta.i32(plan.tensors.length)],
-      ["split.count", meta.u16(count)],
-    ]);
-    const metadata = no === 0 ? new Map([...plan.metadata, ...split]) : split;
+    const metadata = partMetadata(plan.metadata, { no, count, tensors: plan.tensors.length });
     const infos = tensors.map(({ tensor, dtype }) => ({ name: tensor.name, shape: tensor.shape, dtype }));
     const { header, offsets, byteLength } = ggufHeader(metadata, infos);
     const placed = tensors.map((tensor, i) => ({ ...tensor, offset: offsets[i]! }));
@@ -63,15 +42,12 @@ function splitInto(plan: Plan, output: string, groups: readonly (readonly Tensor
   });
 }
 
-/** split.count has 16 bits. */
-const MAX_PARTS = 2 ** 16 - 1;
-
 /** Bytes of a size such as `2G`, `500M` or a number; units are powers of 1000, as llama.cpp has them. @throws LlqError `usage` */
-export function parseSize(text: string): number {
+export function parseSize(text: string, option = "--split-max-size"): number {
   const [, digits, unit] = /^(\d{1,15})([KMG]?)$/.exec(text) ?? [];
   const bytes = Number(digits) * 1000 ** ["", "K", "M", "G"].indexOf(unit ?? "");
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  throw new LlqError("usage", `--split-max-size ${text}: not a size`, {
-    hint: "--split-max-size 2G, or 500M",
+  throw new LlqError("usage", `${option} ${text}: not a size`, {
+    hint: `${option} 2G, or 500M`,
   });
 }

@@ -127,7 +127,7 @@ describe("--split-max-size", () => {
     await execute(plan, parts[2]!.output, { threads: 0 });
     await expect(executeParts(parts, { threads: 0 })).rejects.toThrow(`${parts[2]!.output}: exists already`);
     expect(existsSync(`${parts[0]!.output}.partial`)).toBe(false);
-    expect(["2G", "500M", "8K", "17"].map(parseSize)).toEqual([2e9, 5e8, 8000, 17]);
+    expect(["2G", "500M", "8K", "17"].map((text) => parseSize(text))).toEqual([2e9, 5e8, 8000, 17]);
     for (const text of ["", "0", "0G", "-1", "1.5G", "2g", "2T", "1e3", "G", "999999999999999G"]) {
       expect(refusal(() => parseSize(text))).toBe(`usage: --split-max-size ${text}: not a size`);
     }

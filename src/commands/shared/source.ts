@@ -1,11 +1,14 @@
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
+import type { Container } from "../../../formats/container.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { openContainer } from "../../../formats/open.js";
 import { fetchHeaders, type HeaderOptions } from "../../hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../../hub/fetch-model.js";
 import { type HubReference, isHubReference, parseHubReference } from "../../hub/reference.js";
 import { readHubSettings } from "../../hub/settings.js";
 import { parseLora, withLora } from "../../lora.js";
-import { type Model, openModel } from "../../model.js";
+import { type Model, noSuchModel, openModel } from "../../model.js";
 import { type Outline, openOutline } from "../../outline.js";
 import { checkOutputs } from "../../run/write/claim.js";
 import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
@@ -31,14 +34,23 @@ export async function openSource(text: string, options: SourceOptions = {}): Pro
 }
 
 async function openBase(text: string, options: SourceOptions): Promise<Model> {
-  if (!isHubReference(text)) return openLanguageModel(text);
-  const reference = parseHubReference(text);
+  const model = openLanguageModel(await fetchSource(text, options));
+  return isHubReference(text) ? called(model, text, parseHubReference(text)) : model;
+}
+
+/** Where a model is on this machine: `hf:...` is fetched first. @throws LlqError `bad-input` when there is nothing */
+export async function fetchSource(text: string, options: SourceOptions): Promise<string> {
+  if (!isHubReference(text)) {
+    if (!existsSync(text)) throw noSuchModel(text);
+    return text;
+  }
   const { output, force = false } = options;
   if (output !== undefined) checkOutputs([output], { force });
+  const reference = parseHubReference(text);
   const { path } = await withProgress(text, options, (each) =>
     fetchModel(reference, readHubSettings(), each),
   );
-  return called(openLanguageModel(path), text, reference);
+  return path;
 }
 
 /** The same for looking at: of `hf:...` only what describes it is fetched, and weights must not be read. */
@@ -52,6 +64,12 @@ export async function describeSource(text: string, options: SourceOptions = {}):
     );
     return { ...model, container: { ...model.container, files } };
   });
+}
+
+/** A container to look at; of `hf:...` headers alone are fetched. */
+export async function describeContainer(text: string, options: SourceOptions = {}): Promise<Container> {
+  if (!isHubReference(text)) return openContainer(await fetchSource(text, options));
+  return fromHeaders(text, parseHubReference(text), "all", options, openContainer);
 }
 
 /** Says how a checkpoint is read where that is not plain, and what of it is no part of the model. */

@@ -68,7 +68,7 @@ export function matches(
 }
 
 /** `*` is any text, `?` any character, `[0-3]` one of those. @throws LlqError `usage` */
-function globToRegExp(glob: string): RegExp {
+export function globToRegExp(glob: string, option = "--tensor"): RegExp {
   const parts = glob.match(/\[[\w-]+\]|./gsu) ?? [];
   const source = parts.map((part) => {
     if (part === "*") return ".*";
@@ -78,7 +78,7 @@ function globToRegExp(glob: string): RegExp {
   try {
     return new RegExp(`^${source.join("")}$`, "s");
   } catch (cause) {
-    throw new LlqError("usage", `--tensor ${glob}: not a glob`, {
+    throw new LlqError("usage", `${option} ${glob}: not a glob`, {
       hint: "a range goes up, as in [0-3]",
       cause,
     });

@@ -1,0 +1,163 @@
+import {
+  type Metadata,
+  type MetaField,
+  type MetaType,
+  type MetaValue,
+  nameProblem,
+} from "../../formats/container.js";
+import { LlqError, nearest } from "../../formats/errors.js";
+import { ALIGNMENT_KEY, META_TYPES } from "../../formats/gguf/gguf.js";
+import { type KeyValue, parseKeyValue } from "./metadata.js";
+
+const FORM =
+  "key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int";
+
+const INTEGERS: readonly MetaType[] = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"];
+const LLAMA_TYPES = ["int", "float", "bool", "str"];
+
+/**
+ * Reads `key=value` or `key=type:value`. Without a type a key keeps the one it has; items of an array are a JSON list.
+ * @throws LlqError `usage` for a value that is none of the type, or a key without a type
+ */
+export function parseSet(text: string, metadata: Metadata): KeyValue {
+  const [, key, rest] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || rest === undefined) throw wrong(text, "not of the form key=value");
+  checkKey(text, key);
+  const [, type, value] = /^(\w+(?:\[\])?):(.*)$/s.exec(rest) ?? [];
+  if (type !== undefined && LLAMA_TYPES.includes(type) && type !== "bool") {
+    return parseKeyValue(text);
+  }
+  if (type !== undefined) {
+    const [, name, isArray] = /^(\w+?)(\[\])?$/.exec(type)!;
+    const known = META_TYPES.find((each) => each === name);
+    if (known !== undefined && known !== "array") {
+      return [key, fieldOf(text, known, isArray !== undefined, value!)];
+    }
+  }
+  const present = metadata.get(key);
+  if (present !== undefined) {
+    const isArray = present.type === "array";
+    const one = isArray ? present.item! : present.type;
+    if (one === "array") throw wrong(text, "arrays of arrays cannot be set");
+    return [key, fieldOf(text, one, isArray, rest)];
+  }
+  const near = nearest(key, metadata.keys());
+  throw wrong(
+    text,
+    `there is no key ${key} yet, so its value needs a type`,
+    near === undefined ? `${key}=string:${rest}` : `did you mean ${near}? A new key is ${key}=string:${rest}`,
+  );
+}
+
+function checkKey(text: string, key: string): void {
+  const problem = nameProblem(key);
+  if (problem !== undefined) throw wrong(text, `the key ${problem}`);
+  if (key === ALIGNMENT_KEY) throw wrong(text, "the alignment cannot be chosen");
+  if (key.startsWith("split."))
+    throw wrong(text, "which part a file is cannot be chosen", "llq split cuts a file");
+}
+
+function fieldOf(text: string, type: MetaType, isArray: boolean, value: string): MetaField {
+  if (!isArray) return { type, value: readValue(text, type, value) };
+  let items: unknown;
+  try {
+    items = JSON.parse(value);
+  } catch {}
+  if (!Array.isArray(items)) throw wrong(text, "an array is a JSON list, such as [1, 2]");
+  const plain = items.map((item) => (type !== "string" && typeof item === "string" ? undefined : item));
+  return {
+    type: "array",
+    item: type,
+    value: plain.map((item) => {
+      if (typeof item === "object" || item === undefined) throw wrong(text, `items must be of type ${type}`);
+      if (type === "string" && typeof item !== "string") throw wrong(text, "items must be strings");
+      return readValue(text, type, String(item));
+    }),
+  };
+}
+
+/** @throws LlqError `usage` when it is none; whether it is in range the writer says */
+function readValue(text: string, type: MetaType, value: string): MetaValue {
+  if (type === "string") return value;
+  if (type === "bool" && (value === "true" || value === "false")) return value === "true";
+  if (INTEGERS.includes(type) && /^-?\d+$/.test(value)) {
+    const number = BigInt(value);
+    const [bits, signed] = [Number(type.slice(1)), type[0] === "i"];
+    if (number !== (signed ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number))) {
+      throw wrong(text, `${value} does not fit into ${type}`);
+    }
+    return bits === 64 ? number : Number(number);
+  }
+  if ((type === "f32" || type === "f64") && value.trim() !== "" && Number.isFinite(Number(value))) {
+    return type === "f32" ? Math.fround(Number(value)) : Number(value);
+  }
+  throw wrong(text, `${value} is no value of type ${type}`);
+}
+
+function wrong(text: string, why: string, hint = FORM): LlqError {
+  const shown = text.length > 100 ? `${text.slice(0, 97)}...` : text;
+  return new LlqError("usage", `--set ${shown}: ${why}`, { hint });
+}
+
+/** What `--special-token` may name: tokenizer.ggml.<key>, by these names or the key's own. */
+const SPECIAL: Readonly<Record<string, string>> = {
+  bos: "bos_token_id",
+  eos: "eos_token_id",
+  eot: "eot_token_id",
+  eom: "eom_token_id",
+  unk: "unknown_token_id",
+  sep: "seperator_token_id", // GGUF's own spelling
+  pad: "padding_token_id",
+  mask: "mask_token_id",
+  cls: "cls_token_id",
+  fim_pre: "fim_pre_token_id",
+  fim_suf: "fim_suf_token_id",
+  fim_mid: "fim_mid_token_id",
+  fim_pad: "fim_pad_token_id",
+  fim_rep: "fim_rep_token_id",
+  fim_sep: "fim_sep_token_id",
+};
+
+/**
+ * Reads `bos=<s>` or `bos=1`: digits are an id, anything else is a token of the vocabulary; of several of one text the
+ * first.
+ * @throws LlqError `usage` for another name, or a token that the vocabulary does not have
+ */
+export function parseSpecialToken(text: string, metadata: Metadata): KeyValue {
+  const [, name, token] = /^([^=]*)=(.+)$/s.exec(text) ?? [];
+  const hint = `bos=<s>, or an id; names: ${Object.keys(SPECIAL).join(", ")}`;
+  const fail = (why: string) => new LlqError("usage", `--special-token ${text}: ${why}`, { hint });
+  if (name === undefined || token === undefined) throw fail("not of the form name=token");
+  const key = Object.entries(SPECIAL).find(
+    ([short, own]) => name === short || own === `${name}_token_id`,
+  )?.[1];
+  if (key === undefined) throw fail(`unknown special token ${name}`);
+  const tokens = metadata.get("tokenizer.ggml.tokens")?.value;
+  if (!Array.isArray(tokens)) throw fail("the file has no vocabulary");
+  const id = /^\d+$/.test(token) ? Number(token) : tokens.indexOf(token);
+  if (id < 0) {
+    throw fail(`${token} is not in the vocabulary`);
+  }
+  if (id >= tokens.length)
+    throw fail(`the vocabulary has ${tokens.length} tokens, the last is ${tokens.length - 1}`);
+  return [`tokenizer.ggml.${key}`, { type: "u32", value: id }];
+}
+
+export interface MetaEdits {
+  readonly remove?: readonly string[] | undefined;
+  readonly set?: readonly KeyValue[] | undefined;
+}
+
+/** The metadata with what is wanted of it: what stays keeps its place, what is new comes last. @throws LlqError `usage` */
+export function editMetadata(metadata: Metadata, { remove = [], set = [] }: MetaEdits): Metadata {
+  const result = new Map(metadata);
+  for (const key of remove) {
+    if (result.delete(key)) continue;
+    const near = nearest(key, metadata.keys());
+    throw new LlqError("usage", `--remove ${key}: there is no such key`, {
+      hint: near === undefined ? undefined : `did you mean ${near}?`,
+    });
+  }
+  for (const [key, field] of set) result.set(key, field);
+  return result;
+}
