@@ -1,6 +1,7 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
+import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import type { Interval } from "../eval/perplexity/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
@@ -16,6 +17,7 @@ import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { modelTokenizer } from "./shared/text.js";
 
 interface EvalChoiceOptions {
+  readonly protocol: ProtocolName;
   readonly dev?: string;
   readonly shots?: number;
   readonly subject?: string;
@@ -30,11 +32,20 @@ export const evalChoiceCommand = new Command("eval-choice")
   .summary("measure how many multiple choice questions a model gets right")
   .description(
     "Ask multiple choice questions: the option that the model finds likeliest is its answer. Reads the published\n" +
-      "files of MMLU, C-Eval and CMMLU (csv) and of ARC, HellaSwag, Winogrande and BoolQ (jsonl), and asks in the\n" +
-      "words that are usual for each. Questions longer than the model's context are left out and counted.",
+      "files of MMLU, C-Eval and CMMLU (csv) and of ARC, HellaSwag, Winogrande, BoolQ, PIQA, TruthfulQA and LAMBADA\n" +
+      "(jsonl, or a JSON array), and asks in the words that are usual for each. Questions longer than the model's context\n" +
+      "are left out and counted.",
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("<file>", "questions, as csv or jsonl; their fields say which format it is")
+  .argument("<file>", "questions, as csv, jsonl or a JSON array; their fields say which format it is")
+  .addOption(
+    new Option(
+      "--protocol <name>",
+      "prompts, tokens and scores as llq has them, or as lm-evaluation-harness 0.4.13",
+    )
+      .choices(PROTOCOLS)
+      .default("llq" satisfies ProtocolName),
+  )
   .option("--dev <file>", "file of the same format whose questions are shown first, with their answers")
   .option("--shots <n>", "how many of them (default: all)", wholeNumber(0))
   .option("--subject <name>", "what the prompt says they are about (default: by the file's name)")
@@ -50,10 +61,16 @@ Examples:
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv --dev dev/anatomy_dev.csv --shots 5
   llq eval-choice ./Llama-3.2-1B hellaswag_val.jsonl --limit 400
-  llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json`,
+  llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json
+  llq eval-choice llama-1b-q4.gguf hellaswag_val.jsonl --dev hellaswag_train.jsonl --shots 10 --protocol harness
+
+What --protocol harness does otherwise: endings compare by characters instead of tokens ("by length"; only where the
+harness has acc_norm); shots are drawn anew for every question, as Python's Random(1234) does, from all of --dev (the
+first ones for MMLU, C-Eval and CMMLU); an ending has the tokens that its prompt has not, even where they join; a question
+longer than the context is cut at its beginning; C-Eval's header is that of the harness.`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
+    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", "--shots are taken from --dev, which is not given");
     }
@@ -64,9 +81,7 @@ Examples:
     const tokenizer = modelTokenizer(model);
     const result = await interruptible((signal) =>
       evaluateChoice(model, tokenizer, file, {
-        examples,
-        shots,
-        subject,
+        ...{ protocol, examples, shots, subject },
         limit,
         activations,
         maxMemory,
@@ -81,13 +96,19 @@ Examples:
   });
 
 function printResult(about: { model: string; format: string }, result: ChoiceResult): void {
-  const { accuracy, accuracyNormalized, chance, questions, skipped, shots, seconds } = result;
+  const { accuracy, accuracyNormalized, chance, truthfulness, perplexity } = result;
+  const { protocol, questions, skipped, cut, shots, seconds } = result;
+  const share = (value: number) => `${(100 * value).toFixed(2)} %`;
   printLine(about.model);
   printLine(`  accuracy             ${percent(accuracy)}`);
-  printLine(`  by length of ending  ${percent(accuracyNormalized)}`);
-  printLine(`  chance               ${(100 * chance).toFixed(2)} %`);
+  if (accuracyNormalized !== undefined) printLine(`  by length of ending  ${percent(accuracyNormalized)}`);
+  if (truthfulness !== undefined) printLine(`  share of the truth   ${share(truthfulness)}`);
+  if (perplexity !== undefined) printLine(`  perplexity           ${perplexity.toFixed(4)}`);
+  if (chance > 0) printLine(`  chance               ${share(chance)}`);
   const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
-  const asked = `${questions.length} questions of ${about.format}, ${shots} shots${left}`;
+  const short = cut > 0 ? `, ${cut} without their beginning (longer than the context)` : "";
+  const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
+  const asked = `${questions.length} questions of ${about.format}${by}, ${shots} shots${left}${short}`;
   printLine(`${asked}; ${formatSeconds(seconds)}`);
 }
 

@@ -6,7 +6,8 @@ import {
   nameProblem,
 } from "../../formats/container.js";
 import { LlqError, nearest } from "../../formats/errors.js";
-import { ALIGNMENT_KEY, META_TYPES } from "../../formats/gguf/gguf.js";
+import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";
+import { META_TYPES } from "../../formats/gguf/metadata.js";
 import { type KeyValue, parseKeyValue } from "./metadata.js";
 
 const FORM =

@@ -1,58 +1,52 @@
-import { badInput, LlqError } from "../../../formats/errors.js";
+import { badInput } from "../../../formats/errors.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { type ForwardOptions, withSession } from "../../net/session.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { scoreGroups } from "../perplexity/forward.js";
-import { type Interval, wilsonInterval } from "../perplexity/statistics.js";
+import { type Encoded, PROTOCOL, type ProtocolName } from "./protocols.js";
 import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions.js";
+import { type AnsweredQuestion, type Summary, summarize } from "./summary.js";
 
 export interface ChoiceOptions extends Omit<ForwardOptions, "onProgress"> {
+  /** How questions are put and judged: llq's way, or that of lm-evaluation-harness. Default: llq. */
+  readonly protocol?: ProtocolName | undefined;
   /** Questions with their answers, which come before each question. */
   readonly examples?: QuestionFile | undefined;
   /** How many of them. Default: all. */
   readonly shots?: number | undefined;
   /** Questions to ask, from the start of the file. Default: all. */
   readonly limit?: number | undefined;
-  /** What the questions are about, where the prompt says so. Default: what the file's name says. */
+  /** What the questions are about, where the prompt says so. Default: what they or the file's name say. */
   readonly subject?: string | undefined;
-  /** Called with the questions that are finished, and all. */
+  /** Called with the options that are finished, and all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-export interface ChoiceResult {
-  /** Share of questions whose right option is the likeliest. */
-  readonly accuracy: Interval;
-  /** The same by likelihood per token: endings of several lengths compare fairly. */
-  readonly accuracyNormalized: Interval;
-  /** What guessing would give. */
-  readonly chance: number;
+export interface ChoiceResult extends Summary {
+  readonly protocol: ProtocolName;
   readonly questions: readonly AnsweredQuestion[];
   /** Questions longer than the context, which were left out. */
   readonly skipped: number;
+  /** Questions of which the beginning was cut off to make them fit. */
+  readonly cut: number;
   readonly shots: number;
   /** What met quantized weights. */
   readonly activations: Activations;
   readonly seconds: number;
 }
 
-export interface AnsweredQuestion {
-  /** In its file, from 1. */
-  readonly line: number;
-  readonly answer: number;
-  /** ln p(ending | prompt) of each option. */
-  readonly logLikelihoods: readonly number[];
-  /** Tokens of each ending. */
-  readonly tokens: readonly number[];
-}
-
 /** An option as the model reads it. */
-interface Sequence {
+interface Sequence extends Encoded {
   readonly question: number;
   readonly option: number;
-  readonly tokens: Int32Array;
-  /** Where the ending begins; at least 1. */
-  readonly start: number;
+  readonly isCut: boolean;
+}
+
+/** What is said of one. */
+interface Said {
+  readonly logLikelihood: number;
+  readonly isGreedy: boolean;
 }
 
 /**
@@ -66,94 +60,105 @@ export async function evaluateChoice(
   options: ChoiceOptions = {},
 ): Promise<ChoiceResult> {
   const started = performance.now();
-  const { examples, shots = examples?.questions.length ?? 0, limit } = options;
+  const { examples, shots = examples?.questions.length ?? 0, limit, protocol = "llq" } = options;
   const { activations = DEFAULT_ACTIVATIONS } = options;
-  const preamble = preambleOf(file, options.subject ?? subjectOf(file.path), examples, shots);
+  const { isNormalized, lengthOf } = PROTOCOL[protocol];
   const asked = file.questions.slice(0, limit);
-  const all = asked.map((question, i) => sequencesOf(question, i, preamble, tokenizer));
-  const { contextLength } = model.hparams;
-  const fitting = all.filter((own) => own.every(({ tokens }) => tokens.length <= contextLength));
+  const all = sequencesOf(model, tokenizer, file, asked, { ...options, shots, protocol });
+  const fitting = all.flatMap((own) => (own === undefined ? [] : [own]));
   if (fitting.length === 0) {
     const hint = shots > 0 ? "fewer --shots make the questions shorter" : undefined;
-    throw badInput(`${file.path}: no question fits the model's context of ${contextLength} tokens`, hint);
+    throw badInput(
+      `${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,
+      hint,
+    );
   }
-  const logLikelihoods = await scoreSequences(model, fitting.flat(), options);
-  const questions = fitting.map((own) => ({
-    line: asked[own[0]!.question]!.line,
-    answer: asked[own[0]!.question]!.answer,
-    logLikelihoods: own.map((sequence) => logLikelihoods.get(sequence)!),
-    tokens: own.map(({ tokens, start }) => tokens.length - start),
-  }));
+  const found = await scoreSequences(model, fitting.flat(), options);
+  const answered = fitting.map((own) => {
+    const question = asked[own[0]!.question]!;
+    const tokens = own.map((sequence) => sequence.tokens.length - sequence.start);
+    const said = own.map((sequence) => found.get(sequence)!);
+    return {
+      question,
+      line: question.line,
+      answer: question.answer,
+      logLikelihoods: said.map(({ logLikelihood }) => logLikelihood),
+      tokens,
+      lengths: question.options.map(({ ending }, i) => lengthOf(ending, tokens[i]!)),
+      greedy: said.map(({ isGreedy }) => isGreedy),
+    };
+  });
   return {
-    ...summarize(questions),
-    questions,
+    protocol,
+    ...summarize(file.task, answered, isNormalized(file.task)),
+    questions: answered.map(({ question: _, ...each }) => each),
     skipped: all.length - fitting.length,
+    cut: fitting.filter((own) => own.some(({ isCut }) => isCut)).length,
     shots,
     activations,
     seconds: (performance.now() - started) / 1000,
   };
 }
 
-function preambleOf(
-  { task }: QuestionFile,
-  subject: string,
-  examples: QuestionFile | undefined,
-  shots: number,
-): string {
-  const answered = examples?.questions.slice(0, shots) ?? [];
-  if (answered.length < shots) {
-    throw new LlqError("usage", `${shots} shots, but ${answered.length} questions to take them from`);
-  }
-  const texts = answered.map(({ options, answer }) => options[answer]!.prompt + options[answer]!.ending);
-  return (task.header?.(subject) ?? "") + texts.map((text) => `${text}\n\n`).join("");
-}
-
-/**
- * The whole is tokenized at once, as text that the model was trained on is. A token that spans the end of the
- * prompt belongs to the ending.
- */
+/** For each question its options as the model reads them; undefined for one that does not fit. */
 function sequencesOf(
-  { options }: NumberedQuestion,
-  question: number,
-  preamble: string,
+  { vocab, hparams }: Model,
   tokenizer: Tokenizer,
-): Sequence[] {
-  return options.map(({ prompt, ending }, option) => {
-    const before = tokenizer.encode(preamble + prompt);
-    const tokens = tokenizer.encode(preamble + prompt + ending);
-    const differs = before.findIndex((token, i) => token !== tokens[i]);
-    return { question, option, tokens, start: Math.max(1, differs < 0 ? before.length : differs) };
+  { path, task }: QuestionFile,
+  questions: readonly NumberedQuestion[],
+  { examples, shots, subject, protocol }: ChoiceOptions & { shots: number; protocol: ProtocolName },
+): (Sequence[] | undefined)[] {
+  const { header, picker, encode, cut } = PROTOCOL[protocol];
+  const pick = picker(task, examples?.questions ?? [], shots);
+  return questions.map((question, i) => {
+    const about = subject ?? question.subject ?? subjectOf(path);
+    const answered = pick(question).map(({ options, answer }) => {
+      const { prompt, ending } = options[answer]!;
+      return `${prompt}${ending}\n\n`;
+    });
+    const before = header(task, about) + answered.join("");
+    const own = question.options.flatMap(({ prompt, ending }, option) => {
+      const whole = encode(vocab, tokenizer, before + prompt, ending);
+      const fitted = cut(whole, hparams.contextLength);
+      const isCut = fitted !== undefined && fitted.tokens.length < whole.tokens.length;
+      return fitted === undefined ? [] : [{ question: i, option, ...fitted, isCut }];
+    });
+    return own.length === question.options.length ? own : undefined;
   });
 }
 
 /** Sequences are padded to a common length, which may be longer than the shortest by this. */
 const MAX_PADDING = 1.25;
 
-/** ln p of each sequence's ending. */
+/** What the model says of each sequence's ending. */
 async function scoreSequences(
   model: Model,
   sequences: readonly Sequence[],
   { activations, threads, maxMemory, signal, onProgress }: ChoiceOptions,
-): Promise<Map<Sequence, number>> {
-  const found = new Map<Sequence, number>();
+): Promise<Map<Sequence, Said>> {
+  const found = new Map<Sequence, Said>();
   await withSession(model, { activations, threads, signal }, async (session) => {
     for (const group of groupByLength(sequences)) {
-      const context = Math.max(...group.map(({ tokens }) => tokens.length));
+      const length = Math.max(...group.map(({ tokens }) => tokens.length));
       const firstPosition = Math.min(...group.map(({ start }) => start)) - 1;
-      const chunks = group.map(({ tokens }) => pad(tokens, context));
+      const padded = group.map(({ tokens }) => pad(tokens, length));
+      // what the last token leads to is of no interest, so it is predicted and not read
+      const chunks = padded.map((tokens) => tokens.subarray(0, -1));
       await scoreGroups(session, undefined, chunks, {
         firstPosition,
+        following: Int32Array.from(padded, (tokens) => tokens.at(-1)!),
         maxMemory,
-        onChunk: (chunk, { nll }) => {
+        onChunk: (chunk, { nll, isTop }) => {
           const sequence = group[chunk]!;
           const [from, to] = [sequence.start, sequence.tokens.length].map((at) => at - 1 - firstPosition);
-          found.set(sequence, -nll.subarray(from, to).reduce((sum, value) => sum + value, 0));
+          const logLikelihood = -nll.subarray(from, to).reduce((sum, value) => sum + value, 0);
+          found.set(sequence, { logLikelihood, isGreedy: isTop.subarray(from, to).every(Boolean) });
           onProgress?.(found.size, sequences.length);
         },
       });
     }
   });
-  const broken = sequences.find((sequence) => !Number.isFinite(found.get(sequence)));
+  const broken = sequences.find((sequence) => !Number.isFinite(found.get(sequence)?.logLikelihood));
   if (broken === undefined) return found;
   throw badInput(`${model.path}: question ${broken.question + 1}: the model's output is not a number`);
 }
@@ -173,23 +178,4 @@ function pad(tokens: Int32Array, length: number): Int32Array {
   const padded = new Int32Array(length);
   padded.set(tokens);
   return padded;
-}
-
-function summarize(questions: readonly AnsweredQuestion[]) {
-  const count = questions.length;
-  const isRight = ({ answer }: AnsweredQuestion, scores: readonly number[]) =>
-    scores.indexOf(Math.max(...scores)) === answer;
-  const right = questions.filter((question) => isRight(question, question.logLikelihoods)).length;
-  const rightNormalized = questions.filter((question) =>
-    isRight(
-      question,
-      question.logLikelihoods.map((value, i) => value / question.tokens[i]!),
-    ),
-  ).length;
-  const chances = questions.reduce((sum, { logLikelihoods }) => sum + 1 / logLikelihoods.length, 0);
-  return {
-    accuracy: wilsonInterval(right, count),
-    accuracyNormalized: wilsonInterval(rightNormalized, count),
-    chance: chances / count,
-  };
 }

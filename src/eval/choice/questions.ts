@@ -4,13 +4,17 @@ import { readText } from "../../../formats/bytes.js";
 import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
 import { parseJson } from "../../../formats/json.js";
-import { findTask, MMLU_FIELDS, type Question, TASKS, type Task } from "./tasks.js";
+import { findTask, TASKS } from "./tasks/index.js";
+import { CEVAL_TEST_FIELDS, MMLU_FIELDS } from "./tasks/lettered.js";
+import type { Question, Task } from "./tasks/types.js";
 
 /** The largest published file, HellaSwag's training set, has 50 MB and 40,000 questions. */
 const MAX_FILE_BYTES = 64 << 20;
 const MAX_QUESTIONS = 2 ** 18;
 /** Of JSON, in one question. */
 const MAX_QUESTION_VALUES = 256;
+/** In a file that is one array; a question of MMLU has 7. */
+const MAX_ARRAY_VALUES = 2 ** 21;
 
 export interface QuestionFile {
   readonly path: string;
@@ -29,14 +33,21 @@ interface Row {
 }
 
 /**
- * Reads questions from CSV, or JSON line by line (.jsonl); the names of the fields say which format it is.
+ * Reads questions from CSV, JSON line by line (.jsonl) or one JSON array; the names of the fields say which format it is.
  * @throws LlqError `bad-input`, naming the line, for what is neither, an unknown format or a row that is none of it
  */
 export function readQuestions(path: string): QuestionFile {
   const text = readText(path, MAX_FILE_BYTES).replace(/^\ufeff/, "");
-  const rows = text.trimStart().startsWith("{") ? jsonRows(path, text) : csvRows(path, text);
+  const rows = rowsOf(path, text);
   if (rows.length === 0) throw badInput(`${path}: no questions`);
-  const task = findTask(Object(rows[0]!.value));
+  const first = Object(rows[0]!.value);
+  const task = findTask(first);
+  if (task === undefined && isCevalTest(first)) {
+    throw badInput(
+      `${path}: C-Eval's test questions, whose answers are not published`,
+      "its val files have answers",
+    );
+  }
   if (task === undefined) {
     const known = TASKS.map(({ name, fields }) => `${name} (${fields.join(", ")})`);
     throw badInput(
@@ -47,12 +58,29 @@ export function readQuestions(path: string): QuestionFile {
   return { path, task, questions: rows.map((row) => readQuestion(path, task, row)) };
 }
 
-/** What a file is about, from names such as high_school_physics_test.csv. */
+function isCevalTest(row: object): boolean {
+  return CEVAL_TEST_FIELDS.every((field) => field in row);
+}
+
+/** What a file is about, from names such as high_school_physics_test.csv: high_school_physics. */
 export function subjectOf(path: string): string {
   return basename(path)
     .replace(/\.[^.]*$/, "")
-    .replace(/_(test|dev|val)$/, "")
-    .replaceAll("_", " ");
+    .replace(/_(test|dev|val)$/, "");
+}
+
+function rowsOf(path: string, text: string): Row[] {
+  const start = text.trimStart()[0];
+  if (start === "[") return arrayRows(path, text);
+  return start === "{" ? jsonRows(path, text) : csvRows(path, text);
+}
+
+/** Questions count as lines, wherever they stand. */
+function arrayRows(path: string, text: string): Row[] {
+  const values = parseJson(path, Buffer.from(text), MAX_ARRAY_VALUES);
+  if (!Array.isArray(values)) throw badInput(`${path}: JSON that is no array of questions`);
+  if (values.length > MAX_QUESTIONS) throw badInput(`${path}: more than ${MAX_QUESTIONS} questions`);
+  return values.map((value, i) => ({ line: i + 1, value }));
 }
 
 function jsonRows(path: string, text: string): Row[] {
@@ -75,7 +103,8 @@ function jsonRows(path: string, text: string): Row[] {
 function csvRows(path: string, text: string): Row[] {
   const [first, ...others] = parseCsv(path, text);
   if (first === undefined) return [];
-  const isNamed = findTask(toObject(first.fields, first.fields)) !== undefined;
+  const names = toObject(first.fields, first.fields);
+  const isNamed = findTask(names) !== undefined || isCevalTest(names);
   const hasMmluShape = first.fields.length === MMLU_FIELDS.length && /^[A-D]$/.test(first.fields.at(-1)!);
   if (isNamed || !hasMmluShape) {
     // Of an unknown format, one row shows the fields' names.

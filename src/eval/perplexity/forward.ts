@@ -14,6 +14,8 @@ import { type ScoreJob, type ScoreResult, scoreJob, scoreMemory, type TokenScore
 export interface ScoreOptions extends ForwardOptions {
   /** In each chunk, the first position whose next token is scored. */
   readonly firstPosition: number;
+  /** For each chunk the token behind its last, to score that position too. */
+  readonly following?: Int32Array | undefined;
   /** What to compare the distributions with: another model, or a file's records, one for each chunk. */
   readonly base?: Model | BaselineFile | undefined;
   /** What of the distributions to hand over as records of a baseline file. */
@@ -59,9 +61,9 @@ export async function scoreGroups(
   options: ScoreOptions,
 ): Promise<void> {
   const { pool } = session;
-  const { firstPosition, looks = [], isEnough, keep } = options;
+  const { firstPosition, following, looks = [], isEnough, keep } = options;
   const context = chunks[0]!.length;
-  const scored = context - 1 - firstPosition;
+  const scored = scoredOf(context, options);
   const { size, otherSize } = fitBoth(session, other, chunks.length, context, options);
   const blocks = prepareBlocks(session, context);
   const otherBlocks = other && prepareBlocks(other, context);
@@ -77,7 +79,11 @@ export async function scoreGroups(
       await runBlocks(other, otherBlocks, otherSpan, own, advance);
       base = { form: "model", head: headOf(other), span: otherSpan };
     }
-    const targets = joinTokens(own.map((chunk) => chunk.subarray(firstPosition + 1)));
+    const ownTargets = own.flatMap((chunk, i) => {
+      const at = firstChunk + i;
+      return [chunk.subarray(firstPosition + 1), following?.subarray(at, at + 1) ?? new Int32Array()];
+    });
+    const targets = joinTokens(ownTargets);
     const job = { ...headOf(session), span, firstPosition, targets, base, keep } as const;
     const result = await runScore(pool, job);
     advance(scoreWork * span.chunks);
@@ -98,6 +104,11 @@ export async function scoreGroups(
   }
 }
 
+/** Positions of a chunk whose next tokens are scored. */
+function scoredOf(context: number, { firstPosition, following }: ScoreOptions): number {
+  return context - (following === undefined ? 1 : 0) - firstPosition;
+}
+
 /**
  * Scores a span: in one job, or, where all threads run the span together, in one for each that has some of the positions.
  * Records of whole chunks are neither cut nor joined.
@@ -108,6 +119,7 @@ async function runScore(pool: WorkerPool, job: ScoreJob): Promise<ScoreResult> {
   const scored = targets.length / span.chunks;
   const step = Math.ceil(scored / pool.threads);
   const nll = new Float64Array(targets.length);
+  const isTop = new Uint8Array(targets.length);
   let baseSeconds = 0;
   const parts = Array.from({ length: Math.ceil(scored / step) }, async (_, i) => {
     const [from, to] = [i * step, Math.min(scored, (i + 1) * step)];
@@ -116,11 +128,13 @@ async function runScore(pool: WorkerPool, job: ScoreJob): Promise<ScoreResult> {
     const part = await pool.run(scoreJob, { ...job, firstPosition: firstPosition + from, targets: own });
     baseSeconds += part.baseSeconds;
     for (const [chunk, row] of rows.entries()) {
-      nll.set(part.nll.subarray(chunk * (to - from), (chunk + 1) * (to - from)), row + from);
+      const [first, end] = [chunk * (to - from), (chunk + 1) * (to - from)];
+      nll.set(part.nll.subarray(first, end), row + from);
+      isTop.set(part.isTop.subarray(first, end), row + from);
     }
   });
   await Promise.all(parts);
-  return { nll, baseSeconds };
+  return { nll, isTop, baseSeconds };
 }
 
 /** Room for the chunks of a group in the model, and in the one it is compared with. */
@@ -131,16 +145,15 @@ function fitBoth(
   context: number,
   options: ScoreOptions,
 ): { size: GroupSize; otherSize: GroupSize | undefined } {
-  const { keep, firstPosition, maxMemory = process.availableMemory() / 2 } = options;
+  const { keep, maxMemory = process.availableMemory() / 2 } = options;
   const base = baseRecords(options.base, 0, count);
-  const memory = (chunks: number) =>
-    scoreMemory(session.plan.head.output, chunks, context - 1 - firstPosition, { base, keep });
+  const scored = scoredOf(context, options);
+  const memory = (chunks: number) => scoreMemory(session.plan.head.output, chunks, scored, { base, keep });
   if (other === undefined) {
     return { size: fitMemory(session, count, context, options, memory), otherSize: undefined };
   }
   const half = { ...options, maxMemory: maxMemory / 2 };
-  const otherMemory = (chunks: number) =>
-    scoreMemory(other.plan.head.output, chunks, context - 1 - firstPosition);
+  const otherMemory = (chunks: number) => scoreMemory(other.plan.head.output, chunks, scored);
   const size = fitMemory(session, count, context, half, memory);
   const otherSize = fitMemory(other, count, context, half, otherMemory);
   const groupChunks = Math.min(size.groupChunks, otherSize.groupChunks);
@@ -166,13 +179,14 @@ function baseRecords(base: ScoreOptions["base"], first: number, count: number): 
 
 /** One chunk of a span that was scored. */
 export function scoresOfChunk(
-  { nll, base, records }: ScoreResult,
+  { nll, isTop, base, records }: ScoreResult,
   chunk: number,
   scored: number,
 ): ChunkScores {
   const [from, to] = [chunk * scored, (chunk + 1) * scored];
   return {
     nll: nll.subarray(from, to),
+    isTop: isTop.subarray(from, to),
     base: base && {
       nll: base.nll.subarray(from, to),
       kld: base.kld.subarray(from, to),

@@ -11,9 +11,9 @@ import { createKeeper, type Keep, keepMemory } from "../divergence/keep.js";
 /** Work for one thread: how likely the tokens that follow are, after the last block. Plain data. */
 export interface ScoreJob extends Head {
   readonly span: Span;
-  /** In each chunk, the first position whose next token is scored; the last one is context - 2. */
+  /** In each chunk, the first position whose next token is scored; there are as many as targets. */
   readonly firstPosition: number;
-  /** [chunks][context - 1 - firstPosition]: the tokens that do follow. */
+  /** [chunks][scored]: the tokens that do follow. */
   readonly targets: Int32Array;
   /** What to compare the distributions with. */
   readonly base?: Base | undefined;
@@ -25,6 +25,8 @@ export interface ScoreJob extends Head {
 export interface TokenScores {
   /** -ln p(target) */
   readonly nll: Float64Array;
+  /** Whether no token is likelier: 1 or 0. */
+  readonly isTop: Uint8Array;
   /** Where there is a base. */
   readonly base?: BaseScores | undefined;
 }
@@ -80,6 +82,7 @@ export function score(job: ScoreJob, kernels: Kernels): ScoreResult {
   const likelihood = readScores(kernels, scores, tokens);
   return {
     nll: likelihood.nll,
+    isTop: likelihood.isTop,
     base: base?.result(likelihood),
     records: keeper?.records(likelihood, span.chunks, kernels),
     baseSeconds,
@@ -92,12 +95,19 @@ export const scoreJob: JobKind<ScoreJob, ScoreResult> = {
   about: ({ output, span }) => `tensor ${output.name}, ${aboutSpan(span)}`,
 };
 
-function readScores(kernels: Kernels, scores: number, tokens: number): Likelihood {
+function readScores(
+  kernels: Kernels,
+  scores: number,
+  tokens: number,
+): Likelihood & Pick<TokenScores, "isTop"> {
   const view = new DataView(kernels.memory.buffer, scores, tokens * SCORE_SIZE);
   const logSum = Float64Array.from({ length: tokens }, (_, i) => {
     const at = i * SCORE_SIZE;
     return view.getFloat32(at, true) + Math.log(view.getFloat64(at + 8, true));
   });
   const nll = logSum.map((sum, i) => sum - view.getFloat32(i * SCORE_SIZE + 4, true));
-  return { nll, logSum };
+  const isTop = Uint8Array.from(nll, (_, i) =>
+    Number(view.getFloat32(i * SCORE_SIZE, true) === view.getFloat32(i * SCORE_SIZE + 4, true)),
+  );
+  return { nll, isTop, logSum };
 }

@@ -2,6 +2,9 @@ import { badInput } from "../../../formats/errors.js";
 import { type Divergence, summarizeDivergence } from "../divergence/kld.js";
 import type { ChunkScores } from "./forward.js";
 
+/** What of a chunk's scores is added up. */
+type Tallied = Pick<ChunkScores, "nll" | "base">;
+
 /** Means over the scored tokens of a chunk. */
 export interface ChunkMeans {
   /** Which of the text's, from 0. */
@@ -17,7 +20,7 @@ export class Tally {
   readonly #name: string;
   /** Which chunk of the text each is. */
   readonly #order: readonly number[];
-  readonly #chunks: (ChunkScores | undefined)[];
+  readonly #chunks: (Tallied | undefined)[];
   #count = 0;
   #sum = 0;
   #squares = 0;
@@ -29,7 +32,7 @@ export class Tally {
   }
 
   /** @throws LlqError `bad-input` when the model or its base gave no number */
-  add(at: number, { nll, base }: ChunkScores): void {
+  add(at: number, { nll, base }: Tallied): void {
     const chunk = this.#order[at]!;
     if (!nll.every(Number.isFinite)) {
       const message = `${this.#name}: chunk ${chunk + 1}: the model's output is not a number`;
@@ -86,7 +89,7 @@ export class Tally {
   }
 }
 
-function meansOf(chunk: number, { nll, base }: ChunkScores): ChunkMeans {
+function meansOf(chunk: number, { nll, base }: Tallied): ChunkMeans {
   return {
     chunk,
     nll: average(nll),

@@ -5,18 +5,10 @@ import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import type { CopyPlan } from "../../quant/copy.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { withFiles } from "../threads/scope.js";
+import { claimOutputs, journalPath, partialPath } from "./claim.js";
 import { writeError, writeFully } from "./encode.js";
 import type { ExecuteOptions } from "./execute.js";
-import {
-  checkReadBack,
-  claimOutputs,
-  createFile,
-  Flusher,
-  journalPath,
-  partialPath,
-  publish,
-  settle,
-} from "./output.js";
+import { checkReadBack, createFile, Flusher, publish, settle } from "./output.js";
 import { tensorPieces } from "./pieces.js";
 
 export type CopyOptions = Pick<ExecuteOptions, "force" | "signal" | "onProgress">;

@@ -1,0 +1,89 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { modelTokenizer } from "../../src/commands/shared/text.js";
+import { evaluateChoice } from "../../src/eval/choice/choice.js";
+import { readQuestions } from "../../src/eval/choice/questions.js";
+import { PythonRandom } from "../../src/eval/harness/random.js";
+import { openModel } from "../../src/model.js";
+import { refusal } from "../support/build/build.js";
+import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
+
+const folder = scratchFolder();
+const golden = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../golden/harness/${name}`, import.meta.url), "utf8"));
+const tiny = openModel(TINY_LLAMA);
+const tokenizer = modelTokenizer(tiny);
+
+/** What lm-evaluation-harness computes, see golden/make/harness_choice.py. */
+interface Run {
+  readonly task: string;
+  readonly data: string;
+  readonly shots: number;
+  /** Tokens; null for the model's. */
+  readonly context: number | null;
+  readonly metrics: Readonly<Record<"acc" | "acc_norm" | "perplexity", number>>;
+  readonly questions: readonly { readonly logLikelihoods: number[]; readonly greedy: boolean[] }[];
+}
+const { runs }: { runs: Run[] } = golden("choice.json");
+const rows = golden("choice-questions.json");
+
+/** The questions as a file of JSON, whose name says what they are about. */
+function file(name: string, split: string) {
+  const subject = { mmlu: "anatomy", ceval: "law", cmmlu: "anatomy" }[name] ?? name;
+  const path = join(folder, `${subject}_${split === "train" ? "dev" : "val"}.json`);
+  writeFileSync(path, JSON.stringify(rows[name][split]));
+  return readQuestions(path);
+}
+
+describe("by the harness' protocol, log-likelihoods and metrics are those of lm-eval 0.4.13", () => {
+  test.each(runs.map((run) => [`${run.task}, ${run.shots} shots, context ${run.context}`, run] as const))(
+    "%s",
+    async (_, { task, data, shots, context, metrics, questions }) => {
+      const contextLength = context ?? tiny.hparams.contextLength;
+      const model = { ...tiny, hparams: { ...tiny.hparams, contextLength } };
+      const found = await evaluateChoice(model, tokenizer, file(data, "test"), {
+        protocol: "harness",
+        threads: 0,
+        ...(shots > 0 ? { examples: file(data, "train"), shots } : {}),
+      });
+      const isSecond = task === "truthfulqa_mc2";
+      const first = ({ length }: readonly unknown[], own: readonly unknown[]) =>
+        data === "truthfulqa" && isSecond ? own.length - length : 0;
+      for (const [i, { logLikelihoods, greedy }] of questions.entries()) {
+        const own = found.questions[i]!;
+        const from = first(logLikelihoods, own.logLikelihoods);
+        for (const [k, value] of logLikelihoods.entries()) {
+          expect(Math.abs(own.logLikelihoods[from + k]! / value - 1)).toBeLessThan(1e-5);
+          expect(own.greedy[from + k]).toBe(greedy[k]);
+        }
+      }
+      expect(isSecond ? found.truthfulness : found.accuracy.value).toBeCloseTo(metrics.acc, 6);
+      expect(found.accuracyNormalized?.value).toBe(metrics.acc_norm);
+      if (metrics.perplexity !== undefined) expect(found.perplexity! / metrics.perplexity).toBeCloseTo(1, 5);
+      if (context !== null) expect(found.cut).toBeGreaterThan(0);
+    },
+  );
+});
+
+test("Python's random numbers", () => {
+  // CPython 3.11: random.Random(1234).sample(range(n), k) one after the other, of a pool and of a set
+  const random = new PythonRandom(1234);
+  expect(random.sample([...Array(10).keys()], 4)).toEqual([7, 1, 0, 9]);
+  expect(random.sample([...Array(7473).keys()], 5)).toEqual([7462, 6610, 4769, 286, 5501]);
+});
+
+test("C-Eval's test questions have no answers", () => {
+  const path = join(folder, "law_test.csv");
+  writeFileSync(path, "id,question,A,B,C,D\n0,一年有几个月？,十,十一,十二,十三\n");
+  expect(refusal(() => readQuestions(path))).toMatch(
+    /^bad-input: .*C-Eval's test questions, whose answers are not published/,
+  );
+});
+
+test("no more shots than there are questions beside the one that is asked", async () => {
+  const options = { protocol: "harness", examples: file("boolq", "train"), threads: 0 } as const;
+  await expect(
+    evaluateChoice(tiny, tokenizer, file("boolq", "test"), { ...options, shots: 3 }),
+  ).rejects.toThrow(/3 shots, but 3 questions to take them from/);
+});
