@@ -1,38 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
+import { COMMANDS } from "./commands/index.js";
 import { VERSION } from "./version.js";
 
 const USAGE = 2;
-
-/** Each in a file of its own, of which a run needs one. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  convert: async () => (await import("./commands/convert.js")).convertCommand,
-  quantize: async () => (await import("./commands/quantize.js")).quantizeCommand,
-  imatrix: async () => paired((await import("./commands/imatrix.js")).imatrixCommand),
-  sensitivity: async () => paired((await import("./commands/sensitivity.js")).sensitivityCommand),
-  "eval-ppl": async () => paired((await import("./commands/eval-ppl.js")).evalPplCommand),
-  compare: async () => paired((await import("./commands/compare.js")).compareCommand),
-  "eval-choice": async () => paired((await import("./commands/eval-choice.js")).evalChoiceCommand),
-  inspect: async () => (await import("./commands/inspect.js")).inspectCommand,
-  fit: async () => (await import("./commands/fit.js")).fitCommand,
-  verify: async () => (await import("./commands/verify.js")).verifyCommand,
-  generate: async () => {
-    const { createGenerateCommand } = await import("./commands/generate/command.js");
-    const { loadEngine } = await import("./generate/load-engine.js");
-    return paired(createGenerateCommand(loadEngine), "generation");
-  },
-  copy: async () => (await import("./commands/gguf/copy.js")).copyCommand,
-  split: async () => (await import("./commands/gguf/split.js")).splitCommand,
-  merge: async () => (await import("./commands/gguf/merge.js")).mergeCommand,
-  meta: async () => (await import("./commands/gguf/meta.js")).metaCommand,
-  hash: async () => (await import("./commands/gguf/hash.js")).hashCommand,
-};
-
-/** The command, whose products are to be chosen for what it does. */
-function paired(command: Command, work: "evaluation" | "generation" = "evaluation"): Command {
-  return command.hook("preAction", async () => (await import("./kernels/products.js")).pairVectors(work));
-}
 
 const program = new Command("llq")
   .description("Convert, quantize and measure large language models, with nothing but npm.")

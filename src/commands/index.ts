@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+
+/** Each in a file of its own, of which a run needs one. */
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  convert: async () => (await import("./convert.js")).convertCommand,
+  quantize: async () => (await import("./quantize.js")).quantizeCommand,
+  imatrix: async () => paired((await import("./imatrix.js")).imatrixCommand),
+  sensitivity: async () => paired((await import("./sensitivity.js")).sensitivityCommand),
+  "eval-ppl": async () => paired((await import("./eval-ppl.js")).evalPplCommand),
+  compare: async () => paired((await import("./compare.js")).compareCommand),
+  "eval-choice": async () => paired((await import("./eval-choice.js")).evalChoiceCommand),
+  inspect: async () => (await import("./inspect.js")).inspectCommand,
+  fit: async () => (await import("./fit.js")).fitCommand,
+  verify: async () => (await import("./verify.js")).verifyCommand,
+  generate: async () => {
+    const { createGenerateCommand } = await import("./generate/command.js");
+    const { loadEngine } = await import("../generate/load-engine.js");
+    return paired(createGenerateCommand(loadEngine), "generation");
+  },
+  copy: async () => (await import("./gguf/copy.js")).copyCommand,
+  split: async () => (await import("./gguf/split.js")).splitCommand,
+  merge: async () => (await import("./gguf/merge.js")).mergeCommand,
+  meta: async () => (await import("./gguf/meta.js")).metaCommand,
+  hash: async () => (await import("./gguf/hash.js")).hashCommand,
+};
+
+/** The command, whose products are to be chosen for what it does. */
+function paired(command: Command, work: "evaluation" | "generation" = "evaluation"): Command {
+  return command.hook("preAction", async () => (await import("../kernels/products.js")).pairVectors(work));
+}
