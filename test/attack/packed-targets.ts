@@ -75,6 +75,7 @@ const ROWS: readonly Row[] = [
   ["hqq", "hqq", [""], {}],
   mlx(["bits3-32", "bits5-32"]),
   mlx(["mxfp4", "nvfp4", "mxfp8", "experts-mxfp4"]),
+  mlx(["largest", "experts-largest"]),
   ["torchao", "torchao", ["int8.", "zeros."], told("torchao", { quant_type: { default: {} } })],
   ["torchao 4 bits", "torchao-4", ["int4."], told("torchao")],
   ["torchao swizzled", "torchao-4", ["nvfp4-swizzled.", "mxfp8-swizzled."], told("torchao")],
