@@ -3,10 +3,10 @@ import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { HfModel } from "./architecture.js";
 import { MAX_LAYERS } from "./hparams.js";
+import { ropeDivisors } from "./numbers/rope-divisors.js";
 import {
   outsideWindows,
   type RopeConfig,
-  ropeDivisors,
   ropeRemarks,
   ropeScaling,
   rotaryShare,
@@ -63,7 +63,7 @@ export function reader<S extends v.GenericSchema>(
 /** The model with what RoPE needs beside its keys, where it has RoPE, whatever the family. */
 function withRope(config: Partial<RopeConfig> & { head_dim?: unknown }, model: HfModel): HfModel {
   const keys = new Map(model.keys);
-  const number = (key: string) => Number(keys.get(key)?.value);
+  const number = (key: string, usual?: number) => Number(keys.get(key)?.value ?? usual);
   const dimensions = number("rope.dimension_count");
   if (Number.isNaN(dimensions) || config.max_position_embeddings === undefined) return model;
   const rope = outsideWindows(config as RopeConfig);
@@ -73,7 +73,7 @@ function withRope(config: Partial<RopeConfig> & { head_dim?: unknown }, model: H
   // A family that turns whole heads would not look at the field, but for the kind that is about it.
   if (dimensions === width && scalingType(rope) !== "proportional")
     expectField("partial_rotary_factor", rotaryShare(rope, 1), 1);
-  const divisors = ropeDivisors(rope, { dimensions, base: number("rope.freq_base") });
+  const divisors = ropeDivisors(rope, { dimensions, base: number("rope.freq_base", 10000) });
   return {
     ...model,
     computed: new Map([...divisors, ...(model.computed ?? [])]),

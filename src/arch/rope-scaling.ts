@@ -70,8 +70,8 @@ export function outsideWindows<T extends RopeConfig>(config: T): T {
   return full == null ? config : { ...config, rope_parameters: full as Scaling };
 }
 
-/** As in transformers, the older field counts where both are. */
-function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig): Scaling {
+/** What a config says of its scaling. As in transformers, the older field counts where both are. */
+export function scalingOf({ rope_scaling: older, rope_parameters: newer }: RopeConfig): Scaling {
   return (older && Object.keys(older).length > 0 ? older : newer) ?? {};
 }
 
@@ -115,11 +115,16 @@ export function ropeKeys(
     throw new LlqError("unsupported", "config.json: rope_parameters differ by kinds of layers");
   }
   const same = outsideWindows(config);
+  const base = ropeBase(same, options.base) * baseFactor(same, dimensions);
   return [
     ["rope.dimension_count", meta.u32(dimensions)],
-    ["rope.freq_base", meta.f32(ropeBase(same, options.base) * baseFactor(same, dimensions))],
+    ...some("rope.freq_base", base === 10000 && options.isUsualUnsaid === true ? undefined : base),
     ...scalingKeys(same, options),
   ];
+}
+
+function some(key: string, value: number | null | undefined): [string, MetaField][] {
+  return value ? [[key, meta.f32(value)]] : [];
 }
 
 /** What the base is multiplied by where RoPE turns d dimensions. */
@@ -128,9 +133,11 @@ function baseFactor(config: RopeConfig, d: number): number {
   return scalingType(config) === "alpha" && alpha ? alpha ** (d / (d - 2)) : 1;
 }
 
-interface RopeOptions {
+export interface RopeOptions {
   /** Where the config has none. */
   readonly base?: number;
+  /** The family's converter says no base, and its loader takes 10000: so only another is said. */
+  readonly isUsualUnsaid?: boolean;
   /** Loaders of the family read how much the logarithm of the factor weighs (yarn_log_multiplier). */
   readonly logMultiplier?: boolean;
   /** What they have of it; default: all. */
@@ -164,8 +171,8 @@ function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaFie
 
 type NumberField = "factor" | "low_freq_factor" | "high_freq_factor";
 
-/** @throws LlqError `bad-input` when the field is missing */
-function needed(config: RopeConfig, field: NumberField): number {
+/** A field that the kind of scaling cannot do without. @throws LlqError `bad-input` when it is missing */
+export function needed(config: RopeConfig, field: NumberField): number {
   const value = scalingOf(config)[field];
   if (value != null) return value;
   const where = scalingOf(config) === config.rope_scaling ? "rope_scaling" : "rope_parameters";
@@ -185,8 +192,6 @@ function yarnKeys(
   // null means so, as in transformers.
   const factor =
     scaling.factor === null ? config.max_position_embeddings / original : needed(config, "factor");
-  const some = (key: string, value: number | null | undefined) =>
-    value ? [[key, meta.f32(value)] satisfies [string, MetaField]] : [];
   // Loaders multiply attn_factor with what they apply by themselves.
   const weight = logMultiplier && allDims ? allDims : undefined;
   const isTenth = weight !== undefined && logShare !== 1;
@@ -216,7 +221,8 @@ function magnitude({ attention_factor, mscale, mscale_all_dim }: Scaling, factor
   return yarnMagnitude(factor);
 }
 
-function originalContext(config: RopeConfig): number {
+/** The trained context of what is stretched. */
+export function originalContext(config: RopeConfig): number {
   const { original_max_position_embeddings: inScaling } = scalingOf(config);
   return config.original_max_position_embeddings ?? inScaling ?? config.max_position_embeddings;
 }
@@ -231,57 +237,6 @@ function longropeKeys(config: RopeConfig): [string, MetaField][] {
     ["rope.scaling.original_context_length", meta.u32(original)],
     ["rope.scaling.attn_factor", meta.f32(attention_factor ?? usual)],
   ];
-}
-
-/**
- * What divides each pair's frequency, by the GGUF names of the tensors: dimensions / 2 values of the llama3 and the
- * proportional kind, or two
- * times as many of the longrope kind, for contexts beyond the original one and up to it. None for other kinds.
- * @throws LlqError `bad-input` when there is not one for each pair
- */
-export function ropeDivisors(
-  config: RopeConfig,
-  { dimensions, base }: { readonly dimensions: number; readonly base: number },
-): Map<string, number[]> {
-  const type = scalingType(config);
-  if (type === "llama3") return new Map([["rope_freqs.weight", llama3Divisors(config, dimensions, base)]]);
-  if (type === "proportional") return new Map([["rope_freqs.weight", proportional(config, dimensions)]]);
-  const divisors = new Map<string, number[]>();
-  if (type !== "longrope") return divisors;
-  for (const name of ["long", "short"] as const) {
-    const values = scalingOf(config)[`${name}_factor`];
-    if (values?.length !== dimensions / 2) {
-      const message = `config.json: ${name}_factor has ${values?.length ?? 0} values for ${dimensions / 2} pairs`;
-      throw badInput(message);
-    }
-    divisors.set(`rope_factors_${name}.weight`, values);
-  }
-  return divisors;
-}
-
-/**
- * Wavelengths beyond the original context are divided by `factor`, short ones kept, those between blended
- * (apply_scaling in Meta's llama-models, _compute_llama3_parameters in transformers).
- */
-function llama3Divisors(config: RopeConfig, dimensions: number, base: number): number[] {
-  const [factor, low, high] = (["factor", "low_freq_factor", "high_freq_factor"] as const).map((field) =>
-    needed(config, field),
-  ) as [number, number, number];
-  const original = originalContext(config);
-  return Array.from({ length: dimensions / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * base ** ((2 * i) / dimensions);
-    if (wavelength < original / high) return 1;
-    if (wavelength > original / low) return factor;
-    const smooth = (original / wavelength - low) / (high - low);
-    return 1 / ((1 - smooth) / factor + smooth);
-  });
-}
-
-/** Only the first pairs are turned, at frequencies of the whole head; the others so slowly that it is not at all. */
-function proportional(config: RopeConfig, dimensions: number): number[] {
-  const turned = Math.floor((rotaryShare(config, 1) * dimensions) / 2);
-  const { factor } = scalingOf(config);
-  return Array.from({ length: dimensions / 2 }, (_, i) => (i < turned ? (factor ?? 1) : 1e30));
 }
 
 /** What GGUF cannot say of the config's RoPE. */

@@ -5,9 +5,27 @@ import { type Model, openModel } from "../../src/model.js";
 import { planConvert } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
+import { changedCheckpoint } from "./checkpoint.js";
 
 /** Tiny checkpoints of every family; golden/make/families.py. */
 export const GOLDEN_FAMILIES = new URL("../golden/families/", import.meta.url).pathname;
+
+/** Makes copies of families' checkpoints with other fields in config.json; undefined takes one away. */
+export function changedFamilies(
+  scratch: string,
+): (family: string, change: Record<string, unknown>) => string {
+  let copies = 0;
+  return (family, change) => {
+    const folder = join(scratch, `changed-${copies++}`);
+    changedCheckpoint(join(GOLDEN_FAMILIES, family), folder, {
+      config: (config: Record<string, unknown>) =>
+        Object.fromEntries(
+          Object.entries({ ...config, ...change }).filter(([, value]) => value !== undefined),
+        ),
+    });
+    return folder;
+  };
+}
 
 /** Perplexity of a model with f32 activations over the family's tokens, as golden/make/families.py reckons it. */
 export async function familyPerplexity(family: string, model: Model): Promise<number> {

@@ -67,7 +67,9 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
       ["attention.layer_norm_epsilon", meta.f32(config.layer_norm_epsilon)],
       // A key of llq's own here.
       ...(isParallel ? [] : [["use_parallel_residual", meta.bool(false)] as const]),
-      ...ropeKeys(rope, headDim({ hidden_size: config.hidden_size, num_attention_heads: heads })),
+      ...ropeKeys(rope, headDim({ hidden_size: config.hidden_size, num_attention_heads: heads }), {
+        isUsualUnsaid: true,
+      }),
     ],
     optional: [
       ...(norms === 2 ? (["attn_norm_2", "attn_norm_2_bias"] as const) : []),

@@ -14,7 +14,7 @@ import {
   reader,
 } from "../config.js";
 import type { HParams } from "../hparams.js";
-import { ropeKeys, ropeScaling } from "../rope-scaling.js";
+import { type RopeOptions, ropeKeys, ropeScaling } from "../rope-scaling.js";
 import { gatedMlp, linear, norm as plainNorm, separateQkv, tensor } from "../rows.js";
 import { type AttentionTraits, attention, type DecoderTraits, perLayer } from "../traits.js";
 import { windowPeriodOf } from "../windows.js";
@@ -40,7 +40,15 @@ const fields = {
 };
 const schema = v.looseObject(fields);
 
-function readGemma(config: v.InferOutput<typeof schema>, more: HfModel["keys"] = []): HfModel {
+interface GemmaKeys extends Pick<RopeOptions, "isUsualUnsaid"> {
+  /** Of one generation. */
+  readonly more?: HfModel["keys"];
+}
+
+function readGemma(
+  config: v.InferOutput<typeof schema>,
+  { more = [], isUsualUnsaid = true }: GemmaKeys,
+): HfModel {
   // The first releases say "gelu" and mean its tanh form.
   const activation = config.hidden_activation ?? config.hidden_act ?? "gelu_pytorch_tanh";
   expectField("hidden_activation", activation, "gelu_pytorch_tanh", "gelu");
@@ -49,7 +57,7 @@ function readGemma(config: v.InferOutput<typeof schema>, more: HfModel["keys"] =
   return {
     vocabSize: config.vocab_size,
     tied: true,
-    keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config)), ...more],
+    keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config), { isUsualUnsaid }), ...more],
   };
 }
 
@@ -88,7 +96,7 @@ export const gemma: Architecture = {
   name: "gemma",
   covers: ["Gemma"],
   classes: ["GemmaForCausalLM"],
-  read: reader(schema, (config) => readGemma(config)),
+  read: reader(schema, (config) => readGemma(config, {})),
   tensors: [
     ...before,
     ...attnOutput,
@@ -150,12 +158,14 @@ export const gemma2: Architecture = {
   covers: ["Gemma 2"],
   classes: ["Gemma2ForCausalLM"],
   read: reader(schema, (config) =>
-    readGemma(config, [
-      ...optional("attn_logit_softcapping", config.attn_logit_softcapping),
-      ...optional("final_logit_softcapping", config.final_logit_softcapping),
-      ...windowKeys(config, PERIOD.gemma2),
-      ...scaleKeys(config, LAYERS_OF_27B.gemma2),
-    ]),
+    readGemma(config, {
+      more: [
+        ...optional("attn_logit_softcapping", config.attn_logit_softcapping),
+        ...optional("final_logit_softcapping", config.final_logit_softcapping),
+        ...windowKeys(config, PERIOD.gemma2),
+        ...scaleKeys(config, LAYERS_OF_27B.gemma2),
+      ],
+    }),
   ),
   tensors: [...before, ...sandwich, ...after],
   ignored: [],
@@ -188,12 +198,13 @@ const gemma3Schema = v.looseObject(gemma3Fields);
 function readGemma3({ rope_parameters, ...config }: v.InferOutput<typeof gemma3Schema>): HfModel {
   const { full_attention, sliding_attention } = rope_parameters ?? {};
   const localBase = sliding_attention?.rope_theta ?? config.rope_local_base_freq ?? 10000;
-  return readGemma({ ...config, rope_parameters: full_attention }, [
+  const more: HfModel["keys"] = [
     ...optional("final_logit_softcapping", config.final_logit_softcapping),
     ...windowKeys(config, PERIOD.gemma3),
     ["rope.freq_base_swa", meta.f32(localBase)],
     ...scaleKeys(config, LAYERS_OF_27B.gemma3),
-  ]);
+  ];
+  return readGemma({ ...config, rope_parameters: full_attention }, { more, isUsualUnsaid: false });
 }
 
 export const gemma3: Architecture = {

@@ -86,6 +86,11 @@ function fixedRemarks(config: Config, sparsities: readonly number[]): string[] {
   if (layers - shared !== 20 && !(shared === 0 && layers <= 20)) {
     said.push("llama.cpp takes all layers behind the first 20 for those that share keys");
   }
+  if (sparsities.some((share) => share > 0)) {
+    said.push(
+      "the deviation by which gates are cut is of n numbers; llama.cpp divides by n - 1, of which ln(perplexity) was 0.004 to 0.007 off on tiny models of 32 to 64 gates, and less in wider ones",
+    );
+  }
   if (sparsities.some((share, i) => share !== (i < SPARSE_LAYERS ? SPARSITY : 0))) {
     said.push("llama.cpp cuts the gates of the first 10 layers, all to a share of 0.95");
   }

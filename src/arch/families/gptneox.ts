@@ -32,12 +32,11 @@ export const gptneox: Architecture = {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
       keys: [
-        ...layerNormKeys(config),
-        ...ropeKeys(
-          config,
-          Math.floor(headDim(config) * share),
-          config.rotary_emb_base ? { base: config.rotary_emb_base } : {},
-        ),
+        ...layerNormKeys(config).filter(([key]) => key !== "attention.head_count_kv"), // as many as heads
+        ...ropeKeys(config, Math.floor(headDim(config) * share), {
+          isUsualUnsaid: true,
+          ...(config.rotary_emb_base && { base: config.rotary_emb_base }),
+        }),
         ["use_parallel_residual", meta.bool(config.use_parallel_residual ?? true)],
         ...activation.keys,
       ],

@@ -26,10 +26,15 @@ export const phi2: Architecture = {
       tied: config.tie_word_embeddings === true,
       keys: [
         ...layerNormKeys(config),
-        ...ropeKeys(config, Math.floor(headDim(config) * rotaryShare(config, 0.5))),
+        ...ropeKeys(config, Math.floor(headDim(config) * rotaryShare(config, 0.5)), { isUsualUnsaid: true }),
       ],
       optional: hasNorms ? ["attn_q_norm", "attn_q_norm_bias", "attn_k_norm", "attn_k_norm_bias"] : [],
-      remarks: hasNorms ? ["llama.cpp loads no phi2 with norms of queries and keys"] : [],
+      remarks: [
+        ...(hasNorms ? ["llama.cpp loads no phi2 with norms of queries and keys"] : []),
+        ...(config.tie_word_embeddings === true
+          ? ["llama.cpp loads no phi2 whose output is the embedding"]
+          : []),
+      ],
     };
   }),
   tensors: [

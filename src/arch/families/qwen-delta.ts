@@ -54,6 +54,7 @@ export function readDelta(config: v.InferOutput<typeof schema>): HfModel {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
     optional: config.attention_bias === true ? BIASES : [],
+    remarks: unloadable(config),
     keys: [
       ...decoderKeys(config),
       ...ropeKeys(config, rotary),
@@ -66,6 +67,19 @@ export function readDelta(config: v.InferOutput<typeof schema>): HfModel {
       ["full_attention_interval", meta.u32(interval)],
     ],
   };
+}
+
+/** What loaders of llama.cpp have no place for. */
+function unloadable(config: v.InferOutput<typeof schema>): string[] {
+  const { attention_bias, linear_key_head_dim: keys, linear_value_head_dim: values } = config;
+  return [
+    ...(attention_bias === true
+      ? ["llama.cpp loads no such model whose attention has a bias of its output"]
+      : []),
+    ...(keys === values
+      ? []
+      : [`llama.cpp loads no delta net whose values are ${values} wide and whose keys are ${keys}`]),
+  ];
 }
 
 const BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const;

@@ -33,7 +33,7 @@ export const stablelm: Architecture = {
       tied: config.tie_word_embeddings === true,
       keys: [
         ...layerNormKeys({ ...config, layer_norm_eps: config.norm_eps ?? config.layer_norm_eps }),
-        ...ropeKeys(config, Math.floor(headDim(config) * share)),
+        ...ropeKeys(config, Math.floor(headDim(config) * share), { isUsualUnsaid: true }),
         ["use_parallel_residual", meta.bool(isParallel)],
       ],
       optional: [

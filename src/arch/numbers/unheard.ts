@@ -7,9 +7,21 @@ import type { HfModel } from "../architecture.js";
 type Numbers = (key: string) => number | undefined;
 
 interface Unheard {
+  /** Undefined: all. */
   readonly architectures: readonly string[] | undefined;
-  readonly say: (of: Numbers, has: (key: string) => boolean) => string | undefined;
+  readonly say: (of: Numbers, has: (key: string) => boolean, architecture: string) => string | undefined;
 }
+
+/** Whose loaders take queries for as wide as the embedding. */
+// biome-ignore format: words
+const AS_WIDE = [
+  "baichuan", "bitnet", "bloom", "chatglm", "cohere2", "command-r", "dbrx", "exaone4", "falcon", "gpt2", "gptneox", "internlm2",
+  "jamba", "lfm2", "lfm2moe", "mpt", "nemotron", "olmo", "olmo2", "olmoe", "phi2", "phi3", "phimoe", "qwen", "qwen2", "qwen2moe",
+  "qwen2vl", "stablelm", "starcoder", "starcoder2",
+];
+
+/** Whose loaders read YaRN's bounds. */
+const READ_BOUNDS = ["mistral3", "grok"];
 
 const TABLE: readonly Unheard[] = [
   {
@@ -50,12 +62,12 @@ const TABLE: readonly Unheard[] = [
     },
   },
   {
-    architectures: ["chatglm"],
-    say: (of) => {
+    architectures: AS_WIDE,
+    say: (of, _, architecture) => {
       const [heads, width] = [of("attention.head_count") ?? 0, of("attention.key_length") ?? 0];
       const hidden = of("embedding_length");
-      if (width === 0 || heads * width === hidden) return undefined;
-      return `llama.cpp loads no ChatGLM whose ${heads} heads of ${width} are not ${hidden} together`;
+      if (heads * width === 0 || heads * width === hidden) return undefined;
+      return `llama.cpp loads no ${architecture} whose ${heads} heads of ${width} are not ${hidden} together`;
     },
   },
   {
@@ -71,6 +83,15 @@ const TABLE: readonly Unheard[] = [
       return `YaRN's mscale and mscale_all_dim differ: cosines and sines are ${much} times what llama.cpp has (0.005 of ln(perplexity) on a tiny random model)`;
     },
   },
+  {
+    architectures: undefined,
+    say: (of, _, architecture) => {
+      const fast = Number((of("rope.scaling.yarn_beta_fast") ?? 32).toPrecision(6));
+      const slow = Number((of("rope.scaling.yarn_beta_slow") ?? 1).toPrecision(6));
+      if ((fast === 32 && slow === 1) || READ_BOUNDS.includes(architecture)) return undefined;
+      return `YaRN's beta_fast and beta_slow are ${fast} and ${slow}; llama.cpp takes 32 and 1 unless run with --yarn-beta-fast ${fast} --yarn-beta-slow ${slow}`;
+    },
+  },
 ];
 
 /** What is to be said of a model with these keys. */
@@ -81,6 +102,8 @@ export function unheardKeys(architecture: string, { keys }: Pick<HfModel, "keys"
     return typeof value === "number" ? value : undefined;
   };
   return TABLE.flatMap(({ architectures, say }) =>
-    architectures?.includes(architecture) === false ? [] : (say(of, (key) => fields.has(key)) ?? []),
+    architectures?.includes(architecture) === false
+      ? []
+      : (say(of, (key) => fields.has(key), architecture) ?? []),
   );
 }

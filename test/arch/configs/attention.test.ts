@@ -2,25 +2,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openModel } from "../../../src/model.js";
 import { refusal } from "../../support/build/build.js";
-import { changedCheckpoint } from "../../support/checkpoint.js";
-import { GOLDEN_FAMILIES } from "../../support/families.js";
+import { changedFamilies, GOLDEN_FAMILIES } from "../../support/families.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Configurations of families whose layers differ in their attention: as publishers write them, and what is refused.
 
 type Config = Record<string, unknown>;
-const scratch = scratchFolder();
-let copies = 0;
-
-/** The family's checkpoint with other fields; undefined takes one away. */
-function changed(family: string, change: Config): string {
-  const folder = join(scratch, String(copies++));
-  changedCheckpoint(join(GOLDEN_FAMILIES, family), folder, {
-    config: (config: Config) =>
-      Object.fromEntries(Object.entries({ ...config, ...change }).filter(([, value]) => value !== undefined)),
-  });
-  return folder;
-}
+const changed = changedFamilies(scratchFolder());
 
 const YARN = { factor: 8, original_max_position_embeddings: 64, beta_fast: 32, beta_slow: 1 };
 const LLAMA3 = { factor: 8, high_freq_factor: 4, low_freq_factor: 1, original_max_position_embeddings: 64 };

@@ -6,25 +6,19 @@ import { planDecoder } from "../../../src/net/plan/decoder.js";
 import { planConvert } from "../../../src/quant/plan.js";
 import { findRecipe } from "../../../src/quant/recipes/recipes.js";
 import { refusal } from "../../support/build/build.js";
-import { changedCheckpoint } from "../../support/checkpoint.js";
-import { convertedModel, familyPerplexity, GOLDEN_FAMILIES } from "../../support/families.js";
+import {
+  changedFamilies,
+  convertedModel,
+  familyPerplexity,
+  GOLDEN_FAMILIES,
+} from "../../support/families.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Configurations of families with state spaces beside attention: as publishers write them, what is said, what is refused.
 
 type Config = Record<string, unknown>;
 const scratch = scratchFolder();
-let copies = 0;
-
-/** The family's checkpoint with other fields; undefined takes one away. */
-function changed(family: string, change: Config): string {
-  const folder = join(scratch, String(copies++));
-  changedCheckpoint(join(GOLDEN_FAMILIES, family), folder, {
-    config: (config: Config) =>
-      Object.fromEntries(Object.entries({ ...config, ...change }).filter(([, value]) => value !== undefined)),
-  });
-  return folder;
-}
+const changed = changedFamilies(scratch);
 
 const PUBLISHED: [family: string, change: Config][] = [
   ["falcon-h1", { rope_parameters: undefined, rope_theta: 1e11, mamba_d_head: "auto" }],

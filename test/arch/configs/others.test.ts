@@ -2,25 +2,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openModel } from "../../../src/model.js";
 import { refusal } from "../../support/build/build.js";
-import { changedCheckpoint } from "../../support/checkpoint.js";
-import { GOLDEN_FAMILIES } from "../../support/families.js";
+import { changedFamilies, GOLDEN_FAMILIES } from "../../support/families.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Configurations as attention.test.ts has them, of families that have little in common.
 
 type Config = Record<string, unknown>;
-const scratch = scratchFolder();
-let copies = 0;
-
-/** The family's checkpoint with other fields; undefined takes one away. */
-function changed(family: string, change: Config): string {
-  const folder = join(scratch, String(copies++));
-  changedCheckpoint(join(GOLDEN_FAMILIES, family), folder, {
-    config: (config: Config) =>
-      Object.fromEntries(Object.entries({ ...config, ...change }).filter(([, value]) => value !== undefined)),
-  });
-  return folder;
-}
+const changed = changedFamilies(scratchFolder());
 
 describe("as it is published", () => {
   test.each<[family: string, change: Config]>([

@@ -1,6 +1,7 @@
-"""Writes what llama.cpp makes of the checkpoints of families_2026.py: <name>.gguf (F32) and <name>.llama-cpp.json beside them.
+"""Writes what llama.cpp makes of the checkpoints of families.py and families_2026.py that a folder has: <name>.gguf (F32) and
+<name>.llama-cpp.json beside them.
 
-usage: families_2026_llama_cpp.py <llama.cpp> <its programs> <folder of families_2026.py> [name ...]
+usage: families_2026_llama_cpp.py <llama.cpp> <its programs> <folder> [name ...]
 
 The GGUF is written by llama.cpp's own converter, without layers for multi-token prediction. It is told the
 pre-tokenizer that it knows published files by, reads config.json with what an entry's `published` says (fields that
@@ -9,7 +10,6 @@ one has not, falls back to the plain reader of the kind (`vocabulary` says which
   keys         of the GGUF but the arrays of the tokenizer: type and value
   tensors      name, shape (outermost dimension first), type, sha256 of the data
   perplexity   by llama-perplexity, of text.txt at the context of reference.json, and ln(it / transformers')
-  quantized    for each recipe the type and the sha256 of every tensor by llama-quantize
 or `failed`: at which step, with what message.
 """
 
@@ -37,13 +37,16 @@ import gguf  # noqa: E402
 from conversion import ModelBase, ModelType, get_model_architecture, get_model_class  # noqa: E402
 from conversion.base import TextModel  # noqa: E402
 
-from families_2026 import FAMILIES  # noqa: E402
+from families_2026 import FAMILIES as CLASSES_2026  # noqa: E402
+from families_table import FAMILIES as OLDER  # noqa: E402
+
+FAMILIES = OLDER | CLASSES_2026
 
 TEXT = Path(__file__).parent.parent / "families" / "text.txt"
 PRE = {"gpt-2": "gpt-2", "gpt-neox": "olmo", "llama-3": "llama-bpe", "dbrx": "dbrx", "qwen2": "qwen2",
        "falcon": "falcon", "starcoder": "starcoder"}
 LOAD = ModelBase.load_hparams
-RECIPES = ["Q8_0", "Q4_K_M", "Q2_K"]
+NAME = "tiny"  # llama.cpp wants tokens of models whose name has "phi-3" or "jina" in it
 LISTS = {"tokens", "scores", "token_type", "merges"}
 
 
@@ -92,7 +95,7 @@ def copied(name, entry, scratch):
     return copy
 
 
-def convert(name, entry, folder, path):
+def convert(entry, folder, path):
     """Returns how the vocabulary was read."""
     kind = entry["tokenizer"]
     TextModel.get_vocab_base_pre = lambda self, tokenizer: PRE[kind]
@@ -116,7 +119,7 @@ def convert(name, entry, folder, path):
     for vocabulary, own in (("its own", model_class), ("plain", type(model_class.__name__, (model_class,), members))):
         try:
             with torch.inference_mode(), contextlib.redirect_stderr(io.StringIO()):
-                own(folder, gguf.LlamaFileType.ALL_F32, path, model_name=name).write()
+                own(folder, gguf.LlamaFileType.ALL_F32, path, model_name=NAME).write()
             return vocabulary if problem is None else f"{vocabulary}: {problem}"
         except SystemExit as failure:
             problem = f"exit {failure}"
@@ -147,22 +150,18 @@ def read(path):
 
 
 def perplexity(path, context, chunks):
-    golden = ["-fa", "off", "-ctk", "f32", "-ctv", "f32", "-t", 1]
-    command = [PROGRAMS / "llama-perplexity", "-m", path, "-f", TEXT, "-c", context, "--chunks", chunks, *golden]
-    for _ in range(8):  # it ends before all is printed, at times
-        said = run("perplexity", *command)
-        found = re.search(rf"\[{chunks}\]([\d.]+|-?nan|inf),", said) or re.search(r"estimate: PPL = ([\d.]+|-?nan|inf) ", said)
-        if found:
-            return float(found[1])
-    raise Failed("perplexity", said[-300:])
-
-
-def quantized(path):
-    for recipe in RECIPES:
-        with tempfile.TemporaryDirectory() as scratch:
-            result = Path(scratch) / "result.gguf"
-            run(f"quantize {recipe}", PROGRAMS / "llama-quantize", path, result, recipe, 1)
-            yield recipe, {tensor["name"]: [tensor["type"], tensor["sha256"]] for tensor in read(result)[1]}
+    """Of the first chunks. Its last lines are lost at times, so it is given the text twice, and a chunk at a time."""
+    golden = ["-b", context, "-fa", "off", "-ctk", "f32", "-ctv", "f32", "-t", 1]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as text:
+        text.write(TEXT.read_text() * 2)
+        text.flush()
+        command = [PROGRAMS / "llama-perplexity", "-m", path, "-f", text.name, "-c", context, *golden]
+        for _ in range(8):
+            said = run("perplexity", *command)
+            found = re.search(rf"\[{chunks}\]([\d.]+|-?nan|inf),", said)
+            if found:
+                return float(found[1])
+    raise Failed("perplexity", "no estimate")
 
 
 def finite(value):
@@ -179,7 +178,7 @@ def make(name, entry):
     result = {"llama.cpp": "0c1e57098", "transformers": reference.get("perplexity")}
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            result["vocabulary"] = convert(name, entry, copied(name, entry, scratch), path)
+            result["vocabulary"] = convert(entry, copied(name, entry, scratch), path)
         if "published" in entry:
             result["published"] = entry["published"]
         result["keys"], result["tensors"] = read(path)
@@ -190,11 +189,6 @@ def make(name, entry):
             result["difference"] = finite(math.log(ppl / reference["perplexity"])) if ppl > 0 else "nan"
     except Failed as failure:
         result["failed"] = dict(zip(("step", "message"), failure.args))
-    try:
-        if "tensors" in result:
-            result["quantized"] = dict(quantized(path))
-    except Failed as failure:
-        result.setdefault("failed", dict(zip(("step", "message"), failure.args)))
     (FOLDER / f"{name}.llama-cpp.json").write_text(json.dumps(result, indent=1) + "\n")
     print(name, result["transformers"], result.get("perplexity"), result.get("difference"), result.get("failed", ""), flush=True)
 
