@@ -1,6 +1,9 @@
 // Products with lean weights. They are read once for all tokens: a panel stays in the cache while tokens pass.
+
+import { bits } from "../gemm/bits";
 import { activations_panel_size, quant_size, ROWS, TOKENS } from "../gemm/layout";
 import { is_wide } from "../gemm/tiles";
+import { EIGHTS_SCRATCH, multiply_eights } from "./eight/multiply";
 import {
   d_size,
   IQ4_NL,
@@ -51,8 +54,16 @@ function is_direct(form: i32, tokens: usize): bool {
   return tokens === 1 || (tokens <= most_direct(form) && quant_size(form) === 1);
 }
 
+/** Whether tokens are multiplied eight at a time: more than two fours are faster in parts, but for words. */
+function is_by_eights(type: i32, form: i32, tokens: usize): bool {
+  if (bits !== 256 || tokens <= TOKENS) return false;
+  return quant_size(form) === 1 ? tokens <= 2 * TOKENS : type === Q8_0;
+}
+
 /** Bytes that multiply_lean needs to work in. */
 export function lean_scratch(type: i32, form: i32, tokens: usize, k: usize): usize {
+  if (is_by_eights(type, form, tokens))
+    return EIGHTS_SCRATCH + ((tokens + TOKENS - 1) / TOKENS) * TOKENS * token_size(form, k);
   if (!is_direct(form, tokens)) return parts_scratch(type, form, tokens, k);
   const groups = (tokens + TOKENS - 1) / TOKENS;
   return groups * TILE_SIZE + (tokens === 1 ? 1 : groups * TOKENS) * token_size(form, k);
@@ -71,6 +82,15 @@ export function multiply_lean(
   stride: usize,
   scratch: usize,
 ): void {
+  if (is_by_eights(type, form, tokens)) {
+    const from = scratch + EIGHTS_SCRATCH;
+    for (let t: usize = 0; t < tokens; t += TOKENS) {
+      const panel = x + (t / TOKENS) * activations_panel_size(form, k);
+      take_tokens<Four>(type, form, panel, k, from + t * token_size(form, k));
+    }
+    multiply_eights(type, form, from, w, y, tokens, rows, k, stride, scratch);
+    return;
+  }
   if (!is_direct(form, tokens)) {
     multiply_parts(type, form, x, w, y, tokens, rows, k, stride, scratch);
     return;

@@ -64,6 +64,27 @@ export function move_high<K>(plane: v128, shift: i32): v128 {
   return idof<K>() === idof<Q6>() ? plane : i16x8.shr_u(plane, shift);
 }
 
+// The same by pairs of steps, which eight/tile.ts takes: `half` is 0 for the first pair of a group and 2 for the second, and `i` of
+// quants is 0 and 1.
+
+/** Where the lower bits of a pair of the group at `p` are. */
+export function pair_plane<K>(p: usize, half: i32): usize {
+  if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>()) return p;
+  return p + half * (idof<K>() === idof<Q8>() ? 32 : 16);
+}
+
+/** The lower bits of a pair, moved to where those of steps 0 and 1 are. */
+export function pair_low<K>(plane: v128, half: i32): v128 {
+  if (idof<K>() === idof<Q2>() || idof<K>() === idof<Trits>() || idof<K>() === idof<Q3>())
+    return i16x8.shr_u(plane, 2 * half);
+  return plane;
+}
+
+/** The upper bits likewise; `shift` is that of move_high. */
+export function pair_high<K>(plane: v128, shift: i32, half: i32): v128 {
+  return i16x8.shr_u(plane, idof<K>() === idof<Q6>() ? 2 * half : shift + half);
+}
+
 /** What quants masks lower bits with, for the caller to load before its loops: V8 makes constants anew at each use. */
 export function low_mask<K>(): v128 {
   if (idof<K>() === idof<Q8>()) return v128.load32_splat(MASKS);

@@ -39,7 +39,7 @@ export class Bytes {}
 export class Words {}
 
 /** A mask for the lower byte of words. */
-const BYTE: usize = memory.data<u32>([0x00ff00ff]);
+export const BYTE: usize = memory.data<u32>([0x00ff00ff]);
 
 /**
  * Eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
