@@ -5,7 +5,7 @@ export { openSensitivity, type Sensitivity } from "../formats/sensitivity.js";
 export { type Calibration, calibrate } from "./eval/calibrate/calibrate.js";
 export type { CalibrateOptions, Effort } from "./eval/calibrate/options.js";
 export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js";
-export { calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
+export { type CalibrationChunks, calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
 export { type QuestionFile, readQuestions } from "./eval/choice/questions.js";
 export {

@@ -9,7 +9,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
-  ["assembly", "formats", "src/version.ts", "src/escape.ts", "src/expression.ts"],
+  ["assembly", "formats", "src/version.ts", "src/escape.ts", "src/expression.ts", "src/pcg32.ts"],
   ["src/role.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { logprobs } from "../../src/generate/sampling/distribution.js";
-import { Pcg32 } from "../../src/generate/sampling/pcg32.js";
 import { Sampler, type SamplerOptions } from "../../src/generate/sampling/sampler.js";
 import { inOrder, largest } from "../../src/generate/sampling/top.js";
+import { Pcg32 } from "../../src/pcg32.js";
 import { refusal } from "../support/build/build.js";
 import { Random } from "../support/random.js";
 

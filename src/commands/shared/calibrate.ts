@@ -6,7 +6,12 @@ import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Calibration, calibrate } from "../../eval/calibrate/calibrate.js";
 import type { Effort } from "../../eval/calibrate/options.js";
 import { removeScratch } from "../../eval/calibrate/scratch.js";
-import { calibrationChunks, DEFAULT_TOKENS, unknownImatrix } from "../../eval/calibrate/text.js";
+import {
+  type CalibrationChunks,
+  calibrationChunks,
+  DEFAULT_TOKENS,
+  unknownImatrix,
+} from "../../eval/calibrate/text.js";
 import { computeImatrix } from "../../eval/imatrix/imatrix.js";
 import type { Model } from "../../model.js";
 import { calibrationMetadata } from "../../quant/metadata.js";
@@ -59,7 +64,7 @@ export const calibrateOptions = () =>
 /** A model and the chunks of a text to calibrate on. */
 export interface CalibrationText {
   readonly file: string;
-  readonly chunks: readonly Int32Array[];
+  readonly chunks: CalibrationChunks;
 }
 
 /** The chunks of the text, if there is to be calibration. @throws LlqError `usage`, `bad-input` */
@@ -94,10 +99,11 @@ export async function calibratedOptions(
   wanted: QuantizeOptions,
   options: CalibrateOptions & { readonly isBySize: boolean },
 ): Promise<QuantizeOptions> {
-  const keys = calibrationMetadata(effortOf(options), text.chunks.length, text.chunks[0]!.length);
+  const chunks = text.chunks.text;
+  const keys = calibrationMetadata(effortOf(options), chunks.length, chunks[0]!.length);
   const overrideKv = [...keys, ...(wanted.overrideKv ?? [])];
   if (wanted.imatrix !== undefined) return { ...wanted, overrideKv };
-  const unknown = unknownImatrix(model, text.file, text.chunks.length);
+  const unknown = unknownImatrix(model, text.file, chunks.length);
   const imatrix = options.isBySize ? await knownImatrix(model, text, unknown, options) : unknown;
   return { ...wanted, overrideKv, imatrix };
 }
@@ -105,13 +111,13 @@ export async function calibratedOptions(
 /** The matrix with its values, by which types are priced. */
 async function knownImatrix(
   model: Model,
-  { chunks }: CalibrationText,
+  { chunks: { text } }: CalibrationText,
   unknown: Imatrix,
   { threads, maxMemory, json }: CalibrateOptions,
 ): Promise<Imatrix> {
   const progress = createProgress("imatrix", json);
-  const context = chunks[0]!.length;
-  const tokens = Int32Array.from(chunks.flatMap((chunk) => [...chunk]));
+  const context = text[0]!.length;
+  const tokens = Int32Array.from(text.flatMap((chunk) => [...chunk]));
   const computed = await interruptible((signal) =>
     computeImatrix(model, tokens, {
       ...{ context, threads, maxMemory, signal, activations: "f32" },
@@ -154,8 +160,10 @@ export async function runCalibration(
 
 /** What a dry run says of the calibration. */
 export function printCalibrationPlan({ file, chunks }: CalibrationText, options: CalibrateOptions): void {
-  const text = `${chunks.length} chunks of ${chunks[0]!.length} tokens of ${file}`;
-  printLine(`error feedback, ${effortOf(options)}: ${text}`);
+  const { text, drawn } = chunks;
+  const more = drawn.length === 0 ? "" : `, ${drawn.length} of tokens drawn from the vocabulary`;
+  const taken = `${text.length} chunks of ${text[0]!.length} tokens of ${file}`;
+  printLine(`error feedback, ${effortOf(options)}: ${taken}${more}`);
 }
 
 export function finishCalibration(options: CalibrateOptions): void {
@@ -175,11 +183,12 @@ const SHOWN = 5;
 const FEW_TOKENS = 5;
 
 /** What feedback did, in a few lines. */
-export function printCalibration({ reports, resumed, steps, tokens, seconds }: Calibration): void {
+export function printCalibration({ reports, resumed, steps, tokens, drawn, seconds }: Calibration): void {
   const rows = reports.reduce((sum, report) => sum + report.rows, 0);
   const plain = reports.reduce((sum, report) => sum + report.plainRows, 0);
+  const of = drawn === 0 ? `${tokens} tokens` : `${tokens} tokens of text and ${drawn} of the vocabulary`;
   printLine(
-    `calibrated ${reports.length} tensors on ${tokens} tokens in ${formatSeconds(seconds)}: ${rows - plain} of ${rows} rows`,
+    `calibrated ${reports.length} tensors on ${of} in ${formatSeconds(seconds)}: ${rows - plain} of ${rows} rows`,
   );
   if (resumed > 0) printLine(`${resumed} of ${steps} steps were done already`);
   const judged = reports.filter(({ plainError }) => plainError > 0);
@@ -198,12 +207,15 @@ export function printCalibration({ reports, resumed, steps, tokens, seconds }: C
 
 /** Warns of a text that is short for a model, before the work. */
 export function warnOfShortText({ file, chunks }: CalibrationText, model: Model): void {
-  const tokens = chunks.length * chunks[0]!.length;
+  const { text, drawn } = chunks;
+  const tokens = text.length * text[0]!.length;
   const columns = Math.max(...model.hparams.layers.map(({ feedForwardLength }) => feedForwardLength ?? 0));
   const widest = Math.max(columns, model.hparams.embeddingLength);
   if (tokens >= FEW_TOKENS * widest) return;
+  const more =
+    drawn.length === 0 ? "" : ", and tokens drawn from the vocabulary stand in for those that are missing";
   warn(
-    `${file}: ${tokens} tokens are ${(tokens / widest).toFixed(1)} for each of ${widest} columns: feedback is held back; ` +
+    `${file}: ${tokens} tokens are ${(tokens / widest).toFixed(1)} for each of ${widest} columns: feedback is held back${more}; ` +
       `${FEW_TOKENS * widest} and more are better`,
   );
 }

@@ -10,6 +10,7 @@ import { calibrationMemory, checkMemory } from "./memory.js";
 import type { CalibrateOptions } from "./options.js";
 import { type Done, type FeedbackReport, readDone, removeScratch, Scratch } from "./scratch.js";
 import { stepsOf } from "./steps.js";
+import type { CalibrationChunks } from "./text.js";
 import { tuningOf } from "./tuning.js";
 import { Work } from "./work.js";
 
@@ -20,7 +21,10 @@ export interface Calibration {
   /** Steps that an earlier run had done. */
   readonly resumed: number;
   readonly steps: number;
+  /** Of the text. */
   readonly tokens: number;
+  /** From the vocabulary. */
+  readonly drawn: number;
   readonly seconds: number;
 }
 
@@ -39,7 +43,7 @@ export async function calibrate(
   model: Model,
   plan: Plan,
   output: string,
-  chunks: readonly Int32Array[],
+  chunks: CalibrationChunks,
   options: CalibrateOptions,
 ): Promise<Calibration> {
   const { scratch: path, effort, force, resume = false } = options;
@@ -60,14 +64,14 @@ export async function calibrate(
 async function run(
   model: Model,
   plan: Plan,
-  chunks: readonly Int32Array[],
+  chunks: CalibrationChunks,
   options: CalibrateOptions,
   print: string,
   done: Done | undefined,
 ): Promise<Calibration> {
   const started = performance.now();
   return withSession(model, { ...options, activations: "f32" }, async (session) => {
-    const context = chunks[0]!.length;
+    const context = chunks.text[0]!.length;
     const steps = stepsOf(session.plan, plan);
     const streams = new Streams(session, chunks, prepareBlocks(session, context).ropes, options.effort);
     const { maxMemory, effort } = options;
@@ -96,7 +100,8 @@ async function run(
         reports: work.reports,
         resumed: done?.steps ?? 0,
         steps: steps.length,
-        tokens: chunks.length * context,
+        tokens: chunks.text.length * context,
+        drawn: chunks.drawn.length * context,
         seconds: (performance.now() - started) / 1000,
       };
     } finally {
@@ -107,8 +112,8 @@ async function run(
 }
 
 /** Of everything the codes depend on. */
-function fingerprint(model: Model, plan: Plan, chunks: readonly Int32Array[], tuning: object): string {
-  const hash = hashWork(model, chunks).update(JSON.stringify(tuning));
+function fingerprint(model: Model, plan: Plan, { text, drawn }: CalibrationChunks, tuning: object): string {
+  const hash = hashWork(model, [...text, ...drawn]).update(JSON.stringify([text.length, tuning]));
   for (const { tensor, dtype, weights = [] } of plan.tensors) {
     hash.update(JSON.stringify([tensor.name, dtype]));
     for (const values of weights) hash.update(values);

@@ -21,6 +21,8 @@ interface Sorted {
   /** Of each expert, in rows. */
   readonly first: readonly number[];
   readonly counts: readonly number[];
+  /** What those count. */
+  readonly weights: readonly number[];
 }
 
 /** Rounds the tensors of experts, from the hidden states in a slot. */
@@ -33,10 +35,10 @@ export async function runExperts(
   const { session, streams, room } = on;
   const { columns: c, experts } = stage;
   const all = stage.alike ? room.matrix("all moments", c, c, true) : undefined;
-  const counts = new Array<number>(experts).fill(0);
+  const weights = new Array<number>(experts).fill(0);
   for (const group of streams.fit) {
     const sorted = await captureExperts(on, step, stage, slot, group);
-    for (const [expert, count] of sorted.counts.entries()) counts[expert]! += count;
+    for (const [expert, weight] of sorted.weights.entries()) weights[expert]! += weight;
     const rows = sorted.counts.reduce((sum, count) => sum + count, 0);
     if (all !== undefined) await addMoments(session.pool, sorted.x, sorted.x, rows, all);
   }
@@ -53,10 +55,10 @@ export async function runExperts(
       }
     }
     const held = streams.held && (await captureExperts(on, step, stage, slot, streams.held));
-    const total = counts.reduce((sum, each) => sum + each, 0);
+    const total = weights.reduce((sum, each) => sum + each, 0);
     for (const [i, own] of moments.entries()) {
       const expert = first + i;
-      const guide = await guideOf(on, own, counts[expert]!, all && { all, tokens: total });
+      const guide = await guideOf(on, own, weights[expert]!, all && { all, tokens: total });
       const kept = held === undefined || held.counts[expert] === 0 ? undefined : held;
       const judged = kept && {
         tokens: kept.counts[expert]!,
@@ -69,7 +71,7 @@ export async function runExperts(
     }
   }
   const reports: FeedbackReport[] = [];
-  const tokens = counts.reduce((sum, each) => sum + each, 0) / experts;
+  const tokens = weights.reduce((sum, each) => sum + each, 0) / experts;
   for (const [tensor, own] of results) {
     await checkRounded(on, tensor, own);
     reports.push(reportOf(tensor, tokens, c, own));
@@ -92,10 +94,10 @@ async function guideOf(
     const [ownFactor, allFactor] = [count === 0 ? 0 : share / count, (1 - share) / others.tokens];
     for (let i = 0; i < c * c; i++) own[i] = ownFactor * own[i]! + allFactor * all[i]!;
     // What all experts' tokens say of one is less than what its own do.
-    tokens = Math.round(share * count + (1 - share) * others.tokens);
+    tokens = share * count + (1 - share) * others.tokens;
   }
   const diagonal = diagonalOf(moments);
-  const news = (tokens * evidence) / streams.tokens;
+  const news = (tokens * evidence) / streams.weight;
   const importances = importancesOf(diagonal, others === undefined ? count : 1, news);
   const settings = tuning(news / c);
   const isSilent = diagonal.every((value) => value === 0);
@@ -124,7 +126,11 @@ async function captureExperts(
   const wanted = { input, columns, rowsOfToken, x: { to: raw.buffer } };
   const parts = await streams.capture(group, stream, slot, scratch, on.runner(step, stream), wanted);
   const counts = new Array<number>(experts).fill(0);
-  for (const part of parts) counts[part.expert]! += part.rows;
+  const weights = new Array<number>(experts).fill(0);
+  for (const { expert, rows: own, weight } of parts) {
+    counts[expert]! += own;
+    weights[expert]! += weight;
+  }
   const first: number[] = [];
   let end = 0;
   for (const count of counts) {
@@ -133,7 +139,7 @@ async function captureExperts(
   }
   const x = room.matrix("sorted", rows, columns);
   sortRows(raw, parts, [...first], x);
-  return { x, first, counts };
+  return { x, first, counts, weights };
 }
 
 function sortRows(raw: Matrix, parts: readonly ExpertRows[], next: number[], sorted: Matrix): void {

@@ -13,6 +13,7 @@ import { cutRows } from "../../run/write/row-jobs.js";
 import type { Tensor } from "../../tensor.js";
 import { calibrate } from "./calibrate.js";
 import type { CalibrateOptions } from "./options.js";
+import type { CalibrationChunks } from "./text.js";
 
 export interface RecomputeOptions extends Omit<CalibrateOptions, "scratch" | "resume" | "force"> {
   /** What the file was planned with; its values matter only with `keepImportances`. */
@@ -29,7 +30,7 @@ export interface RecomputeOptions extends Omit<CalibrateOptions, "scratch" | "re
 export async function recompute(
   written: Model,
   source: Model,
-  chunks: readonly Int32Array[],
+  chunks: CalibrationChunks,
   { imatrix, folder = tmpdir(), ...options }: RecomputeOptions,
 ): Promise<TensorVerdict[]> {
   const verdicts = await verify(written, source, { threads: options.threads, signal: options.signal });

@@ -41,7 +41,7 @@ export async function runStage(
     await addMoments(pool, x, x, group.tokens, moments);
     if (missing !== undefined && sums !== undefined) await addMoments(pool, missing, x, group.tokens, sums);
   }
-  const importances = importancesOf(diagonalOf(moments), streams.tokens, on.evidence);
+  const importances = importancesOf(diagonalOf(moments), streams.weight, on.evidence);
   const settings = tuning(on.evidence / c);
   const factor = settings && (await factorize(pool, moments, settings));
   if (streams.held !== undefined) await capture(on, captured, streams.held);
@@ -53,12 +53,12 @@ export async function runStage(
   };
   const wanted: Wanted | undefined = sums &&
     settings && { of, moments: sums, correction: settings.correction };
-  const guide = { factor, wanted, held, importances, tokens: streams.tokens };
+  const guide = { factor, wanted, held, importances, tokens: streams.weight };
   const reports: FeedbackReport[] = [];
   for (const tensor of stage.tensors) {
     const results = await roundMatrix(on, tensor, 0, guide);
     await checkRounded(on, tensor, results);
-    reports.push(reportOf(tensor, streams.tokens, c, results));
+    reports.push(reportOf(tensor, streams.weight, c, results));
   }
   return reports;
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { LlqError } from "../../../formats/errors.js";
+import { Pcg32 } from "../../pcg32.js";
 import { Candidates } from "./candidates.js";
 import { likeliest } from "./distribution.js";
-import { Pcg32 } from "./pcg32.js";
 
 export interface SamplerOptions {
   /** 0 takes the likeliest token, of equals the one of lowest id. Default: 0. */

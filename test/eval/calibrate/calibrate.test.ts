@@ -9,7 +9,11 @@ import { calibrate } from "../../../src/eval/calibrate/calibrate.js";
 import type { CalibrateOptions } from "../../../src/eval/calibrate/options.js";
 import { recompute } from "../../../src/eval/calibrate/recompute.js";
 import { removeScratch } from "../../../src/eval/calibrate/scratch.js";
-import { calibrationChunks, unknownImatrix } from "../../../src/eval/calibrate/text.js";
+import {
+  type CalibrationChunks,
+  calibrationChunks,
+  unknownImatrix,
+} from "../../../src/eval/calibrate/text.js";
 import { writeImatrix } from "../../../src/eval/imatrix/imatrix-file.js";
 import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { type Model, openModel } from "../../../src/model.js";
@@ -18,6 +22,7 @@ import { type Plan, planQuantize } from "../../../src/quant/plan.js";
 import { findRecipe } from "../../../src/quant/recipes/recipes.js";
 import { verify } from "../../../src/run/measure/verify.js";
 import { execute } from "../../../src/run/write/execute.js";
+import { TOKEN_TYPE } from "../../../src/tokenizer/types.js";
 import { GOLDEN_FAMILIES } from "../../support/families.js";
 import { scratchFolder, TINY_LLAMA } from "../../support/scratch.js";
 
@@ -26,7 +31,7 @@ const SAMPLE_TEXT = new URL("../../../samples/text.txt", import.meta.url).pathna
 let files = 0;
 
 /** A model, and the tokens it is calibrated on: a family's own, again and again in another order. */
-function family(name: string): { model: Model; chunks: Int32Array[] } {
+function family(name: string): { model: Model; chunks: CalibrationChunks } {
   const model = openModel(join(GOLDEN_FAMILIES, name));
   const { tokens } = JSON.parse(readFileSync(join(GOLDEN_FAMILIES, name, "reference.json"), "utf8"));
   const many = Int32Array.from({ length: 768 }, (_, i) => tokens[(i * 7 + (i >> 5)) % tokens.length]);
@@ -46,7 +51,7 @@ interface Run extends Partial<CalibrateOptions> {
 }
 
 /** Calibrates and writes the file. */
-async function write(model: Model, plan: Plan, chunks: readonly Int32Array[], options: Run = {}) {
+async function write(model: Model, plan: Plan, chunks: CalibrationChunks, options: Run = {}) {
   const output = options.output ?? join(folder, `${files++}.gguf`);
   const scratch = `${output}.calibration`;
   const calibration = await calibrate(model, plan, output, chunks, {
@@ -59,7 +64,7 @@ async function write(model: Model, plan: Plan, chunks: readonly Int32Array[], op
 
 describe.each(["llama", "mixtral", "deepseek-v2-lite", "gemma2", "granite-4-hybrid"])("%s", (name) => {
   const { model, chunks } = family(name);
-  const plan = planOf(model, "Q4_0", chunks.length);
+  const plan = planOf(model, "Q4_0", chunks.text.length);
 
   test("has the same bytes for every number of threads and every limit of memory", async () => {
     const runs = [{}, { threads: 1 }, { threads: 2, maxMemory: 2 ** 30 }, { threads: 8, maxMemory: 2 ** 31 }];
@@ -102,15 +107,15 @@ describe.each(["llama", "mixtral", "deepseek-v2-lite", "gemma2", "granite-4-hybr
 
 test("a file is verified by its bounds, and by doing it again", async () => {
   const { model, chunks } = family("llama");
-  const plan = planOf(model, "Q4_0", chunks.length);
+  const plan = planOf(model, "Q4_0", chunks.text.length);
   const { output } = await write(model, plan, chunks);
   const written = openModel(output);
   expect((await verify(written, model, { threads: 0 })).flatMap(({ faults }) => faults)).toEqual([]);
-  const imatrix = unknownImatrix(model, "text.txt", chunks.length);
+  const imatrix = unknownImatrix(model, "text.txt", chunks.text.length);
   const options = { effort: "full", threads: 0, imatrix, folder } as const;
   const verdicts = await recompute(written, model, chunks, options);
   expect(verdicts.every(({ verdict }) => verdict === "identical")).toBe(true);
-  const others = await recompute(written, model, chunks.slice(0, -1), options);
+  const others = await recompute(written, model, { ...chunks, text: chunks.text.slice(0, -1) }, options);
   expect(others.filter(({ verdict }) => verdict === "wrong").length).toBeGreaterThan(0);
 });
 
@@ -128,7 +133,7 @@ describe("samples/tiny-llama", () => {
 
   test("says more nearly what the model says, of a text that is not the one it was calibrated on", async () => {
     const chunks = calibrationChunks(model, first, { tokens: 2048, bos });
-    const plan = planOf(model, "Q3_K_M", chunks.length);
+    const plan = planOf(model, "Q3_K_M", chunks.text.length);
     const plain = join(folder, "plain.gguf");
     await execute(planQuantize(model, findRecipe("Q3_K_M"), {}), plain, { threads: 0 });
     const [own, full] = [
@@ -143,7 +148,7 @@ describe("samples/tiny-llama", () => {
   test("of one line again and again no harm comes", async () => {
     const line = new Int32Array(2048).map((_, i) => first[i % 16]!);
     const chunks = calibrationChunks(model, line, { tokens: 1024, bos });
-    const { output } = await write(model, planOf(model, "Q4_K_M", chunks.length), chunks);
+    const { output } = await write(model, planOf(model, "Q4_K_M", chunks.text.length), chunks);
     const plain = join(folder, "plain4.gguf");
     await writeImatrix(`${plain}.imatrix`, { model, text: SAMPLE_TEXT, tokens: line }, { bos, threads: 0 });
     const imatrix = openImatrix(`${plain}.imatrix`);
@@ -151,15 +156,47 @@ describe("samples/tiny-llama", () => {
     expect(await divergence(output)).toBeLessThan(await divergence(plain));
   });
 
+  test("a text of few tokens is better than an importance matrix of many", async () => {
+    const chunks = calibrationChunks(model, first.slice(0, 200), { tokens: 2048, bos });
+    expect(chunks.text.length * 64).toBe(192);
+    expect(chunks.drawn.length * 64).toBe(2048 - 192);
+    const { output, calibration } = await write(model, planOf(model, "Q4_K_M", 3), chunks);
+    expect(calibration).toMatchObject({ tokens: 192, drawn: 2048 - 192 });
+    const plain = join(folder, "plain5.gguf");
+    await writeImatrix(`${plain}.imatrix`, { model, text: SAMPLE_TEXT, tokens: first }, { bos, threads: 0 });
+    const imatrix = openImatrix(`${plain}.imatrix`);
+    await execute(planQuantize(model, findRecipe("Q4_K_M"), { imatrix }), plain, { threads: 0 });
+    expect(await divergence(output)).toBeLessThan(await divergence(plain));
+  });
+
+  test("chunks that say nothing new are left out, and tokens of the vocabulary take their place", () => {
+    const options = { tokens: 1024, bos };
+    const line = calibrationChunks(model, new Int32Array(2048).fill(500), options);
+    expect([line.text.length, line.drawn.length]).toEqual([1, 7]);
+    expect(calibrationChunks(model, new Int32Array(900).fill(500), options)).toEqual({
+      text: line.text.map((chunk) => chunk.slice(0, 112)),
+      drawn: expect.any(Array),
+    });
+    const { drawn } = calibrationChunks(model, first.slice(0, 200), options);
+    expect(drawn).toEqual(calibrationChunks(model, first.slice(200, 400), options).drawn);
+    const own = drawn.flatMap((chunk) => [...chunk.slice(1)]);
+    expect(own.every((token) => model.vocab.types[token] === TOKEN_TYPE.NORMAL)).toBe(true);
+    expect(new Set(own).size).toBeGreaterThan(own.length / 2);
+    expect(calibrationChunks(model, first, options).drawn).toEqual([]);
+  });
+
   test("a text of too few tokens is refused", () => {
     expect(() => calibrationChunks(model, first.slice(0, 31), { tokens: 1000, bos })).toThrow(/31 tokens/);
-    expect(calibrationChunks(model, first.slice(0, 200), { tokens: 1000, bos })[0]!.length).toBe(16);
+    expect(calibrationChunks(model, first.slice(0, 200), { tokens: 1000, bos }).text[0]!.length).toBe(64);
   });
 
   test("a limit of memory that is too low is refused, and nothing is left", async () => {
     const chunks = calibrationChunks(model, first, { tokens: 256, bos });
     const output = join(folder, "small.gguf");
-    const run = write(model, planOf(model, "Q4_K_M", chunks.length), chunks, { output, maxMemory: 1000 });
+    const run = write(model, planOf(model, "Q4_K_M", chunks.text.length), chunks, {
+      output,
+      maxMemory: 1000,
+    });
     await expect(run).rejects.toMatchObject({
       code: "no-space",
       hint: expect.stringContaining("--max-memory"),
@@ -182,7 +219,7 @@ describe("samples/tiny-llama", () => {
     writeFileSync(path, bytes);
     const spoilt = openModel(copy);
     const chunks = calibrationChunks(spoilt, first, { tokens: 256, bos });
-    const run = write(spoilt, planOf(spoilt, "Q4_K_M", chunks.length), chunks);
+    const run = write(spoilt, planOf(spoilt, "Q4_K_M", chunks.text.length), chunks);
     await expect(run).rejects.toMatchObject({
       code: "bad-input",
       message: expect.stringContaining("not finite"),

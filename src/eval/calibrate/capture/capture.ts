@@ -26,6 +26,9 @@ export interface Place {
   readonly minus?: SharedArrayBuffer | undefined;
 }
 
+/** What a token of each of a group's chunks counts: rows are put down times the root of it. */
+type Weights = readonly number[];
+
 /** What a job looks for. Plain data. */
 export interface Wanted {
   /** Name of the input, as inputsOf has it. */
@@ -37,6 +40,7 @@ export interface Wanted {
   readonly rowsOfToken?: number | undefined;
   /** For the hidden states when the matrix has added to them; absent: they are not wanted. */
   readonly added?: Place | undefined;
+  readonly weights: Weights;
 }
 
 /** Work for one thread: run some chunks through a layer until what is wanted has passed by. Plain data. */
@@ -57,6 +61,8 @@ export interface ExpertRows {
   readonly expert: number;
   readonly row: number;
   readonly rows: number;
+  /** What they count together. */
+  readonly weight: number;
 }
 
 /** Thrown to end a layer in the middle. */
@@ -101,18 +107,21 @@ export interface CaptureHeadJob {
   readonly span: Span;
   readonly head: HeadPlan;
   readonly place: Place;
+  readonly weights: Weights;
 }
 
 export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
   name: "capture head",
-  run: ({ files, span, head, place }, kernels) => {
+  run: ({ files, span, head, place, weights }, kernels) => {
     kernels.reset();
     const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
     const states = loadStates(kernels, span, statesOf({ expand: head.merge }));
     const x = states[0]!;
     if (head.merge !== undefined) mergeStreams(on, head.merge, states, batchTokens(span));
     normalize(on, head.output_norm, x, x, batchTokens(span));
-    put(kernels, place, x, span.width, span.first * span.context, batchTokens(span), "output");
+    const first = span.first * span.context;
+    const what = { input: "output", x, columns: span.width, tokens: batchTokens(span) };
+    put(kernels, place, first, what, (i) => weights[Math.floor((first + i) / span.context)]!);
   },
   about: ({ span }) => aboutSpan(span),
 };
@@ -134,7 +143,7 @@ class Capture implements InputTap {
   add(input: string, x: number, tokens: number, columns: number): void {
     if (input !== this.#wanted.input) return;
     const place = this.#wanted.x;
-    if (place !== undefined) put(this.#kernels, place, x, columns, this.#start + this.#seen, tokens, input);
+    if (place !== undefined) this.#put(place, this.#seen, { input, x, columns, tokens });
     this.#seen += tokens;
     if (this.#wanted.added === undefined) this.#endIfAll(this.#seen);
   }
@@ -143,7 +152,7 @@ class Capture implements InputTap {
     const { added, input } = this.#wanted;
     // What is added of other inputs does not count: the wanted one is a step ahead of its own alone.
     if (added === undefined || this.#seen !== this.#added + tokens) return;
-    put(this.#kernels, added, x, this.#span.width, this.#start + this.#added, tokens, input);
+    this.#put(added, this.#added, { input, x, columns: this.#span.width, tokens });
     this.#added += tokens;
     this.#endIfAll(this.#added);
   }
@@ -152,10 +161,22 @@ class Capture implements InputTap {
     const { x: place, rowsOfToken = 0 } = this.#wanted;
     if (input !== this.#wanted.input || place === undefined) return;
     const row = this.#start * rowsOfToken + this.#seen;
-    put(this.#kernels, place, x, columns, row, tokens.length, input);
-    this.experts.push({ expert, row, rows: tokens.length });
+    const weightOf = (i: number) => this.#weightOf(tokens[i]!);
+    put(this.#kernels, place, row, { input, x, columns, tokens: tokens.length }, weightOf);
+    const weight = tokens.reduce((sum, _, i) => sum + weightOf(i), 0);
+    this.experts.push({ expert, row, rows: tokens.length, weight });
     this.#seen += tokens.length;
     this.#endIfAll(this.#seen / rowsOfToken);
+  }
+
+  /** Puts down rows of the job's tokens from the `first` on. */
+  #put(place: Place, first: number, rows: Rows): void {
+    put(this.#kernels, place, this.#start + first, rows, (i) => this.#weightOf(first + i));
+  }
+
+  /** Of a token of the job. */
+  #weightOf(token: number): number {
+    return this.#wanted.weights[Math.floor((this.#start + token) / this.#span.context)]!;
   }
 
   get #start(): number {
@@ -167,24 +188,33 @@ class Capture implements InputTap {
   }
 }
 
+/** [tokens][columns] at x. */
+interface Rows {
+  readonly input: string;
+  readonly x: number;
+  readonly columns: number;
+  readonly tokens: number;
+}
+
+/** Puts rows down from `first` on, less those that are there where that is wanted. */
 function put(
   kernels: Kernels,
   { to, minus }: Place,
-  x: number,
-  columns: number,
-  token: number,
-  tokens: number,
-  what: string,
+  first: number,
+  { input, x, columns, tokens }: Rows,
+  weightOf: (row: number) => number,
 ): void {
-  checkActivations(kernels, x, tokens * columns, `what goes into ${what}`);
-  const own = kernels.floats(x, tokens * columns);
-  const target = new Float32Array(to, token * columns * 4, tokens * columns);
-  if (minus === undefined) {
-    target.set(own);
-    return;
+  checkActivations(kernels, x, tokens * columns, `what goes into ${input}`);
+  for (let row = 0; row < tokens; row++) {
+    const own = kernels.floats(x + row * columns * 4, columns);
+    const at = (first + row) * columns * 4;
+    const target = new Float32Array(to, at, columns);
+    const other = minus && new Float32Array(minus, at, columns).slice();
+    const factor = Math.sqrt(weightOf(row));
+    if (factor === 1) target.set(own);
+    else for (let i = 0; i < columns; i++) target[i] = factor * own[i]!;
+    if (other !== undefined) for (let i = 0; i < columns; i++) target[i]! -= other[i]!;
   }
-  const other = new Float32Array(minus, token * columns * 4, tokens * columns);
-  for (let i = 0; i < own.length; i++) target[i] = own[i]! - other[i]!;
 }
 
 function checkActivations(kernels: Kernels, x: number, floats: number, what: string): void {

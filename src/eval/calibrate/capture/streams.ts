@@ -5,14 +5,18 @@ import type { Session } from "../../../net/session.js";
 import { hiddenBytes, type Span } from "../../../net/span.js";
 import { PIECE_TOKENS } from "../../../net/work.js";
 import type { Descriptors } from "../../../rows/rows.js";
+import { newsOf } from "../drawn.js";
 import type { Effort } from "../options.js";
 import type { Scratch } from "../scratch.js";
+import type { CalibrationChunks } from "../text.js";
 import { captureHeadJob, captureJob, type ExpertRows, type Place, type Wanted } from "./capture.js";
 
 /** Tokens whose activations are there at once. Fixed: sums must not depend on the memory. */
 const GROUP_TOKENS = 2048;
 /** One chunk in so many is kept out of the moments, to judge by. */
 const HELD_EVERY = 8;
+/** What a token that is drawn counts beside one of the text. */
+const DRAWN_WEIGHT = 0.3;
 
 /** Chunks that are run together. */
 export interface Group {
@@ -20,6 +24,8 @@ export interface Group {
   /** The first of them, in the order of the streams. */
   readonly first: number;
   readonly tokens: number;
+  /** What a token of each chunk counts. */
+  readonly weights: readonly number[];
 }
 
 /** The model as it is, and as it has been rounded so far. */
@@ -41,6 +47,10 @@ export class Streams {
   readonly fit: readonly Group[];
   /** Those that are kept out. */
   readonly held: Group | undefined;
+  /** Tokens that moments are made of, by what they count. */
+  readonly weight: number;
+  /** The same of those that say something new. */
+  readonly evidence: number;
   readonly width: number;
   readonly context: number;
   readonly ropes: readonly (SharedArrayBuffer | undefined)[];
@@ -53,7 +63,7 @@ export class Streams {
 
   constructor(
     session: Session,
-    chunks: readonly Int32Array[],
+    { text, drawn }: CalibrationChunks,
     ropes: readonly (SharedArrayBuffer | undefined)[],
     effort: Effort,
   ) {
@@ -61,25 +71,34 @@ export class Streams {
     this.ropes = ropes;
     this.#floats = session.plan.floats;
     this.width = session.plan.hparams.embeddingLength;
-    this.context = chunks[0]!.length;
+    this.context = text[0]!.length;
     this.streams = effort === "plain" ? ["own"] : ["own", "rounded"];
     const step = Math.max(1, Math.floor(GROUP_TOKENS / this.context));
-    const heldCount = Math.min(Math.floor(chunks.length / HELD_EVERY), step);
-    const isHeld = (i: number) => heldOf(i, chunks.length, heldCount);
-    const fit = chunks.filter((_, i) => !isHeld(i));
-    const held = chunks.filter((_, i) => isHeld(i));
-    this.#count = chunks.length;
-    this.fit = Array.from({ length: Math.ceil(fit.length / step) }, (_, i) =>
-      this.#group(fit.slice(i * step, (i + 1) * step), i * step),
-    );
-    this.held = held.length === 0 ? undefined : this.#group(held, fit.length);
+    const ofText = Math.min(Math.floor(text.length / HELD_EVERY), step);
+    const ofDrawn = Math.min(Math.floor(drawn.length / HELD_EVERY), step - ofText);
+    const [ownText, ownDrawn] = [keepOut(text, ofText), keepOut(drawn, ofDrawn)];
+    const fit = [...ownText.fit, ...ownDrawn.fit];
+    const held = [...ownText.held, ...ownDrawn.held];
+    const weightsOf = (chunks: readonly Int32Array[], texts: number) =>
+      chunks.map((_, i) => (i < texts ? 1 : DRAWN_WEIGHT));
+    const weights = weightsOf(fit, ownText.fit.length);
+    this.#count = fit.length + held.length;
+    this.fit = Array.from({ length: Math.ceil(fit.length / step) }, (_, i) => {
+      const [from, to] = [i * step, (i + 1) * step];
+      return this.#group(fit.slice(from, to), from, weights.slice(from, to));
+    });
+    this.held =
+      held.length === 0 ? undefined : this.#group(held, fit.length, weightsOf(held, ownText.held.length));
+    this.weight = weights.reduce((sum, weight) => sum + weight, 0) * this.context;
+    const news = newsOf(fit).reduce((sum, each, i) => sum + each * weights[i]!, 0);
+    this.evidence = news;
     const most = Math.max(...this.groups.map((group) => group.chunks.length));
     this.groupTokens = most * this.context;
     this.#hidden = new SharedArrayBuffer(hiddenBytes(most, this.context, this.#floats));
   }
 
-  #group(chunks: readonly Int32Array[], first: number): Group {
-    return { chunks, first, tokens: chunks.length * this.context };
+  #group(chunks: readonly Int32Array[], first: number, weights: readonly number[]): Group {
+    return { chunks, first, tokens: chunks.length * this.context, weights };
   }
 
   /** Bytes of the hidden states of one stream. */
@@ -89,24 +108,6 @@ export class Streams {
 
   get groups(): readonly Group[] {
     return this.held === undefined ? this.fit : [...this.fit, this.held];
-  }
-
-  /** Tokens that moments are made of. */
-  get tokens(): number {
-    return this.fit.reduce((sum, { tokens }) => sum + tokens, 0);
-  }
-
-  /** Tokens that differ, in themselves or the two before: a text that says the same again says nothing new. */
-  get evidence(): number {
-    const seen = new Set<string>();
-    for (const { chunks } of this.fit) {
-      for (const chunk of chunks) {
-        chunk.forEach((token, i) => {
-          seen.add(`${chunk[i - 2]} ${chunk[i - 1]} ${token}`);
-        });
-      }
-    }
-    return seen.size;
   }
 
   /** The first hidden states, in a slot. */
@@ -130,11 +131,11 @@ export class Streams {
     slot: number,
     scratch: Scratch,
     runner: Runner,
-    wanted: Wanted,
+    wanted: Omit<Wanted, "weights">,
   ): Promise<ExpertRows[]> {
     this.#load(group, stream, slot, scratch);
     const rows = await this.#inSpans(group, (span) =>
-      this.#session.pool.run(captureJob, { ...runner, span, wanted }),
+      this.#session.pool.run(captureJob, { ...runner, span, wanted: { ...wanted, weights: group.weights } }),
     );
     return rows.flat();
   }
@@ -149,7 +150,7 @@ export class Streams {
   ): Promise<void> {
     this.#load(group, stream, slot, scratch);
     await this.#inSpans(group, (span) =>
-      this.#session.pool.run(captureHeadJob, { files, span, head, place }),
+      this.#session.pool.run(captureHeadJob, { files, span, head, place, weights: group.weights }),
     );
   }
 
@@ -194,9 +195,15 @@ export class Streams {
   }
 }
 
-/** Whether chunk i of so many is among the `held` that are kept out, which lie evenly over all. */
-function heldOf(i: number, chunks: number, held: number): boolean {
-  if (held === 0) return false;
-  const nth = Math.floor((i * held) / chunks);
-  return i === Math.floor(((nth + 0.5) * chunks) / held);
+/** Chunks without so many that are kept out, which lie evenly over all. */
+function keepOut(
+  chunks: readonly Int32Array[],
+  held: number,
+): { readonly fit: Int32Array[]; readonly held: Int32Array[] } {
+  const isHeld = (i: number) => {
+    if (held === 0) return false;
+    const nth = Math.floor((i * held) / chunks.length);
+    return i === Math.floor(((nth + 0.5) * chunks.length) / held);
+  };
+  return { fit: chunks.filter((_, i) => !isHeld(i)), held: chunks.filter((_, i) => isHeld(i)) };
 }
