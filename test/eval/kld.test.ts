@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { withBaseline } from "../../src/eval/divergence/baseline.js";
 import { type Divergence, summarizeDivergence } from "../../src/eval/divergence/kld.js";
 import { evaluatePerplexity, type PerplexityOptions } from "../../src/eval/perplexity/perplexity.js";
+import { chooseProtocol, scoredTokens } from "../../src/eval/perplexity/protocol.js";
 import { zOfT } from "../../src/eval/perplexity/statistics.js";
 import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
@@ -138,6 +139,17 @@ describe("equals llama-perplexity --ppl-stride", () => {
       expect(Math.abs(ppl - running[i]!) / running[i]!).toBeLessThan(1e-5);
     });
   });
+});
+
+test("an odd stride is halved downwards, and as many tokens are scored as it has", () => {
+  // llama-perplexity: n_ctx += ppl_stride / 2 of whole numbers; the last ppl_stride tokens of a chunk count.
+  expect(chooseProtocol({ context: 9, stride: 5 })).toMatchObject({
+    context: 11,
+    stride: 5,
+    firstPosition: 5,
+  });
+  expect(scoredTokens(chooseProtocol({ context: 9, stride: 5 }))).toBe(5);
+  expect(scoredTokens(chooseProtocol({ context: 8, stride: 4 }))).toBe(4);
 });
 
 test("a full window scores every token that has one before it", async () => {
