@@ -90,7 +90,7 @@ export class Copy {
     options: { name?: string | undefined; env?: NodeJS.ProcessEnv } = {},
   ): Outcome {
     const { name, env } = options;
-    const only = name === undefined ? [] : ["-t", name];
+    const only = name === undefined ? [] : [`--testNamePattern=${name}`];
     return this.run("vitest", ["run", "--bail", "1", "--no-color", ...files, ...only], env);
   }
 
