@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { LlqError } from "../../formats/errors.js";
+import { openContainer } from "../../formats/open.js";
 import { openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { WorkerPool } from "../../src/run/threads/pool.js";
 import { execute } from "../../src/run/write/execute.js";
 import { checkOutputs, claimOutputs, Flusher, writeOutput } from "../../src/run/write/output.js";
-import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
+import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 // Disks that are full, that lie, and descriptors that others get: what the system does is changed here, for this file alone.
 
@@ -112,22 +112,27 @@ describe("a disk that lies", () => {
 // The next file to be opened gets the number of one that was closed: what a thread still writes to it would go there.
 test("the output is closed when the threads have ended and the disk has taken what it was given", async () => {
   const [close, stop] = [WorkerPool.prototype.close, Flusher.prototype.stop];
-  const later = () => new Promise((resolve) => setTimeout(resolve, 50));
+  const later = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   vi.spyOn(WorkerPool.prototype, "close").mockImplementation(async function (this: WorkerPool) {
     await close.call(this);
-    await later();
+    await later(200);
     disk.events.push("threads");
   });
   vi.spyOn(Flusher.prototype, "stop").mockImplementation(async function (this: Flusher) {
     await stop.call(this);
-    await later();
+    await later(50);
     disk.events.push("flusher");
   });
-  const controller = new AbortController();
-  const onProgress = () => controller.abort(new LlqError("interrupted", "stopped"));
-  const options = { threads: 1, onProgress, signal: controller.signal };
-  const work = execute(plan, join(folder, "closed.gguf"), options);
-  await expect(work).rejects.toMatchObject({ code: "interrupted" });
+  // A weight that is no number ends one thread's job while the other writes.
+  const model = copyTinyLlama(folder, "nan");
+  const file = join(model, "model.safetensors");
+  const { offset } = openContainer(file).tensors.get("model.layers.2.mlp.up_proj.weight")!;
+  const bytes = readFileSync(file);
+  bytes.writeUInt16LE(0x7fc0, offset);
+  writeFileSync(file, bytes);
+  const damaged = planQuantize(openModel(model), findRecipe("Q8_0"));
+  const work = execute(damaged, join(folder, "closed.gguf"), { threads: 2 });
+  await expect(work).rejects.toMatchObject({ code: "bad-input" });
   vi.restoreAllMocks();
   const [threads, flusher, output] = ["threads", "flusher", "output"].map((each) =>
     disk.events.indexOf(each),
