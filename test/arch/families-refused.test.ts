@@ -125,6 +125,7 @@ const REFUSED: readonly [family: string, change: Config, message: RegExp][] = [
   ["qwen2-window", { sliding_window: 0 },                              /^bad-input: config\.json: sliding_window is 0/],
   ["qwen2-window", { layer_types: ["full_attention"] },                /^bad-input: config\.json: layer_types has 1 values/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "llama3", factor: 8 } }, /^bad-input: .*rope_parameters\.low_freq_factor is missing/],
+  ["qwen2-llama3", { rope_parameters: { rope_type: "llama3", low_freq_factor: 1, high_freq_factor: 4 } }, /^bad-input: .*rope_parameters\.factor is missing, which type llama3 needs/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "yarn" } },         /^bad-input: .*rope_parameters\.factor is missing/],
   ["qwen2-llama3", { rope_parameters: { rope_type: "spiral" } },       /^unsupported: config\.json: rope_scaling of type spiral/],
   ["qwen2-llama3", { partial_rotary_factor: 0.5 },                     /^unsupported: config\.json: partial_rotary_factor 0\.5/],

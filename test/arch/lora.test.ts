@@ -263,6 +263,28 @@ describe("refusals", () => {
     expect(message).toMatch(/^(bad-input|unsupported): /);
   });
 
+  test("a tensor that is stored once for two, of which the adapter changes one", () => {
+    const [zeroth, first] = [0, 1].map((i) => `model.layers.${i}.self_attn.q_proj.weight`) as [
+      string,
+      string,
+    ];
+    const source = base.container.tensors.get(zeroth)!;
+    const model: Model = {
+      ...base,
+      container: { ...base.container, tensors: new Map([...base.container.tensors, [first, source]]) },
+      tensors: base.tensors.map((each) =>
+        each.name === "blk.1.attn_q.weight" ? { ...each, sources: [source] } : each,
+      ),
+    };
+    const adapter = writeAdapter("shared", {
+      "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight": [2, 256],
+      "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight": [256, 2],
+    });
+    expect(refusal(() => withLora(model, [{ folder: adapter, scale: 1 }]))).toMatch(
+      /^unsupported: .*layers\.1\.self_attn\.q_proj\.weight is stored once for two tensors, of which the adapter changes one$/,
+    );
+  });
+
   test("folders that hold no adapter", () => {
     const empty = join(folder, "empty");
     mkdirSync(empty);

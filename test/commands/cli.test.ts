@@ -201,8 +201,11 @@ describe("--json prints one document", () => {
       architecture: "llama",
       hparams: { headCount: 8, headCountKv: 2, keyLength: 32, contextLength: 256 },
       tokenizer: { kind: "spm", tokens: 2048 },
-      totals: { tensors: 39, elements: 4065536 },
+      totals: { tensors: 39, elements: 4065536, byteLength: 2 * 4065536, bitsPerWeight: 16 }, // all of it BF16
     });
+    expect(llq("inspect", TINY_LLAMA).stdout).toContain(
+      "\n4.07 M weights, 7.75 MiB, 16.00 bits per weight\n",
+    );
   });
 
   test("imatrix, whose file quantize takes", () => {
@@ -233,6 +236,22 @@ describe("--json prints one document", () => {
 });
 
 describe("quantize", () => {
+  test("lists the largest errors, the largest first", () => {
+    const args = ["quantize", TINY_LLAMA, "-o", "errors.gguf", "--type", "Q4_K_M"];
+    const { tensors } = JSON.parse(llq(...args, "--json").stdout);
+    const largest = tensors
+      .map(({ relativeError, name }: { relativeError: number; name: string }) => [relativeError, name])
+      .sort(([a]: [number], [b]: [number]) => b - a)
+      .slice(0, 5)
+      .map(([, name]: [number, string]) => name);
+    const { stdout } = llq(...args, "--force");
+    const table = stdout.slice(stdout.indexOf("largest errors")).split("\n").slice(1);
+    const names = table
+      .map((line) => line.split(" ")[0])
+      .filter((name) => name !== "" && !/^-+$/.test(name!));
+    expect(names.slice(0, 5)).toEqual(largest);
+  });
+
   test("its help has every option of its own in an example", () => {
     const { stdout } = llq("quantize", "--help");
     const [options, examples] = stdout.split("Examples:");

@@ -94,6 +94,92 @@ test("questions longer than the context are left out and counted", async () => {
   await expect(nothing).rejects.toThrow(/no question fits the model's context of 256 tokens/);
 });
 
+test("a question exactly as long as the context is asked", async () => {
+  const path = join(folder, "exact.jsonl");
+  const row = (words: number) => ({ question: "is it day", passage: "a ".repeat(words), answer: true });
+  const prompt = (words: number) => `${row(words).passage}\nQuestion: is it day?\nAnswer: yes`;
+  const length = (words: number) => tokenizer.encode(prompt(words)).length;
+  const words = Array.from({ length: 256 }, (_, i) => i).find((each) => length(each) === 256)!;
+  expect(length(words + 1)).toBe(257);
+  writeFileSync(path, [words, words + 1].map((each) => JSON.stringify(row(each))).join("\n"));
+  const { questions, skipped } = await evaluateChoice(model, tokenizer, readQuestions(path), { threads: 0 });
+  expect([questions.map(({ line }) => line), skipped]).toEqual([[1], 1]);
+});
+
+test("of options as likely as each other the first is the answer, as lm-eval's argmax has it", async () => {
+  const path = join(folder, "ties.jsonl");
+  const row = (label: number) => ({
+    ...{ activity_label: "Cats", ctx_a: "A cat sat.", ctx_b: "it" },
+    ...{ endings: ["sat down.", "sat down.", "sat down.", "sat down."], label },
+  });
+  const rows = [0, 1, 3, 0];
+  writeFileSync(path, rows.map((label) => JSON.stringify(row(label))).join("\n"));
+  const { accuracy, accuracyNormalized, questions } = await evaluateChoice(
+    model,
+    tokenizer,
+    readQuestions(path),
+    { threads: 0 },
+  );
+  for (const { logLikelihoods } of questions) expect(new Set(logLikelihoods).size).toBe(1);
+  expect([accuracy.value, accuracyNormalized.value]).toEqual([2 / 4, 2 / 4]);
+});
+
+test("a token that spans the end of the prompt is scored with the ending", async () => {
+  const path = join(folder, "spans.jsonl");
+  writeFileSync(path, JSON.stringify({ sentence: "a_ b", option1: "c", option2: "d", answer: "1" }));
+  // Beside bos a token a character, and "c b" is one too, of which the prompt alone has the "c".
+  const encode = (text: string) =>
+    Int32Array.from([1, ...[...text.replace("c b", "X")].map((each) => each.charCodeAt(0))]);
+  const spanning = { ...tokenizer, encode };
+  const apart = { ...tokenizer, encode: (text: string) => (text === "ac" ? encode("a") : encode(text)) };
+  const [one, other] = await Promise.all(
+    [spanning, apart].map((each) => evaluateChoice(model, each, readQuestions(path), { threads: 0 })),
+  );
+  // Of "aX" the X; of "ad b" the space and the b.
+  expect(one!.questions[0]!.tokens).toEqual([1, 2]);
+  expect(one!.questions[0]!.logLikelihoods).toEqual(other!.questions[0]!.logLikelihoods);
+});
+
+test("HellaSwag's sentences are put as lm-eval puts them: Python's capitalize", () => {
+  const path = join(folder, "capitals.jsonl");
+  const row = {
+    activity_label: "Cats",
+    ctx_a: "A Cat sat.",
+    ctx_b: "the NASA Cat",
+    endings: ["a", "b"],
+    label: 0,
+  };
+  writeFileSync(path, JSON.stringify(row));
+  // "the NASA Cat".capitalize() is "The nasa cat".
+  expect(readQuestions(path).questions[0]!.options[0]).toEqual({
+    prompt: "Cats: A Cat sat. The nasa cat",
+    ending: " a",
+  });
+});
+
+test("accuracy by tokens divides each option by its own: where that makes a difference", async () => {
+  const path = join(folder, "lengths.jsonl");
+  const long = "was a little girl named Lily. She loved to play outside in the park";
+  const rows = ["Once upon a time, there", "One day, there", "There"].map((question) => ({
+    question,
+    choices: { text: ["it", long, "no"], label: ["A", "B", "C"] },
+    answerKey: "B",
+  }));
+  writeFileSync(path, rows.map((each) => JSON.stringify(each)).join("\n"));
+  const file = readQuestions(path);
+  const { accuracyNormalized, accuracy, questions } = await evaluateChoice(model, tokenizer, file, {
+    threads: 0,
+  });
+  const best = (scores: readonly number[]) => scores.indexOf(Math.max(...scores));
+  const byTokens = questions.map(({ logLikelihoods: all, tokens }) =>
+    best(all.map((each, i) => each / tokens[i]!)),
+  );
+  expect(byTokens).toContain(1);
+  expect(questions.map(({ logLikelihoods }) => best(logLikelihoods))).not.toContain(1);
+  expect(accuracy.value).toBe(0);
+  expect(accuracyNormalized.value).toBe(byTokens.filter((each) => each === 1).length / 3);
+});
+
 test("no more shots than there are examples", async () => {
   const examples = readQuestions(golden("mmlu_dev.csv"));
   await expect(ask("mmlu.csv", { examples, shots: 3 })).rejects.toThrow(/3 shots, but 2 questions/);

@@ -120,6 +120,20 @@ describe("judging", () => {
     expect(ratio!.value).toBeCloseTo(Math.exp(0.1005), 10);
   });
 
+  test("error bars are those of the mean of few chunks: by hand", () => {
+    // Mean 2, variance ((-1)² + 0 + 1²) / (3 - 1) = 1, of the mean 1 / 3.
+    const chunks = [1, 2, 3].map((kld) => ({ chunk: 0, nll: 1, base: { nll: 1, kld, sameTop: 0.9 } }));
+    const error = Math.sqrt(1 / 3);
+    const [verdict] = judge({ maxKld: 4 }, chunks);
+    expect(verdict!.value).toBe(2);
+    expect(verdict!.error).toBeCloseTo(error, 12);
+    // Student's t with 2 degrees of freedom: 4.303 errors leave 5 % outside, 2.920 leave 10 %; with 3 it would be 3.182.
+    const far = (errors: number, clear: number) =>
+      judge({ maxKld: 2 + errors * error }, chunks, clear)[0]!.outcome;
+    expect([far(3.2, 1.96), far(4.9, 1.96)]).toEqual(["undecided", "met"]);
+    expect([far(2.7, 1.645), far(3.3, 1.645)]).toEqual(["undecided", "met"]);
+  });
+
   test("chunks that all say the same leave no doubt; one chunk says nothing of its spread", () => {
     const same = [chunk(2, 1), chunk(2, 1)];
     expect(judge({ minTop1: 0.9, maxKld: 0.99 }, same)).toMatchObject([

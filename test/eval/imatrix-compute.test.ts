@@ -9,7 +9,11 @@ import { mergeImatrices } from "../../formats/imatrix/imatrix-merge.js";
 import { imatrixFile } from "../../formats/imatrix/imatrix-write.js";
 import { openContainer } from "../../formats/open.js";
 import { type ComputedImatrix, computeImatrix, type ImatrixOptions } from "../../src/eval/imatrix/imatrix.js";
-import { writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
+import {
+  type ImatrixSource,
+  type WriteImatrixOptions,
+  writeImatrix,
+} from "../../src/eval/imatrix/imatrix-file.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { openModel } from "../../src/model.js";
 import { Squares } from "../../src/net/squares.js";
@@ -18,7 +22,7 @@ import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { refusal } from "../support/build/build.js";
-import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
+import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const folder = scratchFolder();
 const golden = (path: string) => new URL(`../golden/${path}`, import.meta.url).pathname;
@@ -222,8 +226,16 @@ describe("a stopped run", () => {
   test("is not gone on with by other work, nor lost", async () => {
     const output = join(folder, "other.gguf");
     await runUntil(0.5, output, 0);
-    const other = writeImatrix(output, source, { ...options, chunks: 11, threads: 0, resume: true });
-    await expect(other).rejects.toThrow(/was left by other options/);
+    const others: [ImatrixSource, WriteImatrixOptions][] = [
+      [source, { ...options, chunks: 11 }],
+      [source, { ...options, activations: "f32" }],
+      [{ ...source, tokens: tokens.toReversed() }, options],
+      [{ ...source, model: openModel(copyTinyLlama(folder, "other-model")) }, options],
+    ];
+    for (const [from, more] of others) {
+      const other = writeImatrix(output, from, { ...more, threads: 0, resume: true });
+      await expect(other).rejects.toThrow(/was left by other options/);
+    }
     const { computed } = await writeImatrix(output, source, { ...options, threads: 0, resume: true });
     expect(computed!.resumed).toBeGreaterThan(0);
   });

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { withBaseline } from "../../src/eval/divergence/baseline.js";
 import { type Divergence, summarizeDivergence } from "../../src/eval/divergence/kld.js";
 import { evaluatePerplexity, type PerplexityOptions } from "../../src/eval/perplexity/perplexity.js";
+import { chooseProtocol, scoredTokens } from "../../src/eval/perplexity/protocol.js";
 import { zOfT } from "../../src/eval/perplexity/statistics.js";
 import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
@@ -140,6 +141,17 @@ describe("equals llama-perplexity --ppl-stride", () => {
   });
 });
 
+test("an odd stride is halved downwards, and as many tokens are scored as it has", () => {
+  // llama-perplexity: n_ctx += ppl_stride / 2 of whole numbers; the last ppl_stride tokens of a chunk count.
+  expect(chooseProtocol({ context: 9, stride: 5 })).toMatchObject({
+    context: 11,
+    stride: 5,
+    firstPosition: 5,
+  });
+  expect(scoredTokens(chooseProtocol({ context: 9, stride: 5 }))).toBe(5);
+  expect(scoredTokens(chooseProtocol({ context: 8, stride: 4 }))).toBe(4);
+});
+
 test("a full window scores every token that has one before it", async () => {
   const result = await evaluatePerplexity(model, text, {
     context: 32,
@@ -166,19 +178,29 @@ describe("against sums in f64 over whole distributions", () => {
   };
   const rowOf = (all: Float32Array, token: number) => all.subarray(token * vocab, (token + 1) * vocab);
 
-  test.each([1, 8, 20, 37])("the kernel, in slabs of %i", (step) => {
+  const none = Number.NEGATIVE_INFINITY;
+  test.each([
+    [1, none],
+    [8, none],
+    [20, none],
+    [37, none],
+    [1, 10],
+    [37, 10],
+  ])("the kernel, in slabs of %i, of the base what is above %d", (step, floor) => {
     const state = new Uint8Array(tokens * 24);
     const [divergences, b, q, ids] = place(state, base, other, targets);
     call("start_divergences", divergences!, tokens);
     for (let first = 0; first < vocab; first += step) {
       const n = Math.min(step, vocab - first);
       const args = [b! + 4 * first, 4 * vocab, q! + 4 * first, 4 * vocab, ids!, tokens, first, n];
-      call("add_divergences", divergences!, ...args, Number.NEGATIVE_INFINITY);
+      call("add_divergences", divergences!, ...args, floor);
     }
     const view = new DataView(bytes(divergences!, state.length).buffer);
     for (let token = 0; token < tokens; token++) {
-      const [p, pq] = [softmax(rowOf(base, token)), softmax(rowOf(other, token))];
-      const kld = p.reduce((sum, value, i) => sum + value * Math.log(value / pq[i]!), 0);
+      const own = rowOf(base, token).map((value) => (value > floor ? value : none));
+      expect(own.includes(none)).toBe(floor !== none);
+      const [p, pq] = [softmax(own), softmax(rowOf(other, token))];
+      const kld = p.reduce((sum, value, i) => (value > 0 ? sum + value * Math.log(value / pq[i]!) : sum), 0);
       const at = token * 24;
       const [weight, product] = [view.getFloat64(at + 8, true), view.getFloat64(at + 16, true)];
       const logSum = Math.log(rowOf(other, token).reduce((sum, value) => sum + Math.exp(value), 0));

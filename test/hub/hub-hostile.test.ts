@@ -9,10 +9,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { LlqError } from "../../formats/errors.js";
 import { fetchHeaders } from "../../src/hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../../src/hub/fetch-model.js";
+import { HubClient } from "../../src/hub/http.js";
 import { parseHubReference } from "../../src/hub/reference.js";
 import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
 import { provenance } from "../../src/quant/metadata.js";
@@ -134,7 +135,37 @@ describe("a Hub that", () => {
   });
 });
 
+test("a redirect from https to http is not followed", async () => {
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", async (url: URL) => {
+    asked.push(url.href);
+    const headers = { location: "http://hub.example/elsewhere" };
+    return url.protocol === "https:" ? new Response(null, { status: 302, headers }) : new Response("{}");
+  });
+  const client = new HubClient({ ...settings, endpoint: "https://hub.example" });
+  const error = await failure(client.get(new URL("https://hub.example/a")));
+  vi.unstubAllGlobals();
+  expect(error).toMatchObject({
+    code: "network",
+    message: expect.stringMatching(/redirects to something that is no safe address/),
+  });
+  expect(asked).toEqual(["https://hub.example/a"]);
+});
+
 describe("a cache", () => {
+  test("whose refs lead out of the snapshots: nothing there is opened", async () => {
+    await get();
+    const outside = join(repository(), "outside");
+    mkdirSync(outside);
+    for (const name of ["config.json", WEIGHTS]) writeFileSync(join(outside, name), "{}");
+    writeFileSync(join(repository(), "refs", "main"), "../outside");
+    settings = { ...settings, offline: true };
+    expect(await failure(get())).toMatchObject({
+      code: "network",
+      message: expect.stringContaining("it is not in the cache"),
+    });
+  });
+
   test("whose blob is a link into another store: the blob's own name is recorded", async () => {
     await get();
     const blob = join(repository(), "blobs", sha256(bytes));

@@ -276,14 +276,24 @@ describe("connections that fail", () => {
     expect(readFileSync(blob()).equals(bytes)).toBe(true);
   });
 
+  test("a range of other bytes than were asked for makes it start over", async () => {
+    const headers = { "content-range": `bytes 50000-${bytes.length - 1}/${bytes.length}` };
+    hub.fault = ({ path, before }) =>
+      path === WEIGHTS && before < 2 ? (before === 0 ? { cutAfter: 60_000 } : { headers }) : undefined;
+    await get();
+    expect(hub.fetches(WEIGHTS).map(({ range }) => range)).toEqual([undefined, "bytes=60000-", undefined]);
+    expect(readFileSync(blob()).equals(bytes)).toBe(true);
+  });
+
   test("a server without ranges is read from the start", async () => {
     hub.fault = ({ path, before }) =>
       path === WEIGHTS ? { ignoreRange: true, ...(before === 0 ? { cutAfter: 60_000 } : {}) } : undefined;
     await get();
+    expect(hub.fetches(WEIGHTS)).toHaveLength(2); // the whole that it sends instead is taken as that
     expect(readFileSync(blob()).equals(bytes)).toBe(true);
   });
 
-  test.each([429, 500, 502, 503, 504])("status %d passes", async (status) => {
+  test.each([408, 429, 500, 502, 503, 504])("status %d passes", async (status) => {
     at({ status }, 0, 1);
     await get();
     expect(hub.fetches(WEIGHTS)).toHaveLength(3);

@@ -24,3 +24,12 @@ describe.each(TYPES)("%s is ggml's", (kernel) => {
     expect(sha256(dequantize(type, expected))).toBe(golden.dequant_sha256_nan7fc00000);
   });
 });
+
+// ggml: weights of 1e-15 and more are searched, and scales under 1e-15 (GROUP_MAX_EPS, both) make a block of zeros.
+test.each([undefined, new Float32Array(256).fill(1)])("q6_k with scales under 1e-15 is zeros", (weights) => {
+  const type = typeOf("q6_k");
+  const wave = (height: number) => Float32Array.from({ length: 256 }, (_, i) => height * Math.sin(i));
+  // Of 16 weights the largest has level -32: a scale is at most a 31st of it.
+  expect(quantize(type, wave(2e-14), weights).every((byte) => byte === 0)).toBe(true);
+  expect(quantize(type, wave(4e-14), weights).every((byte) => byte === 0)).toBe(false);
+});

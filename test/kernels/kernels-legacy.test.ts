@@ -44,6 +44,16 @@ test.each(["f16", "bf16"])("%s takes a row of any length", (kernel) => {
   expect(Buffer.compare(actual, expected)).toBe(0);
 });
 
+test("bf16 rounds ties to even in the last of a row as in the others", () => {
+  // 1 + 1/256 lies between 1 and 1 + 1/128, 1 + 3/256 between 1 + 1/128 and 1 + 2/128: of 0x3f80, 0x3f81 and 0x3f82 the even ones.
+  const [down, up] = [1 + 1 / 256, 1 + 3 / 256];
+  for (const length of [8, 9, 15, 16]) {
+    const row = Float32Array.from({ length }, (_, i) => (i % 2 === 0 ? down : -up));
+    const bytes = quantize(typeOf("bf16"), row);
+    expect([...new Uint16Array(bytes.buffer)]).toEqual([...row].map((each) => (each > 0 ? 0x3f80 : 0xbf82)));
+  }
+});
+
 test("f64 becomes the nearest f32", () => {
   const random = new Random(7);
   const x = Float64Array.from({ length: 20_003 }, (_, i) => {

@@ -88,17 +88,22 @@ interface Shape {
   readonly cap?: number;
   readonly slopes?: readonly number[];
   readonly prefix?: number;
+  /** Of a head: a score that counts in the softmax, and no key has. */
+  readonly sinks?: readonly number[];
+  /** Windows begin at multiples of their length. */
+  readonly chunked?: boolean;
 }
 
 /** o[tokens][heads × vLength] in f64. */
 function attentionReference(q: Float32Array, k: Float32Array, v: Float32Array, shape: Shape): number[] {
   const { tokens, heads, headsKv, kLength, vLength, window, slopes } = shape;
-  const { scale = 1 / Math.sqrt(kLength), cap, prefix = 0 } = shape;
+  const { scale = 1 / Math.sqrt(kLength), cap, prefix = 0, sinks, chunked } = shape;
   const o: number[] = [];
   for (let i = 0; i < tokens; i++) {
     for (let head = 0; head < heads; head++) {
       const kv = Math.floor(head / (heads / headsKv));
-      const first = window > 0 ? Math.max(0, i - window + 1) : 0;
+      const begin = chunked ? i - (i % window) : i - window + 1;
+      const first = window > 0 ? Math.max(0, begin) : 0;
       const scores = Array.from({ length: Math.max(i + 1, prefix) - first }, (_, j) => {
         let dot = 0;
         for (let d = 0; d < kLength; d++) {
@@ -107,7 +112,8 @@ function attentionReference(q: Float32Array, k: Float32Array, v: Float32Array, s
         const score = cap === undefined ? dot * scale : cap * Math.tanh((dot * scale) / cap);
         return Math.exp(score - (slopes?.[head] ?? 0) * (i - first - j));
       });
-      const sum = scores.reduce((total, score) => total + score, 0);
+      const sink = sinks === undefined ? 0 : Math.exp(sinks[head]!);
+      const sum = scores.reduce((total, score) => total + score, sink);
       for (let d = 0; d < vLength; d++) {
         const at = (j: number) => v[((first + j) * headsKv + kv) * vLength + d]!;
         o.push(scores.reduce((total, score, j) => total + (score / sum) * at(j), 0));
@@ -139,14 +145,18 @@ describe("attention", () => {
       "slopes, a cap and a window",
       { tokens: 50, heads: 2, headsKv: 2, kLength: 8, vLength: 8, window: 9, cap: 2, slopes: [0.1, 0.9] },
     ],
+    ["chunks", { tokens: 50, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 16, chunked: true }],
+    ["sinks", { tokens: 50, heads: 2, headsKv: 1, kLength: 8, vLength: 8, window: 9, sinks: [1.7, -0.4] }],
   ])("%s", (_, shape) => {
-    const { tokens, heads, headsKv, kLength, vLength, window, cap = 0, slopes } = shape;
+    const { tokens, heads, headsKv, kLength, vLength, window, cap = 0, slopes, sinks } = shape;
     const { scale = 1 / Math.sqrt(kLength) } = shape;
     const q = noise(tokens * heads * kLength).map((value) => value * 8); // sharp enough to tell keys apart
     const [k, v] = [noise(tokens * headsKv * kLength), noise(tokens * headsKv * vLength)];
     const scratch = room(call("attention_scratch", tokens, kLength, vLength) / 4);
     const bias = Float32Array.from(slopes ?? [0]);
-    const [qAt, kAt, vAt, oAt, at, slopesAt] = place(q, k, v, room(tokens * heads * vLength), scratch, bias);
+    const out = room(tokens * heads * vLength);
+    const own = Float32Array.from(sinks ?? [0]);
+    const [qAt, kAt, vAt, oAt, at, slopesAt, sinksAt] = place(q, k, v, out, scratch, bias, own);
     const lengths = [tokens, heads, headsKv, kLength, vLength];
     const bend = [scale, cap, slopes === undefined ? 0 : slopesAt!];
     call(
@@ -157,9 +167,9 @@ describe("attention", () => {
       oAt!,
       ...lengths,
       ...bend,
-      0,
+      sinks === undefined ? 0 : sinksAt!,
       window,
-      0,
+      Number(shape.chunked ?? false),
       shape.prefix ?? 0,
       at!,
       0,

@@ -33,6 +33,29 @@ function tableOf({ config, context }: Case): Float32Array {
   return ropeTable(hparams, context, divisors);
 }
 
+test("RoPE over more than a head is wide, or an odd number, is refused", () => {
+  const numbers = (dimensions: number) =>
+    readHParams(
+      "x",
+      new Map([
+        ["general.architecture", meta.string("llama")],
+        ...Object.entries({
+          ...{
+            context_length: 64,
+            embedding_length: 64,
+            block_count: 1,
+            feed_forward_length: 64,
+            vocab_size: 64,
+          },
+          ...{ "attention.head_count": 2, "rope.dimension_count": dimensions },
+        }).map(([key, value]) => [`llama.${key}`, meta.u32(value)] as const),
+        ["llama.attention.layer_norm_rms_epsilon", meta.f32(1e-5)],
+      ]),
+    );
+  expect(numbers(32).ropeDimensionCount).toBe(32);
+  for (const odd of [34, 64, 31]) expect(() => numbers(odd)).toThrow(`RoPE over ${odd} of 32 dimensions`);
+});
+
 test.each(cases)("RoPE of $class, $kind, $context tokens, is transformers'", (each) => {
   const table = tableOf(each);
   const pairs = each.frequencies.length;

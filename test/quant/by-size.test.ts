@@ -10,7 +10,7 @@ import { openModel } from "../../src/model.js";
 import { allocate, type Option } from "../../src/quant/by-size/allocate.js";
 import { planBySize } from "../../src/quant/by-size/by-size.js";
 import { menuOf } from "../../src/quant/by-size/menu.js";
-import type { PriceList } from "../../src/quant/by-size/prices.js";
+import { measuredPrices, type PriceList } from "../../src/quant/by-size/prices.js";
 import { priorOf } from "../../src/quant/by-size/priors.js";
 import { factsOf, type Plan, planQuantize, type QuantizeOptions } from "../../src/quant/plan.js";
 import { chooseTypes, settleTypes } from "../../src/quant/recipes/choose.js";
@@ -112,6 +112,24 @@ function plan(list: PriceList, bytes: number, options: QuantizeOptions = {}): Pl
   if ("needed" in found) throw new Error(`needs ${found.needed}`);
   return found;
 }
+
+test("a price comes from the measurement whose error is nearest", () => {
+  const errors = { Q2_K: 90, Q3_K: 100, Q5_K: 3, Q6_K: 1, Q8_0: 0.1 } as const;
+  const measured = new Map([
+    ["Q3_K", 100],
+    ["Q6_K", 1],
+  ] as const);
+  // 4 nats for an error of 100, 0.01 for one of 1: in proportion, of the one that is fewer times off.
+  const kld = new Map([
+    ["Q3_K", 4],
+    ["Q6_K", 0.01],
+  ] as const);
+  const byType = new Map(Object.entries(errors) as [keyof typeof errors, number][]);
+  const found = measuredPrices({ kld }, { byType, measured });
+  const expected = { Q2_K: 3.6, Q3_K: 4, Q5_K: 0.03, Q6_K: 0.01, Q8_0: 0.001 };
+  for (const [type, price] of Object.entries(expected))
+    expect(found.get(type as "Q2_K")).toBeCloseTo(price, 9);
+});
 
 describe("a file of a size", () => {
   const sizeOf = (name: string) => planQuantize(model, findRecipe(name), { imatrix }).byteLength;

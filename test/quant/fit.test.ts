@@ -104,6 +104,41 @@ describe("the largest context", () => {
   });
 });
 
+test("never suggests a type that a k-quant of no larger size surpasses", () => {
+  const outline = outlineOf("llama-2-7b");
+  const legacy = ["Q4_0", "Q4_1", "Q5_0", "Q5_1"];
+  for (const type of legacy) {
+    const all = planFit(outline, { memory: 1e12, context: 512 });
+    const { totalBytes, weightBytes } = all.rows.find(({ recipe }) => recipe === type)!;
+    // Memory for this very file, and for no larger one.
+    const { suggested, rows } = planFit(outline, { memory: totalBytes, context: 512 });
+    expect(legacy).not.toContain(suggested);
+    const chosen = rows.find(({ recipe }) => recipe === suggested)!;
+    expect(chosen.fits && chosen.weightBytes <= weightBytes).toBe(true);
+    // The k-quants are of about as many bits: 5_1 has 6, Q5_K_M 5.7; Q4_0 has 4.5, Q4_K_S 4.6.
+    expect(chosen.bitsPerWeight).toBeGreaterThan(0.9 * (Number(type[1]) + (type.endsWith("1") ? 1 : 0.5)));
+  }
+});
+
+test("windows are kept with a batch, in whole steps, as llama.cpp pads them", () => {
+  const config = {
+    ...{ architectures: ["Gemma2ForCausalLM"], num_hidden_layers: 2, hidden_size: 64, intermediate_size: 64 },
+    ...{ num_attention_heads: 2, num_key_value_heads: 1, head_dim: 32, query_pre_attn_scalar: 32 },
+    ...{ vocab_size: 64, max_position_embeddings: 8192, rms_norm_eps: 1e-6, hidden_act: "gelu_pytorch_tanh" },
+  };
+  const bytes = (sliding_window: number, context: number) => {
+    const outline = configOutline("g", "g", { ...config, sliding_window });
+    return planFit(outline, { memory: 1e9, context }).run.kv.bytes;
+  };
+  // A layer with a window and one without, 32 keys and 32 values of two bytes a token. llama.cpp keeps the window and a
+  // batch of 512, padded to 256: GGML_PAD(1000 + 512, 256) = 1536, of 300 it is 1024; never more than the context.
+  const kept = (window: number, all: number) => (window + all) * 64 * 2;
+  expect(bytes(1000, 8192)).toBe(kept(1536, 8192));
+  expect(bytes(300, 8192)).toBe(kept(1024, 8192));
+  expect(bytes(1024, 8192)).toBe(kept(1536, 8192));
+  expect(bytes(1000, 1024)).toBe(kept(1024, 1024));
+});
+
 describe("what does not fit", () => {
   test("says what would be needed", () => {
     const outline = outlineOf("llama-2-70b");

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openContainer } from "../../formats/open.js";
 import { openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
+import { pruneLayers } from "../../src/quant/prune.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { type TensorVerdict, verify } from "../../src/run/measure/verify.js";
 import { execute } from "../../src/run/write/execute.js";
@@ -56,6 +57,34 @@ describe("verify", () => {
     expect(rest).toEqual([]);
     expect(verdict).toMatchObject({ name: "blk.2.attn_v.weight", verdict: "wrong" });
     expect(verdict!.faults.join()).toMatch(fault);
+  });
+
+  test("takes up to twice the error that rounding leaves, and no more", async () => {
+    // Rounding to steps of d leaves d / √12; a slip of one step in one of `every` weights adds d² / every to its square:
+    // √(1/12 + 1/8) is 1.6 times as much, √(1/12 + 1/2) 2.6 times, √(1/12 + 1) 3.6 times.
+    const slips = (every: number) =>
+      spoilt(`slips-${every}.gguf`, "blk.0.ffn_gate.weight", (bytes) => {
+        for (let i = 0, n = 0; i < bytes.length; i++) if (i % 34 > 1 && n++ % every === 0) bytes[i]! ^= 1;
+      });
+    const verdicts = await Promise.all(
+      [8, 2, 1].map(async (every) => (await others(slips(every)))[0]!.verdict),
+    );
+    expect(verdicts).toEqual(["close", "wrong", "wrong"]);
+  });
+
+  test("names what is missing, and what the source has not", async () => {
+    const [pruned] = pruneLayers(source, undefined, [3]);
+    const own = pruned.tensors.map(({ name }) => name);
+    const gone = source.tensors.map(({ name }) => name).filter((name) => !own.includes(name));
+    expect(gone).toHaveLength(9);
+    const output = join(folder, "pruned.gguf");
+    await execute(planQuantize(pruned, findRecipe("Q8_0")), output, { threads: 0 });
+    const faults = async (path: string, from: typeof source) =>
+      (await verify(openModel(path), from, { threads: 0 })).flatMap(({ name, verdict, faults }) =>
+        verdict === "wrong" ? [[name, ...faults]] : [],
+      );
+    expect(await faults(output, source)).toEqual(gone.map((name) => [name, "is missing"]));
+    expect(await faults(good, pruned)).toEqual(gone.map((name) => [name, "is not in the source"]));
   });
 
   test("as a command: status 0, or 1 and the tensor's name", () => {

@@ -18,6 +18,9 @@ describe("as it is published", () => {
     ["laguna", { mlp_layer_types: undefined, gating: "per-head" }],
     ["mellum", { mlp_layer_types: undefined, use_sliding_window: true }],
     ["olmo-clipped", { rope_parameters: undefined, rope_theta: 10000 }],
+    // tiiuae/falcon-7b has num_kv_heads 71, as many as heads, beside multi_query: one head of keys and values it is.
+    ["falcon-7b", { multi_query: true, num_kv_heads: 4 }],
+    ["falcon-7b", { multi_query: undefined, num_kv_heads: undefined }],
     // transformers' classes of Qwen3-VL have no windows, whatever was left of Qwen3 in a config.
     ["qwen3-vl", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
     ["qwen3-vl-moe", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],

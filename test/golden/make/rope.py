@@ -44,16 +44,25 @@ KINDS = {
     "longrope with a factor": {**LONG, "factor": 32.0, "original_max_position_embeddings": 1024},
     "longrope with an attention factor": {**LONG, "attention_factor": 1.1, "original_max_position_embeddings": 1024},
 }
+# As Qwen2.5 says it for long texts, with its own width, base and context; and with all that YaRN takes.
+PUBLISHED = {
+    "Qwen2.5's yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+    "Qwen2.5's yarn with everything told": {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768,
+        "attention_factor": 1.25, "beta_fast": 24.0, "beta_slow": 1.5,
+    },
+}
+WIDE = {"head_dim": 128, "max_position_embeddings": 131072}
 CLASSES = ["Llama", "Mistral", "Qwen2", "Qwen3", "Olmo2"]
 CONTEXTS = [256, 6000]
 
 
-def case(name: str, kind: str, scaling: dict, field: str, context: int) -> dict:
-    config = {**SHAPE, field: dict(scaling)}
+def case(name: str, kind: str, scaling: dict, field: str, context: int, base=500000.0, more={}) -> dict:
+    config = {**SHAPE, **more, field: dict(scaling)}
     if field == "rope_scaling":
-        config["rope_theta"] = 500000.0
+        config["rope_theta"] = base
     else:
-        config[field]["rope_theta"] = 500000.0
+        config[field]["rope_theta"] = base
     loaded = getattr(transformers, f"{name}Config").from_dict(json.loads(json.dumps(config)))
     model = getattr(transformers, f"{name}ForCausalLM")(loaded)
     rotary = model.model.rotary_emb
@@ -77,6 +86,8 @@ def main(folder: str) -> None:
             turn = i + CLASSES.index(name)
             field = ["rope_scaling", "rope_parameters"][turn % 2]
             cases.append(case(name, kind, scaling, field, CONTEXTS[turn // 2 % 2]))
+    for (kind, scaling), field in zip(PUBLISHED.items(), ["rope_scaling", "rope_parameters"]):
+        cases.append(case("Qwen2", kind, scaling, field, 256, 1e6, WIDE))
     made_by = f"transformers {transformers.__version__}, torch {torch.__version__}"
     text = ",\n".join(json.dumps(each) for each in cases)
     Path(folder, "rope.json").write_text(f'{{"madeBy": "{made_by}", "cases": [\n{text}\n]}}\n')
