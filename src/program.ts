@@ -19,11 +19,23 @@ try {
   await main();
 } catch (error) {
   process.exitCode = report(error);
+  await tell(error);
+}
+
+/** Programs are told too, if what does that can be loaded. */
+async function tell(error: unknown): Promise<void> {
+  try {
+    const { failureOf, tellFailure } = await import("./report/failure.js");
+    const isSystem = SYSTEM_FAILURES[systemErrorCode(error) ?? ""] !== undefined;
+    const code = error instanceof LlqError ? error.code : isSystem ? "system" : "bug";
+    tellFailure(failureOf(error, code), process.argv.slice(2));
+  } catch {}
 }
 
 function report(error: unknown): number {
   const write = (text: string) => process.stderr.write(`${text}\n`);
   if (error instanceof LlqError) {
+    if ("shown" in error) return EXIT_CODE[error.code];
     write(`error: ${visible(error.message)}`);
     if (error.hint !== undefined) write(` hint: ${visible(error.hint)}`);
     return EXIT_CODE[error.code];

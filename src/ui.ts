@@ -123,8 +123,16 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   for (const line of formatTable(header, rows)) printLine(line);
 }
 
+let printed = false;
+
+/** Whether a document was printed: there is one at most. */
+export function isJsonPrinted(): boolean {
+  return printed;
+}
+
 /** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
 export function printJson(value: unknown): void {
+  printed = true;
   const text = JSON.stringify(value, null, 2).replace(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -139,9 +147,9 @@ export function printJson(value: unknown): void {
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const names = ["SIGINT", "SIGTERM"] as const;
-  const stop = (name: string) => {
+  const stop = (name: NodeJS.Signals) => {
     ignore();
-    controller.abort(new LlqError("interrupted", `stopped by ${name}`));
+    controller.abort(stoppedBy(name));
   };
   const ignore = () => {
     for (const name of names) process.removeListener(name, stop);
@@ -152,6 +160,11 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   } finally {
     ignore();
   }
+}
+
+/** What a run ends with that a signal has stopped. */
+export function stoppedBy(signal: NodeJS.Signals): LlqError {
+  return new LlqError(signal === "SIGTERM" ? "terminated" : "interrupted", `stopped by ${signal}`);
 }
 
 /** A signal that fires when stdout takes no more, such as when whoever reads has gone; main.ts says what of it is an error. */
