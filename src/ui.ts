@@ -1,4 +1,5 @@
 import { SingleBar } from "cli-progress";
+import type { GenericSchema, InferInput } from "valibot";
 import { LlqError } from "../formats/errors.js";
 import { visible } from "./escape.js";
 
@@ -123,6 +124,15 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   for (const line of formatTable(header, rows)) printLine(line);
 }
 
+/** A document as it is before it is printed: nothing in it need be changed. */
+type Document<S extends GenericSchema> = Frozen<InferInput<S>>;
+
+type Frozen<T> = T extends readonly (infer E)[]
+  ? readonly Frozen<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
+
 let printed = false;
 
 /** Whether a document was printed: there is one at most. */
@@ -131,7 +141,7 @@ export function isJsonPrinted(): boolean {
 }
 
 /** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
-export function printJson(value: unknown): void {
+export function printJson<S extends GenericSchema>(_schema: S, value: Document<S>): void {
   printed = true;
   const text = JSON.stringify(value, null, 2).replace(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,

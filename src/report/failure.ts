@@ -3,6 +3,7 @@ import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
 import { writeOutput } from "../run/write/output.js";
 import { isJsonPrinted, printJson } from "../ui.js";
+import { FAILURE } from "./documents/index.js";
 import { addToSummary, failureAnnotation, isGithub, isTold, markTold } from "./github.js";
 import { failureJunit } from "./junit.js";
 
@@ -46,7 +47,7 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
   const command = `llq ${args.find((arg) => !arg.startsWith("-")) ?? ""}`.trimEnd();
   const { code, message, hint } = failure;
   const text = hint === undefined ? message : `${message} (${hint})`;
-  if (options.includes("--json") && !isJsonPrinted()) printJson({ schema: 1, error: failure });
+  if (options.includes("--json") && !isJsonPrinted()) printJson(FAILURE, { schema: 1, error: failure });
   if (isTold()) return; // a report has said all of it
   const junit = optionValue(options, "--junit");
   if (junit) tryTo(() => writeOutput(junit, Buffer.from(failureJunit(command, code, text)), true));
