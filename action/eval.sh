@@ -3,13 +3,10 @@
 # Ends with llq's exit status, after the outputs are written.
 set -euo pipefail
 
-llq() {
-  if [ -f "$GITHUB_ACTION_PATH/dist/program/cli.js" ]; then
-    node "$GITHUB_ACTION_PATH/dist/program/cli.js" "$@"
-  else
-    npx --yes "llq@$(node -p 'JSON.parse(fs.readFileSync(process.argv[1])).version' "$GITHUB_ACTION_PATH/package.json")" "$@"
-  fi
-}
+cli="$GITHUB_ACTION_PATH/dist/program/cli.js"
+# A release holds the program; from the repository as it is it has to be built first.
+if [ ! -f "$cli" ]; then (cd "$GITHUB_ACTION_PATH" && npm ci --ignore-scripts && npm run build) >&2; fi
+llq() { node "$cli" "$@"; }
 
 options=(--json)
 for name in base-model baseline context chunks max-ppl max-ppl-ratio max-kld min-top1 junit; do

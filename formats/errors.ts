@@ -9,6 +9,7 @@
  * - `system`: the system refuses what every program needs: open files, threads
  * - `gate`: a check the user asked for did not pass
  * - `undecided`: a check could not be decided; trying again with more data may help
+ * - `interrupted`, `terminated`: stopped by Ctrl-C, by a polite kill (SIGTERM)
  */
 export type ErrorCode =
   | "usage"
@@ -19,7 +20,8 @@ export type ErrorCode =
   | "system"
   | "gate"
   | "undecided"
-  | "interrupted";
+  | "interrupted"
+  | "terminated";
 
 export const EXIT_CODE: Record<ErrorCode, number> = {
   gate: 1,
@@ -31,6 +33,7 @@ export const EXIT_CODE: Record<ErrorCode, number> = {
   system: 71,
   undecided: 75,
   interrupted: 130,
+  terminated: 143,
 };
 
 /** The one error class: what is wrong (file, tensor, byte, numbers), and what to do about it. */

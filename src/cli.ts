@@ -1,40 +1,20 @@
 #!/usr/bin/env node
-import { EXIT_CODE, LlqError, systemErrorCode } from "../formats/errors.js";
-import { visible } from "./escape.js";
+// Nothing is imported here and the syntax is old: this must run where the program cannot.
 
-const BUG = 70;
+/** What package.json says of engines. */
+const LEAST = [20, 19];
+const SYSTEM = 71;
 
-/** Of what every program needs, before it has opened anything of the user's. */
-const SYSTEM_FAILURES: Readonly<Record<string, string>> = {
-  EMFILE: "too many files are open: allow more at once, such as by ulimit -n 8192",
-  ENFILE: "too many files are open on this machine",
-  EAGAIN: "the system starts no more threads: -j takes fewer",
-  ENOMEM: "the system gives no more memory: -j with fewer threads takes less",
-  ERR_WORKER_INIT_FAILED: "a thread cannot be started: -j takes fewer",
-  ERR_WORKER_OUT_OF_MEMORY: "a thread is out of memory: -j with fewer threads takes less",
-};
-
-try {
-  const { main } = await import("./main.js"); // what it needs may be what cannot be had
-  await main();
-} catch (error) {
-  process.exitCode = report(error);
-}
-
-function report(error: unknown): number {
-  const write = (text: string) => process.stderr.write(`${text}\n`);
-  if (error instanceof LlqError) {
-    write(`error: ${visible(error.message)}`);
-    if (error.hint !== undefined) write(` hint: ${visible(error.hint)}`);
-    return EXIT_CODE[error.code];
-  }
-  const why = SYSTEM_FAILURES[systemErrorCode(error) ?? ""];
-  if (why !== undefined) {
-    write(`error: ${why}`);
-    return EXIT_CODE.system;
-  }
-  const trace = String(error instanceof Error ? error.stack : error);
-  for (const line of trace.split("\n")) write(visible(line));
-  write("This is a bug in llq: please report it, with what is above and the command.");
-  return BUG;
+const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+if (major > LEAST[0]! || (major === LEAST[0] && minor >= LEAST[1]!)) {
+  import("./program.js");
+} else {
+  process.stderr.write(
+    "error: llq needs Node " +
+      LEAST.join(".") +
+      " or newer, and this is Node " +
+      process.versions.node +
+      "\n",
+  );
+  process.exitCode = SYSTEM;
 }

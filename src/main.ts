@@ -1,10 +1,17 @@
 import { Command, CommanderError } from "commander";
-import { systemErrorCode } from "../formats/errors.js";
+import { LlqError, systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { COMMANDS } from "./commands/index.js";
 import { VERSION } from "./version.js";
 
-const USAGE = 2;
+/** A command line that no command understands, which commander has said already. */
+class ShownError extends LlqError {
+  readonly shown = true;
+
+  constructor(message: string) {
+    super("usage", message);
+  }
+}
 
 const program = new Command("llq")
   .description("Convert, quantize and measure large language models, with nothing but npm.")
@@ -16,7 +23,7 @@ const program = new Command("llq")
     `
 Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model,
 5 out of disk or memory, 6 network, 70 a bug in llq, 71 the system refuses files or threads,
-75 undecided, 130 interrupted.`,
+75 undecided, 130 interrupted, 143 terminated. With --json an error is JSON on stdout, too.`,
   );
 
 /** The commands that these arguments may be about: one, none, or all of them where all are listed or guessed at. */
@@ -43,7 +50,7 @@ export async function main(): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) process.exitCode = USAGE;
+    if (error.exitCode !== 0) throw new ShownError(error.message.replace(/^error: /, ""));
   }
   checkInputs();
   await written();

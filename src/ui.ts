@@ -1,4 +1,5 @@
 import { SingleBar } from "cli-progress";
+import type { GenericSchema, InferInput } from "valibot";
 import { LlqError } from "../formats/errors.js";
 import { visible } from "./escape.js";
 
@@ -123,8 +124,25 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
   for (const line of formatTable(header, rows)) printLine(line);
 }
 
+/** A document as it is before it is printed: nothing in it need be changed. */
+type Document<S extends GenericSchema> = Frozen<InferInput<S>>;
+
+type Frozen<T> = T extends readonly (infer E)[]
+  ? readonly Frozen<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
+
+let printed = false;
+
+/** Whether a document was printed: there is one at most. */
+export function isJsonPrinted(): boolean {
+  return printed;
+}
+
 /** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
-export function printJson(value: unknown): void {
+export function printJson<S extends GenericSchema>(_schema: S, value: Document<S>): void {
+  printed = true;
   const text = JSON.stringify(value, null, 2).replace(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -139,9 +157,9 @@ export function printJson(value: unknown): void {
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const names = ["SIGINT", "SIGTERM"] as const;
-  const stop = (name: string) => {
+  const stop = (name: NodeJS.Signals) => {
     ignore();
-    controller.abort(new LlqError("interrupted", `stopped by ${name}`));
+    controller.abort(stoppedBy(name));
   };
   const ignore = () => {
     for (const name of names) process.removeListener(name, stop);
@@ -152,6 +170,11 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   } finally {
     ignore();
   }
+}
+
+/** What a run ends with that a signal has stopped. */
+export function stoppedBy(signal: NodeJS.Signals): LlqError {
+  return new LlqError(signal === "SIGTERM" ? "terminated" : "interrupted", `stopped by ${signal}`);
 }
 
 /** A signal that fires when stdout takes no more, such as when whoever reads has gone; main.ts says what of it is an error. */

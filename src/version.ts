@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { installedPath } from "./installed.js";
+
+/** Bundles have it built in. */
+declare const LLQ_VERSION: string | undefined;
 
 /** This program's version, as in package.json. */
-export const VERSION: string = JSON.parse(
-  readFileSync(createRequire(import.meta.url).resolve("#package"), "utf8"),
-).version;
+export const VERSION: string =
+  typeof LLQ_VERSION === "string"
+    ? LLQ_VERSION
+    : JSON.parse(readFileSync(installedPath("package.json"), "utf8")).version;

@@ -1,9 +1,10 @@
 // usage: npm run readme
-// Writes the parts of README.md that are made of the program's own tables.
+// Writes the parts of README.md that are made of the program's own tables, and docs/json.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Architecture } from "../src/arch/architecture.js";
 import { ARCHITECTURES } from "../src/arch/index.js";
+import { JSON_PAGE, jsonPage } from "./json-page.js";
 
 export const README = fileURLToPath(new URL("../../README.md", import.meta.url));
 const START = "<!-- models: npm run readme -->\n";
@@ -28,4 +29,5 @@ export function withModels(text: string, architectures: readonly Architecture[] 
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(README, withModels(readFileSync(README, "utf8")));
+  writeFileSync(JSON_PAGE, jsonPage());
 }

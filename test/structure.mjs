@@ -9,7 +9,9 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
-  ["assembly", "formats", "src/version.ts", "src/escape.ts", "src/expression.ts", "src/pcg32.ts"],
+  ["assembly", "formats", "src/escape.ts", "src/expression.ts", "src/pcg32.ts"],
+  ["src/installed.ts"],
+  ["src/version.ts"],
   ["src/role.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],
@@ -27,6 +29,7 @@ const LAYERS = [
   ["src/report"],
   ["src/commands"],
   ["src/main.ts", "src/index.ts"],
+  ["src/program.ts"],
   ["src/cli.ts"],
 ];
 

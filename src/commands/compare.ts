@@ -11,6 +11,7 @@ import {
   comparisonMarkdown,
   comparisonRows,
 } from "../report/comparison.js";
+import { COMPARISON } from "../report/documents/evaluate.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
@@ -67,7 +68,7 @@ Examples:
     const { json, html, markdown } = options;
     await withReports([html, markdown], async () => {
       const report = await measure(paths, options);
-      if (json) printJson(comparisonDocument(report));
+      if (json) printJson(COMPARISON, comparisonDocument(report));
       else printReport(report);
       if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
       if (html !== undefined) writeReport(html, comparisonPage(report));

@@ -5,6 +5,7 @@ import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import type { Interval } from "../eval/perplexity/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
+import { CHOICE } from "../report/documents/evaluate.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -91,7 +92,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
       }),
     ).finally(() => progress.stop());
     const about = { model: path, file: filePath, format: file.task.name };
-    if (json) printJson({ schema: 1, ...about, ...result });
+    if (json) printJson(CHOICE, { schema: 1, ...about, ...result });
     else printResult(about, result);
   });
 

@@ -9,6 +9,7 @@ import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.j
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
 import { parseBytes, recipeTypes } from "../quant/fit/size.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
+import { FIT } from "../report/documents/look.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
@@ -67,7 +68,7 @@ Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
     const outline = await chosenOutline(path, options);
     const fit = planFit(outline, { memory, context: options.context, kvType: options.kvType });
     const generate = generateFit(outline, fit, options.threads);
-    if (options.json) printJson(document(outline, fit, generate, memory));
+    if (options.json) printJson(FIT, document(outline, fit, generate, memory));
     else printFit(outline, fit, generate, memory);
     checkSomeFit(outline, fit, memory);
   });
@@ -106,7 +107,7 @@ function document(outline: Outline, { run, rows, ...fit }: Fit, generate: Genera
   const { path: model, architecture, hparams } = outline;
   const { kv, compute, overhead } = run;
   return {
-    schema: 1,
+    schema: 1 as const,
     model,
     architecture: architecture.name,
     contextLength: hparams.contextLength,

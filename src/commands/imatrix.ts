@@ -3,6 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
 import type { Activations } from "../net/products/matmul.js";
+import { IMATRIX } from "../report/documents/write.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -77,7 +78,7 @@ Examples:
         onProgress: (state) => progress.update(state.done, state.total, note(state)),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson(document(path, text, written));
+    if (options.json) printJson(IMATRIX, document(path, text, written));
     else printResult(written);
   });
 
@@ -108,9 +109,9 @@ function note({ tokensPerSecond }: ImatrixProgress): string {
 
 function document(model: string | undefined, text: string | undefined, written: WrittenImatrix) {
   const { computed, ...rest } = written;
-  if (computed === undefined) return { schema: 1, ...rest };
+  if (computed === undefined) return { schema: 1 as const, ...rest };
   const { resumed, seconds, tokensPerSecond } = computed;
-  return { schema: 1, model, text, ...rest, resumed, seconds, tokensPerSecond };
+  return { schema: 1 as const, model, text, ...rest, resumed, seconds, tokensPerSecond };
 }
 
 function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {

@@ -4,6 +4,7 @@ import { LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
 import type { Model } from "../model.js";
 import { globToRegExp } from "../quant/recipes/override.js";
+import { INSPECTED, VALUE } from "../report/documents/look.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
@@ -48,7 +49,8 @@ Examples:
     });
     if (key !== undefined) {
       const field = findKey(path, model.metadata, key);
-      if (json) printJson({ schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
+      if (json)
+        printJson(VALUE, { schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
       else printValue(field);
       return;
     }
@@ -58,7 +60,7 @@ Examples:
       const hint = `roles: ${[...new Set(description.tensors.map(({ role }) => role))].join(", ")}`;
       throw new LlqError("usage", `--tensors ${wanted} fits no tensor of ${path}`, { hint });
     }
-    if (json) printJson({ ...description, tensors: listed });
+    if (json) printJson(INSPECTED, { ...description, tensors: listed });
     else printModel(model, description, listed, options.markdown ? markdownOut : textOut);
   });
 
@@ -103,7 +105,7 @@ function describe(model: Model) {
   const elements = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   return {
-    schema: 1,
+    schema: 1 as const,
     path: model.path,
     format: model.container.format,
     files: model.container.files,
@@ -117,7 +119,7 @@ function describe(model: Model) {
 }
 
 /** Numbers read as f32, as a person would write them. */
-function writtenNumbers(value: object): object {
+function writtenNumbers<T extends object>(value: T): T {
   const text = JSON.stringify(value, (_, each) => (typeof each === "number" ? asWritten(each) : each));
   return JSON.parse(text);
 }

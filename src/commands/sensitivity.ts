@@ -8,6 +8,7 @@ import {
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
 import { findWritableType } from "../quant/recipes/override.js";
+import { SENSITIVITY } from "../report/documents/write.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
 import {
   forceOption,
@@ -87,14 +88,14 @@ Examples:
         onProgress: (done, total) => progress.update(done, total),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson(document(path, written));
+    if (options.json) printJson(SENSITIVITY, document(path, written));
     else printResult(written);
   });
 
 function document(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
   const { file: _, tensors, ...about } = sensitivity;
   const list = [...tensors].map(([name, { kld }]) => ({ name, kld: Object.fromEntries(kld) }));
-  return { schema: 1, model, ...about, ...rest, tensors: list };
+  return { schema: 1 as const, model, ...about, ...rest, tensors: list };
 }
 
 /** Tensors that are listed. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
+import { installedPath } from "../installed.js";
 import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
@@ -9,8 +9,7 @@ const MAX_PAGES = 65536;
 
 /** A compiled kernels module; compile once and hand it to threads. */
 export function compileKernels(): WebAssembly.Module {
-  const path = createRequire(import.meta.url).resolve("#kernels");
-  return new WebAssembly.Module(readFileSync(path));
+  return new WebAssembly.Module(readFileSync(installedPath("kernels.wasm")));
 }
 
 /** Everything a module exports, addresses and counts as numbers. */

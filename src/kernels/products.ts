@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { setFlagsFromString } from "node:v8";
+import { installedPath } from "../installed.js";
 
 // The modules of products (assembly/products.ts, assembly/generation.ts). None is to be used before it has been tried
 // (src/net/products/products.ts).
@@ -81,7 +81,7 @@ export function pairVectors(...purposes: readonly Purpose[]): void {
 function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
   if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
   return dots.flatMap((dot) => {
-    const bytes = readFileSync(createRequire(import.meta.url).resolve(`#${FILES[purpose]}-${dot}`));
+    const bytes = readFileSync(installedPath(`${FILES[purpose]}-${dot}.wasm`));
     // The engine compiles the same bytes only once, so they differ.
     const named = withSection(bytes, `${bits} bits`);
     return WebAssembly.validate(named) ? [{ module: new WebAssembly.Module(named), dot, bits }] : [];

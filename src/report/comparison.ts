@@ -10,12 +10,12 @@ export interface ComparisonReport {
 }
 
 /** Of `comparisonDocument`. Grows when a reader of the old form would go wrong. */
-const SCHEMA = 1;
+const SCHEMA = 1 as const;
 
 /** One JSON document. */
 export function comparisonDocument({ text, result }: ComparisonReport) {
   const { protocol, base, candidates, ...rest } = result;
-  const flat = ({ path, ppl, ...more }: MeasuredModel) => ({
+  const flat = <M extends MeasuredModel>({ path, ppl, ...more }: M) => ({
     model: path,
     perplexity: ppl.value,
     error: ppl.error,

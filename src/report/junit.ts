@@ -24,6 +24,18 @@ export function toJunit(report: Report): string {
   ].join("\n");
 }
 
+/** A command that came to no result: one test case with an error. */
+export function failureJunit(command: string, code: string, message: string): string {
+  const name = escapeXml(command);
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite name="${name}" tests="1" failures="0" errors="1">`,
+    `<testcase classname="${name}" name="${escapeXml(code)}"><error message="${escapeXml(message)}"/></testcase>`,
+    "</testsuite></testsuites>",
+    "",
+  ].join("\n");
+}
+
 function toCase(model: string, verdict: Verdict, isStrict: boolean): string {
   const message = escapeXml(describeVerdict(verdict));
   const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;

@@ -19,7 +19,7 @@ export interface Gate {
 }
 
 /** Of `document`. Grows when a reader of the old form would go wrong. */
-const SCHEMA = 1;
+const SCHEMA = 1 as const;
 
 /** One JSON document. */
 export function toDocument({ model, text, base, result, gate }: Report) {

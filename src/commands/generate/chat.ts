@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import { LlqError } from "../../../formats/errors.js";
 import type { Chat } from "../../generate/chat/chat.js";
 import type { Generated, Timings } from "../../generate/generate.js";
-import { warn } from "../../ui.js";
+import { stoppedBy, warn } from "../../ui.js";
 
 /** What Ctrl-C does: it ends what is under way, and a second time the program. */
 export class Interrupts {
@@ -40,8 +40,8 @@ export class Interrupts {
     this.#isAsked = true;
   }
 
-  #leave(signal: string): void {
-    this.#leaving.abort(new LlqError("interrupted", `stopped by ${signal}`));
+  #leave(signal: NodeJS.Signals): void {
+    this.#leaving.abort(stoppedBy(signal));
   }
 }
 

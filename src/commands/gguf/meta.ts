@@ -6,6 +6,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import { checkGguf, planCopy } from "../../quant/copy.js";
 import { editMetadata, parseSet, parseSpecialToken } from "../../quant/meta-edit.js";
 import type { KeyValue } from "../../quant/metadata.js";
+import { METADATA, VALUE } from "../../report/documents/look.js";
 import { printJson, printTable, warn } from "../../ui.js";
 import { GGUF_ARGUMENT, openGguf, writeCopies } from "../shared/gguf.js";
 import { findKey, metadataRows, plainValue, printValue, shortValue, typeText } from "../shared/metadata.js";
@@ -119,7 +120,8 @@ function warnOfChanges(before: Metadata, after: Metadata): void {
 function show(path: string, { metadata, files }: Container, key: string | undefined, json = false): void {
   if (key !== undefined) {
     const field = findKey(path, metadata, key);
-    if (json) printJson({ schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
+    if (json)
+      printJson(VALUE, { schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
     else printValue(field);
     return;
   }
@@ -128,7 +130,7 @@ function show(path: string, { metadata, files }: Container, key: string | undefi
       name,
       { type: typeText(field), value: shortValue(field) },
     ]);
-    printJson({ schema: 1, path, files, metadata: Object.fromEntries(keys) });
+    printJson(METADATA, { schema: 1, path, files, metadata: Object.fromEntries(keys) });
     return;
   }
   const rows = metadataRows(metadata);

@@ -1,13 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, writeFileSync } from "node:fs";
-import { LlqError } from "../../../formats/errors.js";
-import { refuseInput } from "../../../formats/inputs.js";
 import { describeVerdict } from "../../eval/perplexity/gate.js";
-import { MAX_SUMMARY_BYTES, toAnnotations } from "../../report/github.js";
+import { PERPLEXITY } from "../../report/documents/evaluate.js";
+import { addToSummary, isGithub, markTold, toAnnotations } from "../../report/github.js";
 import { toJunit } from "../../report/junit.js";
 import { toMarkdown } from "../../report/markdown.js";
 import { extent, measures, type Report, toDocument } from "../../report/report.js";
 import { type Claim, claimOutputs } from "../../run/write/claim.js";
-import { writeError } from "../../run/write/encode.js";
 import { writeOutput } from "../../run/write/output.js";
 import { formatSeconds, printJson, printLine } from "../../ui.js";
 
@@ -19,20 +16,18 @@ export interface DeliverOptions {
 
 /** Prints the report and writes it wherever else it is wanted. */
 export function deliver(report: Report, { json, junit, markdown }: DeliverOptions): void {
-  if (json) printJson(toDocument(report));
+  if (json) printJson(PERPLEXITY, toDocument(report));
   else printReport(report);
   if (junit !== undefined) writeReport(junit, toJunit(report));
   if (markdown !== undefined) writeReport(markdown, toMarkdown(report));
-  if (process.env["GITHUB_ACTIONS"] === "true") tellGithub(report, process.env["GITHUB_STEP_SUMMARY"]);
+  if (isGithub()) tellGithub(report);
 }
 
 /** Adds to the job's summary and annotates; workflow commands are read from stderr too. */
-function tellGithub(report: Report, summaryFile: string | undefined): void {
-  const summary = toMarkdown(report);
-  if (summaryFile && Buffer.byteLength(summary) <= MAX_SUMMARY_BYTES) {
-    append(summaryFile, summary);
-  }
+function tellGithub(report: Report): void {
+  addToSummary(toMarkdown(report));
   for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
+  markTold();
 }
 
 /**
@@ -56,25 +51,6 @@ export async function withReports<T>(
 /** A report replaces the one before it, as a whole or not at all. */
 export function writeReport(path: string, text: string): void {
   writeOutput(path, Buffer.from(text), true);
-}
-
-/** @throws LlqError `usage` for what is no regular file, which might never take it */
-function append(path: string, text: string): void {
-  refuseInput(path);
-  try {
-    const fd = openSync(
-      path,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0),
-    );
-    try {
-      if (!fstatSync(fd).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
-      writeFileSync(fd, text);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (cause) {
-    throw cause instanceof LlqError ? cause : writeError(path, cause);
-  }
 }
 
 function printReport(report: Report): void {

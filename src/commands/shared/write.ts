@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
+import { PLANNED, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
 import { storedType } from "../../rows/packed/index.js";
 import { executeParts, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
@@ -36,7 +37,8 @@ export async function writeParts(
   const plans = parts.map(({ plan }, i) => ({ plan, summary: summaries[i]! }));
   if (options.json) {
     const files = plans.map(({ plan, summary }) => written(plan, summary));
-    printJson({ schema: 1, ...(files.length === 1 ? files[0] : { files }), ...extra });
+    if (files.length === 1) printJson(WRITTEN, { schema: 1, ...files[0]!, ...extra });
+    else printJson(WRITTEN_PARTS, { schema: 1, files, ...extra });
   } else {
     for (const { plan, summary } of plans) printSummary(plan, summary);
   }
@@ -141,7 +143,7 @@ export function printPlan(
   };
   const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {
-    printJson({ schema: 1, recipe, ...totals, unguided, remarks, bySize, files, tensors });
+    printJson(PLANNED, { schema: 1, recipe, ...totals, unguided, remarks, bySize, files, tensors });
     return;
   }
   const rows = tensors.map(({ name, shape, from, to, byteLength }, i) => [

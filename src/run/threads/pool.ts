@@ -1,7 +1,7 @@
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
+import { installedPath } from "../../installed.js";
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import {
@@ -105,8 +105,7 @@ export class WorkerPool {
   }
 
   #start(modules: WorkerModules): Thread {
-    const path = createRequire(import.meta.url).resolve("#worker");
-    const worker = new Worker(path, { workerData: modules });
+    const worker = new Worker(installedPath("program/worker.js"), { workerData: modules });
     const thread: Thread = { worker, inHand: new Map() };
     worker.on("message", (reply: Reply) => {
       const waiting = thread.inHand.get(reply.id);

@@ -179,7 +179,7 @@ export function writeOutput(output: string, bytes: Uint8Array, force: boolean): 
   }
 }
 
-const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "no-space"]);
+const RESUMABLE: ReadonlySet<string> = new Set<ErrorCode>(["interrupted", "terminated", "no-space"]);
 
 /** Whether the same work may be gone on with after this failure. */
 export function isResumable(error: unknown): error is LlqError {

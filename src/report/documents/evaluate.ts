@@ -1,0 +1,178 @@
+import * as v from "valibot";
+import { bytes, count, estimate, flag, is, maybe, number, schema, seconds, text } from "./fields.js";
+
+const percentiles = {
+  min: number,
+  max: number,
+  median: number,
+  percentiles: is(v.record(v.string(), number), "by percent, such as 99.9"),
+};
+
+const divergence = v.strictObject({
+  tokens: count,
+  basePpl: is(estimate, "perplexity of the base"),
+  lnPplRatio: is(estimate, "ln(PPL / PPL of the base)"),
+  pplRatio: estimate,
+  pplDifference: estimate,
+  correlation: is(number, "of ln PPL and ln PPL of the base"),
+  kld: is(v.strictObject({ ...estimate.entries, ...percentiles }), "Kullback-Leibler divergence in nats"),
+  deltaP: is(
+    v.strictObject({ ...estimate.entries, ...percentiles }),
+    "probability of the text's token less that of the base",
+  ),
+  deltaPRms: is(estimate, "root of the mean square of it"),
+  sameTop: is(estimate, "share of tokens at which both have the same likeliest token"),
+});
+
+const activations = is(v.picklist(["int8", "f32"]), "what met quantized weights");
+const protocol = is(text, "llama-perplexity, llama-perplexity --ppl-stride, or full window");
+
+const verdict = v.strictObject({
+  bound: is(text, "its option, such as max-kld"),
+  limit: number,
+  value: number,
+  error: is(number, "standard error of the value"),
+  outcome: is(v.picklist(["met", "broken", "undecided"]), "undecided: the error bar reaches the limit"),
+  isWithin: is(flag, "whether the value itself is within the limit"),
+});
+
+/** llq eval-ppl */
+export const PERPLEXITY = v.strictObject({
+  schema,
+  model: text,
+  text: maybe(text),
+  base: maybe(is(text, "model or baseline")),
+  protocol,
+  context: is(count, "tokens in a chunk"),
+  stride: maybe(count),
+  activations,
+  perplexity: number,
+  error: is(number, "of the perplexity, standard error"),
+  nll: is(number, "mean negative log-likelihood of a token, in nats: ln perplexity"),
+  count: is(count, "tokens that were scored"),
+  chunks: is(count, "that were evaluated"),
+  chunksOfText: count,
+  seconds,
+  tokensPerSecond: number,
+  divergence: maybe(is(divergence, "from the base, if there is one")),
+  gate: maybe(
+    is(
+      v.strictObject({
+        result: v.picklist(["passed", "failed", "undecided"]),
+        strict: flag,
+        verdicts: v.array(verdict),
+      }),
+      "of the bounds, if there are any",
+    ),
+  ),
+  running: is(v.array(number), "perplexity after each chunk"),
+});
+
+const compared = {
+  model: text,
+  perplexity: number,
+  error: is(number, "of the perplexity, standard error"),
+  fileBytes: bytes,
+  bitsPerWeight: number,
+  tokensPerSecond: number,
+};
+
+/** llq compare */
+export const COMPARISON = v.strictObject({
+  schema,
+  text,
+  protocol,
+  context: is(count, "tokens in a chunk"),
+  activations,
+  chunks: count,
+  count: is(count, "tokens that were scored"),
+  seconds,
+  base: v.object(compared),
+  models: v.array(
+    v.object({
+      ...compared,
+      divergence,
+      histogram: is(
+        v.strictObject({ edges: v.array(number), counts: v.array(count) }),
+        "of the tokens' divergences",
+      ),
+      parts: is(
+        v.array(
+          v.strictObject({
+            part: is(
+              v.union([v.number(), v.picklist(["token_embd", "output"])]),
+              "layer, or what is outside",
+            ),
+            relativeError: is(number, "of all its weights: sqrt(Σ(w - ŵ)² / Σw²)"),
+            tensors: v.array(v.strictObject({ name: text, dtype: text, relativeError: number })),
+          }),
+        ),
+        "how far weights are from the base's",
+      ),
+    }),
+  ),
+});
+
+const interval = v.strictObject({ value: number, low: number, high: number });
+
+/** llq eval-choice */
+export const CHOICE = v.object({
+  schema,
+  model: text,
+  file: text,
+  format: is(text, "of the questions"),
+  accuracy: is(interval, "share of right answers, with its 95 % interval"),
+  protocol: is(text, "llq or harness"),
+  accuracyNormalized: maybe(is(interval, "the same by log-likelihood over length of the ending")),
+  chance: is(number, "accuracy of guessing"),
+  truthfulness: maybe(is(number, "TruthfulQA's mc2: what right answers have of the probability")),
+  perplexity: maybe(is(number, "where there are no options: e to the mean -ln p of the answers")),
+  questions: v.array(
+    v.object({
+      line: is(count, "of the file"),
+      answer: is(count, "index of the right option"),
+      logLikelihoods: is(v.array(number), "of each option"),
+      tokens: is(v.array(count), "of each option"),
+      lengths: is(v.array(number), "what the likelihood of each is divided by to compare by length"),
+      greedy: is(v.array(flag), "whether every token of each option is the likeliest"),
+    }),
+  ),
+  skipped: is(count, "questions longer than the context"),
+  cut: is(count, "questions that are asked without their beginning"),
+  shots: count,
+  activations,
+  seconds,
+});
+
+/** llq generate */
+export const GENERATED = v.strictObject({
+  schema,
+  model: text,
+  template: is(flag, "whether the chat template was used"),
+  prompt: v.strictObject({ tokens: v.array(count) }),
+  tokens: v.array(
+    v.strictObject({
+      token: is(count, "its id"),
+      text: is(text, "that it added"),
+      logprob: maybe(number),
+      top: maybe(
+        is(
+          v.array(v.strictObject({ token: count, text, logprob: number })),
+          "the likeliest, with --logprobs",
+        ),
+      ),
+    }),
+  ),
+  text,
+  finish: v.picklist(["stop", "end", "length", "context", "interrupted"]),
+  seed: maybe(number),
+  timings: v.strictObject({
+    promptTokens: is(count, "that were fed"),
+    reusedTokens: is(count, "that were held already"),
+    promptSeconds: number,
+    promptTokensPerSecond: number,
+    decodeTokens: count,
+    decodeSeconds: number,
+    decodeTokensPerSecond: number,
+  }),
+});
