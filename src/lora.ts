@@ -2,6 +2,7 @@ import type { TensorSource } from "../formats/container.js";
 import { badInput, LlqError } from "../formats/errors.js";
 import { type Adapter, type Change, openAdapter } from "./arch/adapter/adapter.js";
 import { changesOfEnds, type NamedChange } from "./arch/adapter/ends.js";
+import { withColumnLengths } from "./arch/checkpoint/column-lengths.js";
 import { basePrefix } from "./arch/checkpoint/names.js";
 import type { Model } from "./model.js";
 import { baseOf, type SumCoding } from "./rows/packed/sum.js";
@@ -27,8 +28,8 @@ export function parseLora(text: string): Lora {
 
 /**
  * The model with adapters merged: W + scale × (alpha / r) × B A for every module that one names (alpha / √r for
- * rsLoRA), in f32, and whole tensors that it trained in place of the model's. Reads no weights: a tensor says what is
- * added to its rows.
+ * rsLoRA), in f32, and whole tensors that it trained in place of the model's. Reads no weights but where columns
+ * are divided by their lengths: a tensor says what is added to its rows.
  * @throws LlqError as openAdapter; `bad-input` when an adapter has a tensor that the model has not by that name, or
  * of another shape; `unsupported` when a tensor can only be changed in part
  */
@@ -62,11 +63,8 @@ function merge(model: Model, adapter: Adapter, scale: number): Model {
   });
   const unknown = [...adapter.changes.keys()].filter((name) => !used.has(name));
   if (unknown.length > 0) throw unmatched(model, adapter, unknown);
-  return {
-    ...model,
-    container: { ...model.container, files: [...files, ...adapter.files] },
-    tensors: merged,
-  };
+  const container = { ...model.container, files: [...files, ...adapter.files] };
+  return { ...model, container, tensors: withColumnLengths(merged, container) };
 }
 
 /** A source's place, which layout and order do not change. */

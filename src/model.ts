@@ -8,6 +8,7 @@ import { parseJson } from "../formats/json.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
 import { bindGguf, bindHuggingFace, chooseForGguf } from "./arch/bind.js";
+import { withColumnLengths } from "./arch/checkpoint/column-lengths.js";
 import { fromFlax } from "./arch/checkpoint/flax.js";
 import { usualForms } from "./arch/checkpoint/gguf-forms.js";
 import { withScales } from "./arch/checkpoint/gguf-scales.js";
@@ -167,7 +168,8 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const blockCount = Number(new Map(config.keys).get("block_count")?.value);
   const listed = layerNumberKeys(container, architecture, blockCount);
   const described = describe(file, folder, readVocab(folder, config), architecture, config, listed);
-  const tensors = bindHuggingFace(architecture, described.hparams, container, config);
+  const bound = bindHuggingFace(architecture, described.hparams, container, config);
+  const tensors = withColumnLengths(bound, container);
   const metadata = published(described.metadata, folder, json, tensors);
   const remarks = [
     ...untied(path, config, tensors),

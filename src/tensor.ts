@@ -18,7 +18,8 @@ export interface Transform {
  * What is done with the f32 values of rows after they are read. Plain data; src/rows/steps.ts does it.
  * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
  * groups, each of `each` pieces, first come the first pieces of all groups. `scale`: w × a × b ..., rounded each time.
- * `scaleRows`: the same of runs of rows, from the first to the last, each by its own number.
+ * `scaleRows`: the same of runs of rows, from the first to the last, each by its own number. `normalizeColumns`: each column
+ * through its length, which is measured when the model is opened (src/arch/checkpoint/column-lengths.ts).
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }
@@ -26,7 +27,8 @@ export type ValueStep =
   | { readonly kind: "scale"; readonly by: readonly number[] }
   | { readonly kind: "scaleRows"; readonly runs: readonly ScaledRun[] }
   | { readonly kind: "tileColumns"; readonly groups: number; readonly each: number }
-  | { readonly kind: "normalizeRows" };
+  | { readonly kind: "normalizeRows" }
+  | { readonly kind: "normalizeColumns"; readonly lengths: readonly number[] };
 
 export interface ScaledRun {
   readonly count: number;

@@ -32,6 +32,9 @@ export function applyStep(
     case "normalizeRows":
       for (let at = 0; at < x.length; at += length) normalize(x.subarray(at, at + length));
       break;
+    case "normalizeColumns":
+      for (let i = 0; i < x.length; i++) x[i]! /= step.lengths[i % length]!;
+      break;
   }
 }
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
-import type { Architecture, TensorRow } from "../architecture.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "../config.js";
 import { partOf } from "../fused.js";
 import { hasExperts, isDense } from "../hparams.js";
@@ -31,8 +31,6 @@ function checked(config: Config): { readonly shared: number } {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   expectField("use_bias", config.use_bias ?? false, false);
   expectField("use_qkv_bias", config.use_qkv_bias ?? false, false);
-  // Its columns would be divided by their lengths.
-  expectField("norm_head", config.norm_head ?? false, false);
   expectField("norm_softmax", config.norm_softmax ?? false, false);
   const shared = config.num_shared_experts ?? 0;
   const width = config.moe_shared_expert_intermediate_size;
@@ -41,6 +39,9 @@ function checked(config: Config): { readonly shared: number } {
   }
   return { shared };
 }
+
+/** The model divides the output's columns by their lengths before it multiplies; its GGUF has what comes of that. */
+const NORMED_HEAD: HfModel["steps"] = new Map([["output", [{ kind: "normalizeColumns", lengths: [] }]]]);
 
 const Q_K_V = ["q", "kv", "v"] as const;
 const fused = (index: number) => partOf(Q_K_V, index);
@@ -82,6 +83,7 @@ export const bailingmoe: Architecture = {
           scale: 1,
         }),
       ],
+      ...(config.norm_head === true && { steps: NORMED_HEAD }),
     };
   }),
   tensors: [
@@ -116,6 +118,7 @@ export const bailingmoe2: Architecture = {
   read: reader(schema, (config) => {
     const { shared } = checked(config);
     expectField("use_qk_norm", config.use_qk_norm ?? true, true);
+    expectField("norm_head", config.norm_head ?? false, false);
     // llama.cpp takes a model's queries for as wide as the model.
     const head = headDim(config);
     if (head * config.num_attention_heads !== config.hidden_size) {

@@ -30,15 +30,25 @@ export function readMoe(
   usual: { readonly normalize: boolean; readonly window: (layer: number) => boolean },
 ): HfModel {
   const model = readQwen(config, usual.window);
-  const normalizes = config.norm_topk_prob ?? false;
-  const layers = layerKeys(config);
-  const norm =
-    normalizes === usual.normalize ? [] : [["expert_weights_norm", meta.bool(normalizes)] as const];
+  const mixture = readMixture(config, config.norm_topk_prob ?? false, usual.normalize);
   return {
     ...model,
-    keys: [...model.keys, ...moeKeys(config), ...norm, ...layers],
+    keys: [...model.keys, ...mixture.keys],
+    remarks: [...(model.remarks ?? []), ...mixture.remarks],
+  };
+}
+
+/** What a config says of its experts; whether their weights add up to 1, and what loaders take. */
+export function readMixture(
+  config: Parameters<typeof moeKeys>[0] & Parameters<typeof layerKeys>[0],
+  normalizes: boolean,
+  usual: boolean,
+): { readonly keys: HfModel["keys"]; readonly remarks: readonly string[] } {
+  const layers = layerKeys(config);
+  const norm = normalizes === usual ? [] : [["expert_weights_norm", meta.bool(normalizes)] as const];
+  return {
+    keys: [...moeKeys(config), ...norm, ...layers],
     remarks: [
-      ...(model.remarks ?? []),
       ...(norm.length === 0
         ? []
         : [
@@ -55,7 +65,7 @@ export function readMoe(
  * Which layers have experts, where not all do. llama.cpp's loaders of these architectures know no others, and no key; ours
  * reads these.
  */
-export function layerKeys(config: {
+function layerKeys(config: {
   readonly num_hidden_layers: number;
   readonly decoder_sparse_step?: number | null | undefined;
   readonly mlp_only_layers?: readonly number[] | null | undefined;

@@ -15,7 +15,7 @@ import {
   readDelta,
   type ValueOrder,
 } from "./qwen-delta.js";
-import { gatedSharedExpert, layerKeys, moe, moeKeys } from "./qwen-moe.js";
+import { gatedSharedExpert, moe, readMixture } from "./qwen-moe.js";
 
 const schema = v.looseObject({
   ...deltaFields,
@@ -69,16 +69,12 @@ export const qwen3next: Architecture = {
   classes: ["Qwen3NextForCausalLM"],
   read: reader(schema, (config) => {
     const model = readDelta(config);
+    const mixture = readMixture(config, config.norm_topk_prob ?? true, true);
     const shared = meta.u32(config.shared_expert_intermediate_size);
     return {
       ...model,
-      keys: [
-        ...model.keys,
-        ...moeKeys(config),
-        ["expert_shared_feed_forward_length", shared],
-        ...layerKeys(config),
-        ...(config.norm_topk_prob === false ? [["expert_weights_norm", meta.bool(false)] as const] : []),
-      ],
+      keys: [...model.keys, ...mixture.keys, ["expert_shared_feed_forward_length", shared]],
+      remarks: [...(model.remarks ?? []), ...mixture.remarks],
     };
   }),
   tensors: [

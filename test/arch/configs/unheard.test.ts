@@ -26,6 +26,7 @@ const SAID: [family: string, said: RegExp | undefined][] = [
   ["qwen2-llama3",       /with which llama\.cpp loads no qwen2/],                    // refused
   ["qwen3.5-equal-heads", /whose attention has a bias of its output/],               // refused
   ["qwen3.5-widths",     /whose values are 16 wide and whose keys are 8/],           // refused
+  ["qwen3-next-dense",   /some layers have no experts; llama\.cpp loads no such/],     // refused
   ["gemma3n",            /llama\.cpp divides by n - 1/],                             // -0.006 where it is loaded
   ["llama",              undefined],                                                 // 4e-8
   ["deepseek-v3",        undefined],                                                 // -9e-7
