@@ -149,7 +149,7 @@ class Bench {
   async onText(name: string, text: string, tokens: number): Promise<void> {
     const { plan } = await this.#fixedFile("Q4_K_M");
     const own = tokensOf(this.model, text).slice(0, tokens);
-    await this.#report(name, "Q4_K_M", plan, await this.#calibrated(plan, own, tokens, "full"));
+    await this.#report(name, "Q4_K_M", plan, await this.#calibrated(plan, own, TOKENS, "full"));
   }
 
   async #report(name: string, mix: string, plan: Plan, klds: readonly number[]): Promise<void> {
