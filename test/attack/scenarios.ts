@@ -55,6 +55,15 @@ export function scenarios(parts: readonly string[], hub: Readonly<Record<string,
       again,
     },
     {
+      name: "calibrate",
+      args: [
+        ...["quantize", model, "-o", "c.gguf", "--type", "Q4_0", "--force"],
+        ...["--calibrate", text, "--calibrate-tokens", "64"],
+      ],
+      outputs: ["c.gguf"],
+      again,
+    },
+    {
       name: "baseline",
       args: ["eval-ppl", model, text, "--save", "b.llq", "-c", "32", "--chunks", "16", "--force"],
       outputs: ["b.llq"],

@@ -8,7 +8,7 @@ import { chunkBos, modelTokenizer } from "../../src/commands/shared/text.js";
 import { calibrate } from "../../src/eval/calibrate/calibrate.js";
 import type { Effort } from "../../src/eval/calibrate/options.js";
 import { calibrationChunks } from "../../src/eval/calibrate/text.js";
-import { writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
+import { type ImatrixSource, writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
 import { evaluatePerplexity } from "../../src/eval/perplexity/perplexity.js";
 import { writeSensitivity } from "../../src/eval/sensitivity/sensitivity-file.js";
 import { type Model, openModel } from "../../src/model.js";
@@ -25,12 +25,24 @@ const CONTEXT = 256;
 const SCORED_CHUNKS = 64;
 const TOKENS = 32_768;
 
+/** How much is looked at. */
+interface Size {
+  readonly scoredChunks: number;
+  /** Of the importance matrix. */
+  readonly chunks: number;
+  readonly tokens: number;
+}
+const WHOLE: Size = { scoredChunks: SCORED_CHUNKS, chunks: 256, tokens: TOKENS };
+/** Of models that are not small. */
+const PART: Size = { scoredChunks: 16, chunks: 32, tokens: 8192 };
+
 /**
  * Error feedback beside the rounding of llama-quantize with an importance matrix, at the same bytes: mean divergence from the
  * model, f32 activations, paired over chunks of other documents than were calibrated on.
  * @param shared the folder of public models and texts, which are too large or not free to be in this repository
+ * @param files models to measure in place of the two small ones, less closely
  */
-export async function benchFeedback(shared: string): Promise<void> {
+export async function benchFeedback(shared: string, files: readonly string[] = []): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
   const data = (...path: string[]) => join(shared, "data", ...path);
   const put = (name: string, text: string) => {
@@ -39,10 +51,16 @@ export async function benchFeedback(shared: string): Promise<void> {
   };
   try {
     const [scored, calibration] = halves(readFileSync(data("eval/wikitext2/wiki.test.raw"), "utf8"));
-    const tiny = await Bench.open(join(SAMPLES, "tiny-llama"), scratch, {
-      calibration: put("wiki-b.txt", calibration),
-      scored: put("wiki-a.txt", scored),
-    });
+    const texts = { calibration: put("wiki-b.txt", calibration), scored: put("wiki-a.txt", scored) };
+    for (const file of files) {
+      console.log(
+        `\nfeedback: ${file}, calibrated on one half of WikiText-2's test articles, scored on the other`,
+      );
+      const bench = await Bench.open(file, scratch, texts, PART);
+      for (const mix of ["IQ4_NL", "Q3_K_M", "Q2_K"]) await bench.sameTypes(mix, "full");
+    }
+    if (files.length > 0) return;
+    const tiny = await Bench.open(join(SAMPLES, "tiny-llama"), scratch, texts);
     console.log(
       `\nfeedback: tiny-llama, calibrated on one half of WikiText-2's test articles, scored on the other`,
     );
@@ -90,41 +108,49 @@ class Bench {
   readonly model: Model;
   readonly scratch: string;
   readonly imatrix: Imatrix;
-  readonly sensitivity: string;
-  readonly calibration: Int32Array;
+  readonly source: ImatrixSource;
   readonly scored: Int32Array;
+  readonly size: Size;
+  #sensitivity: string | undefined;
 
-  private constructor(
-    parts: Pick<Bench, "model" | "scratch" | "imatrix" | "sensitivity" | "calibration" | "scored">,
-  ) {
+  private constructor(parts: Pick<Bench, "model" | "scratch" | "imatrix" | "source" | "scored" | "size">) {
     this.model = parts.model;
     this.scratch = parts.scratch;
     this.imatrix = parts.imatrix;
-    this.sensitivity = parts.sensitivity;
-    this.calibration = parts.calibration;
+    this.source = parts.source;
     this.scored = parts.scored;
+    this.size = parts.size;
   }
 
   static async open(
     path: string,
     scratch: string,
     texts: { readonly calibration: string; readonly scored: string },
+    size = WHOLE,
   ): Promise<Bench> {
     const model = openModel(path);
     const bos = chunkBos(model);
     const tokens = tokensOf(model, readFileSync(texts.calibration, "utf8"));
     const source = { model, text: texts.calibration, tokens };
-    const [matrix, sensitivity] = [join(scratch, "imatrix.gguf"), join(scratch, "sensitivity.json")];
-    await writeImatrix(matrix, source, { context: CONTEXT, chunks: 256, bos, force: true });
-    const imatrix = openImatrix(matrix);
-    await writeSensitivity(sensitivity, source, { context: CONTEXT, chunks: 16, bos, imatrix, force: true });
+    const matrix = join(scratch, "imatrix.gguf");
+    await writeImatrix(matrix, source, { context: CONTEXT, chunks: size.chunks, bos, force: true });
     const scored = tokensOf(model, readFileSync(texts.scored, "utf8"));
-    return new Bench({ model, scratch, imatrix, sensitivity, calibration: tokens, scored });
+    return new Bench({ model, scratch, imatrix: openImatrix(matrix), source, scored, size });
+  }
+
+  async #measured(): Promise<string> {
+    if (this.#sensitivity !== undefined) return this.#sensitivity;
+    const { model, imatrix } = this;
+    const path = join(this.scratch, "sensitivity.json");
+    const options = { context: CONTEXT, chunks: 16, bos: chunkBos(model), imatrix, force: true };
+    await writeSensitivity(path, this.source, options);
+    this.#sensitivity = path;
+    return path;
   }
 
   async sameTypes(mix: string, effort: Effort): Promise<void> {
     const { plan } = await this.#fixedFile(mix);
-    const klds = await this.#calibrated(plan, this.calibration, TOKENS, effort);
+    const klds = await this.#calibrated(plan, this.source.tokens, effort);
     await this.#report(`${mix}'s types, ${effort}`, mix, plan, klds);
   }
 
@@ -133,7 +159,10 @@ class Bench {
     const fixed = await this.#fixedFile(mix);
     const options = { imatrix, guide: imatrix };
     const menu = menuOf(model, options);
-    const prices = await appraise(model, menu, { imatrix, sensitivity: openSensitivity(this.sensitivity) });
+    const prices = await appraise(model, menu, {
+      imatrix,
+      sensitivity: openSensitivity(await this.#measured()),
+    });
     const plan = planBySize(model, { bytes: fixed.plan.byteLength, of: "file" }, menu, prices, options);
     if ("needed" in plan) throw new Error(`${mix}: nothing is as small`);
     await this.#report(
@@ -142,14 +171,14 @@ class Bench {
       plan,
       await this.#divergences(plan),
     );
-    const klds = await this.#calibrated(plan, this.calibration, TOKENS, "full");
+    const klds = await this.#calibrated(plan, this.source.tokens, "full");
     await this.#report(`${mix}'s size, measured types, full`, mix, plan, klds);
   }
 
   async onText(name: string, text: string, tokens: number): Promise<void> {
     const { plan } = await this.#fixedFile("Q4_K_M");
     const own = tokensOf(this.model, text).slice(0, tokens);
-    await this.#report(name, "Q4_K_M", plan, await this.#calibrated(plan, own, tokens, "full"));
+    await this.#report(name, "Q4_K_M", plan, await this.#calibrated(plan, own, "full"));
   }
 
   async #report(name: string, mix: string, plan: Plan, klds: readonly number[]): Promise<void> {
@@ -166,17 +195,20 @@ class Bench {
   async #fixedFile(mix: string) {
     const known = this.#fixed.get(mix);
     if (known !== undefined) return known;
-    const plan = planQuantize(this.model, findRecipe(mix), { imatrix: this.imatrix });
+    const plan = planQuantize(this.model, findRecipe(mix), {
+      imatrix: this.imatrix,
+      allowRequantize: true,
+    });
     const made = { plan, klds: await this.#divergences(plan) };
     this.#fixed.set(mix, made);
     return made;
   }
 
-  async #calibrated(plan: Plan, tokens: Int32Array, most: number, effort: Effort): Promise<number[]> {
+  async #calibrated(plan: Plan, tokens: Int32Array, effort: Effort): Promise<number[]> {
     const { model } = this;
     const bos = chunkBos(model);
     const context = tokens.length >= 16 * CONTEXT ? CONTEXT : undefined;
-    const chunks = calibrationChunks(model, tokens, { tokens: most, context, bos });
+    const chunks = calibrationChunks(model, tokens, { tokens: this.size.tokens, context, bos });
     const output = join(this.scratch, "calibrated.gguf");
     const options = { effort, scratch: join(this.scratch, "rounded"), force: true };
     return this.#divergences((await calibrate(model, plan, output, chunks, options)).apply(plan));
@@ -187,7 +219,13 @@ class Bench {
     const file = join(this.scratch, "file.gguf");
     await execute(plan, file, { force: true });
     const { chunkMeans } = await evaluatePerplexity(openModel(file), scored, {
-      ...{ context: CONTEXT, chunks: SCORED_CHUNKS, bos: chunkBos(model), base: model, activations: "f32" },
+      ...{
+        context: CONTEXT,
+        chunks: this.size.scoredChunks,
+        bos: chunkBos(model),
+        base: model,
+        activations: "f32",
+      },
     });
     return chunkMeans.map(({ base }) => base!.kld);
   }

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
 import { Option } from "commander";
+import type { DTypeName } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Calibration, calibrate } from "../../eval/calibrate/calibrate.js";
+import { gridOf } from "../../eval/calibrate/codes/grids.js";
 import type { Effort } from "../../eval/calibrate/options.js";
 import { removeScratch } from "../../eval/calibrate/scratch.js";
 import {
@@ -190,6 +192,11 @@ export function printCalibration({ reports, resumed, steps, tokens, drawn, secon
   printLine(
     `calibrated ${reports.length} tensors on ${of} in ${formatSeconds(seconds)}: ${rows - plain} of ${rows} rows`,
   );
+  const without = reports.filter(({ dtype }) => gridOf(dtype as DTypeName) === undefined);
+  if (without.length > 0) {
+    const types = [...new Set(without.map(({ dtype }) => dtype))].join(", ");
+    printLine(`${without.length} of ${types}, which have no grid: the text chose their scales, no more`);
+  }
   if (resumed > 0) printLine(`${resumed} of ${steps} steps were done already`);
   const judged = reports.filter(({ plainError }) => plainError > 0);
   judged.sort((a, b) => b.error / b.plainError - a.error / a.plainError);

@@ -1,3 +1,4 @@
+import { LlqError } from "../../../formats/errors.js";
 import type { Model } from "../../model.js";
 import { prepareBlocks } from "../../net/blocks.js";
 import { withSession } from "../../net/session.js";
@@ -6,10 +7,11 @@ import { claimOutputs } from "../../run/write/claim.js";
 import { isResumable, withResumeHint } from "../../run/write/output.js";
 import { hashWork } from "../imatrix/checkpoint.js";
 import { Streams } from "./capture/streams.js";
+import { GRID_TYPES, gridOf } from "./codes/grids.js";
 import { calibrationMemory, checkMemory } from "./memory.js";
 import type { CalibrateOptions } from "./options.js";
 import { type Done, type FeedbackReport, readDone, removeScratch, Scratch } from "./scratch.js";
-import { stepsOf } from "./steps.js";
+import { type Step, stepsOf } from "./steps.js";
 import type { CalibrationChunks } from "./text.js";
 import { tuningOf } from "./tuning.js";
 import { Work } from "./work.js";
@@ -73,6 +75,7 @@ async function run(
   return withSession(model, { ...options, activations: "f32" }, async (session) => {
     const context = chunks.text[0]!.length;
     const steps = stepsOf(session.plan, plan);
+    checkSteps(steps);
     const streams = new Streams(session, chunks, prepareBlocks(session, context).ropes, options.effort);
     const { maxMemory, effort } = options;
     checkMemory(calibrationMemory(streams, steps, effort, session.pool.threads), maxMemory);
@@ -109,6 +112,19 @@ async function run(
       scratch.close();
     }
   });
+}
+
+/** @throws LlqError `usage` when no matrix gets a type that feedback can round */
+function checkSteps(steps: readonly Step[]): void {
+  const tensors = steps.flatMap(({ stages }) => stages.flatMap((stage) => stage.tensors));
+  if (tensors.some(({ dtype }) => gridOf(dtype) !== undefined)) return;
+  throw new LlqError(
+    "usage",
+    "calibration has nothing to do: no matrix of a layer gets a type it can round",
+    {
+      hint: `such types are ${GRID_TYPES.join(", ")}; of others, --imatrix chooses the scales`,
+    },
+  );
 }
 
 /** Of everything the codes depend on. */

@@ -41,7 +41,7 @@ export interface Step {
 /** Name of the input of the output matrix. */
 export const HEAD_INPUT = "output";
 
-/** The steps of a model, in order, with the tensors of the planned file that feedback rounds. */
+/** The steps of a model, in order, with the tensors of the planned file that are rounded by the text. */
 export function stepsOf(decoder: DecoderPlan, plan: Plan): Step[] {
   const planned = new Map(plan.tensors.map((tensor) => [tensor.tensor.name, tensor]));
   const taken = new Set<string>();
@@ -66,9 +66,9 @@ export function stepsOf(decoder: DecoderPlan, plan: Plan): Step[] {
   return isTied ? [head, ...layers] : [...layers, head];
 }
 
-/** Whether a tensor gets a type with a grid that it does not have already. */
-function isRounded({ tensor, dtype }: TensorPlan): boolean {
-  return gridOf(dtype) !== undefined && dtype !== tensor.dtype;
+/** Whether a tensor gets a type that it does not have already, with a grid or scales that the text's importances choose. */
+function isRounded({ tensor, dtype, weights }: TensorPlan): boolean {
+  return dtype !== tensor.dtype && (gridOf(dtype) !== undefined || weights !== undefined);
 }
 
 function stagesOf(

@@ -45,7 +45,7 @@ export interface FeedbackJob {
   readonly matrixRow: number;
   /** Importances of the columns, which choose the scales; f32. */
   readonly importances: SharedArrayBuffer;
-  /** Undefined: rounded as with an importance matrix. */
+  /** Undefined, or a type without a grid: rounded as with an importance matrix. */
   readonly factor: Factor | undefined;
   readonly wanted: Wanted | undefined;
   readonly held: Held | undefined;
@@ -110,7 +110,7 @@ function roundRows(job: FeedbackJob, kernels: Kernels): FeedbackResult {
   quantizeRows(at, w, plain);
   let errors: { plain: Float64Array; own: Float64Array } | undefined;
   let plainRows = rows;
-  if (factor !== undefined) {
+  if (factor !== undefined && gridOf(dtype) !== undefined) {
     const own = kernels.reserve(rows * size);
     feedBack(at, factor, own);
     if (held !== undefined) {

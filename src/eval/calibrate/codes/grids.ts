@@ -26,6 +26,9 @@ const GRIDS: Partial<Record<DTypeName, Grid>> = {
   Q6_K: affine(-32, 31),
 };
 
+/** All types that have one. */
+export const GRID_TYPES = Object.keys(GRIDS) as readonly DTypeName[];
+
 /** The grid of a type; undefined when it has none. */
 export function gridOf(type: DTypeName): Grid | undefined {
   return GRIDS[type];
