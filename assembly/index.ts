@@ -39,6 +39,7 @@ export * from "./feedback/moments";
 export * from "./feedback/sweep";
 export * from "./gemm";
 export * from "./gemm/matmul_f32";
+export * from "./numbers/checksum";
 export * from "./numbers/f16";
 export * from "./numbers/f64";
 export * from "./ops/activations";

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
 import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
-import { BITS, findRecipe, type Recipe } from "../quant/recipes/recipes.js";
+import { BITS, findRecipe, GUIDED_BITS, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
@@ -102,9 +102,8 @@ Examples:
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
 
---bits ${Object.entries(BITS)
-      .map(([bits, name]) => `${bits} is ${name}`)
-      .join(", --bits ")}.`,
+--bits ${listed(Object.entries(BITS))};
+with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`,
   )
   .action(async (path: string, options: CommandOptions) => {
     const recipe = asksForSize(options) ? undefined : chosenRecipe(options);
@@ -138,6 +137,10 @@ for (const option of [...wishOptions(), ...sizeOptions(), ...calibrateOptions()]
   quantizeCommand.addOption(option);
 }
 
+function listed(bits: readonly (readonly [string, string])[]): string {
+  return bits.map(([digit, name]) => `${digit} is ${name}`).join(", ");
+}
+
 /** Rounds the matrices by the text, then writes the file. */
 async function writeCalibrated(
   model: Model,
@@ -159,9 +162,10 @@ function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions
   return keepSplit ? splitLikeSource(plan, output) : [{ plan, output }];
 }
 
-function chosenRecipe({ bits, type }: CommandOptions): Recipe | "COPY" {
+function chosenRecipe({ bits, type, imatrix, calibrate }: CommandOptions): Recipe | "COPY" {
   if (type?.toUpperCase() === "COPY") return "COPY";
-  const name = type ?? (bits === undefined ? undefined : BITS[bits]);
+  const isGuided = imatrix !== undefined && calibrate === undefined; // error feedback has no grids of codebooks
+  const name = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
   if (name !== undefined) return findRecipe(name);
   throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
     hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",

@@ -13,6 +13,7 @@ import { takesWeights, type Weights, weightsOf } from "./importance.js";
 import { copyMetadata, isGguf, keepTypes, recipeOfTypes } from "./keep.js";
 import { imatrixMetadata, type KeyValue, outputMetadata, provenance } from "./metadata.js";
 import { pruneLayers } from "./prune.js";
+import { GUIDED } from "./recipes/candidates.js";
 import { type Choice, chooseTypes, isQuantizable, type TypeOptions } from "./recipes/choose.js";
 import type { ModelFacts } from "./recipes/conditions.js";
 import { matches } from "./recipes/override.js";
@@ -229,9 +230,6 @@ function checkSources(model: Model, choices: readonly Choice[]): void {
 
 /** What models are published in before anyone quantizes them; 8-bit floats too, of late. */
 export const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
-
-/** Types that are useless without an importance matrix; llama-quantize writes none of them without. */
-const GUIDED: ReadonlySet<DTypeName> = new Set(["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"]);
 
 /** Embedding and output do without, as in llama-quantize. */
 function checkGuided(

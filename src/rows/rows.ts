@@ -36,8 +36,21 @@ export function readRowsF32(
   const mark = kernels.mark();
   const raw = kernels.reserve(count * rowBytes(tensor, tensor.dtype));
   readStoredRows(kernels, files, tensor, first, count, raw);
-  kernels.toF32(tensor.dtype, raw, dst, count * length);
+  widenRows(kernels, tensor, raw, first, count, dst);
   kernels.reset(mark);
+}
+
+/** Rows that readStoredRows has put at `raw`, from `first` on, as f32 at `dst`, the tensor's steps applied. */
+export function widenRows(
+  kernels: Kernels,
+  tensor: Tensor,
+  raw: number,
+  first: number,
+  count: number,
+  dst: number,
+): void {
+  const length = rowLength(tensor);
+  kernels.toF32(tensor.dtype, raw, dst, count * length);
   for (const step of tensor.steps) applyStep(kernels, step, dst, first, count, length);
 }
 

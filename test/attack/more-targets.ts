@@ -168,7 +168,7 @@ function readBaselineFile(bytes: Uint8Array): void {
 const PRINT = "0".repeat(64);
 function journalBytes(): Uint8Array {
   const path = join(scratch, "journal");
-  const results = [{ byteLength: 4, crc32: 1, squaredError: 0, squaredSum: 1, maxError: 0 }];
+  const results = [{ byteLength: 4, checksum: 1, squaredError: 0, squaredSum: 1, maxError: 0 }];
   new Journal(path, PRINT, new Map([[0, results], [1, results]])).close(); // biome-ignore format: one line
   return readFileSync(path);
 }
@@ -313,7 +313,7 @@ const MORE: readonly Target[] = [
     samples: [anyNumberSample(journalBytes())],
     parse(bytes) {
       for (const [index, results] of readJournal(inFile("journal", bytes), PRINT) ?? [])
-        assert.ok(Number.isInteger(index) && results.every(({ crc32 }) => typeof crc32 === "number"));
+        assert.ok(Number.isInteger(index) && results.every(({ checksum }) => typeof checksum === "number"));
     },
   },
   {

@@ -102,7 +102,7 @@ export async function planForSize(
   const [model, guide] = pruneLayers(source, wanted.imatrix, pruned);
   const asked = askedSize(model, options);
   const choicesOptions = { ...wanted, guide };
-  const menu = menuOf(model, choicesOptions);
+  const menu = menuOf(model, choicesOptions, { codebooks: options.calibrate === undefined });
   const progress = createProgress("try types", options.json);
   const prices = await interruptible((signal) =>
     appraise(model, menu, {

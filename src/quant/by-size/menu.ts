@@ -1,14 +1,15 @@
 import type { DTypeName } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
+import type { Tensor } from "../../tensor.js";
 import { type ChoicesOptions, factsOf, losslessType } from "../plan.js";
-import { candidatesFor } from "../recipes/candidates.js";
+import { candidatesFor, GUIDED, ladderOf } from "../recipes/candidates.js";
 import { type Choice, chooseTypes, type Settled, settleTypes } from "../recipes/choose.js";
 import { findRecipe, type Recipe } from "../recipes/recipes.js";
 
 /** What the types of a model's tensors are chosen from. */
 export interface Menu {
   readonly settled: readonly Settled[];
-  /** The smallest first. */
+  /** The first has the smallest types. */
   readonly mixes: readonly Mix[];
   /** The types that each tensor may get, those of all mixes too; none where the type is settled. */
   readonly types: readonly (readonly DTypeName[])[];
@@ -22,19 +23,29 @@ export interface Mix {
 
 // biome-ignore format: one line
 const MIXES = ["Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ4_XS", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"];
+// biome-ignore format: one line
+const GUIDED_MIXES = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M"];
 
-export function menuOf(model: Model, options: ChoicesOptions): Menu {
+/** @param codebooks whether types whose weights are entries of a codebook may be chosen: error feedback has no grid of theirs */
+export function menuOf(model: Model, options: ChoicesOptions, { codebooks = true } = {}): Menu {
   const facts = factsOf(model, options.guide);
   const settled = settleTypes(model.tensors, facts, options);
-  const own = losslessType(model);
-  const mixes = [...MIXES.map(findRecipe), own].map((recipe) => ({
+  const mixOf = (recipe: Recipe): Mix => ({
     recipe,
     choices: chooseTypes(recipe, model.tensors, facts, options),
-  }));
+  });
+  const isGuided = (tensor: Tensor) => codebooks && options.guide?.entries.has(tensor.name) === true;
+  const isBlind = ({ choices }: Mix) =>
+    model.tensors.some((tensor, i) => GUIDED.has(choices[i]!.dtype) && !isGuided(tensor));
+  const low = options.guide === undefined || !codebooks ? [] : GUIDED_MIXES.map(findRecipe).map(mixOf);
+  const mixes = [
+    ...low.filter((mix) => !isBlind(mix)),
+    ...[...MIXES.map(findRecipe), losslessType(model)].map(mixOf),
+  ];
   const types = model.tensors.map((tensor, i) => {
     if (settled[i]!.choice !== undefined) return [];
     const ofMixes = mixes.map(({ choices }) => choices[i]!.dtype);
-    return [...new Set([...candidatesFor(tensor), ...ofMixes])];
+    return [...new Set([...candidatesFor(tensor, ladderOf(isGuided(tensor))), ...ofMixes])];
   });
   return { settled, mixes, types };
 }

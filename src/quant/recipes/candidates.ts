@@ -8,6 +8,19 @@ import { fitRow } from "./choose.js";
  */
 const LADDER: readonly DTypeName[] = ["Q2_K", "Q3_K", "IQ4_XS", "Q4_K", "Q5_K", "Q6_K", "Q8_0"];
 
+/** Types that are useless without an importance matrix; llama-quantize writes none of them without. */
+export const GUIDED: ReadonlySet<DTypeName> = new Set([
+  ...(["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS"] as const),
+]);
+
+/** The ladder of a tensor that an importance matrix has an entry of: at their sizes codebooks lose least then. */
+const GUIDED_LADDER: readonly DTypeName[] = [...GUIDED, "IQ3_S", ...LADDER];
+
+/** The types worth a choice for a tensor that an importance matrix guides, or does not. */
+export function ladderOf(isGuided: boolean): readonly DTypeName[] {
+  return isGuided ? GUIDED_LADDER : LADDER;
+}
+
 /** The types of the ladder that the tensor's rows can hold, or what they fall back to: each once. */
 export function candidatesFor(
   tensor: Pick<Tensor, "shape">,

@@ -146,6 +146,7 @@ const ALIASES: Readonly<Record<string, string>> = { Q3_K: "Q3_K_M", Q4_K: "Q4_K_
 
 /** What `--bits` stands for. */
 export const BITS: Readonly<Record<string, string>> = {
+  "1": "IQ1_M",
   "2": "Q2_K",
   "3": "Q3_K_M",
   "4": "Q4_K_M",
@@ -153,6 +154,9 @@ export const BITS: Readonly<Record<string, string>> = {
   "6": "Q6_K",
   "8": "Q8_0",
 };
+
+/** The same with an importance matrix, where another mix is smaller and diverges less for its size then (README). */
+export const GUIDED_BITS: Readonly<Record<string, string>> = { ...BITS, "2": "IQ2_M", "3": "IQ3_M" };
 
 /**
  * The recipe of that name, in any case and with or without underscores.

@@ -1,14 +1,14 @@
 import { writeSync } from "node:fs";
-import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { checkFinite } from "../../rows/finite.js";
 import { isAcross } from "../../rows/packed/index.js";
-import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
+import { type Descriptors, readRowsF32, readStoredRows, rowBytes, widenRows } from "../../rows/rows.js";
 import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
 import { aboutRows, type JobKind } from "../threads/messages.js";
-import { checkOverflow, isFiniteSum } from "./overflow.js";
+import { checksumOf } from "./checksum.js";
+import { checkOverflow } from "./overflow.js";
 
 /** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
 export interface EncodeJob {
@@ -25,8 +25,8 @@ export interface EncodeJob {
 export interface EncodeResult {
   /** Bytes written. */
   readonly byteLength: number;
-  /** Of those bytes, so that what reached the disk can be checked. */
-  readonly crc32: number;
+  /** Of those bytes (checksum.ts), so that what reached the disk can be checked. */
+  readonly checksum: number;
   /** Sum over the rows of (weight - written weight)². */
   readonly squaredError: number;
   /** Sum over the rows of weight². */
@@ -35,14 +35,16 @@ export interface EncodeResult {
   readonly maxError: number;
 }
 
-/** Weights worked on at a time: as f32 they stay in a core's own cache, however large the job. */
+/** Weights read at a time: they stay in a core's second cache, however large the job. */
 const PIECE = 1 << 16;
+
+/** Weights worked on at a time: as f32, twice, they stay in its first. */
+const PART = 1 << 12;
 
 /** @throws LlqError `bad-input` for a weight that is no finite number or becomes none, `no-space` when the disk is full */
 export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   kernels.reset();
   const { tensor, dtype } = job;
-  const length = rowLength(tensor);
   const outRow = rowBytes(tensor, dtype);
   const out = kernels.reserve(job.rows * outRow);
   const stats = kernels.reserve(24);
@@ -51,35 +53,61 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   if (dtype === tensor.dtype && keepsStoredValues(tensor)) {
     copyRows(job, kernels, out);
   } else {
-    const pieceRows = rowsOfPiece(tensor, job.rows);
-    const mark = kernels.mark();
-    for (let done = 0; done < job.rows; done += pieceRows) {
-      const rows = Math.min(pieceRows, job.rows - done);
-      kernels.reset(mark);
-      const x = kernels.reserve(rows * length * 4);
-      const back = kernels.reserve(rows * length * 4);
-      readRowsF32(kernels, job.files, tensor, job.firstRow + done, rows, x);
-      checkFinite(kernels, tensor, x, rows * length, job.firstRow + done);
-      const y = out + done * outRow;
-      if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
-      else quantizeWeighted(job, kernels, { x, y, weights, firstRow: job.firstRow + done, rows });
-      kernels.toF32(dtype, y, back, rows * length);
-      kernels.call("error_stats")(x, back, rows * length, stats);
-      if (!isFiniteSum(kernels, stats)) {
-        checkOverflow(kernels, tensor, dtype, { x, back, firstRow: job.firstRow + done, rows, length });
-      }
-    }
+    encodeRows(job, kernels, { out, stats, weights });
   }
-  const written = kernels.bytes(out, job.rows * outRow);
-  writeFully(job.output, written);
+  const byteLength = job.rows * outRow;
+  const checksum = checksumOf(kernels, out, byteLength);
+  writeFully(job.output, kernels.bytes(out, byteLength));
   const sums = new DataView(kernels.memory.buffer, stats, 24);
   return {
-    byteLength: written.length,
-    crc32: crc32(written),
+    byteLength,
+    checksum,
     squaredError: sums.getFloat64(0, true),
     squaredSum: sums.getFloat64(8, true),
     maxError: sums.getFloat32(16, true),
   };
+}
+
+interface Places {
+  readonly out: number;
+  readonly stats: number;
+  readonly weights: number | undefined;
+}
+
+/** Reads a piece at a time, and works on a part of it at a time. */
+function encodeRows(job: EncodeJob, kernels: Kernels, { out, stats, weights }: Places): void {
+  const { tensor, dtype } = job;
+  const length = rowLength(tensor);
+  const outRow = rowBytes(tensor, dtype);
+  const rawRow = rowBytes(tensor, tensor.dtype);
+  const pieceRows = rowsOfPiece(tensor, job.rows);
+  const partRows = partOf(tensor, pieceRows);
+  const x = kernels.reserve(partRows * length * 4);
+  const back = kernels.reserve(partRows * length * 4);
+  const mark = kernels.mark();
+  for (let done = 0; done < job.rows; done += pieceRows) {
+    kernels.reset(mark);
+    const inPiece = Math.min(pieceRows, job.rows - done);
+    const raw = kernels.reserve(inPiece * rawRow);
+    if (tensor.values === undefined) {
+      readStoredRows(kernels, job.files, tensor, job.firstRow + done, inPiece, raw);
+    }
+    for (let at = 0; at < inPiece; at += partRows) {
+      const rows = Math.min(partRows, inPiece - at);
+      const firstRow = job.firstRow + done + at;
+      if (tensor.values === undefined) widenRows(kernels, tensor, raw + at * rawRow, firstRow, rows, x);
+      else readRowsF32(kernels, job.files, tensor, firstRow, rows, x);
+      checkFinite(kernels, tensor, x, rows * length, firstRow);
+      const y = out + (done + at) * outRow;
+      if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
+      else quantizeWeighted(job, kernels, { x, y, weights, firstRow, rows });
+      kernels.toF32(dtype, y, back, rows * length);
+      const squaredError = kernels.call("error_stats")(x, back, rows * length, stats);
+      if (!Number.isFinite(squaredError)) {
+        checkOverflow(kernels, tensor, dtype, { x, back, firstRow, rows, length });
+      }
+    }
+  }
 }
 
 export const encodeJob: JobKind<EncodeJob, EncodeResult> = {
@@ -96,6 +124,11 @@ export function rowsOfPiece(tensor: Tensor, rows: number): number {
   return tensor.sources.some(isAcross)
     ? rows
     : Math.min(rows, Math.max(1, Math.floor(PIECE / rowLength(tensor))));
+}
+
+/** Rows of a piece that are widened and rounded at a time. */
+export function partOf(tensor: Tensor, pieceRows: number): number {
+  return Math.min(pieceRows, Math.max(1, Math.floor(PART / rowLength(tensor))));
 }
 
 /** Address of the importances, matrix after matrix. */

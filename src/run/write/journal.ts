@@ -8,12 +8,12 @@ import { createFile } from "./output.js";
 
 const encodeResult = v.object({
   byteLength: v.number(),
-  crc32: v.number(),
+  checksum: v.number(),
   squaredError: v.number(),
   squaredSum: v.number(),
   maxError: v.number(),
 });
-const headRecord = v.object({ llq: v.literal("journal 1"), fingerprint: v.string() });
+const headRecord = v.object({ llq: v.literal("journal 2"), fingerprint: v.string() });
 const tensorRecord = v.object({ tensor: v.pipe(v.number(), v.integer()), results: v.array(encodeResult) });
 
 /** Results of each finished tensor's jobs, by its index in the plan. */
@@ -31,7 +31,7 @@ export class Journal {
   constructor(path: string, fingerprint: string, finished: Finished) {
     this.#path = path;
     this.#fd = createFile(path);
-    this.#append({ llq: "journal 1", fingerprint });
+    this.#append({ llq: "journal 2", fingerprint });
     for (const [tensor, results] of finished) this.add(tensor, results);
   }
 

@@ -45,16 +45,10 @@ export function quantizeChecked(
     const from = x + done * length * 4;
     kernels.toF32(type, y + done * rowBytes(tensor, type), back, some * length);
     kernels.bytes(stats, 24).fill(0);
-    kernels.call("error_stats")(from, back, some * length, stats);
-    if (!isFiniteSum(kernels, stats))
+    if (!Number.isFinite(kernels.call("error_stats")(from, back, some * length, stats)))
       checkOverflow(kernels, tensor, type, { x: from, back, firstRow: firstRow + done, rows: some, length });
   }
   kernels.reset(mark);
-}
-
-/** Whether all of error_stats read back as numbers: what does not shows in the sum of errors. */
-export function isFiniteSum(kernels: Kernels, stats: number): boolean {
-  return Number.isFinite(new DataView(kernels.memory.buffer, stats).getFloat64(0, true));
 }
 
 /**

@@ -40,7 +40,7 @@ export async function isIntact(
   });
   if (offset !== tensor.offset + tensor.byteLength) return false;
   const checksums = await Promise.all(regions.map((region) => pool.run(checksumJob, region)));
-  return checksums.every(({ crc32 }, i) => crc32 === results[i]!.crc32);
+  return checksums.every(({ checksum }, i) => checksum === results[i]!.checksum);
 }
 
 /** @throws LlqError `no-space` when a tensor's bytes are not those that were written */

@@ -1,9 +1,9 @@
-import { crc32 } from "node:zlib";
 import type { DTypeName } from "../../../../formats/dtype.js";
 import type { Kernels } from "../../../kernels/kernels.js";
 import { checkFinite } from "../../../rows/finite.js";
 import { type Descriptors, readRowsF32, rowBytes } from "../../../rows/rows.js";
 import { aboutRows, type JobKind } from "../../../run/threads/messages.js";
+import { checksumOf } from "../../../run/write/checksum.js";
 import { writeFully } from "../../../run/write/encode.js";
 import { checkOverflow } from "../../../run/write/overflow.js";
 import { rowLength, type Tensor } from "../../../tensor.js";
@@ -54,7 +54,7 @@ export interface FeedbackJob {
 
 export interface FeedbackResult {
   readonly byteLength: number;
-  readonly crc32: number;
+  readonly checksum: number;
   /** Rows that feedback did not help on the tokens that were kept out. */
   readonly plainRows: number;
   /** Over the rows, Σ (what is wanted - what comes out)² on those tokens: plainly rounded, and as written. */
@@ -122,16 +122,15 @@ function roundRows(job: FeedbackJob, kernels: Kernels): FeedbackResult {
       plainRows--;
     }
   }
-  const written = kernels.bytes(plain, rows * size);
-  writeFully(output, written);
-  const checksum = crc32(written);
+  const checksum = checksumOf(kernels, plain, rows * size);
+  writeFully(output, kernels.bytes(plain, rows * size));
   const sum = (of: (row: number) => number) => {
     let total = 0;
     for (let row = 0; row < rows; row++) total += of(row);
     return total;
   };
   return {
-    ...{ byteLength: rows * size, crc32: checksum, plainRows },
+    ...{ byteLength: rows * size, checksum, plainRows },
     plainError: errors === undefined ? 0 : sum((row) => errors.plain[row]!),
     error: errors === undefined ? 0 : sum((row) => Math.min(errors.own[row]!, errors.plain[row]!)),
     ...deviation(at, plain),
