@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BufferSource, ByteReader, ByteWriter } from "../../formats/bytes.js";
+import { ByteWriter } from "../../formats/byte-writer.js";
+import { BufferSource, ByteReader } from "../../formats/bytes.js";
 import type { MetaField, MetaType, MetaValue } from "../../formats/container.js";
 import { parseCsv } from "../../formats/csv.js";
 import { byteLength, DTYPES, type DTypeName } from "../../formats/dtype.js";

@@ -6,8 +6,9 @@ import { openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { WorkerPool } from "../../src/run/threads/pool.js";
+import { checkOutputs, claimOutputs } from "../../src/run/write/claim.js";
 import { execute } from "../../src/run/write/execute.js";
-import { checkOutputs, claimOutputs, Flusher, writeOutput } from "../../src/run/write/output.js";
+import { Flusher, writeOutput } from "../../src/run/write/output.js";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 // Disks that are full, that lie, and descriptors that others get: what the system does is changed here, for this file alone.
