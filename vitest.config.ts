@@ -9,6 +9,8 @@ export default defineConfig({
     dir: "test",
     reporters: ["default", "./test/count-reporter.ts"],
     testTimeout: 120_000,
+    // Folders of hundreds of models are removed at the end, on disks that others use too.
+    hookTimeout: 120_000,
     // A core each; the default leaves one idle, half of a small machine.
     maxWorkers: "100%",
     coverage: {

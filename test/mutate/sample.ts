@@ -9,9 +9,16 @@ import { Copy } from "./copy.js";
 // commands has one command for all mutants, which would be the whole suite. So each mutant here is written into a copy of
 // the sources, and bundled like them, and meets the tests of its own place. What other tests would notice does not count.
 
+type Stage = readonly string[];
+
 /** Folders of sources, the tests that go with them, cheap ones first: a stage runs when those before it passed. */
-const PLACES: Readonly<Record<string, readonly (readonly [folder: string, ...stages: string[][]])[]>> = {
-  formats: [["formats", ["test/formats"], ["test/arch/containers.test.ts", "test/eval/kld.test.ts"]]],
+const PLACES: Readonly<Record<string, readonly (readonly [folder: string, ...stages: Stage[]])[]>> = {
+  formats: [
+    ...["flax", "imatrix", "llama2c", "safetensors", "sentencepiece", "torch"].map(
+      (each) => [`formats/${each}`, [`test/formats/${each}.test.ts`], ["test/formats"]] as const,
+    ),
+    ["formats", ["test/formats/gguf.test.ts", "test/formats/properties.test.ts"], ["test/formats"]],
+  ],
   arch: [
     [
       "src/arch",
@@ -40,7 +47,8 @@ const PLACES: Readonly<Record<string, readonly (readonly [folder: string, ...sta
   ],
   run: [["src/run", ["test/run"], ["test/quant/split.test.ts", "test/commands/hostile.test.ts"]]],
   eval: [
-    ["src/eval/choice", ["test/eval/choice.test.ts"]],
+    ["src/eval/choice", ["test/eval/choice.test.ts"], ["test/eval/choice-harness.test.ts"]],
+    ["src/eval/harness", ["test/eval/choice-harness.test.ts"]],
     ["src/eval/perplexity", ["test/eval/gate.test.ts", "test/eval/kld.test.ts", "test/eval/eval.test.ts"]],
     ["src/eval/divergence", ["test/eval/kld.test.ts", "test/report"], ["test/eval/compare.test.ts"]],
     ["src/eval/imatrix", ["test/eval/imatrix-compute.test.ts"]],
@@ -48,7 +56,13 @@ const PLACES: Readonly<Record<string, readonly (readonly [folder: string, ...sta
     ["src/eval/compare", ["test/eval/compare.test.ts"]],
     ["src/eval/calibrate", ["test/eval/calibrate"], ["test/commands/calibrate.test.ts"]],
   ],
-  hub: [["src/hub", ["test/hub"]]],
+  hub: [
+    [
+      "src/hub",
+      ["test/hub/hub.test.ts", "test/hub/hub-hostile.test.ts", "test/hub/hub-settings.test.ts"],
+      ["test/hub/hub-cli.test.ts"],
+    ],
+  ],
 };
 
 /** Of messages; keys and names are strings too, and the tests that go by them see more than a text that is gone. */
@@ -119,7 +133,7 @@ async function mutantsOf(root: string, folders: readonly string[]): Promise<Muta
       .sort()
       .map((name) => join(folder, name).split(sep).join("/")),
   );
-  const sources = files.map((name) => ({
+  const sources = [...new Set(files)].map((name) => ({
     name,
     mutate: true,
     content: readFileSync(join(root, name), "utf8"),
@@ -138,13 +152,13 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
   return all;
 }
 
-function stagesOf(place: string, file: string): readonly string[][] {
+function stagesOf(place: string, file: string): readonly Stage[] {
   const [, ...stages] = PLACES[place]!.find(([folder]) => file.startsWith(`${folder}/`))!;
   return stages;
 }
 
 /** A mutant that does not build, or goes round for ever, is killed too. */
-function attempt(copy: Copy, mutant: Mutant, stages: readonly string[][]): Tried {
+function attempt(copy: Copy, mutant: Mutant, stages: readonly Stage[]): Tried {
   const { fileName, mutatorName, replacement, location } = mutant;
   const original = copy.read(fileName);
   const [from, to] = [location.start, location.end].map(({ line, column }) =>
