@@ -1,6 +1,16 @@
-// The library: what the commands themselves call.
+// The library: what the commands themselves call. docs/library.md shows it.
+export type {
+  Container,
+  Metadata,
+  MetaField,
+  MetaType,
+  MetaValue,
+  TensorSource,
+} from "../formats/container.js";
+export type { DTypeName } from "../formats/dtype.js";
 export { type ErrorCode, EXIT_CODE, LlqError } from "../formats/errors.js";
 export { type Imatrix, openImatrix } from "../formats/imatrix/imatrix.js";
+export { openContainer } from "../formats/open.js";
 export { openSensitivity, type Sensitivity } from "../formats/sensitivity.js";
 export { type Calibration, calibrate } from "./eval/calibrate/calibrate.js";
 export type { CalibrateOptions, Effort } from "./eval/calibrate/options.js";
@@ -15,6 +25,8 @@ export {
   type MeasuredModel,
   type ModelComparison,
 } from "./eval/compare/compare-models.js";
+export { type Baseline, withBaseline } from "./eval/divergence/baseline.js";
+export type { Divergence } from "./eval/divergence/kld.js";
 export type { ImatrixProgress } from "./eval/imatrix/imatrix.js";
 export {
   type ImatrixSource,
@@ -22,6 +34,16 @@ export {
   type WrittenImatrix,
   writeImatrix,
 } from "./eval/imatrix/imatrix-file.js";
+export {
+  type BoundName,
+  type Bounds,
+  describeVerdict,
+  type GateResult,
+  gateResult,
+  judge,
+  type Outcome,
+  type Verdict,
+} from "./eval/perplexity/gate.js";
 export {
   evaluatePerplexity,
   type Perplexity,
@@ -62,14 +84,23 @@ export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-mo
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export { pairVectors } from "./kernels/products.js";
+export { type Lora, parseLora, withLora } from "./lora.js";
 export { type Model, openModel } from "./model.js";
 export type { Activations } from "./net/products/matmul.js";
 export { configOutline, type Outline, openOutline } from "./outline.js";
 export { type Limit, planBySize, type TooSmall } from "./quant/by-size/by-size.js";
 export { type Menu, menuOf } from "./quant/by-size/menu.js";
 export type { PriceList } from "./quant/by-size/prices.js";
+export {
+  type CopiedTensor,
+  type CopyPlan,
+  planCopy,
+  planSplit,
+  type SplitRule,
+} from "./quant/copy.js";
 export { type Fit, type FitOptions, type FitRow, planFit } from "./quant/fit/fit.js";
-export { parseKeyValue } from "./quant/metadata.js";
+export { editMetadata, type MetaEdits, parseSet, parseSpecialToken } from "./quant/meta-edit.js";
+export { type KeyValue, parseKeyValue } from "./quant/metadata.js";
 export {
   bitsPerWeight,
   losslessType,
@@ -82,7 +113,22 @@ export {
 } from "./quant/plan.js";
 export { parseOverride } from "./quant/recipes/override.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
+export { type PlanPart, splitBySize, splitLikeSource } from "./quant/split.js";
+export { type ComparisonReport, comparisonMarkdown } from "./report/comparison.js";
+export { comparisonPage } from "./report/html/page.js";
+export { toJunit } from "./report/junit.js";
+export { toMarkdown } from "./report/markdown.js";
+export { type Gate, type Report, toDocument } from "./report/report.js";
 export { type AppraiseOptions, appraise } from "./run/measure/appraise.js";
-export { type ExecuteOptions, execute, type Summary } from "./run/write/execute.js";
+export { type Digest, type HashLine, type HashOptions, hashTensors } from "./run/measure/hash.js";
+export { type TensorVerdict, type VerifyOptions, verify } from "./run/measure/verify.js";
+export { type CopyOptions, copyTensors } from "./run/write/copy.js";
+export {
+  type ExecuteOptions,
+  execute,
+  executeParts,
+  type Summary,
+  type TensorReport,
+} from "./run/write/execute.js";
 export { createTokenizer } from "./tokenizer/tokenizer.js";
 export type { Tokenizer } from "./tokenizer/types.js";

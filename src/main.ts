@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { LlqError, systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { COMMANDS } from "./commands/index.js";
@@ -33,6 +33,13 @@ async function addCommands(args: readonly string[]): Promise<void> {
   const named = Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
   for (const load of isVersion ? [] : named) {
     const command = await load();
+    command.addOption(new Option("-q, --quiet", "no progress and no warnings"));
+    command.addOption(
+      new Option("-v, --verbose", "say how long it took, in how much memory, and where an error arose"),
+    );
+    command.hook("preAction", async (_, action) => {
+      if (action.opts()["quiet"]) (await import("./ui.js")).beQuiet();
+    });
     program.addCommand(command.copyInheritedSettings(program));
   }
   // commander's own exits (help, version, a wrong option) keep to the documented statuses
@@ -54,6 +61,15 @@ export async function main(): Promise<void> {
   }
   checkInputs();
   await written();
+  if (program.commands.some((command) => command.opts()["verbose"] === true)) sayCost();
+}
+
+/** What the command took, on stderr. */
+function sayCost(): void {
+  const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+  const cpu = ((userCPUTime + systemCPUTime) / 1e6).toFixed(1);
+  const peak = (maxRSS / 1024).toFixed(0);
+  process.stderr.write(`${process.uptime().toFixed(1)} s, ${cpu} s of CPU, at most ${peak} MiB of memory\n`);
 }
 
 /**

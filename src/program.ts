@@ -32,12 +32,23 @@ async function tell(error: unknown): Promise<void> {
   } catch {}
 }
 
+function isVerbose(): boolean {
+  return process.argv.some((argument) => argument === "-v" || argument === "--verbose");
+}
+
+function traceOf(error: unknown): string[] {
+  const own = String(error instanceof Error ? error.stack : error).split("\n");
+  const isCaused = error instanceof Error && error.cause !== undefined;
+  return isCaused ? [...own, ...`caused by ${traceOf(error.cause).join("\n")}`.split("\n")] : own;
+}
+
 function report(error: unknown): number {
   const write = (text: string) => process.stderr.write(`${text}\n`);
   if (error instanceof LlqError) {
     if ("shown" in error) return EXIT_CODE[error.code];
     write(`error: ${visible(error.message)}`);
     if (error.hint !== undefined) write(` hint: ${visible(error.hint)}`);
+    if (isVerbose()) for (const line of traceOf(error)) write(visible(line));
     return EXIT_CODE[error.code];
   }
   const why = SYSTEM_FAILURES[systemErrorCode(error) ?? ""];
@@ -45,8 +56,7 @@ function report(error: unknown): number {
     write(`error: ${why}`);
     return EXIT_CODE.system;
   }
-  const trace = String(error instanceof Error ? error.stack : error);
-  for (const line of trace.split("\n")) write(visible(line));
+  for (const line of traceOf(error)) write(visible(line));
   write("This is a bug in llq: please report it, with what is above and the command.");
   return BUG;
 }

@@ -48,6 +48,13 @@ export function formatTable(header: readonly string[], cells: readonly (readonly
 /** Characters of a cell; a name that is longer is cut. */
 const MAX_CELL = 200;
 
+let isQuiet = false;
+
+/** From now on says nothing but results and errors. */
+export function beQuiet(): void {
+  isQuiet = true;
+}
+
 /** Reports how far something is. `note` is appended, such as a running value. */
 export interface Progress {
   update(done: number, total: number, note?: string): void;
@@ -59,14 +66,37 @@ const LINE_INTERVAL = 10;
 
 /** Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing when `quiet`. */
 export function createProgress(title: string, quiet = false): Progress {
-  if (quiet) return { update() {}, stop() {} };
+  if (quiet || isQuiet) return { update() {}, stop() {} };
   return process.stderr.isTTY ? barProgress(title) : lineProgress(title);
 }
 
+/** A bar of its own is no shorter than this. */
+const SHORTEST_BAR = 10;
+const LONGEST_BAR = 40;
+
+/** A line no longer than the terminal is wide: percent and time left stay, then come the title, the note, the bar. */
+export function barLine(
+  title: string,
+  { progress, eta, note }: { readonly progress: number; readonly eta: number; readonly note: string },
+  columns: number,
+): string {
+  const percent = `${Math.floor(100 * progress)} %`;
+  const left = Number.isFinite(eta) ? `${percent}, ${formatSeconds(eta)} left` : percent;
+  const room = columns - 1 - left.length; // the last column would wrap on some terminals
+  if (room < 0) return percent.slice(0, Math.max(0, columns - 1));
+  const short = visible(title, Math.max(0, room - 2));
+  const head = room > 6 ? `${short}: ` : "";
+  const tail = note !== "" && head.length + note.length + 2 <= room ? `, ${note}` : "";
+  const width = Math.min(LONGEST_BAR, room - head.length - tail.length - 3);
+  const done = Math.round(width * Math.min(1, progress));
+  const bar = width < SHORTEST_BAR ? "" : `[${"=".repeat(done)}${"-".repeat(width - done)}] `;
+  return `${head}${bar}${left}${tail}`;
+}
+
 function barProgress(title: string): Progress {
-  const format = `${visible(title).replace(/[{}]/g, "?")} [{bar}] {percentage}%  ETA {eta_formatted}  {note}`;
   const bar = new SingleBar({
-    format,
+    format: (_, { progress, eta }, { note }) =>
+      barLine(title, { progress, eta: Number(eta), note }, process.stderr.columns || 80),
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
@@ -105,7 +135,7 @@ function lineProgress(title: string): Progress {
 
 /** Something the user should know that is no error. */
 export function warn(message: string): void {
-  process.stderr.write(`warning: ${visible(message)}\n`);
+  if (!isQuiet) process.stderr.write(`warning: ${visible(message)}\n`);
 }
 
 /**

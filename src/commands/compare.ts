@@ -14,7 +14,15 @@ import {
 import { COMPARISON } from "../report/documents/evaluate.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
+import {
+  createProgress,
+  formatSeconds,
+  interruptible,
+  printJson,
+  printLine,
+  printTable,
+  warn,
+} from "../ui.js";
 import { withReports, writeReport } from "./shared/deliver.js";
 import {
   activationsOption,
@@ -46,7 +54,7 @@ export const compareCommand = new Command("compare")
       "same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.",
   )
   .argument("<models...>", `each a ${MODEL_ARGUMENT}`)
-  .requiredOption("-t, --text <file>", "UTF-8 text file that the model was not trained on")
+  .requiredOption("-t, --text <file>", "text file that the model was not trained on, or - for stdin")
   .option("-b, --base <model>", "what they are compared with (default: the first of them)")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
@@ -83,6 +91,7 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   const candidates: Model[] = [];
   for (const path of candidatePaths) candidates.push(await openSource(path, options));
   warnOfContext(base, context, "perplexity suffers beyond");
+  warnOfStructure(base, candidates);
   const tokens = commonTokens(base, candidates, text);
   const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
   const result = await interruptible((signal) =>
@@ -98,7 +107,22 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   ).finally(() => {
     for (const stage of Object.values(progress)) stage.stop();
   });
-  return { text, result };
+  return {
+    text,
+    result: { ...result, candidates: result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes) },
+  };
+}
+
+/** Says when it is not files of one model that stand beside each other. */
+function warnOfStructure(base: Model, candidates: readonly Model[]): void {
+  const shapes = new Map(base.tensors.map(({ name, shape }) => [name, shape.join("x")]));
+  for (const { path, architecture, tensors } of candidates) {
+    const other = tensors.find(({ name, shape }) => shapes.get(name) !== shape.join("x"));
+    if (architecture.name === base.architecture.name && other === undefined) continue;
+    const how =
+      architecture.name === base.architecture.name ? `its ${other!.name} is` : `${architecture.name} is`;
+    warn(`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
+  }
 }
 
 /** @throws LlqError `bad-input` when not all models read the text as the same tokens */

@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import { readMetadataFile } from "../card/override.js";
+import { parseBytes } from "../quant/bytes.js";
 import { type KeyValue, parseKeyValue } from "../quant/metadata.js";
 import { planConvert, planKeep } from "../quant/plan.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
-import { parseSize, splitBySize } from "../quant/split.js";
+import { splitBySize } from "../quant/split.js";
 import {
   forceOption,
   jsonOption,
@@ -73,6 +74,8 @@ Examples:
       options.type === "auto" ? planKeep(model, keys) : planConvert(model, findRecipe(options.type), keys);
     const { output, splitMaxSize } = options;
     const parts =
-      splitMaxSize === undefined ? [{ plan, output }] : splitBySize(plan, output, parseSize(splitMaxSize));
+      splitMaxSize === undefined
+        ? [{ plan, output }]
+        : splitBySize(plan, output, parseBytes("--split-max-size", splitMaxSize));
     await writeParts("convert", parts, options);
   });

@@ -69,7 +69,7 @@ export const evalPplCommand = new Command("eval-ppl")
       "With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).",
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("[text]", "UTF-8 text file that the model was not trained on; a baseline has its own")
+  .argument("[text]", "text file that the model was not trained on, or - for stdin; a baseline has its own")
   .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
   .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
   .addOption(activationsOption())

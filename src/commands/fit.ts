@@ -2,12 +2,13 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { findPreset, PRESETS } from "../arch/published/presets.js";
-import { generateMemory } from "../generate/memory.js";
+import { generateMemory, machineMemory } from "../generate/memory.js";
 import { type TeamMemory, teamBytes } from "../net/team/memory.js";
 import { configOutline, type Outline } from "../outline.js";
+import { parseBytes } from "../quant/bytes.js";
 import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.js";
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
-import { parseBytes, recipeTypes } from "../quant/fit/size.js";
+import { recipeTypes } from "../quant/fit/size.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
 import { FIT } from "../report/documents/look.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
@@ -15,7 +16,7 @@ import { jsonOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
 
 interface FitCommandOptions {
-  readonly memory: string;
+  readonly memory?: string;
   readonly params?: string;
   readonly context?: number;
   readonly kvType: KvType;
@@ -37,9 +38,9 @@ export const fitCommand = new Command("fit")
       "context. Reads config.json or a GGUF file's header; needs no weights.",
   )
   .argument("[model]", `${MODEL_ARGUMENT}; config.json alone, or a header alone, will do`)
-  .requiredOption(
+  .option(
     "-m, --memory <size>",
-    "what the model may take, such as 8GB or 7.5GiB; the system needs some too",
+    "what the model may take, such as 8GB or 7.5GiB; the system needs some too (default: all that this machine has)",
   )
   .option(
     "-p, --params <name>",
@@ -55,6 +56,7 @@ export const fitCommand = new Command("fit")
     "after",
     `
 Examples:
+  llq fit ./Llama-3.2-1B
   llq fit ./Llama-3.2-1B --memory 4GB
   llq fit hf:Qwen/Qwen2.5-7B --memory 8GB --context 8192
   llq fit llama-8b-q4.gguf --memory 8GiB --kv-type q8_0
@@ -64,12 +66,13 @@ Examples:
 Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
   )
   .action(async (path: string | undefined, options: FitCommandOptions) => {
-    const memory = parseBytes("--memory", options.memory);
+    const memory =
+      options.memory === undefined ? machineMemory().total : parseBytes("--memory", options.memory);
     const outline = await chosenOutline(path, options);
     const fit = planFit(outline, { memory, context: options.context, kvType: options.kvType });
     const generate = generateFit(outline, fit, options.threads);
     if (options.json) printJson(FIT, document(outline, fit, generate, memory));
-    else printFit(outline, fit, generate, memory);
+    else printFit(outline, fit, generate, memory, options.memory === undefined);
     checkSomeFit(outline, fit, memory);
   });
 
@@ -82,7 +85,7 @@ async function chosenOutline(
       "usage",
       path === undefined ? "which model?" : `${path} and --params exclude each other`,
       {
-        hint: "llq fit <model> --memory 8GB, or llq fit --params 7B --memory 8GB",
+        hint: "llq fit <model>, or llq fit --params 7B --memory 8GB",
       },
     );
   }
@@ -129,13 +132,16 @@ function printFit(
   fit: Fit,
   generate: GenerateFit,
   memory: number,
+  isMachines: boolean,
 ): void {
   const { blockCount, contextLength } = hparams;
   printLine(
     `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
   );
   const { kv, compute, overhead } = fit.run;
-  printLine(`memory ${formatBytes(memory)}, context ${fit.context}, KV cache in ${fit.kvType}`);
+  printLine(
+    `memory ${formatBytes(memory)}${isMachines ? " (this machine's)" : ""}, context ${fit.context}, KV cache in ${fit.kvType}`,
+  );
   printLine();
   const parts: [string, { bytes: number; formula: string }][] = [["KV cache", kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
   for (const [name, { bytes, formula }] of parts) {

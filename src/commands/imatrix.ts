@@ -16,6 +16,7 @@ import {
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { warnOfPartial } from "./shared/partial.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -39,7 +40,7 @@ export const imatrixCommand = new Command("imatrix")
       "llama-imatrix computes, in its GGUF format. Quantizing with it spends precision where the model needs it.",
   )
   .argument("[model]", `${MODEL_ARGUMENT}; none to merge files only`)
-  .argument("[text]", "UTF-8 text file like what the model will be used on")
+  .argument("[text]", "text file like what the model will be used on, or - for stdin")
   .addOption(outputOption())
   .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
   .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
@@ -62,6 +63,7 @@ Examples:
   )
   .action(async (path: string | undefined, text: string | undefined, options: ImatrixCommandOptions) => {
     const source = await imatrixSource(path, text, options);
+    warnOfPartial(options.output, options);
     const progress = createProgress("imatrix", options.json);
     const written = await interruptible((signal) =>
       writeImatrix(options.output, source, {

@@ -1,9 +1,10 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import type { Model } from "../model.js";
+import { parseBytes } from "../quant/bytes.js";
 import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
 import { BITS, findRecipe, GUIDED_BITS, type Recipe } from "../quant/recipes/recipes.js";
-import { type PlanPart, parseSize, splitBySize, splitLikeSource } from "../quant/split.js";
+import { type PlanPart, splitBySize, splitLikeSource } from "../quant/split.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
   type CalibrateOptions,
@@ -158,7 +159,8 @@ async function writeCalibrated(
 }
 
 function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions): PlanPart[] {
-  if (splitMaxSize !== undefined) return splitBySize(plan, output, parseSize(splitMaxSize));
+  if (splitMaxSize !== undefined)
+    return splitBySize(plan, output, parseBytes("--split-max-size", splitMaxSize));
   return keepSplit ? splitLikeSource(plan, output) : [{ plan, output }];
 }
 

@@ -19,6 +19,7 @@ import {
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { warnOfPartial } from "./shared/partial.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -42,7 +43,7 @@ export const sensitivityCommand = new Command("sensitivity")
       "together take about half as many passes through the model as there are tensors.",
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("<text>", "UTF-8 text file like what the model will be used on")
+  .argument("<text>", "text file like what the model will be used on, or - for stdin")
   .addOption(outputOption("JSON file to write"))
   .option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: the one to quantize with")
   .addOption(
@@ -72,6 +73,7 @@ Examples:
     const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
     const model = await openSource(path, options);
     warnOfContext(model, options.context, "beyond, its output is unusual");
+    warnOfPartial(options.output, options);
     const progress = createProgress("sensitivity", options.json);
     const source = { model, text, tokens: readTokens(model, text) };
     const written = await interruptible((signal) =>

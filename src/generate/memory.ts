@@ -49,7 +49,8 @@ export interface MachineMemory {
   readonly available: number;
 }
 
-function machineMemory(): MachineMemory {
+/** What this process may have, as far as the system says. */
+export function machineMemory(): MachineMemory {
   const limit = process.constrainedMemory();
   return {
     total: limit > 0 ? Math.min(totalmem(), limit) : totalmem(),

@@ -1,4 +1,3 @@
-import { LlqError } from "../../formats/errors.js";
 import { cutBySize, partMetadata, splitPath } from "../../formats/gguf/gguf-split.js";
 import { ggufHeader } from "../../formats/gguf/gguf-write.js";
 import type { Plan, TensorPlan } from "./plan.js";
@@ -39,15 +38,5 @@ function splitInto(plan: Plan, output: string, groups: readonly (readonly Tensor
       plan: { ...plan, metadata, header, tensors: placed, byteLength },
       output: splitPath(output, no, count),
     };
-  });
-}
-
-/** Bytes of a size such as `2G`, `500M` or a number; units are powers of 1000, as llama.cpp has them. @throws LlqError `usage` */
-export function parseSize(text: string, option = "--split-max-size"): number {
-  const [, digits, unit] = /^(\d{1,15})([KMG]?)$/.exec(text) ?? [];
-  const bytes = Number(digits) * 1000 ** ["", "K", "M", "G"].indexOf(unit ?? "");
-  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  throw new LlqError("usage", `${option} ${text}: not a size`, {
-    hint: `${option} 2G, or 500M`,
   });
 }

@@ -45,15 +45,23 @@ const fixed = (value: number, digits: number) => value.toFixed(digits).replace(/
 const estimate = ({ value, error }: Estimate, digits: number, scale = 1) =>
   `${fixed(scale * value, digits)} ± ${fixed(scale * error, digits)}`;
 
+/** A mix has three types or more; those of the fewest weights say the least. */
+const SHOWN_TYPES = 3;
+
+function shownTypes(types: readonly string[]): string {
+  const more = types.length > SHOWN_TYPES ? ", …" : "";
+  return `${types.slice(0, SHOWN_TYPES).join(", ")}${more}`;
+}
+
 /** What is said of each model beside its name. */
 export const COLUMNS: readonly Column[] = [
+  { name: "types", cell: ({ types }) => shownTypes(types) },
   { name: "size", cell: ({ fileBytes }) => formatBytes(fileBytes) },
   { name: "bits/weight", cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
   { name: "perplexity", cell: ({ ppl }) => estimate(ppl, 4) },
   { name: "PPL / base", cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
   { name: "mean KLD", cell: (_, of) => (of === undefined ? NONE : estimate(of.kld, 6)) },
   { name: "same top, %", cell: (_, of) => (of === undefined ? NONE : estimate(of.sameTop, 2, 100)) },
-  { name: "tokens/s", cell: ({ tokensPerSecond }) => tokensPerSecond.toFixed(0) },
 ];
 
 /** The base and the models, each with its cells. */

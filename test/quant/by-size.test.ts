@@ -352,7 +352,7 @@ describe("llq quantize", () => {
       /the smallest file takes 1\.\d+ MiB\n hint: --target-size \d+B/,
     ],
     ["bits that no file meets", ["--target-bpw", "1.5"], 2, /the smallest file has 2\.\d+ bits per weight/],
-    ["no unit", ["--fit", "8XB"], 2, /--fit 8XB: not an amount/],
+    ["no unit", ["--fit", "8XB"], 2, /--fit 8XB: not a size/],
     ["a context beyond the model's", ["--fit", "8GB", "--context", "1024"], 2, /trained for 256 tokens/],
     ["a context without memory", ["--context", "64", "--bits", "4"], 2, /there is no --fit/],
     ["two sizes", ["--fit", "8GB", "--target-bpw", "4"], 2, /cannot be used with/],

@@ -5,9 +5,9 @@ import { describe, expect, test } from "vitest";
 import { findPreset, PRESETS } from "../../src/arch/published/presets.js";
 import { openModel } from "../../src/model.js";
 import { configOutline, type Outline, openOutline } from "../../src/outline.js";
+import { parseBytes } from "../../src/quant/bytes.js";
 import { checkSomeFit, planFit } from "../../src/quant/fit/fit.js";
 import { largestContext } from "../../src/quant/fit/memory.js";
-import { parseBytes } from "../../src/quant/fit/size.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
@@ -77,6 +77,8 @@ describe("amounts of memory", () => {
     ["500MB", 5e8],
     ["1.5TB", 1.5e12],
     ["512KiB", 2 ** 19],
+    ["8B", 8],
+    ["2587360B", 2587360],
   ])("%s", (text, bytes) => {
     expect(parseBytes("--memory", text)).toBe(bytes);
   });
@@ -85,7 +87,7 @@ describe("amounts of memory", () => {
     "%j is none",
     (text) => {
       expect(refusal(() => parseBytes("--memory", text))).toBe(
-        `usage: --memory ${text}: not an amount of memory`,
+        `usage: --memory ${text}: not a size with its unit`,
       );
     },
   );
@@ -227,10 +229,13 @@ describe("llq fit", () => {
 
   test.each([
     [["--memory", "8GB"], 2, /which model\?/],
-    [[TINY_LLAMA], 2, /required option '-m, --memory/],
     [[TINY_LLAMA, "--params", "7B", "-m", "8GB"], 2, /--params exclude each other/],
     [["--params", "llama-2-7c", "-m", "8GB"], 2, /no such published size\n hint: did you mean llama-2-7b\?/],
-    [["--params", "7B", "-m", "8"], 2, /--memory 8: not an amount of memory\n hint: --memory 8GB/],
+    [
+      ["--params", "7B", "-m", "8"],
+      2,
+      /--memory 8: not a size with its unit\n hint: --memory 8GB .*, or 8B for bytes/,
+    ],
     [["--params", "7B", "-m", "8GB", "-c", "5000"], 2, /5000 are beyond it\n hint: --context 4096 or less/],
     [
       ["--params", "7B", "-m", "8GB", "--kv-type", "q5_0"],

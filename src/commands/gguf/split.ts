@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
+import { parseBytes } from "../../quant/bytes.js";
 import { planSplit } from "../../quant/copy.js";
-import { parseSize } from "../../quant/split.js";
 import {
   type CopyCommandOptions,
   GGUF_ARGUMENT,
@@ -47,7 +47,7 @@ Examples:
   )
   .action(async (path: string, options: SplitOptions) => {
     const { output, maxSize, maxTensors, dryRun, json } = options;
-    const size = maxSize === undefined ? undefined : parseSize(maxSize, "--max-size");
+    const size = maxSize === undefined ? undefined : parseBytes("--max-size", maxSize);
     const container = await openGguf(path, "split", { json });
     const plans = planSplit(container, output, {
       maxSize: size,

@@ -1,6 +1,11 @@
+import { availableParallelism } from "node:os";
 import { InvalidArgumentError, Option } from "commander";
+import { LlqError } from "../../../formats/errors.js";
+import { machineMemory } from "../../generate/memory.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
+import { parseBytes } from "../../quant/bytes.js";
 import { BITS, recipeNamed } from "../../quant/recipes/recipes.js";
+import { formatBytes } from "../../ui.js";
 
 /** A whole number of at least `least`, for an option's value. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -61,14 +66,30 @@ export const threadsOption = () =>
   new Option(
     "-j, --threads <n>",
     "worker threads (default: one a core); the result does not depend on it",
-  ).argParser(wholeNumber(1));
+  ).argParser(threadCount);
 
-/** Bytes, in K, M, G or T as powers of 1024. */
+/** More than this only take memory from each other, however many cores there are. */
+const MOST_THREADS = Math.max(256, 4 * availableParallelism());
+
+function threadCount(text: string): number {
+  const threads = wholeNumber(1)(text);
+  if (threads <= MOST_THREADS) return threads;
+  throw new InvalidArgumentError(
+    `This machine runs ${availableParallelism()} at a time; at most ${MOST_THREADS} are started.`,
+  );
+}
+
+/** Less than this is no memory to work in, whatever the model. */
+const LEAST_MEMORY = 100_000;
+
+/** @throws LlqError `usage` for what is no size, or more than there is */
 function memorySize(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(digits) * 1024 ** ["", "K", "M", "G", "T"].indexOf(unit.toUpperCase()));
-  if (bytes > 0 && Number.isFinite(bytes)) return bytes;
-  throw new InvalidArgumentError("A size such as 500M or 4G is needed.");
+  const bytes = parseBytes("--max-memory", text);
+  const { total } = machineMemory();
+  if (bytes >= LEAST_MEMORY && bytes <= total) return bytes;
+  const why =
+    bytes > total ? `this machine has ${formatBytes(total)}` : "nothing can be computed in so little";
+  throw new LlqError("usage", `--max-memory ${text}: ${why}`, { hint: "half of what is free, without it" });
 }
 
 export const maxMemoryOption = () =>

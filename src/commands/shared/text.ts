@@ -1,8 +1,11 @@
-import { readText } from "../../../formats/bytes.js";
+import { readFileSync } from "node:fs";
+import { readSmallFile } from "../../../formats/bytes.js";
+import { badInput } from "../../../formats/errors.js";
 import type { Model } from "../../model.js";
 import { createTokenizer } from "../../tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { warn } from "../../ui.js";
+import { decodeText } from "./encoding.js";
 
 /** A text larger than this is no text to run through a model. */
 const MAX_TEXT_BYTES = 256 << 20;
@@ -15,9 +18,20 @@ export function readTokens(model: Model, path: string): Int32Array {
   return tokens;
 }
 
-/** The text of such a file. */
+/** The text of such a file, or of stdin (`-`), which is read once. Says when it is not read as it stands. */
 export function readPrompt(path: string): string {
-  return readText(path, MAX_TEXT_BYTES).replace(/\n$/, "");
+  if (path !== "-") return textOf(path, readSmallFile(path, MAX_TEXT_BYTES));
+  fromStdin ??= textOf("stdin", readFileSync(0));
+  return fromStdin;
+}
+
+let fromStdin: string | undefined;
+
+function textOf(name: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_TEXT_BYTES) throw badInput(`${name}: more than ${MAX_TEXT_BYTES} bytes of text`);
+  const { text, remarks } = decodeText(name, bytes);
+  for (const remark of remarks) warn(`${name}: ${remark}`);
+  return text.replace(/\n$/, "");
 }
 
 export function modelTokenizer({ vocab }: Model): Tokenizer {

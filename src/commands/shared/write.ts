@@ -16,6 +16,7 @@ import {
   printTable,
 } from "../../ui.js";
 import { printBySize, whyOf } from "./by-size-report.js";
+import { warnOfPartial } from "./partial.js";
 
 /** The options of every command that writes a model. */
 export interface WriteOptions {
@@ -49,6 +50,7 @@ async function carryOut(
   parts: readonly PlanPart[],
   options: WriteOptions,
 ): Promise<Summary[]> {
+  for (const { output } of parts) warnOfPartial(output, options);
   const progress = createProgress(title, options.json);
   const started = performance.now();
   const onProgress = (done: number, total: number) => {

@@ -4,6 +4,7 @@ import { LlqError } from "../../../formats/errors.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { ForwardOptions } from "../../net/session.js";
+import { storedType } from "../../rows/packed/index.js";
 import { measureDeviations, type TensorDeviation } from "../../run/measure/deviations.js";
 import { divergenceHistogram, type Histogram } from "../divergence/histogram.js";
 import type { Divergence } from "../divergence/kld.js";
@@ -41,6 +42,8 @@ export interface MeasuredModel {
   /** Of its files. */
   readonly fileBytes: number;
   readonly bitsPerWeight: number;
+  /** What its matrices are stored in, that of the most weights first. */
+  readonly types: readonly string[];
   readonly ppl: Estimate;
   /** Tokens evaluated, scored or not, a second. */
   readonly tokensPerSecond: number;
@@ -126,7 +129,17 @@ function describe({ path, container, tensors }: Model) {
   const fileBytes = container.files.reduce((sum, file) => sum + statSync(file).size, 0);
   const bytes = tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
   const weights = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return { path, fileBytes, bitsPerWeight: (8 * bytes) / weights };
+  return { path, fileBytes, bitsPerWeight: (8 * bytes) / weights, types: typesOf(tensors) };
+}
+
+function typesOf(tensors: Model["tensors"]): string[] {
+  const weights = new Map<string, number>();
+  for (const tensor of tensors) {
+    if (tensor.shape.length < 2) continue;
+    const type = storedType(tensor);
+    weights.set(type, (weights.get(type) ?? 0) + elementCount(tensor.shape));
+  }
+  return [...weights].sort((a, b) => b[1] - a[1]).map(([type]) => type);
 }
 
 /** In the order of the computation; vectors outside all layers (norms) are left out. */

@@ -74,7 +74,8 @@ const compared = {
   error: is(number, "of the perplexity, standard error"),
   fileBytes: bytes,
   bitsPerWeight: number,
-  tokensPerSecond: number,
+  types: is(v.array(text), "of its matrices, that of the most weights first"),
+  tokensPerSecond: is(number, "of this one run"),
 };
 
 /** llq compare */

@@ -38,6 +38,12 @@ export function checkOutputs(
 ): void {
   const first = outputs[0]!;
   if (outputs.includes("")) throw new LlqError("usage", "an output has no name");
+  if (outputs.includes("-")) {
+    const hint = "name a file; ./- is one of that name";
+    throw new LlqError("usage", "-: outputs are written in many places at once, which stdout cannot be", {
+      hint,
+    });
+  }
   const folder = dirname(first);
   if (!lookUp(folder)?.isDirectory()) {
     const message = `${first}: the folder ${folder} does not exist`;
