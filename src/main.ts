@@ -14,6 +14,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "eval-ppl": async () => paired((await import("./commands/eval-ppl.js")).evalPplCommand),
   compare: async () => paired((await import("./commands/compare.js")).compareCommand),
   "eval-choice": async () => paired((await import("./commands/eval-choice.js")).evalChoiceCommand),
+  "eval-gen": async () => {
+    const { createEvalGenCommand } = await import("./commands/eval-gen/command.js");
+    const { loadEngine } = await import("./generate/load-engine.js");
+    return paired(createEvalGenCommand(loadEngine), "generation");
+  },
   inspect: async () => (await import("./commands/inspect.js")).inspectCommand,
   fit: async () => (await import("./commands/fit.js")).fitCommand,
   verify: async () => (await import("./commands/verify.js")).verifyCommand,

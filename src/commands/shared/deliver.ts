@@ -23,16 +23,15 @@ export function deliver(report: Report, { json, junit, markdown }: DeliverOption
   else printReport(report);
   if (junit !== undefined) writeReport(junit, toJunit(report));
   if (markdown !== undefined) writeReport(markdown, toMarkdown(report));
-  if (process.env["GITHUB_ACTIONS"] === "true") tellGithub(report, process.env["GITHUB_STEP_SUMMARY"]);
+  tellGithub(toMarkdown(report), toAnnotations(report));
 }
 
-/** Adds to the job's summary and annotates; workflow commands are read from stderr too. */
-function tellGithub(report: Report, summaryFile: string | undefined): void {
-  const summary = toMarkdown(report);
-  if (summaryFile && Buffer.byteLength(summary) <= MAX_SUMMARY_BYTES) {
-    append(summaryFile, summary);
-  }
-  for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
+/** In GitHub Actions, adds to the job's summary and annotates; workflow commands are read from stderr too. */
+export function tellGithub(summary: string, annotations: readonly string[]): void {
+  if (process.env["GITHUB_ACTIONS"] !== "true") return;
+  const file = process.env["GITHUB_STEP_SUMMARY"];
+  if (file && Buffer.byteLength(summary) <= MAX_SUMMARY_BYTES) append(file, summary);
+  for (const annotation of annotations) process.stderr.write(`${annotation}\n`);
 }
 
 /**

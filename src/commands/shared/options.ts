@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
+import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, recipeNamed } from "../../quant/recipes/recipes.js";
 
 /** A whole number of at least `least`, for an option's value. */
@@ -71,11 +72,15 @@ function memorySize(text: string): number {
   throw new InvalidArgumentError("A size such as 500M or 4G is needed.");
 }
 
-export const maxMemoryOption = () =>
-  new Option(
-    "--max-memory <size>",
-    "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
-  ).argParser(memorySize);
+export const maxMemoryOption = (
+  what = "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
+) => new Option("--max-memory <size>", what).argParser(memorySize);
+
+/** What keys and values may be kept in. */
+const KV_TYPES = ["f32", "f16", "q8_0", "q4_0"] satisfies KvType[];
+
+export const kvTypeOption = () =>
+  new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16");
 
 export const activationsOption = () =>
   new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")
