@@ -7,6 +7,12 @@ export type { CalibrateOptions, Effort } from "./eval/calibrate/options.js";
 export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js";
 export { calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
+export {
+  evaluateChoiceFolder,
+  type FolderResult,
+  readQuestionFolder,
+  type SubjectFile,
+} from "./eval/choice/folder.js";
 export type { ProtocolName } from "./eval/choice/protocols.js";
 export { type QuestionFile, readQuestions } from "./eval/choice/questions.js";
 export {

@@ -6,7 +6,8 @@ Then it has the harness judge texts that no model wrote (ANSWERS), so that every
 never executed: HumanEval's metric is left out.
 
 usage: python harness_written.py samples/tiny-llama test/golden/harness   (writes written-questions.json, written.json)
-Another model, as a folder or a GGUF of floats, goes to a folder of one's own, for test/golden/compare-written.mjs.
+Another model, as a folder or a GGUF of floats, goes to a folder of one's own, for test/golden/compare-written.mjs; a number
+behind it limits the questions of each run.
 """
 
 import hashlib
@@ -243,7 +244,7 @@ def ask(lm, manager, questions, task, name, count, shots, context, chat):
     return results
 
 
-def main(model, folder):
+def main(model, folder, most):
     questions = {
         name: {"test": [make(i) for i in range(COUNTS.get(name, 20))]} | (
             {} if name in ("bbh", "humaneval") else
@@ -264,7 +265,7 @@ def main(model, folder):
     lines = []
     for run in RUNS:
         task, name, count, shots, context, chat = run
-        found = ask(lm, manager, questions, *run)
+        found = ask(lm, manager, questions, task, name, min(count, most), shots, context, chat)
         about = {"task": task if isinstance(task, str) else "custom", "data": name, "shots": shots, "context": context, "chat": chat}
         lines.append(json.dumps(about | {"questions": found}))
     judged = {}
@@ -282,4 +283,4 @@ def main(model, folder):
     (folder / "written.json").write_text(out, encoding="utf-8")
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1000)
