@@ -107,7 +107,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
   });
 
 function printFolder(about: { model: string; format: string }, result: FolderResult): void {
-  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, seconds } = result;
+  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
   printLine(about.model);
   for (const { subject, result: own } of subjects)
     printLine(`  ${subject.padEnd(36)}  ${percent(own.accuracy)}`);
@@ -126,6 +126,7 @@ function printFolder(about: { model: string; format: string }, result: FolderRes
   const { protocol, shots } = subjects[0]!.result;
   const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
   const what = `${asked} questions of ${about.format} on ${subjects.length} subjects${by}, ${shots} shots${left}${short}`;
+  if (leftOut.length > 0) printLine(`left out, as no question fits the context: ${leftOut.join(", ")}`);
   printLine(`${what}; ${formatSeconds(seconds)}`);
 }
 

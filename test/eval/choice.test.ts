@@ -119,6 +119,13 @@ test("a folder has a file for each subject, and both means", async () => {
   expect(found.macro).toBeCloseTo((one! + two!) / 2, 12);
   expect(found.accuracy.value).toBeCloseTo((one! + 3 * two!) / 4, 12);
   expect(readQuestionFolder(golden("mmlu.csv"), undefined)).toBeUndefined();
+  writeFileSync(join(test!, "long_test.csv"), `${"One day a cat sat in a tree. ".repeat(60)},a,b,c,d,A\n`);
+  const some = await evaluateChoiceFolder(model, tokenizer, readQuestionFolder(test!, undefined)!, {
+    threads: 0,
+    limit: 1,
+  });
+  expect(some).toMatchObject({ leftOut: ["long"], subjects: [{ subject: "one" }, { subject: "two" }] });
+  rmSync(join(test!, "long_test.csv"));
   writeFileSync(join(test!, "two_val.csv"), lines[0]!);
   expect(refusal(() => readQuestionFolder(test!, undefined))).toMatch(/two files of two/);
   rmSync(join(test!, "two_val.csv"));

@@ -48,10 +48,10 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
     examples,
     title = "eval-gen",
   } = options;
-  const run = hashOf(JSON.stringify([stampsOf(model), options.kvType, options.activations, options.lora]));
+  const template = options.chat ? templateOf(model, options.template) : undefined;
+  const run = runOf(model, options, template);
   const about = { model: model.path, run };
   const known = knownAnswers(save, before, run);
-  const template = options.chat ? templateOf(model, options.template) : undefined;
   const loading = createProgress("load", json);
   const progress = createProgress(title, json);
   let written = performance.now();
@@ -126,6 +126,13 @@ function templateOf(model: Model, path: string | undefined): ChatTemplate {
   const own =
     path === undefined ? chatTemplateOf(model.path, model.vocab) : { name: path, source: readPrompt(path) };
   return requireTemplate(model.path, own);
+}
+
+/** The same for runs whose answers to one prompt are the same. */
+function runOf(model: Model, options: AskOptions, template: ChatTemplate | undefined): string {
+  const { task, protocol, maxTokens, stop, context, kvType, activations, lora } = options;
+  const how = { task: task.name, protocol, maxTokens, stop, context, kvType, activations, lora };
+  return hashOf(JSON.stringify([stampsOf(model), how, template?.source]));
 }
 
 /** What tells a model from another: its files, by name, size and time. */

@@ -23,6 +23,8 @@ export interface FolderResult {
   readonly macro: number;
   readonly macroNormalized: number | undefined;
   readonly subjects: readonly { readonly subject: string; readonly result: ChoiceResult }[];
+  /** Those of which no question fits the context. */
+  readonly leftOut: readonly string[];
   readonly seconds: number;
 }
 
@@ -84,12 +86,17 @@ export async function evaluateChoiceFolder(
 ): Promise<FolderResult> {
   const started = performance.now();
   const subjects: { subject: string; result: ChoiceResult }[] = [];
+  const leftOut: string[] = [];
   for (const { subject, file, examples } of files) {
-    subjects.push({
-      subject,
-      result: await evaluateChoice(model, tokenizer, file, { ...options, examples }),
-    });
-    onProgress?.(subjects.length, files.length);
+    const result = await evaluateChoice(model, tokenizer, file, { ...options, examples, mayBeNone: true });
+    if (result.questions.length > 0) subjects.push({ subject, result });
+    else leftOut.push(subject);
+    onProgress?.(subjects.length + leftOut.length, files.length);
+  }
+  if (subjects.length === 0) {
+    throw badInput(
+      `no question of any subject fits the model's context of ${model.hparams.contextLength} tokens`,
+    );
   }
   const plain = average(
     subjects.map(({ result }) => ({ share: result.accuracy, of: result.questions.length })),
@@ -106,6 +113,7 @@ export async function evaluateChoiceFolder(
     macro: plain.macro,
     macroNormalized: byLength?.macro,
     subjects,
+    leftOut,
     seconds: (performance.now() - started) / 1000,
   };
 }
