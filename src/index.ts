@@ -17,6 +17,13 @@ export type { CalibrateOptions, Effort } from "./eval/calibrate/options.js";
 export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js";
 export { type CalibrationChunks, calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
+export {
+  evaluateChoiceFolder,
+  type FolderResult,
+  readQuestionFolder,
+  type SubjectFile,
+} from "./eval/choice/folder.js";
+export type { ProtocolName } from "./eval/choice/protocols.js";
 export { type QuestionFile, readQuestions } from "./eval/choice/questions.js";
 export {
   type ComparedModel,
@@ -56,6 +63,16 @@ export {
   type WrittenSensitivity,
   writeSensitivity,
 } from "./eval/sensitivity/sensitivity-file.js";
+export {
+  type Answered,
+  evaluateWritten,
+  type WrittenOptions,
+  type WrittenResult,
+} from "./eval-gen/evaluate.js";
+export { type Paired, pairRuns } from "./eval-gen/pairs.js";
+export { type FiledQuestion, readWrittenQuestions } from "./eval-gen/questions.js";
+export { findWrittenTask, WRITTEN_TASKS } from "./eval-gen/tasks/index.js";
+export { type BatchOptions, generateBatch } from "./generate/batch.js";
 export { Chat, type ChatModel, chatEncoder } from "./generate/chat/chat.js";
 export {
   type ChatTemplate,
@@ -66,11 +83,9 @@ export {
 } from "./generate/chat/template.js";
 export type { Engine, EngineOptions, Feed, LoadEngine, Sequence } from "./generate/engine.js";
 export {
-  type BatchOptions,
   type Generated,
   type Generation,
   generate,
-  generateBatch,
   type RunOptions,
   type Timings,
 } from "./generate/generate.js";

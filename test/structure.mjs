@@ -24,6 +24,7 @@ const LAYERS = [
   ["src/run"],
   ["src/net"],
   ["src/eval", "src/generate"],
+  ["src/eval-gen"],
   ["src/worker", "src/hub"],
   ["src/ui.ts"],
   ["src/report"],

@@ -1,11 +1,12 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
+import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../eval/choice/folder.js";
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import type { Interval } from "../eval/perplexity/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
-import { CHOICE } from "../report/documents/evaluate.js";
+import { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -38,7 +39,7 @@ export const evalChoiceCommand = new Command("eval-choice")
       "are left out and counted.",
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("<file>", "questions, as csv, jsonl or a JSON array; their fields say which format it is")
+  .argument("<file>", "questions, as csv, jsonl or a JSON array, or a folder with a file for each subject")
   .addOption(
     new Option(
       "--protocol <name>",
@@ -47,10 +48,13 @@ export const evalChoiceCommand = new Command("eval-choice")
       .choices(PROTOCOLS)
       .default("llq" satisfies ProtocolName),
   )
-  .option("--dev <file>", "file of the same format whose questions are shown first, with their answers")
+  .option(
+    "--dev <file>",
+    "file of the same format (or folder) whose questions are shown first, with their answers",
+  )
   .option("--shots <n>", "how many of them (default: all)", wholeNumber(0))
   .option("--subject <name>", "what the prompt says they are about (default: by the file's name)")
-  .option("--limit <n>", "questions to ask, from the start of the file (default: all)", wholeNumber(1))
+  .option("--limit <n>", "questions to ask, from the start of each file (default: all)", wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
@@ -61,6 +65,7 @@ export const evalChoiceCommand = new Command("eval-choice")
 Examples:
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv --dev dev/anatomy_dev.csv --shots 5
+  llq eval-choice llama-1b-q4.gguf mmlu/test --dev mmlu/dev --shots 5
   llq eval-choice ./Llama-3.2-1B hellaswag_val.jsonl --limit 400
   llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json
   llq eval-choice llama-1b-q4.gguf hellaswag_val.jsonl --dev hellaswag_train.jsonl --shots 10 --protocol harness
@@ -75,26 +80,56 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", "--shots are taken from --dev, which is not given");
     }
-    const file = readQuestions(filePath);
-    const examples = dev === undefined ? undefined : readQuestions(dev);
+    const files = readQuestionFolder(filePath, dev);
+    if (files !== undefined && subject !== undefined) {
+      throw new LlqError("usage", "--subject is of one file; those of a folder have one each");
+    }
+    const file = files?.[0]?.file ?? readQuestions(filePath);
+    const examples = files !== undefined || dev === undefined ? undefined : readQuestions(dev);
     const model = await openSource(path, { json });
     const progress = createProgress("eval-choice", json);
     const tokenizer = modelTokenizer(model);
-    const result = await interruptible((signal) =>
-      evaluateChoice(model, tokenizer, file, {
-        ...{ protocol, examples, shots, subject },
-        limit,
-        activations,
-        maxMemory,
-        threads,
-        signal,
-        onProgress: (done, total) => progress.update(done, total),
-      }),
-    ).finally(() => progress.stop());
+    const onProgress = (done: number, total: number) => progress.update(done, total);
+    const common = { protocol, shots, limit, activations, maxMemory, threads, onProgress };
     const about = { model: path, file: filePath, format: file.task.name };
-    if (json) printJson(CHOICE, { schema: 1, ...about, ...result });
-    else printResult(about, result);
+    if (files === undefined) {
+      const result = await interruptible((signal) =>
+        evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),
+      ).finally(() => progress.stop());
+      if (json) printJson(CHOICE, { schema: 1, ...about, ...result });
+      else printResult(about, result);
+      return;
+    }
+    const result = await interruptible((signal) =>
+      evaluateChoiceFolder(model, tokenizer, files, { ...common, signal }),
+    ).finally(() => progress.stop());
+    if (json) printJson(CHOICE_FOLDER, { schema: 1, ...about, protocol, ...result });
+    else printFolder(about, result);
   });
+
+function printFolder(about: { model: string; format: string }, result: FolderResult): void {
+  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
+  printLine(about.model);
+  for (const { subject, result: own } of subjects)
+    printLine(`  ${subject.padEnd(36)}  ${percent(own.accuracy)}`);
+  const mean = (value: number) => `${(100 * value).toFixed(2)} %`;
+  printLine(`  ${"all questions".padEnd(36)}  ${percent(accuracy)}`);
+  printLine(`  ${"mean of the subjects".padEnd(36)}  ${mean(macro)}`);
+  if (accuracyNormalized !== undefined) {
+    printLine(`  ${"by length of ending, all questions".padEnd(36)}  ${percent(accuracyNormalized)}`);
+    printLine(`  ${"by length of ending, mean".padEnd(36)}  ${mean(macroNormalized!)}`);
+  }
+  const sum = (key: "skipped" | "cut") => subjects.reduce((all, { result: own }) => all + own[key], 0);
+  const [skipped, cut] = [sum("skipped"), sum("cut")];
+  const asked = subjects.reduce((all, { result: own }) => all + own.questions.length, 0);
+  const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
+  const short = cut > 0 ? `, ${cut} without their beginning (longer than the context)` : "";
+  const { protocol, shots } = subjects[0]!.result;
+  const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
+  const what = `${asked} questions of ${about.format} on ${subjects.length} subjects${by}, ${shots} shots${left}${short}`;
+  if (leftOut.length > 0) printLine(`left out, as no question fits the context: ${leftOut.join(", ")}`);
+  printLine(`${what}; ${formatSeconds(seconds)}`);
+}
 
 function printResult(about: { model: string; format: string }, result: ChoiceResult): void {
   const { accuracy, accuracyNormalized, chance, truthfulness, perplexity } = result;

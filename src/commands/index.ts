@@ -9,6 +9,11 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "eval-ppl": async () => paired((await import("./eval-ppl.js")).evalPplCommand),
   compare: async () => paired((await import("./compare.js")).compareCommand),
   "eval-choice": async () => paired((await import("./eval-choice.js")).evalChoiceCommand),
+  "eval-gen": async () => {
+    const { createEvalGenCommand } = await import("./eval-gen/command.js");
+    const { loadEngine } = await import("../generate/load-engine.js");
+    return paired(createEvalGenCommand(loadEngine), "generation");
+  },
   inspect: async () => (await import("./inspect.js")).inspectCommand,
   fit: async () => (await import("./fit.js")).fitCommand,
   verify: async () => (await import("./verify.js")).verifyCommand,

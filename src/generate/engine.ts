@@ -33,6 +33,8 @@ export interface Sequence {
   readonly length: number;
   /** Forgets all but the first tokens; false: cannot, start again. */
   truncate(length: number): boolean;
+  /** Holds what another one of the engine holds, instead of its own. */
+  copyFrom(other: Sequence): void;
   close(): void;
 }
 

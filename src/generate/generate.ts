@@ -75,55 +75,8 @@ export function generate(
   };
 }
 
-export interface BatchOptions extends GenerateOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Each piece as it comes; `index` is that of its prompt. */
-  readonly onPiece?: ((index: number, piece: Piece) => void) | undefined;
-}
-
-/**
- * Several prompts at once, as many as the engine has sequences; the others follow as sequences become free. The same
- * texts come as one by one, but for what rounding does; with a seed, each prompt has numbers of its own.
- * @throws LlqError as the constructor of Lane, and `bad-input` for a model that gives no numbers
- */
-export async function generateBatch(
-  engine: Engine,
-  vocab: Vocab,
-  prompts: readonly Int32Array[],
-  { signal, onPiece, ...options }: BatchOptions = {},
-): Promise<Generated[]> {
-  const results: Generated[] = [];
-  const open = new Map<number, Recorder>();
-  let next = 0;
-  try {
-    while (next < prompts.length || open.size > 0) {
-      for (; next < prompts.length && open.size < engine.sequences; next++) {
-        open.set(next, new Recorder(new Lane(engine, vocab, prompts[next]!, options, undefined, next)));
-      }
-      const running = [...open];
-      const pieces = signal?.aborted
-        ? []
-        : await step(
-            engine,
-            running.map(([, record]) => record),
-          );
-      for (const [i, [index, record]] of running.entries()) {
-        if (signal?.aborted) record.lane.finish ??= "interrupted";
-        if (pieces[i] !== undefined) onPiece?.(index, pieces[i]);
-        if (record.lane.finish === undefined) continue;
-        results[index] = record.generated();
-        record.lane.held.close();
-        open.delete(index);
-      }
-    }
-  } finally {
-    for (const { lane } of open.values()) lane.held.close();
-  }
-  return results;
-}
-
 /** Feeds each lane what it has next. A step that fails leaves sequences of which nobody knows what they hold. */
-async function step(engine: Engine, records: readonly Recorder[]): Promise<(Piece | undefined)[]> {
+export async function step(engine: Engine, records: readonly Recorder[]): Promise<(Piece | undefined)[]> {
   try {
     const logits = await engine.step(records.map(({ lane }) => lane.next()));
     return records.map((record, i) => record.take(logits[i]!));
@@ -134,7 +87,7 @@ async function step(engine: Engine, records: readonly Recorder[]): Promise<(Piec
 }
 
 /** A lane with its pieces and times. */
-class Recorder {
+export class Recorder {
   readonly lane: Lane;
   readonly #pieces: Piece[] = [];
   readonly #started = performance.now();

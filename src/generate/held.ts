@@ -35,6 +35,12 @@ export class Held {
     for (const id of tokens) this.#ids.push(id);
   }
 
+  /** Holds what another one of the same engine holds. */
+  adopt(other: Held): void {
+    this.#sequence.copyFrom(other.#sequence);
+    this.#ids = [...other.#ids];
+  }
+
   /** Starts again with nothing: after a step that failed nobody knows what the sequence holds. */
   restart(): void {
     this.#sequence.close();

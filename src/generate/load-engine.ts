@@ -59,6 +59,7 @@ export class TeamEngine implements Engine {
         return team.lengthOf(number);
       },
       truncate: (length) => team.truncate(number, length),
+      copyFrom: (other) => team.copy(number, this.#numberOf(other)),
       close: () => {
         if (this.#numbers.delete(sequence)) this.#free.push(number);
       },
@@ -72,19 +73,19 @@ export class TeamEngine implements Engine {
     const logits: Float32Array[] = [];
     const singles = [...feeds.keys()].filter((i) => feeds[i]!.tokens.length === 1);
     if (singles.length > 0) {
-      const numbers = singles.map((i) => this.#numberOf(feeds[i]!));
+      const numbers = singles.map((i) => this.#numberOf(feeds[i]!.sequence));
       const tokens = Int32Array.from(singles, (i) => feeds[i]!.tokens[0]!);
       const results = await this.#team.step(numbers, tokens);
       for (const [k, i] of singles.entries()) logits[i] = results[k]!;
     }
     for (const [i, feed] of feeds.entries()) {
       if (feed.tokens.length !== 1)
-        logits[i] = (await this.#team.step([this.#numberOf(feed)], feed.tokens))[0]!;
+        logits[i] = (await this.#team.step([this.#numberOf(feed.sequence)], feed.tokens))[0]!;
     }
     return logits;
   }
 
-  #numberOf({ sequence }: Feed): number {
+  #numberOf(sequence: Sequence): number {
     const number = this.#numbers.get(sequence);
     if (number === undefined) throw new Error("the sequence is closed");
     return number;

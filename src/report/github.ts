@@ -50,6 +50,11 @@ export function toAnnotations({ model, gate }: Report): string[] {
     });
 }
 
+/** A workflow command that marks something as wrong. */
+export function toError(title: string, message: string): string {
+  return `::error title=${escapeProperty(visible(title))}::${escapeData(message)}`;
+}
+
 function level({ outcome, isWithin }: Verdict): "error" | "warning" {
   return outcome === "broken" || !isWithin ? "error" : "warning";
 }

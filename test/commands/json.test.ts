@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { expect, test } from "vitest";
@@ -77,6 +77,13 @@ test("what evaluates", () => {
   check("imatrix", "imatrix", "--in", "i.gguf", "-o", "j.gguf");
   check("sensitivity", "sensitivity", TINY_LLAMA, TEXT, "-o", "s.json", "-c", "16", "--chunks", "1");
   check("eval-choice", "eval-choice", TINY_LLAMA, join(QUESTIONS, "boolq.jsonl"));
+  const subjects = join(folder, "subjects");
+  mkdirSync(subjects);
+  copyFileSync(join(QUESTIONS, "mmlu.csv"), join(subjects, "one_test.csv"));
+  check("eval-choice of a folder", "eval-choice", TINY_LLAMA, subjects);
+  writeFileSync(join(folder, "sums.jsonl"), JSON.stringify({ question: "What is 1 + 1?", answer: "#### 2" }));
+  const written = ["sums.jsonl", "--task", "gsm8k", "--shots", "0", "--max-tokens", "8"];
+  check("eval-gen", "eval-gen", TINY_LLAMA, ...written, "--base-model", "q.gguf", "--min-accuracy", "0");
   check(
     "generate",
     "generate",

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseCsv } from "../../formats/csv.js";
 import { modelTokenizer } from "../../src/commands/shared/text.js";
 import { type ChoiceOptions, evaluateChoice } from "../../src/eval/choice/choice.js";
+import { evaluateChoiceFolder, readQuestionFolder } from "../../src/eval/choice/folder.js";
 import { readQuestions } from "../../src/eval/choice/questions.js";
 import { wilsonInterval } from "../../src/eval/perplexity/statistics.js";
 import { openModel } from "../../src/model.js";
@@ -178,6 +179,48 @@ test("accuracy by tokens divides each option by its own: where that makes a diff
   expect(questions.map(({ logLikelihoods }) => best(logLikelihoods))).not.toContain(1);
   expect(accuracy.value).toBe(0);
   expect(accuracyNormalized?.value).toBe(byTokens.filter((each) => each === 1).length / 3);
+});
+
+test("a folder has a file for each subject, and both means", async () => {
+  const [test, dev] = ["test", "dev"].map((name) => join(folder, name));
+  for (const path of [test!, dev!]) mkdirSync(path, { recursive: true });
+  const lines = readFileSync(golden("mmlu.csv"), "utf8").trim().split("\n");
+  writeFileSync(join(test!, "one_test.csv"), `${lines[0]}\n`);
+  writeFileSync(join(test!, "two_test.csv"), lines.slice(1).join("\n"));
+  for (const name of ["one", "two"]) copyFileSync(golden("mmlu_dev.csv"), join(dev!, `${name}_dev.csv`));
+  const found = await evaluateChoiceFolder(model, tokenizer, readQuestionFolder(test!, dev)!, { threads: 0 });
+  expect(found.subjects.map(({ subject }) => subject)).toEqual(["one", "two"]);
+  const alone = await Promise.all(
+    ["one", "two"].map((name) =>
+      evaluateChoice(model, tokenizer, readQuestions(join(test!, `${name}_test.csv`)), {
+        examples: readQuestions(golden("mmlu_dev.csv")),
+        threads: 0,
+      }),
+    ),
+  );
+  expect(found.subjects.map(({ result }) => result.questions)).toEqual(
+    alone.map(({ questions }) => questions),
+  );
+  const [one, two] = alone.map(({ accuracy }) => accuracy.value);
+  expect(found.macro).toBeCloseTo((one! + two!) / 2, 12);
+  expect(found.accuracy.value).toBeCloseTo((one! + 3 * two!) / 4, 12);
+  expect(readQuestionFolder(golden("mmlu.csv"), undefined)).toBeUndefined();
+  writeFileSync(join(test!, "long_test.csv"), `${"One day a cat sat in a tree. ".repeat(60)},a,b,c,d,A\n`);
+  const some = await evaluateChoiceFolder(model, tokenizer, readQuestionFolder(test!, undefined)!, {
+    threads: 0,
+    limit: 1,
+  });
+  expect(some).toMatchObject({ leftOut: ["long"], subjects: [{ subject: "one" }, { subject: "two" }] });
+  rmSync(join(test!, "long_test.csv"));
+  writeFileSync(join(test!, "two_val.csv"), lines[0]!);
+  expect(refusal(() => readQuestionFolder(test!, undefined))).toMatch(/two files of two/);
+  rmSync(join(test!, "two_val.csv"));
+  rmSync(join(dev!, "two_dev.csv"));
+  expect(refusal(() => readQuestionFolder(test!, dev))).toMatch(/no file with examples for two/);
+  copyFileSync(golden("boolq.jsonl"), join(test!, "zoo.jsonl"));
+  expect(refusal(() => readQuestionFolder(test!, undefined))).toMatch(
+    /zoo\.jsonl: questions of BoolQ, but .*MMLU/,
+  );
 });
 
 test("no more shots than there are examples", async () => {

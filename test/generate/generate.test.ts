@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { generate, generateBatch, type RunOptions } from "../../src/generate/generate.js";
+import { generateBatch } from "../../src/generate/batch.js";
+import { generate, type RunOptions } from "../../src/generate/generate.js";
 import { Held } from "../../src/generate/held.js";
 import { StopFilter } from "../../src/generate/text/stop.js";
 import { openModel } from "../../src/model.js";

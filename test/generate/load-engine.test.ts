@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
+import { generateBatch } from "../../src/generate/batch.js";
 import type { Engine, EngineOptions } from "../../src/generate/engine.js";
-import { type Generated, generate, generateBatch, type RunOptions } from "../../src/generate/generate.js";
+import { type Generated, generate, type RunOptions } from "../../src/generate/generate.js";
 import { loadEngine } from "../../src/generate/load-engine.js";
 import { pairVectors } from "../../src/kernels/products.js";
 import { type Model, openModel } from "../../src/model.js";

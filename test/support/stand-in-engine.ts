@@ -44,6 +44,9 @@ function createStandIn(
           if (cuts) tokens.length = length;
           return cuts;
         },
+        copyFrom(other) {
+          tokens.splice(0, tokens.length, ...held.get(other)!);
+        },
         close() {
           held.delete(sequence);
         },

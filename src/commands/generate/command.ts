@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { LlqError } from "../../../formats/errors.js";
 import { Chat, chatEncoder } from "../../generate/chat/chat.js";
 import { type ChatTemplate, chatTemplateOf, requireTemplate } from "../../generate/chat/template.js";
@@ -7,7 +7,6 @@ import { generate } from "../../generate/generate.js";
 import { checkFits } from "../../generate/lane.js";
 import { checkPrompt } from "../../generate/text/prompt.js";
 import type { Model } from "../../model.js";
-import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, findRecipe } from "../../quant/recipes/recipes.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { closedOutputSignal, createProgress, formatBytes, interruptible, warn } from "../../ui.js";
@@ -15,6 +14,7 @@ import {
   activationsOption,
   bitsOption,
   jsonOption,
+  kvTypeOption,
   loraOption,
   numberFrom,
   positiveNumber,
@@ -28,8 +28,6 @@ import { chatOnTerminal, Interrupts } from "./chat.js";
 import { checkOptions, type GenerateCommandOptions, generateOptions } from "./options.js";
 import { describeTimings, printGenerated, remarkOnFinish } from "./report.js";
 
-/** What keys and values may be kept in. */
-const KV_TYPES = ["f32", "f16", "q8_0", "q4_0"] satisfies KvType[];
 /** Where the model could hold more, as for llq fit. */
 const DEFAULT_CONTEXT = 4096;
 
@@ -62,7 +60,7 @@ export function createGenerateCommand(load: LoadEngine): Command {
     .option("-c, --context <n>", "tokens that are held (default: 4096, or fewer if the model has fewer)", wholeNumber(1))
     .option("--context-shift", "when the context is full, forget the older half and go on")
     .option("--keep <n>", "tokens from the start that --context-shift keeps (default: the first)", wholeNumber(0))
-    .addOption(new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16"))
+    .addOption(kvTypeOption())
     .addOption(activationsOption())
     .addOption(bitsOption("quantize on the way in, to about so many bits per weight"))
     .option("-t, --type <name>", "quantize on the way in, to an exact mix or type, such as Q4_K_M")

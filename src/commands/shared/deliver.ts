@@ -20,13 +20,14 @@ export function deliver(report: Report, { json, junit, markdown }: DeliverOption
   else printReport(report);
   if (junit !== undefined) writeReport(junit, toJunit(report));
   if (markdown !== undefined) writeReport(markdown, toMarkdown(report));
-  if (isGithub()) tellGithub(report);
+  tellGithub(toMarkdown(report), toAnnotations(report));
 }
 
-/** Adds to the job's summary and annotates; workflow commands are read from stderr too. */
-function tellGithub(report: Report): void {
-  addToSummary(toMarkdown(report));
-  for (const annotation of toAnnotations(report)) process.stderr.write(`${annotation}\n`);
+/** In GitHub Actions, adds to the job's summary and annotates; workflow commands are read from stderr too. */
+export function tellGithub(summary: string, annotations: readonly string[]): void {
+  if (!isGithub()) return;
+  addToSummary(summary);
+  for (const annotation of annotations) process.stderr.write(`${annotation}\n`);
   markTold();
 }
 

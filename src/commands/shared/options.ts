@@ -4,6 +4,7 @@ import { LlqError } from "../../../formats/errors.js";
 import { machineMemory } from "../../generate/memory.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { parseBytes } from "../../quant/bytes.js";
+import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, recipeNamed } from "../../quant/recipes/recipes.js";
 import { formatBytes } from "../../ui.js";
 
@@ -92,11 +93,15 @@ function memorySize(text: string): number {
   throw new LlqError("usage", `--max-memory ${text}: ${why}`, { hint: "half of what is free, without it" });
 }
 
-export const maxMemoryOption = () =>
-  new Option(
-    "--max-memory <size>",
-    "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
-  ).argParser(memorySize);
+export const maxMemoryOption = (
+  what = "memory for hidden states and for what threads work in, such as 500M or 4G (default: half of what is free)",
+) => new Option("--max-memory <size>", what).argParser(memorySize);
+
+/** What keys and values may be kept in. */
+const KV_TYPES = ["f32", "f16", "q8_0", "q4_0"] satisfies KvType[];
+
+export const kvTypeOption = () =>
+  new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16");
 
 export const activationsOption = () =>
   new Option("--activations <type>", "what meets quantized weights: int8 as llama.cpp's CPU has it, or f32")

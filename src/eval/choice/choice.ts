@@ -19,6 +19,8 @@ export interface ChoiceOptions extends Omit<ForwardOptions, "onProgress"> {
   readonly limit?: number | undefined;
   /** What the questions are about, where the prompt says so. Default: what they or the file's name say. */
   readonly subject?: string | undefined;
+  /** It is no error when no question fits the context: the shares are not numbers then. */
+  readonly mayBeNone?: boolean | undefined;
   /** Called with the options that are finished, and all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -66,7 +68,7 @@ export async function evaluateChoice(
   const asked = file.questions.slice(0, limit);
   const all = sequencesOf(model, tokenizer, file, asked, { ...options, shots, protocol });
   const fitting = all.flatMap((own) => (own === undefined ? [] : [own]));
-  if (fitting.length === 0) {
+  if (fitting.length === 0 && !options.mayBeNone) {
     const hint = shots > 0 ? "fewer --shots make the questions shorter" : undefined;
     throw badInput(
       `${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,

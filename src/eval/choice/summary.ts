@@ -43,7 +43,7 @@ export function summarize(
   isNormalized: boolean,
 ): Summary {
   if (isOpen) {
-    const { logLikelihoods } = { logLikelihoods: questions.map((each) => each.logLikelihoods[0]!) };
+    const logLikelihoods = questions.map((each) => each.logLikelihoods[0]!);
     return {
       accuracy: countOf(questions, ({ greedy }) => greedy[0]!),
       accuracyNormalized: undefined,

@@ -116,14 +116,8 @@ export const COMPARISON = v.strictObject({
 
 const interval = v.strictObject({ value: number, low: number, high: number });
 
-/** llq eval-choice */
-export const CHOICE = v.object({
-  schema,
-  model: text,
-  file: text,
-  format: is(text, "of the questions"),
+const answers = {
   accuracy: is(interval, "share of right answers, with its 95 % interval"),
-  protocol: is(text, "llq or harness"),
   accuracyNormalized: maybe(is(interval, "the same by log-likelihood over length of the ending")),
   chance: is(number, "accuracy of guessing"),
   truthfulness: maybe(is(number, "TruthfulQA's mc2: what right answers have of the probability")),
@@ -143,6 +137,84 @@ export const CHOICE = v.object({
   shots: count,
   activations,
   seconds,
+};
+const asked = { schema, model: text, file: text, protocol: is(text, "llq or harness") };
+
+/** llq eval-choice */
+export const CHOICE = v.object({ ...asked, format: is(text, "of the questions"), ...answers });
+
+/** llq eval-choice of a folder with a file for each subject */
+export const CHOICE_FOLDER = v.object({
+  ...asked,
+  format: is(text, "of the questions"),
+  accuracy: is(interval, "of all questions alike, with its 95 % interval"),
+  accuracyNormalized: maybe(is(interval, "the same by log-likelihood over length of the ending")),
+  macro: is(number, "mean of the subjects' accuracies"),
+  macroNormalized: maybe(number),
+  subjects: v.array(v.object({ subject: text, result: v.object(answers) })),
+  leftOut: is(v.array(text), "subjects of which no question fits the context"),
+  seconds,
+});
+
+const byName = v.record(v.string(), interval);
+
+/** llq eval-gen */
+export const ANSWERED = v.object({
+  ...asked,
+  base: maybe(is(text, "model or saved result")),
+  task: text,
+  shots: count,
+  isChat: is(flag, "whether the chat template was used"),
+  maxTokens: is(count, "an answer's most"),
+  activations,
+  asked: is(text, "hash of the questions in their words: runs with the same can be paired"),
+  counts: is(text, "the score that counts"),
+  accuracy: is(interval, "share of right answers by it, with its 95 % interval"),
+  accuracies: is(byName, "by score"),
+  groups: is(byName, "of the tasks or subjects that the questions are of"),
+  cut: is(count, "prompts without their beginning"),
+  unfinished: is(count, "answers as long as they may be"),
+  batch: is(count, "sequences at once"),
+  tokensPerSecond: is(number, "in all sequences together"),
+  seconds,
+  comparison: maybe(
+    v.object({
+      base: is(number, "accuracy of the base"),
+      both: is(count, "questions that both have right"),
+      neither: count,
+      lost: is(v.array(text), "questions that the base alone has right"),
+      gained: is(v.array(text), "questions that the model alone has right"),
+      drop: is(number, "share of the questions that is lost, less what is gained"),
+      error: is(v.nullable(number), "its standard error; null for one question"),
+      p: is(number, "McNemar's test, exact, both sides"),
+      needed: is(v.array(v.object({ loss: number, questions: count })), "questions to see a loss"),
+    }),
+  ),
+  gate: maybe(
+    v.object({
+      result: v.picklist(["passed", "failed"]),
+      verdicts: v.array(
+        v.object({
+          bound: v.picklist(["min-accuracy", "max-drop"]),
+          ...{ limit: number, value: number, low: number, high: number },
+          isWithin: flag,
+          isClose: is(flag, "more questions could turn it"),
+        }),
+      ),
+    }),
+  ),
+  questions: v.array(
+    v.object({
+      id: text,
+      group: text,
+      prompt: is(text, "its hash"),
+      promptTokens: count,
+      tokens: is(count, "of the answer"),
+      text: is(text, "of the answer, as far as it is looked at"),
+      finish: text,
+      scores: v.record(v.string(), v.object({ answer: text, isRight: flag })),
+    }),
+  ),
 });
 
 /** llq generate */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { EXIT_CODE } from "../../../formats/errors.js";
-import { CHOICE, COMPARISON, GENERATED, PERPLEXITY } from "./evaluate.js";
+import { ANSWERED, CHOICE, CHOICE_FOLDER, COMPARISON, GENERATED, PERPLEXITY } from "./evaluate.js";
 import { is, maybe, schema, text } from "./fields.js";
 import { FIT, HASH_CHECK, HASHES, INSPECTED, METADATA, VALUE } from "./look.js";
 import { COPIED, IMATRIX, PLANNED, SENSITIVITY, VERIFIED, WRITTEN, WRITTEN_PARTS } from "./write.js";
@@ -30,6 +30,8 @@ export const DOCUMENTS = {
   "eval-ppl": PERPLEXITY,
   compare: COMPARISON,
   "eval-choice": CHOICE,
+  "eval-choice of a folder": CHOICE_FOLDER,
+  "eval-gen": ANSWERED,
   generate: GENERATED,
   verify: VERIFIED,
   fit: FIT,

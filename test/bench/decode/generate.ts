@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { generateBatch } from "../../../src/generate/batch.js";
 import type { Engine } from "../../../src/generate/engine.js";
-import { generate, generateBatch } from "../../../src/generate/generate.js";
+import { generate } from "../../../src/generate/generate.js";
 import { loadEngine } from "../../../src/generate/load-engine.js";
 import { type Model, openModel } from "../../../src/model.js";
 import { formatTable } from "../../../src/ui.js";

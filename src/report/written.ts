@@ -1,0 +1,130 @@
+import { escapeMarkdown, escapeXml } from "../escape.js";
+import type { Interval } from "../eval/perplexity/statistics.js";
+import type { WrittenResult } from "../eval-gen/evaluate.js";
+import { describeWrittenVerdict, type WrittenVerdict } from "../eval-gen/gate.js";
+import type { Paired } from "../eval-gen/pairs.js";
+import { toError } from "./github.js";
+
+/** What written answers came to, as every form of report takes it. */
+export interface WrittenReport {
+  readonly model: string;
+  readonly file: string;
+  readonly title: string;
+  readonly base: string | undefined;
+  readonly result: WrittenResult;
+  readonly paired: Paired | undefined;
+  readonly verdicts: readonly WrittenVerdict[];
+}
+
+/** One JSON document. */
+export function toWrittenDocument({ model, file, base, result, paired, verdicts }: WrittenReport) {
+  const { questions, ...rest } = result;
+  const gate =
+    verdicts.length === 0
+      ? undefined
+      : { result: isPassed(verdicts) ? ("passed" as const) : ("failed" as const), verdicts };
+  const shown = questions.map(({ tokens, ...each }) => ({ ...each, tokens: tokens.length }));
+  return { schema: 1 as const, model, file, base, ...rest, comparison: paired, gate, questions: shown };
+}
+
+export function isPassed(verdicts: readonly WrittenVerdict[]): boolean {
+  return verdicts.every(({ isWithin }) => isWithin);
+}
+
+const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+
+export function interval({ value, low, high }: Interval): string {
+  return `${percent(value)} (95 %: ${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
+}
+
+/** [what, value] of everything that was measured. */
+export function writtenMeasures({ result, paired }: WrittenReport): [name: string, value: string][] {
+  const rows: [string, string][] = Object.entries(result.accuracies).map(([name, share]) => [
+    name,
+    interval(share),
+  ]);
+  if (paired === undefined) return rows;
+  const { base, lost, gained, drop, error, p, needed } = paired;
+  const enough = needed.map(({ loss, questions }) => `${percent(loss)}: ${questions}`).join(", ");
+  return [
+    ...rows,
+    ["of the base", percent(base)],
+    ["lost, gained", `${lost.length}, ${gained.length} questions (McNemar, exact: p = ${p.toPrecision(3)})`],
+    ["drop", `${percent(drop)} ± ${percent(error)}`],
+    ["questions to see a loss", enough],
+  ];
+}
+
+/** How much was asked, and how. */
+export function writtenExtent({ result, title }: WrittenReport): string {
+  const { questions, shots, protocol, cut, unfinished, isChat } = result;
+  const parts = [
+    `${questions.length} questions of ${title}, ${shots} shots, by the protocol of ${protocol}`,
+    ...(isChat ? ["in a chat"] : []),
+    ...(cut > 0 ? [`${cut} without their beginning (longer than the context)`] : []),
+    ...(unfinished > 0 ? [`${unfinished} answers cut off at ${result.maxTokens} tokens`] : []),
+  ];
+  return parts.join(", ");
+}
+
+/** Questions of each kind that a report names. */
+const MAX_NAMED = 20;
+
+/** Questions that turned, in lines. */
+export function turnedLines({ paired }: WrittenReport): string[] {
+  if (paired === undefined) return [];
+  const line = (what: string, ids: readonly string[]) =>
+    ids.length === 0
+      ? []
+      : [
+          `${what}: ${ids.slice(0, MAX_NAMED).join(", ")}${ids.length > MAX_NAMED ? `, and ${ids.length - MAX_NAMED} more` : ""}`,
+        ];
+  return [...line("lost", paired.lost), ...line("gained", paired.gained)];
+}
+
+/** A section for a pull request or a job's summary. */
+export function toWrittenMarkdown(report: WrittenReport): string {
+  const { model, base, verdicts, result } = report;
+  const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? "passed" : "failed"}`;
+  const lines = [`### ${escapeMarkdown(model)}${gate}`, ""];
+  for (const verdict of verdicts) lines.push(`- ${escapeMarkdown(describeWrittenVerdict(verdict))}`);
+  if (verdicts.length > 0) lines.push("");
+  lines.push("| | |", "| --- | --- |");
+  for (const [name, value] of writtenMeasures(report))
+    lines.push(`| ${escapeMarkdown(name)} | ${escapeMarkdown(value)} |`);
+  for (const [name, share] of Object.entries(result.groups))
+    lines.push(`| ${escapeMarkdown(name)} | ${interval(share)} |`);
+  lines.push("", escapeMarkdown(`${writtenExtent(report)}${base === undefined ? "" : `; base: ${base}`}`));
+  for (const line of turnedLines(report)) lines.push("", escapeMarkdown(line));
+  return `${lines.join("\n")}\n`;
+}
+
+/** The bounds as test cases, in the XML that continuous integration servers read. */
+export function toWrittenJunit(report: WrittenReport): string {
+  const { model, verdicts, result } = report;
+  const failures = verdicts.filter(({ isWithin }) => !isWithin).length;
+  const text = [
+    writtenExtent(report),
+    ...writtenMeasures(report).map(([name, value]) => `${name}: ${value}`),
+  ];
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite name="${escapeXml(model)}" tests="${verdicts.length}" failures="${failures}" time="${result.seconds.toFixed(3)}">`,
+    ...verdicts.map((verdict) => {
+      const message = escapeXml(describeWrittenVerdict(verdict));
+      const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;
+      return verdict.isWithin
+        ? `${head}><system-out>${message}</system-out></testcase>`
+        : `${head}><failure message="${message}"/></testcase>`;
+    }),
+    `<system-out>${[...text, ...turnedLines(report)].map(escapeXml).join("\n")}</system-out>`,
+    "</testsuite></testsuites>",
+    "",
+  ].join("\n");
+}
+
+/** Workflow commands that mark broken bounds as errors, one a line. */
+export function writtenAnnotations({ model, verdicts }: WrittenReport): string[] {
+  const broken = verdicts.filter(({ isWithin }) => !isWithin);
+  return broken.map((verdict) => toError(`${model}: ${verdict.bound}`, describeWrittenVerdict(verdict)));
+}
