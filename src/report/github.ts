@@ -19,7 +19,7 @@ export function isGithub(): boolean {
 
 let told = false;
 
-/** Notes that GitHub knows how the command ended. */
+/** Notes that reports and GitHub say how the command ended. */
 export function markTold(): void {
   told = true;
 }

@@ -23,12 +23,15 @@ export function deliver(report: Report, { json, junit, markdown }: DeliverOption
   tellGithub(toMarkdown(report), toAnnotations(report));
 }
 
-/** In GitHub Actions, adds to the job's summary and annotates; workflow commands are read from stderr too. */
+/**
+ * In GitHub Actions, adds to the job's summary and annotates; workflow commands are read from stderr too. Behind this a
+ * broken bound is told: the error that ends the command says nothing new, and must not replace the report.
+ */
 export function tellGithub(summary: string, annotations: readonly string[]): void {
+  markTold();
   if (!isGithub()) return;
   addToSummary(summary);
   for (const annotation of annotations) process.stderr.write(`${annotation}\n`);
-  markTold();
 }
 
 /**
