@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { join, sep } from "node:path";
 import { Instrumenter } from "@stryker-mutator/instrumenter";
 import { Random } from "../support/random.js";
 import { Copy } from "./copy.js";
@@ -140,7 +140,7 @@ async function mutantsOf(root: string, folders: readonly string[]): Promise<Muta
   }));
   const options = { plugins: null, excludedMutations: EXCLUDED, ignorers: [], mutator: {} };
   const { mutants } = await instrumenter.instrument(sources, options as never);
-  return mutants.map((mutant) => ({ ...mutant, fileName: relative(root, join(root, mutant.fileName)) }));
+  return mutants.filter(({ statusReason }) => statusReason === undefined); // those excluded come with a reason
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {
