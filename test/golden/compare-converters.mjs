@@ -62,9 +62,16 @@ function plain(value) {
   });
 }
 
+/** A key's value and type, of ours or as gguf-py calls them. */
+function typed(field) {
+  if (field === undefined) return undefined;
+  const type = field.type === "array" ? `array ${field.item}` : field.type;
+  return `${plain(field.value)} ${type.replace("uint", "u").replace("int", "i").replace("float", "f")}`;
+}
+
 function* differentKeys(ours, theirs) {
   for (const key of new Set([...Object.keys(theirs), ...ours.keys()])) {
-    const [own, other] = [plain(ours.get(key)?.value), plain(theirs[key]?.value)];
+    const [own, other] = [typed(ours.get(key)), typed(theirs[key])];
     if (!OTHER.test(key) && own !== other) yield `key ${key}: ${own}, llama.cpp ${other}`;
   }
 }

@@ -62,7 +62,7 @@ function readLaguna({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
     tied: config.tie_word_embeddings === true,
     keys: [
       ...decoderKeys(config),
-      ["attention.head_count", meta.u32s(list ?? new Array(layers).fill(config.num_attention_heads))],
+      ["attention.head_count", meta.i32s(list ?? new Array(layers).fill(config.num_attention_heads))],
       ...ropeKeys(
         outsideWindows({ ...config, rope_theta: base, rope_parameters: full }),
         Math.floor(width * share),

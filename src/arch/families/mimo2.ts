@@ -94,19 +94,23 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
     keys: [
       ...decoderKeys({ ...config, rms_norm_eps: config.rms_norm_eps ?? config.layernorm_epsilon ?? 1e-5 }),
       ["attention.value_length", meta.u32(config.v_head_dim)],
-      ["attention.head_count_kv", meta.u32s(hasWindow.map((has) => (has ? kvInWindow : kv)))],
+      ["attention.head_count_kv", meta.i32s(hasWindow.map((has) => (has ? kvInWindow : kv)))],
       ...ropeKeys(
         outsideWindows({ ...config, rope_theta: base, rope_parameters: ropes?.full }),
         Math.floor(width * share),
       ),
       ["rope.freq_base_swa", meta.f32(ropes?.window?.rope_theta ?? config.swa_rope_theta ?? 10000)],
-      ...expertKeys(
-        readExpertFields({ ...config, routed_scaling_factor: null }, { gating: "sigmoid", normalize: true }),
-      ),
+      ...expertKeys({
+        ...readExpertFields(
+          { ...config, routed_scaling_factor: null },
+          { gating: "sigmoid", normalize: true },
+        ),
+        normalize: undefined, // it always does
+      }),
       ...behindFirstKeys(sparse),
       // The tokens before the query, where it is called a size.
       ["attention.sliding_window", meta.u32(before == null ? config.sliding_window : before + 1)],
-      ["attention.sliding_window_pattern", meta.bools(hasWindow)],
+      ["attention.sliding_window_pattern", meta.i32s(hasWindow.map(Number))],
       ...(valueScale == null ? [] : [["attention.value_scale", meta.f32(valueScale)] as const]),
     ],
   };

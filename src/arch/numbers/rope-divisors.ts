@@ -36,19 +36,21 @@ export function ropeDivisors(
 
 /**
  * Wavelengths beyond the original context are divided by `factor`, short ones kept, those between blended
- * (apply_scaling in Meta's llama-models, _compute_llama3_parameters in transformers).
+ * (apply_scaling in Meta's llama-models, _compute_llama3_parameters in transformers). Each step is rounded to f32, as it is
+ * there and in llama.cpp's converter, whose tensor has the same bits for every published base.
  */
 function llama3Divisors(config: RopeConfig, dimensions: number, base: number): number[] {
   const [factor, low, high] = (["factor", "low_freq_factor", "high_freq_factor"] as const).map((field) =>
     needed(config, field),
   ) as [number, number, number];
   const original = originalContext(config);
+  const f = Math.fround;
   return Array.from({ length: dimensions / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * base ** ((2 * i) / dimensions);
-    if (wavelength < original / high) return 1;
-    if (wavelength > original / low) return factor;
-    const smooth = (original / wavelength - low) / (high - low);
-    return 1 / ((1 - smooth) / factor + smooth);
+    const wavelength = f(f(2 * Math.PI) / f(1 / f(f(base) ** f((2 * i) / dimensions))));
+    if (wavelength < f(original / high)) return 1;
+    if (wavelength > f(original / low)) return factor;
+    const smooth = f(f(f(original / wavelength) - f(low)) / f(high - low));
+    return f(1 / f(f(f(1 - smooth) / f(factor)) + smooth));
   });
 }
 
