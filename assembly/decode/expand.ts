@@ -9,8 +9,8 @@ import {
   zero_unit,
 } from "../gemm/layout";
 import { store_header } from "../gemm/multiply";
-import { expand_bytes } from "./expand_bytes";
-import { expand_words } from "./expand_words";
+import { expand_bytes } from "./expand/bytes";
+import { expand_words } from "./expand/words";
 import {
   d_size,
   IQ4_NL,
@@ -18,6 +18,8 @@ import {
   lean_length,
   MXFP4,
   min_length,
+  part_at,
+  part_blocks,
   Q2_K,
   Q3_K,
   Q4_0,
@@ -31,6 +33,7 @@ import {
   quants_size,
   scales_size,
   TERNARY,
+  unit_panels,
   zero_of,
 } from "./layout";
 import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
@@ -48,10 +51,17 @@ export function expand_lean(type: i32, form: i32, w: usize, rows: usize, k: usiz
   store_header(dst, form, rows, k, units_of(type, form), min_length(type));
   dst += HEADER_SIZE;
   const blocks = k / lean_length(type);
-  const panel = blocks * lean_block_size(type);
-  for (let row: usize = 0; row < rows; row += ROWS, w += panel) {
-    expand_quants(type, form, w, dst, blocks);
-    expand_mins(type, w, dst + blocks * weights_block_size(form), blocks);
+  const all = (rows + ROWS - 1) / ROWS;
+  for (let panel: usize = 0; panel < all; panel++) {
+    const first = panel - (panel % unit_panels(type));
+    const unit = w + first * blocks * lean_block_size(type);
+    const mins = dst + blocks * weights_block_size(form);
+    for (let b: usize = 0; b < blocks; b += part_blocks(type)) {
+      const from = unit + part_at(type, panel - first, min(all - first, unit_panels(type)), b, blocks);
+      const count = min(part_blocks(type), blocks - b);
+      expand_quants(type, form, from, dst + b * weights_block_size(form), count);
+      expand_mins(type, from, mins, count); // of types whose panels are one part
+    }
     dst += weights_panel_size(form, k, min_length(type));
   }
 }

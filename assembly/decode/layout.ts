@@ -67,6 +67,26 @@ export function lean_block_size(type: i32): usize {
   return size + (lean_length(type) === 32 ? 16 : 64 + 16);
 }
 
+/** The most panels in a unit. */
+export const MOST_PANELS: usize = 8;
+/** Columns in a part of a unit, the last of which may have fewer. */
+const PART: usize = 1024;
+
+/** Panels in a unit, the last of which may have fewer: of types with mins one, as mins are added when all else is. */
+export function unit_panels(type: i32): usize {
+  return min_length(type) === 0 ? MOST_PANELS : 1;
+}
+
+/** Blocks of a panel in a part: all, where a unit is a panel. */
+export function part_blocks(type: i32): usize {
+  return min_length(type) === 0 ? PART / lean_length(type) : 1 << 20;
+}
+
+/** Where block `b` of panel `p` begins, that of the first in a part, in a unit of `panels` panels of `blocks` blocks. */
+export function part_at(type: i32, p: usize, panels: usize, b: usize, blocks: usize): usize {
+  return (b * panels + p * min(part_blocks(type), blocks - b)) * lean_block_size(type);
+}
+
 /** Bytes of `rows` rows of `k` weights. */
 export function lean_size(type: i32, rows: usize, k: usize): usize {
   return ((rows + 7) / 8) * (k / lean_length(type)) * lean_block_size(type);

@@ -18,6 +18,8 @@ import {
   lean_length,
   MXFP4,
   min_length,
+  part_at,
+  part_blocks,
   Q2_K,
   Q3_K,
   Q5_0,
@@ -28,6 +30,7 @@ import {
   quants_size,
   scales_size,
   TERNARY,
+  unit_panels,
   zero_of,
 } from "./layout";
 import { high_mask, Iq4, Mxfp4 } from "./quants";
@@ -40,15 +43,21 @@ export function pack_lean(type: i32, form: i32, src: usize, rows: usize, k: usiz
   const blocks = k / lean_length(type);
   const shift = units_of(type, form) * zero_unit(form) - zero_of(type);
   src += HEADER_SIZE;
-  for (let row: usize = 0; row < rows; row += ROWS) {
+  const all = (rows + ROWS - 1) / ROWS;
+  for (let panel: usize = 0; panel < all; panel++) {
+    const first = panel - (panel % unit_panels(type));
+    const unit = dst + first * blocks * lean_block_size(type);
     let block = src;
     let mins = src + blocks * weights_block_size(form);
+    let to: usize = 0;
     for (let b: usize = 0; b < blocks; b++, block += weights_block_size(form)) {
-      pack_quants(type, form, shift, block, dst);
-      const d = dst + quants_size(type) + scales_size(type);
+      if (b % part_blocks(type) === 0)
+        to = unit + part_at(type, panel - first, min(all - first, unit_panels(type)), b, blocks);
+      pack_quants(type, form, shift, block, to);
+      const d = to + quants_size(type) + scales_size(type);
       store_d(type, block + weights_block_size(form) - 32, d);
       if (min_length(type) !== 0) mins = pack_mins(type, mins, d + d_size(type));
-      dst += lean_block_size(type);
+      to += lean_block_size(type);
     }
     src += weights_panel_size(form, k, min_length(type));
   }
