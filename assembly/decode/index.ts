@@ -6,9 +6,10 @@
 //   multiply_lean(type, form, x, w, y, tokens, rows, k, stride, scratch)
 //                                                    from what quantize_activations gives; lean_scratch bytes
 //   expand_lean(type, form, w, rows, k, packed)      to what pack_<type> gives, for products with many tokens
-// Products are in the modules of ../products.ts too. Rows are any, in panels of 8, and these in units that need no other: a
-// range of rows may begin at any unit, and ends with one or with the rows there are. A unit of a type with mins is a panel;
-// else it is 8 panels, the first 1024 columns of all of them before the next, which is the order in which they are multiplied.
+// Products are in the modules of ../products.ts too. Rows are any, in panels of 8, and these in units of 8, which need no other:
+// a range of rows may begin at any unit, and ends with one or with the rows there are. In a unit come the blocks of the first
+// 1024 columns of all its panels, then those of the next, and last the mins of one panel after the other: the order in which
+// they are multiplied.
 // Floats are panels [k][8] of what is stored (floats.ts).
 //
 // A panel is its blocks, in each of which eight rows stand side by side:

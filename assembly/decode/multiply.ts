@@ -8,17 +8,16 @@ import { multiply_eight_blocks } from "./eight/blocks";
 import { add_mins_eight_32, add_mins_eight_256 } from "./eight/mins";
 import { SUMS_SIZE } from "./eight/tile";
 import {
-  d_size,
   lean_block_size,
   lean_length,
-  MOST_PANELS,
+  lean_mins_size,
+  lean_size,
   min_length,
+  mins_at,
   part_blocks,
   Q2_K,
   Q8_0,
-  quants_size,
-  scales_size,
-  unit_panels,
+  UNIT,
 } from "./layout";
 import { add_mins_32, add_mins_256 } from "./mins";
 import { multiply_parts, parts_scratch } from "./parts";
@@ -26,8 +25,6 @@ import { Q2, Q4 } from "./quants";
 import { Bytes, Words } from "./row";
 import { Four, One, take_tokens, token_blocks_size, token_size } from "./token";
 
-/** Bytes of a panel that all tokens pass before its next ones, where they are one part and there are several tiles. */
-const SHORT: usize = 2500;
 /** Bytes of eight floats. */
 const FLOATS: usize = ROWS * 4;
 
@@ -59,7 +56,7 @@ function padded(tokens: usize, at_once: usize): usize {
 
 /** Bytes of a unit's floats, [panels][tokens][8]. They are where the caller says, as V8 pairs no stores to addresses known beforehand. */
 function floats_size(tokens: usize, at_once: usize): usize {
-  return MOST_PANELS * padded(tokens, at_once) * FLOATS;
+  return UNIT * padded(tokens, at_once) * FLOATS;
 }
 
 /** Bytes that multiply_lean needs to work in. */
@@ -98,16 +95,19 @@ export function multiply_lean(
   }
   const blocks = k / lean_length(type);
   const all = (rows + ROWS - 1) / ROWS;
-  const step = unit_panels(type);
+  const unit_size = lean_size(type, UNIT * ROWS, k);
   const next = token_size(form, k) * TOKENS;
   const sums = taken + token_blocks_size(type, form, k) * (tokens === 1 ? 1 : TOKENS);
   const panel_floats = padded(tokens, at_once) * FLOATS;
-  for (let panel: usize = 0; panel < all; panel += step, w += step * blocks * lean_block_size(type)) {
-    const panels = min(all - panel, step);
+  for (let panel: usize = 0; panel < all; panel += UNIT, w += unit_size) {
+    const panels = min(all - panel, UNIT);
     clear(floats, panels * panel_floats);
     multiply_unit(type, form, taken, w, floats, tokens, at_once, panels, k, scratch);
-    if (min_length(type) !== 0) add_mins(type, sums, next, w, floats, tokens, at_once, blocks);
     for (let p: usize = 0; p < panels; p++) {
+      if (min_length(type) !== 0) {
+        const mins = w + mins_at(type, p, panels, blocks);
+        add_mins(type, sums, next, mins, floats + p * panel_floats, tokens, at_once, blocks);
+      }
       const row = (panel + p) * ROWS;
       store_rows(floats + p * panel_floats, y + row * 4, tokens, min(rows - row, ROWS), stride);
     }
@@ -131,11 +131,8 @@ function multiply_unit(
   const w_size = lean_block_size(type);
   const x_size = (token_blocks_size(type, form, k) / blocks) * (tokens === 1 ? 1 : TOKENS);
   const next = token_size(form, k) * TOKENS;
-  // What several tiles pass while memory brings the next is less, if there is no other part between.
-  const isShort = min_length(type) !== 0 && tokens > at_once;
-  const part = isShort ? max(SHORT / w_size, 1) : part_blocks(type);
-  for (let b: usize = 0; b < blocks; b += part) {
-    const count = min(part, blocks - b);
+  for (let b: usize = 0; b < blocks; b += part_blocks(type)) {
+    const count = min(part_blocks(type), blocks - b);
     let to = y;
     for (let p: usize = 0; p < panels; p++, w += count * w_size) {
       for (let t: usize = 0; t < tokens; t += at_once, to += at_once * FLOATS) {
@@ -153,7 +150,7 @@ function multiply_unit(
   }
 }
 
-/** Adds the mins of the panel at `w` times the sums of all tokens. */
+/** Adds the mins of a panel, at `w`, times the sums of all tokens. */
 function add_mins(
   type: i32,
   x: usize,
@@ -164,9 +161,8 @@ function add_mins(
   at_once: usize,
   blocks: usize,
 ): void {
-  const w_size = lean_block_size(type);
+  const w_size = lean_mins_size(type);
   const step: usize = at_once === 2 * TOKENS ? at_once : 1;
-  w += quants_size(type) + scales_size(type) + d_size(type);
   for (let t: usize = 0; t < tokens; t += step, y += step * FLOATS) {
     const xt = x + (t / TOKENS) * next + (t % TOKENS) * 4;
     if (step !== 1) add_mins_of_eight(type, xt, t + TOKENS < tokens ? xt + next : xt, w, w_size, y, blocks);

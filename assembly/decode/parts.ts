@@ -13,7 +13,7 @@ import {
 import { add_mins } from "../gemm/multiply";
 import { add_tile } from "../gemm/tiles";
 import { expand_mins, expand_quants, units_of } from "./expand";
-import { lean_block_size, lean_length, min_length, part_blocks, unit_panels } from "./layout";
+import { lean_block_size, lean_length, lean_size, min_length, mins_at, part_blocks, UNIT } from "./layout";
 
 /** Columns that are laid out together: a part of a panel has a whole number of them. */
 const STEP: usize = 256;
@@ -48,12 +48,12 @@ export function multiply_parts(
   scratch: usize,
 ): void {
   const blocks = k / lean_length(type);
-  const panel_size = blocks * lean_block_size(type);
+  const panel_size = lean_size(type, ROWS, k);
   const all = (rows + ROWS - 1) / ROWS;
   for (let panel: usize = 0; panel < all; panel += PANELS, y += STRIDE) {
     const count = min(rows - panel * ROWS, PANELS * ROWS);
     const panels = (count + ROWS - 1) / ROWS;
-    const first = panel - (panel % unit_panels(type));
+    const first = panel - (panel % UNIT);
     const unit = w + first * panel_size;
     multiply_panels(
       type,
@@ -61,7 +61,7 @@ export function multiply_parts(
       x,
       unit,
       panel - first,
-      min(all - first, unit_panels(type)),
+      min(all - first, UNIT),
       scratch,
       tokens,
       panels,
@@ -112,7 +112,7 @@ function multiply_panels(
   x += blocks * activations_block_size(form);
   if (min_length(type) === 16) x += blocks * sums_size(form, 32);
   for (let p: usize = 0; p < panels; p++) {
-    expand_mins(type, unit + (first + p) * blocks * w_size, mins, blocks);
+    expand_mins(type, unit + mins_at(type, first + p, all, blocks), mins, blocks);
     for (let t: usize = 0; t < tokens; t += TOKENS) {
       const to = y + t * STRIDE + p * ROWS * 4;
       add_mins(x + (t / TOKENS) * x_size, mins, to, STRIDE, blocks, length, min_length(type));
