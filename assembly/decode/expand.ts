@@ -9,15 +9,18 @@ import {
   zero_unit,
 } from "../gemm/layout";
 import { store_header } from "../gemm/multiply";
-import { expand_bytes } from "./expand_bytes";
-import { expand_words } from "./expand_words";
+import { expand_bytes } from "./expand/bytes";
+import { expand_words } from "./expand/words";
 import {
-  d_size,
   IQ4_NL,
   lean_block_size,
   lean_length,
+  lean_size,
   MXFP4,
   min_length,
+  mins_at,
+  part_at,
+  part_blocks,
   Q2_K,
   Q3_K,
   Q4_0,
@@ -28,9 +31,8 @@ import {
   Q5_K,
   Q6_K,
   Q8_0,
-  quants_size,
-  scales_size,
   TERNARY,
+  UNIT,
   zero_of,
 } from "./layout";
 import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
@@ -48,10 +50,18 @@ export function expand_lean(type: i32, form: i32, w: usize, rows: usize, k: usiz
   store_header(dst, form, rows, k, units_of(type, form), min_length(type));
   dst += HEADER_SIZE;
   const blocks = k / lean_length(type);
-  const panel = blocks * lean_block_size(type);
-  for (let row: usize = 0; row < rows; row += ROWS, w += panel) {
-    expand_quants(type, form, w, dst, blocks);
-    expand_mins(type, w, dst + blocks * weights_block_size(form), blocks);
+  const all = (rows + ROWS - 1) / ROWS;
+  for (let panel: usize = 0; panel < all; panel++) {
+    const first = panel - (panel % UNIT);
+    const panels = min(all - first, UNIT);
+    const unit = w + lean_size(type, first * ROWS, k);
+    const mins = dst + blocks * weights_block_size(form);
+    for (let b: usize = 0; b < blocks; b += part_blocks(type)) {
+      const from = unit + part_at(type, panel - first, panels, b, blocks);
+      const count = min(part_blocks(type), blocks - b);
+      expand_quants(type, form, from, dst + b * weights_block_size(form), count);
+    }
+    expand_mins(type, unit + mins_at(type, panel - first, panels, blocks), mins, blocks);
     dst += weights_panel_size(form, k, min_length(type));
   }
 }
@@ -72,13 +82,12 @@ export function expand_quants(type: i32, form: i32, w: usize, dst: usize, blocks
   else expand_blocks<Iq4, Of256>(type, form, w, dst, blocks);
 }
 
-/** The mins of `blocks` blocks of a panel, for types that have them. */
+/** The mins of `blocks` blocks of a panel, which are at `w`, for types that have them. */
 export function expand_mins(type: i32, w: usize, dst: usize, blocks: usize): void {
   if (min_length(type) === 0) return;
-  w += quants_size(type) + scales_size(type) + d_size(type);
-  if (type < Q2_K) expand_mins_32(w, lean_block_size(type), dst, blocks);
-  else if (type === Q2_K) expand_mins_256<Q2>(w, lean_block_size(type), dst, blocks);
-  else expand_mins_256<Q4>(w, lean_block_size(type), dst, blocks);
+  if (type < Q2_K) expand_mins_32(w, dst, blocks);
+  else if (type === Q2_K) expand_mins_256<Q2>(w, dst, blocks);
+  else expand_mins_256<Q4>(w, dst, blocks);
 }
 
 function expand_blocks<K, L>(type: i32, form: i32, w: usize, dst: usize, blocks: usize): void {
@@ -92,23 +101,23 @@ function expand_blocks<K, L>(type: i32, form: i32, w: usize, dst: usize, blocks:
   }
 }
 
-function expand_mins_32(w: usize, w_size: usize, dst: usize, blocks: usize): void {
+function expand_mins_32(w: usize, dst: usize, blocks: usize): void {
   const c0 = half_bits();
   const c1 = half_infinity();
   const c2 = two_112();
   const c3 = infinity();
-  for (; blocks > 0; blocks--, w += w_size, dst += 32) {
+  for (; blocks > 0; blocks--, w += 16, dst += 32) {
     v128.store(dst, d_low<Q4>(w, c0, c1, c2, c3));
     v128.store(dst, d_high<Q4>(w, c0, c1, c2, c3), 16);
   }
 }
 
-function expand_mins_256<K>(w: usize, w_size: usize, dst: usize, blocks: usize): void {
+function expand_mins_256<K>(w: usize, dst: usize, blocks: usize): void {
   const c0 = half_bits();
   const c1 = half_infinity();
   const c2 = two_112();
   const c3 = infinity();
-  for (; blocks > 0; blocks--, w += w_size) {
+  for (; blocks > 0; blocks--, w += 80) {
     for (let i: usize = 0; i < 64; i += 16, dst += 32) {
       const mins = v128.load(w + i);
       const low = idof<K>() === idof<Q2>() ? v128.and(mins, i8x16.splat(15)) : mins;

@@ -6,8 +6,11 @@
 //   multiply_lean(type, form, x, w, y, tokens, rows, k, stride, scratch)
 //                                                    from what quantize_activations gives; lean_scratch bytes
 //   expand_lean(type, form, w, rows, k, packed)      to what pack_<type> gives, for products with many tokens
-// Products are in the modules of ../products.ts too. Rows are any; every panel of 8 has the same size and needs no other,
-// so that a range of rows may begin at any panel. Floats are panels [k][8] of what is stored (floats.ts).
+// Products are in the modules of ../products.ts too. Rows are any, in panels of 8, and these in units of 8, which need no other:
+// a range of rows may begin at any unit, and ends with one or with the rows there are. In a unit come the blocks of the first
+// 1024 columns of all its panels, then those of the next, and last the mins of one panel after the other: the order in which
+// they are multiplied.
+// Floats are panels [k][8] of what is stored (floats.ts).
 //
 // A panel is its blocks, in each of which eight rows stand side by side:
 //   quants | scales | d of 8 rows, f16 (MXFP4: 8 exponents)                                            in all types

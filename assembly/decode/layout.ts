@@ -60,14 +60,38 @@ export function d_size(type: i32): usize {
   return type === MXFP4 ? 8 : 16;
 }
 
-/** Bytes of a block of eight rows. */
+/** Bytes of a block of eight rows, without mins. */
 export function lean_block_size(type: i32): usize {
-  const size = quants_size(type) + scales_size(type) + d_size(type);
-  if (min_length(type) === 0) return size;
-  return size + (lean_length(type) === 32 ? 16 : 64 + 16);
+  return quants_size(type) + scales_size(type) + d_size(type);
+}
+
+/** Bytes of its mins. */
+export function lean_mins_size(type: i32): usize {
+  if (min_length(type) === 0) return 0;
+  return lean_length(type) === 32 ? 16 : 64 + 16;
+}
+
+/** Panels in a unit, the last of which may have fewer. */
+export const UNIT: usize = 8;
+/** Columns in a part of a unit, the last of which may have fewer. */
+const PART: usize = 1024;
+
+/** Blocks of a panel in a part. */
+export function part_blocks(type: i32): usize {
+  return PART / lean_length(type);
+}
+
+/** Where block `b` of panel `p` begins, that of the first in a part, in a unit of `panels` panels of `blocks` blocks. */
+export function part_at(type: i32, p: usize, panels: usize, b: usize, blocks: usize): usize {
+  return (b * panels + p * min(part_blocks(type), blocks - b)) * lean_block_size(type);
+}
+
+/** Where its mins begin. */
+export function mins_at(type: i32, p: usize, panels: usize, blocks: usize): usize {
+  return blocks * (panels * lean_block_size(type) + p * lean_mins_size(type));
 }
 
 /** Bytes of `rows` rows of `k` weights. */
 export function lean_size(type: i32, rows: usize, k: usize): usize {
-  return ((rows + 7) / 8) * (k / lean_length(type)) * lean_block_size(type);
+  return ((rows + 7) / 8) * (k / lean_length(type)) * (lean_block_size(type) + lean_mins_size(type));
 }

@@ -11,13 +11,17 @@ import {
 import { f16_of_f32x4 } from "../numbers/f16";
 import { units_of } from "./expand";
 import {
-  d_size,
   IQ4_NL,
   IQ4_XS,
   lean_block_size,
   lean_length,
+  lean_mins_size,
+  lean_size,
   MXFP4,
   min_length,
+  mins_at,
+  part_at,
+  part_blocks,
   Q2_K,
   Q3_K,
   Q5_0,
@@ -28,6 +32,7 @@ import {
   quants_size,
   scales_size,
   TERNARY,
+  UNIT,
   zero_of,
 } from "./layout";
 import { high_mask, Iq4, Mxfp4 } from "./quants";
@@ -40,15 +45,22 @@ export function pack_lean(type: i32, form: i32, src: usize, rows: usize, k: usiz
   const blocks = k / lean_length(type);
   const shift = units_of(type, form) * zero_unit(form) - zero_of(type);
   src += HEADER_SIZE;
-  for (let row: usize = 0; row < rows; row += ROWS) {
+  const all = (rows + ROWS - 1) / ROWS;
+  for (let panel: usize = 0; panel < all; panel++) {
+    const first = panel - (panel % UNIT);
+    const panels = min(all - first, UNIT);
+    const unit = dst + lean_size(type, first * ROWS, k);
+    let to_mins = unit + mins_at(type, panel - first, panels, blocks);
     let block = src;
     let mins = src + blocks * weights_block_size(form);
+    let to: usize = 0;
     for (let b: usize = 0; b < blocks; b++, block += weights_block_size(form)) {
-      pack_quants(type, form, shift, block, dst);
-      const d = dst + quants_size(type) + scales_size(type);
-      store_d(type, block + weights_block_size(form) - 32, d);
-      if (min_length(type) !== 0) mins = pack_mins(type, mins, d + d_size(type));
-      dst += lean_block_size(type);
+      if (b % part_blocks(type) === 0) to = unit + part_at(type, panel - first, panels, b, blocks);
+      pack_quants(type, form, shift, block, to);
+      store_d(type, block + weights_block_size(form) - 32, to + quants_size(type) + scales_size(type));
+      if (min_length(type) !== 0) mins = pack_mins(type, mins, to_mins);
+      to += lean_block_size(type);
+      to_mins += lean_mins_size(type);
     }
     src += weights_panel_size(form, k, min_length(type));
   }

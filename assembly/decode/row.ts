@@ -13,6 +13,7 @@ import {
   move_high,
   Q2,
   Q3,
+  Q4,
   Q5,
   Q6,
   Q8,
@@ -42,12 +43,12 @@ export class Words {}
 export const BYTE: usize = memory.data<u32>([0x00ff00ff]);
 
 /**
- * Eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
+ * Adds to eight f32 at `y`: `blocks` blocks of `w_size` bytes, times the token at `x` (token.ts). The loop over 4 steps is rolled:
  * of more, V8 may load all before it begins.
  */
 export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usize, blocks: usize): void {
-  let y0 = f32x4.splat(0);
-  let y1 = f32x4.splat(0);
+  let y0 = v128.load(y);
+  let y1 = v128.load(y, 16);
   const mask = low_mask<K>();
   const mask2 = high_mask<K>();
   const ones = pair_ones();
@@ -63,14 +64,14 @@ export function multiply_row<K, L, F>(x: usize, w: usize, w_size: usize, y: usiz
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
     do {
-      let s0 = v128.load32_splat(x);
+      let s0 = begin<K, L>(x);
       let s1 = s0;
-      if (!is_half<K, L>()) x += 4;
+      if (!is_half<K, L>()) x += begin_size<K, L>(4);
       for (let shift = 0, p = span; shift < 8; shift += 4, p += group_size<K>()) {
         if (is_half<K, L>()) {
-          s0 = v128.load32_splat(x);
+          s0 = begin<K, L>(x);
           s1 = s0;
-          x += 4;
+          x += begin_size<K, L>(4);
         }
         let high0 = s0;
         let high1 = s1;
@@ -137,6 +138,22 @@ export function is_half<K, L>(): bool {
   if (idof<L>() === idof<Of32>()) return false;
   if (idof<K>() === idof<Q5>()) return DOT === 16;
   return idof<K>() === idof<Q2>() || idof<K>() === idof<Q3>() || idof<K>() === idof<Q6>();
+}
+
+/** Whether sums begin with 0, and activations have nothing for that: has_begin (token.ts) says the contrary of types. */
+function begins_with_zero<K, L>(): bool {
+  if (idof<L>() === idof<Of32>()) return false;
+  return idof<K>() === idof<Q2>() || idof<K>() === idof<Q4>() || idof<K>() === idof<Q5>();
+}
+
+/** What a sum begins with. */
+export function begin<K, L>(x: usize): v128 {
+  return begins_with_zero<K, L>() ? i32x4.splat(0) : v128.load32_splat(x);
+}
+
+/** Bytes of that, of `size` where there are some. */
+export function begin_size<K, L>(size: usize): usize {
+  return begins_with_zero<K, L>() ? 0 : size;
 }
 
 /** Whether weights meet words in this module (INT8_TYPES in src): the others are left out, as V8 compiles all there is. */

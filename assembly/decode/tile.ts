@@ -14,7 +14,7 @@ import {
   span_size,
   Trits,
 } from "./quants";
-import { is_half, Of32, Of256 } from "./row";
+import { begin, begin_size, is_half, Of32, Of256 } from "./row";
 import {
   d_high,
   d_low,
@@ -53,26 +53,26 @@ export function multiply_tile<K, L>(x: usize, w: usize, w_size: usize, y: usize,
     const spans_end = w + (idof<L>() === idof<Of32>() ? 1 : 8) * span_size<K>();
     let scale = spans_end;
     do {
-      let s00 = v128.load32_splat(x);
+      let s00 = begin<K, L>(x);
       let s01 = s00;
-      let s10 = v128.load32_splat(x, 4);
+      let s10 = begin<K, L>(x + 4);
       let s11 = s10;
-      let s20 = v128.load32_splat(x, 8);
+      let s20 = begin<K, L>(x + 8);
       let s21 = s20;
-      let s30 = v128.load32_splat(x, 12);
+      let s30 = begin<K, L>(x + 12);
       let s31 = s30;
-      if (!is_half<K, L>()) x += 16;
+      if (!is_half<K, L>()) x += begin_size<K, L>(16);
       for (let shift = 0, p = span; shift < 8; shift += 4, p += group_size<K>()) {
         if (is_half<K, L>()) {
-          s00 = v128.load32_splat(x);
-          s10 = v128.load32_splat(x, 4);
-          s20 = v128.load32_splat(x, 8);
-          s30 = v128.load32_splat(x, 12);
+          s00 = begin<K, L>(x);
+          s10 = begin<K, L>(x + 4);
+          s20 = begin<K, L>(x + 8);
+          s30 = begin<K, L>(x + 12);
           s01 = s00;
           s11 = s10;
           s21 = s20;
           s31 = s30;
-          x += 16;
+          x += begin_size<K, L>(16);
         }
         let high0 = s00;
         let high1 = s01;

@@ -1,7 +1,7 @@
 // Packed activations (../gemm/index.ts) as lean products take them: what depends on the type of the weights is worked out
 // once. Of each four bytes there are those of N tokens side by side: of a panel of four, or of its first token alone. For
 // each block:
-//   for every share_of(type) columns: what their sum begins with, so that zero_of(type) counts as 0 | quants
+//   for every share_of(type) columns: what their sum begins with, so that zero_of(type) counts as 0, if has_begin | quants
 //   d f32
 // As words, a step of 4 columns has columns 0 and 2, then 1 and 3. After the blocks come the sums for mins, as the panel
 // has them.
@@ -14,7 +14,7 @@ import {
   sums_size,
   zero_unit,
 } from "../gemm/layout";
-import { lean_length, min_length, Q2_K, Q3_K, Q5_K, Q6_K, zero_of } from "./layout";
+import { lean_length, min_length, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, zero_of } from "./layout";
 
 /** Numbers of tokens. Tags for generic functions. */
 export class One {}
@@ -31,10 +31,16 @@ export function share_of(type: i32): usize {
   return isHalf ? 16 : 32;
 }
 
+/** Whether sums begin with anything but 0: begins_with_zero in row.ts says the contrary. */
+function has_begin(type: i32): bool {
+  return type !== Q2_K && type !== Q4_K && type !== Q5_K;
+}
+
 /** Bytes of a token's blocks. */
 export function token_blocks_size(type: i32, form: i32, k: usize): usize {
   const length = lean_length(type);
-  return (k / length) * (length * quant_size(form) + (length / share_of(type)) * 4 + 4);
+  const begins = has_begin(type) ? (length / share_of(type)) * 4 : 0;
+  return (k / length) * (length * quant_size(form) + begins + 4);
 }
 
 /** Bytes of a token, or more. */
@@ -52,14 +58,15 @@ export function take_tokens<N>(type: i32, form: i32, x: usize, k: usize, y: usiz
     let sums = x + 4 * length;
     for (let p = x, i = length; i > 0; i -= share) {
       const begin = y;
-      y += unit<N>();
+      if (has_begin(type)) y += unit<N>();
       if (quant_size(form) === 1) {
-        put<N>(begin, begin_bytes(type, form, sums, share));
+        if (has_begin(type)) put<N>(begin, begin_bytes(type, form, sums, share));
         y = take<N>(p, 4 * share, y);
         sums += share;
         p += 4 * share;
       } else {
-        put<N>(begin, i32x4.mul(take_words<N>(p, 8 * share, y), i32x4.splat(-zero_of(type))));
+        const sum = take_words<N>(p, 8 * share, y);
+        if (has_begin(type)) put<N>(begin, i32x4.mul(sum, i32x4.splat(-zero_of(type))));
         y += (share / 2) * unit<N>();
         p += 8 * share;
       }

@@ -3,7 +3,7 @@ import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
 import { pairVectors } from "../../src/kernels/products.js";
 import { int8Form, quantizeActivations } from "../../src/net/products/int8.js";
-import { leanSize, multiplyLean, packLean } from "../../src/net/products/lean.js";
+import { LEAN_ROWS, leanSize, multiplyLean, packLean } from "../../src/net/products/lean.js";
 import { chooseProducts } from "../../src/net/products/products.js";
 import { Random } from "../support/random.js";
 
@@ -94,7 +94,7 @@ function toF16(value: number): number {
 
 describe.each(Object.keys(READERS) as DTypeName[])("%s", (type) => {
   test.each([1, 3, 6, 20])("%i tokens", (tokens) => {
-    const [rows, k] = [21, 768];
+    const [rows, k] = [77, 1280];
     const { blockSize, typeSize } = dtype(type);
     const blocks = k / blockSize;
     const stored = Uint8Array.from({ length: rows * blocks * typeSize }, () => random.below(256));
@@ -115,10 +115,11 @@ describe.each(Object.keys(READERS) as DTypeName[])("%s", (type) => {
     packLean(kernels, type, src, rows, k, w);
     const x = quantizeActivations(kernels, int8Form(type, kernels.products)!, floats, tokens, k);
     const y = kernels.reserve(tokens * rows * 4);
-    // In two ranges of rows, as threads share them.
-    const second = leanSize(kernels, type, 8, k);
-    multiplyLean(kernels, type, x, w, y, tokens, 8, k, rows * 4);
-    multiplyLean(kernels, type, x, w + second, y + 32, tokens, rows - 8, k, rows * 4);
+    // In two ranges of rows, as slabs are.
+    const second = leanSize(kernels, type, LEAN_ROWS, k);
+    multiplyLean(kernels, type, x, w, y, tokens, LEAN_ROWS, k, rows * 4);
+    const rest = rows - LEAN_ROWS;
+    multiplyLean(kernels, type, x, w + second, y + LEAN_ROWS * 4, tokens, rest, k, rows * 4);
 
     const inputs = range(tokens).map((t) => quantize(xs.subarray(t * k, (t + 1) * k), blockSize));
     const weights = range(rows * blocks).map((b) => READERS[type]!(view, b * typeSize));

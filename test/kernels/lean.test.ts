@@ -119,7 +119,12 @@ describe.each(modules.map((products) => ({ name: nameOf(products), products })))
 
     test.each(Object.keys(KINDS))("%s", (kind) => compare(16, 512, kind, [1, 2]));
 
-    test.each([8, 28, 100])("%i rows", (rows) => compare(rows, 768, "any bytes", [1, 2, 3, 4, 5, 8, 13]));
+    test.each([
+      [8, 768],
+      [28, 768],
+      [100, 768],
+      [84, 2304], // more than one part of a unit, and an incomplete one
+    ])("%i rows of %i", (rows, k) => compare(rows, k, "any bytes", [1, 2, 3, 4, 5, 8, 13]));
   });
 
   describe.each(["F32", "F16", "BF16"] as const)("%s", (type) => {

@@ -17,7 +17,7 @@ import {
   span_size,
   Trits,
 } from "../quants";
-import { is_half, Of32, Of256 } from "../row";
+import { begin, begin_size, is_half, Of32, Of256 } from "../row";
 import {
   d_high,
   d_low,
@@ -59,24 +59,24 @@ export function multiply_eight<K, L>(
       let shift = 0;
       let p = span;
       do {
-        let s00 = v128.load32_splat(x);
+        let s00 = begin<K, L>(x);
         let s01 = s00;
-        let s10 = v128.load32_splat(x, 4);
+        let s10 = begin<K, L>(x + 4);
         let s11 = s10;
-        let s20 = v128.load32_splat(x, 8);
+        let s20 = begin<K, L>(x + 8);
         let s21 = s20;
-        let s30 = v128.load32_splat(x, 12);
+        let s30 = begin<K, L>(x + 12);
         let s31 = s30;
-        let s40 = v128.load32_splat(z);
+        let s40 = begin<K, L>(z);
         let s41 = s40;
-        let s50 = v128.load32_splat(z, 4);
+        let s50 = begin<K, L>(z + 4);
         let s51 = s50;
-        let s60 = v128.load32_splat(z, 8);
+        let s60 = begin<K, L>(z + 8);
         let s61 = s60;
-        let s70 = v128.load32_splat(z, 12);
+        let s70 = begin<K, L>(z + 12);
         let s71 = s70;
-        x += 16;
-        z += 16;
+        x += begin_size<K, L>(16);
+        z += begin_size<K, L>(16);
         do {
           for (let half = 0; half < 4; half += 2) {
             const plane = pair_plane<K>(p, half);

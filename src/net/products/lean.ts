@@ -28,8 +28,10 @@ const QUANTIZED: Partial<Record<DTypeName, number>> = {
 /** Floats, by the numbers of assembly/decode/floats.ts. */
 const FLOATS: Partial<Record<DTypeName, number>> = { F32: 0, F16: 1, BF16: 2 };
 
-/** Rows that lie together: a range of rows begins at a multiple. */
-export const LEAN_ROWS = 8;
+/** Rows that lie together: a range of rows begins at a multiple, and ends at one or with the matrix. */
+export const LEAN_ROWS = 64;
+/** Rows of a panel. */
+const PANEL_ROWS = 8;
 
 /** Whether weights of a type can stay in memory as they are. */
 export function isLean(type: DTypeName): boolean {
@@ -74,10 +76,10 @@ function packFloats(
   dst: number,
 ): void {
   const floats = kernels.reserve(rows * k * 4);
-  const panel = kernels.reserve(LEAN_ROWS * k * 4);
+  const panel = kernels.reserve(roundUp(rows) * k * 4);
   kernels.toF32(type, src, floats, rows * k);
   kernels.call("pack_panels8")(floats, k * 4, rows, k, panel);
-  kernels.fromF32(type, panel, dst, LEAN_ROWS * k);
+  kernels.fromF32(type, panel, dst, roundUp(rows) * k);
 }
 
 /**
@@ -122,5 +124,5 @@ export function expandLean(
 }
 
 function roundUp(rows: number): number {
-  return Math.ceil(rows / LEAN_ROWS) * LEAN_ROWS;
+  return Math.ceil(rows / PANEL_ROWS) * PANEL_ROWS;
 }

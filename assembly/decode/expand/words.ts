@@ -11,8 +11,8 @@ import {
   quants,
   span_size,
   Trits,
-} from "./quants";
-import { Of32, Of256 } from "./row";
+} from "../quants";
+import { Of32, Of256 } from "../row";
 import {
   d_high,
   d_low,
@@ -25,7 +25,7 @@ import {
   twice_high,
   twice_low,
   two_112,
-} from "./scales";
+} from "../scales";
 
 /** Quants less `zero`, times their scales. */
 export function expand_words<K, L>(w: usize, w_size: usize, zero: i32, dst: usize, blocks: usize): void {

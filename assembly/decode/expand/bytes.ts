@@ -11,8 +11,8 @@ import {
   quants,
   span_size,
   Trits,
-} from "./quants";
-import { Of32, Of256 } from "./row";
+} from "../quants";
+import { Of32, Of256 } from "../row";
 import {
   d_high,
   d_low,
@@ -25,7 +25,7 @@ import {
   twice_high,
   twice_low,
   two_112,
-} from "./scales";
+} from "../scales";
 
 /** Quants plus `shift`. Their scales follow those of 32 columns, or of 16 (`is_half`). */
 export function expand_bytes<K, L>(
