@@ -54,7 +54,7 @@ export const calibrateOptions = () =>
     ),
     new Option(
       "--calibrate-tokens <n>",
-      `tokens to take, from all over the text (default: ${DEFAULT_TOKENS})`,
+      `tokens to take, from all over the text; what it is short of is drawn from the vocabulary (default: ${DEFAULT_TOKENS})`,
     ).argParser(wholeNumber(32)),
     new Option(
       "--effort <effort>",
