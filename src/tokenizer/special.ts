@@ -11,7 +11,10 @@ export function resolveSpecial(
   tokens: readonly string[],
   fallback: SpecialTokens,
 ): SpecialTokens {
-  const ids = new Map(tokens.map((text, id) => [text, id]));
+  const idOf = (text: string) => {
+    const id = tokens.lastIndexOf(text);
+    return id < 0 ? undefined : id;
+  };
   const special: Partial<Record<SpecialToken, number>> = {};
   const take = (find: (name: SpecialToken) => number | undefined) => {
     for (const name of SPECIAL_TOKENS) {
@@ -19,7 +22,7 @@ export function resolveSpecial(
       if (id !== undefined && id < tokens.length) special[name] = id;
     }
   };
-  take((name) => ids.get(config.texts.get(name) ?? ""));
+  take((name) => idOf(config.texts.get(name) ?? ""));
   take((name) => config.ids.get(name));
   take((name) => fallback[name]);
   return special;

@@ -8,7 +8,7 @@ const PAD_SCORE = -10000;
 
 /** The tokens of a vocabulary while it is put together. Ids that nobody sets are `[PADi]`, unused, as in llama.cpp. */
 export class TokenTable {
-  readonly tokens: string[];
+  readonly #tokens: (string | undefined)[];
   readonly types: number[];
   readonly scores: Float32Array;
 
@@ -25,15 +25,23 @@ export class TokenTable {
     }
     if (rows > MAX_TOKENS)
       throw badInput(`${name}: a vocabulary of ${rows} tokens; at most ${MAX_TOKENS} are possible`);
-    this.tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
+    this.#tokens = new Array(rows).fill(undefined);
     this.types = new Array(rows).fill(TOKEN_TYPE.UNUSED);
     this.scores = new Float32Array(rows).fill(PAD_SCORE);
   }
 
+  /** Each by its id. */
+  get tokens(): string[] {
+    for (let id = this.#tokens.indexOf(undefined); id >= 0; id = this.#tokens.indexOf(undefined, id + 1)) {
+      this.#tokens[id] = `[PAD${id}]`;
+    }
+    return this.#tokens as string[];
+  }
+
   /** A token beyond the rows can never be used and is left out. */
   set(id: number, text: string, type: number, score: number): void {
-    if (id >= this.tokens.length) return;
-    this.tokens[id] = text;
+    if (id >= this.#tokens.length) return;
+    this.#tokens[id] = text;
     this.types[id] = type;
     this.scores[id] = score;
   }

@@ -8,6 +8,7 @@ import { tokenText } from "../spm/pieces.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
 import { byteCharacter, bytesOf, spellBytes } from "./byte-alphabet.js";
 import { Merger, NONE } from "./merger.js";
+import { PairMap } from "./pair-map.js";
 import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.js";
 
 /**
@@ -56,13 +57,12 @@ function createSplit(vocab: Vocab, nfc: boolean): (text: string) => Fragment[] {
 class BpeEncoder {
   readonly #tokens = new Map<string, number>();
   readonly #byteIds: Int32Array;
-  /** Merges by their two tokens; `left * tokens + right`. */
-  readonly #merges = new Map<number, number>();
+  /** Merges by their two tokens. */
+  readonly #merges: PairMap;
   readonly #merger: Merger;
   readonly #cache = new PieceCache();
   readonly #splitText: (text: string) => string[];
   readonly #ignoreMerges: boolean;
-  readonly #size: number;
 
   constructor(vocab: Vocab, rules: PreTokenizer) {
     const added = addedIds(vocab);
@@ -71,9 +71,9 @@ class BpeEncoder {
       { length: 256 },
       (_, byte) => this.#tokens.get(byteCharacter(byte)) ?? NONE,
     );
-    this.#size = vocab.tokens.length;
     this.#splitText = createSplitter(rules);
     this.#ignoreMerges = vocab.rules?.ignoreMerges ?? rules.ignoreMerges ?? false;
+    this.#merges = new PairMap(vocab.merges!.length);
     this.#merger = this.#readMerges(vocab.merges!);
   }
 
@@ -88,8 +88,7 @@ class BpeEncoder {
       const result = this.#tokens.get(merge.slice(0, space) + merge.slice(space + 1));
       if (left === undefined || right === undefined || result === undefined) continue;
       results[rank] = result;
-      const pair = left * this.#size + right;
-      if (!this.#merges.has(pair)) this.#merges.set(pair, rank);
+      this.#merges.add(left, right, rank);
     }
     return new Merger(
       results.map((_, rank) => rank),
@@ -118,9 +117,7 @@ class BpeEncoder {
       const id = this.#byteIds[byte]!;
       if (id !== NONE) merger.add(id); // a byte without a token is lost, as in llama.cpp
     }
-    merger.merge(
-      (left, right) => this.#merges.get(merger.ids[left]! * this.#size + merger.ids[right]!) ?? NONE,
-    );
+    merger.merge((left, right) => this.#merges.get(merger.ids[left]!, merger.ids[right]!));
     const ids = new IdList();
     for (let i = 0; i < merger.count; i = merger.next[i]!) ids.push(merger.ids[i]!);
     return ids.toArray();

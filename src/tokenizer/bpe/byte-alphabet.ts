@@ -8,6 +8,9 @@ const CHARACTERS: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 })();
 
+/** The code of the last. */
+export const LARGEST_CHARACTER = Math.max(...CHARACTERS.map((character) => character.charCodeAt(0)));
+
 const BYTES: ReadonlyMap<string, number> = new Map(CHARACTERS.map((character, byte) => [character, byte]));
 
 /** The character that stands for a byte. */
