@@ -41,7 +41,7 @@ export default {
     cleanDir: true,
     comments: false,
     // Names of functions and lines stay, for whoever reads a trace; the package is a tenth smaller.
-    minify: { compress: false, mangle: { keepNames: true }, codegen: { removeWhitespace: false } },
+    minify: { compress: { keepNames: { function: true, class: true } }, mangle: { keepNames: true }, codegen: { removeWhitespace: false } },
     chunkFileNames: "[name].js",
     codeSplitting: {
       groups: [

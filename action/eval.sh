@@ -9,7 +9,8 @@ if [ ! -f "$cli" ]; then (cd "$GITHUB_ACTION_PATH" && npm ci --ignore-scripts &&
 llq() { node "$cli" "$@"; }
 
 options=(--json)
-for name in base-model baseline context chunks max-ppl max-ppl-ratio max-kld min-top1 junit; do
+for name in base-model baseline context chunks max-ppl max-ppl-ratio max-kld min-top1 junit markdown activations \
+  threads max-memory; do
   variable="LLQ_$(tr 'a-z-' 'A-Z_' <<< "$name")"
   if [ -n "${!variable:-}" ]; then options+=("--$name=${!variable}"); fi
 done
@@ -23,9 +24,18 @@ llq eval-ppl "${options[@]}" -- "$LLQ_MODEL" ${LLQ_TEXT:+"$LLQ_TEXT"} > "$report
 
 if [ -s "$report" ]; then
   node -e '
-    const { perplexity, gate } = JSON.parse(fs.readFileSync(process.argv[1]));
-    console.log(`perplexity=${perplexity}\nresult=${gate?.result ?? ""}`);
-  ' "$report" >> "$GITHUB_OUTPUT"
+    const [, report, model] = process.argv;
+    const { perplexity, divergence, gate } = JSON.parse(fs.readFileSync(report));
+    const stat = fs.statSync(model, { throwIfNoEntry: false });
+    const outputs = {
+      perplexity: perplexity ?? "", // an error is JSON, too
+      kld: divergence?.kld.value ?? "",
+      top1: divergence?.sameTop.value ?? "",
+      size: stat?.isFile() ? stat.size : "",
+      result: gate?.result ?? "",
+    };
+    for (const [name, value] of Object.entries(outputs)) console.log(`${name}=${value}`);
+  ' "$report" "$LLQ_MODEL" >> "$GITHUB_OUTPUT"
   echo "report=$report" >> "$GITHUB_OUTPUT"
 fi
 exit "$status"

@@ -55,7 +55,12 @@ test("every input reaches the script, and only through the environment", () => {
 });
 
 test("the sample workflow gives inputs that there are", () => {
-  const given = [...workflow.split("/llq@v1")[1]!.matchAll(/^ {10}([\w-]+): /gm)].map((match) => match[1]!);
+  const given = [
+    ...workflow
+      .split("/llq@v1")[1]!
+      .split("\n      - ")[0]!
+      .matchAll(/^ {10}([\w-]+): /gm),
+  ].map((match) => match[1]!);
   expect(given).toContain("max-kld");
   for (const input of given) expect(inputs).toContain(input);
 });
@@ -65,14 +70,19 @@ test("a model that holds its bounds passes, and the outputs say so", () => {
     ...small,
     "base-model": TINY_LLAMA,
     "max-kld": "0.01",
+    ...{ threads: "1", activations: "f32", "max-memory": "500MB", markdown: "report.md" },
   });
   expect(status).toBe(0);
-  expect(output).toMatch(/^perplexity=\d+\.\d+\nresult=passed\nreport=.*llq-eval-ppl\.json\n$/);
+  expect(output).toMatch(
+    /^perplexity=\d+\.\d+\nkld=0\ntop1=1\nsize=\nresult=passed\nreport=.*llq-eval-ppl\.json\n$/,
+  );
   expect(summary).toMatch(/: passed\n/);
   expect(JSON.parse(readFileSync(join(temp, "llq-eval-ppl.json"), "utf8"))).toMatchObject({
     schema: 1,
     chunks: 4,
+    activations: "f32",
   });
+  expect(readFileSync(join(temp, "report.md"), "utf8")).toMatch(/perplexity/i);
 });
 
 test("a broken bound fails the step and annotates it", () => {
