@@ -40,8 +40,8 @@ export default {
     dir: "dist/program",
     cleanDir: true,
     comments: false,
-    // Names of functions and lines stay, for whoever reads a trace; the package is a tenth smaller.
-    minify: { compress: { keepNames: { function: true, class: true } }, mangle: { keepNames: true }, codegen: { removeWhitespace: false } },
+    // Names of functions stay, for whoever reads a trace; the package must stay below 600 kB.
+    minify: { compress: { keepNames: { function: true, class: true } }, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
     chunkFileNames: "[name].js",
     codeSplitting: {
       groups: [
