@@ -36,7 +36,7 @@ describe.skipIf(!SHARED)("llama.cpp's own vectors (LLQ_SHARED)", { timeout: 120_
       "deepseek-llm",
       "deepseek-coder",
     ].map((name): [string, string, () => Vocab] => [name, "GGUF", () => gguf(name)]),
-    ["llama-spm", "tokenizer.model", () => folder("llama2", 32000)],
+    ["llama-spm", "tokenizer.model", () => model("llama2/tokenizer.model")],
     ["llama-bpe", "rank file", () => folder("llama3", 128256)],
     ["qwen2", "rank file", () => folder("qwen", 151936)],
     ["deepseek-r1-qwen", "Qwen's rank file", () => folder("qwen", 152064)],
@@ -62,7 +62,7 @@ describe.skipIf(!SHARED)("llama.cpp's own vectors (LLQ_SHARED)", { timeout: 120_
 
 describe.skipIf(!SHARED)("published vocabularies (LLQ_SHARED)", { timeout: 120_000 }, () => {
   it.each([
-    ["llama2", () => folder("llama2", 32000)],
+    ["llama2", () => model("llama2/tokenizer.model")],
     ["llama2", () => gguf("llama-spm")],
     ["internlm", () => model("internlm/V7_sft.model")],
     ["chatglm-6b", () => model("chatglm-6b/ice_text.model")],
