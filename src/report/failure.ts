@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { withFile } from "../../formats/bytes.js";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
 import { writeOutput } from "../run/write/output.js";
@@ -50,11 +51,25 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
   if (options.includes("--json") && !isJsonPrinted()) printJson(FAILURE, { schema: 1, error: failure });
   if (isTold()) return; // a report has said all of it
   const junit = optionValue(options, "--junit");
-  if (junit) tryTo(() => writeOutput(junit, Buffer.from(failureJunit(command, code, text)), true));
+  if (junit) {
+    tryTo(() => {
+      if (existsSync(junit) && !isJunit(junit)) return;
+      writeOutput(junit, Buffer.from(failureJunit(command, code, text)), true);
+    });
+  }
   if (!isGithub()) return;
   markTold();
   process.stderr.write(`${failureAnnotation(command, text)}\n`);
   tryTo(() => addToSummary(`### ${command}: ${code}\n\n${escapeMarkdown(text)}\n`));
+}
+
+/**
+ * Whether the file is such a report. Any other stays: the command may have ended before it was known what its inputs are,
+ * and because one was named as a report.
+ */
+function isJunit(path: string): boolean {
+  const start = withFile(path, (source) => source.read(0, Math.min(source.byteLength, 200)));
+  return /^<\?xml [^>]*>\s*<testsuites>/.test(Buffer.from(start).toString("latin1"));
 }
 
 function optionValue(options: readonly string[], name: string): string | undefined {

@@ -255,7 +255,8 @@ describe("quantize", () => {
   test("its help has every option of its own in an example", () => {
     const { stdout } = llq("quantize", "--help");
     const [options, examples] = stdout.split("Examples:");
-    const general = ["--output", "--threads", "--force", "--resume", "--json", "--help", "--version"];
+    const ofAll = ["--json", "--help", "--version", "--quiet", "--verbose"];
+    const general = ["--output", "--threads", "--force", "--resume", ...ofAll];
     const names = [...options!.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1]!);
     expect(names.length).toBeGreaterThan(15);
     expect(names.filter((name) => !general.includes(name) && !RegExp(`${name}\\b`).test(examples!))).toEqual(
