@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { withFile } from "../../formats/bytes.js";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
 import { writeOutput } from "../run/write/output.js";
@@ -68,8 +67,15 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
  * and because one was named as a report.
  */
 function isJunit(path: string): boolean {
-  const start = withFile(path, (source) => source.read(0, Math.min(source.byteLength, 200)));
-  return /^<\?xml [^>]*>\s*<testsuites>/.test(Buffer.from(start).toString("latin1"));
+  if (!statSync(path).isFile()) return false;
+  const fd = openSync(path, "r"); // read otherwise it would be an input
+  try {
+    const start = Buffer.alloc(200);
+    const length = readSync(fd, start, 0, start.length, 0);
+    return /^<\?xml [^>]*>\s*<testsuites>/.test(start.toString("latin1", 0, length));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function optionValue(options: readonly string[], name: string): string | undefined {

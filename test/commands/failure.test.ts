@@ -90,6 +90,8 @@ describe("in GitHub Actions", () => {
     const junit = readFileSync(join(folder, "missing.xml"), "utf8");
     expect(junit).toContain('<testsuite name="llq eval-ppl" tests="1" failures="0" errors="1">');
     expect(junit).toContain('name="bad-input"><error message="missing.gguf: no such file or folder"/>');
+    llq(["eval-ppl", "gone.gguf", TEXT, "--junit", "missing.xml"]);
+    expect(readFileSync(join(folder, "missing.xml"), "utf8")).toContain("gone.gguf: no such file or folder");
   });
 
   test("so is a wrong option, and nothing obeys a name", () => {
