@@ -142,6 +142,7 @@ export {
   type ExecuteOptions,
   execute,
   executeParts,
+  executeTogether,
   type Summary,
   type TensorReport,
 } from "./run/write/execute.js";

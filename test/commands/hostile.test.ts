@@ -303,7 +303,8 @@ test("a kernel that traps names the tensor, the rows, and what to report", () =>
       throw new WebAssembly.RuntimeError("memory access out of bounds");
     },
   };
-  const job = { tensor: { name: "blk.0.ffn_up.weight" }, dtype: "Q4_K", firstRow: 64, rows: 32 };
+  const targets = [{ dtype: "Q4_K" }];
+  const job = { tensor: { name: "blk.0.ffn_up.weight" }, targets, firstRow: 64, rows: 32 };
   expect(() => runJob(trap, job as never, new Kernels())).toThrow(
     /^llq .*, Node v.* a kernel trapped \(memory access out of bounds\) in the job encode, tensor blk.0.ffn_up.weight, rows 64 to 95 to Q4_K/,
   );

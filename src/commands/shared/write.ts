@@ -141,7 +141,7 @@ export function printPlan(
     byteLength,
     elements: planElements(plan),
     bitsPerWeight: bitsPerWeight(plan),
-    peakMemory: peakMemory(plan, options.threads ?? availableParallelism()),
+    peakMemory: peakMemory([plan], options.threads ?? availableParallelism()),
   };
   const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
   if (options.json) {

@@ -100,7 +100,7 @@ export class Work {
     const place = scratch.placeOf(tensor.tensor.name);
     const plan = { ...tensor, offset: place.offset };
     const jobs = encodeJobs(plan, session.files, place);
-    const results = await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)));
+    const results = (await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)))).flat();
     await checkTensor(session.pool, plan, place, results);
   }
 

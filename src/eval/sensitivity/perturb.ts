@@ -44,7 +44,7 @@ export class Scratch {
     const plan = { tensor, dtype, weights, offset, byteLength: size, reason: "", fellBack: false };
     const file = { fd: this.#fd, name: this.#path };
     const jobs = encodeJobs(plan, session.files, file);
-    const results = await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)));
+    const results = (await Promise.all(jobs.map((job) => session.pool.run(encodeJob, job)))).flat();
     await checkTensor(session.pool, plan, file, results);
     const source = { file: session.files.length, offset, byteLength: size, dtype, shape: tensor.shape };
     const rounded: Tensor = { ...tensor, ...storedWhole(source) };

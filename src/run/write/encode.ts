@@ -10,16 +10,28 @@ import { aboutRows, type JobKind } from "../threads/messages.js";
 import { checksumOf } from "./checksum.js";
 import { checkOverflow } from "./overflow.js";
 
-/** Work for one thread: produce some rows of one tensor and write them where they belong. Plain data. */
+/** Work for one thread: produce some rows of one tensor, in one or more types, and write them where they belong. Plain data. */
 export interface EncodeJob {
   readonly tensor: Tensor;
   readonly files: Descriptors;
-  readonly dtype: DTypeName;
   readonly firstRow: number;
   readonly rows: number;
+  /** What the rows become: they are read once for all. */
+  readonly targets: readonly EncodeTarget[];
+}
+
+export interface EncodeTarget {
+  readonly dtype: DTypeName;
   /** Importances of the columns, for each matrix that the rows belong to, in order. */
   readonly weights: readonly Float32Array[] | undefined;
-  readonly output: { readonly fd: number; readonly name: string; readonly offset: number };
+  /** Where the bytes go, one or more. */
+  readonly outputs: readonly EncodeOutput[];
+}
+
+export interface EncodeOutput {
+  readonly fd: number;
+  readonly name: string;
+  readonly offset: number;
 }
 
 export interface EncodeResult {
@@ -41,23 +53,46 @@ const PIECE = 1 << 16;
 /** Weights worked on at a time: as f32, twice, they stay in its first. */
 const PART = 1 << 12;
 
-/** @throws LlqError `bad-input` for a weight that is no finite number or becomes none, `no-space` when the disk is full */
-export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
+/**
+ * @returns a result for each target
+ * @throws LlqError `bad-input` for a weight that is no finite number or becomes none, `no-space` when the disk is full
+ */
+export function encode(job: EncodeJob, kernels: Kernels): EncodeResult[] {
   kernels.reset();
-  const { tensor, dtype } = job;
-  const outRow = rowBytes(tensor, dtype);
-  const out = kernels.reserve(job.rows * outRow);
+  const placed = job.targets.map((target) => placeTarget(job, kernels, target));
+  const copies = placed.filter(({ target }) => isCopy(job.tensor, target));
+  for (const { out } of copies) copyRows(job, kernels, out);
+  const rounded = placed.filter((each) => !copies.includes(each));
+  if (rounded.length > 0) encodeRows(job, kernels, rounded, copies[0]?.out);
+  return placed.map((each) => written(job, kernels, each));
+}
+
+/** Whether the rows keep the bytes that they are stored as. */
+function isCopy(tensor: Tensor, { dtype }: EncodeTarget): boolean {
+  return dtype === tensor.dtype && keepsStoredValues(tensor);
+}
+
+/** Addresses of a target: of its rows, of the sums of its errors, and of its importances, matrix after matrix. */
+interface PlacedTarget {
+  readonly target: EncodeTarget;
+  readonly out: number;
+  readonly stats: number;
+  readonly weights: number | undefined;
+}
+
+function placeTarget({ tensor, rows }: EncodeJob, kernels: Kernels, target: EncodeTarget): PlacedTarget {
+  const out = kernels.reserve(rows * rowBytes(tensor, target.dtype));
   const stats = kernels.reserve(24);
   kernels.bytes(stats, 24).fill(0);
-  const weights = placeWeights(job, kernels);
-  if (dtype === tensor.dtype && keepsStoredValues(tensor)) {
-    copyRows(job, kernels, out);
-  } else {
-    encodeRows(job, kernels, { out, stats, weights });
-  }
-  const byteLength = job.rows * outRow;
+  return { target, out, stats, weights: placeWeights(tensor, kernels, target) };
+}
+
+/** Writes what a target's rows have become. */
+function written({ tensor, rows }: EncodeJob, kernels: Kernels, placed: PlacedTarget): EncodeResult {
+  const { target, out, stats } = placed;
+  const byteLength = rows * rowBytes(tensor, target.dtype);
   const checksum = checksumOf(kernels, out, byteLength);
-  writeFully(job.output, kernels.bytes(out, byteLength));
+  for (const output of target.outputs) writeFully(output, kernels.bytes(out, byteLength));
   const sums = new DataView(kernels.memory.buffer, stats, 24);
   return {
     byteLength,
@@ -68,17 +103,15 @@ export function encode(job: EncodeJob, kernels: Kernels): EncodeResult {
   };
 }
 
-interface Places {
-  readonly out: number;
-  readonly stats: number;
-  readonly weights: number | undefined;
-}
-
-/** Reads a piece at a time, and works on a part of it at a time. */
-function encodeRows(job: EncodeJob, kernels: Kernels, { out, stats, weights }: Places): void {
-  const { tensor, dtype } = job;
+/** Reads a piece at a time, unless all is read already, to `stored`; and works on a part of it at a time. */
+function encodeRows(
+  job: EncodeJob,
+  kernels: Kernels,
+  targets: readonly PlacedTarget[],
+  stored: number | undefined,
+): void {
+  const { tensor } = job;
   const length = rowLength(tensor);
-  const outRow = rowBytes(tensor, dtype);
   const rawRow = rowBytes(tensor, tensor.dtype);
   const pieceRows = rowsOfPiece(tensor, job.rows);
   const partRows = partOf(tensor, pieceRows);
@@ -88,8 +121,8 @@ function encodeRows(job: EncodeJob, kernels: Kernels, { out, stats, weights }: P
   for (let done = 0; done < job.rows; done += pieceRows) {
     kernels.reset(mark);
     const inPiece = Math.min(pieceRows, job.rows - done);
-    const raw = kernels.reserve(inPiece * rawRow);
-    if (tensor.values === undefined) {
+    const raw = stored === undefined ? kernels.reserve(inPiece * rawRow) : stored + done * rawRow;
+    if (tensor.values === undefined && stored === undefined) {
       readStoredRows(kernels, job.files, tensor, job.firstRow + done, inPiece, raw);
     }
     for (let at = 0; at < inPiece; at += partRows) {
@@ -98,22 +131,43 @@ function encodeRows(job: EncodeJob, kernels: Kernels, { out, stats, weights }: P
       if (tensor.values === undefined) widenRows(kernels, tensor, raw + at * rawRow, firstRow, rows, x);
       else readRowsF32(kernels, job.files, tensor, firstRow, rows, x);
       checkFinite(kernels, tensor, x, rows * length, firstRow);
-      const y = out + (done + at) * outRow;
-      if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
-      else quantizeWeighted(job, kernels, { x, y, weights, firstRow, rows });
-      kernels.toF32(dtype, y, back, rows * length);
-      const squaredError = kernels.call("error_stats")(x, back, rows * length, stats);
-      if (!Number.isFinite(squaredError)) {
-        checkOverflow(kernels, tensor, dtype, { x, back, firstRow, rows, length });
-      }
+      for (const target of targets) roundRows(job, kernels, target, { x, back, firstRow, rows });
     }
   }
 }
 
-export const encodeJob: JobKind<EncodeJob, EncodeResult> = {
+/** Some rows that stand at `x`, and at `back` as the type gives them back. */
+interface WideRows {
+  readonly x: number;
+  readonly back: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+function roundRows(
+  job: EncodeJob,
+  kernels: Kernels,
+  { target, out, stats, weights }: PlacedTarget,
+  { x, back, firstRow, rows }: WideRows,
+): void {
+  const { tensor } = job;
+  const { dtype } = target;
+  const length = rowLength(tensor);
+  const y = out + (firstRow - job.firstRow) * rowBytes(tensor, dtype);
+  if (weights === undefined) kernels.fromF32(dtype, x, y, rows * length);
+  else quantizeWeighted(job, kernels, dtype, { x, y, weights, firstRow, rows });
+  kernels.toF32(dtype, y, back, rows * length);
+  const squaredError = kernels.call("error_stats")(x, back, rows * length, stats);
+  if (!Number.isFinite(squaredError)) {
+    checkOverflow(kernels, tensor, dtype, { x, back, firstRow, rows, length });
+  }
+}
+
+export const encodeJob: JobKind<EncodeJob, EncodeResult[]> = {
   name: "encode",
   run: encode,
-  about: ({ tensor, dtype, firstRow, rows }) => `${aboutRows(tensor, firstRow, rows)} to ${dtype}`,
+  about: ({ tensor, targets, firstRow, rows }) =>
+    `${aboutRows(tensor, firstRow, rows)} to ${targets.map(({ dtype }) => dtype).join(", ")}`,
 };
 
 /**
@@ -131,8 +185,7 @@ export function partOf(tensor: Tensor, pieceRows: number): number {
   return Math.min(pieceRows, Math.max(1, Math.floor(PART / rowLength(tensor))));
 }
 
-/** Address of the importances, matrix after matrix. */
-function placeWeights({ tensor, weights }: EncodeJob, kernels: Kernels): number | undefined {
+function placeWeights(tensor: Tensor, kernels: Kernels, { weights }: EncodeTarget): number | undefined {
   if (weights === undefined) return undefined;
   const length = rowLength(tensor);
   const address = kernels.reserve(weights.length * length * 4);
@@ -150,8 +203,9 @@ interface WeightedRows {
 
 /** A row at a time, each with the importances of its matrix. */
 function quantizeWeighted(
-  { tensor, dtype, firstRow: start }: EncodeJob,
+  { tensor, firstRow: start }: EncodeJob,
   kernels: Kernels,
+  dtype: DTypeName,
   { x, y, weights, firstRow, rows }: WeightedRows,
 ): void {
   const length = rowLength(tensor);
@@ -178,7 +232,7 @@ function copyRows(job: EncodeJob, kernels: Kernels, out: number): void {
 }
 
 /** @throws LlqError `no-space` when the disk is full */
-export function writeFully(output: EncodeJob["output"], bytes: Uint8Array): void {
+export function writeFully(output: EncodeOutput, bytes: Uint8Array): void {
   try {
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(output.fd, bytes, done, bytes.length - done, output.offset + done);

@@ -1,19 +1,16 @@
-import { createHash } from "node:crypto";
-import { closeSync, existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { LlqError } from "../../../formats/errors.js";
-import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
-import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
+import { checkInputs } from "../../../formats/inputs.js";
+import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
-import type { Descriptors } from "../../rows/rows.js";
-import { rowLength } from "../../tensor.js";
-import { VERSION } from "../../version.js";
-import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { claimOutputs, journalPath, partialPath } from "./claim.js";
-import { type EncodeResult, encodeJob, writeFully } from "./encode.js";
-import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
-import { Flusher, isResumable, openPartial, publish, settle, withResumeHint } from "./output.js";
-import { checkTensor, encodeJobs, isIntact } from "./tensor-jobs.js";
+import { removeJournal } from "./journal.js";
+import { isResumable, publish, withResumeHint } from "./output.js";
+import { removePartial, type Summary, type Written, writePartials } from "./partials.js";
+
+export type { Summary, TensorReport } from "./partials.js";
 
 /** The bytes do not depend on the number of threads. */
 export interface ExecuteOptions extends Pick<PoolOptions, "threads" | "signal"> {
@@ -23,26 +20,6 @@ export interface ExecuteOptions extends Pick<PoolOptions, "threads" | "signal"> 
   readonly resume?: boolean | undefined;
   /** Called as weights are done, at most once a job. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-}
-
-/** How well one tensor survived. */
-export interface TensorReport {
-  readonly name: string;
-  readonly dtype: string;
-  /** sqrt(Σ(w - ŵ)² / Σw²); 0 when nothing was lost */
-  readonly relativeError: number;
-  /** Largest |w - ŵ| */
-  readonly maxError: number;
-}
-
-export interface Summary {
-  readonly output: string;
-  readonly byteLength: number;
-  readonly elements: number;
-  readonly seconds: number;
-  /** Tensors that an earlier run had finished. */
-  readonly resumed: number;
-  readonly tensors: readonly TensorReport[];
 }
 
 /**
@@ -65,25 +42,58 @@ export async function executeParts(
   parts: readonly PlanPart[],
   options: ExecuteOptions = {},
 ): Promise<Summary[]> {
+  return executeRounds(
+    [parts],
+    parts.map((part) => [part]),
+    options,
+  );
+}
+
+/**
+ * The same for several models of the same sources, each in one file or more, all at once: rows that they have in common are
+ * read once. None has its name before all are complete.
+ * @throws LlqError as execute; `usage`, too, for plans of other sources
+ */
+export async function executeTogether(
+  models: readonly (readonly PlanPart[])[],
+  options: ExecuteOptions = {},
+): Promise<Summary[][]> {
+  const plans = models.flat().map(({ plan }) => plan);
+  if (plans.some(({ files }) => !isDeepStrictEqual(files, plans[0]!.files))) {
+    throw new LlqError("usage", "models that are written together must be of the same sources");
+  }
+  const summaries = await executeRounds(models, [models.flat()], options);
+  return models.map(({ length }) => summaries.splice(0, length));
+}
+
+/** `rounds` are the same parts, in the same order, as they are written: those of a round at once. */
+async function executeRounds(
+  models: readonly (readonly PlanPart[])[],
+  rounds: readonly (readonly PlanPart[])[],
+  options: ExecuteOptions,
+): Promise<Summary[]> {
+  const parts = models.flat();
   const total = parts.reduce((sum, { plan }) => sum + plan.byteLength, 0);
   const outputs = parts.map(({ output }) => output);
   const { force = false } = options;
-  const claim = claimOutputs(outputs, { byteLength: total, inputs: parts[0]!.plan.files, force });
+  const sources = parts[0]!.plan.files;
+  const claim = claimOutputs(outputs, { byteLength: total, inputs: sources, force });
   const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
   let current = parts[0]!.output;
   try {
     await withFiles((open) => {
-      const files = open(parts[0]!.plan.files);
+      const files = open(sources);
       return withPool(options, async (pool) => {
-        for (const part of parts) {
-          current = part.output;
-          const work = { ...part, pool, files, progress, resume: options.resume === true };
-          written.push(await writePartial(work));
+        const work = { pool, files, progress, resume: options.resume === true };
+        for (const round of rounds) {
+          current = round[0]!.output;
+          written.push(...(await writePartials(round, work)));
         }
       });
     });
-    publishParts(written, force);
+    const left = [...written];
+    for (const { length } of models) publishParts(left.splice(0, length), force);
     return written.map(({ summary }) => summary);
   } catch (error) {
     if (isResumable(error)) throw withResumeHint(error, partialPath(current));
@@ -95,11 +105,6 @@ export async function executeParts(
   } finally {
     claim.release();
   }
-}
-
-interface Written {
-  readonly summary: Summary;
-  readonly stamp: FileStamp;
 }
 
 /** The first part comes last, and that of an older model goes first: where it is, all of one model are. */
@@ -128,133 +133,4 @@ class Progress {
     this.#done += elements;
     this.#report?.(this.#done, this.#total);
   }
-}
-
-interface Work extends PlanPart {
-  readonly pool: WorkerPool;
-  readonly files: Descriptors;
-  readonly progress: Progress;
-  readonly resume: boolean;
-}
-
-/** Leaves the complete file on the disk, under its partial name. */
-async function writePartial(work: Work): Promise<Written> {
-  const { plan, output, pool } = work;
-  const started = performance.now();
-  const print = fingerprint(plan);
-  const kept = work.resume && existsSync(partialPath(output));
-  const recorded = kept ? readJournal(journalPath(output), print) : undefined;
-  if (recorded === undefined) removePartial(output);
-  const fd = openPartial(partialPath(output), plan.byteLength);
-  const flusher = new Flusher(fd, output);
-  try {
-    const file = { fd, name: output };
-    const done = new Map(await intactTensors(pool, plan, file, recorded ?? new Map()));
-    const resumed = done.size;
-    const journal = new Journal(journalPath(output), print, done);
-    try {
-      writeFully({ ...file, offset: 0 }, plan.header);
-      await encodeTensors(work, file, done, { journal, flusher });
-    } finally {
-      journal.close();
-    }
-    await checkWritten(pool, plan, file, done);
-    await flusher.finish();
-    const stamp = settle(fd, output, plan.byteLength);
-    closeSync(fd);
-    const summary = {
-      output,
-      byteLength: plan.byteLength,
-      elements: planElements(plan),
-      seconds: (performance.now() - started) / 1000,
-      resumed,
-      tensors: plan.tensors.map((tensor, i) => report(tensor, done.get(i)!)),
-    };
-    return { summary, stamp };
-  } catch (error) {
-    await pool.close(); // before the descriptor: a thread must not write to whatever gets its number next
-    await flusher.stop();
-    closeSync(fd);
-    throw error;
-  }
-}
-
-/** Those recorded tensors whose bytes are on the disk as recorded: the rest is done again. */
-async function intactTensors(
-  pool: WorkerPool,
-  plan: Plan,
-  file: { readonly fd: number; readonly name: string },
-  recorded: Finished,
-): Promise<Finished> {
-  const checks = [...recorded].map(async ([index, results]) => {
-    const tensor = plan.tensors[index];
-    return tensor !== undefined && (await isIntact(pool, tensor, file, results));
-  });
-  const intact = await Promise.all(checks);
-  return new Map([...recorded].filter((_, i) => intact[i]));
-}
-
-/** Adds what is missing to `done`. */
-async function encodeTensors(
-  { plan, pool, files, progress }: Work,
-  file: { readonly fd: number; readonly name: string },
-  done: Map<number, readonly EncodeResult[]>,
-  { journal, flusher }: { readonly journal: Journal; readonly flusher: Flusher },
-): Promise<void> {
-  const encodeTensor = async (tensor: TensorPlan, index: number): Promise<void> => {
-    const jobs = encodeJobs(tensor, files, file);
-    if (done.has(index)) {
-      for (const job of jobs) progress.advance(job.rows * rowLength(job.tensor));
-      return;
-    }
-    const results = await Promise.all(
-      jobs.map(async (job) => {
-        const result = await pool.run(encodeJob, job);
-        flusher.wrote(result.byteLength);
-        progress.advance(job.rows * rowLength(job.tensor));
-        return result;
-      }),
-    );
-    done.set(index, results);
-    journal.add(index, results);
-  };
-  await Promise.all(plan.tensors.map(encodeTensor));
-}
-
-/** Reads the whole file back: a disk that lies about a write must not give a file that looks complete. */
-async function checkWritten(
-  pool: WorkerPool,
-  plan: Plan,
-  file: { readonly fd: number; readonly name: string },
-  done: Finished,
-): Promise<void> {
-  await Promise.all(plan.tensors.map((tensor, i) => checkTensor(pool, tensor, file, done.get(i)!)));
-}
-
-/** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
-function fingerprint(plan: Plan): string {
-  const hash = createHash("sha256").update(VERSION).update(plan.header);
-  for (const file of plan.files) hash.update(fileIdentity(file));
-  for (const { weights = [], ...tensor } of plan.tensors) {
-    hash.update(JSON.stringify(tensor));
-    for (const values of weights) hash.update(values);
-  }
-  return hash.digest("hex");
-}
-
-function removePartial(output: string): void {
-  rmSync(partialPath(output), { force: true });
-  removeJournal(journalPath(output));
-}
-
-function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[]): TensorReport {
-  const sum = (of: (result: EncodeResult) => number) =>
-    results.reduce((total, result) => total + of(result), 0);
-  const squaredSum = sum((result) => result.squaredSum);
-  return {
-    name: tensor.name,
-    dtype,
-    relativeError: squaredSum > 0 ? Math.sqrt(sum((result) => result.squaredError) / squaredSum) : 0,
-    maxError: results.reduce((largest, result) => Math.max(largest, result.maxError), 0),
-  };
 }

@@ -7,21 +7,27 @@ import { rowsOfJob } from "./row-jobs.js";
 /** A worker before it has any job: its JavaScript engine and the kernels. */
 const IDLE_WORKER = 10 << 20;
 
-/** Bytes of memory that executing the plan takes at most, about: what is in use now, and the workers. */
-export function peakMemory(plan: Plan, threads: number): number {
+/** Bytes of memory that executing the plans together takes at most, about: what is in use now, and the workers. */
+export function peakMemory(plans: readonly Plan[], threads: number): number {
   const { maxRSS } = process.resourceUsage(); // in KiB
-  const largest = plan.tensors.reduce((most, tensor) => Math.max(most, jobMemory(tensor)), 0);
+  const names = new Map<string, TensorPlan[]>();
+  for (const each of plans.flatMap(({ tensors }) => tensors)) {
+    const { name } = each.tensor;
+    names.set(name, [...(names.get(name) ?? []), each]);
+  }
+  const largest = [...names.values()].reduce((most, each) => Math.max(most, jobMemory(each)), 0);
   return maxRSS * 1024 + threads * (IDLE_WORKER + largest);
 }
 
 /** The rows of a job as they are written, of a piece of it as stored and decoded, and of a part as f32 and as read back. */
-function jobMemory({ tensor, dtype }: TensorPlan): number {
+function jobMemory(plans: readonly TensorPlan[]): number {
+  const { tensor } = plans[0]!;
   const length = rowLength(tensor);
   const rows = rowsOfJob(tensor);
   const piece = rowsOfPiece(tensor, rows);
   const decoded = tensor.sources.some(({ coded }) => coded !== undefined) ? 4 * length : 0;
   return (
-    rows * rowBytes(tensor, dtype) +
+    plans.reduce((sum, { dtype }) => sum + rows * rowBytes(tensor, dtype), 0) +
     piece * (rowBytes(tensor, tensor.dtype) + decoded) +
     partOf(tensor, piece) * 8 * length
   );

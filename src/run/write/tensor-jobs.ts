@@ -4,32 +4,53 @@ import type { Descriptors } from "../../rows/rows.js";
 import { matrixOf, rowCount } from "../../tensor.js";
 import type { WorkerPool } from "../threads/pool.js";
 import { checksumJob } from "./checksum.js";
-import type { EncodeJob, EncodeResult } from "./encode.js";
+import type { EncodeJob, EncodeResult, EncodeTarget } from "./encode.js";
 import { cutRows } from "./row-jobs.js";
 
+/** A file that is open. */
+export interface OpenOutput {
+  readonly fd: number;
+  readonly name: string;
+}
+
+/** A tensor as an output is to have it. */
+export interface PlacedTensor {
+  readonly plan: TensorPlan;
+  readonly output: OpenOutput;
+}
+
 /** The tensor cut into jobs of whole rows. */
-export function encodeJobs(
-  { tensor, dtype, weights, offset, byteLength }: TensorPlan,
-  files: Descriptors,
-  output: { readonly fd: number; readonly name: string },
-): EncodeJob[] {
-  const rowBytes = byteLength / rowCount(tensor);
+export function encodeJobs(plan: TensorPlan, files: Descriptors, output: OpenOutput): EncodeJob[] {
+  return jointJobs([[{ plan, output }]], files);
+}
+
+/** The same for a tensor that several outputs have: a target for each of the `kinds`, whose bytes are the same. */
+export function jointJobs(kinds: readonly (readonly PlacedTensor[])[], files: Descriptors): EncodeJob[] {
+  const { tensor } = kinds[0]![0]!.plan;
   return cutRows(tensor).map(({ firstRow, rows }) => ({
     tensor,
     files,
-    dtype,
     firstRow,
     rows,
-    weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + rows - 1) + 1),
-    output: { ...output, offset: offset + firstRow * rowBytes },
+    targets: kinds.map((places) => targetOf(places, firstRow, rows)),
   }));
+}
+
+function targetOf(places: readonly PlacedTensor[], firstRow: number, rows: number): EncodeTarget {
+  const { tensor, dtype, weights, byteLength } = places[0]!.plan;
+  const rowBytes = byteLength / rowCount(tensor);
+  return {
+    dtype,
+    weights: weights?.slice(matrixOf(tensor, firstRow), matrixOf(tensor, firstRow + rows - 1) + 1),
+    outputs: places.map(({ plan, output }) => ({ ...output, offset: plan.offset + firstRow * rowBytes })),
+  };
 }
 
 /** Whether a tensor's bytes are those that its jobs wrote, by their checksums. */
 export async function isIntact(
   pool: WorkerPool,
   tensor: TensorPlan,
-  file: { readonly fd: number; readonly name: string },
+  file: OpenOutput,
   results: readonly EncodeResult[],
 ): Promise<boolean> {
   let { offset } = tensor;
@@ -47,7 +68,7 @@ export async function isIntact(
 export async function checkTensor(
   pool: WorkerPool,
   tensor: TensorPlan,
-  file: { readonly fd: number; readonly name: string },
+  file: OpenOutput,
   results: readonly EncodeResult[],
 ): Promise<void> {
   if (await isIntact(pool, tensor, file, results)) return;
