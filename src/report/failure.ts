@@ -1,11 +1,12 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
+import { claimOutputs } from "../run/write/claim.js";
 import { writeOutput } from "../run/write/output.js";
 import { isJsonPrinted, printJson } from "../ui.js";
 import { FAILURE } from "./documents/index.js";
 import { addToSummary, failureAnnotation, isGithub, isTold, markTold } from "./github.js";
-import { failureJunit } from "./junit.js";
+import { failureJunit, JUNIT_HEAD } from "./junit.js";
 
 /** What a failure is called where it is no LlqError. */
 export type FailureCode = ErrorCode | "bug";
@@ -50,11 +51,38 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
   if (options.includes("--json") && !isJsonPrinted()) printJson(FAILURE, { schema: 1, error: failure });
   if (isTold()) return; // a report has said all of it
   const junit = optionValue(options, "--junit");
-  if (junit) tryTo(() => writeOutput(junit, Buffer.from(failureJunit(command, code, text)), true));
+  if (junit) tryTo(() => writeFailure(junit, failureJunit(command, code, text)));
   if (!isGithub()) return;
   markTold();
   process.stderr.write(`${failureAnnotation(command, text)}\n`);
   tryTo(() => addToSummary(`### ${command}: ${code}\n\n${escapeMarkdown(text)}\n`));
+}
+
+/**
+ * After a command line that was not understood, or a command that ended before it read anything, nobody knows what is an
+ * input: so what this replaces is a report of before, and nothing else.
+ */
+function writeFailure(path: string, report: string): void {
+  if (!isFreeForReport(path)) return;
+  const claim = claimOutputs([path], { force: true });
+  try {
+    writeOutput(path, Buffer.from(report), true);
+  } finally {
+    claim.release();
+  }
+}
+
+function isFreeForReport(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (stat.isFile() && stat.size === 0)) return true;
+  if (!stat.isFile()) return false;
+  const head = Buffer.alloc(JUNIT_HEAD.length);
+  const fd = openSync(path, "r");
+  try {
+    return head.toString("latin1", 0, readSync(fd, head)) === JUNIT_HEAD;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function optionValue(options: readonly string[], name: string): string | undefined {
