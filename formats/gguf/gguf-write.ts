@@ -76,17 +76,18 @@ function writeTensorInfo(w: ByteWriter, { name, dtype: type, shape }: TensorHead
   w.u64(offset);
 }
 
-function writeField(w: ByteWriter, key: string, { type, item, value, raw }: MetaField): void {
+function writeField(w: ByteWriter, key: string, field: MetaField): void {
+  const { type, item, raw } = field; // its value is decoded when asked for: not where raw bytes are copied
   w.u32(META_TYPES.indexOf(type));
   if (raw !== undefined) {
     w.bytes(raw);
   } else if (type === "array") {
-    const items = value as readonly MetaValue[];
+    const items = field.value as readonly MetaValue[];
     w.u32(META_TYPES.indexOf(item!));
     w.u64(items.length);
     for (const each of items) writeValue(w, key, item!, each);
   } else {
-    writeValue(w, key, type, value);
+    writeValue(w, key, type, field.value);
   }
 }
 

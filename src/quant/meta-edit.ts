@@ -90,7 +90,9 @@ function readValue(text: string, type: MetaType, value: string): MetaValue {
     return bits === 64 ? number : Number(number);
   }
   if ((type === "f32" || type === "f64") && value.trim() !== "" && Number.isFinite(Number(value))) {
-    return type === "f32" ? Math.fround(Number(value)) : Number(value);
+    const number = type === "f32" ? Math.fround(Number(value)) : Number(value);
+    if (!Number.isFinite(number)) throw wrong(text, `${value} does not fit into ${type}`);
+    return number;
   }
   throw wrong(text, `${value} is no value of type ${type}`);
 }

@@ -1,11 +1,12 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { type ErrorCode, LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
+import { claimOutputs } from "../run/write/claim.js";
 import { writeOutput } from "../run/write/output.js";
 import { isJsonPrinted, printJson } from "../ui.js";
 import { FAILURE } from "./documents/index.js";
 import { addToSummary, failureAnnotation, isGithub, isTold, markTold } from "./github.js";
-import { failureJunit } from "./junit.js";
+import { failureJunit, JUNIT_HEAD } from "./junit.js";
 
 /** What a failure is called where it is no LlqError. */
 export type FailureCode = ErrorCode | "bug";
@@ -50,12 +51,7 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
   if (options.includes("--json") && !isJsonPrinted()) printJson(FAILURE, { schema: 1, error: failure });
   if (isTold()) return; // a report has said all of it
   const junit = optionValue(options, "--junit");
-  if (junit) {
-    tryTo(() => {
-      if (existsSync(junit) && !isJunit(junit)) return;
-      writeOutput(junit, Buffer.from(failureJunit(command, code, text)), true);
-    });
-  }
+  if (junit) tryTo(() => writeFailure(junit, failureJunit(command, code, text)));
   if (!isGithub()) return;
   markTold();
   process.stderr.write(`${failureAnnotation(command, text)}\n`);
@@ -63,16 +59,27 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
 }
 
 /**
- * Whether the file is such a report. Any other stays: the command may have ended before it was known what its inputs are,
- * and because one was named as a report.
+ * After a command line that was not understood, or a command that ended before it read anything, nobody knows what is an
+ * input: so what this replaces is a report of before, and nothing else.
  */
-function isJunit(path: string): boolean {
-  if (!statSync(path).isFile()) return false;
-  const fd = openSync(path, "r"); // read otherwise it would be an input
+function writeFailure(path: string, report: string): void {
+  if (!isFreeForReport(path)) return;
+  const claim = claimOutputs([path], { force: true });
   try {
-    const start = Buffer.alloc(200);
-    const length = readSync(fd, start, 0, start.length, 0);
-    return /^<\?xml [^>]*>\s*<testsuites>/.test(start.toString("latin1", 0, length));
+    writeOutput(path, Buffer.from(report), true);
+  } finally {
+    claim.release();
+  }
+}
+
+function isFreeForReport(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (stat.isFile() && stat.size === 0)) return true;
+  if (!stat.isFile()) return false;
+  const head = Buffer.alloc(JUNIT_HEAD.length);
+  const fd = openSync(path, "r");
+  try {
+    return head.toString("latin1", 0, readSync(fd, head)) === JUNIT_HEAD;
   } finally {
     closeSync(fd);
   }

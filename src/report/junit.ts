@@ -2,6 +2,9 @@ import { escapeXml } from "../escape.js";
 import { describeVerdict, isBroken, type Verdict } from "../eval/perplexity/gate.js";
 import { extent, measures, type Report } from "./report.js";
 
+/** What every report begins with: by this one of before is known. */
+export const JUNIT_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>';
+
 /** The bounds as test cases, in the XML that continuous integration servers read. Undecided ones are skipped tests. */
 export function toJunit(report: Report): string {
   const { model, gate, result } = report;
@@ -15,8 +18,7 @@ export function toJunit(report: Report): string {
   const attributes = Object.entries(counts).map(([name, count]) => `${name}="${count}"`);
   const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)];
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites><testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
+    `${JUNIT_HEAD}<testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
     ...verdicts.map((verdict) => toCase(model, verdict, isStrict)),
     `<system-out>${text.map(escapeXml).join("\n")}</system-out>`,
     "</testsuite></testsuites>",
@@ -28,8 +30,7 @@ export function toJunit(report: Report): string {
 export function failureJunit(command: string, code: string, message: string): string {
   const name = escapeXml(command);
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites><testsuite name="${name}" tests="1" failures="0" errors="1">`,
+    `${JUNIT_HEAD}<testsuite name="${name}" tests="1" failures="0" errors="1">`,
     `<testcase classname="${name}" name="${escapeXml(code)}"><error message="${escapeXml(message)}"/></testcase>`,
     "</testsuite></testsuites>",
     "",

@@ -4,6 +4,7 @@ import type { WrittenResult } from "../eval-gen/evaluate.js";
 import { describeWrittenVerdict, type WrittenVerdict } from "../eval-gen/gate.js";
 import type { Paired } from "../eval-gen/pairs.js";
 import { toError } from "./github.js";
+import { JUNIT_HEAD } from "./junit.js";
 
 /** What written answers came to, as every form of report takes it. */
 export interface WrittenReport {
@@ -108,8 +109,7 @@ export function toWrittenJunit(report: WrittenReport): string {
     ...writtenMeasures(report).map(([name, value]) => `${name}: ${value}`),
   ];
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites><testsuite name="${escapeXml(model)}" tests="${verdicts.length}" failures="${failures}" time="${result.seconds.toFixed(3)}">`,
+    `${JUNIT_HEAD}<testsuite name="${escapeXml(model)}" tests="${verdicts.length}" failures="${failures}" time="${result.seconds.toFixed(3)}">`,
     ...verdicts.map((verdict) => {
       const message = escapeXml(describeWrittenVerdict(verdict));
       const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;

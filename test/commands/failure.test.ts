@@ -8,6 +8,7 @@ import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
 const CLI = new URL("../../dist/program/cli.js", import.meta.url).pathname;
 const TEXT = new URL("../../samples/text.txt", import.meta.url).pathname;
+const BIG_ENDIAN = new URL("../golden/containers/big-endian.gguf", import.meta.url).pathname;
 const folder = scratchFolder();
 
 function llq(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -110,6 +111,22 @@ describe("in GitHub Actions", () => {
     );
     expect(stderr.match(/^::error/gm)).toHaveLength(1);
     expect(readFileSync(join(folder, "gate.xml"), "utf8")).toContain('failures="1"');
+  });
+
+  test("a failure's JUnit file replaces a report of before, and nothing that may be an input", () => {
+    const [model, report] = [join(folder, "own.gguf"), join(folder, "again.xml")];
+    const bytes = readFileSync(BIG_ENDIAN);
+    writeFileSync(model, bytes);
+    for (const args of [
+      ["eval-ppl", "own.gguf", TEXT, "--junit", "own.gguf"],
+      ["eval-ppl", "missing.gguf", TEXT, "--junit=own.gguf"],
+      ["eval-ppl", "own.gguf", TEXT, "--chunks", "x", "--junit", "own.gguf"],
+    ]) {
+      expect(llq(args).status).not.toBe(0);
+      expect(readFileSync(model).equals(bytes)).toBe(true);
+    }
+    for (const name of ["first", "second"]) llq(["eval-ppl", name, TEXT, "--junit", "again.xml"]);
+    expect(readFileSync(report, "utf8")).toContain('message="second: no such file or folder"');
   });
 
   test("elsewhere nothing is annotated", () => {

@@ -76,6 +76,8 @@ describe("split and merge", () => {
     [["split", MIXED, "-o", "x.gguf", "--max-tensors", "0"], /A whole number of at least 1/],
     [["split", MIXED, "-o", "x.gguf", "--max-tensors", "4", "--max-size", "1M"], /cannot be used with/],
     [["copy", MIXED, "-o", MIXED], /is an input too/],
+    [["hash", MIXED, "-c", "x", "-t", "sha1"], /cannot be used with option '-t, --type/],
+    [["hash", MIXED, "-c", "x", "--no-tensors"], /cannot be used with option '--no-tensors/],
   ])("%s is refused with status 2", (args, message) => {
     const { status, stderr } = llq(...args);
     expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(message) });
@@ -91,12 +93,32 @@ describe("split and merge", () => {
   });
 });
 
+test("parts may be named in several ways", () => {
+  run("split", MIXED, "-o", "b.gguf", "--max-tensors", "7");
+  run("merge", "./b-00001-of-00002.gguf", "b-00002-of-00002.gguf", "-o", "b.gguf");
+  expect(fileSha256(join(folder, "b.gguf"))).toBe(fileSha256(MIXED));
+});
+
 describe("copy", () => {
   test("keeps every byte of a file without architecture, NaNs too", () => {
     run("copy", MIXED, "-o", "copy.gguf");
     expect(fileSha256(join(folder, "copy.gguf"))).toBe(fileSha256(MIXED));
     run("copy", IMATRIX, "-o", "imatrix.gguf");
     expect(fileSha256(join(folder, "imatrix.gguf"))).toBe(fileSha256(IMATRIX));
+  });
+
+  test("has arrays of more items than a vocabulary, which are not decoded", () => {
+    const items = 2 ** 21 + 1;
+    const head = Buffer.from(
+      "GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0x\x09\0\0\0",
+      "latin1",
+    );
+    const array = Buffer.alloc(4 + 8 + items, 1);
+    array.writeUInt32LE(0); // u8
+    array.writeBigUInt64LE(BigInt(items), 4);
+    writeFileSync(join(folder, "long.gguf"), Buffer.concat([head, array]));
+    run("copy", "long.gguf", "-o", "long-copy.gguf");
+    expect(fileSha256(join(folder, "long-copy.gguf"))).toBe(fileSha256(join(folder, "long.gguf")));
   });
 
   test("of a big-endian file has the blocks that gguf_convert_endian.py read", () => {
@@ -197,6 +219,7 @@ describe("meta", () => {
   test.each([
     [["--set", "made-up.flag=maybe"], /maybe is no value of type bool/],
     [["--set", "made-up.u8=256"], /256 does not fit into u8/],
+    [["--set", "made-up.epsilon=1e39"], /1e39 does not fit into f32/],
     [["--set", "made-up.numbers=4"], /an array is a JSON list/],
     [
       ["--set", "made-up.number=4"],
@@ -255,6 +278,14 @@ describe("hash", () => {
       status: 1,
       stdout: expect.stringContaining("not in the manifest: sha1 of"),
     });
+  });
+
+  test("tensors of a file with any name are checked, too", () => {
+    writeFileSync(join(folder, "blob"), readFileSync(MIXED));
+    writeFileSync(join(folder, "blob.manifest"), run("hash", "blob"));
+    expect(run("hash", "blob", "-c", "blob.manifest")).toBe(
+      `${golden.length} of ${golden.length} hashes are those of blob.manifest\n`,
+    );
   });
 
   test("a byte that differs ends with status 1", () => {

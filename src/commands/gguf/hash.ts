@@ -24,7 +24,11 @@ export const hashCommand = new Command("hash")
   .argument("<model>", GGUF_ARGUMENT)
   .addOption(repeatable("-t, --type <name>", `${DIGESTS.join(", ")}; all without it`))
   .addOption(new Option("--no-tensors", "of all tensors together only"))
-  .addOption(new Option("-c, --check <manifest>", "compare with lines that this command or gguf-hash wrote"))
+  .addOption(
+    new Option("-c, --check <manifest>", "compare with lines that this command or gguf-hash wrote").conflicts(
+      ["type", "tensors"],
+    ),
+  )
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -116,12 +120,19 @@ function readManifest(manifest: string, path: string): { expected: HashLine[]; o
     }
     const known = DIGESTS.find((each) => each === digest);
     if (known === undefined) others.add(digest);
-    const [, file, tensor] = /^(.*?\.gguf)(?::(.+))?$/s.exec(rest!) ?? [undefined, rest!, undefined];
-    return known === undefined ? [] : [{ digest: known, value: value!, tensor, file: basename(file!) }];
+    const [file, tensor] = namesOf(rest!, path);
+    return known === undefined ? [] : [{ digest: known, value: value!, tensor, file: basename(file) }];
   });
   const own = all.filter(({ file }) => file === basename(path));
   const files = new Set(all.map(({ file }) => file));
   const chosen = own.length > 0 || files.size > 1 ? own : all;
   if (chosen.length === 0) throw badInput(`${manifest}: has no hash of ${basename(path)} that llq can check`);
   return { expected: chosen.map(({ digest, value, tensor }) => ({ digest, value, tensor })), others };
+}
+
+/** `file` or `file:tensor`. Both may have colons, so a file ends with .gguf, or is the model's, which may end otherwise. */
+function namesOf(text: string, path: string): [file: string, tensor: string | undefined] {
+  const own = [path, basename(path)].find((name) => text === name || text.startsWith(`${name}:`));
+  const file = own ?? /^.*?\.gguf(?=:|$)/s.exec(text)?.[0] ?? text;
+  return [file, text.slice(file.length + 1) || undefined];
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { LlqError } from "../../../formats/errors.js";
 import { planCopy } from "../../quant/copy.js";
@@ -25,7 +26,8 @@ Examples:
       const message = `${first}: is a whole model, not the first part of one`;
       throw new LlqError("usage", message, { hint: "llq copy copies a whole one" });
     }
-    const stray = others.find((other) => !container.files.includes(other));
+    const parts = new Set(container.files.map((file) => resolve(file)));
+    const stray = others.find((other) => !parts.has(resolve(other)));
     if (stray !== undefined) {
       const message = `${stray}: is no part of the model that ${first} begins`;
       throw new LlqError("usage", message, { hint: `its parts are ${container.files.join(", ")}` });
