@@ -49,6 +49,13 @@ describe("texts of other encodings", () => {
   });
 
   test.each([
+    ["half a character", [0xff, 0xfe, 0x61]],
+    ["half a pair", [0xff, 0xfe, 0x00, 0xd8, 0x61, 0x00]],
+  ])("UTF-16 with %s is refused", (_, bytes) => {
+    expect(() => decodeText("t", Uint8Array.from(bytes))).toThrow("not UTF-8 text, nor UTF-16");
+  });
+
+  test.each([
     [FRENCH, "ISO-8859-1"],
     [FRENCH, "WINDOWS-1252"],
     [JAPANESE, "SHIFT_JIS"],

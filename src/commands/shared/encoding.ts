@@ -15,14 +15,14 @@ export interface DecodedText {
 export function decodeText(name: string, bytes: Uint8Array): DecodedText {
   const remarks: string[] = [];
   const [encoding, why] = encodingOf(bytes) ?? [];
-  if (encoding === undefined) {
+  let text = encoding && decodes(encoding, bytes);
+  if (text === undefined) {
     throw badInput(
       `${name}: not UTF-8 text, nor UTF-16 or GB18030`,
       `iconv -f ISO-8859-1 -t UTF-8 ${name} > utf8.txt, with the encoding that it has`,
     );
   }
   if (why !== undefined) remarks.push(`${why}, and is read as that; as UTF-8 it would have other bytes`);
-  let text = new TextDecoder(encoding, { ignoreBOM: true }).decode(bytes);
   if (text.startsWith("\ufeff")) {
     text = text.slice(1);
     if (why === undefined) remarks.push("begins with a byte-order mark, which is left out");
@@ -60,7 +60,7 @@ function zeros(bytes: Uint8Array): [even: number, odd: number] {
 
 function decodes(encoding: string, bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return undefined;
   }
