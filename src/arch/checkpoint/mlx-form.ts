@@ -2,7 +2,7 @@ import type { Container, TensorSource } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { Role } from "../../role.js";
 import type { Architecture } from "../architecture.js";
-import { cutStack } from "./stacked-experts.js";
+import { addPublished, cutStack } from "./stacked-experts.js";
 
 // mlx-lm saves a model in the form in which it computes with it: experts stacked, convolutions with their channels last, a
 // latent's keys and values apart, some modules under names of its own.
@@ -32,7 +32,7 @@ const CONVOLUTION = /\.(conv1d|conv)\.weight$/;
 
 /**
  * The checkpoint as it was published, where it is in mlx-lm's form; nothing moves. Names that the family knows stay.
- * @throws LlqError `bad-input` for stacked experts of odd shapes, `unsupported` for weights that mlx-lm has multiplied
+ * @throws LlqError `bad-input` for stacked experts of odd shapes or a tensor in both forms, `unsupported` for weights that mlx-lm has multiplied
  */
 export function withoutMlxForm(container: Container, architecture: Architecture): Container {
   const known = new Map<string, { readonly role: Role; readonly source: string }>();
@@ -51,8 +51,12 @@ export function withoutMlxForm(container: Container, architecture: Architecture)
       if (architecture.multipliedByMlx) throw multiplied(container, name);
       ofMlx = true;
       tensors.set(name, convolution);
-    } else if (typeof renamed === "string") tensors.set(renamed, source);
-    else for (const [each, part] of cutStack(container, name, source, renamed!)) tensors.set(each, part);
+    } else if (typeof renamed === "string") addPublished(container, tensors, name, renamed, source);
+    else {
+      for (const [each, part] of cutStack(container, name, source, renamed!)) {
+        addPublished(container, tensors, name, each, part);
+      }
+    }
   }
   return tensors === undefined ? container : { ...container, tensors, ...(ofMlx && { ofMlx }) };
 

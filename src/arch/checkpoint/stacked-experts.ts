@@ -31,7 +31,9 @@ export function withoutStacks(container: Container, { tensors: rows }: Architect
         tensors ??= new Map(container.tensors);
         tensors.delete(stored);
         const targets = patterns.map((each) => each[i]!.replace("{i}", layer));
-        for (const [target, part] of cutStack(container, stored, source, targets)) tensors.set(target, part);
+        for (const [target, part] of cutStack(container, stored, source, targets)) {
+          addPublished(container, tensors, stored, target, part);
+        }
       }
     }
   }
@@ -54,7 +56,8 @@ export function* cutStack(
     throw new LlqError("unsupported", `${where}: stacked experts ${name} that are a view`);
   }
   const [experts, rows, columns] = shape;
-  if (shape.length !== 3 || experts! > MAX_EXPERTS || rows! % targets.length !== 0) {
+  const isEmpty = source.byteLength === 0; // so many experts of nothing would take memory that the file does not have
+  if (shape.length !== 3 || isEmpty || experts! > MAX_EXPERTS || rows! % targets.length !== 0) {
     throw badInput(`${where}: stacked experts ${name} are ${shape.join(" x ")}`);
   }
   const byteLength = source.byteLength / (experts! * targets.length);
@@ -73,6 +76,23 @@ export function* cutStack(
 }
 
 const MAX_EXPERTS = 2 ** 17;
+
+/**
+ * Adds what is `stored` under another name by the name that it was published under.
+ * @throws LlqError `bad-input` when there is a tensor of that name: nobody knows which of the two is meant
+ */
+export function addPublished(
+  { files }: Container,
+  tensors: Map<string, TensorSource>,
+  stored: string,
+  name: string,
+  source: TensorSource,
+): void {
+  if (tensors.has(name)) {
+    throw badInput(`${files[source.file]}: has ${name} twice, once as ${stored}`, "remove one of the two");
+  }
+  tensors.set(name, source);
+}
 
 function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");

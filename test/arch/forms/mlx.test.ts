@@ -69,9 +69,25 @@ test("weights that mlx-lm has multiplied: refused", () => {
   );
 });
 
-test("a stack of another shape: refused", () => {
+test.each([[[6, 32]], [[131072, 2, 0]]])("a stack of %s: refused", (shape) => {
   const name = `${layer}.mlp.switch_mlp.up_proj.weight`;
-  expect(refusal(() => publishedOf("qwen3-moe", { [name]: [6, 32] }))).toBe(
-    `bad-input: model.safetensors: stacked experts ${name} are 6 x 32`,
+  expect(refusal(() => publishedOf("qwen3-moe", { [name]: shape }))).toBe(
+    `bad-input: model.safetensors: stacked experts ${name} are ${shape.join(" x ")}`,
   );
+});
+
+test.each([
+  ["ling-2", `${layer}.mlp.gate.gate_proj.weight`, [4, 32], `${layer}.mlp.gate.weight`],
+  [
+    "qwen3-moe",
+    `${layer}.mlp.switch_mlp.up_proj.weight`,
+    [6, 32, 32],
+    `${layer}.mlp.experts.5.up_proj.weight`,
+  ],
+])("%s with %s in both forms: refused", (family, name, shape, published) => {
+  const tensors = { [name]: shape, [published]: [32, 32] };
+  const message = `bad-input: model.safetensors: has ${published} twice, once as ${name}`;
+  expect(refusal(() => publishedOf(family, tensors))).toBe(message);
+  const other = Object.fromEntries(Object.entries(tensors).reverse());
+  expect(refusal(() => publishedOf(family, other))).toBe(message);
 });
