@@ -142,6 +142,17 @@ describe("options as llama-quantize has them: types, bytes and metadata", () => 
     writeFileSync(empty, " \n");
     expect(refusal(() => readTensorTypes(empty))).toBe(`usage: --tensor-type-file ${empty}: names no tensor`);
   });
+
+  test.each(["((.*)*)*Z=q8_0", "(a|a){1,}Z=q8_0", "a*a*a*a*a*Z=q8_0"])(
+    "a list with %s, which takes forever, is refused",
+    (entry) => {
+      const slow = join(folder, "slow.txt");
+      writeFileSync(slow, `attn_v=q8_0\n${entry}\n`);
+      expect(refusal(() => readTensorTypes(slow))).toBe(
+        `usage: --tensor-type-file ${slow}: ${entry} may take forever`,
+      );
+    },
+  );
 });
 
 describe("a model without its layers 0 and 2", () => {

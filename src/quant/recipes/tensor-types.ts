@@ -28,10 +28,25 @@ export function parseTensorType(text: string, where = "--tensor-type"): Override
   return { pattern, names, dtype: findWritableType(text.slice(at + 1)) };
 }
 
+/** Repetitions in an expression of a file: each multiplies the time of a search by the length of a name. */
+const MAX_REPETITIONS = 4;
+
+/** Lists go from hand to hand, so one must not be able to take forever. @throws LlqError `usage` */
+function checkTime(entry: string, path: string): void {
+  const repetitions = entry.match(/[*+]|\{\d+,/g)?.length ?? 0;
+  if (repetitions <= MAX_REPETITIONS && !/\)[*+{]/.test(entry)) return;
+  throw new LlqError("usage", `--tensor-type-file ${path}: ${entry} may take forever`, {
+    hint: `no repeated groups, and at most ${MAX_REPETITIONS} of * and +; --tensor-type takes any expression`,
+  });
+}
+
 /** Reads a file of them, with white space between. @throws LlqError `usage`, and as readText does */
 export function readTensorTypes(path: string): Override[] {
-  const entries = readText(path, MAX_FILE_BYTES).split(/\s+/);
-  const types = entries.filter((entry) => entry !== "").map((entry) => parseTensorType(entry, path));
+  const entries = readText(path, MAX_FILE_BYTES)
+    .split(/\s+/)
+    .filter((entry) => entry !== "");
+  for (const entry of entries) checkTime(entry, path);
+  const types = entries.map((entry) => parseTensorType(entry, path));
   if (types.length > 0) return types;
   throw new LlqError("usage", `--tensor-type-file ${path}: names no tensor`, {
     hint: "a line such as attn_v=q8_0 for each type",
