@@ -1,7 +1,8 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError } from "commander";
 import { LlqError, systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { COMMANDS } from "./commands/index.js";
+import { generalOptions } from "./commands/shared/general.js";
 import { VERSION } from "./version.js";
 
 /** A command line that no command understands, which commander has said already. */
@@ -33,10 +34,7 @@ async function addCommands(args: readonly string[]): Promise<void> {
   const named = Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
   for (const load of isVersion ? [] : named) {
     const command = await load();
-    command.addOption(new Option("-q, --quiet", "no progress and no warnings"));
-    command.addOption(
-      new Option("-v, --verbose", "say how long it took, in how much memory, and where an error arose"),
-    );
+    for (const option of generalOptions()) command.addOption(option);
     command.hook("preAction", async (_, action) => {
       if (action.opts()["quiet"]) (await import("./ui.js")).beQuiet();
     });

@@ -27,6 +27,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   merge: async () => (await import("./gguf/merge.js")).mergeCommand,
   meta: async () => (await import("./gguf/meta.js")).metaCommand,
   hash: async () => (await import("./gguf/hash.js")).hashCommand,
+  completion: async () => (await import("./completion/command.js")).createCompletionCommand(COMMANDS),
 };
 
 /** The command, whose products are to be chosen for what it does. */

@@ -5,6 +5,7 @@ import { parseBytes } from "../quant/bytes.js";
 import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
 import { BITS, findRecipe, GUIDED_BITS, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, splitBySize, splitLikeSource } from "../quant/split.js";
+import { checkOutputs } from "../run/write/claim.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
   type CalibrateOptions,
@@ -18,13 +19,13 @@ import {
   runCalibration,
   warnOfShortText,
 } from "./shared/calibrate.js";
+import { DEFAULT_PATTERN, outputNames } from "./shared/names.js";
 import {
   bitsOption,
   forceOption,
   jsonOption,
   loraOption,
   maxMemoryOption,
-  outputOption,
   overrideKvOption,
   resumeOption,
   splitOption,
@@ -32,9 +33,19 @@ import {
 } from "./shared/options.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
-import { printPlan, type WriteOptions, writeParts } from "./shared/write.js";
+import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";
 
-interface CommandOptions extends WriteOptions, WishOptions, SizeOptions, CalibrateOptions {
+interface CommandOptions extends GivenOptions {
+  readonly output: string;
+}
+
+/** As they are typed: -o may be a pattern, or missing. */
+interface GivenOptions
+  extends Omit<WriteOptions, "output">,
+    WishOptions,
+    SizeOptions,
+    Omit<CalibrateOptions, "output"> {
+  readonly output?: string;
   readonly bits?: string;
   readonly type?: string;
   readonly keepSplit?: boolean;
@@ -49,12 +60,17 @@ export const quantizeCommand = new Command("quantize")
     "Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.",
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .addOption(outputOption())
+  .addOption(
+    new Option(
+      "-o, --output <file>",
+      `GGUF file to write, or a pattern of its name (default: ${DEFAULT_PATTERN})`,
+    ),
+  )
   .addOption(bitsOption("bits per weight, about"))
   .addOption(
     new Option(
       "-t, --type <name>",
-      "exact mix or type, such as Q4_K_M; COPY keeps all types; a wrong name lists them all",
+      "exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; a wrong name lists them all",
     ),
   )
   .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
@@ -73,6 +89,8 @@ export const quantizeCommand = new Command("quantize")
     "after",
     `
 Examples:
+  llq quantize ./Llama-3.2-1B --bits 4
+  llq quantize ./Llama-3.2-1B -o '{name}-{type}.gguf' --type Q4_K_M,Q6_K,Q8_0
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
   llq quantize llama-1b-f16.gguf -o llama-1b-q8.gguf --type Q8_0
   llq quantize ./Llama-3.1-8B -o out.gguf --fit 8GB --context 8192 --kv-type q8_0
@@ -106,33 +124,76 @@ Examples:
 --bits ${listed(Object.entries(BITS))};
 with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`,
   )
-  .action(async (path: string, options: CommandOptions) => {
-    const recipe = asksForSize(options) ? undefined : chosenRecipe(options);
-    if (recipe === "COPY") refuseForCopy(options);
-    const wanted = wishesOf(options);
-    const model = await openSource(
-      path,
-      options.dryRun ? { json: options.json, lora: options.lora } : options,
-    );
-    const text = calibrationText(model, options);
-    const given =
-      text === undefined
-        ? wanted
-        : await calibratedOptions(model, text, wanted, { ...options, isBySize: recipe === undefined });
-    const plan =
-      recipe === undefined
-        ? await planForSize(model, options, given)
-        : recipe === "COPY"
-          ? planCopy(model, given)
-          : planQuantize(model, recipe, given);
-    const parts = partsOf(plan, options);
-    if (text !== undefined) warnOfShortText(text, model);
-    if (options.dryRun) {
-      printPlan(plan, parts, options);
-      if (text !== undefined && !options.json) printCalibrationPlan(text, options);
-    } else if (text === undefined) await writeParts("quantize", parts, options);
-    else await writeCalibrated(model, plan, parts, text, options);
+  .action(async (path: string, given: GivenOptions) => {
+    const types = asksForSize(given) ? undefined : chosenTypes(given);
+    const outputs = outputNames(path, types?.map(nameOf), given);
+    if (types !== undefined && types.length > 1) await quantizeTogether(path, types, outputs, given);
+    else await quantizeOnce(path, types?.[0], { ...given, output: outputs[0]! });
   });
+
+type Type = Recipe | "COPY";
+
+function nameOf(type: Type): string {
+  return type === "COPY" ? type : type.name;
+}
+
+/** @param type undefined when a size is asked for */
+async function quantizeOnce(path: string, type: Type | undefined, options: CommandOptions): Promise<void> {
+  if (type === "COPY") refuseForCopy(options);
+  const wanted = wishesOf(options);
+  const model = await openSource(path, options.dryRun ? { json: options.json, lora: options.lora } : options);
+  const text = calibrationText(model, options);
+  const given =
+    text === undefined
+      ? wanted
+      : await calibratedOptions(model, text, wanted, { ...options, isBySize: type === undefined });
+  const plan =
+    type === undefined
+      ? await planForSize(model, options, given)
+      : type === "COPY"
+        ? planCopy(model, given)
+        : planQuantize(model, type, given);
+  const parts = partsOf(plan, options);
+  if (text !== undefined) warnOfShortText(text, model);
+  if (options.dryRun) {
+    printPlan(plan, parts, options);
+    if (text !== undefined && !options.json) printCalibrationPlan(text, options);
+  } else if (text === undefined) await writeParts("quantize", parts, options);
+  else await writeCalibrated(model, plan, parts, text, options);
+}
+
+/** Several types of one model, which is read once for all. */
+async function quantizeTogether(
+  path: string,
+  types: readonly Type[],
+  outputs: readonly string[],
+  options: GivenOptions,
+): Promise<void> {
+  const recipes = types.map((type) => {
+    if (type !== "COPY") return type;
+    throw new LlqError("usage", "--type COPY takes no type, so it goes with no other", {
+      hint: "run it by itself",
+    });
+  });
+  if (options.calibrate !== undefined) {
+    throw new LlqError(
+      "usage",
+      "--calibrate rounds one layer after the other as the types before it are, so it goes with one type",
+      {
+        hint: "a run for each type",
+      },
+    );
+  }
+  const wanted = wishesOf(options);
+  if (!options.dryRun) checkOutputs(outputs, options);
+  const { json, lora, dryRun } = options;
+  const model = await openSource(path, { json, lora });
+  calibrationText(model, options); // refuses what means nothing without one
+  const plans = recipes.map((recipe) => planQuantize(model, recipe, wanted));
+  const models = plans.map((plan, i) => partsOf(plan, { ...options, output: outputs[i]! }));
+  if (dryRun) printPlans(plans, models, options);
+  else await writeModels("quantize", models, options);
+}
 
 for (const option of [...wishOptions(), ...sizeOptions(), ...calibrateOptions()]) {
   quantizeCommand.addOption(option);
@@ -164,12 +225,15 @@ function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions
   return keepSplit ? splitLikeSource(plan, output) : [{ plan, output }];
 }
 
-function chosenRecipe({ bits, type, imatrix, calibrate }: CommandOptions): Recipe | "COPY" {
-  if (type?.toUpperCase() === "COPY") return "COPY";
+function chosenTypes({ bits, type, imatrix, calibrate }: GivenOptions): Type[] {
   const isGuided = imatrix !== undefined && calibrate === undefined; // error feedback has no grids of codebooks
-  const name = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
-  if (name !== undefined) return findRecipe(name);
+  const names = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
+  if (names !== undefined) return names.split(",").map((name) => chosenType(name.trim()));
   throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
     hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",
   });
+}
+
+function chosenType(name: string): Type {
+  return name.toUpperCase() === "COPY" ? "COPY" : findRecipe(name);
 }

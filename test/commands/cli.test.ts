@@ -62,7 +62,7 @@ const quantizeWith = (...options: string[]) => [
 describe("usage errors end with status 2", () => {
   test.each([
     [["quantise"], /unknown command 'quantise'.*\n.*Did you mean quantize/s],
-    [["quantize", TINY_LLAMA], /required option '-o/],
+    [["quantize", TINY_LLAMA], /neither --bits nor --type/],
     [["quantize", TINY_LLAMA, "-o", "x.gguf"], /neither --bits nor --type/],
     [["eval-choice", TINY_LLAMA, "x.csv", "--shots", "2"], /--shots are taken from --dev/],
     [["imatrix", "-o", "x.gguf"], /neither a model and a text nor --in is given/],

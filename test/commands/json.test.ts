@@ -43,6 +43,9 @@ test("what writes", () => {
     "--split-max-size",
     "2M",
   );
+  const several = ["quantize", TINY_LLAMA, "--type", "Q8_0,q4_k"];
+  check("quantize --dry-run of several types", ...several, "--dry-run");
+  check("convert, quantize in several files", ...several);
   check("quantize --dry-run", "quantize", TINY_LLAMA, "-o", "d.gguf", "--target-size", "3MB", "--dry-run");
   check("quantize --dry-run", "quantize", TINY_LLAMA, "-o", "d.gguf", "--type", "Q2_K", "--dry-run");
   check("convert, quantize", "quantize", TINY_LLAMA, "-o", "t.gguf", "--target-size", "3MB");

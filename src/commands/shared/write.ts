@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
-import { PLANNED, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
+import { PLANNED, PLANNED_TOGETHER, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
 import { storedType } from "../../rows/packed/index.js";
-import { executeParts, type Summary } from "../../run/write/execute.js";
+import { executeParts, executeTogether, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
 import {
   createProgress,
@@ -27,14 +27,27 @@ export interface WriteOptions {
   readonly json?: boolean;
 }
 
+type CarryOptions = Omit<WriteOptions, "output">;
+
 /** Carries the plan out, in one file or several, with progress, and says what was written; JSON with what is `extra`. */
 export async function writeParts(
   title: string,
   parts: readonly PlanPart[],
-  options: WriteOptions,
+  options: CarryOptions,
   extra: object = {},
 ): Promise<void> {
-  const summaries = await carryOut(title, parts, options);
+  await writeModels(title, [parts], options, extra);
+}
+
+/** The same for several models of one source, which is read once. */
+export async function writeModels(
+  title: string,
+  models: readonly (readonly PlanPart[])[],
+  options: CarryOptions,
+  extra: object = {},
+): Promise<void> {
+  const parts = models.flat();
+  const summaries = await carryOut(title, models, options);
   const plans = parts.map(({ plan }, i) => ({ plan, summary: summaries[i]! }));
   if (options.json) {
     const files = plans.map(({ plan, summary }) => written(plan, summary));
@@ -47,10 +60,10 @@ export async function writeParts(
 
 async function carryOut(
   title: string,
-  parts: readonly PlanPart[],
-  options: WriteOptions,
+  models: readonly (readonly PlanPart[])[],
+  options: CarryOptions,
 ): Promise<Summary[]> {
-  for (const { output } of parts) warnOfPartial(output, options);
+  for (const { output } of models.flat()) warnOfPartial(output, options);
   const progress = createProgress(title, options.json);
   const started = performance.now();
   const onProgress = (done: number, total: number) => {
@@ -59,9 +72,12 @@ async function carryOut(
   };
   try {
     const { threads, force, resume } = options;
-    return await interruptible((signal) =>
-      executeParts(parts, { threads, force, resume, signal, onProgress }),
-    );
+    return await interruptible(async (signal) => {
+      const each = { threads, force, resume, signal, onProgress };
+      return models.length === 1
+        ? executeParts(models[0]!, each)
+        : (await executeTogether(models, each)).flat();
+    });
   } finally {
     progress.stop();
   }
@@ -121,33 +137,64 @@ function fallbackTensors(plan: Plan): Plan["tensors"] {
   return plan.tensors.filter(({ fellBack }) => fellBack);
 }
 
+interface DryOptions {
+  readonly json?: boolean;
+  readonly threads?: number;
+}
+
 /** The dry run: every tensor with its type and why, and what it would take; `parts` are the files. */
-export function printPlan(
-  plan: Plan,
-  parts: readonly PlanPart[],
-  options: { readonly json?: boolean; readonly threads?: number },
+export function printPlan(plan: Plan, parts: readonly PlanPart[], options: DryOptions): void {
+  const { totals, ...document } = planned(plan, parts, options);
+  if (options.json) printJson(PLANNED, { schema: 1, ...document, ...totals });
+  else {
+    printTensors(plan, document);
+    printNeeds(totals);
+  }
+}
+
+/** The same of several models that are written together. */
+export function printPlans(
+  plans: readonly Plan[],
+  models: readonly (readonly PlanPart[])[],
+  options: DryOptions,
 ): void {
-  const tensors = plan.tensors.map(({ tensor, dtype, reason, byteLength, quote }) => ({
-    name: tensor.name,
-    shape: tensor.shape,
-    from: storedType(tensor),
-    to: dtype,
-    byteLength,
-    reason,
-    quote,
-  }));
-  const { recipe, byteLength, unguided, remarks, bySize } = plan;
-  const totals = {
-    byteLength,
-    elements: planElements(plan),
-    bitsPerWeight: bitsPerWeight(plan),
-    peakMemory: peakMemory([plan], options.threads ?? availableParallelism()),
-  };
-  const files = parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength }));
+  const documents = plans.map((plan, i) => planned(plan, models[i]!, options));
+  const peak = peakMemory(plans, options.threads ?? availableParallelism());
+  const byteLength = documents.reduce((sum, { totals }) => sum + totals.byteLength, 0);
   if (options.json) {
-    printJson(PLANNED, { schema: 1, recipe, ...totals, unguided, remarks, bySize, files, tensors });
+    const outputs = documents.map(({ totals, ...document }) => ({ ...document, ...totals }));
+    printJson(PLANNED_TOGETHER, { schema: 1, byteLength, peakMemory: peak, outputs });
     return;
   }
+  for (const [i, { totals: _, ...document }] of documents.entries()) {
+    printTensors(plans[i]!, document);
+    printLine("");
+  }
+  printNeeds({ byteLength, peakMemory: peak });
+}
+
+function planned(plan: Plan, parts: readonly PlanPart[], { threads = availableParallelism() }: DryOptions) {
+  const { recipe, byteLength, unguided, remarks, bySize } = plan;
+  return {
+    ...{ recipe, unguided, remarks, bySize },
+    elements: planElements(plan),
+    bitsPerWeight: bitsPerWeight(plan),
+    totals: { byteLength, peakMemory: peakMemory([plan], threads) },
+    files: parts.map((part) => ({ output: part.output, byteLength: part.plan.byteLength })),
+    tensors: plan.tensors.map(({ tensor, dtype, reason, byteLength, quote }) => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      from: storedType(tensor),
+      to: dtype,
+      byteLength,
+      reason,
+      quote,
+    })),
+  };
+}
+
+function printTensors(plan: Plan, document: Omit<ReturnType<typeof planned>, "totals">): void {
+  const { recipe, elements, files, tensors } = document;
   const rows = tensors.map(({ name, shape, from, to, byteLength }, i) => [
     name,
     shape.join(" x "),
@@ -158,14 +205,15 @@ export function printPlan(
   printTable(["tensor", "shape", "type", "size", "why"], rows);
   printRemarks(plan);
   printLine(
-    `${recipe}: ${formatCount(totals.elements)} weights, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+    `${recipe}: ${formatCount(elements)} weights, ${document.bitsPerWeight.toFixed(2)} bits per weight`,
   );
   if (files.length > 1) {
     printLine(
       `${files.length} files: ${files.map((file) => `${file.output} (${formatBytes(file.byteLength)})`).join(", ")}`,
     );
   }
-  printLine(
-    `needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(totals.peakMemory)} of memory`,
-  );
+}
+
+function printNeeds({ byteLength, peakMemory }: { byteLength: number; peakMemory: number }): void {
+  printLine(`needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(peakMemory)} of memory`);
 }

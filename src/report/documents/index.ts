@@ -3,7 +3,16 @@ import { EXIT_CODE } from "../../../formats/errors.js";
 import { ANSWERED, CHOICE, CHOICE_FOLDER, COMPARISON, GENERATED, PERPLEXITY } from "./evaluate.js";
 import { is, maybe, schema, text } from "./fields.js";
 import { FIT, HASH_CHECK, HASHES, INSPECTED, METADATA, VALUE } from "./look.js";
-import { COPIED, IMATRIX, PLANNED, SENSITIVITY, VERIFIED, WRITTEN, WRITTEN_PARTS } from "./write.js";
+import {
+  COPIED,
+  IMATRIX,
+  PLANNED,
+  PLANNED_TOGETHER,
+  SENSITIVITY,
+  VERIFIED,
+  WRITTEN,
+  WRITTEN_PARTS,
+} from "./write.js";
 
 /** Any command that fails before it has printed a result */
 export const FAILURE = v.strictObject({
@@ -25,6 +34,7 @@ export const DOCUMENTS = {
   "convert, quantize": WRITTEN,
   "convert, quantize in several files": WRITTEN_PARTS,
   "quantize --dry-run": PLANNED,
+  "quantize --dry-run of several types": PLANNED_TOGETHER,
   imatrix: IMATRIX,
   sensitivity: SENSITIVITY,
   "eval-ppl": PERPLEXITY,

@@ -64,16 +64,14 @@ export const WRITTEN = v.strictObject({
   calibration: maybe(is(calibration, "of error feedback (--calibrate)")),
 });
 
-/** The same, of several. */
+/** The same, of several: parts of a model, or a model in several types. */
 export const WRITTEN_PARTS = v.strictObject({
   schema,
   files: v.array(v.strictObject(written)),
   calibration: maybe(calibration),
 });
 
-/** llq quantize --dry-run */
-export const PLANNED = v.strictObject({
-  schema,
+const planned = {
   ...about,
   byteLength: is(bytes, "of all files together"),
   elements: is(count, "weights"),
@@ -90,6 +88,17 @@ export const PLANNED = v.strictObject({
       quote: maybe(is(quote, "for a file of a size")),
     }),
   ),
+};
+
+/** llq quantize --dry-run */
+export const PLANNED = v.strictObject({ schema, ...planned });
+
+/** The same, of several types. */
+export const PLANNED_TOGETHER = v.strictObject({
+  schema,
+  byteLength: is(bytes, "of all files of all types together"),
+  peakMemory: is(bytes, "of the process, about, when all are written at once"),
+  outputs: v.array(v.strictObject(planned)),
 });
 
 /** llq copy, split, merge, and meta with -o */
