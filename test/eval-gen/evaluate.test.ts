@@ -112,6 +112,8 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
     writeFileSync(save!, JSON.stringify(partial));
     expect(llq(...common, "--save", save!, "--resume").status).toBe(0);
     expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
+    expect(llq(...common, "--save", save!, "--resume", "--max-tokens", "3")).toMatchObject({ status: 2, stderr: expect.stringMatching(/run\.json: is of another model or of other options than this run\n hint: .*--force/) });
+    expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
     const gate = llq(...common, "--baseline", save!, "--max-drop", "0.1", "--min-accuracy", "0.9", "--junit", junit!, "--markdown", markdown!, "--json");
     expect(gate.status).toBe(1);
     expect(gate.stderr).toMatch(/min-accuracy broken: 0\.00 %/);

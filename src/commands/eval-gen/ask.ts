@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { basename } from "node:path";
+import { LlqError } from "../../../formats/errors.js";
 import {
   type Answered,
   evaluateWritten,
@@ -51,7 +52,7 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
   const template = options.chat ? templateOf(model, options.template) : undefined;
   const run = runOf(model, options, template);
   const about = { model: model.path, run };
-  const known = knownAnswers(save, before, run);
+  const known = knownAnswers(save, before, run, options.force);
   const loading = createProgress("load", json);
   const progress = createProgress(title, json);
   let written = performance.now();
@@ -110,15 +111,25 @@ function note({ answered, right, tokensPerSecond }: WrittenProgress): string {
   return `${share} % of ${answered.length} right, ${tokensPerSecond.toFixed(1)} tokens/s`;
 }
 
-/** Answers of another model or with other options are not gone on with, and that is said. */
+/**
+ * Answers of another model or with other options are not gone on with.
+ * @throws LlqError `usage` where they would be lost
+ */
 function knownAnswers(
   save: string | undefined,
   before: SavedRun | undefined,
   run: string,
+  force = false,
 ): Map<string, Answered> {
   if (before === undefined) return new Map();
   if (before.run === run) return new Map(before.questions.map((each) => [each.id, each]));
-  warn(`${save}: is of another model or of other options; every question is asked anew`);
+  const what = `${save}: is of another model or of other options`;
+  if (!force) {
+    throw new LlqError("usage", `${what} than this run`, {
+      hint: "the same options go on with it; --force asks every question anew and replaces it",
+    });
+  }
+  warn(`${what}; every question is asked anew`);
   return new Map();
 }
 
