@@ -27,7 +27,10 @@ export function parseCsv(name: string, text: string): CsvRecord[] {
       const end = fieldEnd(text, at);
       const after = text.slice(end, end + 2);
       if (end < 0 || !/^(,|\r?\n|$)/.test(after)) {
-        throw badInput(`${name}: line ${line}: a quote that is not closed, or not doubled inside quotes`);
+        throw badInput(
+          `${name}: line ${line}: a quote that is not closed, or not doubled inside quotes`,
+          "is this a file of comma-separated values?",
+        );
       }
       const field = text.slice(at, end);
       if (++count > MAX_FIELDS) throw badInput(`${name}: line ${line}: more than ${MAX_FIELDS} fields`);

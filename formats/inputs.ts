@@ -1,6 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { badInput, LlqError, systemErrorCode } from "./errors.js";
+import { basename, dirname, extname, join } from "node:path";
+import { badInput, LlqError, nearest, systemErrorCode } from "./errors.js";
 
 // The one place that knows which files a command reads, and which it is going to write. Every file is opened for
 // reading here; a command that asks for it has all of them remembered, so that none is written over, and none changes
@@ -169,7 +169,30 @@ export function openError(path: string, cause: unknown): LlqError {
     const hint = "allow more at once, such as by ulimit -n 8192";
     return new LlqError("system", `${path}: too many files are open`, { hint, cause });
   }
+  const hint = code === "ENOENT" ? meantBy(path) : undefined;
   return new LlqError("bad-input", `${path}: ${why[code ?? ""] ?? `cannot be opened (${code ?? cause})`}`, {
+    hint,
     cause,
   });
+}
+
+/** Names of a folder that are compared. */
+const MOST_NAMES = 1000;
+
+/** What a path that leads nowhere may have been meant for. */
+export function meantBy(path: string): string {
+  if (/-\d{5}-of-\d{5}\.\w+$/.test(path)) return "all parts belong in one folder: fetch this one too";
+  const folder = dirname(path);
+  let names: string[];
+  try {
+    names = readdirSync(folder).slice(0, MOST_NAMES);
+  } catch {
+    return `there is no folder ${folder}`;
+  }
+  const ending = extname(path);
+  const alike = names.filter((name) => extname(name) === ending);
+  const near = nearest(basename(path), alike);
+  return near === undefined
+    ? "check the name: paths start in the folder where llq is run"
+    : `did you mean ${join(folder, near)}?`;
 }

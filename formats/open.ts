@@ -48,7 +48,7 @@ function openFolder(folder: string, names: readonly string[]): Container {
   const gguf = names.find((name) => name.endsWith(".gguf"));
   throw badInput(
     `${folder}: no model here; looked for ${FOLDER.map(([name]) => name).join(", ")}`,
-    gguf && `did you mean ${join(folder, gguf)}?`,
+    gguf ? `did you mean ${join(folder, gguf)}?` : "fetch the weights too, or name hf:owner/name",
   );
 }
 
@@ -80,7 +80,12 @@ function readContainer(source: FileSource): Container {
   if (stranger === undefined) {
     if (isFlax(source)) return readFlax(source);
     if (isLlama2c(source)) return readLlama2c(source);
-    throw badInput(`${source.name}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`);
+    throw badInput(
+      `${source.name}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`,
+      source.byteLength === 0
+        ? "the file is empty: fetch it again"
+        : "a model is such a file, or a folder with config.json and weights",
+    );
   }
   const [, code, what, hint] = stranger;
   throw new LlqError(code, `${source.name}: ${what}`, { hint });

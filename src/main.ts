@@ -3,14 +3,15 @@ import { LlqError, systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { COMMANDS } from "./commands/index.js";
 import { generalOptions } from "./commands/shared/general.js";
+import { visible } from "./escape.js";
 import { VERSION } from "./version.js";
 
 /** A command line that no command understands, which commander has said already. */
 class ShownError extends LlqError {
   readonly shown = true;
 
-  constructor(message: string) {
-    super("usage", message);
+  constructor(message: string, hint: string | undefined) {
+    super("usage", message, { hint });
   }
 }
 
@@ -55,11 +56,19 @@ export async function main(): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new ShownError(error.message.replace(/^error: /, ""));
+    if (error.exitCode !== 0) throw await shown(error);
   }
   checkInputs();
   await written();
   if (program.commands.some((command) => command.opts()["verbose"] === true)) sayCost();
+}
+
+/** Says what to type instead, too, which commander does not know. */
+async function shown(error: CommanderError): Promise<ShownError> {
+  const { insteadOf } = await import("./commands/shared/elsewhere.js");
+  const hint = insteadOf(error, program.commands, process.argv.slice(2));
+  if (hint !== undefined) process.stderr.write(` hint: ${visible(hint)}\n`);
+  return new ShownError(error.message.replace(/^error: /, ""), hint);
 }
 
 /** What the command took, on stderr. */

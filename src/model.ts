@@ -4,6 +4,7 @@ import { listFolder, readSmallFile } from "../formats/bytes.js";
 import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { badInput, type LlqError } from "../formats/errors.js";
 import { meta } from "../formats/gguf/gguf-write.js";
+import { meantBy } from "../formats/inputs.js";
 import { parseJson } from "../formats/json.js";
 import { openContainer } from "../formats/open.js";
 import type { Architecture, HfModel } from "./arch/architecture.js";
@@ -68,11 +69,12 @@ export function openModel(path: string): Model {
   return training === undefined ? openHuggingFace(path, dirname(path), container) : openMeta(path, training);
 }
 
-/** Names of the Hub's repositories look like paths. */
+/** Names of the Hub's repositories look like paths, and its pages are named after them. */
 export function noSuchModel(path: string): LlqError {
-  const isName = /^[\w-][\w.-]*\/[\w.-]+$/.test(path);
-  const hint = isName ? `did you mean hf:${path}, which is fetched from the Hugging Face Hub?` : undefined;
-  return badInput(`${path}: no such file or folder`, hint);
+  const [, name] =
+    /^(?:https?:\/\/(?:huggingface\.co|hf\.co)\/)?([\w-][\w.-]*\/[\w.-]+)\/?$/.exec(path) ?? [];
+  const hint = name && `did you mean hf:${name}, which is fetched from the Hugging Face Hub?`;
+  return badInput(`${path}: no such file or folder`, hint ?? meantBy(path));
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
@@ -154,12 +156,10 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   const file = join(folder, "config.json");
   if (!existsSync(file)) {
     const gguf = opened === undefined && (listFolder(folder) ?? []).find((name) => name.endsWith(".gguf"));
-    throw badInput(
-      `${file}: no such file`,
-      gguf
-        ? `did you mean ${join(folder, gguf)}?`
-        : "a Hugging Face folder has config.json beside its weights",
-    );
+    const hint = existsSync(join(folder, "adapter_config.json"))
+      ? `an adapter is merged into its model: llq convert <model> -o <file> --lora ${folder}`
+      : "a Hugging Face folder has config.json beside its weights: fetch it too, or name hf:owner/name";
+    throw badInput(`${file}: no such file`, gguf ? `did you mean ${join(folder, gguf)}?` : hint);
   }
   const json = readConfig(folder, file);
   const architecture = architectureOfConfig(file, json);

@@ -78,7 +78,9 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
     const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
     if (shots !== undefined && dev === undefined) {
-      throw new LlqError("usage", "--shots are taken from --dev, which is not given");
+      throw new LlqError("usage", "--shots are taken from --dev, which is not given", {
+        hint: "--dev <file> names questions of the same form",
+      });
     }
     const files = readQuestionFolder(filePath, dev);
     if (files !== undefined && subject !== undefined) {

@@ -30,7 +30,7 @@ import {
 } from "./shared/options.js";
 
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
-import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
+import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
 interface EvalPplOptions extends DeliverOptions {
   readonly context: number;
@@ -178,6 +178,7 @@ async function evaluate(
     return isSettled(judge(options, means, clear));
   };
   const tokens = textPath === undefined ? undefined : readTokens(model, textPath);
+  if (tokens !== undefined && stride === undefined) warnOfChunks(tokens, context, chunks);
   const result = await interruptible((signal) =>
     evaluatePerplexity(model, tokens, {
       context,

@@ -18,7 +18,7 @@ import {
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
-import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
+import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
 interface ImatrixCommandOptions {
   readonly output: string;
@@ -102,7 +102,9 @@ async function imatrixSource(
   }
   const model = await openSource(path, options);
   warnOfContext(model, options.context ?? DEFAULT_CONTEXT, "beyond, its activations are unusual");
-  return { model, text, tokens: readTokens(model, text) };
+  const tokens = readTokens(model, text);
+  warnOfChunks(tokens, options.context ?? DEFAULT_CONTEXT, options.chunks);
+  return { model, text, tokens };
 }
 
 function note({ tokensPerSecond }: ImatrixProgress): string {

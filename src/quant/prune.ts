@@ -32,7 +32,13 @@ export function pruneLayers(
   const { blockCount } = model.hparams;
   const unknown = layers.find((layer) => layer >= blockCount);
   if (unknown !== undefined) {
-    throw new LlqError("usage", `layer ${unknown} cannot be pruned: there are layers 0 to ${blockCount - 1}`);
+    throw new LlqError(
+      "usage",
+      `layer ${unknown} cannot be pruned: there are layers 0 to ${blockCount - 1}`,
+      {
+        hint: `--prune-layers takes such numbers and ranges: ${Math.max(0, blockCount - 2)}-${blockCount - 1}`,
+      },
+    );
   }
   const kept = Array.from({ length: blockCount }, (_, i) => i).filter((layer) => !layers.includes(layer));
   if (kept.length === 0) throw new LlqError("usage", "no layer would be left");

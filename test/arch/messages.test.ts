@@ -51,7 +51,7 @@ test("a folder that holds a GGUF, and a name of the Hub", () => {
   expect(refused("some-org/Some-Model-1.5B")).toBe(
     "bad-input: some-org/Some-Model-1.5B: no such file or folder | did you mean hf:some-org/Some-Model-1.5B, which is fetched from the Hugging Face Hub?",
   );
-  expect(refused("./some/model")).toContain("no such file or folder | undefined");
+  expect(refused("./some/model")).toContain("no such file or folder | there is no folder ./some");
 });
 
 describe("what is missing", () => {

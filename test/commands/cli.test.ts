@@ -181,7 +181,8 @@ describe("a spoilt model is refused by name and nothing is written", () => {
   test("a path that does not exist", () => {
     expect(llq("inspect", "nowhere")).toMatchObject({
       status: 3,
-      stderr: "error: nowhere: no such file or folder\n",
+      stderr:
+        "error: nowhere: no such file or folder\n hint: check the name: paths start in the folder where llq is run\n",
     });
   });
 
@@ -298,7 +299,8 @@ describe("quantize", () => {
     expect(llq(...quantizeWith("--imatrix", config))).toMatchObject({ status: 3 });
     expect(llq(...quantizeWith("--imatrix", "nowhere"))).toMatchObject({
       status: 3,
-      stderr: "error: nowhere: no such file\n",
+      stderr:
+        "error: nowhere: no such file\n hint: check the name: paths start in the folder where llq is run\n",
     });
   });
 });

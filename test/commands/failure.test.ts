@@ -84,13 +84,17 @@ describe("in GitHub Actions", () => {
     const { env, summary } = github("missing");
     const { status, stderr } = llq(["eval-ppl", "missing.gguf", TEXT, "--junit", "missing.xml"], env);
     expect(status).toBe(3);
-    expect(stderr).toContain("::error title=llq eval-ppl::missing.gguf: no such file or folder\n");
+    expect(stderr).toContain(
+      "::error title=llq eval-ppl::missing.gguf: no such file or folder (check the name: paths start in the folder where llq is run)\n",
+    );
     expect(readFileSync(summary, "utf8")).toBe(
-      "### llq eval-ppl: bad-input\n\nmissing.gguf: no such file or folder\n",
+      "### llq eval-ppl: bad-input\n\nmissing.gguf: no such file or folder \\(check the name: paths start in the folder where llq is run\\)\n",
     );
     const junit = readFileSync(join(folder, "missing.xml"), "utf8");
     expect(junit).toContain('<testsuite name="llq eval-ppl" tests="1" failures="0" errors="1">');
-    expect(junit).toContain('name="bad-input"><error message="missing.gguf: no such file or folder"/>');
+    expect(junit).toContain(
+      'name="bad-input"><error message="missing.gguf: no such file or folder (check the name: paths start in the folder where llq is run)"/>',
+    );
     llq(["eval-ppl", "gone.gguf", TEXT, "--junit", "missing.xml"]);
     expect(readFileSync(join(folder, "missing.xml"), "utf8")).toContain("gone.gguf: no such file or folder");
   });

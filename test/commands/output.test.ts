@@ -110,7 +110,7 @@ describe("--quiet and --verbose", () => {
     );
     const { status, stderr } = llq("inspect", "missing.gguf", "--verbose");
     expect(status).toBe(3);
-    expect(stderr).toMatch(/^error: missing.gguf: no such file or folder\n.*\n {4}at /);
+    expect(stderr).toMatch(/^error: missing.gguf: no such file or folder\n hint: .*\n.*\n {4}at /);
     expect(llq("inspect", "missing.gguf").stderr).not.toContain("    at ");
   });
 });

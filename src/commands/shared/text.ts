@@ -61,6 +61,15 @@ export function warnOfContext({ path, hparams }: Model, context: number, what: s
   warn(`${path} was trained with ${contextLength} tokens of context; ${what}`);
 }
 
+/** Says when more chunks are asked for than the text has. */
+export function warnOfChunks(tokens: Int32Array, context: number, asked: number | undefined): void {
+  const chunks = Math.floor(tokens.length / context);
+  if (asked === undefined || asked <= chunks || chunks < 2) return;
+  warn(
+    `the text has ${chunks} chunks of ${context} tokens, fewer than --chunks ${asked}: take a longer text`,
+  );
+}
+
 /** What takes the place of the first token of each chunk, for models whose texts begin with one. */
 export function chunkBos({ vocab }: Model): number | undefined {
   return vocab.addBos ? vocab.special.bos : undefined;

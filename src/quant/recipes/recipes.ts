@@ -193,6 +193,11 @@ function compact(name: string): string {
 function likeliest(name: string): string | undefined {
   const [, float] = /^(?:fp|float)_?(16|32)$/i.exec(name) ?? [];
   if (float !== undefined) return `F${float}`;
+  if (/^(?:fp?|float)_?8(?:_?e\dm\d\w*)?$/i.test(name)) return "Q8_0";
+  const [, mix] =
+    /^(?:UD-)?(\w+?)(?:_X*[SML])?$/i.exec(name.startsWith("UD-") || /_X+L$/i.test(name) ? name : "") ?? [];
+  const own = mix && (recipeNamed(`${mix}_M`) ?? recipeNamed(mix));
+  if (own) return own.name;
   const [, bits] = /^(?:i?q|int)?_?(\d)(?:[-_ ]?bits?)?$/i.exec(name) ?? [];
   return bits === undefined || !Object.hasOwn(BITS, bits) ? undefined : `${BITS[bits]} (--bits ${bits})`;
 }

@@ -1,5 +1,5 @@
 import { lstatSync, realpathSync, type Stats, statfsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { freeOutput, lookUp, refuseInput, reserveOutput } from "../../../formats/inputs.js";
 import { type Lock, tryLock } from "./lock.js";
@@ -67,7 +67,9 @@ function checkPlace(output: string, inputs: readonly string[], force: boolean): 
       const hint = "name the file itself: a link is neither followed nor replaced";
       throw new LlqError("usage", `${path}: is a symbolic link`, { hint });
     }
-    if (stat !== undefined && !stat.isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
+    if (stat === undefined || stat.isFile()) continue;
+    const hint = stat.isDirectory() ? `name a file in it: ${join(path, "model.gguf")}` : undefined;
+    throw new LlqError("usage", `${path}: is not a regular file`, { hint });
   }
   if (!force) refuseExisting(output);
 }
