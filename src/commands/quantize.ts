@@ -6,7 +6,6 @@ import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
 import { BITS, findRecipe, GUIDED_BITS, type Recipe } from "../quant/recipes/recipes.js";
 import { type PlanPart, splitBySize, splitLikeSource } from "../quant/split.js";
 import { checkOutputs } from "../run/write/claim.js";
-import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/by-size.js";
 import {
   type CalibrateOptions,
   type CalibrationText,
@@ -31,6 +30,7 @@ import {
   splitOption,
   threadsOption,
 } from "./shared/options.js";
+import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";

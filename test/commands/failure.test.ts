@@ -130,7 +130,7 @@ describe("in GitHub Actions", () => {
       expect(readFileSync(model).equals(bytes)).toBe(true);
     }
     for (const name of ["first", "second"]) llq(["eval-ppl", name, TEXT, "--junit", "again.xml"]);
-    expect(readFileSync(report, "utf8")).toContain('message="second: no such file or folder"');
+    expect(readFileSync(report, "utf8")).toContain('message="second: no such file or folder (');
   });
 
   test("elsewhere nothing is annotated", () => {

@@ -89,6 +89,9 @@ export function insteadOf(error: CommanderError, commands: readonly Command[], a
   ) {
     return "llq quantize writes quantized types";
   }
+  if (first === "quantize" && error.code === "commander.excessArguments") {
+    return "-o names the output and --type its type: llq quantize <model> -o <out.gguf> --type Q4_K_M";
+  }
   const missing = command.options.find(({ flags }) => error.message.includes(`required option '${flags}'`));
   return missing && `${missing.flags}: ${missing.description}`;
 }

@@ -15,8 +15,8 @@ import {
   printLine,
   printTable,
 } from "../../ui.js";
-import { printBySize, whyOf } from "./by-size-report.js";
 import { warnOfPartial } from "./partial.js";
+import { printBySize, whyOf } from "./size/report.js";
 
 /** The options of every command that writes a model. */
 export interface WriteOptions {

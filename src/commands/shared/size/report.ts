@@ -1,7 +1,7 @@
-import type { Option, Quote } from "../../quant/by-size/allocate.js";
-import { formatPrice } from "../../quant/by-size/prices.js";
-import type { BySize, Plan, TensorPlan } from "../../quant/plan.js";
-import { formatBytes, printLine } from "../../ui.js";
+import type { Option, Quote } from "../../../quant/by-size/allocate.js";
+import { formatPrice } from "../../../quant/by-size/prices.js";
+import type { BySize, Plan, TensorPlan } from "../../../quant/plan.js";
+import { formatBytes, printLine } from "../../../ui.js";
 
 /** Why a tensor has its type; where it was chosen by price, the price and those of its neighbours. */
 export function whyOf({ reason, quote, byteLength }: TensorPlan): string {

@@ -1,18 +1,18 @@
 import { Option } from "commander";
-import { LlqError } from "../../../formats/errors.js";
-import { openSensitivity } from "../../../formats/sensitivity.js";
-import type { Model } from "../../model.js";
-import { type Limit, planBySize } from "../../quant/by-size/by-size.js";
-import { menuOf } from "../../quant/by-size/menu.js";
-import { parseBytes } from "../../quant/bytes.js";
-import { KV_TYPES, type KvType, type RunMemory, runBytes, runMemory } from "../../quant/fit/memory.js";
-import { weightCount } from "../../quant/fit/size.js";
-import type { Plan, QuantizeOptions } from "../../quant/plan.js";
-import { pruneLayers } from "../../quant/prune.js";
-import { appraise } from "../../run/measure/appraise.js";
-import { imatrixFingerprint } from "../../run/write/fingerprint.js";
-import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
-import { positiveNumber, wholeNumber } from "./options.js";
+import { LlqError } from "../../../../formats/errors.js";
+import { openSensitivity } from "../../../../formats/sensitivity.js";
+import type { Model } from "../../../model.js";
+import { type Limit, planBySize } from "../../../quant/by-size/by-size.js";
+import { menuOf } from "../../../quant/by-size/menu.js";
+import { parseBytes } from "../../../quant/bytes.js";
+import { KV_TYPES, type KvType, type RunMemory, runBytes, runMemory } from "../../../quant/fit/memory.js";
+import { weightCount } from "../../../quant/fit/size.js";
+import type { Plan, QuantizeOptions } from "../../../quant/plan.js";
+import { pruneLayers } from "../../../quant/prune.js";
+import { appraise } from "../../../run/measure/appraise.js";
+import { imatrixFingerprint } from "../../../run/write/fingerprint.js";
+import { createProgress, formatBytes, interruptible, warn } from "../../../ui.js";
+import { positiveNumber, wholeNumber } from "../options.js";
 
 /** The options of `llq quantize` that ask for a size instead of a mix. */
 export interface SizeOptions {
