@@ -37,18 +37,7 @@ const SAVE_INTERVAL = 5;
 
 /** Has one model answer, with progress, and saves what comes. */
 export async function ask(model: Model, options: AskOptions): Promise<WrittenResult> {
-  const {
-    load,
-    task,
-    questions,
-    signal,
-    save,
-    before,
-    json,
-    protocol,
-    examples,
-    title = "eval-gen",
-  } = options;
+  const { load, task, questions, save, before, json, protocol, examples, title = "eval-gen" } = options;
   const template = options.chat ? templateOf(model, options.template) : undefined;
   const run = runOf(model, options, template);
   const about = { model: model.path, run };
@@ -64,22 +53,8 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
   let last: WrittenProgress | undefined;
   try {
     const result = await evaluateWritten(model, modelTokenizer(model), task, questions, load, {
-      ...{
-        protocol,
-        shots: options.shots,
-        limit: options.limit,
-        seed: options.seed,
-        maxTokens: options.maxTokens,
-      },
-      ...{ stop: options.stop, context: options.context, batch: options.batch, maxMemory: options.maxMemory },
-      ...{
-        kvType: options.kvType,
-        activations: options.activations,
-        threads: options.threads,
-        signal,
-        template,
-        known,
-      },
+      ...options,
+      ...{ template, known },
       examples: examples === undefined ? undefined : readExamples(examples, task, protocol),
       onWarning: warn,
       onLoad: (done, total) => {

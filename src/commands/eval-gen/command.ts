@@ -110,8 +110,8 @@ async function run(load: LoadEngine, path: string, file: string, options: EvalGe
       baseModel === undefined ? undefined : await openSource(baseModel, { ...options, lora: undefined });
     const measured = await interruptible(async (signal) => {
       const common = { ...options, load, task, questions, signal };
+      const result = await ask(model, { ...common, save, before }); // first: what --save has may be of other options
       const base = other && (await ask(other, { ...common, save: undefined, title: "eval-gen, base" }));
-      const result = await ask(model, { ...common, save, before, title: "eval-gen" });
       return { result, base };
     });
     const { result } = measured;
