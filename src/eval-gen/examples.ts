@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { listFolder, readText } from "../../formats/bytes.js";
-import { badInput, LlqError } from "../../formats/errors.js";
+import { badInput } from "../../formats/errors.js";
 import { examplePicker } from "../eval/harness/examples.js";
 import { type FiledQuestion, readWrittenQuestions } from "./questions.js";
 import { COT_CUE } from "./tasks/bbh.js";
@@ -78,8 +78,6 @@ export function shotPicker(
   const picking = protocol === "harness" ? task.picking : "first";
   const most = Math.max(0, pool.length - (picking === "drawn-one-more" ? 1 : 0));
   const shots = wanted ?? Math.min(task.shots, most);
-  if (pool.length < shots)
-    throw new LlqError("usage", `${shots} shots, but ${pool.length} questions to take them from`);
   const isSame = (a: WrittenQuestion, b: WrittenQuestion) => a.prompt === b.prompt && a.target === b.target;
   return examplePicker(pool, shots, picking, isSame);
 }

@@ -1,3 +1,4 @@
+import { Z_95 } from "../eval/perplexity/statistics.js";
 import type { WrittenResult } from "./evaluate.js";
 import type { Paired } from "./pairs.js";
 
@@ -20,9 +21,6 @@ export interface WrittenVerdict {
   readonly isClose: boolean;
 }
 
-/** Of a normal distribution, two-sided 95 %. */
-const Z = 1.959964;
-
 export function judgeWritten(
   { minAccuracy, maxDrop }: WrittenBounds,
   { accuracy }: Pick<WrittenResult, "accuracy">,
@@ -39,7 +37,7 @@ export function judgeWritten(
   }
   if (maxDrop !== undefined && paired !== undefined) {
     const { drop, error } = paired;
-    const [low, high] = [drop - Z * error, drop + Z * error];
+    const [low, high] = [drop - Z_95 * error, drop + Z_95 * error];
     verdicts.push({
       ...{ bound: "max-drop", limit: maxDrop, value: drop, low, high },
       isWithin: drop <= maxDrop,

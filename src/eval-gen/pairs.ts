@@ -1,3 +1,4 @@
+import { Z_95 } from "../eval/perplexity/statistics.js";
 import type { Answered, WrittenResult } from "./evaluate.js";
 
 /** Two models on the same questions, one by one. */
@@ -67,13 +68,12 @@ export function exactP(heads: number, tails: number): number {
   return Math.min(1, 2 * sum);
 }
 
-/** Two-sided 5 %, and a chance of 80 % to see it. */
-const ALPHA_Z = 1.959964;
+/** A chance of 80 % to see the loss, where 5 % on both sides are left to chance. */
 const POWER_Z = 0.841621;
 
 /** By Connor's formula (Biometrics 43, 1987), when as many questions turn as have turned, or as many as the loss takes. */
 export function questionsFor(loss: number, turned: number): number {
   const share = Math.max(turned, loss);
-  const root = ALPHA_Z * Math.sqrt(share) + POWER_Z * Math.sqrt(share - loss ** 2);
+  const root = Z_95 * Math.sqrt(share) + POWER_Z * Math.sqrt(share - loss ** 2);
   return Math.ceil((root / loss) ** 2);
 }

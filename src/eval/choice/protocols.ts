@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { LlqError } from "../../../formats/errors.js";
 import type { Tokenizer, Vocab } from "../../tokenizer/types.js";
 import { examplePicker } from "../harness/examples.js";
 import type { NumberedQuestion } from "./questions.js";
@@ -35,11 +34,7 @@ export interface Protocol {
 
 const llq: Protocol = {
   header: ({ header }, subject) => header?.(subject) ?? "",
-  picker: (_, pool, shots) => {
-    if (pool.length < shots)
-      throw new LlqError("usage", `${shots} shots, but ${pool.length} questions to take them from`);
-    return () => pool.slice(0, shots);
-  },
+  picker: (_, pool, shots) => examplePicker(pool, shots, "first", () => false),
   /**
    * The whole is tokenized at once, as text that the model was trained on is. A token that spans the end of the prompt
    * belongs to the ending.

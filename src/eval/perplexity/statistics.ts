@@ -72,9 +72,12 @@ export interface Interval {
   readonly high: number;
 }
 
+/** Of a normal distribution: 95 % are no farther from its middle, in standard deviations. */
+export const Z_95 = 1.959964;
+
 /** How many of `n` there are, by Wilson's score interval (JASA 22, 1927), which holds near 0 and 1 too. */
 export function wilsonInterval(count: number, n: number): Interval {
-  const z = 1.959964;
+  const z = Z_95;
   const value = count / n;
   const middle = (value + z ** 2 / (2 * n)) / (1 + z ** 2 / n);
   const half = ((z / n) * Math.sqrt(n * value * (1 - value) + z ** 2 / 4)) / (1 + z ** 2 / n);
