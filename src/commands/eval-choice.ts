@@ -4,9 +4,9 @@ import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
 import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../eval/choice/folder.js";
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
-import type { Interval } from "../eval/perplexity/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
 import { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
+import { interval, percent } from "../report/shares.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -109,48 +109,45 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     else printFolder(about, result);
   });
 
-function printFolder(about: { model: string; format: string }, result: FolderResult): void {
+function printFolder(about: About, result: FolderResult): void {
   const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
   printLine(about.model);
-  for (const { subject, result: own } of subjects)
-    printLine(`  ${subject.padEnd(36)}  ${percent(own.accuracy)}`);
-  const mean = (value: number) => `${(100 * value).toFixed(2)} %`;
-  printLine(`  ${"all questions".padEnd(36)}  ${percent(accuracy)}`);
-  printLine(`  ${"mean of the subjects".padEnd(36)}  ${mean(macro)}`);
+  const row = (name: string, value: string) => printLine(`  ${name.padEnd(36)}  ${value}`);
+  for (const { subject, result: own } of subjects) row(subject, interval(own.accuracy));
+  row("all questions", interval(accuracy));
+  row("mean of the subjects", percent(macro));
   if (accuracyNormalized !== undefined) {
-    printLine(`  ${"by length of ending, all questions".padEnd(36)}  ${percent(accuracyNormalized)}`);
-    printLine(`  ${"by length of ending, mean".padEnd(36)}  ${mean(macroNormalized!)}`);
+    row("by length of ending, all questions", interval(accuracyNormalized));
+    row("by length of ending, mean", percent(macroNormalized!));
   }
-  const sum = (key: "skipped" | "cut") => subjects.reduce((all, { result: own }) => all + own[key], 0);
-  const [skipped, cut] = [sum("skipped"), sum("cut")];
-  const asked = subjects.reduce((all, { result: own }) => all + own.questions.length, 0);
-  const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
-  const short = cut > 0 ? `, ${cut} without their beginning (longer than the context)` : "";
-  const { protocol, shots } = subjects[0]!.result;
-  const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
-  const what = `${asked} questions of ${about.format} on ${subjects.length} subjects${by}, ${shots} shots${left}${short}`;
   if (leftOut.length > 0) printLine(`left out, as no question fits the context: ${leftOut.join(", ")}`);
-  printLine(`${what}; ${formatSeconds(seconds)}`);
+  const all = subjects.map(({ result: own }) => own);
+  printLine(`${extent(`${about.format} on ${subjects.length} subjects`, all)}; ${formatSeconds(seconds)}`);
 }
 
-function printResult(about: { model: string; format: string }, result: ChoiceResult): void {
-  const { accuracy, accuracyNormalized, chance, truthfulness, perplexity } = result;
-  const { protocol, questions, skipped, cut, shots, seconds } = result;
-  const share = (value: number) => `${(100 * value).toFixed(2)} %`;
+function printResult(about: About, result: ChoiceResult): void {
+  const { accuracy, accuracyNormalized, chance, truthfulness, perplexity, seconds } = result;
   printLine(about.model);
-  printLine(`  accuracy             ${percent(accuracy)}`);
-  if (accuracyNormalized !== undefined) printLine(`  by length of ending  ${percent(accuracyNormalized)}`);
-  if (truthfulness !== undefined) printLine(`  share of the truth   ${share(truthfulness)}`);
+  printLine(`  accuracy             ${interval(accuracy)}`);
+  if (accuracyNormalized !== undefined) printLine(`  by length of ending  ${interval(accuracyNormalized)}`);
+  if (truthfulness !== undefined) printLine(`  share of the truth   ${percent(truthfulness)}`);
   if (perplexity !== undefined) printLine(`  perplexity           ${perplexity.toFixed(4)}`);
-  if (chance > 0) printLine(`  chance               ${share(chance)}`);
+  if (chance > 0) printLine(`  chance               ${percent(chance)}`);
+  printLine(`${extent(about.format, [result])}; ${formatSeconds(seconds)}`);
+}
+
+interface About {
+  readonly model: string;
+  readonly format: string;
+}
+
+/** How much was asked, and how. */
+function extent(format: string, results: readonly ChoiceResult[]): string {
+  const sum = (of: (result: ChoiceResult) => number) => results.reduce((all, each) => all + of(each), 0);
+  const [skipped, cut] = [sum((each) => each.skipped), sum((each) => each.cut)];
+  const { protocol, shots } = results[0]!;
   const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
   const short = cut > 0 ? `, ${cut} without their beginning (longer than the context)` : "";
   const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
-  const asked = `${questions.length} questions of ${about.format}${by}, ${shots} shots${left}${short}`;
-  printLine(`${asked}; ${formatSeconds(seconds)}`);
-}
-
-function percent({ value, low, high }: Interval): string {
-  const [share, from, to] = [value, low, high].map((x) => (100 * x).toFixed(2));
-  return `${share} % (95 %: ${from} to ${to})`;
+  return `${sum(({ questions }) => questions.length)} questions of ${format}${by}, ${shots} shots${left}${short}`;
 }

@@ -15,34 +15,46 @@ export function toJunit(report: Report): string {
     failures: verdicts.filter((verdict) => isBroken(verdict, isStrict)).length,
     skipped: verdicts.filter((verdict) => isSkipped(verdict, isStrict)).length,
   };
-  const attributes = Object.entries(counts).map(([name, count]) => `${name}="${count}"`);
   const text = [extent(report), ...measures(report).map(([name, value]) => `${name}: ${value}`)];
-  return [
-    `${JUNIT_HEAD}<testsuite name="${escapeXml(model)}" ${attributes.join(" ")} time="${result.seconds.toFixed(3)}">`,
-    ...verdicts.map((verdict) => toCase(model, verdict, isStrict)),
-    `<system-out>${text.map(escapeXml).join("\n")}</system-out>`,
-    "</testsuite></testsuites>",
-    "",
-  ].join("\n");
+  return suite(model, { ...counts, time: result.seconds.toFixed(3) }, [
+    ...verdicts.map((verdict) => testCase(model, verdict.bound, contentOf(verdict, isStrict))),
+    systemOut(text),
+  ]);
+}
+
+/** One suite of test cases, which are XML already. */
+export function suite(
+  name: string,
+  attributes: Readonly<Record<string, string | number>>,
+  cases: readonly string[],
+): string {
+  const pairs = Object.entries(attributes).map(([key, value]) => `${key}="${value}"`);
+  const head = `${JUNIT_HEAD}<testsuite name="${escapeXml(name)}" ${pairs.join(" ")}>`;
+  return [head, ...cases, "</testsuite></testsuites>", ""].join("\n");
+}
+
+export function testCase(of: string, name: string, content: string): string {
+  return `<testcase classname="${escapeXml(of)}" name="${escapeXml(name)}">${content}</testcase>`;
+}
+
+export function systemOut(lines: readonly string[]): string {
+  return `<system-out>${lines.map(escapeXml).join("\n")}</system-out>`;
+}
+
+export function failed(message: string): string {
+  return `<failure message="${escapeXml(message)}"/>`;
 }
 
 /** A command that came to no result: one test case with an error. */
 export function failureJunit(command: string, code: string, message: string): string {
-  const name = escapeXml(command);
-  return [
-    `${JUNIT_HEAD}<testsuite name="${name}" tests="1" failures="0" errors="1">`,
-    `<testcase classname="${name}" name="${escapeXml(code)}"><error message="${escapeXml(message)}"/></testcase>`,
-    "</testsuite></testsuites>",
-    "",
-  ].join("\n");
+  const error = `<error message="${escapeXml(message)}"/>`;
+  return suite(command, { tests: 1, failures: 0, errors: 1 }, [testCase(command, code, error)]);
 }
 
-function toCase(model: string, verdict: Verdict, isStrict: boolean): string {
-  const message = escapeXml(describeVerdict(verdict));
-  const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;
-  if (isSkipped(verdict, isStrict)) return `${head}><skipped message="${message}"/></testcase>`;
-  if (isBroken(verdict, isStrict)) return `${head}><failure message="${message}"/></testcase>`;
-  return `${head}><system-out>${message}</system-out></testcase>`;
+function contentOf(verdict: Verdict, isStrict: boolean): string {
+  const message = describeVerdict(verdict);
+  if (isSkipped(verdict, isStrict)) return `<skipped message="${escapeXml(message)}"/>`;
+  return isBroken(verdict, isStrict) ? failed(message) : systemOut([message]);
 }
 
 function isSkipped({ outcome }: Verdict, isStrict: boolean): boolean {

@@ -5,11 +5,27 @@ import { extent, measures, type Report } from "./report.js";
 /** A section for a pull request or a job's summary. */
 export function toMarkdown(report: Report): string {
   const { model, base, gate } = report;
-  const lines = [`### ${escapeMarkdown(model)}${gate === undefined ? "" : `: ${gate.result}`}`, ""];
-  for (const verdict of gate?.verdicts ?? []) lines.push(`- ${escapeMarkdown(describeVerdict(verdict))}`);
-  if (gate !== undefined) lines.push("");
+  return section(`${escapeMarkdown(model)}${gate === undefined ? "" : `: ${gate.result}`}`, {
+    verdicts: gate?.verdicts.map(describeVerdict) ?? [],
+    rows: measures(report),
+    behind: [`${extent(report)}${base === undefined ? "" : `; base: ${escapeMarkdown(base)}`}`],
+  });
+}
+
+/** A heading, the verdicts, a table of two columns, and paragraphs behind it; all but the verdicts is Markdown already. */
+export function section(
+  heading: string,
+  parts: {
+    readonly verdicts: readonly string[];
+    readonly rows: readonly (readonly string[])[];
+    readonly behind: readonly string[];
+  },
+): string {
+  const lines = [`### ${heading}`, ""];
+  for (const verdict of parts.verdicts) lines.push(`- ${escapeMarkdown(verdict)}`);
+  if (parts.verdicts.length > 0) lines.push("");
   lines.push("| | |", "| --- | --- |");
-  for (const [name, value] of measures(report)) lines.push(`| ${name} | ${value} |`);
-  lines.push("", `${extent(report)}${base === undefined ? "" : `; base: ${escapeMarkdown(base)}`}`);
+  for (const row of parts.rows) lines.push(`| ${row.join(" | ")} |`);
+  for (const paragraph of parts.behind) lines.push("", paragraph);
   return `${lines.join("\n")}\n`;
 }

@@ -1,10 +1,11 @@
-import { escapeMarkdown, escapeXml } from "../escape.js";
-import type { Interval } from "../eval/perplexity/statistics.js";
+import { escapeMarkdown } from "../escape.js";
 import type { WrittenResult } from "../eval-gen/evaluate.js";
 import { describeWrittenVerdict, type WrittenVerdict } from "../eval-gen/gate.js";
 import type { Paired } from "../eval-gen/pairs.js";
 import { toError } from "./github.js";
-import { JUNIT_HEAD } from "./junit.js";
+import { failed, suite, systemOut, testCase } from "./junit.js";
+import { section } from "./markdown.js";
+import { interval, percent } from "./shares.js";
 
 /** What written answers came to, as every form of report takes it. */
 export interface WrittenReport {
@@ -30,12 +31,6 @@ export function toWrittenDocument({ model, file, base, result, paired, verdicts 
 
 export function isPassed(verdicts: readonly WrittenVerdict[]): boolean {
   return verdicts.every(({ isWithin }) => isWithin);
-}
-
-const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
-
-export function interval({ value, low, high }: Interval): string {
-  return `${percent(value)} (95 %: ${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
 }
 
 /** [what, value] of everything that was measured. */
@@ -87,40 +82,34 @@ export function turnedLines({ paired }: WrittenReport): string[] {
 export function toWrittenMarkdown(report: WrittenReport): string {
   const { model, base, verdicts, result } = report;
   const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? "passed" : "failed"}`;
-  const lines = [`### ${escapeMarkdown(model)}${gate}`, ""];
-  for (const verdict of verdicts) lines.push(`- ${escapeMarkdown(describeWrittenVerdict(verdict))}`);
-  if (verdicts.length > 0) lines.push("");
-  lines.push("| | |", "| --- | --- |");
-  for (const [name, value] of writtenMeasures(report))
-    lines.push(`| ${escapeMarkdown(name)} | ${escapeMarkdown(value)} |`);
-  for (const [name, share] of Object.entries(result.groups))
-    lines.push(`| ${escapeMarkdown(name)} | ${interval(share)} |`);
-  lines.push("", escapeMarkdown(`${writtenExtent(report)}${base === undefined ? "" : `; base: ${base}`}`));
-  for (const line of turnedLines(report)) lines.push("", escapeMarkdown(line));
-  return `${lines.join("\n")}\n`;
+  const rows = [
+    ...writtenMeasures(report).map((row) => row.map(escapeMarkdown)),
+    ...Object.entries(result.groups).map(([name, share]) => [escapeMarkdown(name), interval(share)]),
+  ];
+  const extent = `${writtenExtent(report)}${base === undefined ? "" : `; base: ${base}`}`;
+  return section(`${escapeMarkdown(model)}${gate}`, {
+    verdicts: verdicts.map(describeWrittenVerdict),
+    rows,
+    behind: [extent, ...turnedLines(report)].map(escapeMarkdown),
+  });
 }
 
 /** The bounds as test cases, in the XML that continuous integration servers read. */
 export function toWrittenJunit(report: WrittenReport): string {
   const { model, verdicts, result } = report;
-  const failures = verdicts.filter(({ isWithin }) => !isWithin).length;
   const text = [
     writtenExtent(report),
     ...writtenMeasures(report).map(([name, value]) => `${name}: ${value}`),
+    ...turnedLines(report),
   ];
-  return [
-    `${JUNIT_HEAD}<testsuite name="${escapeXml(model)}" tests="${verdicts.length}" failures="${failures}" time="${result.seconds.toFixed(3)}">`,
+  const failures = verdicts.filter(({ isWithin }) => !isWithin).length;
+  return suite(model, { tests: verdicts.length, failures, time: result.seconds.toFixed(3) }, [
     ...verdicts.map((verdict) => {
-      const message = escapeXml(describeWrittenVerdict(verdict));
-      const head = `<testcase classname="${escapeXml(model)}" name="${verdict.bound}"`;
-      return verdict.isWithin
-        ? `${head}><system-out>${message}</system-out></testcase>`
-        : `${head}><failure message="${message}"/></testcase>`;
+      const message = describeWrittenVerdict(verdict);
+      return testCase(model, verdict.bound, verdict.isWithin ? systemOut([message]) : failed(message));
     }),
-    `<system-out>${[...text, ...turnedLines(report)].map(escapeXml).join("\n")}</system-out>`,
-    "</testsuite></testsuites>",
-    "",
-  ].join("\n");
+    systemOut(text),
+  ]);
 }
 
 /** Workflow commands that mark broken bounds as errors, one a line. */

@@ -8,8 +8,8 @@ import { readOwnResults, readResults } from "../../eval-gen/results.js";
 import { WRITTEN_TASKS } from "../../eval-gen/tasks/index.js";
 import type { LoadEngine } from "../../generate/engine.js";
 import { ANSWERED } from "../../report/documents/evaluate.js";
+import { interval } from "../../report/shares.js";
 import {
-  interval,
   toWrittenDocument,
   toWrittenJunit,
   toWrittenMarkdown,
