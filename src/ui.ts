@@ -170,8 +170,11 @@ export function isJsonPrinted(): boolean {
   return printed;
 }
 
-/** One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. */
-export function printJson<S extends GenericSchema>(_schema: S, value: Document<S>): void {
+/**
+ * One JSON document on stdout, in which everything that a terminal might obey is escaped as JSON has it. Its schema types it
+ * and is not loaded: `printJson<typeof WRITTEN>(...)`.
+ */
+export function printJson<S extends GenericSchema>(value: Document<S>): void {
   printed = true;
   const text = JSON.stringify(value, null, 2).replace(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,

@@ -11,7 +11,7 @@ import {
   comparisonMarkdown,
   comparisonRows,
 } from "../report/comparison.js";
-import { COMPARISON } from "../report/documents/evaluate.js";
+import type { COMPARISON } from "../report/documents/evaluate.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
 import {
@@ -76,7 +76,7 @@ Examples:
     const { json, html, markdown } = options;
     await withReports([html, markdown], async () => {
       const report = await measure(paths, options);
-      if (json) printJson(COMPARISON, comparisonDocument(report));
+      if (json) printJson<typeof COMPARISON>(comparisonDocument(report));
       else printReport(report);
       if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
       if (html !== undefined) writeReport(html, comparisonPage(report));

@@ -5,7 +5,7 @@ import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import type { Activations } from "../net/products/matmul.js";
-import { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
+import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
 import { interval, percent } from "../report/shares.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
@@ -98,14 +98,14 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
       const result = await interruptible((signal) =>
         evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),
       ).finally(() => progress.stop());
-      if (json) printJson(CHOICE, { schema: 1, ...about, ...result });
+      if (json) printJson<typeof CHOICE>({ schema: 1, ...about, ...result });
       else printResult(about, result);
       return;
     }
     const result = await interruptible((signal) =>
       evaluateChoiceFolder(model, tokenizer, files, { ...common, signal }),
     ).finally(() => progress.stop());
-    if (json) printJson(CHOICE_FOLDER, { schema: 1, ...about, protocol, ...result });
+    if (json) printJson<typeof CHOICE_FOLDER>({ schema: 1, ...about, protocol, ...result });
     else printFolder(about, result);
   });
 

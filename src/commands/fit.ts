@@ -10,7 +10,7 @@ import { checkSomeFit, type Fit, type FitRow, planFit } from "../quant/fit/fit.j
 import { KV_TYPES, type KvType } from "../quant/fit/memory.js";
 import { recipeTypes } from "../quant/fit/size.js";
 import { findRecipe } from "../quant/recipes/recipes.js";
-import { FIT } from "../report/documents/look.js";
+import type { FIT } from "../report/documents/look.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
 import { jsonOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { MODEL_ARGUMENT, openOutlineSource } from "./shared/source.js";
@@ -71,7 +71,7 @@ Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
     const outline = await chosenOutline(path, options);
     const fit = planFit(outline, { memory, context: options.context, kvType: options.kvType });
     const generate = generateFit(outline, fit, options.threads);
-    if (options.json) printJson(FIT, document(outline, fit, generate, memory));
+    if (options.json) printJson<typeof FIT>(document(outline, fit, generate, memory));
     else printFit(outline, fit, generate, memory, options.memory === undefined);
     checkSomeFit(outline, fit, memory);
   });

@@ -3,7 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
 import type { Activations } from "../net/products/matmul.js";
-import { IMATRIX } from "../report/documents/write.js";
+import type { IMATRIX } from "../report/documents/write.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -80,7 +80,7 @@ Examples:
         onProgress: (state) => progress.update(state.done, state.total, note(state)),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson(IMATRIX, document(path, text, written));
+    if (options.json) printJson<typeof IMATRIX>(document(path, text, written));
     else printResult(written);
   });
 

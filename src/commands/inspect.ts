@@ -4,7 +4,7 @@ import { LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
 import type { Model } from "../model.js";
 import { globToRegExp } from "../quant/recipes/override.js";
-import { INSPECTED, VALUE } from "../report/documents/look.js";
+import type { INSPECTED, VALUE } from "../report/documents/look.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
@@ -50,7 +50,13 @@ Examples:
     if (key !== undefined) {
       const field = findKey(path, model.metadata, key);
       if (json)
-        printJson(VALUE, { schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
+        printJson<typeof VALUE>({
+          schema: 1,
+          path,
+          key,
+          type: typeText(field),
+          value: plainValue(field.value),
+        });
       else printValue(field);
       return;
     }
@@ -60,7 +66,7 @@ Examples:
       const hint = `roles: ${[...new Set(description.tensors.map(({ role }) => role))].join(", ")}`;
       throw new LlqError("usage", `--tensors ${wanted} fits no tensor of ${path}`, { hint });
     }
-    if (json) printJson(INSPECTED, { ...description, tensors: listed });
+    if (json) printJson<typeof INSPECTED>({ ...description, tensors: listed });
     else printModel(model, description, listed, options.markdown ? markdownOut : textOut);
   });
 

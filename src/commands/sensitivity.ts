@@ -8,7 +8,7 @@ import {
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
 import { findWritableType } from "../quant/recipes/override.js";
-import { SENSITIVITY } from "../report/documents/write.js";
+import type { SENSITIVITY } from "../report/documents/write.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
 import {
   forceOption,
@@ -90,7 +90,7 @@ Examples:
         onProgress: (done, total) => progress.update(done, total),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson(SENSITIVITY, document(path, written));
+    if (options.json) printJson<typeof SENSITIVITY>(document(path, written));
     else printResult(written);
   });
 

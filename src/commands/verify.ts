@@ -4,7 +4,7 @@ import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { recompute } from "../eval/calibrate/recompute.js";
 import { unknownImatrix } from "../eval/calibrate/text.js";
 import type { Model } from "../model.js";
-import { VERIFIED } from "../report/documents/write.js";
+import type { VERIFIED } from "../report/documents/write.js";
 import { isCalibrated, type TensorVerdict, verify } from "../run/measure/verify.js";
 import { createProgress, interruptible, printJson, printLine } from "../ui.js";
 import { type CalibrateOptions, calibrateOptions, calibrationText, effortOf } from "./shared/calibrate.js";
@@ -51,7 +51,7 @@ it was made with, all of it is done again.`,
     const wrong = verdicts.filter(({ verdict }) => verdict === "wrong");
     const identical = verdicts.filter(({ verdict }) => verdict === "identical");
     if (options.json)
-      printJson(VERIFIED, { schema: 1, file: path, passed: wrong.length === 0, tensors: verdicts });
+      printJson<typeof VERIFIED>({ schema: 1, file: path, passed: wrong.length === 0, tensors: verdicts });
     else for (const { name, dtype, faults } of wrong) printLine(`${name} (${dtype}): ${faults.join("; ")}`);
     if (wrong.length > 0) {
       throw new LlqError("gate", `${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);

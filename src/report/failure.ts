@@ -4,7 +4,7 @@ import { escapeMarkdown } from "../escape.js";
 import { claimOutputs } from "../run/write/claim.js";
 import { writeOutput } from "../run/write/output.js";
 import { isJsonPrinted, printJson } from "../ui.js";
-import { FAILURE } from "./documents/index.js";
+import type { FAILURE } from "./documents/index.js";
 import { addToSummary, failureAnnotation, isGithub, isTold, markTold } from "./github.js";
 import { failureJunit, JUNIT_HEAD } from "./junit.js";
 
@@ -48,7 +48,8 @@ export function tellFailure(failure: Failure, args: readonly string[]): void {
   const command = `llq ${args.find((arg) => !arg.startsWith("-")) ?? ""}`.trimEnd();
   const { code, message, hint } = failure;
   const text = hint === undefined ? message : `${message} (${hint})`;
-  if (options.includes("--json") && !isJsonPrinted()) printJson(FAILURE, { schema: 1, error: failure });
+  if (options.includes("--json") && !isJsonPrinted())
+    printJson<typeof FAILURE>({ schema: 1, error: failure });
   if (isTold()) return; // a report has said all of it
   const junit = optionValue(options, "--junit");
   if (junit) tryTo(() => writeFailure(junit, failureJunit(command, code, text)));

@@ -7,7 +7,7 @@ import { readWrittenQuestions } from "../../eval-gen/questions.js";
 import { readOwnResults, readResults } from "../../eval-gen/results.js";
 import { WRITTEN_TASKS } from "../../eval-gen/tasks/index.js";
 import type { LoadEngine } from "../../generate/engine.js";
-import { ANSWERED } from "../../report/documents/evaluate.js";
+import type { ANSWERED } from "../../report/documents/evaluate.js";
 import { interval } from "../../report/shares.js";
 import {
   toWrittenDocument,
@@ -156,7 +156,7 @@ function toSamples({ result }: WrittenReport): string {
 }
 
 function deliver(report: WrittenReport, { json, junit, markdown }: EvalGenOptions): void {
-  if (json) printJson(ANSWERED, toWrittenDocument(report));
+  if (json) printJson<typeof ANSWERED>(toWrittenDocument(report));
   else print(report);
   if (junit !== undefined) writeReport(junit, toWrittenJunit(report));
   if (markdown !== undefined) writeReport(markdown, toWrittenMarkdown(report));

@@ -1,5 +1,5 @@
 import type { Generated, Timings } from "../../generate/generate.js";
-import { GENERATED } from "../../report/documents/evaluate.js";
+import type { GENERATED } from "../../report/documents/evaluate.js";
 import { printJson } from "../../ui.js";
 
 /** Of one answer, or of several that come one after another. */
@@ -22,7 +22,7 @@ export function remarkOnFinish({ finish }: Generated, context: number): string |
 /** @param model what the user called it */
 export function printGenerated(model: string, generated: Generated, isChat: boolean): void {
   const { prompt, pieces, text, finish, seed, timings } = generated;
-  printJson(GENERATED, {
+  printJson<typeof GENERATED>({
     schema: 1,
     model,
     template: isChat,

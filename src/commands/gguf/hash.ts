@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { readText } from "../../../formats/bytes.js";
 import type { Container } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
-import { HASH_CHECK, HASHES } from "../../report/documents/look.js";
+import type { HASH_CHECK, HASHES } from "../../report/documents/look.js";
 import { DIGESTS, type Digest, type HashLine, hashTensors } from "../../run/measure/hash.js";
 import { createProgress, interruptible, printJson, printLine, warn } from "../../ui.js";
 import { GGUF_ARGUMENT, openGguf } from "../shared/gguf.js";
@@ -46,7 +46,7 @@ Examples:
       return;
     }
     const lines = await hash(container, { digests, tensors: options.tensors }, options.json);
-    if (options.json) printJson(HASHES, { schema: 1, path, hashes: lines });
+    if (options.json) printJson<typeof HASHES>({ schema: 1, path, hashes: lines });
     else for (const line of lines) printLine(lineText(path, line));
   });
 
@@ -92,7 +92,7 @@ async function check(path: string, container: Container, manifest: string, json?
   const extra = tensors
     ? found.filter((line) => line.tensor !== undefined && !expected.some((each) => name(each) === name(line)))
     : [];
-  if (json) printJson(HASH_CHECK, { schema: 1, path, manifest, results, extra: extra.map(name) });
+  if (json) printJson<typeof HASH_CHECK>({ schema: 1, path, manifest, results, extra: extra.map(name) });
   const wrong = results.filter(({ passed }) => !passed);
   if (!json) {
     for (const line of wrong) printLine(`${line.found === undefined ? "missing" : "differs"}: ${name(line)}`);

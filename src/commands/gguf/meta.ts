@@ -6,7 +6,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import { checkGguf, planCopy } from "../../quant/copy.js";
 import { editMetadata, parseSet, parseSpecialToken } from "../../quant/meta-edit.js";
 import type { KeyValue } from "../../quant/metadata.js";
-import { METADATA, VALUE } from "../../report/documents/look.js";
+import type { METADATA, VALUE } from "../../report/documents/look.js";
 import { printJson, printTable, warn } from "../../ui.js";
 import { GGUF_ARGUMENT, openGguf, writeCopies } from "../shared/gguf.js";
 import { findKey, metadataRows, plainValue, printValue, shortValue, typeText } from "../shared/metadata.js";
@@ -121,7 +121,13 @@ function show(path: string, { metadata, files }: Container, key: string | undefi
   if (key !== undefined) {
     const field = findKey(path, metadata, key);
     if (json)
-      printJson(VALUE, { schema: 1, path, key, type: typeText(field), value: plainValue(field.value) });
+      printJson<typeof VALUE>({
+        schema: 1,
+        path,
+        key,
+        type: typeText(field),
+        value: plainValue(field.value),
+      });
     else printValue(field);
     return;
   }
@@ -130,7 +136,7 @@ function show(path: string, { metadata, files }: Container, key: string | undefi
       name,
       { type: typeText(field), value: shortValue(field) },
     ]);
-    printJson(METADATA, { schema: 1, path, files, metadata: Object.fromEntries(keys) });
+    printJson<typeof METADATA>({ schema: 1, path, files, metadata: Object.fromEntries(keys) });
     return;
   }
   const rows = metadataRows(metadata);

@@ -1,5 +1,5 @@
 import { describeVerdict } from "../../eval/perplexity/gate.js";
-import { PERPLEXITY } from "../../report/documents/evaluate.js";
+import type { PERPLEXITY } from "../../report/documents/evaluate.js";
 import { addToSummary, isGithub, markTold, toAnnotations } from "../../report/github.js";
 import { toJunit } from "../../report/junit.js";
 import { toMarkdown } from "../../report/markdown.js";
@@ -16,7 +16,7 @@ export interface DeliverOptions {
 
 /** Prints the report and writes it wherever else it is wanted. */
 export function deliver(report: Report, { json, junit, markdown }: DeliverOptions): void {
-  if (json) printJson(PERPLEXITY, toDocument(report));
+  if (json) printJson<typeof PERPLEXITY>(toDocument(report));
   else printReport(report);
   if (junit !== undefined) writeReport(junit, toJunit(report));
   if (markdown !== undefined) writeReport(markdown, toMarkdown(report));

@@ -1,7 +1,7 @@
 import type { Container } from "../../../formats/container.js";
 import { openContainer } from "../../../formats/open.js";
 import { type CopyPlan, checkGguf } from "../../quant/copy.js";
-import { COPIED } from "../../report/documents/write.js";
+import type { COPIED } from "../../report/documents/write.js";
 import { copyTensors } from "../../run/write/copy.js";
 import { createProgress, formatBytes, interruptible, printJson, printLine } from "../../ui.js";
 import { fetchSource, type SourceOptions } from "./source.js";
@@ -50,7 +50,7 @@ export function printCopies(plans: readonly CopyPlan[], json: boolean | undefine
     byteLength,
   }));
   if (json) {
-    printJson(COPIED, { schema: 1, files });
+    printJson<typeof COPIED>({ schema: 1, files });
     return;
   }
   for (const { output, tensors, byteLength } of files) {

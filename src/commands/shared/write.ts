@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
-import { PLANNED, PLANNED_TOGETHER, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
+import type { PLANNED, PLANNED_TOGETHER, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
 import { storedType } from "../../rows/packed/index.js";
 import { executeParts, executeTogether, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
@@ -51,8 +51,8 @@ export async function writeModels(
   const plans = parts.map(({ plan }, i) => ({ plan, summary: summaries[i]! }));
   if (options.json) {
     const files = plans.map(({ plan, summary }) => written(plan, summary));
-    if (files.length === 1) printJson(WRITTEN, { schema: 1, ...files[0]!, ...extra });
-    else printJson(WRITTEN_PARTS, { schema: 1, files, ...extra });
+    if (files.length === 1) printJson<typeof WRITTEN>({ schema: 1, ...files[0]!, ...extra });
+    else printJson<typeof WRITTEN_PARTS>({ schema: 1, files, ...extra });
   } else {
     for (const { plan, summary } of plans) printSummary(plan, summary);
   }
@@ -145,7 +145,7 @@ interface DryOptions {
 /** The dry run: every tensor with its type and why, and what it would take; `parts` are the files. */
 export function printPlan(plan: Plan, parts: readonly PlanPart[], options: DryOptions): void {
   const { totals, ...document } = planned(plan, parts, options);
-  if (options.json) printJson(PLANNED, { schema: 1, ...document, ...totals });
+  if (options.json) printJson<typeof PLANNED>({ schema: 1, ...document, ...totals });
   else {
     printTensors(plan, document);
     printNeeds(totals);
@@ -163,7 +163,7 @@ export function printPlans(
   const byteLength = documents.reduce((sum, { totals }) => sum + totals.byteLength, 0);
   if (options.json) {
     const outputs = documents.map(({ totals, ...document }) => ({ ...document, ...totals }));
-    printJson(PLANNED_TOGETHER, { schema: 1, byteLength, peakMemory: peak, outputs });
+    printJson<typeof PLANNED_TOGETHER>({ schema: 1, byteLength, peakMemory: peak, outputs });
     return;
   }
   for (const [i, { totals: _, ...document }] of documents.entries()) {
