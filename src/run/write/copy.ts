@@ -1,14 +1,15 @@
-import { closeSync, ftruncateSync, rmSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { Container } from "../../../formats/container.js";
-import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
+import type { FileStamp } from "../../../formats/inputs.js";
 import type { CopyPlan } from "../../quant/copy.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { withFiles } from "../threads/scope.js";
-import { claimOutputs, journalPath, partialPath } from "./claim.js";
-import { writeError, writeFully } from "./encode.js";
+import { claimOutputs, partialPath } from "./claim.js";
+import { writeFully } from "./encode.js";
 import type { ExecuteOptions } from "./execute.js";
-import { checkReadBack, createFile, Flusher, publish, settle } from "./output.js";
+import { checkReadBack, Flusher, openPartial, settle } from "./output.js";
+import { publishParts, removePartial } from "./partials.js";
 import { tensorPieces } from "./pieces.js";
 
 export type CopyOptions = Pick<ExecuteOptions, "force" | "signal" | "onProgress">;
@@ -27,30 +28,24 @@ export async function copyTensors(
   const total = plans.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const claim = claimOutputs(outputs, { byteLength: total, inputs: container.files, force });
   try {
-    const stamps: FileStamp[] = [];
+    const written: { output: string; stamp: FileStamp }[] = [];
     let before = 0;
     await withFiles(async (open) => {
       const files = open(container.files);
       for (const plan of plans) {
         const done = before;
-        stamps.push(await copyOne(container, files, plan, signal, (n) => onProgress?.(done + n, total)));
+        const stamp = await copyOne(container, files, plan, signal, (n) => onProgress?.(done + n, total));
+        written.push({ output: plan.output, stamp });
         before += plan.byteLength;
       }
     });
-    publishAll(outputs, stamps, force);
+    publishParts(written, force);
   } catch (error) {
-    for (const output of outputs) rmSync(partialPath(output), { force: true });
+    for (const output of outputs) removePartial(output);
     throw error;
   } finally {
     claim.release();
   }
-}
-
-/** The first part comes last, and that of an older model goes first: where it is, all of one model are. */
-function publishAll(outputs: readonly string[], stamps: readonly FileStamp[], force: boolean): void {
-  checkInputs();
-  if (force && outputs.length > 1) rmSync(outputs[0]!, { force: true });
-  for (let i = outputs.length - 1; i >= 0; i--) publish(outputs[i]!, stamps[i]!, force);
 }
 
 async function copyOne(
@@ -61,11 +56,10 @@ async function copyOne(
   onProgress: (done: number) => void,
 ): Promise<FileStamp> {
   const { output, byteLength } = plan;
-  rmSync(journalPath(output), { force: true }); // of another run, whose partial file is replaced too
-  const fd = createFile(partialPath(output));
+  removePartial(output); // of another run
+  const fd = openPartial(partialPath(output), byteLength);
   const flusher = new Flusher(fd, output);
   try {
-    setLength(fd, output, byteLength);
     let at = 0;
     let crc = 0;
     const put = (bytes: Uint8Array) => {
@@ -92,14 +86,5 @@ async function copyOne(
   } finally {
     await flusher.stop();
     closeSync(fd);
-  }
-}
-
-/** The space is asked for before any of it is used. */
-function setLength(fd: number, output: string, byteLength: number): void {
-  try {
-    ftruncateSync(fd, byteLength);
-  } catch (cause) {
-    throw writeError(output, cause);
   }
 }

@@ -1,14 +1,11 @@
-import { rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { LlqError } from "../../../formats/errors.js";
-import { checkInputs } from "../../../formats/inputs.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
-import { claimOutputs, journalPath, partialPath } from "./claim.js";
-import { removeJournal } from "./journal.js";
-import { isResumable, publish, withResumeHint } from "./output.js";
-import { removePartial, type Summary, type Written, writePartials } from "./partials.js";
+import { claimOutputs, partialPath } from "./claim.js";
+import { isResumable, withResumeHint } from "./output.js";
+import { publishParts, removePartial, type Summary, type Written, writePartials } from "./partials.js";
 
 export type { Summary, TensorReport } from "./partials.js";
 
@@ -92,8 +89,8 @@ async function executeRounds(
         }
       });
     });
-    const left = [...written];
-    for (const { length } of models) publishParts(left.splice(0, length), force);
+    const files = written.map(({ summary, stamp }) => ({ output: summary.output, stamp }));
+    for (const { length } of models) publishParts(files.splice(0, length), force);
     return written.map(({ summary }) => summary);
   } catch (error) {
     if (isResumable(error)) throw withResumeHint(error, partialPath(current));
@@ -104,17 +101,6 @@ async function executeRounds(
     throw error;
   } finally {
     claim.release();
-  }
-}
-
-/** The first part comes last, and that of an older model goes first: where it is, all of one model are. */
-function publishParts(written: readonly Written[], force: boolean): void {
-  checkInputs();
-  const first = written[0]!.summary.output;
-  if (force && written.length > 1) rmSync(first, { force: true });
-  for (const { summary, stamp } of written.toReversed()) {
-    publish(summary.output, stamp, force);
-    removeJournal(journalPath(summary.output));
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import type { FileStamp } from "../../../formats/inputs.js";
+import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { Descriptors } from "../../rows/rows.js";
@@ -11,7 +11,7 @@ import type { WorkerPool } from "../threads/pool.js";
 import { journalPath, partialPath } from "./claim.js";
 import { type EncodeResult, encodeJob, writeFully } from "./encode.js";
 import { type Finished, fileIdentity, Journal, readJournal, removeJournal } from "./journal.js";
-import { Flusher, openPartial, settle } from "./output.js";
+import { Flusher, openPartial, publish, settle } from "./output.js";
 import { checkTensor, isIntact, jointJobs, type OpenOutput, type PlacedTensor } from "./tensor-jobs.js";
 
 /** How well one tensor survived. */
@@ -65,6 +65,22 @@ export async function writePartials(parts: readonly PlanPart[], work: Work): Pro
     await work.pool.close(); // before the descriptors: a thread must not write to whatever gets their numbers next
     for (const partial of partials) await partial.stop();
     throw error;
+  }
+}
+
+/**
+ * Gives the files of one model their names. The first part comes last, and that of an older model goes first: where it is, all
+ * of one model are.
+ */
+export function publishParts(
+  files: readonly { readonly output: string; readonly stamp: FileStamp }[],
+  force: boolean,
+): void {
+  checkInputs();
+  if (force && files.length > 1) rmSync(files[0]!.output, { force: true });
+  for (const { output, stamp } of files.toReversed()) {
+    publish(output, stamp, force);
+    removeJournal(journalPath(output));
   }
 }
 
