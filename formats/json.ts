@@ -68,3 +68,21 @@ function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): voi
     if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
   }
 }
+
+/** The lines of a file of JSON documents, one in each, numbered from 1; empty ones too. */
+export function* jsonLines(
+  bytes: Uint8Array,
+): Generator<{ readonly line: number; readonly json: Uint8Array }> {
+  let line = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const next = bytes.indexOf(0x0a, at);
+    const end = next < 0 ? bytes.length : next;
+    yield { line: ++line, json: bytes.subarray(at, end) };
+    at = end + 1;
+  }
+}
+
+/** Whether there is nothing but white space. */
+export function isBlank(json: Uint8Array): boolean {
+  return json.every((byte) => byte <= 0x20);
+}

@@ -3,7 +3,7 @@ import { gunzipSync } from "node:zlib";
 import * as v from "valibot";
 import { listFolder, readSmallFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
-import { parseJson } from "../../formats/json.js";
+import { isBlank, jsonLines, parseJson } from "../../formats/json.js";
 import type { ProtocolName, WrittenQuestion, WrittenTask } from "./tasks/types.js";
 
 /** TriviaQA's largest file without evidence has 60 MB. */
@@ -125,18 +125,12 @@ function documentRows(path: string, bytes: Uint8Array): Row[] {
 
 function lineRows(path: string, bytes: Uint8Array): Row[] {
   const rows: Row[] = [];
-  let line = 0;
-  for (let at = 0; at < bytes.length; ) {
-    const next = bytes.indexOf(0x0a, at);
-    const end = next < 0 ? bytes.length : next;
-    const text = bytes.subarray(at, end);
-    at = end + 1;
-    line++;
-    if (text.length > MAX_LINE_BYTES) {
-      throw badInput(`${path}: line ${line}: ${text.length} bytes; a question has at most ${MAX_LINE_BYTES}`);
+  for (const { line, json } of jsonLines(bytes)) {
+    if (json.length > MAX_LINE_BYTES) {
+      throw badInput(`${path}: line ${line}: ${json.length} bytes; a question has at most ${MAX_LINE_BYTES}`);
     }
-    if (text.every((byte) => byte <= 0x20)) continue;
-    rows.push({ line, value: parseJson(`${path}: line ${line}`, text, MAX_QUESTION_VALUES) });
+    if (isBlank(json)) continue;
+    rows.push({ line, value: parseJson(`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
     if (rows.length > MAX_QUESTIONS) throw badInput(`${path}: more than ${MAX_QUESTIONS} questions`);
   }
   return rows;

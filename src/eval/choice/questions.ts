@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { readText } from "../../../formats/bytes.js";
 import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
-import { parseJson } from "../../../formats/json.js";
+import { isBlank, jsonLines, parseJson } from "../../../formats/json.js";
 import { findTask, TASKS } from "./tasks/index.js";
 import { CEVAL_TEST_FIELDS, MMLU_FIELDS } from "./tasks/lettered.js";
 import type { Question, Task } from "./tasks/types.js";
@@ -85,17 +85,11 @@ function arrayRows(path: string, text: string): Row[] {
 
 function jsonRows(path: string, text: string): Row[] {
   const rows: Row[] = [];
-  let line = 0;
-  for (let at = 0; at < text.length; ) {
-    const next = text.indexOf("\n", at);
-    const end = next < 0 ? text.length : next;
-    const json = text.slice(at, end);
-    at = end + 1;
-    line++;
-    if (json.trim() === "") continue;
+  for (const { line, json } of jsonLines(Buffer.from(text))) {
+    if (isBlank(json)) continue;
     if (rows.length === MAX_QUESTIONS)
       throw badInput(`${path}: line ${line}: more than ${MAX_QUESTIONS} questions`);
-    rows.push({ line, value: parseJson(`${path}: line ${line}`, Buffer.from(json), MAX_QUESTION_VALUES) });
+    rows.push({ line, value: parseJson(`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
   }
   return rows;
 }
