@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { faultsOf } from "../../formats/faults.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { HfModel } from "./architecture.js";
 import { MAX_LAYERS } from "./hparams.js";
@@ -55,8 +56,7 @@ export function reader<S extends v.GenericSchema>(
   return (file, json) => {
     const result = v.safeParse(schema, json);
     if (result.success) return withRope(result.output as Partial<RopeConfig>, read(result.output));
-    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-    throw badInput(`${file}: ${faults.join("; ")}`);
+    throw badInput(`${file}: ${faultsOf(result.issues)}`);
   };
 }
 

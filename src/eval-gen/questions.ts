@@ -3,6 +3,7 @@ import { gunzipSync } from "node:zlib";
 import * as v from "valibot";
 import { listFolder, readSmallFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
+import { faultsOf } from "../../formats/faults.js";
 import { isBlank, jsonLines, parseJson } from "../../formats/json.js";
 import type { ProtocolName, WrittenQuestion, WrittenTask } from "./tasks/types.js";
 
@@ -146,9 +147,8 @@ function read(
     return task.question(value, protocol);
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
-    const faults = error.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
     const where = line === undefined ? path : `${path}: line ${line}`;
     const fields = task.fields.length > 0 ? `${task.title} has ${task.fields.join(", ")}` : undefined;
-    throw badInput(`${where}: no question of ${task.title}: ${faults.slice(0, 3).join("; ")}`, fields);
+    throw badInput(`${where}: no question of ${task.title}: ${faultsOf(error.issues, 3)}`, fields);
   }
 }

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { readSmallFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
+import { faultsOf } from "../../formats/faults.js";
 import { parseJson } from "../../formats/json.js";
 import type { Answered } from "./evaluate.js";
 import type { PairedRun } from "./pairs.js";
@@ -62,9 +63,7 @@ function parse(path: string, bytes: Uint8Array): SavedRun {
   const value = parseJson(path, bytes, MAX_RESULT_VALUES);
   const result = v.safeParse(document, value);
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  const where = v.getDotPath(issue) ?? "the whole";
-  throw badInput(`${path}: no result of llq eval-gen --save: ${where}: ${issue.message}`);
+  throw badInput(`${path}: no result of llq eval-gen --save: ${faultsOf(result.issues, 1)}`);
 }
 
 /** The file's text. */

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import * as v from "valibot";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
 import { boundedExpression } from "../../expression.js";
 
@@ -60,8 +61,7 @@ export function readAdapterConfig(file: string): AdapterConfig {
   }
   const result = v.safeParse(schema, parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES)));
   if (!result.success) {
-    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-    throw badInput(`${file}: ${faults.join("; ")}`);
+    throw badInput(`${file}: ${faultsOf(result.issues)}`);
   }
   const config = result.output;
   const what = otherKind(config);

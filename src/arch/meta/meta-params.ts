@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Metadata } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 import { count, positive } from "../config.js";
 import { mistralConfig, mistralFields } from "./mistral-params.js";
 
@@ -32,8 +33,7 @@ export function parseParams(file: string, json: unknown): MetaParams {
   const nested = v.safeParse(v.object({ model: v.record(v.string(), v.unknown()) }), json);
   const result = v.safeParse(schema, nested.success ? nested.output.model : json);
   if (result.success) return result.output;
-  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-  throw badInput(`${file}: ${faults.join("; ")}`);
+  throw badInput(`${file}: ${faultsOf(result.issues)}`);
 }
 
 /** Where training programs keep them in a checkpoint. */

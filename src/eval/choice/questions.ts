@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { readText } from "../../../formats/bytes.js";
 import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 import { isBlank, jsonLines, parseJson } from "../../../formats/json.js";
 import { findTask, TASKS } from "./tasks/index.js";
 import { CEVAL_TEST_FIELDS, MMLU_FIELDS } from "./tasks/lettered.js";
@@ -118,8 +119,7 @@ function readQuestion(path: string, task: Task, { line, value }: Row): NumberedQ
     if (question.options[question.answer] !== undefined) return { ...question, line };
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
-    const faults = error.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-    throw badInput(`${path}: line ${line}: no question of ${task.name}: ${faults.slice(0, 3).join("; ")}`);
+    throw badInput(`${path}: line ${line}: no question of ${task.name}: ${faultsOf(error.issues, 3)}`);
   }
   throw badInput(`${path}: line ${line}: the right answer is none of the options`);
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
+import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
@@ -50,8 +51,7 @@ export const bitsandbytes4: Packing<BlockwiseCoding> = {
     const json = parseJson(`${parts.where}: ${name}`, parts.bytes(name, raw));
     const read = v.safeParse(state, json);
     if (!read.success) {
-      const faults = read.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-      return parts.unsupported(`${name}: ${faults.join("; ")}`, "what bitsandbytes 0.50 writes");
+      return parts.unsupported(`${name}: ${faultsOf(read.issues)}`, "what bitsandbytes 0.50 writes");
     }
     const { quant_type, blocksize, shape, nested_blocksize, nested_offset } = read.output;
     const count = elementCount(shape);

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 
 /** config.json's `quantization_config`: what is said of weights that are packed already. */
 export interface Quantization {
@@ -70,6 +71,5 @@ export function readFields<S>(
       },
     );
   }
-  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-  throw badInput(`${file}: quantization_config: ${faults.join("; ")}`);
+  throw badInput(`${file}: quantization_config: ${faultsOf(result.issues)}`);
 }

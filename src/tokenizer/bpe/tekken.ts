@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import { TokenTable } from "../token-table.js";
 import { DEFAULTS, type SpecialToken, type SpecialTokens, TOKEN_TYPE, type Vocab } from "../types.js";
@@ -40,8 +41,7 @@ const ROLES: Partial<Record<SpecialToken, string>> = { bos: "<s>", eos: "</s>", 
 export function vocabFromTekken(name: string, json: unknown, config: TokenizerConfig, rows?: number): Vocab {
   const result = v.safeParse(schema, json, { abortEarly: true });
   if (!result.success) {
-    const [issue] = result.issues;
-    throw badInput(`${name}: ${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
+    throw badInput(`${name}: ${faultsOf(result.issues, 1)}`);
   }
   const { pattern, default_vocab_size: size, default_num_special_tokens: controls } = result.output.config;
   const { special_tokens: listed } = result.output;

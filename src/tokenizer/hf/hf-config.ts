@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import * as v from "valibot";
 import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
 import { DEFAULT_TEMPLATE, type SpecialToken } from "../types.js";
 
@@ -121,8 +122,7 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
 function checked<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput<T> {
   const result = v.safeParse(schema, parseJson(path, readSmallFile(path, MAX_BYTES)));
   if (result.success) return result.output;
-  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-  throw badInput(`${path}: ${faults.slice(0, 3).join("; ")}`);
+  throw badInput(`${path}: ${faultsOf(result.issues, 3)}`);
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
+import { faultsOf } from "../../../formats/faults.js";
 
 // tokenizer.json holds a pipeline: normalizer → pre_tokenizer → model → post_processor, and a decoder back.
 // Each of its stages is an object with a `type`, or a Sequence of such objects.
@@ -53,8 +54,7 @@ export type TokenizerJson = v.InferOutput<typeof schema>;
 export function parseTokenizerJson(name: string, json: unknown): TokenizerJson {
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;
-  const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`);
-  throw badInput(`${name}: not a tokenizer.json: ${faults.slice(0, 3).join("; ")}`);
+  throw badInput(`${name}: not a tokenizer.json: ${faultsOf(result.issues, 3)}`);
 }
 
 /** The stages of a part of the pipeline in order, Sequences opened up. */
