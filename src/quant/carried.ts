@@ -1,5 +1,6 @@
 import { withFile } from "../../formats/bytes.js";
 import type { MetaField } from "../../formats/container.js";
+import { elementCount } from "../../formats/dtype.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { Model } from "../model.js";
 import { asBlocks, type Blocks, type Factor } from "../rows/packed/blocks.js";
@@ -117,7 +118,7 @@ function storedNumbers(files: readonly string[], factor: Factor | undefined): nu
   const { file, offset, dtype, shape, coded } = factor.source;
   if (coded !== undefined || (dtype !== "F32" && dtype !== "BF16")) return undefined;
   const size = dtype === "F32" ? 4 : 2;
-  const count = shape.reduce((product, length) => product * length, 1);
+  const count = elementCount(shape);
   const bytes = withFile(files[file]!, (source) => source.read(offset, count * size));
   const wide = new DataView(new ArrayBuffer(count * 4));
   for (const [i, byte] of bytes.entries()) {

@@ -1,7 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
-import { fp4Decoder, fp4RowsOf } from "../../rows/packed/fp4.js";
-import { rowsOf } from "../../rows/packed/row-blocks.js";
+import { rowsOf } from "../../rows/packed/index.js";
 import type { Architecture } from "../architecture.js";
 
 /** What transformers 5 stacks, and which of the family's matrices are below each other in it. */
@@ -69,7 +68,7 @@ export function* cutStack(
       const own =
         coded === undefined
           ? { ...source, offset: source.offset + part * byteLength, byteLength, shape: [some, columns!] }
-          : (coded.kind === fp4Decoder.kind ? fp4RowsOf : rowsOf)(base, part * some, some);
+          : rowsOf(base, part * some, some);
       yield [target.replace("{e}", String(e)), own];
     }
   }

@@ -1,5 +1,5 @@
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
-import { rowLength } from "../../tensor.js";
+import { rowCount, rowLength } from "../../tensor.js";
 import type { Decoder } from "./packing.js";
 import { codedSource } from "./parts.js";
 import type { ScaledCoding } from "./scaled.js";
@@ -15,8 +15,6 @@ export interface Fp4Coding extends Coding {
   readonly divisor?: TensorSource | undefined;
   /** One number [1, 1], or one for each of the stacked matrices [1, matrices]. */
   readonly factor?: TensorSource | undefined;
-  /** Rows of each of the stacked matrices, where each has a factor. */
-  readonly each?: number;
   /** What the factors are divided by first. */
   readonly over?: number;
   /** A scale for what runs through, which changes no weight: [1, 1], of `divisor`'s kind where there is one. */
@@ -33,11 +31,9 @@ export const fp4Decoder: Decoder<Fp4Coding> & { readonly typeOf: (coding: Fp4Cod
   // not a name of GGUF's types, which the bytes are not in the order of
   typeOf: ({ type }) => `${type}-packed`,
 
-  decode(
-    reader,
-    { scales, groupSize, divisor, factor, each = Number.POSITIVE_INFINITY, over = 1 },
-    { source, first, count, dst },
-  ) {
+  rowsOf: fp4RowsOf,
+
+  decode(reader, { scales, groupSize, divisor, factor, over = 1 }, { source, first, count, dst }) {
     const columns = rowLength(source);
     const scale = reader.floats(scales, first, count);
     if (divisor !== undefined) {
@@ -47,6 +43,7 @@ export const fp4Decoder: Decoder<Fp4Coding> & { readonly typeOf: (coding: Fp4Cod
     if (factor !== undefined) {
       const factors = reader.floats(factor, 0, 1).map((by) => by / over);
       const groups = columns / groupSize;
+      const each = rowsOfFactor(source, factor);
       for (let i = 0; i < scale.length; i++) {
         scale[i]! *= factors[Math.floor((first + Math.floor(i / groups)) / each)]!;
       }
@@ -71,19 +68,22 @@ export function byteScales(raw: RawSource, type: "F8_E4M3" | "F8_E8M0"): TensorS
   return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
 }
 
-/** Some rows of such a weight, all of one matrix, as they are stored: unlike what is decoded first, GGUF may have blocks for them. */
-export function fp4RowsOf(base: TensorSource, first: number, rows: number): TensorSource {
+/** How many rows have a factor in common. */
+function rowsOfFactor(source: TensorSource, factor: TensorSource): number {
+  return rowCount(source) / rowLength(factor);
+}
+
+function fp4RowsOf(base: TensorSource, first: number, rows: number): TensorSource {
   const coding = base.coded as Fp4Coding;
   const columns = rowLength(base);
-  const all = base.shape.slice(0, -1).reduce((product, length) => product * length, 1);
+  const all = rowCount(base);
   const some = (source: TensorSource): TensorSource => {
     const row = source.byteLength / all;
     return { ...source, offset: source.offset + first * row, byteLength: rows * row };
   };
-  const { each: _, ...rest } = coding;
   const scales = { ...some(coding.scales), shape: [rows, columns / coding.groupSize] };
-  const factor = coding.each === undefined ? coding.factor : numberOf(coding.factor!, first / coding.each);
-  const coded: Fp4Coding = { ...rest, scales, factor };
+  const factor = coding.factor && numberOf(coding.factor, first / rowsOfFactor(base, coding.factor));
+  const coded: Fp4Coding = { ...coding, scales, factor };
   return { ...some(base), shape: [rows, columns], coded };
 }
 

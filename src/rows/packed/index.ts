@@ -24,7 +24,7 @@ import { mxfp4Blocks } from "./mxfp4-blocks.js";
 import type { Decoder, Packing } from "./packing.js";
 import { Parts } from "./parts.js";
 import { Reader } from "./reader.js";
-import { type RowBlocksCoding, rowBlocks } from "./row-blocks.js";
+import { blockOfRows, type RowBlocksCoding, rowBlocks } from "./row-blocks.js";
 import { scaled } from "./scaled.js";
 import { baseOf, sum } from "./sum.js";
 import { swizzled } from "./swizzled.js";
@@ -169,6 +169,11 @@ function decode(reader: Reader, source: TensorSource, first: number, count: numb
   const mark = reader.kernels.mark();
   of(coding, DECODERS).decode(reader, coding, { source, first, count, dst });
   reader.kernels.reset(mark);
+}
+
+/** Some rows of a packed weight, all of one matrix, as a matrix. */
+export function rowsOf(base: TensorSource, first: number, rows: number): TensorSource {
+  return of(base.coded!, DECODERS).rowsOf?.(base, first, rows) ?? blockOfRows(base, first, rows);
 }
 
 function of<D extends Decoder>({ kind }: Coding, table: readonly D[]): D {

@@ -1,5 +1,5 @@
 import type { RawSource, TensorSource } from "../../../formats/container.js";
-import { rowLength } from "../../tensor.js";
+import { elementCount } from "../../../formats/dtype.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import { type MlxFields, mlxFields, mlxScales, mlxSettings } from "./mlx.js";
 import type { Packing } from "./packing.js";
@@ -76,8 +76,8 @@ function largestOf(
   const found = parts.take(name);
   if (found === undefined) return undefined;
   if (mode !== "nvfp4") return parts.unsupported(`${name} of MLX's mode ${mode}`, "those of nvfp4");
-  const matrices = shape.slice(0, -2).reduce((product, length) => product * length, 1);
-  const count = found.shape.reduce((product, length) => product * length, 1);
+  const matrices = elementCount(shape.slice(0, -2));
+  const count = elementCount(found.shape);
   if (count !== 1 && count !== matrices) {
     return parts.fail(`${name} of ${matrices} matrices is ${found.shape.join(" x ")}`);
   }
@@ -102,7 +102,6 @@ export const mlxFp4: Packing<Fp4Coding, MlxFields> = {
       scales,
       groupSize,
       ...(factor && { factor, over: LARGEST }),
-      ...(factor && rowLength(factor) > 1 && { each: shape.at(-2)! }),
     });
   },
 };

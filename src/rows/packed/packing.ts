@@ -19,6 +19,11 @@ export interface Decoder<C extends Coding = Coding> {
    * @throws LlqError `bad-input` for numbers in the file that do not fit each other
    */
   decode(reader: Reader, coding: C, rows: Rows): void;
+  /**
+   * Some rows of a weight, all of one matrix, as they are stored: unlike rows of what is decoded first, GGUF may have blocks
+   * for them.
+   */
+  rowsOf?(base: TensorSource, first: number, rows: number): TensorSource;
 }
 
 /**

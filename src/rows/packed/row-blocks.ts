@@ -20,7 +20,7 @@ export function rowBlocksOf({ coded }: TensorSource): RowBlocksCoding | undefine
 }
 
 /** Some rows of a packed matrix as a matrix. */
-export function rowsOf(base: TensorSource, first: number, rows: number): TensorSource {
+export function blockOfRows(base: TensorSource, first: number, rows: number): TensorSource {
   const { file, offset, byteLength } = base;
   const coded: RowBlocksCoding = { kind: "rowBlocks", base, stride: rows, first, rows, turned: false };
   return { file, offset, byteLength, dtype: "F32", shape: [rows, rowLength(base)], coded };
