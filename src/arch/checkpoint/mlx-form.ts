@@ -35,46 +35,47 @@ const CONVOLUTION = /\.(conv1d|conv)\.weight$/;
  * @throws LlqError `bad-input` for stacked experts of odd shapes or a tensor in both forms, `unsupported` for weights that mlx-lm has multiplied
  */
 export function withoutMlxForm(container: Container, architecture: Architecture): Container {
-  const known = new Map<string, { readonly role: Role; readonly source: string }>();
+  const known = new Map<string, Role>();
   for (const { role, source } of architecture.tensors) {
-    for (const each of [source ?? []].flat()) known.set(patternOf(each), { role, source: each });
+    for (const each of [source ?? []].flat()) known.set(patternOf(each), role);
   }
   let tensors: Map<string, TensorSource> | undefined; // a copy, when there is something to change
   let ofMlx = false;
   for (const [name, source] of container.tensors) {
     const convolution = CONVOLUTION.test(name) ? channelsFirst(source) : undefined;
-    const renamed = convolution === undefined && !known.has(patternOf(name)) ? published(name) : undefined;
-    if (convolution === undefined && renamed === undefined) continue;
-    tensors ??= new Map(container.tensors);
-    tensors.delete(name);
+    const parts = convolution ? [[name, convolution] as const] : published(container, known, name, source);
+    if (parts.length === 0) continue;
     if (convolution !== undefined) {
       if (architecture.multipliedByMlx) throw multiplied(container, name);
       ofMlx = true;
-      tensors.set(name, convolution);
-    } else if (typeof renamed === "string") addPublished(container, tensors, name, renamed, source);
-    else {
-      for (const [each, part] of cutStack(container, name, source, renamed!)) {
-        addPublished(container, tensors, name, each, part);
-      }
     }
+    tensors ??= new Map(container.tensors);
+    tensors.delete(name);
+    for (const [each, part] of parts) addPublished(container, tensors, name, each, part);
   }
   return tensors === undefined ? container : { ...container, tensors, ...(ofMlx && { ofMlx }) };
+}
 
-  /** What the family calls it, or each of the experts in it. */
-  function published(name: string): string | readonly string[] | undefined {
-    for (const [from, to] of RENAMED) {
-      if (!name.endsWith(from)) continue;
-      const other = name.slice(0, -from.length) + to;
-      if (known.has(patternOf(other))) return other;
-    }
-    const [, module, gated, plain] = STACK.exec(name) ?? [];
-    const role = ROLES[gated ?? plain ?? ""];
-    if (module === undefined || role === undefined) return undefined;
-    const prefix = `${patternOf(module)}.experts.#.`;
-    const own = [...known].find(([pattern, row]) => row.role === role && pattern.startsWith(prefix));
-    if (own === undefined) return undefined;
-    return [`${module}.experts.{e}.${own[0].slice(prefix.length)}`];
+/** The tensor by the name that the family has for it; of a stack each of the experts. Nothing for names that stay. */
+function published(
+  container: Container,
+  known: ReadonlyMap<string, Role>,
+  name: string,
+  source: TensorSource,
+): readonly (readonly [string, TensorSource])[] {
+  if (known.has(patternOf(name))) return [];
+  for (const [from, to] of RENAMED) {
+    if (!name.endsWith(from)) continue;
+    const other = name.slice(0, -from.length) + to;
+    if (known.has(patternOf(other))) return [[other, source]];
   }
+  const [, module, gated, plain] = STACK.exec(name) ?? [];
+  const role = ROLES[gated ?? plain ?? ""];
+  if (module === undefined || role === undefined) return [];
+  const prefix = `${patternOf(module)}.experts.#.`;
+  const own = [...known].find(([pattern, each]) => each === role && pattern.startsWith(prefix));
+  if (own === undefined) return [];
+  return [...cutStack(container, name, source, [`${module}.experts.{e}.${own[0].slice(prefix.length)}`])];
 }
 
 function multiplied({ files }: Container, name: string): LlqError {
