@@ -7,9 +7,9 @@ import { partOf } from "../fused.js";
 import { type HParams, hasAttention, isDense } from "../hparams.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention } from "../traits.js";
-import { expertKeys, none, routerOf } from "./experts.js";
+import { none, routerOf } from "./experts.js";
 import { graniteSchema, readGranite, scaledKind } from "./granite.js";
-import { graniteMoe } from "./granitemoe.js";
+import { graniteExpertKeys, graniteMoe } from "./granitemoe.js";
 import { permuteK, permuteQ } from "./llama.js";
 import { ENDLESS, limitKeys, mamba2Biases, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
 
@@ -84,11 +84,7 @@ function readHybrid(config: Config): HfModel {
     remarks: [...(model.remarks ?? []), ...(biases.remarks ?? []), ...(limits.remarks ?? [])],
     keys: [
       ...changed,
-      ...expertKeys({
-        count: config.num_local_experts,
-        used: dense ? 0 : config.num_experts_per_tok,
-        sharedFeedForwardLength: config.shared_intermediate_size || undefined,
-      }),
+      ...graniteExpertKeys({ ...config, ...(dense && { num_experts_per_tok: 0 }) }),
       ...mamba2Keys({ heads, width, groups, states, kernel }),
       ["rope.scaling.finetuned", meta.bool(false)],
       ...limits.keys,

@@ -5,6 +5,7 @@ import { count, expectField, headsKv, reader } from "../config.js";
 import { none } from "./experts.js";
 import { granite, graniteSchema, readGranite } from "./granite.js";
 import { dense, isAttentionOnly } from "./granite-hybrid.js";
+import { withoutFeedForward } from "./granitemoe.js";
 
 const schema = v.looseObject({
   ...graniteSchema.entries,
@@ -51,5 +52,5 @@ export const granite4Attention: Architecture = {
     const model = readGranite({ ...config, intermediate_size: config.shared_intermediate_size });
     return { ...model, keys: [...new Map([...model.keys, ...hybridKeys(config)])] };
   }),
-  tensors: [...granite.tensors.filter(({ role }) => !/^ffn_(gate|up|down)|^router/.test(role)), ...dense],
+  tensors: [...withoutFeedForward(granite.tensors), ...dense],
 };

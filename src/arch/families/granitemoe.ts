@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Architecture, TensorRow } from "../architecture.js";
+import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { halfOfRows } from "../checkpoint/woven-experts.js";
 import { count, reader } from "../config.js";
 import { partOf } from "../fused.js";
@@ -15,6 +15,24 @@ const schema = v.looseObject({
   num_experts_per_tok: count,
   shared_intermediate_size: v.nullish(none),
 });
+
+/** What a config says of a Granite's experts. */
+export function graniteExpertKeys(config: {
+  readonly num_local_experts: number;
+  readonly num_experts_per_tok: number;
+  readonly shared_intermediate_size?: number | null | undefined;
+}): HfModel["keys"] {
+  return expertKeys({
+    count: config.num_local_experts,
+    used: config.num_experts_per_tok,
+    sharedFeedForwardLength: config.shared_intermediate_size || undefined,
+  });
+}
+
+/** A table without what its feed-forwards are made of. */
+export function withoutFeedForward(rows: readonly TensorRow[]): TensorRow[] {
+  return rows.filter(({ role }) => !/^ffn_(gate|up|down)|^router/.test(role));
+}
 
 const MOE = "model.layers.{i}.block_sparse_moe";
 const SHARED = "model.layers.{i}.shared_mlp";
@@ -48,13 +66,8 @@ export const graniteMoe: Architecture = {
   classes: ["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"],
   read: reader(schema, (config) => {
     const model = readLlama(config);
-    const experts = expertKeys({
-      count: config.num_local_experts,
-      used: config.num_experts_per_tok,
-      sharedFeedForwardLength: config.shared_intermediate_size || undefined,
-    });
-    return { ...model, keys: [...model.keys, ...graniteKeys(config), ...experts] };
+    return { ...model, keys: [...model.keys, ...graniteKeys(config), ...graniteExpertKeys(config)] };
   }),
-  tensors: [...llama.tensors.filter(({ role }) => !/^ffn_(gate|up|down)|^router/.test(role)), ...moe],
+  tensors: [...withoutFeedForward(llama.tensors), ...moe],
   decoder: (h) => scaledKind(h, "neighbours", routerOf(h, { gating: "softmax", normalize: true })),
 };
