@@ -3,14 +3,14 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Transform } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
-import { count, flag, headDim, headsKv, reader } from "../config.js";
+import { headDim, headsKv, reader } from "../config.js";
 import { type HParams, hasAttention, numbersOf } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { none } from "./experts.js";
 import { graniteHybrid, hasScan } from "./granite-hybrid.js";
 import { llamaSchema, readLlama } from "./llama.js";
-import { limitKeys, mamba2Biases, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+import { limitKeys, mamba2Biases, mamba2FieldKeys, mamba2Fields, mamba2Rows } from "./mamba2.js";
 
 // Layers of Mamba-2, and some with attention whose RoPE turns half of a head. A GGUF has it as Granite 4's hybrids.
 
@@ -18,15 +18,7 @@ const schema = v.looseObject({
   ...llamaSchema.entries,
   attn_layer_indices: v.nullish(v.array(none)),
   partial_rotary_factor: v.nullish(v.number()),
-  mamba_n_heads: v.nullish(count, 128),
-  mamba_n_groups: v.nullish(count, 1),
-  mamba_d_state: v.nullish(count, 256),
-  mamba_d_head: v.nullish(v.union([count, v.literal("auto")])),
-  mamba_d_conv: v.nullish(count, 4),
-  mamba_expand: v.nullish(count, 2),
-  mamba_conv_bias: flag,
-  mamba_proj_bias: flag,
-  time_step_limit: stepLimits,
+  ...mamba2Fields,
 });
 
 type Config = v.InferOutput<typeof schema>;
@@ -48,27 +40,14 @@ function readBamba(config: Config): HfModel {
   const limits = limitKeys(config.time_step_limit);
   const biases = mamba2Biases(config.mamba_proj_bias, config.mamba_conv_bias);
   const has = attentionLayers(config);
-  const { mamba_n_heads: heads, mamba_d_head: said = "auto" } = config;
-  const inner = config.mamba_expand * config.hidden_size;
-  const width = inner / heads;
-  if (!Number.isInteger(width) || (said !== "auto" && said !== null && said !== width)) {
-    throw badInput(`config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${inner}`);
-  }
+  const scan = mamba2FieldKeys(config);
   const turned = Math.floor(headDim(config) * rotaryShare(config, 0.5));
   const model = readLlama(config);
   const kv = meta.i32s(has.map((each) => (each ? headsKv(config) : 0)));
   const changed = new Map([...model.keys, ...ropeKeys(config, turned), ["attention.head_count_kv", kv]]);
   return {
     ...model,
-    keys: [
-      ...changed,
-      ...mamba2Keys({
-        ...{ heads, width, groups: config.mamba_n_groups },
-        ...{ states: config.mamba_d_state, kernel: config.mamba_d_conv },
-      }),
-      ["rope.scaling.finetuned", meta.bool(true)],
-      ...limits.keys,
-    ],
+    keys: [...changed, ...scan, ["rope.scaling.finetuned", meta.bool(true)], ...limits.keys],
     optional: [...(model.optional ?? []), ...(biases.optional ?? [])],
     remarks: [
       ...(biases.remarks ?? []),

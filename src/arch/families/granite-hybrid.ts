@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
-import { count, expectField, flag, headsKv, layerTypes, reader } from "../config.js";
+import { expectField, headsKv, layerTypes, reader } from "../config.js";
 import { partOf } from "../fused.js";
 import { type HParams, hasAttention, isDense } from "../hparams.js";
 import { linear, norm, separateQkv, tensor } from "../rows.js";
@@ -11,7 +11,7 @@ import { none, routerOf } from "./experts.js";
 import { graniteSchema, readGranite, scaledKind } from "./granite.js";
 import { graniteExpertKeys, graniteMoe } from "./granitemoe.js";
 import { permuteK, permuteQ } from "./llama.js";
-import { ENDLESS, limitKeys, mamba2Biases, mamba2Keys, mamba2Rows, stepLimits } from "./mamba2.js";
+import { ENDLESS, limitKeys, mamba2Biases, mamba2FieldKeys, mamba2Fields, mamba2Rows } from "./mamba2.js";
 
 // Granite 4: layers of Mamba-2, and some with attention that knows no places; experts, or an MLP that is called shared.
 
@@ -23,15 +23,7 @@ const schema = v.looseObject({
   position_embedding_type: v.nullish(v.string()),
   layer_types: layerTypes,
   layers_block_type: layerTypes,
-  mamba_n_heads: v.nullish(count, 128),
-  mamba_n_groups: v.nullish(count, 1),
-  mamba_d_state: v.nullish(count, 256),
-  mamba_d_head: v.nullish(v.union([count, v.literal("auto")])),
-  mamba_d_conv: v.nullish(count, 4),
-  mamba_expand: v.nullish(count, 2),
-  mamba_conv_bias: flag,
-  mamba_proj_bias: flag,
-  time_step_limit: stepLimits,
+  ...mamba2Fields,
 });
 
 type Config = v.InferOutput<typeof schema>;
@@ -59,16 +51,8 @@ function readHybrid(config: Config): HfModel {
   // llama.cpp has RoPE where all layers have attention, and only there.
   const position = config.position_embedding_type ?? null;
   expectField("position_embedding_type", position === "nope" ? null : position, null);
-  const { mamba_n_heads: heads, mamba_expand: expand, hidden_size: hidden } = config;
-  const width = (expand * hidden) / heads;
-  const said = config.mamba_d_head ?? "auto";
-  if (!Number.isInteger(width) || (said !== "auto" && said !== width)) {
-    throw badInput(
-      `config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${expand * hidden}`,
-    );
-  }
+  const scan = mamba2FieldKeys(config);
   const model = readGranite(config);
-  const [groups, states, kernel] = [config.mamba_n_groups, config.mamba_d_state, config.mamba_d_conv];
   const kv = meta.i32s(has.map((each) => (each ? headsKv(config) : 0)));
   const dense = config.num_local_experts === 0;
   const changed = new Map([
@@ -85,7 +69,7 @@ function readHybrid(config: Config): HfModel {
     keys: [
       ...changed,
       ...graniteExpertKeys({ ...config, ...(dense && { num_experts_per_tok: 0 }) }),
-      ...mamba2Keys({ heads, width, groups, states, kernel }),
+      ...scan,
       ["rope.scaling.finetuned", meta.bool(false)],
       ...limits.keys,
     ],

@@ -33,6 +33,35 @@ const limit = v.union([v.number(), v.looseObject({ __float__: v.string() })]);
 /** Steps stay between these two. */
 export const stepLimits = v.nullish(v.array(limit));
 
+/** The fields of a config.json as Bamba's class has them, and Granite 4's after it. */
+export const mamba2Fields = {
+  mamba_n_heads: v.nullish(count, 128),
+  mamba_n_groups: v.nullish(count, 1),
+  mamba_d_state: v.nullish(count, 256),
+  mamba_d_head: v.nullish(v.union([count, v.literal("auto")])),
+  mamba_d_conv: v.nullish(count, 4),
+  mamba_expand: v.nullish(count, 2),
+  mamba_conv_bias: flag,
+  mamba_proj_bias: flag,
+  time_step_limit: stepLimits,
+};
+type Mamba2Config = v.InferOutput<v.LooseObjectSchema<typeof mamba2Fields, undefined>>;
+
+/** Keys of what those say. @throws LlqError `bad-input` for heads that do not make up the channels, and as mamba2Keys */
+export function mamba2FieldKeys(config: Mamba2Config & { readonly hidden_size: number }): HfModel["keys"] {
+  const { mamba_n_heads: heads } = config;
+  const said = config.mamba_d_head ?? "auto";
+  const inner = config.mamba_expand * config.hidden_size;
+  const width = inner / heads;
+  if (!Number.isInteger(width) || (said !== "auto" && said !== width)) {
+    throw badInput(`config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${inner}`);
+  }
+  return mamba2Keys({
+    ...{ heads, width, groups: config.mamba_n_groups },
+    ...{ states: config.mamba_d_state, kernel: config.mamba_d_conv },
+  });
+}
+
 /** What there is to say of the limits. @throws LlqError `bad-input` for what is no limits */
 export function limitKeys(limits: v.InferOutput<typeof stepLimits>): Pick<HfModel, "keys" | "remarks"> {
   const [least, most] = [limits?.[0] ?? 0, limits?.[1] ?? Number.POSITIVE_INFINITY].map((each) =>
