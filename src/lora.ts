@@ -28,8 +28,8 @@ export function parseLora(text: string): Lora {
 
 /**
  * The model with adapters merged: W + scale × (alpha / r) × B A for every module that one names (alpha / √r for
- * rsLoRA), in f32, and whole tensors that it trained in place of the model's. Reads no weights but where columns
- * are divided by their lengths: a tensor says what is added to its rows.
+ * rsLoRA), in f32, and whole tensors that it trained in place of the model's. Reads no weights: a tensor says what is
+ * added to its rows.
  * @throws LlqError as openAdapter; `bad-input` when an adapter has a tensor that the model has not by that name, or
  * of another shape; `unsupported` when a tensor can only be changed in part
  */

@@ -19,7 +19,7 @@ export interface Transform {
  * `add`: w + value. `negExp`: -e^w. `normalizeRows`: each row through its length, √Σw². `tileColumns`: of a row of `groups`
  * groups, each of `each` pieces, first come the first pieces of all groups. `scale`: w × a × b ..., rounded each time.
  * `scaleRows`: the same of runs of rows, from the first to the last, each by its own number. `normalizeColumns`: each column
- * through its length, which is measured when the model is opened (src/arch/checkpoint/column-lengths.ts).
+ * through its length, which is measured when first asked for (src/arch/checkpoint/column-lengths.ts).
  */
 export type ValueStep =
   | { readonly kind: "add"; readonly value: number }

@@ -1,6 +1,6 @@
-import { closeSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { badInput } from "../../formats/errors.js";
-import { type FileStamp, isUnchanged, openInput } from "../../formats/inputs.js";
+import { type FileStamp, isUnchanged, openInput, stampOf } from "../../formats/inputs.js";
 
 // A model can be in more files than a process may have open. Those beyond some are opened by the threads that read them,
 // each a few at a time.
@@ -10,6 +10,11 @@ export interface LateFile {
   readonly path: string;
   /** What it was when the work began. */
   readonly stamp: FileStamp;
+}
+
+/** The file as it is now. */
+export function lateFile(path: string): LateFile {
+  return { path, stamp: stampOf(statSync(path, { bigint: true })) };
 }
 
 /** Files that a thread has open at once. */

@@ -1,11 +1,13 @@
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { withLora } from "../../src/lora.js";
 import { type Model, openModel } from "../../src/model.js";
 import { readRowsF32 } from "../../src/rows/rows.js";
+import { WorkerPool } from "../../src/run/threads/pool.js";
 import { rowCount, rowLength } from "../../src/tensor.js";
+import { refusal } from "../support/build/build.js";
 import { writeTensors } from "../support/checkpoint.js";
 import { GOLDEN_FAMILIES } from "../support/families.js";
 import { scratchFolder } from "../support/scratch.js";
@@ -65,4 +67,21 @@ test("an adapter is merged before the columns are divided", () => {
   for (const values of [plain, changed]) {
     for (const length of columnLengths(values, shape[1]!)) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
   }
+});
+
+test("columns are measured when first asked for, of the file that was opened", async () => {
+  const folder = join(scratch, "removed");
+  cpSync(`${GOLDEN_FAMILIES}ling-lite`, folder, { recursive: true });
+  const { tensors } = openModel(folder);
+  const { steps } = tensors.find(({ role }) => role === "output")!;
+  rmSync(join(folder, "model.safetensors"));
+  expect(refusal(() => structuredClone(steps))).toMatch(/^bad-input: .*model\.safetensors: no such file/);
+  const pool = new WorkerPool(1);
+  const kind = { name: "checksum", run: () => 0, about: () => "" };
+  // The thread has two in hand, so the third is sent when it has answered.
+  const sent = await Promise.allSettled([{}, {}, { steps }].map((job) => pool.run(kind, job)));
+  await pool.close();
+  expect(String((sent[2] as PromiseRejectedResult).reason)).toContain("model.safetensors: no such file");
+  const own = model.tensors.find(({ role }) => role === "output")!;
+  expect(structuredClone(own.steps)).toEqual(own.steps);
 });

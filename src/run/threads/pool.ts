@@ -94,13 +94,23 @@ export class WorkerPool {
 
   #dispatch(): void {
     for (let depth = 0; depth < IN_HAND; depth++) {
-      for (const { inHand, worker } of this.#threads) {
-        if (inHand.size > depth) continue;
-        const next = this.#queue.shift();
-        if (next === undefined) return;
-        inHand.set(next.request.id, next);
-        worker.postMessage(next.request);
+      for (const thread of this.#threads) {
+        while (thread.inHand.size <= depth) {
+          const next = this.#queue.shift();
+          if (next === undefined) return;
+          this.#send(thread, next);
+        }
       }
+    }
+  }
+
+  /** Rejects a job that cannot be sent: what a step divides by may have to be read for it. */
+  #send({ inHand, worker }: Thread, next: Waiting): void {
+    try {
+      worker.postMessage(next.request);
+      inHand.set(next.request.id, next);
+    } catch (error) {
+      next.reject(error as Error);
     }
   }
 

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
-import { stampOf } from "../../../formats/inputs.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";
-import { closeLate, type LateFile } from "../../rows/late.js";
+import { closeLate, lateFile } from "../../rows/late.js";
 import { readRowsF32 } from "../../rows/rows.js";
 import { rowLength } from "../../tensor.js";
 
@@ -15,9 +13,7 @@ import { rowLength } from "../../tensor.js";
 export function modelFingerprint({ architecture, container, tensors }: Model): string {
   const hash = createHash("sha256").update(architecture.name);
   const kernels = new Kernels();
-  const files = container.files.map(
-    (path): LateFile => ({ path, stamp: stampOf(statSync(path, { bigint: true })) }),
-  );
+  const files = container.files.map(lateFile);
   try {
     const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const tensor of sorted) {
