@@ -8,13 +8,19 @@ import {
 import { LlqError, nearest } from "../../formats/errors.js";
 import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";
 import { META_TYPES } from "../../formats/gguf/metadata.js";
-import { type KeyValue, parseKeyValue } from "./metadata.js";
+import { SPECIAL_KEYS } from "../tokenizer/vocab.js";
+import type { KeyValue } from "./metadata.js";
 
 const FORM =
   "key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int";
 
 const INTEGERS: readonly MetaType[] = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"];
-const LLAMA_TYPES = ["int", "float", "bool", "str"];
+/** What llama-quantize calls them. */
+const LLAMA_TYPES: ReadonlyMap<string, MetaType> = new Map([
+  ["int", "u32"],
+  ["float", "f32"],
+  ["str", "string"],
+]);
 
 /**
  * Reads `key=value` or `key=type:value`. Without a type a key keeps the one it has; items of an array are a JSON list.
@@ -24,17 +30,9 @@ export function parseSet(text: string, metadata: Metadata): KeyValue {
   const [, key, rest] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || rest === undefined) throw wrong(text, "not of the form key=value");
   checkKey(text, key);
-  const [, type, value] = /^(\w+(?:\[\])?):(.*)$/s.exec(rest) ?? [];
-  if (type !== undefined && LLAMA_TYPES.includes(type) && type !== "bool") {
-    return parseKeyValue(text);
-  }
-  if (type !== undefined) {
-    const [, name, isArray] = /^(\w+?)(\[\])?$/.exec(type)!;
-    const known = META_TYPES.find((each) => each === name);
-    if (known !== undefined && known !== "array") {
-      return [key, fieldOf(text, known, isArray !== undefined, value!)];
-    }
-  }
+  const [, name = "", list = "", value = ""] = /^(\w+)(\[\])?:(.*)$/s.exec(rest) ?? [];
+  const type = META_TYPES.find((each) => each === name) ?? LLAMA_TYPES.get(name + list);
+  if (type !== undefined && type !== "array") return [key, fieldOf(text, type, list !== "", value)];
   const present = metadata.get(key);
   if (present !== undefined) {
     const isArray = present.type === "array";
@@ -81,9 +79,10 @@ function fieldOf(text: string, type: MetaType, isArray: boolean, value: string):
 function readValue(text: string, type: MetaType, value: string): MetaValue {
   if (type === "string") return value;
   if (type === "bool" && (value === "true" || value === "false")) return value === "true";
-  if (INTEGERS.includes(type) && /^-?\d+$/.test(value)) {
+  const signed = type[0] === "i";
+  if (INTEGERS.includes(type) && (signed ? /^-?\d+$/ : /^\d+$/).test(value)) {
     const number = BigInt(value);
-    const [bits, signed] = [Number(type.slice(1)), type[0] === "i"];
+    const bits = Number(type.slice(1));
     if (number !== (signed ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number))) {
       throw wrong(text, `${value} does not fit into ${type}`);
     }
@@ -102,24 +101,12 @@ function wrong(text: string, why: string, hint = FORM): LlqError {
   return new LlqError("usage", `--set ${shown}: ${why}`, { hint });
 }
 
-/** What `--special-token` may name: tokenizer.ggml.<key>, by these names or the key's own. */
-const SPECIAL: Readonly<Record<string, string>> = {
-  bos: "bos_token_id",
-  eos: "eos_token_id",
-  eot: "eot_token_id",
-  eom: "eom_token_id",
-  unk: "unknown_token_id",
-  sep: "seperator_token_id", // GGUF's own spelling
-  pad: "padding_token_id",
-  mask: "mask_token_id",
-  cls: "cls_token_id",
-  fim_pre: "fim_pre_token_id",
-  fim_suf: "fim_suf_token_id",
-  fim_mid: "fim_mid_token_id",
-  fim_pad: "fim_pad_token_id",
-  fim_rep: "fim_rep_token_id",
-  fim_sep: "fim_sep_token_id",
-};
+/** What `--special-token` may name: by these names or the key's own. `gmask` is llq's own. */
+const SPECIAL: ReadonlyMap<string, string> = new Map(
+  Object.entries(SPECIAL_KEYS).flatMap(([name, key]) =>
+    name === "gmask" ? [] : [[name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`), key]],
+  ),
+);
 
 /**
  * Reads `bos=<s>` or `bos=1`: digits are an id, anything else is a token of the vocabulary; of several of one text the
@@ -128,19 +115,15 @@ const SPECIAL: Readonly<Record<string, string>> = {
  */
 export function parseSpecialToken(text: string, metadata: Metadata): KeyValue {
   const [, name, token] = /^([^=]*)=(.+)$/s.exec(text) ?? [];
-  const hint = `bos=<s>, or an id; names: ${Object.keys(SPECIAL).join(", ")}`;
+  const hint = `bos=<s>, or an id; names: ${[...SPECIAL.keys()].join(", ")}`;
   const fail = (why: string) => new LlqError("usage", `--special-token ${text}: ${why}`, { hint });
   if (name === undefined || token === undefined) throw fail("not of the form name=token");
-  const key = Object.entries(SPECIAL).find(
-    ([short, own]) => name === short || own === `${name}_token_id`,
-  )?.[1];
+  const key = SPECIAL.get(name) ?? [...SPECIAL.values()].find((own) => own === `${name}_token_id`);
   if (key === undefined) throw fail(`unknown special token ${name}`);
   const tokens = metadata.get("tokenizer.ggml.tokens")?.value;
   if (!Array.isArray(tokens)) throw fail("the file has no vocabulary");
   const id = /^\d+$/.test(token) ? Number(token) : tokens.indexOf(token);
-  if (id < 0) {
-    throw fail(`${token} is not in the vocabulary`);
-  }
+  if (id < 0) throw fail(`${token} is not in the vocabulary`);
   if (id >= tokens.length)
     throw fail(`the vocabulary has ${tokens.length} tokens, the last is ${tokens.length - 1}`);
   return [`tokenizer.ggml.${key}`, { type: "u32", value: id }];

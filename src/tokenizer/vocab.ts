@@ -16,8 +16,8 @@ import {
 export { readLlama2cVocab, readVocab } from "./folder.js";
 export type { Vocab } from "./types.js";
 
-// GGUF's names; `seperator` is spelled so.
-const SPECIAL_KEYS: Record<SpecialToken, string> = {
+/** What GGUF calls their ids, behind `tokenizer.ggml.`; `seperator` is spelled so. */
+export const SPECIAL_KEYS: Readonly<Record<SpecialToken, string>> = {
   bos: "bos_token_id",
   eos: "eos_token_id",
   unk: "unknown_token_id",

@@ -188,6 +188,7 @@ describe("meta", () => {
       'general.tags=string[]:["chat"]',
       "x.u=u64:18446744073709551615",
       "x.f=float:0.5",
+      "x.i=int:7",
       "made-up.f64=1e-7",
     ];
     run("meta", MIXED, "-o", "sets.gguf", ...sets.flatMap((set) => ["--set", set]));
@@ -195,6 +196,7 @@ describe("meta", () => {
     expect(metadata["made-up.numbers"]).toEqual({ type: "i32[]", value: [4, 5] });
     expect(metadata["general.tags"]).toEqual({ type: "string[]", value: ["chat"] });
     expect(metadata["x.u"]).toEqual({ type: "u64", value: "18446744073709551615" });
+    expect(metadata["x.i"]).toEqual({ type: "u32", value: 7 });
     expect(metadata["x.f"]).toEqual({ type: "f32", value: 0.5 });
     expect(metadata["made-up.f64"]).toEqual({ type: "f64", value: 1e-7 });
     expect(await dataSha256(join(folder, "sets.gguf"))).toBe(await dataSha256(MIXED));
@@ -219,6 +221,8 @@ describe("meta", () => {
   test.each([
     [["--set", "made-up.flag=maybe"], /maybe is no value of type bool/],
     [["--set", "made-up.u8=256"], /256 does not fit into u8/],
+    [["--set", "made-up.u8=-1"], /--set made-up.u8=-1: -1 is no value of type u8/],
+    [["--set", "x.n=int:1.5"], /--set x.n=int:1.5: 1.5 is no value of type u32/],
     [["--set", "made-up.epsilon=1e39"], /1e39 does not fit into f32/],
     [["--set", "made-up.numbers=4"], /an array is a JSON list/],
     [
@@ -230,7 +234,8 @@ describe("meta", () => {
     [["--remove", "made-up.flags"], /no such key\n hint: did you mean made-up.flag\?/],
     [["--special-token", "eos=<eos>"], /<eos> is not in the vocabulary/],
     [["--special-token", "eos=6"], /the vocabulary has 6 tokens, the last is 5/],
-    [["--special-token", "end=1"], /unknown special token end\n hint: .*names: bos, eos/],
+    [["--special-token", "end=1"], /unknown special token end\n hint: .*names: bos, eos.*, fim_pre, /],
+    [["--special-token", "gmask=1"], /unknown special token gmask/],
     [["--key", "general.name"], /--key prints a value, and -o writes a file/],
   ])("%s is refused with status 2", (options, message) => {
     const { status, stderr } = llq("meta", MIXED, "-o", "refused.gguf", ...options);
