@@ -1,4 +1,5 @@
 // Mins times the sums of one token, added to the eight floats at `y`: what add_mins of ../gemm/multiply.ts does.
+import { add8 } from "../gemm/matmul_f32";
 import { add_scaled } from "../gemm/tiles/tile";
 import { Q2, Q4 } from "./quants";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "./scales";
@@ -17,10 +18,7 @@ export function add_mins_32<N>(x: usize, w: usize, w_size: usize, y: usize, bloc
     s0 = f32x4.add(s0, f32x4.mul(s, d_low<Q4>(w, c0, c1, c2, c3)));
     s1 = f32x4.add(s1, f32x4.mul(s, d_high<Q4>(w, c0, c1, c2, c3)));
   }
-  const y0 = v128.load(y);
-  const y1 = v128.load(y, 16);
-  v128.store(y, f32x4.add(y0, s0));
-  v128.store(y, f32x4.add(y1, s1), 16);
+  add8(y, s0, s1);
 }
 
 /** Blocks of 256: `w` is the first block's mins. */

@@ -1,6 +1,7 @@
 // ../mins.ts for eight tokens, those at `x` and those at `z`, whose eight floats each lie one after the other at `y`: mins are
 // taken apart once for all.
 
+import { add8 } from "../../gemm/matmul_f32";
 import { Q2, Q4 } from "../quants";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "../scales";
 import { add_scaled_floats } from "./tile";
@@ -58,14 +59,14 @@ export function add_mins_eight_32(
     s70 = f32x4.add(s70, f32x4.mul(x7, m0));
     s71 = f32x4.add(s71, f32x4.mul(x7, m1));
   }
-  add_floats(y, s00, s01);
-  add_floats(y + 32, s10, s11);
-  add_floats(y + 64, s20, s21);
-  add_floats(y + 96, s30, s31);
-  add_floats(y + 128, s40, s41);
-  add_floats(y + 160, s50, s51);
-  add_floats(y + 192, s60, s61);
-  add_floats(y + 224, s70, s71);
+  add8(y, s00, s01);
+  add8(y + 32, s10, s11);
+  add8(y + 64, s20, s21);
+  add8(y + 96, s30, s31);
+  add8(y + 128, s40, s41);
+  add8(y + 160, s50, s51);
+  add8(y + 192, s60, s61);
+  add8(y + 224, s70, s71);
 }
 
 /** Blocks of 256: `w` is the first block's mins. */
@@ -169,12 +170,4 @@ export function add_mins_eight_256<K>(
     x += 16;
     z += 16;
   }
-}
-
-/** Adds to the eight floats at `y`. */
-function add_floats(y: usize, s0: v128, s1: v128): void {
-  const y0 = v128.load(y);
-  const y1 = v128.load(y, 16);
-  v128.store(y, f32x4.add(y0, s0));
-  v128.store(y, f32x4.add(y1, s1), 16);
 }
