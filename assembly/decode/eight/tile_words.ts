@@ -1,9 +1,9 @@
 // Eight rows of Q8_0 times eight tokens as words: tile.ts, where products of bytes are not exact for quants above 127. The scales
 // are loaded before the loop: behind it V8 pairs nothing.
-import { add_scaled } from "../../gemm/tiles/tile";
 import { low_mask, Q8 } from "../quants";
 import { BYTE } from "../row";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "../scales";
+import { add_scaled_floats } from "./tile";
 
 /** Adds `blocks` blocks of `w_size` bytes, times the tokens at `x` and at `z`, four each, to eight times eight f32 at `y`. */
 export function multiply_eight_words(
@@ -99,46 +99,14 @@ export function multiply_eight_words(
       z += 16;
     }
     w += w_size;
-    const dx0 = v128.load32_splat(x);
-    const y00 = v128.load(y);
-    const y01 = v128.load(y, 16);
-    v128.store(y, add_scaled(y00, s00, d0, dx0));
-    v128.store(y, add_scaled(y01, s01, d1, dx0), 16);
-    const dx1 = v128.load32_splat(x, 4);
-    const y10 = v128.load(y, 32);
-    const y11 = v128.load(y, 48);
-    v128.store(y, add_scaled(y10, s10, d0, dx1), 32);
-    v128.store(y, add_scaled(y11, s11, d1, dx1), 48);
-    const dx2 = v128.load32_splat(x, 8);
-    const y20 = v128.load(y, 64);
-    const y21 = v128.load(y, 80);
-    v128.store(y, add_scaled(y20, s20, d0, dx2), 64);
-    v128.store(y, add_scaled(y21, s21, d1, dx2), 80);
-    const dx3 = v128.load32_splat(x, 12);
-    const y30 = v128.load(y, 96);
-    const y31 = v128.load(y, 112);
-    v128.store(y, add_scaled(y30, s30, d0, dx3), 96);
-    v128.store(y, add_scaled(y31, s31, d1, dx3), 112);
-    const dx4 = v128.load32_splat(z);
-    const y40 = v128.load(y, 128);
-    const y41 = v128.load(y, 144);
-    v128.store(y, add_scaled(y40, s40, d0, dx4), 128);
-    v128.store(y, add_scaled(y41, s41, d1, dx4), 144);
-    const dx5 = v128.load32_splat(z, 4);
-    const y50 = v128.load(y, 160);
-    const y51 = v128.load(y, 176);
-    v128.store(y, add_scaled(y50, s50, d0, dx5), 160);
-    v128.store(y, add_scaled(y51, s51, d1, dx5), 176);
-    const dx6 = v128.load32_splat(z, 8);
-    const y60 = v128.load(y, 192);
-    const y61 = v128.load(y, 208);
-    v128.store(y, add_scaled(y60, s60, d0, dx6), 192);
-    v128.store(y, add_scaled(y61, s61, d1, dx6), 208);
-    const dx7 = v128.load32_splat(z, 12);
-    const y70 = v128.load(y, 224);
-    const y71 = v128.load(y, 240);
-    v128.store(y, add_scaled(y70, s70, d0, dx7), 224);
-    v128.store(y, add_scaled(y71, s71, d1, dx7), 240);
+    add_scaled_floats(y, s00, s01, d0, d1, v128.load32_splat(x));
+    add_scaled_floats(y + 32, s10, s11, d0, d1, v128.load32_splat(x, 4));
+    add_scaled_floats(y + 64, s20, s21, d0, d1, v128.load32_splat(x, 8));
+    add_scaled_floats(y + 96, s30, s31, d0, d1, v128.load32_splat(x, 12));
+    add_scaled_floats(y + 128, s40, s41, d0, d1, v128.load32_splat(z));
+    add_scaled_floats(y + 160, s50, s51, d0, d1, v128.load32_splat(z, 4));
+    add_scaled_floats(y + 192, s60, s61, d0, d1, v128.load32_splat(z, 8));
+    add_scaled_floats(y + 224, s70, s71, d0, d1, v128.load32_splat(z, 12));
     x += 16;
     z += 16;
   }
