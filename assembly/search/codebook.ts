@@ -32,8 +32,7 @@ export function place_bytes(size: u32): u32 {
 }
 
 /**
- * Writes the table of a grid to `at`, and returns its length in bytes; with `at` 0 it only returns that.
- * Entries are a whole number of sixteen.
+ * Writes the table of a grid to `at`, and returns its length in bytes. Entries are a whole number of sixteen.
  */
 export function build_codebook(
   codes: usize,
@@ -57,17 +56,11 @@ export function build_codebook(
     const nearest = measure(point, entries, size, levels);
     let value = ON_GRID | find(0, 0);
     if (nearest > 0) {
-      const count = list(
-        at ? at + points * 4 + places * place_bytes(size) : 0,
-        nearest,
-        entries,
-        size,
-        rings,
-      );
+      const count = list(at + points * 4 + places * place_bytes(size), nearest, entries, size, rings);
       value = (places << 8) | count;
       places += count;
     }
-    if (at) store<u32>(at + <usize>point * 4, value);
+    store<u32>(at + <usize>point * 4, value);
   }
   return points * 4 + places * place_bytes(size);
 }
@@ -116,13 +109,13 @@ function list(at: usize, nearest: i32, entries: u32, size: u32, rings: u32): u32
     const ring = i8x16.splat(<i8>distance);
     for (let e: u32 = 0; e < entries; e += 16) {
       let found = i8x16.bitmask(i8x16.eq(v128.load(DISTANCES + e), ring));
-      for (; found !== 0; found &= found - 1, count++) if (at) write(at, count, e + ctz(found), size);
+      for (; found !== 0; found &= found - 1, count++) write(at, count, e + ctz(found), size);
     }
   }
   if (size === 4) return count;
   // A place is filled up with its last neighbour again, which cannot win against itself.
   const places = (count + 3) >> 2;
-  if (at) for (let k = count; k < places * 4; k++) write(at, k, entry_8(at, k - 1), size);
+  for (let k = count; k < places * 4; k++) write(at, k, entry_8(at, k - 1), size);
   return places;
 }
 

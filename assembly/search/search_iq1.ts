@@ -16,10 +16,10 @@ const LEVELS: usize = memory.data(32, 16);
 
 let book: usize = 0;
 
-/** Writes the table that quantizing needs to `at`, once for both types; returns its length, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`, once for both types; returns its length in bytes, then 0. */
 export function codebook_iq1(at: usize): usize {
   if (book) return 0;
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ1S_GRID, 2048, 8, 3, 3, at);
 }
 

@@ -28,9 +28,9 @@ const SCALES: usize = memory.data(64, 16);
 /** Below this magnitude a sub-block counts as zero. */
 const EPSILON: f32 = 1e-8;
 
-/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq2_s(at: usize): usize {
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ2S_GRID, 1024, 8, 3, 1, at);
 }
 

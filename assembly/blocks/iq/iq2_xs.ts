@@ -26,9 +26,9 @@ export const TYPE_SIZE_IQ2_XS: i32 = 74;
 let book: usize = 0;
 const SCALES: usize = memory.data(64, 16);
 
-/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq2_xs(at: usize): usize {
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ2XS_GRID, 512, 8, 3, 2, at);
 }
 

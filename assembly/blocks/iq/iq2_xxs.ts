@@ -29,9 +29,9 @@ let book: usize = 0;
 const SCALES: usize = memory.data(32, 16);
 const LEVELS: usize = memory.data(32, 16);
 
-/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq2_xxs(at: usize): usize {
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ2XXS_GRID, 256, 8, 3, 2, at);
 }
 

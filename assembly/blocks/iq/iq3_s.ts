@@ -25,9 +25,9 @@ export const TYPE_SIZE_IQ3_S: i32 = 110;
 let book: usize = 0;
 const SCALES: usize = memory.data(32, 16);
 
-/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq3_s(at: usize): usize {
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ3S_GRID, 512, 4, 8, 3, at);
 }
 

@@ -28,9 +28,9 @@ const SCALES: usize = memory.data(32, 16);
 /** Below this magnitude a sub-block counts as zero. */
 const EPSILON: f32 = 1e-8;
 
-/** Writes the table that quantizing needs to `at`; returns its length in bytes, with `at` 0 without writing. */
+/** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq3_xxs(at: usize): usize {
-  if (at) book = at;
+  book = at;
   return build_codebook(IQ3XXS_GRID, 256, 4, 8, 2, at);
 }
 
