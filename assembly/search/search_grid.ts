@@ -74,3 +74,8 @@ function round(book: usize, codes: usize, size: usize, k: usize, column: usize, 
 export function small_scale(id: f32, scale: f32, top: i32): u32 {
   return max(0, min(top, nearest_int(<f32>0.5 * (id * scale - 1))));
 }
+
+/** Those of the two scales at `scales`, four bits each, low nibble first. */
+export function two_small_scales(id: f32, scales: usize): u32 {
+  return small_scale(id, load<f32>(scales), 15) | (small_scale(id, load<f32>(scales, 4), 15) << 4);
+}

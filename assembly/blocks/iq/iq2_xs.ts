@@ -5,7 +5,7 @@
 import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
-import { search_grid, small_scale, THOSE_OFF } from "../../search/search_grid";
+import { search_grid, THOSE_OFF, two_small_scales } from "../../search/search_grid";
 import {
   even_out,
   final_entry,
@@ -55,9 +55,7 @@ export function quantize_row_iq2_xs_weighted(x: usize, y: usize, n: i32, w: usiz
     const d = most / 31;
     store<u16>(y, <u16>f32_to_f16(d));
     for (let k: usize = 0; k < 8; k++) {
-      const low = small_scale(1 / d, load<f32>(SCALES + k * 8), 15);
-      const high = small_scale(1 / d, load<f32>(SCALES + k * 8, 4), 15);
-      store<u8>(y + k, low | (high << 4), 66);
+      store<u8>(y + k, two_small_scales(1 / d, SCALES + k * 8), 66);
     }
   }
 }

@@ -5,7 +5,7 @@
 import { f16_to_f32, f32_to_f16 } from "../../numbers/f16";
 import { build_codebook } from "../../search/codebook";
 import { sum_squares } from "../../search/search";
-import { ALL, search_grid, small_scale } from "../../search/search_grid";
+import { ALL, search_grid, two_small_scales } from "../../search/search_grid";
 import {
   final_entry,
   largest as largest_of,
@@ -59,9 +59,7 @@ export function quantize_row_iq3_s_weighted(x: usize, y: usize, n: i32, w: usize
     const d = most / 31;
     store<u16>(y, <u16>f32_to_f16(d * 1.033));
     for (let k: usize = 0; k < 4; k++) {
-      const low = small_scale(1 / d, load<f32>(SCALES + k * 8), 15);
-      const high = small_scale(1 / d, load<f32>(SCALES + k * 8, 4), 15);
-      store<u8>(y + k, low | (high << 4), 106);
+      store<u8>(y + k, two_small_scales(1 / d, SCALES + k * 8), 106);
     }
   }
 }
