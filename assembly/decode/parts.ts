@@ -6,7 +6,7 @@ import {
   block_length,
   mins_size,
   ROWS,
-  sums_size,
+  sums_at,
   TOKENS,
   weights_block_size,
 } from "../gemm/layout";
@@ -109,8 +109,7 @@ function multiply_panels(
   }
   if (min_length(type) === 0) return;
   const mins = part + PANELS * part_size;
-  x += blocks * activations_block_size(form);
-  if (min_length(type) === 16) x += blocks * sums_size(form, 32);
+  x += sums_at(form, min_length(type), blocks);
   for (let p: usize = 0; p < panels; p++) {
     expand_mins(type, unit + mins_at(type, first + p, all, blocks), mins, blocks);
     for (let t: usize = 0; t < tokens; t += TOKENS) {

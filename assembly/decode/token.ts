@@ -11,6 +11,7 @@ import {
   BYTES_256_16,
   block_length,
   quant_size,
+  sums_at,
   sums_size,
   zero_unit,
 } from "../gemm/layout";
@@ -51,9 +52,11 @@ export function token_size(form: i32, k: usize): usize {
 /** The panel at `x` to `y`. */
 export function take_tokens<N>(type: i32, form: i32, x: usize, k: usize, y: usize): void {
   const length = block_length(form);
+  const blocks = k / length;
+  const sums_of_mins = x + sums_at(form, min_length(type), blocks);
   const share = share_of(type);
   const size = activations_block_size(form);
-  for (const end = x + (k / length) * size; x < end; x += size) {
+  for (const end = x + blocks * size; x < end; x += size) {
     // Bytes only have sums.
     let sums = x + 4 * length;
     for (let p = x, i = length; i > 0; i -= share) {
@@ -74,8 +77,7 @@ export function take_tokens<N>(type: i32, form: i32, x: usize, k: usize, y: usiz
     y = take<N>(x + size - 16, 16, y);
   }
   if (min_length(type) === 0) return;
-  if (min_length(type) === 16) x += (k / 256) * sums_size(form, 32);
-  take<N>(x, (k / length) * sums_size(form, min_length(type)), y);
+  take<N>(sums_of_mins, blocks * sums_size(form, min_length(type)), y);
 }
 
 function put<N>(y: usize, v: v128): void {

@@ -64,6 +64,11 @@ export function sums_size(form: i32, min_length: usize): usize {
   return block_length(form) === 32 ? 16 : (256 / min_length) * 8 + 16;
 }
 
+/** Where they begin in a panel of `blocks` blocks: those of every 32 columns come before those of every 16. */
+export function sums_at(form: i32, min_length: usize, blocks: usize): usize {
+  return blocks * (activations_block_size(form) + (min_length === 16 ? sums_size(form, 32) : 0));
+}
+
 /** Bytes of `rows` packed rows of `k` weights. */
 export function weights_size(form: i32, rows: usize, k: usize, min_length: usize): usize {
   return HEADER_SIZE + ((rows + ROWS - 1) / ROWS) * weights_panel_size(form, k, min_length);

@@ -1,12 +1,11 @@
 // The loops around the tiles: every panel of weights with every panel of activations.
 
 import {
-  activations_block_size,
   activations_panel_size,
   block_length,
   HEADER_SIZE,
   ROWS,
-  sums_size,
+  sums_at,
   TOKENS,
   weights_block_size,
   weights_panel_size,
@@ -47,8 +46,7 @@ export function matmul_int8(x: usize, w: usize, y: usize, tokens: usize, stride:
   const min_length = load<usize>(w, 16);
   const blocks = k / block_length(form);
   const mins = blocks * weights_block_size(form);
-  let sums = blocks * activations_block_size(form);
-  if (min_length === 16) sums += blocks * sums_size(form, 32);
+  const sums = sums_at(form, min_length, blocks);
   const w_size = weights_panel_size(form, k, min_length);
   const x_size = activations_panel_size(form, k);
   const group = max(CACHED / x_size, 1) * TOKENS;
