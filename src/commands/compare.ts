@@ -1,11 +1,12 @@
 import { Command } from "commander";
 import { badInput } from "../../formats/errors.js";
 import { compareModels } from "../eval/compare/compare-models.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import {
-  COLUMNS,
   type ComparisonReport,
+  columns,
   comparisonDocument,
   comparisonExtent,
   comparisonMarkdown,
@@ -48,26 +49,26 @@ interface CompareCommandOptions {
 }
 
 export const compareCommand = new Command("compare")
-  .summary("measure several files of one model beside each other")
+  .summary(t`measure several files of one model beside each other`)
   .description(
-    "Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,\n" +
-      "same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.",
+    t`Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,
+same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.`,
   )
-  .argument("<models...>", `each a ${MODEL_ARGUMENT}`)
-  .requiredOption("-t, --text <file>", "text file that the model was not trained on, or - for stdin")
-  .option("-b, --base <model>", "what they are compared with (default: the first of them)")
-  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
-  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .argument("<models...>", t`each a ${MODEL_ARGUMENT}`)
+  .requiredOption("-t, --text <file>", t`text file that the model was not trained on, or - for stdin`)
+  .option("-b, --base <model>", t`what they are compared with (default: the first of them)`)
+  .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
+  .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
-  .option("--html <file>", "write a page with charts, which needs nothing but a browser")
-  .option("--markdown <file>", "write the table as Markdown")
+  .option("--html <file>", t`write a page with charts, which needs nothing but a browser`)
+  .option("--markdown <file>", t`write the table as Markdown`)
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq compare q8.gguf q6.gguf q4.gguf --text wiki.test.raw --base ./Llama-3.2-1B
   llq compare f16.gguf q4.gguf --text wiki.test.raw --chunks 40 --html report.html
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
@@ -90,7 +91,7 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   const base = await openSource(basePath, options);
   const candidates: Model[] = [];
   for (const path of candidatePaths) candidates.push(await openSource(path, options));
-  warnOfContext(base, context, "perplexity suffers beyond");
+  warnOfContext(base, context, t`perplexity suffers beyond`);
   warnOfStructure(base, candidates);
   const tokens = commonTokens(base, candidates, text);
   const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
@@ -120,8 +121,8 @@ function warnOfStructure(base: Model, candidates: readonly Model[]): void {
     const other = tensors.find(({ name, shape }) => shapes.get(name) !== shape.join("x"));
     if (architecture.name === base.architecture.name && other === undefined) continue;
     const how =
-      architecture.name === base.architecture.name ? `its ${other!.name} is` : `${architecture.name} is`;
-    warn(`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
+      architecture.name === base.architecture.name ? t`its ${other!.name} is` : t`${architecture.name} is`;
+    warn(t`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
   }
 }
 
@@ -132,8 +133,8 @@ function commonTokens(base: Model, candidates: readonly Model[], text: string): 
     const own = readTokens(candidate, text);
     if (own.length === tokens.length && own.every((token, i) => token === tokens[i])) continue;
     throw badInput(
-      `${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
-      "only files of one model can be compared",
+      t`${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
+      t`only files of one model can be compared`,
     );
   }
   return tokens;
@@ -146,6 +147,6 @@ function printReport(report: ComparisonReport): void {
     model === base ? `${names[i]} (base)` : names[i]!,
     ...cells,
   ]);
-  printTable(["model", ...COLUMNS.map(({ name }) => name)], rows);
+  printTable(["model", ...columns().map(({ name }) => name)], rows);
   printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

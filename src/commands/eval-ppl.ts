@@ -12,6 +12,7 @@ import {
 import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity/perplexity.js";
 import { boundary } from "../eval/perplexity/sequential.js";
 import type { ChunkMeans } from "../eval/perplexity/tally.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { Gate, Report } from "../report/report.js";
@@ -62,41 +63,46 @@ interface EvalPplOptions extends DeliverOptions {
 const DEFAULT_TOP = 256;
 
 export const evalPplCommand = new Command("eval-ppl")
-  .summary("measure a model's perplexity on a text, and how far it is from a base")
+  .summary(t`measure a model's perplexity on a text, and how far it is from a base`)
   .description(
-    "Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity. Lower is better;\n" +
-      "compare files of one model on one text.\n" +
-      "With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).",
+    t`Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity. Lower is better;
+compare files of one model on one text.
+With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).`,
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("[text]", "text file that the model was not trained on, or - for stdin; a baseline has its own")
-  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
-  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .argument("[text]", t`text file that the model was not trained on, or - for stdin; a baseline has its own`)
+  .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
+  .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
-  .option("--stride <n>", "overlapping chunks, as llama-perplexity --ppl-stride", wholeNumber(1))
-  .option("--full-window", "score every token of each chunk, as papers on quantization do")
-  .option("--base-model <model>", "compare with this model, evaluated beside it")
-  .option("--baseline <file>", "compare with a file of --save, or of llama-perplexity --kl-divergence-base")
-  .option("--save <file>", "write what the model says, for --baseline")
-  .option("--top <k>", "likeliest tokens that --save keeps of each distribution", wholeNumber(1), DEFAULT_TOP)
-  .option("--full-logits", "let --save keep whole distributions, in f16")
+  .option("--stride <n>", t`overlapping chunks, as llama-perplexity --ppl-stride`, wholeNumber(1))
+  .option("--full-window", t`score every token of each chunk, as papers on quantization do`)
+  .option("--base-model <model>", t`compare with this model, evaluated beside it`)
+  .option("--baseline <file>", t`compare with a file of --save, or of llama-perplexity --kl-divergence-base`)
+  .option("--save <file>", t`write what the model says, for --baseline`)
+  .option(
+    "--top <k>",
+    t`likeliest tokens that --save keeps of each distribution`,
+    wholeNumber(1),
+    DEFAULT_TOP,
+  )
+  .option("--full-logits", t`let --save keep whole distributions, in f16`)
   .addOption(forceOption())
-  .option("--max-ppl <x>", "fail above this perplexity", positiveNumber())
-  .option("--max-ppl-ratio <x>", "fail above this ratio to the base's perplexity", positiveNumber())
-  .option("--max-kld <x>", "fail above this mean divergence from the base, in nats", positiveNumber())
-  .option("--min-top1 <x>", "fail below this share of same top tokens, 0 to 1", positiveNumber(1))
-  .option("--strict", "when an error bar reaches a bound, end as undecided (status 75), whatever the value")
-  .option("--sequential", "stop early when the bounds are clearly met, or one clearly broken")
-  .option("--junit <file>", "write the bounds as JUnit test cases")
-  .option("--markdown <file>", "write the result as Markdown")
+  .option("--max-ppl <x>", t`fail above this perplexity`, positiveNumber())
+  .option("--max-ppl-ratio <x>", t`fail above this ratio to the base's perplexity`, positiveNumber())
+  .option("--max-kld <x>", t`fail above this mean divergence from the base, in nats`, positiveNumber())
+  .option("--min-top1 <x>", t`fail below this share of same top tokens, 0 to 1`, positiveNumber(1))
+  .option("--strict", t`when an error bar reaches a bound, end as undecided (status 75), whatever the value`)
+  .option("--sequential", t`stop early when the bounds are clearly met, or one clearly broken`)
+  .option("--junit <file>", t`write the bounds as JUnit test cases`)
+  .option("--markdown <file>", t`write the result as Markdown`)
   .addOption(loraOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw
   llq eval-ppl ./Llama-3.2-1B wiki.test.raw --chunks 20
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --base-model ./Llama-3.2-1B
@@ -106,11 +112,11 @@ Examples:
   llq eval-ppl llama-1b-q4.gguf --baseline base.llq --max-kld 0.05 --max-ppl-ratio 1.03 --sequential
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --json > ppl.json
 
-A baseline of --save has the likeliest tokens only; of the others it estimates what they add to the divergence: the mean
+${t`A baseline of --save has the likeliest tokens only; of the others it estimates what they add to the divergence: the mean
 was right to 0.5 % on the models it was tried on. Exact are --base-model, and --full-logits, whose file is larger.
 With --activations f32 the loss is that of the weights alone; int8 is faster, and what a device will compute.
 Weights that are floats are multiplied in f32 either way.
-In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`,
+In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`}`,
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
@@ -143,22 +149,22 @@ function checkOptions(textPath: string | undefined, options: EvalPplOptions): vo
     throw new LlqError("usage", message, { hint });
   };
   const { baseline, baseModel, stride, fullWindow, save, fullLogits, sequential } = options;
-  if (textPath === undefined && baseline === undefined) refuse("no text to evaluate");
+  if (textPath === undefined && baseline === undefined) refuse(t`no text to evaluate`);
   if (baseline !== undefined && baseModel !== undefined)
-    refuse("--baseline and --base-model exclude each other");
-  if (stride !== undefined && fullWindow) refuse("--stride and --full-window exclude each other");
+    refuse(t`--baseline and --base-model exclude each other`);
+  if (stride !== undefined && fullWindow) refuse(t`--stride and --full-window exclude each other`);
   if (baseline !== undefined && (stride !== undefined || fullWindow)) {
-    refuse("--baseline says itself by which protocol it was made", "leave --stride and --full-window out");
+    refuse(t`--baseline says itself by which protocol it was made`, t`leave --stride and --full-window out`);
   }
   if (needsBase(options) && baseline === undefined && baseModel === undefined) {
-    refuse("a bound compares with a base, but there is none", "--base-model or --baseline names one");
+    refuse(t`a bound compares with a base, but there is none`, t`--base-model or --baseline names one`);
   }
   if (sequential && !needsBase(options) && options.maxPpl === undefined) {
-    refuse("--sequential stops when the bounds are settled, but there are none");
+    refuse(t`--sequential stops when the bounds are settled, but there are none`);
   }
-  if (sequential && save !== undefined) refuse("--save needs every chunk, --sequential leaves some out");
+  if (sequential && save !== undefined) refuse(t`--save needs every chunk, --sequential leaves some out`);
   if (fullLogits && save === undefined)
-    refuse("--full-logits says what --save keeps, but there is no --save");
+    refuse(t`--full-logits says what --save keeps, but there is no --save`);
 }
 
 async function evaluate(
@@ -170,7 +176,7 @@ async function evaluate(
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
   const { maxMemory } = options;
   const { sequential, strict = false } = options;
-  if (options.baseline === undefined) warnOfContext(model, context, "perplexity suffers beyond");
+  if (options.baseline === undefined) warnOfContext(model, context, t`perplexity suffers beyond`);
   const progress = createProgress("eval-ppl", options.json);
   let clear: number | undefined;
   const isEnough = (means: readonly ChunkMeans[], look: number) => {
@@ -222,12 +228,12 @@ function passGate(path: string, { result, strict, verdicts }: Gate): void {
     isFailed ? isBroken(verdict, strict) : verdict.outcome === "undecided",
   );
   const lines = guilty.map((verdict) => `${path}: ${describeVerdict(verdict)}`);
-  const hint = isFailed ? undefined : "more chunks narrow the error bar";
+  const hint = isFailed ? undefined : t`more chunks narrow the error bar`;
   throw new LlqError(isFailed ? "gate" : "undecided", lines.join("; "), { hint });
 }
 
 function note({ running, tokensPerSecond }: PerplexityProgress): string {
   const last = running.at(-1);
-  const so = last === undefined ? "" : `, perplexity ${last.toFixed(4)} after ${running.length} chunks`;
-  return `${tokensPerSecond.toFixed(0)} tokens/s${so}`;
+  const so = last === undefined ? "" : t`, perplexity ${last.toFixed(4)} after ${running.length} chunks`;
+  return t`${tokensPerSecond.toFixed(0)} tokens/s${so}`;
 }

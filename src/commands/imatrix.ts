@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
+import { t } from "../language/t.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX } from "../report/documents/write.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
@@ -34,17 +35,17 @@ interface ImatrixCommandOptions {
 }
 
 export const imatrixCommand = new Command("imatrix")
-  .summary("compute an importance matrix, for llq quantize --imatrix")
+  .summary(t`compute an importance matrix, for llq quantize --imatrix`)
   .description(
-    "Run a text through a model and write down how large the inputs of each matrix are, column by column: what\n" +
-      "llama-imatrix computes, in its GGUF format. Quantizing with it spends precision where the model needs it.",
+    t`Run a text through a model and write down how large the inputs of each matrix are, column by column: what
+llama-imatrix computes, in its GGUF format. Quantizing with it spends precision where the model needs it.`,
   )
-  .argument("[model]", `${MODEL_ARGUMENT}; none to merge files only`)
-  .argument("[text]", "text file like what the model will be used on, or - for stdin")
+  .argument("[model]", t`${MODEL_ARGUMENT}; none to merge files only`)
+  .argument("[text]", t`text file like what the model will be used on, or - for stdin`)
   .addOption(outputOption())
-  .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
-  .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
-  .option("--chunks <n>", "chunks to run (default: all)", wholeNumber(1))
+  .addOption(repeatable("--in <file>", t`importance matrix, .gguf or .dat, to add to the result`))
+  .option("-c, --context <n>", t`tokens in a chunk (default: 512, or as in the merged files)`, wholeNumber(1))
+  .option("--chunks <n>", t`chunks to run (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
@@ -54,7 +55,7 @@ export const imatrixCommand = new Command("imatrix")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq imatrix ./Llama-3.2-1B calibration.txt -o llama-1b.imatrix.gguf
   llq imatrix llama-1b-q8.gguf calibration.txt -o llama-1b.imatrix.gguf --context 1024 --chunks 100
   llq imatrix ./Llama-3.2-1B more.txt --in llama-1b.imatrix.gguf -o larger.imatrix.gguf
@@ -91,24 +92,24 @@ async function imatrixSource(
 ): Promise<ImatrixSource | undefined> {
   if (path === undefined) {
     if (options.in !== undefined) return undefined;
-    throw new LlqError("usage", "nothing to do: neither a model and a text nor --in is given", {
-      hint: "llq imatrix <model> <text> -o <file>",
+    throw new LlqError("usage", t`nothing to do: neither a model and a text nor --in is given`, {
+      hint: t`llq imatrix <model> <text> -o <file>`,
     });
   }
   if (text === undefined) {
-    throw new LlqError("usage", `which text is to be run through ${path}?`, {
-      hint: "llq imatrix <model> <text> -o <file>",
+    throw new LlqError("usage", t`which text is to be run through ${path}?`, {
+      hint: t`llq imatrix <model> <text> -o <file>`,
     });
   }
   const model = await openSource(path, options);
-  warnOfContext(model, options.context ?? DEFAULT_CONTEXT, "beyond, its activations are unusual");
+  warnOfContext(model, options.context ?? DEFAULT_CONTEXT, t`beyond, its activations are unusual`);
   const tokens = readTokens(model, text);
   warnOfChunks(tokens, options.context ?? DEFAULT_CONTEXT, options.chunks);
   return { model, text, tokens };
 }
 
 function note({ tokensPerSecond }: ImatrixProgress): string {
-  return `${tokensPerSecond.toFixed(0)} tokens/s`;
+  return t`${tokensPerSecond.toFixed(0)} tokens/s`;
 }
 
 function document(model: string | undefined, text: string | undefined, written: WrittenImatrix) {
@@ -119,8 +120,8 @@ function document(model: string | undefined, text: string | undefined, written: 
 }
 
 function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
-  printLine(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
+  printLine(t`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
   if (computed === undefined) return;
-  if (computed.resumed > 0) printLine(`${computed.resumed} chunks were done already`);
-  printLine(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
+  if (computed.resumed > 0) printLine(t`${computed.resumed} chunks were done already`);
+  printLine(t`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
 }

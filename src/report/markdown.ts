@@ -1,5 +1,6 @@
 import { escapeMarkdown } from "../escape.js";
 import { describeVerdict } from "../eval/perplexity/gate.js";
+import { t } from "../language/t.js";
 import { extent, measures, type Report } from "./report.js";
 
 /** A section for a pull request or a job's summary. */
@@ -8,7 +9,7 @@ export function toMarkdown(report: Report): string {
   return section(`${escapeMarkdown(model)}${gate === undefined ? "" : `: ${gate.result}`}`, {
     verdicts: gate?.verdicts.map(describeVerdict) ?? [],
     rows: measures(report),
-    behind: [`${extent(report)}${base === undefined ? "" : `; base: ${escapeMarkdown(base)}`}`],
+    behind: [`${extent(report)}${base === undefined ? "" : t`; base: ${escapeMarkdown(base)}`}`],
   });
 }
 

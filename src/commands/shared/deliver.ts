@@ -1,4 +1,5 @@
 import { describeVerdict } from "../../eval/perplexity/gate.js";
+import { t } from "../../language/t.js";
 import type { PERPLEXITY } from "../../report/documents/evaluate.js";
 import { addToSummary, isGithub, markTold, toAnnotations } from "../../report/github.js";
 import { toJunit } from "../../report/junit.js";
@@ -62,6 +63,6 @@ function printReport(report: Report): void {
   printLine(model);
   for (const [name, value] of measures(report)) printLine(`  ${name.padEnd(26)}  ${value}`);
   for (const verdict of gate?.verdicts ?? []) printLine(`  ${describeVerdict(verdict)}`);
-  const speed = `${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
+  const speed = t`${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
   printLine(`${extent(report)}; ${speed}`);
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
@@ -57,7 +58,7 @@ export async function executeTogether(
 ): Promise<Summary[][]> {
   const plans = models.flat().map(({ plan }) => plan);
   if (plans.some(({ files }) => !isDeepStrictEqual(files, plans[0]!.files))) {
-    throw new LlqError("usage", "models that are written together must be of the same sources");
+    throw new LlqError("usage", t`models that are written together must be of the same sources`);
   }
   const summaries = await executeRounds(models, [models.flat()], options);
   return models.map(({ length }) => summaries.splice(0, length));
