@@ -37,7 +37,7 @@ export const MAX_CHUNKS = 2 ** 18;
 /** @throws LlqError `bad-input` for a file that is cut short, has bytes to spare or counts that make no sense */
 export function readLlamaLogits(source: ByteSource): LlamaLogits {
   const r = new ByteReader(source);
-  if (r.text(LLAMA_LOGITS_MAGIC.length) !== LLAMA_LOGITS_MAGIC) r.fail("no _logits_ file", undefined, 0);
+  if (r.text(LLAMA_LOGITS_MAGIC.length) !== LLAMA_LOGITS_MAGIC) r.fail(t`no _logits_ file`, undefined, 0);
   const context = r.u32();
   const vocabSize = r.i32();
   const count = r.i32();

@@ -73,7 +73,7 @@ class ValueTurner {
 
   turn(type: MetaType): void {
     const r = this.#r;
-    if (type === "string") r.skip(this.#number(8, () => r.u64("a length")));
+    if (type === "string") r.skip(this.#number(8, () => r.u64(t`a length`)));
     else if (type !== "array") this.#number(WIDTH[type] ?? 1, () => r.skip(WIDTH[type] ?? 1));
     else {
       const item = this.#types[this.#number(4, () => r.u32())]!;

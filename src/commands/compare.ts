@@ -94,7 +94,7 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   warnOfContext(base, context, t`perplexity suffers beyond`);
   warnOfStructure(base, candidates);
   const tokens = commonTokens(base, candidates, text);
-  const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
+  const progress = { weights: createProgress(t`weights`, json), text: createProgress(t`text`, json) };
   const result = await interruptible((signal) =>
     compareModels(base, candidates, tokens, {
       ...{ context, chunks, activations, maxMemory, threads },
@@ -144,9 +144,9 @@ function printReport(report: ComparisonReport): void {
   const { base, candidates, seconds } = report.result;
   const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
   const rows = comparisonRows(report).map(({ model, cells }, i) => [
-    model === base ? `${names[i]} (base)` : names[i]!,
+    model === base ? t`${names[i]} (base)` : names[i]!,
     ...cells,
   ]);
-  printTable(["model", ...columns().map(({ name }) => name)], rows);
+  printTable([t`model`, ...columns().map(({ name }) => name)], rows);
   printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

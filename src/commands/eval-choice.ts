@@ -5,6 +5,7 @@ import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
 import { readQuestions } from "../eval/choice/questions.js";
 import { t } from "../language/t.js";
+import { padText } from "../language/width.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
 import { interval, percent } from "../report/shares.js";
@@ -113,7 +114,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
 function printFolder(about: About, result: FolderResult): void {
   const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
   printLine(about.model);
-  const row = (name: string, value: string) => printLine(`  ${name.padEnd(36)}  ${value}`);
+  const row = (name: string, value: string) => printLine(`  ${padText(name, 36)}  ${value}`);
   for (const { subject, result: own } of subjects) row(subject, interval(own.accuracy));
   row(t`all questions`, interval(accuracy));
   row(t`mean of the subjects`, percent(macro));
@@ -129,11 +130,12 @@ function printFolder(about: About, result: FolderResult): void {
 function printResult(about: About, result: ChoiceResult): void {
   const { accuracy, accuracyNormalized, chance, truthfulness, perplexity, seconds } = result;
   printLine(about.model);
-  printLine(`  accuracy             ${interval(accuracy)}`);
-  if (accuracyNormalized !== undefined) printLine(t`  by length of ending  ${interval(accuracyNormalized)}`);
-  if (truthfulness !== undefined) printLine(t`  share of the truth   ${percent(truthfulness)}`);
-  if (perplexity !== undefined) printLine(`  perplexity           ${perplexity.toFixed(4)}`);
-  if (chance > 0) printLine(`  chance               ${percent(chance)}`);
+  const row = (name: string, value: string) => printLine(`  ${padText(name, 19)}  ${value}`);
+  row(t`accuracy`, interval(accuracy));
+  if (accuracyNormalized !== undefined) row(t`by length of ending`, interval(accuracyNormalized));
+  if (truthfulness !== undefined) row(t`share of the truth`, percent(truthfulness));
+  if (perplexity !== undefined) row(t`perplexity`, perplexity.toFixed(4));
+  if (chance > 0) row(t`chance`, percent(chance));
   printLine(`${extent(about.format, [result])}; ${formatSeconds(seconds)}`);
 }
 

@@ -4,6 +4,7 @@ import { LlqError } from "../../formats/errors.js";
 import { findPreset, PRESETS } from "../arch/published/presets.js";
 import { generateMemory, machineMemory } from "../generate/memory.js";
 import { t } from "../language/t.js";
+import { padText } from "../language/width.js";
 import { type TeamMemory, teamBytes } from "../net/team/memory.js";
 import { configOutline, type Outline } from "../outline.js";
 import { parseBytes } from "../quant/bytes.js";
@@ -143,11 +144,19 @@ function printFit(
     t`memory ${formatBytes(memory)}${isMachines ? t` (this machine's)` : ""}, context ${fit.context}, KV cache in ${fit.kvType}`,
   );
   printLine();
-  const parts: [string, { bytes: number; formula: string }][] = [[t`KV cache`, kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
+  const parts: [string, { bytes: number; formula: string }][] = [[t`KV cache`, kv], [t`compute`, compute], [t`overhead`, overhead]]; // biome-ignore format: one line
   for (const [name, { bytes, formula }] of parts) {
-    printLine(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
+    printLine(`${padText(name, 8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
-  const header = ["recipe", "bits/weight", "weights", "total", "fits", t`largest context`, t`llq generate`];
+  const header = [
+    t`recipe`,
+    t`bits/weight`,
+    t`weights`,
+    t`total`,
+    t`fits`,
+    t`largest context`,
+    t`llq generate`,
+  ];
   const rows = fit.rows.map((row, i) => [
     ...cells(row, contextLength),
     formatBytes(teamBytes(generate.rows[i]!)),
@@ -162,13 +171,14 @@ function printFit(
 
 function cells(row: FitRow, contextLength: number): string[] {
   const { recipe, needsImatrix, bitsPerWeight, weightBytes, totalBytes, fits, largestContext } = row;
-  const most = largestContext === contextLength ? `${contextLength} (all)` : String(largestContext ?? "none");
+  const most =
+    largestContext === contextLength ? t`${contextLength} (all)` : String(largestContext ?? t`none`);
   return [
-    `${recipe ?? t`as it is`}${needsImatrix ? " (imatrix)" : ""}`,
+    `${recipe ?? t`as it is`}${needsImatrix ? t` (imatrix)` : ""}`,
     bitsPerWeight.toFixed(2),
     formatBytes(weightBytes),
     formatBytes(totalBytes),
-    fits ? "yes" : "no",
+    fits ? t`yes` : t`no`,
     most,
   ];
 }

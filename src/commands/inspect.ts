@@ -180,14 +180,14 @@ function printModel(
     t`${formatCount(totals.elements)} weights, ${formatBytes(totals.byteLength)}, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
   out.line(t`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
-  out.table(["key", "value"], metadataRows(model.metadata));
-  const types = typeTotals(tensors).map((t) => [
-    ...[t.dtype, String(t.tensors), formatCount(t.elements), formatBytes(t.byteLength)],
+  out.table([t`key`, t`value`], metadataRows(model.metadata));
+  const types = typeTotals(tensors).map((of) => [
+    ...[of.dtype, String(of.tensors), formatCount(of.elements), formatBytes(of.byteLength)],
   ]);
-  out.table(["type", "tensors", "weights", "size"], types);
+  out.table([t`type`, t`tensors`, t`weights`, t`size`], types);
   if (listed.length === 0) return;
-  const rows = listed.map((t) => [t.name, t.dtype, t.shape.join(" x "), formatBytes(t.byteLength)]);
-  out.table(["tensor", "type", "shape", "size"], rows);
+  const rows = listed.map((of) => [of.name, of.dtype, of.shape.join(" x "), formatBytes(of.byteLength)]);
+  out.table([t`tensor`, t`type`, t`shape`, t`size`], rows);
 }
 
 function typeTotals(

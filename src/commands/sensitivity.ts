@@ -114,6 +114,6 @@ function printResult({ output, sensitivity, roundings, runs, resumed, seconds }:
   );
   rows.sort((a, b) => b.value - a.value);
   const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
-  printTable([t`most sensitive`, "as", "divergence"], cells);
+  printTable([t`most sensitive`, t`as`, t`divergence`], cells);
   printLine(formatSeconds(seconds));
 }

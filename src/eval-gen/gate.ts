@@ -60,5 +60,5 @@ export function describeWrittenVerdict({
 }: WrittenVerdict): string {
   const [shown, from, to, at] = [value, low, high, limit].map((share) => `${(100 * share).toFixed(2)} %`);
   const close = isClose ? t`; more questions could turn it` : "";
-  return t`${bound} ${isWithin ? "met" : "broken"}: ${shown} (95 %: ${from} to ${to}), the bound is ${at}${close}`;
+  return t`${bound} ${isWithin ? t`met` : t`broken`}: ${shown} (95 %: ${from} to ${to}), the bound is ${at}${close}`;
 }

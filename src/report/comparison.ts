@@ -56,11 +56,11 @@ function shownTypes(types: readonly string[]): string {
 
 /** What is said of each model beside its name. */
 export const columns = (): readonly Column[] => [
-  { name: "types", cell: ({ types }) => shownTypes(types) },
-  { name: "size", cell: ({ fileBytes }) => formatBytes(fileBytes) },
-  { name: "bits/weight", cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
-  { name: "perplexity", cell: ({ ppl }) => estimate(ppl, 4) },
-  { name: "PPL / base", cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
+  { name: t`types`, cell: ({ types }) => shownTypes(types) },
+  { name: t`size`, cell: ({ fileBytes }) => formatBytes(fileBytes) },
+  { name: t`bits/weight`, cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
+  { name: t`perplexity`, cell: ({ ppl }) => estimate(ppl, 4) },
+  { name: t`PPL / base`, cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
   { name: t`mean KLD`, cell: (_, of) => (of === undefined ? NONE : estimate(of.kld, 6)) },
   { name: t`same top, %`, cell: (_, of) => (of === undefined ? NONE : estimate(of.sameTop, 2, 100)) },
 ];
@@ -86,11 +86,11 @@ export function comparisonMarkdown(report: ComparisonReport): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const { base } = report.result;
   return [
-    line(["model", ...columns().map(({ name }) => name)]),
+    line([t`model`, ...columns().map(({ name }) => name)]),
     line(["---", ...columns().map(() => "---:")]),
     ...comparisonRows(report).map(({ model, cells }) => {
       const name = escapeMarkdown(model.path);
-      return line([model === base ? `${name} (base)` : name, ...cells]);
+      return line([model === base ? t`${name} (base)` : name, ...cells]);
     }),
     "",
     `${escapeMarkdown(report.text)}: ${comparisonExtent(report)}`,

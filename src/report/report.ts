@@ -47,7 +47,7 @@ export function toDocument({ model, text, base, result, gate }: Report) {
 /** [what, value ± error] of everything that was measured. */
 export function measures({ result }: Report): [name: string, value: string][] {
   const { ppl, error, divergence } = result;
-  const rows: [string, string][] = [["perplexity", `${ppl.toFixed(4)} ± ${error.toFixed(4)}`]];
+  const rows: [string, string][] = [[t`perplexity`, `${ppl.toFixed(4)} ± ${error.toFixed(4)}`]];
   if (divergence === undefined) return rows;
   const { basePpl, lnPplRatio, kld, sameTop, deltaP, deltaPRms } = divergence;
   const percent = (value: number) => (100 * value).toFixed(3);
@@ -57,12 +57,17 @@ export function measures({ result }: Report): [name: string, value: string][] {
     [t`ln(PPL / PPL of the base)`, `${lnPplRatio.value.toFixed(6)} ± ${lnPplRatio.error.toFixed(6)}`],
     [t`mean KLD`, `${kld.value.toFixed(6)} ± ${kld.error.toFixed(6)}`],
     [t`median KLD`, kld.median.toFixed(6)],
-    ["99.9 % KLD", kld.percentiles["99.9"]!.toFixed(6)],
+    [t`99.9 % KLD`, kld.percentiles["99.9"]!.toFixed(6)],
     [t`maximum KLD`, kld.max.toFixed(6)],
     [t`same top token`, `${percent(sameTop.value)} ± ${percent(sameTop.error)} %`],
-    ["mean Δp", `${percent(deltaP.value)} ± ${percent(deltaP.error)} %`],
-    ["RMS Δp", `${percent(deltaPRms.value)} ± ${percent(deltaPRms.error)} %`],
+    [t`mean Δp`, `${percent(deltaP.value)} ± ${percent(deltaP.error)} %`],
+    [t`RMS Δp`, `${percent(deltaPRms.value)} ± ${percent(deltaPRms.error)} %`],
   ];
+}
+
+/** What the bounds came to, in a word. */
+export function resultName(result: GateResult): string {
+  return { passed: t`passed`, failed: t`failed`, undecided: t`undecided` }[result];
 }
 
 /** How much was evaluated, and how. */

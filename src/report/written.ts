@@ -50,7 +50,7 @@ export function writtenMeasures({ result, paired }: WrittenReport): [name: strin
       t`lost, gained`,
       t`${lost.length}, ${gained.length} questions (McNemar, exact: p = ${p.toPrecision(3)})`,
     ],
-    ["drop", `${percent(drop)} ± ${percent(error)}`],
+    [t`drop`, `${percent(drop)} ± ${percent(error)}`],
     [t`questions to see a loss`, enough],
   ];
 }
@@ -79,13 +79,13 @@ export function turnedLines({ paired }: WrittenReport): string[] {
       : [
           `${what}: ${ids.slice(0, MAX_NAMED).join(", ")}${ids.length > MAX_NAMED ? t`, and ${ids.length - MAX_NAMED} more` : ""}`,
         ];
-  return [...line("lost", paired.lost), ...line("gained", paired.gained)];
+  return [...line(t`lost`, paired.lost), ...line(t`gained`, paired.gained)];
 }
 
 /** A section for a pull request or a job's summary. */
 export function toWrittenMarkdown(report: WrittenReport): string {
   const { model, base, verdicts, result } = report;
-  const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? "passed" : "failed"}`;
+  const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? t`passed` : t`failed`}`;
   const rows = [
     ...writtenMeasures(report).map((row) => row.map(escapeMarkdown)),
     ...Object.entries(result.groups).map(([name, share]) => [escapeMarkdown(name), interval(share)]),

@@ -59,7 +59,7 @@ export class KeyReader {
       throw badInput(t`${this.name}: ${key} has ${values.length} values for ${layers} layers`);
     }
     if (values.every((each) => typeof each === "number")) return values;
-    throw this.#unusable(key, this.metadata.get(key), "numbers");
+    throw this.#unusable(key, this.metadata.get(key), t`numbers`);
   }
 
   positive(key: string, fallback?: number): number {
@@ -78,7 +78,7 @@ export class KeyReader {
     const field = this.metadata.get(key);
     if (field === undefined && fallback !== undefined) return fallback;
     if (typeof field?.value === "string") return field.value;
-    throw this.#unusable(key, field, "text");
+    throw this.#unusable(key, field, t`text`);
   }
 
   #number(key: string, fallback: number | undefined): number {
@@ -88,7 +88,7 @@ export class KeyReader {
     const value = Array.isArray(field?.value) ? uniform(field.value) : field?.value;
     if (typeof value === "bigint") return Number(value);
     if (typeof value === "number") return value;
-    throw this.#unusable(key, field, "a number");
+    throw this.#unusable(key, field, t`a number`);
   }
 
   #unusable(key: string, field: MetaField | undefined, wanted: string): LlqError {

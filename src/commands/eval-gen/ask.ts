@@ -43,7 +43,7 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
   const run = runOf(model, options, template);
   const about = { model: model.path, run };
   const known = knownAnswers(save, before, run, options.force);
-  const loading = createProgress("load", json);
+  const loading = createProgress(t`load`, json);
   const progress = createProgress(title, json);
   let written = performance.now();
   const keep = ({ answered }: WrittenProgress, seconds: number) => {

@@ -8,6 +8,7 @@ import { readOwnResults, readResults } from "../../eval-gen/results.js";
 import { WRITTEN_TASKS } from "../../eval-gen/tasks/index.js";
 import type { LoadEngine } from "../../generate/engine.js";
 import { t } from "../../language/t.js";
+import { padText } from "../../language/width.js";
 import type { ANSWERED } from "../../report/documents/evaluate.js";
 import { interval } from "../../report/shares.js";
 import {
@@ -168,9 +169,9 @@ function deliver(report: WrittenReport, { json, junit, markdown }: EvalGenOption
 function print(report: WrittenReport): void {
   const { model, result, verdicts } = report;
   printLine(model);
-  for (const [name, value] of writtenMeasures(report)) printLine(`  ${name.padEnd(24)}  ${value}`);
+  for (const [name, value] of writtenMeasures(report)) printLine(`  ${padText(name, 24)}  ${value}`);
   for (const [name, share] of Object.entries(result.groups))
-    printLine(`  ${name.padEnd(24)}  ${interval(share)}`);
+    printLine(`  ${padText(name, 24)}  ${interval(share)}`);
   for (const line of turnedLines(report)) printLine(`  ${line}`);
   for (const verdict of verdicts) printLine(`  ${describeWrittenVerdict(verdict)}`);
   const speed =

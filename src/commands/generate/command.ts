@@ -117,7 +117,7 @@ async function run(
   if (prompt !== undefined)
     checkFits(checkPrompt(model.vocab, prompt, model.hparams.vocabSize).length, context);
   const withEngine = async (signal: AbortSignal, use: (engine: Engine) => Promise<void>) => {
-    const progress = createProgress("load", json);
+    const progress = createProgress(t`load`, json);
     const engine = await load(model, {
       ...engineOptions,
       context,

@@ -97,7 +97,8 @@ async function check(path: string, container: Container, manifest: string, json?
   if (json) printJson<typeof HASH_CHECK>({ schema: 1, path, manifest, results, extra: extra.map(name) });
   const wrong = results.filter(({ passed }) => !passed);
   if (!json) {
-    for (const line of wrong) printLine(`${line.found === undefined ? "missing" : "differs"}: ${name(line)}`);
+    for (const line of wrong)
+      printLine(line.found === undefined ? t`missing: ${name(line)}` : t`differs: ${name(line)}`);
     for (const line of extra) printLine(t`not in the manifest: ${name(line)}`);
     printLine(t`${results.length - wrong.length} of ${results.length} hashes are those of ${manifest}`);
   }

@@ -142,7 +142,7 @@ function show(path: string, { metadata, files }: Container, key: string | undefi
   }
   const rows = metadataRows(metadata);
   printTable(
-    ["key", "type", "value"],
+    [t`key`, t`type`, t`value`],
     [...metadata.values()].map((field, i) => [rows[i]![0]!, typeText(field), rows[i]![1]!]),
   );
 }

@@ -212,7 +212,7 @@ export function printCalibration({ reports, resumed, steps, tokens, drawn, secon
     `${((100 * report.plainRows) / report.rows).toFixed(0)} %`,
   ]); // biome-ignore format: columns
   if (cells.length > 0) {
-    printTable([t`least error taken away`, "type", t`less error`, t`tokens a column`, t`plain rows`], cells);
+    printTable([t`least error taken away`, t`type`, t`less error`, t`tokens a column`, t`plain rows`], cells);
   }
 }
 

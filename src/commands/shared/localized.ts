@@ -68,11 +68,11 @@ export function localizedMessage(message: string): string {
 function localizedExtras(text: string): string {
   return text
     .replace(
-      /\(choices: ([^()]*?)(, default: ([^()]*))?\)$/,
+      / ?\(choices: ([^()]*?)(, default: ([^()]*))?\)$/,
       (_, names: string, also?: string, value?: string) =>
         also === undefined ? t`(choices: ${names})` : t`(choices: ${names}; default: ${value})`,
     )
-    .replace(/\(default: ([^()]*)\)$/, (_, value: string) => t`(default: ${value})`);
+    .replace(/ ?\(default: ([^()]*)\)$/, (_, value: string) => t`(default: ${value})`);
 }
 
 /** Has a program and the commands that inherit from it speak the language. */

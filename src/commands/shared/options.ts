@@ -20,7 +20,7 @@ export function wholeNumber(least: number): (text: string) => number {
 
 /** An option that collects its values. */
 export function repeatable(flags: string, description: string): Option {
-  return new Option(flags, `${description} (repeatable)`).argParser<string[]>((value, before = []) => [
+  return new Option(flags, t`${description} (repeatable)`).argParser<string[]>((value, before = []) => [
     ...before,
     value,
   ]);
@@ -41,7 +41,7 @@ export function numberFrom(least: number, most = Number.POSITIVE_INFINITY): (tex
     const value = Number(text);
     if (text.trim() !== "" && value >= least && value <= most && Number.isFinite(value)) return value;
     throw new InvalidArgumentError(
-      t`A number from ${least}${most === Number.POSITIVE_INFINITY ? " on" : t` to ${most}`} is needed.`,
+      t`A number from ${least}${most === Number.POSITIVE_INFINITY ? t` on` : t` to ${most}`} is needed.`,
     );
   };
 }

@@ -113,7 +113,7 @@ function printSummary(
     `${(100 * relativeError).toPrecision(3)} %`,
     maxError.toPrecision(3),
   ]); // biome-ignore format: columns
-  printTable([t`largest errors`, "type", t`relative RMS`, "largest"], rows);
+  printTable([t`largest errors`, t`type`, t`relative RMS`, t`largest`], rows);
 }
 
 /** What did not go as the options say. */
@@ -203,7 +203,7 @@ function printTensors(plan: Plan, document: Omit<ReturnType<typeof planned>, "to
     formatBytes(byteLength),
     whyOf(plan.tensors[i]!),
   ]);
-  printTable(["tensor", "shape", "type", "size", "why"], rows);
+  printTable([t`tensor`, t`shape`, t`type`, t`size`, t`why`], rows);
   printRemarks(plan);
   printLine(
     t`${recipe}: ${formatCount(elements)} weights, ${document.bitsPerWeight.toFixed(2)} bits per weight`,

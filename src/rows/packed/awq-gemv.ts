@@ -46,7 +46,7 @@ export const awqGemv: Packing<AwqGemvCoding, AwqFields> = {
     const [, zeroWords] = parts.integers(`${stem}.qzeros`, zeros, 2) as [number, number];
     const padded = zeroWords * PER_WORD;
     if (scales?.shape.join() !== [rows, padded].join() || padded < groups) {
-      const what = scales === undefined ? "missing" : scales.shape.join(" x ");
+      const what = scales === undefined ? t`missing` : scales.shape.join(" x ");
       return parts.fail(
         t`${stem}.scales is ${what}; ${rows} x ${padded}, ${groups} of them used, were expected`,
       );

@@ -72,7 +72,7 @@ export function checkAwq(
   { bits, version, checkpoint_format }: AwqFields,
   versions: readonly string[],
 ): void {
-  if (bits !== 4) parts.unsupported(t`AWQ with ${bits ?? "unknown"} bits`, "4");
+  if (bits !== 4) parts.unsupported(t`AWQ with ${bits ?? t`unknown`} bits`, "4");
   const said = version ?? checkpoint_format ?? "gemm";
   if (versions.includes(said.toLowerCase())) return;
   parts.unsupported(

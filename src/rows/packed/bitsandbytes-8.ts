@@ -29,7 +29,7 @@ export const bitsandbytes8: Packing<RowwiseCoding> = {
   locate(parts, name, raw) {
     const [rows, columns] = raw.shape;
     if (rows === undefined || columns === undefined || raw.shape.length > 2) {
-      return parts.unsupported(t`${name} is I8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is I8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const format = parts.raw(`${name}_format`);
     const order = format && parts.bytes(`${name}_format`, format);

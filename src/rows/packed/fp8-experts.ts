@@ -27,7 +27,7 @@ export const fp8Experts: Packing<Fp4Coding, ScaledFields> = {
     // F4 counts numbers, the others bytes
     const columns = raw.type === "F4" ? stored : (stored ?? 0) * 2;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const scales = scaleNames(name).flatMap((each) => powersOf(parts.raw(each)) ?? [])[0]!;
     if (scales.shape.join() !== [rows, columns / MX_COLUMNS].join()) {

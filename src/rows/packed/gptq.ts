@@ -60,7 +60,7 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
     const planar = format === "gptq_p";
     const known = planar ? [2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 8];
     if (bits === undefined || !known.includes(bits)) {
-      return parts.unsupported(t`GPTQ with ${bits ?? "unknown"} bits`, known.join(", "));
+      return parts.unsupported(t`GPTQ with ${bits ?? t`unknown`} bits`, known.join(", "));
     }
     if (format != null && !planar && format !== "gptq" && format !== "gptq_v2") {
       return parts.unsupported(t`GPTQ in the format ${format}`, t`gptq, gptq_v2 and gptq_p`);

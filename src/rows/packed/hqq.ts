@@ -60,7 +60,8 @@ export const hqq: Packing<HqqCoding> = {
     const shape = integers(parts, `${stem}.shape`);
     const [groupSize = 0] = integers(parts, `${stem}.group_size`);
     const [axis = -1] = integers(parts, `${stem}.axis`);
-    if (axis !== 0 && axis !== 1) return parts.unsupported(t`${stem} with groups of axis ${axis}`, "0 and 1");
+    if (axis !== 0 && axis !== 1)
+      return parts.unsupported(t`${stem} with groups of axis ${axis}`, t`0 and 1`);
     if (shape.length === 0 || shape.some((length) => length < 1)) {
       return parts.fail(t`${stem}.shape is ${shape.join(" x ")}`);
     }

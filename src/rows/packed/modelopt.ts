@@ -51,12 +51,12 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
     const algorithm = check(parts, name, settings);
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(t`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const stored = parts.raw(`${name}_scale`);
     const powers = powersOf(stored);
     if (powers === undefined && stored?.type !== "F8_E4M3") {
-      const what = parts.peek(`${name}_scale`)?.dtype ?? "missing";
+      const what = parts.peek(`${name}_scale`)?.dtype ?? t`missing`;
       return parts.unsupported(t`${name} is U8, and its weight_scale ${what}`, t`scales of F8_E4M3 and U8`);
     }
     const scales = powers ?? byteScales(stored!, "F8_E4M3");
@@ -72,7 +72,11 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
     }
     const factor = parts.take(`${name}_scale_2`);
     if ((factor === undefined) !== (powers !== undefined)) {
-      return parts.fail(t`${name} has scales of ${stored!.type}, and ${factor ? "a" : "no"} weight_scale_2`);
+      return parts.fail(
+        factor
+          ? t`${name} has scales of ${stored!.type}, and a weight_scale_2`
+          : t`${name} has scales of ${stored!.type}, and no weight_scale_2`,
+      );
     }
     return codedSource<Fp4Coding>(raw, [rows, columns], {
       kind: "fp4",
@@ -99,7 +103,7 @@ export const modeloptScaled: Packing<ScaledCoding, Settings> = {
     check(parts, name, settings);
     const [rows, columns] = raw.shape;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const type = raw.type as ScaledCoding["type"];
     const scale = scaleOf(parts, name, rows, columns);

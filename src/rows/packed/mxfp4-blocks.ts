@@ -71,7 +71,7 @@ function scalesOf(parts: Parts, name: string, shape: readonly number[]): Mxfp4Co
   const isOfBytes = raw?.type === "U8" || raw?.type === "F8_E8M0";
   if (raw === undefined || !isOfBytes || raw.shape.join() !== shape.join()) {
     return parts.fail(
-      t`${name} is ${raw === undefined ? "missing" : t`${raw.type} of ${raw.shape.join(" x ")}`}`,
+      t`${name} is ${raw === undefined ? t`missing` : t`${raw.type} of ${raw.shape.join(" x ")}`}`,
     );
   }
   return { file: raw.file, offset: raw.offset };

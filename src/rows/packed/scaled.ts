@@ -90,7 +90,7 @@ export const scaled: Packing<ScaledCoding, ScaledFields | undefined> = {
     const [columns, rows, experts] = raw.shape.toReversed();
     if (rows === undefined || columns === undefined || raw.shape.length > 3) {
       const what = t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
-      return parts.unsupported(what, "matrices");
+      return parts.unsupported(what, t`matrices`);
     }
     const names = scaleNames(name);
     const [found] = names.flatMap((each) => parts.take(each) ?? powersOf(parts.raw(each)) ?? []);

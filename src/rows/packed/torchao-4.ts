@@ -39,14 +39,14 @@ export const torchaoInt4: Packing<TorchaoInt4Coding> = {
     checkTorchao(parts, stem, ["Int4Tensor"]);
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const columns = bytes * 2;
     const [scales, zeros] = ["scale", "zero_point"].map((of) => {
       const table = parts.take(torchaoPart(stem, of));
       const [groups = 0, across] = table?.shape ?? [];
       if (table?.shape.length === 2 && across === rows && groups > 0 && columns % groups === 0) return table;
-      const what = table === undefined ? "missing" : table.shape.join(" x ");
+      const what = table === undefined ? t`missing` : table.shape.join(" x ");
       return parts.fail(t`${torchaoPart(stem, of)} of ${rows} x ${columns} weights is ${what}`);
     }) as [TensorSource, TensorSource];
     if (scales.shape.join() !== zeros.shape.join()) {
@@ -129,7 +129,7 @@ export const torchaoFp4: Packing<Fp4Coding> = {
     const stem = torchaoStem(name)!;
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(t`${name}, U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const { type, columns, scales } = groupsOf(parts, name, rows, bytes * 2);
     parts.take(torchaoPart(stem, "act_per_tensor_scale")); // of what runs through
@@ -157,7 +157,7 @@ export const torchaoMx: Packing<ScaledCoding> = {
   locate(parts, name, raw) {
     const [rows, columns] = raw.shape;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const { columns: width, scales } = groupsOf(parts, name, rows, columns);
     const scale = { source: scales, rows: 1, columns: width };

@@ -13,7 +13,8 @@ export function whyOf({ reason, quote, byteLength }: TensorPlan): string {
 function alternatives({ smaller, larger }: Quote, byteLength: number): string[] {
   const describe = ({ dtype, price, bytes }: Option) => {
     const difference = bytes - byteLength;
-    const size = `${formatBytes(Math.abs(difference))} ${difference < 0 ? "less" : "more"}`;
+    const amount = formatBytes(Math.abs(difference));
+    const size = difference < 0 ? t`${amount} less` : t`${amount} more`;
     return t`${dtype} ${formatPrice(price)} for ${size}`;
   };
   return [smaller, larger].flatMap((option) => (option === undefined ? [] : [describe(option)]));

@@ -17,7 +17,7 @@ export const compressedScaled: Packing<ScaledCoding, CompressedTensors> = {
     if (Object.keys(settings.config_groups).length === 0) return scaled.locate(parts, name, raw, {});
     const [rows, columns] = raw.shape;
     if (rows === undefined || columns === undefined || raw.shape.length > 2) {
-      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const scale = parts.take(`${name}_scale`) ?? powersOf(parts.raw(`${name}_scale`));
     if (scale === undefined) return parts.fail(t`${name} is ${raw.type} and has no ${name}_scale`);
