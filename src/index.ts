@@ -130,6 +130,7 @@ export { parseOverride } from "./quant/recipes/override.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
 export { type PlanPart, splitBySize, splitLikeSource } from "./quant/split.js";
 export { type ComparisonReport, comparisonMarkdown } from "./report/comparison.js";
+export { type Made, madeHere } from "./report/html/made.js";
 export { comparisonPage } from "./report/html/page.js";
 export { toJunit } from "./report/junit.js";
 export { toMarkdown } from "./report/markdown.js";

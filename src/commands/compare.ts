@@ -13,6 +13,7 @@ import {
   comparisonRows,
 } from "../report/comparison.js";
 import type { COMPARISON } from "../report/documents/evaluate.js";
+import { madeHere } from "../report/html/made.js";
 import { distinctNames } from "../report/html/names.js";
 import { comparisonPage } from "../report/html/page.js";
 import {
@@ -80,7 +81,7 @@ ${t`Examples:`}
       if (json) printJson<typeof COMPARISON>(comparisonDocument(report));
       else printReport(report);
       if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
-      if (html !== undefined) writeReport(html, comparisonPage(report));
+      if (html !== undefined) writeReport(html, comparisonPage(report, madeHere()));
     });
   });
 
