@@ -12,6 +12,7 @@ import {
   loraOption,
   outputOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -51,6 +52,7 @@ export const convertCommand = new Command("convert")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",

@@ -26,6 +26,7 @@ import {
   loraOption,
   maxMemoryOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -34,6 +35,7 @@ import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./share
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";
+import { refuseForPart } from "./shared/write-part.js";
 
 interface CommandOptions extends GivenOptions {
   readonly output: string;
@@ -84,6 +86,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -125,6 +128,10 @@ Examples:
 with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`,
   )
   .action(async (path: string, given: GivenOptions) => {
+    refuseForPart(given.part, {
+      "--calibrate": given.calibrate !== undefined,
+      "--dry-run": given.dryRun === true,
+    });
     const types = asksForSize(given) ? undefined : chosenTypes(given);
     const outputs = outputNames(path, types?.map(nameOf), given);
     if (types !== undefined && types.length > 1) await quantizeTogether(path, types, outputs, given);
@@ -175,6 +182,7 @@ async function quantizeTogether(
       hint: "run it by itself",
     });
   });
+  refuseForPart(options.part, { "several types": true });
   if (options.calibrate !== undefined) {
     throw new LlqError(
       "usage",
