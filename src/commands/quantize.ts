@@ -31,11 +31,11 @@ import {
   splitOption,
   threadsOption,
 } from "./shared/options.js";
+import { refuseForPart } from "./shared/part.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";
-import { refuseForPart } from "./shared/write-part.js";
 
 interface CommandOptions extends GivenOptions {
   readonly output: string;

@@ -160,6 +160,7 @@ export class PartRecord {
     const record = new PartRecord(path, createFile(path), 0);
     record.#append(Buffer.from(MAGIC));
     record.add({ version: 1, kind, fingerprint, no, count, about });
+    record.#flush();
     return record;
   }
 

@@ -1,0 +1,13 @@
+import { PERPLEXITY_KIND } from "../../eval/parts/perplexity.js";
+import { FILE_KIND } from "../../run/parts/file.js";
+import { FILES_KIND } from "../../run/parts/files.js";
+import { oneFile, severalFiles } from "./model.js";
+import { perplexity } from "./perplexity.js";
+import type { Kind } from "./types.js";
+
+/** By what a part's record calls it. */
+export const KINDS: Readonly<Record<string, Kind>> = {
+  [FILE_KIND]: oneFile,
+  [FILES_KIND]: severalFiles,
+  [PERPLEXITY_KIND]: perplexity,
+};
