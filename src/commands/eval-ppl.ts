@@ -24,7 +24,7 @@ import {
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
-import { partName, partNameOption, refuseForPart, runPart } from "./shared/part.js";
+import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
 
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";

@@ -2,8 +2,10 @@ import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_CONTEXT, type ImatrixProgress } from "../eval/imatrix/imatrix.js";
 import { type ImatrixSource, type WrittenImatrix, writeImatrix } from "../eval/imatrix/imatrix-file.js";
+import { computeImatrixPart } from "../eval/parts/imatrix.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX } from "../report/documents/write.js";
+import type { Part } from "../run/parts/part.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
@@ -11,12 +13,14 @@ import {
   jsonOption,
   maxMemoryOption,
   outputOption,
+  partOption,
   repeatable,
   resumeOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
+import { refuseForPart, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
@@ -30,6 +34,7 @@ interface ImatrixCommandOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
@@ -50,6 +55,7 @@ export const imatrixCommand = new Command("imatrix")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -62,7 +68,13 @@ Examples:
   llq quantize ./Llama-3.2-1B -o out.gguf --bits 4 --imatrix llama-1b.imatrix.gguf`,
   )
   .action(async (path: string | undefined, text: string | undefined, options: ImatrixCommandOptions) => {
+    const { part } = options;
+    refuseForPart(part, { "--in": options.in !== undefined });
     const source = await imatrixSource(path, text, options);
+    if (part !== undefined) {
+      await computePart(source!, part, options);
+      return;
+    }
     warnOfPartial(options.output, options);
     const progress = createProgress("imatrix", options.json);
     const written = await interruptible((signal) =>
@@ -81,8 +93,19 @@ Examples:
       }),
     ).finally(() => progress.stop());
     if (options.json) printJson<typeof IMATRIX>(document(path, text, written));
-    else printResult(written);
+    else printImatrix(written);
   });
+
+async function computePart(
+  { model, text, tokens }: ImatrixSource,
+  part: Part,
+  { output, context, chunks, activations, maxMemory, threads, json }: ImatrixCommandOptions,
+): Promise<void> {
+  const of = { context, chunks, activations, bos: chunkBos(model), dataset: text };
+  await runPart("imatrix", "chunks", part, { json }, (watching) =>
+    computeImatrixPart(output, part, model, tokens, { ...of, maxMemory, threads, ...watching }),
+  );
+}
 
 async function imatrixSource(
   path: string | undefined,
@@ -118,7 +141,8 @@ function document(model: string | undefined, text: string | undefined, written: 
   return { schema: 1 as const, model, text, ...rest, resumed, seconds, tokensPerSecond };
 }
 
-function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
+/** What was written, for people. */
+export function printImatrix({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
   printLine(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
   if (computed === undefined) return;
   if (computed.resumed > 0) printLine(`${computed.resumed} chunks were done already`);

@@ -31,7 +31,7 @@ import {
   splitOption,
   threadsOption,
 } from "./shared/options.js";
-import { refuseForPart } from "./shared/part.js";
+import { refuseForPart } from "./shared/parts/part.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
+import { measureSensitivityPart } from "../eval/parts/sensitivity.js";
 import {
   DEFAULT_CHUNKS,
   DEFAULT_CONTEXT,
@@ -9,17 +10,20 @@ import {
 } from "../eval/sensitivity/sensitivity-file.js";
 import { findWritableType } from "../quant/recipes/override.js";
 import type { SENSITIVITY } from "../report/documents/write.js";
+import type { Part } from "../run/parts/part.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
 import {
   forceOption,
   jsonOption,
   outputOption,
+  partOption,
   repeatable,
   resumeOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
+import { runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -32,6 +36,7 @@ interface SensitivityCommandOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
@@ -57,6 +62,7 @@ export const sensitivityCommand = new Command("sensitivity")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -73,9 +79,17 @@ Examples:
     const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
     const model = await openSource(path, options);
     warnOfContext(model, options.context, "beyond, its output is unusual");
-    warnOfPartial(options.output, options);
-    const progress = createProgress("sensitivity", options.json);
     const source = { model, text, tokens: readTokens(model, text) };
+    const { part, output, context, chunks, threads, force, json } = options;
+    if (part !== undefined) {
+      const of = { context, chunks, bos: chunkBos(model), types, imatrix, threads, force };
+      await runPart("sensitivity", "roundings", part, { json }, (watching) =>
+        measureSensitivityPart(output, part, source, { ...of, ...watching }),
+      );
+      return;
+    }
+    warnOfPartial(output, options);
+    const progress = createProgress("sensitivity", options.json);
     const written = await interruptible((signal) =>
       writeSensitivity(options.output, source, {
         context: options.context,
@@ -90,11 +104,12 @@ Examples:
         onProgress: (done, total) => progress.update(done, total),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson<typeof SENSITIVITY>(document(path, written));
-    else printResult(written);
+    if (options.json) printJson<typeof SENSITIVITY>(sensitivityDocument(path, written));
+    else printSensitivity(written);
   });
 
-function document(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
+/** What --json prints. */
+export function sensitivityDocument(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
   const { file: _, tensors, ...about } = sensitivity;
   const list = [...tensors].map(([name, { kld }]) => ({ name, kld: Object.fromEntries(kld) }));
   return { schema: 1 as const, model, ...about, ...rest, tensors: list };
@@ -103,7 +118,15 @@ function document(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
 /** Tensors that are listed. */
 const SHOWN = 10;
 
-function printResult({ output, sensitivity, roundings, runs, resumed, seconds }: WrittenSensitivity): void {
+/** What was written, for people. */
+export function printSensitivity({
+  output,
+  sensitivity,
+  roundings,
+  runs,
+  resumed,
+  seconds,
+}: WrittenSensitivity): void {
   const { tensors, chunks, context } = sensitivity;
   const text = `${chunks} chunks of ${context} tokens`;
   printLine(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);

@@ -51,13 +51,13 @@ Examples:
     });
   });
 
-/** What every kind takes. */
-const COMMON = ["threads", "force", "json"];
-
 /** @throws LlqError `usage` for options that mean nothing for what the parts have done */
 function refuseOthers(kind: string, takes: readonly string[], options: FinishOptions): void {
-  const stray = Object.keys(options).find((option) => ![...COMMON, ...takes].includes(option));
+  const others = Object.values(KINDS).flatMap((each) => each.takes);
+  const stray = finishCommand.options.find((option) => {
+    const name = option.attributeName();
+    return Object.hasOwn(options, name) && others.includes(name) && !takes.includes(name);
+  });
   if (stray === undefined) return;
-  const flag = stray.replace(/[A-Z]|\d/g, (letter) => `-${letter.toLowerCase()}`).replace("top-1", "top1");
-  throw new LlqError("usage", `--${flag} means nothing for parts of ${kind}`, { hint: "leave it out" });
+  throw new LlqError("usage", `${stray.long} means nothing for parts of ${kind}`, { hint: "leave it out" });
 }

@@ -1,6 +1,9 @@
+import { IMATRIX_KIND } from "../../eval/parts/imatrix.js";
 import { PERPLEXITY_KIND } from "../../eval/parts/perplexity.js";
+import { SENSITIVITY_KIND } from "../../eval/parts/sensitivity.js";
 import { FILE_KIND } from "../../run/parts/file.js";
 import { FILES_KIND } from "../../run/parts/files.js";
+import { imatrix, sensitivity } from "./measured.js";
 import { oneFile, severalFiles } from "./model.js";
 import { perplexity } from "./perplexity.js";
 import type { Kind } from "./types.js";
@@ -9,5 +12,7 @@ import type { Kind } from "./types.js";
 export const KINDS: Readonly<Record<string, Kind>> = {
   [FILE_KIND]: oneFile,
   [FILES_KIND]: severalFiles,
+  [IMATRIX_KIND]: imatrix,
+  [SENSITIVITY_KIND]: sensitivity,
   [PERPLEXITY_KIND]: perplexity,
 };

@@ -17,8 +17,8 @@ import {
   printTable,
 } from "../../ui.js";
 import { warnOfPartial } from "./partial.js";
+import { writePart } from "./parts/write-part.js";
 import { printBySize, whyOf } from "./size/report.js";
-import { writePart } from "./write-part.js";
 
 /** The options of every command that writes a model. */
 export interface WriteOptions {

@@ -1,9 +1,16 @@
 import { Option } from "commander";
-import { LlqError } from "../../../formats/errors.js";
-import type { PART_DONE } from "../../report/documents/parts.js";
-import type { PartSummary } from "../../run/parts/file.js";
-import { nameOf, type Part } from "../../run/parts/part.js";
-import { createProgress, formatCount, formatSeconds, interruptible, printJson, printLine } from "../../ui.js";
+import { LlqError } from "../../../../formats/errors.js";
+import type { PART_DONE } from "../../../report/documents/parts.js";
+import type { PartSummary } from "../../../run/parts/file.js";
+import { nameOf, type Part } from "../../../run/parts/part.js";
+import {
+  createProgress,
+  formatCount,
+  formatSeconds,
+  interruptible,
+  printJson,
+  printLine,
+} from "../../../ui.js";
 
 /** Where a part's results go, for commands that otherwise only print. */
 export const partNameOption = () =>

@@ -1,7 +1,7 @@
-import type { PlanPart } from "../../quant/split.js";
-import { executePart } from "../../run/parts/file.js";
-import { executeFiles } from "../../run/parts/files.js";
-import type { Part } from "../../run/parts/part.js";
+import type { PlanPart } from "../../../quant/split.js";
+import { executePart } from "../../../run/parts/file.js";
+import { executeFiles } from "../../../run/parts/files.js";
+import type { Part } from "../../../run/parts/part.js";
 import { runPart } from "./part.js";
 
 interface PartOptions {
