@@ -3,18 +3,22 @@ import { LlqError } from "../../formats/errors.js";
 import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
 import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../eval/choice/folder.js";
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
-import { readQuestions } from "../eval/choice/questions.js";
+import { readQuestions, subjectOf } from "../eval/choice/questions.js";
+import { evaluateChoicePart } from "../eval/parts/choice.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
 import { interval, percent } from "../report/shares.js";
+import type { Part } from "../run/parts/part.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
 import {
   activationsOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { modelTokenizer } from "./shared/text.js";
 
@@ -27,6 +31,8 @@ interface EvalChoiceOptions {
   readonly activations: Activations;
   readonly maxMemory?: number;
   readonly threads?: number;
+  readonly part?: Part;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
@@ -58,6 +64,8 @@ export const evalChoiceCommand = new Command("eval-choice")
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -76,7 +84,7 @@ first ones for MMLU, C-Eval and CMMLU); an ending has the tokens that its prompt
 longer than the context is cut at its beginning; C-Eval's header is that of the harness.`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
+    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, part, json } = options;
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", "--shots are taken from --dev, which is not given", {
         hint: "--dev <file> names questions of the same form",
@@ -88,9 +96,21 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     }
     const file = files?.[0]?.file ?? readQuestions(filePath);
     const examples = files !== undefined || dev === undefined ? undefined : readQuestions(dev);
+    const name = partName(part, options.output);
     const model = await openSource(path, { json });
-    const progress = createProgress("eval-choice", json);
     const tokenizer = modelTokenizer(model);
+    if (part !== undefined) {
+      const own = files ?? [{ subject: subject ?? subjectOf(filePath), file, examples }];
+      const of = { path: filePath, isFolder: files !== undefined, protocol, shots, limit, subject };
+      await runPart("eval-choice", "questions", part, { json }, (watching) =>
+        evaluateChoicePart(name, part, model, tokenizer, own, {
+          ...{ ...of, activations, maxMemory, threads },
+          ...watching,
+        }),
+      );
+      return;
+    }
+    const progress = createProgress("eval-choice", json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
     const common = { protocol, shots, limit, activations, maxMemory, threads, onProgress };
     const about = { model: path, file: filePath, format: file.task.name };
@@ -99,7 +119,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
         evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),
       ).finally(() => progress.stop());
       if (json) printJson<typeof CHOICE>({ schema: 1, ...about, ...result });
-      else printResult(about, result);
+      else printChoice(about, result);
       return;
     }
     const result = await interruptible((signal) =>
@@ -109,7 +129,8 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     else printFolder(about, result);
   });
 
-function printFolder(about: About, result: FolderResult): void {
+/** What was found, for people. */
+export function printFolder(about: About, result: FolderResult): void {
   const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
   printLine(about.model);
   const row = (name: string, value: string) => printLine(`  ${name.padEnd(36)}  ${value}`);
@@ -125,7 +146,8 @@ function printFolder(about: About, result: FolderResult): void {
   printLine(`${extent(`${about.format} on ${subjects.length} subjects`, all)}; ${formatSeconds(seconds)}`);
 }
 
-function printResult(about: About, result: ChoiceResult): void {
+/** The same of one file. */
+export function printChoice(about: About, result: ChoiceResult): void {
   const { accuracy, accuracyNormalized, chance, truthfulness, perplexity, seconds } = result;
   printLine(about.model);
   printLine(`  accuracy             ${interval(accuracy)}`);

@@ -1,8 +1,10 @@
+import { CHOICE_KIND } from "../../eval/parts/choice.js";
 import { IMATRIX_KIND } from "../../eval/parts/imatrix.js";
 import { PERPLEXITY_KIND } from "../../eval/parts/perplexity.js";
 import { SENSITIVITY_KIND } from "../../eval/parts/sensitivity.js";
 import { FILE_KIND } from "../../run/parts/file.js";
 import { FILES_KIND } from "../../run/parts/files.js";
+import { choice } from "./choice.js";
 import { imatrix, sensitivity } from "./measured.js";
 import { oneFile, severalFiles } from "./model.js";
 import { perplexity } from "./perplexity.js";
@@ -15,4 +17,5 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   [IMATRIX_KIND]: imatrix,
   [SENSITIVITY_KIND]: sensitivity,
   [PERPLEXITY_KIND]: perplexity,
+  [CHOICE_KIND]: choice,
 };

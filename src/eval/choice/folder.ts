@@ -93,11 +93,20 @@ export async function evaluateChoiceFolder(
     else leftOut.push(subject);
     onProgress?.(subjects.length + leftOut.length, files.length);
   }
-  if (subjects.length === 0) {
-    throw badInput(
-      `no question of any subject fits the model's context of ${model.hparams.contextLength} tokens`,
-    );
-  }
+  if (subjects.length === 0) throw noneFits(model);
+  return folderResult(subjects, leftOut, (performance.now() - started) / 1000);
+}
+
+export function noneFits({ hparams }: Model): Error {
+  return badInput(`no question of any subject fits the model's context of ${hparams.contextLength} tokens`);
+}
+
+/** What the subjects come to together. */
+export function folderResult(
+  subjects: FolderResult["subjects"],
+  leftOut: readonly string[],
+  seconds: number,
+): FolderResult {
   const plain = average(
     subjects.map(({ result }) => ({ share: result.accuracy, of: result.questions.length })),
   );
@@ -114,7 +123,7 @@ export async function evaluateChoiceFolder(
     macroNormalized: byLength?.macro,
     subjects,
     leftOut,
-    seconds: (performance.now() - started) / 1000,
+    seconds,
   };
 }
 
