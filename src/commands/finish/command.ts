@@ -18,6 +18,7 @@ export const finishCommand = new Command("finish")
   .argument("<output>", "what the parts were given as -o")
   .option("--junit <file>", "write bounds as JUnit test cases")
   .option("--markdown <file>", "write what was measured as Markdown")
+  .option("--html <file>", "write what was compared as a page with charts")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(jsonOption());
@@ -36,7 +37,7 @@ Examples:
   llq finish ppl --max-ppl 8 --junit ppl.xml`,
   )
   .action(async (output: string, options: FinishOptions) => {
-    await withReports([options.junit, options.markdown], async () => {
+    await withReports([options.junit, options.markdown, options.html], async () => {
       const locks = claimAllParts(output);
       try {
         const records = gatherParts(output);

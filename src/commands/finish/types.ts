@@ -5,6 +5,7 @@ import type { DeliverOptions } from "../shared/deliver.js";
 export interface FinishOptions extends DeliverOptions, BoundOptions {
   readonly threads?: number;
   readonly force?: boolean;
+  readonly html?: string;
 }
 
 /** What parts may have done, and how one result is made of it. */

@@ -33,8 +33,9 @@ export interface ItemOptions extends Pick<OutputOptions, "inputs" | "force"> {
   /**
    * Does some items, in any order, and notes the result of each as it is done. Plain data, as MessagePack has it: arrays of
    * numbers are better bytes.
+   * @returns what is to be kept of the run itself
    */
-  readonly run: (items: readonly number[], note: (item: number, result: unknown) => void) => Promise<void>;
+  readonly run: (items: readonly number[], note: (item: number, result: unknown) => void) => Promise<unknown>;
 }
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -67,8 +68,9 @@ export async function executeItems(
         ? PartRecord.create(recordPath(output, part), head)
         : PartRecord.goOn(found, done.length);
     try {
-      if (missing.length > 0) await run(missing, (item, result) => record.add({ item, result }));
-      record.end();
+      const note = (item: number, result: unknown) => record.add({ item, result });
+      const extra = missing.length > 0 ? await run(missing, note) : found?.extra;
+      record.end(extra ?? null);
     } finally {
       record.close();
     }

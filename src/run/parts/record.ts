@@ -27,7 +27,7 @@ const headRecord = v.object({
   /** What finishing needs to know of the work; the same in every part. */
   about: v.unknown(),
 });
-const endRecord = v.object({ end: v.literal(true), seconds: v.number() });
+const endRecord = v.object({ end: v.literal(true), seconds: v.number(), extra: v.unknown() });
 
 export interface PartHead extends Part {
   readonly kind: string;
@@ -42,6 +42,8 @@ export interface FoundRecord extends PartHead {
   readonly frames: readonly { readonly offset: number; readonly byteLength: number }[];
   /** Seconds that the work took, in the run that ended it; undefined for a part that is not complete. */
   readonly seconds: number | undefined;
+  /** What that run has said of itself at its end, such as how long its parts took. */
+  readonly extra: unknown;
 }
 
 /** Where a part of an output keeps what it has done. */
@@ -107,6 +109,7 @@ export function readRecord(path: string): FoundRecord {
       path,
       frames: frames.slice(1, end.success ? -1 : undefined),
       seconds: end.success ? end.output.seconds : undefined,
+      extra: end.success ? end.output.extra : undefined,
     };
   } finally {
     closeSync(fd);
@@ -184,9 +187,9 @@ export class PartRecord {
   }
 
   /** Says that all is done, when it is on the disk. */
-  end(): void {
+  end(extra: unknown = null): void {
     this.#flush();
-    this.add({ end: true, seconds: (performance.now() - this.#started) / 1000 });
+    this.add({ end: true, seconds: (performance.now() - this.#started) / 1000, extra });
     this.#flush();
     syncFolder(dirname(this.#path));
   }
