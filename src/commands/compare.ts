@@ -4,28 +4,11 @@ import { compareModels } from "../eval/compare/compare-models.js";
 import { comparePart } from "../eval/parts/compare.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
-import {
-  COLUMNS,
-  type ComparisonReport,
-  comparisonDocument,
-  comparisonExtent,
-  comparisonMarkdown,
-  comparisonRows,
-} from "../report/comparison.js";
-import type { COMPARISON } from "../report/documents/evaluate.js";
-import { distinctNames } from "../report/html/names.js";
-import { comparisonPage } from "../report/html/page.js";
+import type { ComparisonReport } from "../report/comparison.js";
 import type { Part } from "../run/parts/part.js";
-import {
-  createProgress,
-  formatSeconds,
-  interruptible,
-  printJson,
-  printLine,
-  printTable,
-  warn,
-} from "../ui.js";
-import { withReports, writeReport } from "./shared/deliver.js";
+import { createProgress, interruptible, warn } from "../ui.js";
+import { deliverComparison } from "./printed/comparison.js";
+import { withReports } from "./shared/deliver.js";
 import {
   activationsOption,
   jsonOption,
@@ -91,19 +74,6 @@ Examples:
       });
     }
   });
-
-/** Prints the report and writes it wherever else it is wanted. */
-export function deliverComparison(
-  report: ComparisonReport,
-  { json, html, markdown }: { readonly json?: boolean; readonly html?: string; readonly markdown?: string },
-): void {
-  const candidates = report.result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes);
-  const sorted = { ...report, result: { ...report.result, candidates } };
-  if (json) printJson<typeof COMPARISON>(comparisonDocument(sorted));
-  else printReport(sorted);
-  if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(sorted));
-  if (html !== undefined) writeReport(html, comparisonPage(sorted));
-}
 
 async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
   const { text, context, chunks, activations, maxMemory, threads, json } = options;
@@ -179,15 +149,4 @@ function commonTokens(base: Model, candidates: readonly Model[], text: string): 
     );
   }
   return tokens;
-}
-
-function printReport(report: ComparisonReport): void {
-  const { base, candidates, seconds } = report.result;
-  const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
-  const rows = comparisonRows(report).map(({ model, cells }, i) => [
-    model === base ? `${names[i]} (base)` : names[i]!,
-    ...cells,
-  ]);
-  printTable(["model", ...COLUMNS.map(({ name }) => name)], rows);
-  printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

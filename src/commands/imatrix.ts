@@ -6,7 +6,8 @@ import { computeImatrixPart } from "../eval/parts/imatrix.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX } from "../report/documents/write.js";
 import type { Part } from "../run/parts/part.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
+import { createProgress, interruptible, printJson } from "../ui.js";
+import { printImatrix } from "./printed/imatrix.js";
 import {
   activationsOption,
   forceOption,
@@ -139,12 +140,4 @@ function document(model: string | undefined, text: string | undefined, written: 
   if (computed === undefined) return { schema: 1 as const, ...rest };
   const { resumed, seconds, tokensPerSecond } = computed;
   return { schema: 1 as const, model, text, ...rest, resumed, seconds, tokensPerSecond };
-}
-
-/** What was written, for people. */
-export function printImatrix({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
-  printLine(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
-  if (computed === undefined) return;
-  if (computed.resumed > 0) printLine(`${computed.resumed} chunks were done already`);
-  printLine(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
 }

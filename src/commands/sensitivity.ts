@@ -5,13 +5,13 @@ import {
   DEFAULT_CHUNKS,
   DEFAULT_CONTEXT,
   DEFAULT_TYPES,
-  type WrittenSensitivity,
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
 import { findWritableType } from "../quant/recipes/override.js";
 import type { SENSITIVITY } from "../report/documents/write.js";
 import type { Part } from "../run/parts/part.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
+import { createProgress, interruptible, printJson } from "../ui.js";
+import { printSensitivity, sensitivityDocument } from "./printed/sensitivity.js";
 import {
   forceOption,
   jsonOption,
@@ -107,35 +107,3 @@ Examples:
     if (options.json) printJson<typeof SENSITIVITY>(sensitivityDocument(path, written));
     else printSensitivity(written);
   });
-
-/** What --json prints. */
-export function sensitivityDocument(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
-  const { file: _, tensors, ...about } = sensitivity;
-  const list = [...tensors].map(([name, { kld }]) => ({ name, kld: Object.fromEntries(kld) }));
-  return { schema: 1 as const, model, ...about, ...rest, tensors: list };
-}
-
-/** Tensors that are listed. */
-const SHOWN = 10;
-
-/** What was written, for people. */
-export function printSensitivity({
-  output,
-  sensitivity,
-  roundings,
-  runs,
-  resumed,
-  seconds,
-}: WrittenSensitivity): void {
-  const { tensors, chunks, context } = sensitivity;
-  const text = `${chunks} chunks of ${context} tokens`;
-  printLine(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
-  if (resumed > 0) printLine(`${resumed} of ${runs} runs of a chunk were done already`);
-  const rows = [...tensors].flatMap(([name, { kld }]) =>
-    [...kld].map(([type, value]) => ({ name, type, value })),
-  );
-  rows.sort((a, b) => b.value - a.value);
-  const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
-  printTable(["most sensitive", "as", "divergence"], cells);
-  printLine(formatSeconds(seconds));
-}

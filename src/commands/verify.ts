@@ -1,14 +1,13 @@
 import { Command } from "commander";
-import { LlqError } from "../../formats/errors.js";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { recompute } from "../eval/calibrate/recompute.js";
 import { unknownImatrix } from "../eval/calibrate/text.js";
 import type { Model } from "../model.js";
-import type { VERIFIED } from "../report/documents/write.js";
 import { isCalibrated, type TensorVerdict, verify } from "../run/measure/verify.js";
 import type { Part } from "../run/parts/part.js";
 import { verifyPart } from "../run/parts/verify.js";
-import { createProgress, interruptible, printJson, printLine } from "../ui.js";
+import { createProgress, interruptible } from "../ui.js";
+import { printVerdicts } from "./printed/verdicts.js";
 import { type CalibrateOptions, calibrateOptions, calibrationText, effortOf } from "./shared/calibrate.js";
 import { jsonOption, maxMemoryOption, partOption, threadsOption, wholeNumber } from "./shared/options.js";
 import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
@@ -68,36 +67,6 @@ it was made with, all of it is done again.`,
   });
 
 for (const option of calibrateOptions()) verifyCommand.addOption(option);
-
-/**
- * Prints what was found.
- * @param isBoundOnly weights were rounded with error feedback, and that was not done again
- * @throws LlqError `gate` when something is wrong
- */
-export function printVerdicts(
-  path: string,
-  verdicts: readonly TensorVerdict[],
-  { json, isBoundOnly }: { readonly json?: boolean | undefined; readonly isBoundOnly: boolean },
-): void {
-  const wrong = verdicts.filter(({ verdict }) => verdict === "wrong");
-  const identical = verdicts.filter(({ verdict }) => verdict === "identical");
-  if (json)
-    printJson<typeof VERIFIED>({ schema: 1, file: path, passed: wrong.length === 0, tensors: [...verdicts] });
-  else for (const { name, dtype, faults } of wrong) printLine(`${name} (${dtype}): ${faults.join("; ")}`);
-  if (wrong.length > 0) {
-    throw new LlqError("gate", `${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);
-  }
-  if (json) return;
-  const close = verdicts.length - identical.length;
-  if (isBoundOnly) {
-    printLine(
-      "rounded with error feedback: types, shapes and bounds were compared; --calibrate does it again",
-    );
-  }
-  printLine(
-    `${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
-  );
-}
 
 async function verifyAgain(
   file: Model,

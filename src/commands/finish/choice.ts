@@ -1,7 +1,7 @@
 import { finishChoice } from "../../eval/parts/choice.js";
 import type { CHOICE, CHOICE_FOLDER } from "../../report/documents/evaluate.js";
 import { printJson } from "../../ui.js";
-import { printChoice, printFolder } from "../eval-choice.js";
+import { printChoice, printFolder } from "../printed/choice.js";
 import type { Kind } from "./types.js";
 
 /** What eval-choice says. The parts stay. */

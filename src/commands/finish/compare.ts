@@ -1,5 +1,5 @@
 import { finishCompare } from "../../eval/parts/compare.js";
-import { deliverComparison } from "../compare.js";
+import { deliverComparison } from "../printed/comparison.js";
 import type { Kind } from "./types.js";
 
 /** What compare says. The parts stay. */

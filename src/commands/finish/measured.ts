@@ -8,8 +8,8 @@ import { type FoundRecord, removeRecords } from "../../run/parts/record.js";
 import { claimOutputs } from "../../run/write/claim.js";
 import { writeOutput } from "../../run/write/output.js";
 import { printJson } from "../../ui.js";
-import { printImatrix } from "../imatrix.js";
-import { printSensitivity, sensitivityDocument } from "../sensitivity.js";
+import { printImatrix } from "../printed/imatrix.js";
+import { printSensitivity, sensitivityDocument } from "../printed/sensitivity.js";
 import type { Kind } from "./types.js";
 
 /** An importance matrix. */

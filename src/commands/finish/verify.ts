@@ -1,5 +1,5 @@
 import { finishVerify } from "../../run/parts/verify.js";
-import { printVerdicts } from "../verify.js";
+import { printVerdicts } from "../printed/verdicts.js";
 import type { Kind } from "./types.js";
 
 /** What verify says. The parts stay. */
