@@ -14,7 +14,7 @@ export interface Verdict {
 }
 
 /** Seconds of tests, as the survey has them, after which a mutant counts as alive. */
-const BUDGET = 60;
+const BUDGET = 100;
 
 /** Says which tests are for a mutant, and has them run. */
 export class Judge {

@@ -18,4 +18,6 @@ process.on("message", async (file: string) => {
   const failure = [...(module?.children.allTests("failed") ?? [])][0]?.fullName;
   process.send!({ passed, failure });
 });
+// Whoever started this has gone, with its tests and all that these have started.
+process.on("disconnect", () => process.kill(-process.pid, "SIGKILL"));
 process.send!("ready");
