@@ -114,7 +114,7 @@ export class Copy {
 /** What rolldown.config.js makes of tsc's output, made of the sources. */
 function bundles(external: readonly string[]): string {
   const config = {
-    input: { cli: "src/cli.ts", worker: "src/worker/worker.ts" },
+    input: { cli: "src/cli.ts", worker: "src/worker/worker.ts", index: "src/index.ts" },
     platform: "node",
     external,
     resolve: { extensionAlias: { ".js": [".ts"] } },
