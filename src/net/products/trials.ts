@@ -46,6 +46,7 @@ function prepareFew(kernels: Kernels): Trial[] {
     }),
     ...(["F32", "F16", "BF16"] as const).map((type) => leanFloats(kernels, type)),
     ...KV_TYPES.map((type) => cachedAttention(kernels, type)),
+    sharedAttention(kernels),
   ];
 }
 
@@ -203,6 +204,25 @@ function cachedAttention(kernels: Kernels, type: KvType): Trial {
     result: () => kernels.bytes(o, size),
   };
 }
+
+/** A block that two caches begin with, and what each has alone. */
+function sharedAttention(kernels: Kernels): Trial {
+  const [shared, capacity, group, length] = [256, 272, 3, 32];
+  const shape = { type: "f16", heads: 1, keyLength: length, valueLength: length, capacity, window: 0, batch: capacity } as const;
+  const first = new KvCache(kernels, shape);
+  const x = place(kernels, noise(capacity * length));
+  first.append(x, length * 4, x, length * 4, shared + 9);
+  const caches = [first, first.fork()];
+  const size = group * length * 4;
+  const o = kernels.reserve(caches.length * size);
+  const queries = { q: x, qStride: size, o, oStride: size };
+  kernels.reserve(first.attendBytes(caches.length, group) + 64);
+  return {
+    name: "attention to caches that begin alike",
+    run: () => KvCache.attendTogether(caches, shared, queries, { group, scale: 0.3 }),
+    result: () => kernels.bytes(o, caches.length * size),
+  };
+} // biome-ignore format: one shape
 
 function place(kernels: Kernels, values: Float32Array): number {
   const address = kernels.reserve(values.byteLength);
