@@ -6,6 +6,7 @@ import { FIT, HASH_CHECK, HASHES, INSPECTED, METADATA, VALUE } from "./look.js";
 import {
   COPIED,
   IMATRIX,
+  IMATRIX_STATISTICS,
   PLANNED,
   PLANNED_TOGETHER,
   SENSITIVITY,
@@ -36,6 +37,7 @@ export const DOCUMENTS = {
   "quantize --dry-run": PLANNED,
   "quantize --dry-run of several types": PLANNED_TOGETHER,
   imatrix: IMATRIX,
+  "imatrix --show-statistics": IMATRIX_STATISTICS,
   sensitivity: SENSITIVITY,
   "eval-ppl": PERPLEXITY,
   compare: COMPARISON,
