@@ -78,6 +78,7 @@ test("what evaluates", () => {
   check("compare", "compare", TINY_LLAMA, "q.gguf", "--text", TEXT, ...small);
   check("imatrix", "imatrix", TINY_LLAMA, TEXT, "-o", "i.gguf", ...small);
   check("imatrix", "imatrix", "--in", "i.gguf", "-o", "j.gguf");
+  check("imatrix --show-statistics", "imatrix", "--in", "i.gguf", "--show-statistics");
   check("sensitivity", "sensitivity", TINY_LLAMA, TEXT, "-o", "s.json", "-c", "16", "--chunks", "1");
   check("eval-choice", "eval-choice", TINY_LLAMA, join(QUESTIONS, "boolq.jsonl"));
   const subjects = join(folder, "subjects");

@@ -93,7 +93,7 @@ describe("what is measured in parts", () => {
     const ids = modelTokenizer(model).encode(readFileSync(TEXT, "utf8")).slice(0, 600);
     const output = join(folder, `${name}.gguf`);
     const alone = join(folder, `${name} alone.gguf`);
-    const options = { context: 64, bos };
+    const options = { context: 64, bos, fromChunk: 1, output: true };
     await inParts(4, (part, threads) =>
       computeImatrixPart(output, part, model, ids, { ...options, threads, dataset: TEXT }),
     );

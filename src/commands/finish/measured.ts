@@ -1,6 +1,6 @@
 import { mergeImatrices } from "../../../formats/imatrix/imatrix-merge.js";
-import { imatrixFile } from "../../../formats/imatrix/imatrix-write.js";
 import { sensitivityFile } from "../../../formats/sensitivity.js";
+import { imatrixBytes } from "../../eval/imatrix/imatrix-file.js";
 import { finishImatrix } from "../../eval/parts/imatrix.js";
 import { finishSensitivity } from "../../eval/parts/sensitivity.js";
 import type { IMATRIX, SENSITIVITY } from "../../report/documents/write.js";
@@ -17,9 +17,9 @@ export const imatrix: Kind = {
   takes: [],
   finish: (output, records, { force = false, json }) => {
     const found = finishImatrix(records);
-    const bytes = imatrixFile(mergeImatrices([{ name: output, imatrix: found }], found.chunkSize));
+    const { entries, form, ...about } = found;
+    const bytes = imatrixBytes(mergeImatrices([{ name: output, imatrix: found }], about.chunkSize), form);
     writeResult(output, bytes, force);
-    const { entries, ...about } = found;
     const written = { output, byteLength: bytes.length, entries: entries.size, ...about };
     if (json) printJson<typeof IMATRIX>({ schema: 1, ...written, seconds: secondsOf(records) });
     else printImatrix({ ...written, computed: undefined });

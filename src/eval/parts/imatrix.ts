@@ -2,8 +2,7 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry, ImatrixSums } from "../../../formats/imatrix/imatrix.js";
 import type { Model } from "../../model.js";
-import { type InputPlan, inputsOf, squaresLength } from "../../net/inputs.js";
-import { planDecoder } from "../../net/plan/decoder.js";
+import { type InputPlan, squaresLength } from "../../net/inputs.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { LayerSquares } from "../../net/squares.js";
 import type { PartSummary } from "../../run/parts/file.js";
@@ -13,7 +12,14 @@ import type { Part } from "../../run/parts/part.js";
 import type { FoundRecord } from "../../run/parts/record.js";
 import { hashWork } from "../imatrix/checkpoint.js";
 import { collectSquares } from "../imatrix/collect.js";
-import { DEFAULT_CONTEXT, type ImatrixOptions } from "../imatrix/imatrix.js";
+import {
+  DEFAULT_CONTEXT,
+  hasOutput,
+  type ImatrixOptions,
+  inputsOfModel,
+  tokensFrom,
+} from "../imatrix/imatrix.js";
+import { formOf, type ImatrixForm } from "../imatrix/imatrix-file.js";
 import { cutChunks } from "../perplexity/chunks.js";
 
 export const IMATRIX_KIND = "imatrix";
@@ -23,6 +29,7 @@ const about = v.object({
   model: v.string(),
   dataset: v.string(),
   context: whole,
+  form: v.picklist(["gguf", "dat"]),
   /** What goes into matrices, in the order of a chunk's sums. */
   inputs: v.array(v.object({ matrices: v.array(v.string()), columns: whole, experts: whole })),
 });
@@ -33,6 +40,8 @@ const chunkResult = v.object({ sums: floats });
 export interface ImatrixPartOptions extends Omit<ImatrixOptions, "checkpoint" | "resume" | "onProgress"> {
   /** The text's file. */
   readonly dataset: string;
+  /** What finishing writes. Default: by the name, as writeImatrix has it. */
+  readonly form?: ImatrixForm | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -49,15 +58,17 @@ export async function computeImatrixPart(
   options: ImatrixPartOptions,
 ): Promise<PartSummary> {
   const { context = DEFAULT_CONTEXT, bos, dataset, activations = DEFAULT_ACTIVATIONS } = options;
-  const { threads, maxMemory, signal, onProgress } = options;
-  const chunks = cutChunks(model, tokens, { context, chunks: options.chunks, bos });
-  const { layers } = planDecoder(model);
-  const inputs = layers.map(inputsOf);
+  const { threads, maxMemory, signal, onProgress, form = formOf(output) } = options;
+  const chunks = cutChunks(model, tokensFrom(tokens, options), { context, chunks: options.chunks, bos });
+  const withOutput = options.output === true && hasOutput(model);
+  const inputs = inputsOfModel(model, withOutput);
   const work = {
     kind: IMATRIX_KIND,
-    fingerprint: hashWork(model, chunks, contentIdentity).update(activations).digest("hex"),
+    fingerprint: hashWork(model, chunks, contentIdentity)
+      .update(JSON.stringify([activations, withOutput, form]))
+      .digest("hex"),
     about: {
-      ...{ model: model.path, dataset, context },
+      ...{ model: model.path, dataset, context, form },
       inputs: inputs.flatMap((each) =>
         [...each.values()].map(({ matrices, columns, experts }) => ({
           matrices: matrices.map(({ weight }) => weight.name),
@@ -74,6 +85,7 @@ export async function computeImatrixPart(
       const own = items.map((item) => chunks[item]!);
       await collectSquares(model, own, {
         ...{ activations, threads, maxMemory, signal, onProgress, firstChunk: 0, onGroup: () => {} },
+        output: withOutput,
         onLayer: (layer, chunk, count, squares) => joined.add(layer, chunk, count, squares),
       });
     },
@@ -137,8 +149,10 @@ class Joined {
  * The importance matrix of all chunks, with the bits of one run.
  * @throws LlqError `bad-input` for records that do not make it up, or sums that are no finite numbers
  */
-export function finishImatrix(records: readonly FoundRecord[]): ImatrixSums & { readonly chunkSize: number } {
-  const { items, model, dataset, context, inputs } = aboutOf(records, about);
+export function finishImatrix(
+  records: readonly FoundRecord[],
+): ImatrixSums & { readonly chunkSize: number; readonly form: ImatrixForm } {
+  const { items, model, dataset, context, inputs, form } = aboutOf(records, about);
   const lengths = inputs.map(({ columns, experts }) =>
     experts === 0 ? columns : experts * columns + experts,
   );
@@ -167,5 +181,5 @@ export function finishImatrix(records: readonly FoundRecord[]): ImatrixSums & { 
         : { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
     for (const name of matrices) entries.set(name, entry);
   }
-  return { entries, datasets: [dataset], chunks: items, chunkSize: context };
+  return { entries, datasets: [dataset], chunks: items, chunkSize: context, form };
 }

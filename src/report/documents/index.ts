@@ -7,6 +7,7 @@ import { FINISHED, PART_DONE } from "./parts.js";
 import {
   COPIED,
   IMATRIX,
+  IMATRIX_STATISTICS,
   PLANNED,
   PLANNED_TOGETHER,
   SENSITIVITY,
@@ -37,6 +38,7 @@ export const DOCUMENTS = {
   "quantize --dry-run": PLANNED,
   "quantize --dry-run of several types": PLANNED_TOGETHER,
   imatrix: IMATRIX,
+  "imatrix --show-statistics": IMATRIX_STATISTICS,
   sensitivity: SENSITIVITY,
   "eval-ppl": PERPLEXITY,
   compare: COMPARISON,

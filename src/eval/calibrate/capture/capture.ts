@@ -1,7 +1,7 @@
 import { badInput } from "../../../../formats/errors.js";
 import type { Kernels } from "../../../kernels/kernels.js";
+import { outputInput } from "../../../net/head.js";
 import { runLayer } from "../../../net/layer.js";
-import { normalize } from "../../../net/norm.js";
 import type { HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
 import { streamWeights } from "../../../net/products/streamed.js";
 import {
@@ -15,7 +15,7 @@ import {
   storeStates,
 } from "../../../net/span.js";
 import type { InputTap } from "../../../net/squares.js";
-import { mergeStreams, statesOf } from "../../../net/streams.js";
+import { statesOf } from "../../../net/streams.js";
 import type { Descriptors } from "../../../rows/rows.js";
 import type { JobKind } from "../../../run/threads/messages.js";
 
@@ -116,9 +116,7 @@ export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
     kernels.reset();
     const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
     const states = loadStates(kernels, span, statesOf({ expand: head.merge }));
-    const x = states[0]!;
-    if (head.merge !== undefined) mergeStreams(on, head.merge, states, batchTokens(span));
-    normalize(on, head.output_norm, x, x, batchTokens(span));
+    const x = outputInput(on, head, states, batchTokens(span));
     const first = span.first * span.context;
     const what = { input: "output", x, columns: span.width, tokens: batchTokens(span) };
     put(kernels, place, first, what, (i) => weights[Math.floor((first + i) / span.context)]!);
