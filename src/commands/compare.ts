@@ -2,13 +2,13 @@ import { Command } from "commander";
 import { badInput } from "../../formats/errors.js";
 import { compareModels } from "../eval/compare/compare-models.js";
 import { comparePart } from "../eval/parts/compare.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { ComparisonReport } from "../report/comparison.js";
 import type { Part } from "../run/parts/part.js";
 import { createProgress, interruptible, warn } from "../ui.js";
 import { deliverComparison } from "./printed/comparison.js";
-import { withReports } from "./shared/deliver.js";
 import {
   activationsOption,
   jsonOption,
@@ -18,6 +18,7 @@ import {
   wholeNumber,
 } from "./shared/options.js";
 import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
+import { withReports } from "./shared/report/deliver.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -37,20 +38,20 @@ interface CompareCommandOptions {
 }
 
 export const compareCommand = new Command("compare")
-  .summary("measure several files of one model beside each other")
+  .summary(t`measure several files of one model beside each other`)
   .description(
-    "Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,\n" +
-      "same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.",
+    t`Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,
+same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.`,
   )
-  .argument("<models...>", `each a ${MODEL_ARGUMENT}`)
-  .requiredOption("-t, --text <file>", "text file that the model was not trained on, or - for stdin")
-  .option("-b, --base <model>", "what they are compared with (default: the first of them)")
-  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
-  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .argument("<models...>", t`each a ${MODEL_ARGUMENT}`)
+  .requiredOption("-t, --text <file>", t`text file that the model was not trained on, or - for stdin`)
+  .option("-b, --base <model>", t`what they are compared with (default: the first of them)`)
+  .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
+  .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
-  .option("--html <file>", "write a page with charts, which needs nothing but a browser")
-  .option("--markdown <file>", "write the table as Markdown")
+  .option("--html <file>", t`write a page with charts, which needs nothing but a browser`)
+  .option("--markdown <file>", t`write the table as Markdown`)
   .addOption(threadsOption())
   .addOption(partOption())
   .addOption(partNameOption())
@@ -58,7 +59,7 @@ export const compareCommand = new Command("compare")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq compare q8.gguf q6.gguf q4.gguf --text wiki.test.raw --base ./Llama-3.2-1B
   llq compare f16.gguf q4.gguf --text wiki.test.raw --chunks 40 --html report.html
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
@@ -78,7 +79,7 @@ Examples:
 async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
   const { text, context, chunks, activations, maxMemory, threads, json } = options;
   const { base, candidates, tokens } = await openAll(paths, options);
-  const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
+  const progress = { weights: createProgress(t`weights`, json), text: createProgress(t`text`, json) };
   const result = await interruptible((signal) =>
     compareModels(base, candidates, tokens, {
       ...{ context, chunks, activations, maxMemory, threads },
@@ -104,7 +105,7 @@ async function measurePart(
   const { base, candidates, tokens } = await openAll(paths, options);
   const { text, context, chunks, activations, maxMemory, threads, json } = options;
   const of = { context, chunks, activations, maxMemory, threads, text, bos: chunkBos(base) };
-  await runPart("compare", "tensors and chunks", part, { json }, ({ signal, onProgress }) =>
+  await runPart("compare", t`tensors and chunks`, part, { json }, ({ signal, onProgress }) =>
     comparePart(output, part, base, candidates, tokens, {
       ...{ ...of, signal },
       onProgress: (stage, done, total) => {
@@ -120,7 +121,7 @@ async function openAll(paths: readonly string[], options: CompareCommandOptions)
   const base = await openSource(basePath, { json: options.json });
   const candidates: Model[] = [];
   for (const path of candidatePaths) candidates.push(await openSource(path, { json: options.json }));
-  warnOfContext(base, options.context, "perplexity suffers beyond");
+  warnOfContext(base, options.context, t`perplexity suffers beyond`);
   warnOfStructure(base, candidates);
   return { base, candidates, tokens: commonTokens(base, candidates, options.text) };
 }
@@ -132,8 +133,8 @@ function warnOfStructure(base: Model, candidates: readonly Model[]): void {
     const other = tensors.find(({ name, shape }) => shapes.get(name) !== shape.join("x"));
     if (architecture.name === base.architecture.name && other === undefined) continue;
     const how =
-      architecture.name === base.architecture.name ? `its ${other!.name} is` : `${architecture.name} is`;
-    warn(`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
+      architecture.name === base.architecture.name ? t`its ${other!.name} is` : t`${architecture.name} is`;
+    warn(t`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
   }
 }
 
@@ -144,8 +145,8 @@ function commonTokens(base: Model, candidates: readonly Model[], text: string): 
     const own = readTokens(candidate, text);
     if (own.length === tokens.length && own.every((token, i) => token === tokens[i])) continue;
     throw badInput(
-      `${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
-      "only files of one model can be compared",
+      t`${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
+      t`only files of one model can be compared`,
     );
   }
   return tokens;

@@ -6,14 +6,13 @@ import { isSettled, judge, needsBase } from "../eval/perplexity/gate.js";
 import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity/perplexity.js";
 import { boundary } from "../eval/perplexity/sequential.js";
 import type { ChunkMeans } from "../eval/perplexity/tally.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { Report } from "../report/report.js";
 import type { Part } from "../run/parts/part.js";
 import { checkOutputs } from "../run/write/claim.js";
 import { createProgress, interruptible } from "../ui.js";
-import { type BoundOptions, boundOptions, gateOf, hasBounds, passGate } from "./shared/bounds.js";
-import { type DeliverOptions, deliver, withReports } from "./shared/deliver.js";
 import {
   activationsOption,
   forceOption,
@@ -25,6 +24,8 @@ import {
   wholeNumber,
 } from "./shared/options.js";
 import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
+import { type BoundOptions, boundOptions, gateOf, hasBounds, passGate } from "./shared/report/bounds.js";
+import { type DeliverOptions, deliver, withReports } from "./shared/report/deliver.js";
 
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
@@ -56,29 +57,34 @@ interface EvalPplOptions extends DeliverOptions, BoundOptions {
 const DEFAULT_TOP = 256;
 
 export const evalPplCommand = new Command("eval-ppl")
-  .summary("measure a model's perplexity on a text, and how far it is from a base")
+  .summary(t`measure a model's perplexity on a text, and how far it is from a base`)
   .description(
-    "Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity. Lower is better;\n" +
-      "compare files of one model on one text.\n" +
-      "With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).",
+    t`Measure how well a model predicts a text: perplexity by the protocol of llama-perplexity. Lower is better;
+compare files of one model on one text.
+With a base, also how far the model's distributions are from the base's (Kullback-Leibler divergence).`,
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("[text]", "text file that the model was not trained on, or - for stdin; a baseline has its own")
-  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
-  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .argument("[text]", t`text file that the model was not trained on, or - for stdin; a baseline has its own`)
+  .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
+  .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
-  .option("--stride <n>", "overlapping chunks, as llama-perplexity --ppl-stride", wholeNumber(1))
-  .option("--full-window", "score every token of each chunk, as papers on quantization do")
-  .option("--base-model <model>", "compare with this model, evaluated beside it")
-  .option("--baseline <file>", "compare with a file of --save, or of llama-perplexity --kl-divergence-base")
-  .option("--save <file>", "write what the model says, for --baseline")
-  .option("--top <k>", "likeliest tokens that --save keeps of each distribution", wholeNumber(1), DEFAULT_TOP)
-  .option("--full-logits", "let --save keep whole distributions, in f16")
+  .option("--stride <n>", t`overlapping chunks, as llama-perplexity --ppl-stride`, wholeNumber(1))
+  .option("--full-window", t`score every token of each chunk, as papers on quantization do`)
+  .option("--base-model <model>", t`compare with this model, evaluated beside it`)
+  .option("--baseline <file>", t`compare with a file of --save, or of llama-perplexity --kl-divergence-base`)
+  .option("--save <file>", t`write what the model says, for --baseline`)
+  .option(
+    "--top <k>",
+    t`likeliest tokens that --save keeps of each distribution`,
+    wholeNumber(1),
+    DEFAULT_TOP,
+  )
+  .option("--full-logits", t`let --save keep whole distributions, in f16`)
   .addOption(forceOption())
-  .option("--sequential", "stop early when the bounds are clearly met, or one clearly broken")
-  .option("--junit <file>", "write the bounds as JUnit test cases")
-  .option("--markdown <file>", "write the result as Markdown")
+  .option("--sequential", t`stop early when the bounds are clearly met, or one clearly broken`)
+  .option("--junit <file>", t`write the bounds as JUnit test cases`)
+  .option("--markdown <file>", t`write the result as Markdown`)
   .addOption(partOption())
   .addOption(partNameOption())
   .addOption(loraOption())
@@ -87,7 +93,7 @@ export const evalPplCommand = new Command("eval-ppl")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw
   llq eval-ppl ./Llama-3.2-1B wiki.test.raw --chunks 20
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --base-model ./Llama-3.2-1B
@@ -97,11 +103,11 @@ Examples:
   llq eval-ppl llama-1b-q4.gguf --baseline base.llq --max-kld 0.05 --max-ppl-ratio 1.03 --sequential
   llq eval-ppl llama-1b-q4.gguf wiki.test.raw --json > ppl.json
 
-A baseline of --save has the likeliest tokens only; of the others it estimates what they add to the divergence: the mean
+${t`A baseline of --save has the likeliest tokens only; of the others it estimates what they add to the divergence: the mean
 was right to 0.5 % on the models it was tried on. Exact are --base-model, and --full-logits, whose file is larger.
 With --activations f32 the loss is that of the weights alone; int8 is faster, and what a device will compute.
 Weights that are floats are multiplied in f32 either way.
-In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`,
+In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`}`,
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
@@ -154,7 +160,7 @@ async function measurePart(
     const { context, chunks, activations, stride, fullWindow, threads, maxMemory, json } = options;
     const tokens = textPath === undefined ? undefined : readTokens(model, textPath);
     const protocol = { context, chunks, stride, fullWindow, bos: chunkBos(model) };
-    await runPart("eval-ppl", "chunks", part, { json }, (each) =>
+    await runPart("eval-ppl", t`chunks`, part, { json }, (each) =>
       evaluatePerplexityPart(output, part, model, tokens, {
         ...protocol,
         ...{ base, activations, threads, maxMemory, text: textPath },
@@ -170,22 +176,22 @@ function checkOptions(textPath: string | undefined, options: EvalPplOptions): vo
     throw new LlqError("usage", message, { hint });
   };
   const { baseline, baseModel, stride, fullWindow, save, fullLogits, sequential } = options;
-  if (textPath === undefined && baseline === undefined) refuse("no text to evaluate");
+  if (textPath === undefined && baseline === undefined) refuse(t`no text to evaluate`);
   if (baseline !== undefined && baseModel !== undefined)
-    refuse("--baseline and --base-model exclude each other");
-  if (stride !== undefined && fullWindow) refuse("--stride and --full-window exclude each other");
+    refuse(t`--baseline and --base-model exclude each other`);
+  if (stride !== undefined && fullWindow) refuse(t`--stride and --full-window exclude each other`);
   if (baseline !== undefined && (stride !== undefined || fullWindow)) {
-    refuse("--baseline says itself by which protocol it was made", "leave --stride and --full-window out");
+    refuse(t`--baseline says itself by which protocol it was made`, t`leave --stride and --full-window out`);
   }
   if (needsBase(options) && baseline === undefined && baseModel === undefined) {
-    refuse("a bound compares with a base, but there is none", "--base-model or --baseline names one");
+    refuse(t`a bound compares with a base, but there is none`, t`--base-model or --baseline names one`);
   }
   if (sequential && !hasBounds(options)) {
-    refuse("--sequential stops when the bounds are settled, but there are none");
+    refuse(t`--sequential stops when the bounds are settled, but there are none`);
   }
-  if (sequential && save !== undefined) refuse("--save needs every chunk, --sequential leaves some out");
+  if (sequential && save !== undefined) refuse(t`--save needs every chunk, --sequential leaves some out`);
   if (fullLogits && save === undefined)
-    refuse("--full-logits says what --save keeps, but there is no --save");
+    refuse(t`--full-logits says what --save keeps, but there is no --save`);
 }
 
 async function evaluate(
@@ -197,7 +203,7 @@ async function evaluate(
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
   const { maxMemory } = options;
   const { sequential } = options;
-  if (options.baseline === undefined) warnOfContext(model, context, "perplexity suffers beyond");
+  if (options.baseline === undefined) warnOfContext(model, context, t`perplexity suffers beyond`);
   const progress = createProgress("eval-ppl", options.json);
   let clear: number | undefined;
   const isEnough = (means: readonly ChunkMeans[], look: number) => {
@@ -241,8 +247,8 @@ async function evaluate(
 
 function note({ running, tokensPerSecond }: PerplexityProgress): string {
   const last = running.at(-1);
-  const so = last === undefined ? "" : `, perplexity ${last.toFixed(4)} after ${running.length} chunks`;
-  return `${tokensPerSecond.toFixed(0)} tokens/s${so}`;
+  const so = last === undefined ? "" : t`, perplexity ${last.toFixed(4)} after ${running.length} chunks`;
+  return t`${tokensPerSecond.toFixed(0)} tokens/s${so}`;
 }
 
 for (const option of boundOptions()) evalPplCommand.addOption(option);

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { parseBytes } from "../quant/bytes.js";
 import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
@@ -57,30 +58,30 @@ interface GivenOptions
 }
 
 export const quantizeCommand = new Command("quantize")
-  .summary("quantize a model and write a GGUF file")
+  .summary(t`quantize a model and write a GGUF file`)
   .description(
-    "Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.",
+    t`Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.`,
   )
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(
     new Option(
       "-o, --output <file>",
-      `GGUF file to write, or a pattern of its name (default: ${DEFAULT_PATTERN})`,
+      t`GGUF file to write, or a pattern of its name (default: ${DEFAULT_PATTERN})`,
     ),
   )
-  .addOption(bitsOption("bits per weight, about"))
+  .addOption(bitsOption(t`bits per weight, about`))
   .addOption(
     new Option(
       "-t, --type <name>",
-      "exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; a wrong name lists them all",
+      t`exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; a wrong name lists them all`,
     ),
   )
-  .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
+  .addOption(new Option("--prune-layers <list>", t`leave layers out; the others move up`))
   .addOption(overrideKvOption())
-  .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
-  .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
+  .addOption(new Option("--allow-requantize", t`accept a model that is quantized already`))
+  .addOption(new Option("--keep-split", t`write as many files as the model has, named -00001-of-0000N.gguf`))
   .addOption(splitOption().conflicts("keepSplit"))
-  .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
+  .addOption(new Option("--dry-run", t`print what would be written, tensor by tensor, and stop`))
   .addOption(loraOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
@@ -91,7 +92,7 @@ export const quantizeCommand = new Command("quantize")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq quantize ./Llama-3.2-1B --bits 4
   llq quantize ./Llama-3.2-1B -o '{name}-{type}.gguf' --type Q4_K_M,Q6_K,Q8_0
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
@@ -123,9 +124,10 @@ Examples:
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
+  llq quantize ./Llama-2-70b -o out.gguf --bits 4 --part 2/8
 
---bits ${listed(Object.entries(BITS))};
-with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`,
+${t`--bits ${listed(Object.entries(BITS))};
+with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`}`,
   )
   .action(async (path: string, given: GivenOptions) => {
     refuseForPart(given.part, {
@@ -178,17 +180,17 @@ async function quantizeTogether(
 ): Promise<void> {
   const recipes = types.map((type) => {
     if (type !== "COPY") return type;
-    throw new LlqError("usage", "--type COPY takes no type, so it goes with no other", {
-      hint: "run it by itself",
+    throw new LlqError("usage", t`--type COPY takes no type, so it goes with no other`, {
+      hint: t`run it by itself`,
     });
   });
   refuseForPart(options.part, { "several types": true });
   if (options.calibrate !== undefined) {
     throw new LlqError(
       "usage",
-      "--calibrate rounds one layer after the other as the types before it are, so it goes with one type",
+      t`--calibrate rounds one layer after the other as the types before it are, so it goes with one type`,
       {
-        hint: "a run for each type",
+        hint: t`a run for each type`,
       },
     );
   }
@@ -208,7 +210,7 @@ for (const option of [...wishOptions(), ...sizeOptions(), ...calibrateOptions()]
 }
 
 function listed(bits: readonly (readonly [string, string])[]): string {
-  return bits.map(([digit, name]) => `${digit} is ${name}`).join(", ");
+  return bits.map(([digit, name]) => t`${digit} is ${name}`).join(", ");
 }
 
 /** Rounds the matrices by the text, then writes the file. */
@@ -237,8 +239,8 @@ function chosenTypes({ bits, type, imatrix, calibrate }: GivenOptions): Type[] {
   const isGuided = imatrix !== undefined && calibrate === undefined; // error feedback has no grids of codebooks
   const names = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
   if (names !== undefined) return names.split(",").map((name) => chosenType(name.trim()));
-  throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
-    hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",
+  throw new LlqError("usage", t`how many bits? neither --bits nor --type nor a size is given`, {
+    hint: t`llq quantize <model> -o <file> --bits 4, or --fit 8GB`,
   });
 }
 

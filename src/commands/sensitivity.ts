@@ -7,6 +7,7 @@ import {
   DEFAULT_TYPES,
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
+import { t } from "../language/t.js";
 import { findWritableType } from "../quant/recipes/override.js";
 import type { SENSITIVITY } from "../report/documents/write.js";
 import type { Part } from "../run/parts/part.js";
@@ -41,24 +42,24 @@ interface SensitivityCommandOptions {
 }
 
 export const sensitivityCommand = new Command("sensitivity")
-  .summary("measure what rounding each tensor does to the output, for llq quantize --sensitivity")
+  .summary(t`measure what rounding each tensor does to the output, for llq quantize --sensitivity`)
   .description(
-    "Round one tensor of a model at a time, run a text through it, and write down how far what it says moves\n" +
-      "(Kullback-Leibler divergence, in f32). Only the blocks after the tensor are run again, so that all tensors\n" +
-      "together take about half as many passes through the model as there are tensors.",
+    t`Round one tensor of a model at a time, run a text through it, and write down how far what it says moves
+(Kullback-Leibler divergence, in f32). Only the blocks after the tensor are run again, so that all tensors
+together take about half as many passes through the model as there are tensors.`,
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("<text>", "text file like what the model will be used on, or - for stdin")
-  .addOption(outputOption("JSON file to write"))
-  .option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: the one to quantize with")
+  .argument("<text>", t`text file like what the model will be used on, or - for stdin`)
+  .addOption(outputOption(t`JSON file to write`))
+  .option("--imatrix <file>", t`importance matrix of the model, .gguf or .dat: the one to quantize with`)
   .addOption(
     repeatable(
       "-t, --type <name>",
-      `type to round to (default: ${DEFAULT_TYPES}); the others are in proportion`,
+      t`type to round to (default: ${DEFAULT_TYPES}); the others are in proportion`,
     ),
   )
-  .option("-c, --context <n>", "tokens in a chunk", wholeNumber(2), DEFAULT_CONTEXT)
-  .option("--chunks <n>", "chunks to run, from all over the text", wholeNumber(1), DEFAULT_CHUNKS)
+  .option("-c, --context <n>", t`tokens in a chunk`, wholeNumber(2), DEFAULT_CONTEXT)
+  .option("--chunks <n>", t`chunks to run, from all over the text`, wholeNumber(1), DEFAULT_CHUNKS)
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
@@ -67,7 +68,7 @@ export const sensitivityCommand = new Command("sensitivity")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq sensitivity ./Llama-3.2-1B calibration.txt -o llama-1b.sensitivity.json
   llq sensitivity ./Llama-3.2-1B calibration.txt -o llama-1b.sensitivity.json --imatrix llama-1b.imatrix.gguf
   llq sensitivity ./Llama-3.2-1B calibration.txt -o out.json --type Q3_K --type Q5_K --chunks 4
@@ -78,12 +79,12 @@ Examples:
     const types = options.type?.map(findWritableType);
     const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
     const model = await openSource(path, options);
-    warnOfContext(model, options.context, "beyond, its output is unusual");
+    warnOfContext(model, options.context, t`beyond, its output is unusual`);
     const source = { model, text, tokens: readTokens(model, text) };
     const { part, output, context, chunks, threads, force, json } = options;
     if (part !== undefined) {
       const of = { context, chunks, bos: chunkBos(model), types, imatrix, threads, force };
-      await runPart("sensitivity", "roundings", part, { json }, (watching) =>
+      await runPart("sensitivity", t`roundings`, part, { json }, (watching) =>
         measureSensitivityPart(output, part, source, { ...of, ...watching }),
       );
       return;

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { recompute } from "../eval/calibrate/recompute.js";
 import { unknownImatrix } from "../eval/calibrate/text.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { isCalibrated, type TensorVerdict, verify } from "../run/measure/verify.js";
 import type { Part } from "../run/parts/part.js";
@@ -20,15 +21,15 @@ interface VerifyCommandOptions extends Omit<CalibrateOptions, "output"> {
 }
 
 export const verifyCommand = new Command("verify")
-  .summary("check a GGUF file against the model it was made from")
+  .summary(t`check a GGUF file against the model it was made from`)
   .description(
-    "Recompute every tensor from the source and compare: nothing missing or surplus, shapes, error no larger\n" +
-      "than the type's, no NaN, nothing all zero. Exit status 1 and the tensors' names when something is wrong.",
+    t`Recompute every tensor from the source and compare: nothing missing or surplus, shapes, error no larger
+than the type's, no NaN, nothing all zero. Exit status 1 and the tensors' names when something is wrong.`,
   )
-  .argument("<file>", `what to check: ${MODEL_ARGUMENT}`)
-  .requiredOption("-s, --source <model>", `what it was made from: ${MODEL_ARGUMENT}`)
-  .option("--imatrix <file>", "with --calibrate: the importance matrix that chose the scales, if one did")
-  .option("--context <n>", "with --calibrate: tokens in a chunk, if they were chosen", wholeNumber(1))
+  .argument("<file>", t`what to check: ${MODEL_ARGUMENT}`)
+  .requiredOption("-s, --source <model>", t`what it was made from: ${MODEL_ARGUMENT}`)
+  .option("--imatrix <file>", t`with --calibrate: the importance matrix that chose the scales, if one did`)
+  .option("--context <n>", t`with --calibrate: tokens in a chunk, if they were chosen`, wholeNumber(1))
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(partOption())
@@ -37,12 +38,12 @@ export const verifyCommand = new Command("verify")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B
   llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B --calibrate calibration.txt
 
-Of a file that was rounded with error feedback types, shapes and bounds are compared; with the text and the options that
-it was made with, all of it is done again.`,
+${t`Of a file that was rounded with error feedback types, shapes and bounds are compared; with the text and the options that
+it was made with, all of it is done again.`}`,
   )
   .action(async (path: string, options: VerifyCommandOptions) => {
     const { part, threads } = options;
@@ -51,7 +52,7 @@ it was made with, all of it is done again.`,
     const name = partName(part, options.output);
     const [file, source] = [await openSource(path, options), await openSource(options.source, options)];
     if (part !== undefined) {
-      await runPart("verify", "tensors", part, { json: options.json }, (watching) =>
+      await runPart("verify", t`tensors`, part, { json: options.json }, (watching) =>
         verifyPart(name, part, file, source, { threads, ...watching }),
       );
       return;

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
-import { installedPath } from "../installed.js";
+import { t } from "../language/t.js";
+import { readModule } from "./modules.js";
 import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
@@ -11,7 +11,7 @@ const MOST_TABLE_BYTES = 3.5 * 2 ** 20;
 
 /** A compiled kernels module; compile once and hand it to threads. */
 export function compileKernels(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(installedPath("kernels.wasm")));
+  return new WebAssembly.Module(readModule("kernels"));
 }
 
 /** Everything a module exports, addresses and counts as numbers. */
@@ -42,8 +42,8 @@ export class Kernels {
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
-      throw new LlqError("no-space", "no address space for the kernels' memory", {
-        hint: "a limit on virtual memory (ulimit -v) below about 12 GB prevents WebAssembly memories",
+      throw new LlqError("no-space", t`no address space for the kernels' memory`, {
+        hint: t`a limit on virtual memory (ulimit -v) below about 12 GB prevents WebAssembly memories`,
         cause,
       });
     }
@@ -94,7 +94,7 @@ export class Kernels {
       return this.memory.grow(Math.ceil(byteLength / PAGE_SIZE)) * PAGE_SIZE;
     } catch (cause) {
       const wanted = this.memory.buffer.byteLength + byteLength;
-      throw new LlqError("no-space", `${wanted} bytes of kernel memory cannot be had`, { cause });
+      throw new LlqError("no-space", t`${wanted} bytes of kernel memory cannot be had`, { cause });
     }
   }
 

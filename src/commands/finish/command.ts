@@ -1,24 +1,25 @@
 import { Command } from "commander";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { claimAllParts } from "../../run/parts/claim-part.js";
 import { gatherParts } from "../../run/parts/gather.js";
-import { boundOptions } from "../shared/bounds.js";
-import { withReports } from "../shared/deliver.js";
 import { forceOption, jsonOption, threadsOption } from "../shared/options.js";
+import { boundOptions } from "../shared/report/bounds.js";
+import { withReports } from "../shared/report/deliver.js";
 import { KINDS } from "./kinds.js";
 import type { FinishOptions } from "./types.js";
 
 export const finishCommand = new Command("finish")
-  .summary("make one result of what several runs with --part have done")
+  .summary(t`make one result of what several runs with --part have done`)
   .description(
-    "Make one result of what runs with --part have done, on one machine or many: every part must be there, complete, and\n" +
-      "of the same work. Of a file every byte is read back and compared before it gets its name; what was measured is added\n" +
-      "up in the order of one run, to the last digit.",
+    t`Make one result of what runs with --part have done, on one machine or many: every part must be there, complete, and
+of the same work. Of a file every byte is read back and compared before it gets its name; what was measured is added
+up in the order of one run, to the last digit.`,
   )
-  .argument("<output>", "what the parts were given as -o")
-  .option("--junit <file>", "write bounds as JUnit test cases")
-  .option("--markdown <file>", "write what was measured as Markdown")
-  .option("--html <file>", "write what was compared as a page with charts")
+  .argument("<output>", t`what the parts were given as -o`)
+  .option("--junit <file>", t`write bounds as JUnit test cases`)
+  .option("--markdown <file>", t`write what was measured as Markdown`)
+  .option("--html <file>", t`write what was compared as a page with charts`)
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(jsonOption());
@@ -43,7 +44,7 @@ Examples:
         const records = gatherParts(output);
         const { kind: name, path } = records[0]!;
         const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
-        if (kind === undefined) throw badInput(`${path}: ${name} is nothing that this version finishes`);
+        if (kind === undefined) throw badInput(t`${path}: ${name} is nothing that this version finishes`);
         refuseOthers(name, kind.takes, options);
         await kind.finish(output, records, options);
       } finally {
@@ -60,5 +61,5 @@ function refuseOthers(kind: string, takes: readonly string[], options: FinishOpt
     return Object.hasOwn(options, name) && others.includes(name) && !takes.includes(name);
   });
   if (stray === undefined) return;
-  throw new LlqError("usage", `${stray.long} means nothing for parts of ${kind}`, { hint: "leave it out" });
+  throw new LlqError("usage", t`${stray.long} means nothing for parts of ${kind}`, { hint: t`leave it out` });
 }

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import type { FINISHED } from "../../report/documents/parts.js";
 import { finishFiles } from "../../run/parts/files.js";
 import { finishFile, type FinishOptions as Watched } from "../../run/parts/finish-file.js";
@@ -28,7 +29,7 @@ export const severalFiles: Kind = {
   finish: async (output, records, options) => {
     const done = await watched(options, (each) => finishFiles(output, records, each));
     if (options.json) printJson<typeof FINISHED>({ schema: 1, ...done });
-    else printDone(done.files[0]!.output, done, `${done.files.length} files`);
+    else printDone(done.files[0]!.output, done, t`${done.files.length} files`);
   },
 };
 
@@ -51,6 +52,6 @@ interface Done {
 }
 
 function printDone(output: string, { recipe, elements, parts, seconds }: Done, size: string): void {
-  const work = `${formatCount(elements)} weights in ${parts} parts of ${formatSeconds(seconds)} together`;
+  const work = t`${formatCount(elements)} weights in ${parts} parts of ${formatSeconds(seconds)} together`;
   printLine(`${output}: ${recipe}, ${size}, ${work}`);
 }

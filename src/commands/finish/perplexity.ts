@@ -1,8 +1,9 @@
 import { LlqError } from "../../../formats/errors.js";
 import { finishPerplexity } from "../../eval/parts/perplexity.js";
 import { needsBase } from "../../eval/perplexity/gate.js";
-import { gateOf, passGate } from "../shared/bounds.js";
-import { deliver } from "../shared/deliver.js";
+import { t } from "../../language/t.js";
+import { gateOf, passGate } from "../shared/report/bounds.js";
+import { deliver } from "../shared/report/deliver.js";
 import type { Kind } from "./types.js";
 
 /** What eval-ppl says. The parts stay, so that other bounds can be asked for. */
@@ -11,7 +12,7 @@ export const perplexity: Kind = {
   finish: (output, records, options) => {
     const found = finishPerplexity(records);
     if (needsBase(options) && found.base === undefined) {
-      throw new LlqError("usage", `a bound compares with a base, but the parts of ${output} have none`);
+      throw new LlqError("usage", t`a bound compares with a base, but the parts of ${output} have none`);
     }
     const report = { ...found, gate: gateOf(options, found.result.chunkMeans) };
     deliver(report, options);

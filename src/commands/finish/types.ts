@@ -1,6 +1,6 @@
 import type { FoundRecord } from "../../run/parts/record.js";
-import type { BoundOptions } from "../shared/bounds.js";
-import type { DeliverOptions } from "../shared/deliver.js";
+import type { BoundOptions } from "../shared/report/bounds.js";
+import type { DeliverOptions } from "../shared/report/deliver.js";
 
 export interface FinishOptions extends DeliverOptions, BoundOptions {
   readonly threads?: number;

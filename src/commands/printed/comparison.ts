@@ -1,6 +1,7 @@
+import { t } from "../../language/t.js";
 import {
-  COLUMNS,
   type ComparisonReport,
+  columns,
   comparisonDocument,
   comparisonExtent,
   comparisonMarkdown,
@@ -10,7 +11,7 @@ import type { COMPARISON } from "../../report/documents/evaluate.js";
 import { distinctNames } from "../../report/html/names.js";
 import { comparisonPage } from "../../report/html/page.js";
 import { formatSeconds, printJson, printLine, printTable } from "../../ui.js";
-import { writeReport } from "../shared/deliver.js";
+import { writeReport } from "../shared/report/deliver.js";
 
 /** Prints the report and writes it wherever else it is wanted. */
 export function deliverComparison(
@@ -29,9 +30,9 @@ function printReport(report: ComparisonReport): void {
   const { base, candidates, seconds } = report.result;
   const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
   const rows = comparisonRows(report).map(({ model, cells }, i) => [
-    model === base ? `${names[i]} (base)` : names[i]!,
+    model === base ? t`${names[i]} (base)` : names[i]!,
     ...cells,
   ]);
-  printTable(["model", ...COLUMNS.map(({ name }) => name)], rows);
+  printTable([t`model`, ...columns().map(({ name }) => name)], rows);
   printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

@@ -1,4 +1,5 @@
 import type { WrittenSensitivity } from "../../eval/sensitivity/sensitivity-file.js";
+import { t } from "../../language/t.js";
 import { formatSeconds, printLine, printTable } from "../../ui.js";
 
 /** What --json prints. */
@@ -21,14 +22,14 @@ export function printSensitivity({
   seconds,
 }: WrittenSensitivity): void {
   const { tensors, chunks, context } = sensitivity;
-  const text = `${chunks} chunks of ${context} tokens`;
-  printLine(`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
-  if (resumed > 0) printLine(`${resumed} of ${runs} runs of a chunk were done already`);
+  const text = t`${chunks} chunks of ${context} tokens`;
+  printLine(t`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
+  if (resumed > 0) printLine(t`${resumed} of ${runs} runs of a chunk were done already`);
   const rows = [...tensors].flatMap(([name, { kld }]) =>
     [...kld].map(([type, value]) => ({ name, type, value })),
   );
   rows.sort((a, b) => b.value - a.value);
   const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
-  printTable(["most sensitive", "as", "divergence"], cells);
+  printTable([t`most sensitive`, t`as`, t`divergence`], cells);
   printLine(formatSeconds(seconds));
 }

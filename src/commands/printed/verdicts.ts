@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { VERIFIED } from "../../report/documents/write.js";
 import type { TensorVerdict } from "../../run/measure/verify.js";
 import { printJson, printLine } from "../../ui.js";
@@ -19,16 +20,16 @@ export function printVerdicts(
     printJson<typeof VERIFIED>({ schema: 1, file: path, passed: wrong.length === 0, tensors: [...verdicts] });
   else for (const { name, dtype, faults } of wrong) printLine(`${name} (${dtype}): ${faults.join("; ")}`);
   if (wrong.length > 0) {
-    throw new LlqError("gate", `${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);
+    throw new LlqError("gate", t`${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);
   }
   if (json) return;
   const close = verdicts.length - identical.length;
   if (isBoundOnly) {
     printLine(
-      "rounded with error feedback: types, shapes and bounds were compared; --calibrate does it again",
+      t`rounded with error feedback: types, shapes and bounds were compared; --calibrate does it again`,
     );
   }
   printLine(
-    `${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
+    t`${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
   );
 }

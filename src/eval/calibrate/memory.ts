@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Streams } from "./capture/streams.js";
 import type { Effort } from "./options.js";
 import type { Step } from "./steps.js";
@@ -43,9 +44,9 @@ export function checkMemory(needed: number, limit = process.availableMemory()): 
   const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}M`;
   throw new LlqError(
     "no-space",
-    `calibration needs ${mebibytes(needed)} of memory; ${mebibytes(limit)} are allowed`,
+    t`calibration needs ${mebibytes(needed)} of memory; ${mebibytes(limit)} are allowed`,
     {
-      hint: `--max-memory ${mebibytes(needed)}, or fewer --threads`,
+      hint: t`--max-memory ${mebibytes(needed)}, or fewer --threads`,
     },
   );
 }

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { type ForwardOptions, withSession } from "../../net/session.js";
@@ -108,9 +109,9 @@ export function prepareChoice(
     sequences === undefined ? [] : [{ question: asked[i]!, sequences }],
   );
   if (fitting.length === 0 && !options.mayBeNone) {
-    const hint = shots > 0 ? "fewer --shots make the questions shorter" : undefined;
+    const hint = shots > 0 ? t`fewer --shots make the questions shorter` : undefined;
     throw badInput(
-      `${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,
+      t`${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,
       hint,
     );
   }
@@ -221,7 +222,7 @@ export async function scoreSequences(
   });
   const broken = sequences.find((sequence) => !Number.isFinite(found.get(sequence)?.logLikelihood));
   if (broken === undefined) return found;
-  throw badInput(`${model.path}: question ${broken.question + 1}: the model's output is not a number`);
+  throw badInput(t`${model.path}: question ${broken.question + 1}: the model's output is not a number`);
 }
 
 function groupByLength(sequences: readonly Sequence[]): Sequence[][] {

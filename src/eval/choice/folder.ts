@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { listFolder } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { type Interval, wilsonInterval } from "../perplexity/statistics.js";
@@ -37,14 +38,14 @@ export interface FolderResult {
 export function readQuestionFolder(path: string, dev: string | undefined): SubjectFile[] | undefined {
   const own = filesOf(path);
   if (own === undefined) return undefined;
-  if (own.size === 0) throw badInput(`${path}: no .csv, .json or .jsonl files in it`);
+  if (own.size === 0) throw badInput(t`${path}: no .csv, .json or .jsonl files in it`);
   const shown = dev === undefined ? undefined : filesOf(dev);
   if (dev !== undefined && shown === undefined)
-    throw badInput(`${dev}: is no folder, but the questions are in one`);
+    throw badInput(t`${dev}: is no folder, but the questions are in one`);
   const files = [...own].map(([subject, name]) => {
     const example = shown?.get(subject);
     if (shown !== undefined && example === undefined)
-      throw badInput(`${dev}: no file with examples for ${subject}`);
+      throw badInput(t`${dev}: no file with examples for ${subject}`);
     return {
       subject,
       file: readQuestions(name),
@@ -55,7 +56,7 @@ export function readQuestionFolder(path: string, dev: string | undefined): Subje
   const other = files.find(({ file }) => file.task !== first!.file.task);
   if (other === undefined) return files;
   throw badInput(
-    `${other.file.path}: questions of ${other.file.task.name}, but ${first!.file.path} has those of ${first!.file.task.name}`,
+    t`${other.file.path}: questions of ${other.file.task.name}, but ${first!.file.path} has those of ${first!.file.task.name}`,
   );
 }
 
@@ -67,7 +68,7 @@ function filesOf(folder: string): Map<string, string> | undefined {
   for (const name of names.sort()) {
     const subject = subjectOf(name);
     if (files.has(subject))
-      throw badInput(`${folder}: two files of ${subject}`, "test and dev belong into folders of their own");
+      throw badInput(t`${folder}: two files of ${subject}`, t`test and dev belong into folders of their own`);
     files.set(subject, join(folder, name));
   }
   return files;
@@ -98,7 +99,7 @@ export async function evaluateChoiceFolder(
 }
 
 export function noneFits({ hparams }: Model): Error {
-  return badInput(`no question of any subject fits the model's context of ${hparams.contextLength} tokens`);
+  return badInput(t`no question of any subject fits the model's context of ${hparams.contextLength} tokens`);
 }
 
 /** What the subjects come to together. */

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { byteLength, elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { ForwardOptions } from "../../net/session.js";
@@ -83,7 +84,7 @@ export async function compareModels(
   tokens: Int32Array,
   options: CompareOptions = {},
 ): Promise<ModelComparison> {
-  if (candidates.length === 0) throw new LlqError("usage", `nothing to compare ${base.path} with`);
+  if (candidates.length === 0) throw new LlqError("usage", t`nothing to compare ${base.path} with`);
   const started = performance.now();
   const { bos, threads, signal, onProgress, maxMemory, activations = DEFAULT_ACTIVATIONS } = options;
   const protocol = chooseProtocol({ context: options.context, bos });

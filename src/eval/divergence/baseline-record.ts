@@ -2,6 +2,7 @@ import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { encodeFrame, frameContent } from "../../run/parts/frames.js";
 
 // A baseline file is "llq_base" and frames, each  byte length u32 | CRC-32 u32 | a MessagePack record.  This is what
@@ -61,7 +62,7 @@ export function decodeFrame(name: string, offset: number, frame: Uint8Array): un
   } catch {
     // MessagePack that is none is damage too.
   }
-  throw badInput(`${name}: byte ${offset}: the record is damaged`, "make the baseline again with --save");
+  throw badInput(t`${name}: byte ${offset}: the record is damaged`, t`make the baseline again with --save`);
 }
 
 /** Maps of a few values and no lists: damaged counts must not be made room for. */
@@ -132,7 +133,7 @@ function parseRecord<T>(schema: v.GenericSchema<unknown, T>, { file, records }: 
   readFully(file.fd, file.name, frame, offset);
   const parsed = v.safeParse(schema, decodeFrame(file.name, offset, frame));
   if (parsed.success) return parsed.output;
-  throw badInput(`${file.name}: byte ${offset}: no record of a chunk`);
+  throw badInput(t`${file.name}: byte ${offset}: no record of a chunk`);
 }
 
 function checkSizes(
@@ -142,8 +143,8 @@ function checkSizes(
   expected: readonly number[],
 ): void {
   if (values.every(({ length }, j) => length === expected[j])) return;
-  const at = `${base.file.name}: byte ${base.records[i]!.offset}`;
-  throw badInput(`${at}: the record has ${values.map(({ length }) => length)} bytes, expected ${expected}`);
+  const at = t`${base.file.name}: byte ${base.records[i]!.offset}`;
+  throw badInput(t`${at}: the record has ${values.map(({ length }) => length)} bytes, expected ${expected}`);
 }
 
 function toBytes({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type InputPlan, inputsOf } from "../../net/inputs.js";
 import { planDecoder } from "../../net/plan/decoder.js";
@@ -112,8 +113,10 @@ export function tokensFrom(
   if (first === 0 || tokens.length >= first + 2 * context) return tokens.subarray(first);
   const all = Math.floor(tokens.length / context);
   throw badInput(
-    `the text has ${all} chunks of ${context} tokens; from chunk ${fromChunk} on there are fewer than two`,
-    all < 2 ? "take a longer text or a shorter context" : `--from-chunk ${all - 2} is the last there can be`,
+    t`the text has ${all} chunks of ${context} tokens; from chunk ${fromChunk} on there are fewer than two`,
+    all < 2
+      ? t`take a longer text or a shorter context`
+      : t`--from-chunk ${all - 2} is the last there can be`,
   );
 }
 

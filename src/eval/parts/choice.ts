@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { PartSummary } from "../../run/parts/file.js";
@@ -127,7 +128,7 @@ export function finishChoice(records: readonly FoundRecord[]): FinishedChoice {
   const task = TASKS.find(({ name }) => name === format);
   const asked = subjects.reduce((sum, each) => sum + each.asked, 0);
   if (task === undefined || asked !== items || subjects.length === 0) {
-    throw badInput(`${records[0]!.path}: its questions are not those of its head`);
+    throw badInput(t`${records[0]!.path}: its questions are not those of its head`);
   }
   const said: SaidQuestion[] = [];
   for (const [item, { truths, ...each }] of resultsOf(records, items, questionResult)) {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { elementCount } from "../../../formats/dtype.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { measureDeviations, type TensorDeviation } from "../../run/measure/deviations.js";
@@ -80,7 +81,7 @@ export async function comparePart(
   tokens: Int32Array,
   options: ComparePartOptions,
 ): Promise<PartSummary> {
-  if (candidates.length === 0) throw new LlqError("usage", `nothing to compare ${base.path} with`);
+  if (candidates.length === 0) throw new LlqError("usage", t`nothing to compare ${base.path} with`);
   const { bos, threads, signal, onProgress, maxMemory, activations = DEFAULT_ACTIVATIONS, text } = options;
   const protocol = chooseProtocol({ context: options.context, bos });
   const { context, firstPosition } = protocol;
@@ -175,7 +176,7 @@ export function finishCompare(records: readonly FoundRecord[]): {
   const times = records.map(({ extra, path }) => {
     const { success, output } = v.safeParse(timing, extra);
     if (success) return output;
-    throw badInput(`${path}: how long its models took is damaged`);
+    throw badInput(t`${path}: how long its models took is damaged`);
   });
   const sum = (of: (each: v.InferOutput<typeof timing>) => number) =>
     times.reduce((total, each) => total + of(each), 0);

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry, ImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type InputPlan, squaresLength } from "../../net/inputs.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
@@ -161,14 +162,14 @@ export function finishImatrix(
   let next = 0;
   for (const [chunk, { sums }] of resultsOf(records, items, chunkResult)) {
     if (chunk !== next++ || sums.length !== length) {
-      throw badInput(`${records[0]!.path}: the sums of chunk ${next} are not where they should be`);
+      throw badInput(t`${records[0]!.path}: the sums of chunk ${next} are not where they should be`);
     }
     if (chunk === 0) total = new Float64Array(length); // not before there are as many bytes
     for (let i = 0; i < total.length; i++) total[i]! += sums[i]!;
   }
   if (!total.every((sum) => Number.isFinite(Math.fround(sum)))) {
-    const hint = "weights are damaged, or too large for f32 arithmetic";
-    throw badInput(`${model}: what goes into some matrix is not finite`, hint);
+    const hint = t`weights are damaged, or too large for f32 arithmetic`;
+    throw badInput(t`${model}: what goes into some matrix is not finite`, hint);
   }
   const entries = new Map<string, ImatrixEntry>();
   let at = 0;

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { type DTypeName, findDType } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Sensitivity } from "../../../formats/sensitivity.js";
+import { t } from "../../language/t.js";
 import { planDecoder } from "../../net/plan/decoder.js";
 import type { PartSummary } from "../../run/parts/file.js";
 import { contentIdentity } from "../../run/parts/identity.js";
@@ -107,10 +108,10 @@ export function finishSensitivity(
   const { items, model, ...described } = aboutOf(records, about);
   const { chunks, roundings } = described;
   if (items !== roundings.length)
-    throw badInput(`${records[0]!.path}: its roundings are not those of its head`);
+    throw badInput(t`${records[0]!.path}: its roundings are not those of its head`);
   const klds: Float64Array[] = [];
   for (const [rounding, result] of resultsOf(records, items, roundingResult)) {
-    if (result.klds.length !== chunks) throw badInput(`${records[0]!.path}: results of other chunks`);
+    if (result.klds.length !== chunks) throw badInput(t`${records[0]!.path}: results of other chunks`);
     klds[rounding] = result.klds;
   }
   const all = new Float64Array(items * chunks);

@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { ForwardOptions } from "../../net/session.js";
@@ -149,14 +150,14 @@ export function chunksOf(
   const own = tokens && cutChunks(model, tokens, { context, stride, bos, chunks: most });
   if (base === undefined || !("protocol" in base)) {
     if (own !== undefined) return own;
-    throw new LlqError("usage", "no text to evaluate", { hint: "only a baseline has its own" });
+    throw new LlqError("usage", t`no text to evaluate`, { hint: t`only a baseline has its own` });
   }
   const chunks = base.chunks.slice(0, most);
   const differs = chunks.findIndex((chunk, i) => own !== undefined && !isSame(chunk, own[i]));
   if (differs < 0) return chunks;
   throw badInput(
-    `${base.path}: chunk ${differs + 1} has not the text's tokens`,
-    "the baseline was made of another text, by another tokenizer or another protocol",
+    t`${base.path}: chunk ${differs + 1} has not the text's tokens`,
+    t`the baseline was made of another text, by another tokenizer or another protocol`,
   );
 }
 
@@ -173,7 +174,7 @@ export function checkVocabulary({ path, hparams }: Model, base: Model | Baseline
   if (base === undefined) return;
   const size = "protocol" in base ? base.base.vocabSize : base.hparams.vocabSize;
   if (size === hparams.vocabSize) return;
-  throw badInput(`${path} has a vocabulary of ${hparams.vocabSize}, ${base.path} one of ${size}`);
+  throw badInput(t`${path} has a vocabulary of ${hparams.vocabSize}, ${base.path} one of ${size}`);
 }
 
 function fitKeep(keep: Keep, vocabSize: number): Keep {

@@ -2,6 +2,7 @@ import type { DTypeName } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Sensitivity, sensitivityFile } from "../../../formats/sensitivity.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { ForwardOptions } from "../../net/session.js";
 import { importancesOf, takesWeights } from "../../quant/importance.js";
@@ -146,8 +147,8 @@ function isKnown(value: number): boolean {
 
 export function checkNumber(model: Model, { tensor, dtype }: Perturbation, kld: number): number {
   if (Number.isFinite(kld)) return kld;
-  const message = `${model.path}: with ${tensor.name} as ${dtype} the model's output is not a number`;
-  throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+  const message = t`${model.path}: with ${tensor.name} as ${dtype} the model's output is not a number`;
+  throw badInput(message, t`weights are damaged, or too large for f32 arithmetic`);
 }
 
 /** All that a sensitivity file says beside the divergences. Plain data. */

@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { embedTokens } from "../embed.js";
 import { openLogits } from "../head.js";
@@ -77,9 +78,9 @@ export class Member {
       if (least > MOST) {
         throw new LlqError(
           "no-space",
-          `the ${least} bytes of layer ${end - 1} do not fit a memory of 4 GiB`,
+          t`the ${least} bytes of layer ${end - 1} do not fit a memory of 4 GiB`,
           {
-            hint: "more --threads share it; or a smaller --context, --kv-type q8_0",
+            hint: t`more --threads share it; or a smaller --context, --kv-type q8_0`,
           },
         );
       }

@@ -1,4 +1,5 @@
 import type { ComparedModel, PartDeviation } from "../../eval/compare/compare-models.js";
+import { t } from "../../language/t.js";
 import { axes, bar, type Frame, frameOf, line, linearScale, logScale, round, svg } from "./chart.js";
 
 // Of each model, the error of its weights layer by layer and the spread of its divergence token by token. All models
@@ -45,14 +46,14 @@ export function layerChart({ parts }: ComparedModel, id: string, name: string, l
   const worst = parts.reduce((a, b) => (b.relativeError > a.relativeError ? b : a), parts[0]!);
   return svg({
     id,
-    title: `Error of the weights of ${name}, layer by layer`,
-    description: `Relative RMS error against the base, from the embedding through all layers to the output. Largest: ${partName(worst)}, ${percentOf(worst.relativeError)}.`,
+    title: t`Error of the weights of ${name}, layer by layer`,
+    description: t`Relative RMS error against the base, from the embedding through all layers to the output. Largest: ${partName(worst)}, ${percentOf(worst.relativeError)}.`,
     height: HEIGHT,
     body:
       axes(
         frame,
         { scale, label: "layer", format },
-        { scale: y, label: "relative RMS error of the weights, %" },
+        { scale: y, label: t`relative RMS error of the weights, %` },
       ) + bars.join(""),
   });
 }
@@ -88,17 +89,17 @@ export function divergenceHistogramChart(
       top,
       right - left - 1,
       frame.bottom - top,
-      `${binName(edges, i)} nats: ${count} tokens`,
+      t`${binName(edges, i)} nats: ${count} tokens`,
     );
   });
   const { median, kld } = { median: divergence.kld.median, kld: divergence.kld.value };
   return svg({
     id,
-    title: `Divergence of ${name}, token by token`,
-    description: `Share of tokens by their Kullback-Leibler divergence from the base, on a logarithmic axis. Median ${median.toPrecision(3)}, mean ${kld.toPrecision(3)} nats.`,
+    title: t`Divergence of ${name}, token by token`,
+    description: t`Share of tokens by their Kullback-Leibler divergence from the base, on a logarithmic axis. Median ${median.toPrecision(3)}, mean ${kld.toPrecision(3)} nats.`,
     height: HEIGHT,
     body: [
-      axes(frame, { scale: x, label: "KLD, nats" }, { scale: y, label: "share of tokens, %" }),
+      axes(frame, { scale: x, label: t`KLD, nats` }, { scale: y, label: t`share of tokens, %` }),
       ...bars,
       ...marks(frame, [
         { at: x.at(median), name: "median" },
@@ -131,7 +132,7 @@ function marks({ left, right, top, bottom }: Frame, two: readonly [Mark, Mark]):
 }
 
 export function partName({ part }: PartDeviation): string {
-  return typeof part === "number" ? `layer ${part}` : part === "token_embd" ? "token embedding" : "output";
+  return typeof part === "number" ? t`layer ${part}` : part === "token_embd" ? t`token embedding` : "output";
 }
 
 function tickName({ part }: PartDeviation): string {
@@ -139,14 +140,14 @@ function tickName({ part }: PartDeviation): string {
 }
 
 export function percentOf(share: number): string {
-  return Number.isFinite(share) ? `${(100 * share).toPrecision(3)} %` : "not a number";
+  return Number.isFinite(share) ? `${(100 * share).toPrecision(3)} %` : t`not a number`;
 }
 
 /** The range of a bin; the outer ones have all that is beyond. */
 export function binName(edges: readonly number[], i: number): string {
   const [from, to] = [edges[i]!, edges[i + 1]!].map((edge) => edge.toPrecision(2));
-  if (i === 0) return `up to ${to}`;
-  return i === edges.length - 2 ? `${from} and more` : `${from} to ${to}`;
+  if (i === 0) return t`up to ${to}`;
+  return i === edges.length - 2 ? t`${from} and more` : t`${from} to ${to}`;
 }
 
 function sum(values: readonly number[]): number {

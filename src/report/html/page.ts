@@ -1,8 +1,9 @@
 import { escapeXml } from "../../escape.js";
 import type { ComparedModel } from "../../eval/compare/compare-models.js";
+import { t } from "../../language/t.js";
 import { formatBytes } from "../../ui.js";
 import { VERSION } from "../../version.js";
-import { COLUMNS, type ComparisonReport, comparisonExtent, comparisonRows } from "../comparison.js";
+import { type ComparisonReport, columns, comparisonExtent, comparisonRows } from "../comparison.js";
 import {
   binName,
   divergenceHistogramChart,
@@ -35,8 +36,8 @@ export function comparisonPage(report: ComparisonReport): string {
   const same =
     equal.length === 0
       ? ""
-      : `Not drawn, as nothing measurable sets them apart from the base: ${equal.join(", ")}.`;
-  const title = `${names.length === 1 ? names[0] : `${names.length} models`} against ${baseName}`;
+      : t`Not drawn, as nothing measurable sets them apart from the base: ${equal.join(", ")}.`;
+  const title = t`${names.length === 1 ? names[0] : t`${names.length} models`} against ${baseName}`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -63,7 +64,7 @@ ${summaryTable(report, [baseName, ...names])}
 hard taken out. The dashed line joins the files that no smaller one equals.</p>
 ${same === "" ? "" : `<p class="note">${same}</p>`}
 ${models.length === 0 ? "" : sizeCharts(models, shortLabels(differing.map(({ name }) => name)))}
-${details("The points as a table", sizeTable(candidates, names))}
+${details(t`The points as a table`, sizeTable(candidates, names))}
 </section>
 <section aria-labelledby="models">
 <h2 id="models">Where the loss is</h2>
@@ -95,14 +96,14 @@ function summaryTable(report: ComparisonReport, names: readonly string[]): strin
     const values = cells.map((cell, column) => {
       const [value, error] = cell.split(" ± ") as [string, string | undefined];
       const bar = error === undefined ? "" : `<span class="error-bar"> ± ${escapeXml(error)}</span>`;
-      const name = escapeXml(COLUMNS[column]!.name);
+      const name = escapeXml(columns()[column]!.name);
       return `<td role="cell" data-name="${name}"><span>${escapeXml(value)}${bar}</span></td>`;
     });
     const name = `<td role="cell">${escapeXml(names[i]!)}${tag}</td>`;
     return `<tr role="row">${name}${values.join("")}</tr>`;
   });
   // The roles survive the layout for phones, where rows are no table rows any more.
-  const heads = ["model", ...COLUMNS.map(({ name }) => name)].map(
+  const heads = ["model", ...columns().map(({ name }) => name)].map(
     (name) => `<th role="columnheader" scope="col">${escapeXml(name)}</th>`,
   );
   return [
@@ -120,7 +121,7 @@ function sizeTable(models: readonly ComparedModel[], names: readonly string[]): 
     kld.value.toPrecision(4),
     (100 * (pplRatio.value - 1)).toFixed(3),
   ]);
-  return table(["model", "bytes", "mean KLD", "PPL change, %"], rows);
+  return table(["model", "bytes", t`mean KLD`, t`PPL change, %`], rows);
 }
 
 function card(model: ComparedModel, id: string, name: string, limits: Limits): string {
@@ -139,12 +140,12 @@ function card(model: ComparedModel, id: string, name: string, limits: Limits): s
   const { kld, sameTop } = model.divergence;
   const facts = [
     formatBytes(model.fileBytes),
-    `mean KLD ${kld.value.toPrecision(3)}`,
-    `same top token ${(100 * sameTop.value).toFixed(1)} %`,
+    t`mean KLD ${kld.value.toPrecision(3)}`,
+    t`same top token ${(100 * sameTop.value).toFixed(1)} %`,
   ];
   const left =
     parts.length === 0
-      ? "<p>No tensor is of the base's name and shape.</p>"
+      ? t`<p>No tensor is of the base's name and shape.</p>`
       : `<figure>${layerChart(model, `${id}-layers`, name, limits)}</figure>`;
   return `<article class="card" aria-labelledby="${id}">
 <h3 id="${id}">${escapeXml(name)}</h3>
@@ -153,8 +154,8 @@ function card(model: ComparedModel, id: string, name: string, limits: Limits): s
 ${left}
 <figure>${divergenceHistogramChart(model, `${id}-kld`, name, limits)}</figure>
 </div>
-${details("Layers as a table", table(["part", "error", "worst tensor"], layers, "words"))}
-${details("Divergence as a table", table(["KLD, nats", "tokens"], bins))}
+${details(t`Layers as a table`, table(["part", "error", t`worst tensor`], layers, "words"))}
+${details(t`Divergence as a table`, table([t`KLD, nats`, "tokens"], bins))}
 </article>`;
 }
 

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { CALIBRATION_KEY } from "../../quant/metadata.js";
 import { storedType } from "../../rows/packed/index.js";
@@ -76,7 +77,7 @@ export async function verify(
 export function surplusOf(written: Model, source: Model): TensorVerdict[] {
   const names = new Set(source.tensors.map(({ name }) => name));
   const surplus = written.tensors.filter(({ name }) => !names.has(name));
-  return surplus.map((tensor) => wrong(tensor, "is not in the source"));
+  return surplus.map((tensor) => wrong(tensor, t`is not in the source`));
 }
 
 async function judge(
@@ -87,9 +88,9 @@ async function judge(
   writtenFiles: Descriptors,
   bound: number,
 ): Promise<TensorVerdict> {
-  if (written === undefined) return wrong(source, "is missing");
+  if (written === undefined) return wrong(source, t`is missing`);
   if (written.shape.join() !== source.shape.join()) {
-    return wrong(written, `is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
+    return wrong(written, t`is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
   }
   const job = { written, writtenFiles, source, sourceFiles };
   const results = await Promise.all(cutRows(source).map((rows) => pool.run(compareJob, { ...job, ...rows })));
@@ -113,11 +114,11 @@ function verdictOf(
   const fresh = relative(sum((result) => result.freshSquaredError));
   const nonFinite = sum((result) => result.nonFinite);
   const faults: string[] = [];
-  if (nonFinite > 0) faults.push(`${nonFinite} weights are infinite or NaN`);
-  if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push("every weight is zero");
+  if (nonFinite > 0) faults.push(t`${nonFinite} weights are infinite or NaN`);
+  if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push(t`every weight is zero`);
   if (!(relativeError <= bound * fresh + slack)) {
     faults.push(
-      `relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
+      t`relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
     );
   }
   const identical = sum((result) => result.identicalRows) === rows;

@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { checkOutputs, nameOfOwner, type OutputOptions, partialPath } from "../write/claim.js";
 import { type Lock, lockOfTheDead, tryLock } from "../write/lock.js";
 import { nameOf, type Part } from "./part.js";
@@ -17,15 +18,15 @@ export async function claimPart(
   refuseWriter(output);
   const lock = await lockOfTheDead(lockPath(output, part), options.signal);
   if ("release" in lock) return lock;
-  const message = `${output}: ${nameOf(part)} is being done by ${nameOfOwner(lock.owner)}`;
-  throw new LlqError("usage", message, { hint: "each task of an array needs a number of its own" });
+  const message = t`${output}: ${nameOf(part)} is being done by ${nameOfOwner(lock.owner)}`;
+  throw new LlqError("usage", message, { hint: t`each task of an array needs a number of its own` });
 }
 
 /** A run that writes the whole output, or finishes it. */
 function refuseWriter(output: string): void {
   const lock = tryLock(`${partialPath(output)}.lock`);
   if ("release" in lock) lock.release();
-  else throw new LlqError("usage", `${output}: is being written by ${nameOfOwner(lock.owner)}`);
+  else throw new LlqError("usage", t`${output}: is being written by ${nameOfOwner(lock.owner)}`);
 }
 
 /**
@@ -44,8 +45,8 @@ export function claimAllParts(output: string): Lock {
       continue;
     }
     release();
-    const message = `${output}: ${nameOf(part)} is still being done by ${nameOfOwner(lock.owner)}`;
-    throw new LlqError("usage", message, { hint: "llq finish comes when all parts are done" });
+    const message = t`${output}: ${nameOf(part)} is still being done by ${nameOfOwner(lock.owner)}`;
+    throw new LlqError("usage", message, { hint: t`llq finish comes when all parts are done` });
   }
   return { release };
 }

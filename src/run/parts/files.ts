@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
+import { t } from "../../language/t.js";
 import { planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { WorkerPool } from "../threads/pool.js";
@@ -154,11 +155,11 @@ export async function finishFiles(
   { onProgress, ...pooled }: FinishOptions = {},
 ): Promise<FinishedFiles> {
   const about = v.safeParse(filesAbout, records[0]!.about);
-  if (!about.success) throw badInput(`${records[0]!.path}: says nothing of files`);
+  if (!about.success) throw badInput(t`${records[0]!.path}: says nothing of files`);
   const { files, recipe, elements } = about.output;
   const stray = files.find(({ name }) => name !== basename(name) || name === "" || name === "..");
   if (stray !== undefined)
-    throw badInput(`${records[0]!.path}: ${stray.name} is no name of a file beside it`);
+    throw badInput(t`${records[0]!.path}: ${stray.name} is no name of a file beside it`);
   const total = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const paths = files.map(({ name }) => join(dirname(output), name));
   const written = new Set<number>();
@@ -169,12 +170,12 @@ export async function finishFiles(
         const { success, output: noted } = v.safeParse(filesEntry, entry);
         const file = success ? files[noted.file] : undefined;
         if (!success || file === undefined)
-          throw badInput(`${part.path}: is damaged`, `run ${nameOf(part)} again`);
+          throw badInput(t`${part.path}: is damaged`, t`run ${nameOf(part)} again`);
         const path = paths[noted.file]!;
         const found = statSync(path, { throwIfNoEntry: false });
         if (found === undefined) {
-          const hint = `${nameOf(part)} has written it: bring it into this folder`;
-          throw new LlqError("usage", `${path}: is not here`, { hint });
+          const hint = t`${nameOf(part)} has written it: bring it into this folder`;
+          throw new LlqError("usage", t`${path}: is not here`, { hint });
         }
         const checksums =
           found.size === file.byteLength
@@ -185,15 +186,15 @@ export async function finishFiles(
             : [];
         if (checksums.join() !== noted.checksums.join())
           throw badInput(
-            `${path}: is not the file that ${nameOf(part)} has written`,
-            "bring it here once more",
+            t`${path}: is not the file that ${nameOf(part)} has written`,
+            t`bring it here once more`,
           );
         written.add(noted.file);
       }
     }
   });
   const lost = files.findIndex((_, i) => !written.has(i));
-  if (lost >= 0) throw badInput(`${records[0]!.path}: no part has written ${files[lost]!.name}`);
+  if (lost >= 0) throw badInput(t`${records[0]!.path}: no part has written ${files[lost]!.name}`);
   removeRecords(output);
   return {
     ...{ output, recipe, elements },

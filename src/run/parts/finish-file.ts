@@ -1,6 +1,7 @@
 import { closeSync, existsSync } from "node:fs";
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { type PoolOptions, withPool } from "../threads/scope.js";
 import { checksumJob } from "../write/checksum.js";
 import { claimOutputs, partialPath } from "../write/claim.js";
@@ -53,15 +54,15 @@ export async function finishFile(
   options: FinishOptions = {},
 ): Promise<FinishedFile> {
   const about = v.safeParse(fileAbout, records[0]!.about);
-  if (!about.success) throw badInput(`${records[0]!.path}: says nothing of a file`);
+  if (!about.success) throw badInput(t`${records[0]!.path}: says nothing of a file`);
   const { header, results } = readAll(about.output, records);
   const regions = [header, ...regionsOf(about.output, results)];
   const { force = false } = options;
   const claim = claimOutputs([output], { force });
   try {
     if (!existsSync(partialPath(output))) {
-      const hint = "what the parts have written must be in the same folder as their records";
-      throw new LlqError("usage", `${partialPath(output)}: is not there`, { hint });
+      const hint = t`what the parts have written must be in the same folder as their records`;
+      throw new LlqError("usage", t`${partialPath(output)}: is not there`, { hint });
     }
     const fd = openPartial(partialPath(output), about.output.byteLength);
     try {
@@ -103,21 +104,22 @@ function readAll(about: FileAbout, records: readonly FoundRecord[]) {
   for (const part of records) {
     for (const entry of readEntries(part)) {
       const { success, output } = v.safeParse(fileEntry, entry);
-      if (!success) throw badInput(`${part.path}: is damaged`, `run ${nameOf(part)} again`);
+      if (!success) throw badInput(t`${part.path}: is damaged`, t`run ${nameOf(part)} again`);
       if ("header" in output) {
         header = { offset: 0, byteLength: about.headerLength, checksum: output.header, part };
         continue;
       }
       const { tensor, job, result } = output;
       const own = about.tensors[tensor];
-      if (own === undefined || job >= own.jobs) throw badInput(`${part.path}: notes a job that there is not`);
+      if (own === undefined || job >= own.jobs)
+        throw badInput(t`${part.path}: notes a job that there is not`);
       results[tensor]![job] = { result, part };
     }
   }
-  if (header === undefined) throw badInput(`${records[0]!.path}: nobody has written the header`);
+  if (header === undefined) throw badInput(t`${records[0]!.path}: nobody has written the header`);
   const missing = about.tensors.findIndex(({ jobs }, i) => results[i]!.filter(Boolean).length !== jobs);
   if (missing >= 0)
-    throw badInput(`${records[0]!.path}: no part has all of tensor ${about.tensors[missing]!.name}`);
+    throw badInput(t`${records[0]!.path}: no part has all of tensor ${about.tensors[missing]!.name}`);
   return { header, results: results as Noted[][] };
 }
 
@@ -131,7 +133,7 @@ function regionsOf({ tensors }: FileAbout, results: readonly (readonly Noted[])[
       return region;
     });
     if (offset === start + byteLength) return own;
-    throw badInput(`${results[i]![0]!.part.path}: tensor ${name} has not the bytes it should have`);
+    throw badInput(t`${results[i]![0]!.part.path}: tensor ${name} has not the bytes it should have`);
   });
 }
 
@@ -140,7 +142,7 @@ function clearGaps(file: { fd: number; name: string }, regions: readonly Region[
   let end = 0;
   for (const { offset, byteLength: length } of [...regions, { offset: byteLength, byteLength: 0 }]) {
     if (offset < end || offset - end > MAX_GAP)
-      throw badInput(`${file.name}: its parts do not make up a file`);
+      throw badInput(t`${file.name}: its parts do not make up a file`);
     if (offset > end) writeFully({ ...file, offset: end }, new Uint8Array(offset - end));
     end = offset + length;
   }
@@ -158,9 +160,9 @@ async function checkRegions(
       regions.map(async ({ offset, byteLength, checksum, part }) => {
         const found = await pool.run(checksumJob, { file, offset, byteLength });
         if (found.checksum !== checksum) {
-          const message = `${partialPath(file.name)}: from byte ${offset} it is not what ${nameOf(part)} has written`;
+          const message = t`${partialPath(file.name)}: from byte ${offset} it is not what ${nameOf(part)} has written`;
           throw new LlqError("no-space", message, {
-            hint: `run ${nameOf(part)} again: it does what is damaged anew`,
+            hint: t`run ${nameOf(part)} again: it does what is damaged anew`,
           });
         }
         done += byteLength;

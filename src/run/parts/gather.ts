@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { type FoundRecord, foreignPart, listRecords, readRecord, startOver } from "./record.js";
 
 /**
@@ -12,25 +13,25 @@ export function gatherParts(output: string): FoundRecord[] {
   const count = listed[0]?.count;
   if (count === undefined) {
     throw refuse(
-      "no part of it is there",
-      "name what the parts were given by -o, in the folder they wrote to",
+      t`no part of it is there`,
+      t`name what the parts were given by -o, in the folder they wrote to`,
     );
   }
   const other = listed.find((each) => each.count !== count);
   if (other !== undefined) {
-    throw refuse(`there are parts of ${count} and of ${other.count}`, startOver(output));
+    throw refuse(t`there are parts of ${count} and of ${other.count}`, startOver(output));
   }
   const numbers = new Set(listed.map(({ no }) => no));
   const missing = Array.from({ length: count }, (_, i) => i + 1).filter((no) => !numbers.has(no));
   if (missing.length > 0) {
-    throw refuse(`${these(missing, count)} not there`, "run what is missing, then finish again");
+    throw refuse(t`${these(missing, count)} not there`, t`run what is missing, then finish again`);
   }
   if (numbers.has(0) || numbers.size > count)
-    throw refuse("its parts are not numbered from 1", startOver(output));
+    throw refuse(t`its parts are not numbered from 1`, startOver(output));
   const records = listed.map(({ path, no }) => {
     const found = readRecord(path);
     if (found.no === no && found.count === count) return found;
-    throw refuse(`${path} says that it is part ${found.no} of ${found.count}`, startOver(output));
+    throw refuse(t`${path} says that it is part ${found.no} of ${found.count}`, startOver(output));
   });
   for (const { no, fingerprint, kind } of records) {
     if (fingerprint !== records[0]!.fingerprint || kind !== records[0]!.kind)
@@ -39,13 +40,13 @@ export function gatherParts(output: string): FoundRecord[] {
   const open = records.filter(({ seconds }) => seconds === undefined).map(({ no }) => no);
   if (open.length === 0) return records;
   throw refuse(
-    `${these(open, count)} not complete`,
-    "run it again with the same options: it goes on where it was stopped",
+    t`${these(open, count)} not complete`,
+    t`run it again with the same options: it goes on where it was stopped`,
   );
 }
 
 function these(numbers: readonly number[], count: number): string {
-  if (numbers.length === 1) return `part ${numbers[0]} of ${count} is`;
-  const more = numbers.length > 10 ? ` and ${numbers.length - 10} more` : "";
-  return `parts ${numbers.slice(0, 10).join(", ")}${more} of ${count} are`;
+  if (numbers.length === 1) return t`part ${numbers[0]} of ${count} is`;
+  const more = numbers.length > 10 ? t` and ${numbers.length - 10} more` : "";
+  return t`parts ${numbers.slice(0, 10).join(", ")}${more} of ${count} are`;
 }

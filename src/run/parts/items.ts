@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { OutputOptions } from "../write/claim.js";
 import { claimPart } from "./claim-part.js";
 import type { PartSummary } from "./file.js";
@@ -104,7 +105,7 @@ export function aboutOf<S extends v.GenericSchema>(
   const own = v.safeParse(schema, about);
   const items = v.safeParse(v.object({ items: whole }), about);
   if (own.success && items.success) return { ...(own.output as object), ...items.output } as never;
-  throw badInput(`${path}: what it says of the work is damaged, or of another version of llq`);
+  throw badInput(t`${path}: what it says of the work is damaged, or of another version of llq`);
 }
 
 /**
@@ -122,7 +123,7 @@ export function* resultsOf<S extends v.GenericSchema>(
       const noted = v.safeParse(itemEntry, entry);
       const result = noted.success ? v.safeParse(schema, noted.output.result) : undefined;
       if (!noted.success || !result?.success || noted.output.item >= items) {
-        throw badInput(`${record.path}: is damaged`, `remove it, and run ${nameOf(record)} again`);
+        throw badInput(t`${record.path}: is damaged`, t`remove it, and run ${nameOf(record)} again`);
       }
       if (seen.has(noted.output.item)) continue;
       seen.add(noted.output.item);
@@ -131,8 +132,8 @@ export function* resultsOf<S extends v.GenericSchema>(
   }
   if (seen.size === items) return;
   throw badInput(
-    `${records[0]!.path}: the parts have ${seen.size} of ${items} results`,
-    "some part is damaged",
+    t`${records[0]!.path}: the parts have ${seen.size} of ${items} results`,
+    t`some part is damaged`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 /** One of several runs that do a piece of work together, each alone. */
 export interface Part {
@@ -30,32 +31,32 @@ export function parsePart(text: string, env: Environment = process.env): Part {
   const [, who, of] = /^(\d{1,9}|[a-z]\w*)\/(\d{1,9})$/i.exec(text.trim()) ?? [];
   const count = Number(of);
   if (who === undefined || !(count >= 1 && count <= MOST_PARTS)) {
-    throw refused(text, "is no part", `such as 2/7, slurm/7 or k8s/7, of at most ${MOST_PARTS}`);
+    throw refused(text, t`is no part`, t`such as 2/7, slurm/7 or k8s/7, of at most ${MOST_PARTS}`);
   }
   const engine = Object.hasOwn(ENGINES, who.toLowerCase()) ? ENGINES[who.toLowerCase()] : undefined;
   if (engine === undefined && !/^\d+$/.test(who)) {
     throw refused(
       text,
-      `${who} is no engine that is known`,
-      `a number, or ${Object.keys(ENGINES).join(", ")}`,
+      t`${who} is no engine that is known`,
+      t`a number, or ${Object.keys(ENGINES).join(", ")}`,
     );
   }
   const no = engine === undefined ? Number(who) : engine(count, env);
   if (no >= 1 && no <= count) return { no, count };
-  const hint = no === 0 ? "parts count from 1: add 1 to an index that counts from 0" : `from 1 to ${count}`;
-  throw refused(text, `there is no part ${no} of ${count}`, hint);
+  const hint = no === 0 ? t`parts count from 1: add 1 to an index that counts from 0` : t`from 1 to ${count}`;
+  throw refused(text, t`there is no part ${no} of ${count}`, hint);
 }
 
 function refused(text: string, why: string, hint: string): LlqError {
-  return new LlqError("usage", `--part ${text}: ${why}`, { hint });
+  return new LlqError("usage", t`--part ${text}: ${why}`, { hint });
 }
 
 /** @throws LlqError `usage` where the engine has said nothing */
 function numberIn(env: Environment, name: string): number {
   const text = env[name] ?? "";
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new LlqError("usage", `${name} is not set: this is no task of an array`, {
-    hint: "the number itself says which part: --part 2/7",
+  throw new LlqError("usage", t`${name} is not set: this is no task of an array`, {
+    hint: t`the number itself says which part: --part 2/7`,
   });
 }
 
@@ -77,8 +78,8 @@ function slurmPart(count: number, env: Environment): number {
   if (id === count) return count;
   throw new LlqError(
     "usage",
-    `--part slurm/${count}: the array has ids ${first} to ${last} by ${step}, ${tasks || "?"} of them, so ${id} may be part ${id} or ${id + 1}`,
-    { hint: `slurm1/${count} if ids count from 1, slurm0/${count} if from 0` },
+    t`--part slurm/${count}: the array has ids ${first} to ${last} by ${step}, ${tasks || "?"} of them, so ${id} may be part ${id} or ${id + 1}`,
+    { hint: t`slurm1/${count} if ids count from 1, slurm0/${count} if from 0` },
   );
 }
 
@@ -110,5 +111,5 @@ export function shareOf(
 
 /** As people write it. */
 export function nameOf({ no, count }: Part): string {
-  return `part ${no}/${count}`;
+  return t`part ${no}/${count}`;
 }

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
+import { t } from "../../language/t.js";
 import { writeError, writeFully } from "../write/encode.js";
 import { createFile, reopenFile, syncFolder } from "../write/output.js";
 import { encodeFrame, FRAME_HEAD, frameContent } from "./frames.js";
@@ -87,7 +88,7 @@ export function readRecord(path: string): FoundRecord {
     const frames: { offset: number; byteLength: number }[] = [];
     const magic = Buffer.alloc(Math.min(size, MAGIC.length));
     readFully(fd, path, magic, 0);
-    if (magic.toString("latin1") !== MAGIC) throw badInput(`${path}: is no part of anything`);
+    if (magic.toString("latin1") !== MAGIC) throw badInput(t`${path}: is no part of anything`);
     const head = Buffer.alloc(FRAME_HEAD);
     for (let offset = MAGIC.length; offset + FRAME_HEAD <= size; ) {
       readFully(fd, path, head, offset);
@@ -98,7 +99,7 @@ export function readRecord(path: string): FoundRecord {
     }
     const parsed = v.safeParse(headRecord, frames[0] && readFrame(fd, path, frames[0]));
     if (!parsed.success) {
-      throw badInput(`${path}: its beginning is damaged, or of another version of llq`, `remove ${path}`);
+      throw badInput(t`${path}: its beginning is damaged, or of another version of llq`, t`remove ${path}`);
     }
     const last = frames.length > 1 ? readFrame(fd, path, frames.at(-1)!) : undefined;
     const end = v.safeParse(endRecord, last);
@@ -225,8 +226,8 @@ function headLength(fd: number, path: string): number {
 export function checkSiblings(output: string, own: PartHead): void {
   for (const { path, no, count } of listRecords(output)) {
     if (count !== own.count) {
-      const message = `${path}: is one of ${count} parts, and this is ${nameOf(own)}`;
-      throw new LlqError("usage", message, { hint: `the same number for all; ${startOver(output)}` });
+      const message = t`${path}: is one of ${count} parts, and this is ${nameOf(own)}`;
+      throw new LlqError("usage", message, { hint: t`the same number for all; ${startOver(output)}` });
     }
     const found = readRecord(path);
     if (found.kind === own.kind && found.fingerprint === own.fingerprint) continue;
@@ -236,12 +237,12 @@ export function checkSiblings(output: string, own: PartHead): void {
 
 export function foreignPart(output: string, no: number, count: number): LlqError {
   const path = recordPath(output, { no, count });
-  const message = `${path}: is of other options, another source or another version of llq`;
+  const message = t`${path}: is of other options, another source or another version of llq`;
   return new LlqError("usage", message, { hint: startOver(output) });
 }
 
 export function startOver(output: string): string {
-  return `remove ${output}.part-* to start over`;
+  return t`remove ${output}.part-* to start over`;
 }
 
 export function removeRecords(output: string): void {

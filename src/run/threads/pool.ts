@@ -4,13 +4,14 @@ import { LlqError } from "../../../formats/errors.js";
 import { installedPath } from "../../installed.js";
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
+import { spoken, t } from "../../language/t.js";
 import {
   errorFromData,
   type JobKind,
   type Reply,
   type Request,
   runJob,
-  type WorkerModules,
+  type WorkerStart,
 } from "./messages.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
@@ -39,7 +40,7 @@ export class WorkerPool {
   /** @param products for jobs that multiply */
   constructor(threads: number = availableParallelism(), products?: Products) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), products };
+    const modules = { kernels: compileKernels(), products, catalogue: spoken() };
     if (threads === 0) this.#own = new Kernels(modules.kernels, products);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
@@ -74,7 +75,7 @@ export class WorkerPool {
    * descriptor any more, so files may be closed.
    */
   async close(): Promise<void> {
-    this.#failure ??= new LlqError("interrupted", "the work was stopped");
+    this.#failure ??= new LlqError("interrupted", t`the work was stopped`);
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     this.#rejectAll(this.#failure);
   }
@@ -114,7 +115,7 @@ export class WorkerPool {
     }
   }
 
-  #start(modules: WorkerModules): Thread {
+  #start(modules: WorkerStart): Thread {
     const worker = new Worker(installedPath("program/worker.js"), { workerData: modules });
     const thread: Thread = { worker, inHand: new Map() };
     worker.on("message", (reply: Reply) => {

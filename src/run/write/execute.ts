@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import { listRecords, startOver } from "../parts/record.js";
@@ -58,7 +59,7 @@ export async function executeTogether(
 ): Promise<Summary[][]> {
   const plans = models.flat().map(({ plan }) => plan);
   if (plans.some(({ files }) => !isDeepStrictEqual(files, plans[0]!.files))) {
-    throw new LlqError("usage", "models that are written together must be of the same sources");
+    throw new LlqError("usage", t`models that are written together must be of the same sources`);
   }
   const summaries = await executeRounds(models, [models.flat()], options);
   return models.map(({ length }) => summaries.splice(0, length));
@@ -110,9 +111,9 @@ async function executeRounds(
 function refuseParts(output: string): void {
   const [part] = listRecords(output);
   if (part === undefined) return;
-  const message = `${output}: is being made in ${part.count} parts, of which ${part.path} is one`;
+  const message = t`${output}: is being made in ${part.count} parts, of which ${part.path} is one`;
   throw new LlqError("usage", message, {
-    hint: `llq finish ${output} when all are done, or ${startOver(output)}`,
+    hint: t`llq finish ${output} when all are done, or ${startOver(output)}`,
   });
 }
 

@@ -18,6 +18,7 @@ import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { writeError } from "./encode.js";
 
 // A lock is a file that says who has it. Its owner is gone when its process is, where that can be seen; elsewhere,
@@ -173,7 +174,9 @@ function readLock(path: string): Found | undefined {
 }
 
 function notOurs(path: string): LlqError {
-  return new LlqError("usage", `${path}: is no lock of llq`, { hint: "remove it, or choose another output" });
+  return new LlqError("usage", t`${path}: is no lock of llq`, {
+    hint: t`remove it, or choose another output`,
+  });
 }
 
 function parseOwner(text: string): Owner | undefined {

@@ -23,6 +23,7 @@ import {
   refuseInput,
   stampOf,
 } from "../../../formats/inputs.js";
+import { t } from "../../language/t.js";
 import { partialPath, refuseExisting } from "./claim.js";
 import { writeError, writeFully } from "./encode.js";
 
@@ -48,7 +49,7 @@ export function reopenFile(path: string): number {
   const stat = fstatSync(fd);
   if (stat.isFile() && stat.nlink === 1) return fd;
   closeSync(fd);
-  throw new LlqError("usage", `${path}: is not a file of one name`, { hint: "remove it" });
+  throw new LlqError("usage", t`${path}: is not a file of one name`, { hint: t`remove it` });
 }
 
 /** Opens the partial output at its full length; what it holds already stays. */
@@ -117,7 +118,7 @@ export function settle(fd: number, output: string, byteLength: number): FileStam
   }
   const stamp = stampOf(fstatSync(fd, { bigint: true }));
   if (stamp.size !== BigInt(byteLength)) {
-    const message = `${output}: ${byteLength} bytes were written, but the file has ${stamp.size}`;
+    const message = t`${output}: ${byteLength} bytes were written, but the file has ${stamp.size}`;
     throw new LlqError("no-space", message);
   }
   return stamp;
@@ -133,7 +134,7 @@ export function publish(output: string, written: FileStamp, force: boolean): voi
   const partial = partialPath(output);
   const found = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
   if (found === undefined || !isSame(found, written)) {
-    throw new LlqError("usage", `${partial}: another process has put something else in its place`);
+    throw new LlqError("usage", t`${partial}: another process has put something else in its place`);
   }
   freeOutput(output);
   refuseInput(output);
@@ -158,8 +159,8 @@ export function checkReadBack(fd: number, output: string, written: number, byteL
     crc = crc32(part, crc);
   }
   if (crc === written) return;
-  throw new LlqError("no-space", `${output}: reads back other than it was written`, {
-    hint: "the disk or its connection is failing",
+  throw new LlqError("no-space", t`${output}: reads back other than it was written`, {
+    hint: t`the disk or its connection is failing`,
   });
 }
 
@@ -189,7 +190,7 @@ export function isResumable(error: unknown): error is LlqError {
 /** The error, telling how to go on if what is done was `kept`. */
 export function withResumeHint(error: LlqError, kept: string): LlqError {
   if (!existsSync(kept)) return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${kept}`;
+  const hint = t`${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${kept}`;
   return new LlqError(error.code, error.message, { hint, cause: error });
 }
 

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { LlqError } from "../../../../formats/errors.js";
+import { t } from "../../../language/t.js";
 import type { PART_DONE } from "../../../report/documents/parts.js";
 import type { PartSummary } from "../../../run/parts/file.js";
 import { nameOf, type Part } from "../../../run/parts/part.js";
@@ -14,17 +15,17 @@ import {
 
 /** Where a part's results go, for commands that otherwise only print. */
 export const partNameOption = () =>
-  new Option("-o, --output <name>", "with --part: what all parts together are called, for llq finish");
+  new Option("-o, --output <name>", t`with --part: what all parts together are called, for llq finish`);
 
 /** @throws LlqError `usage` for a part without a name or a name without a part */
 export function partName(part: Part | undefined, output: string | undefined): string {
   if (part !== undefined && output === undefined) {
-    const hint = "-o names what llq finish joins: the same for all parts";
-    throw new LlqError("usage", "--part needs a place for its results", { hint });
+    const hint = t`-o names what llq finish joins: the same for all parts`;
+    throw new LlqError("usage", t`--part needs a place for its results`, { hint });
   }
   if (part === undefined && output !== undefined) {
-    throw new LlqError("usage", "-o is where the results of a --part go, which is not given", {
-      hint: "--json > file keeps the result",
+    throw new LlqError("usage", t`-o is where the results of a --part go, which is not given`, {
+      hint: t`--json > file keeps the result`,
     });
   }
   return output ?? "";
@@ -35,8 +36,8 @@ export function refuseForPart(part: Part | undefined, refused: Readonly<Record<s
   if (part === undefined) return;
   const option = Object.keys(refused).find((name) => refused[name]);
   if (option === undefined) return;
-  throw new LlqError("usage", `${option} and --part exclude each other`, {
-    hint: "parts know nothing of one another; llq finish sees all of them",
+  throw new LlqError("usage", t`${option} and --part exclude each other`, {
+    hint: t`parts know nothing of one another; llq finish sees all of them`,
   });
 }
 
@@ -66,8 +67,8 @@ export async function runPart(
 
 function printPart({ output, elements, resumed, seconds, ...part }: PartSummary, items: string): void {
   printLine(
-    `${output}: ${nameOf(part)} is done, ${formatCount(elements)} ${items} in ${formatSeconds(seconds)}`,
+    t`${output}: ${nameOf(part)} is done, ${formatCount(elements)} ${items} in ${formatSeconds(seconds)}`,
   );
-  if (resumed > 0) printLine(`${formatCount(resumed)} of them were done already`);
-  printLine(`when all ${part.count} are: llq finish ${output}`);
+  if (resumed > 0) printLine(t`${formatCount(resumed)} of them were done already`);
+  printLine(t`when all ${part.count} are: llq finish ${output}`);
 }

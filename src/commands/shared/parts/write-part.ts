@@ -1,3 +1,4 @@
+import { t } from "../../../language/t.js";
 import type { PlanPart } from "../../../quant/split.js";
 import { executePart } from "../../../run/parts/file.js";
 import { executeFiles } from "../../../run/parts/files.js";
@@ -18,7 +19,7 @@ export async function writePart(
   part: Part,
   { output, threads, force, json }: PartOptions,
 ): Promise<void> {
-  await runPart(title, "weights", part, { json }, (watching) => {
+  await runPart(title, t`weights`, part, { json }, (watching) => {
     const options = { threads, force, ...watching };
     return parts.length === 1
       ? executePart(parts[0]!.plan, output, part, options)

@@ -1,5 +1,6 @@
 import { badInput } from "../../../../formats/errors.js";
 import type { Kernels } from "../../../kernels/kernels.js";
+import { t } from "../../../language/t.js";
 import { outputInput } from "../../../net/head.js";
 import { runLayer } from "../../../net/layer.js";
 import type { HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
@@ -71,7 +72,7 @@ const ENOUGH = Symbol("enough");
 export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
   name: "capture",
   run: capture,
-  about: ({ wanted, span }) => `${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
+  about: ({ wanted, span }) => t`${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
 };
 
 /** @throws LlqError `bad-input` for activations that are no finite numbers */
@@ -90,7 +91,7 @@ function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   }
   if (squares !== undefined) return squares.experts;
   for (const x of states) {
-    checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
+    checkActivations(kernels, x, batchTokens(span) * span.width, t`the hidden states behind a layer`);
   }
   storeStates(kernels, span, states);
   if (stateOf === undefined) {
@@ -202,7 +203,7 @@ function put(
   { input, x, columns, tokens }: Rows,
   weightOf: (row: number) => number,
 ): void {
-  checkActivations(kernels, x, tokens * columns, `what goes into ${input}`);
+  checkActivations(kernels, x, tokens * columns, t`what goes into ${input}`);
   for (let row = 0; row < tokens; row++) {
     const own = kernels.floats(x + row * columns * 4, columns);
     const at = (first + row) * columns * 4;
@@ -217,5 +218,5 @@ function put(
 
 function checkActivations(kernels: Kernels, x: number, floats: number, what: string): void {
   if (kernels.call("first_nonfinite")(x, floats) < 0) return;
-  throw badInput(`${what} is not finite`, "weights are damaged, or too large for f32 arithmetic");
+  throw badInput(t`${what} is not finite`, t`weights are damaged, or too large for f32 arithmetic`);
 }

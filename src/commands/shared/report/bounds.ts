@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { LlqError } from "../../../formats/errors.js";
+import { LlqError } from "../../../../formats/errors.js";
 import {
   type Bounds,
   describeVerdict,
@@ -7,10 +7,11 @@ import {
   isBroken,
   judge,
   needsBase,
-} from "../../eval/perplexity/gate.js";
-import type { ChunkMeans } from "../../eval/perplexity/tally.js";
-import type { Gate } from "../../report/report.js";
-import { positiveNumber } from "./options.js";
+} from "../../../eval/perplexity/gate.js";
+import type { ChunkMeans } from "../../../eval/perplexity/tally.js";
+import { t } from "../../../language/t.js";
+import type { Gate } from "../../../report/report.js";
+import { positiveNumber } from "../options.js";
 
 export interface BoundOptions extends Bounds {
   readonly strict?: boolean;
@@ -21,13 +22,13 @@ export function boundOptions(): Option[] {
   const number = (flags: string, description: string, most?: number) =>
     new Option(flags, description).argParser(positiveNumber(most));
   return [
-    number("--max-ppl <x>", "fail above this perplexity"),
-    number("--max-ppl-ratio <x>", "fail above this ratio to the base's perplexity"),
-    number("--max-kld <x>", "fail above this mean divergence from the base, in nats"),
-    number("--min-top1 <x>", "fail below this share of same top tokens, 0 to 1", 1),
+    number("--max-ppl <x>", t`fail above this perplexity`),
+    number("--max-ppl-ratio <x>", t`fail above this ratio to the base's perplexity`),
+    number("--max-kld <x>", t`fail above this mean divergence from the base, in nats`),
+    number("--min-top1 <x>", t`fail below this share of same top tokens, 0 to 1`, 1),
     new Option(
       "--strict",
-      "when an error bar reaches a bound, end as undecided (status 75), whatever the value",
+      t`when an error bar reaches a bound, end as undecided (status 75), whatever the value`,
     ),
   ];
 }
@@ -55,6 +56,6 @@ export function passGate(path: string, { result, strict, verdicts }: Gate): void
     isFailed ? isBroken(verdict, strict) : verdict.outcome === "undecided",
   );
   const lines = guilty.map((verdict) => `${path}: ${describeVerdict(verdict)}`);
-  const hint = isFailed ? undefined : "more chunks narrow the error bar";
+  const hint = isFailed ? undefined : t`more chunks narrow the error bar`;
   throw new LlqError(isFailed ? "gate" : "undecided", lines.join("; "), { hint });
 }
