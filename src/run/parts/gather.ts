@@ -1,6 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
-import { type FoundRecord, foreignPart, listRecords, readRecord, startOver } from "./record.js";
+import { type FoundRecord, foreignPart, listRecords, readBegun, startOver } from "./record.js";
 
 /**
  * The records of all parts of an output, in order.
@@ -28,16 +28,17 @@ export function gatherParts(output: string): FoundRecord[] {
   }
   if (numbers.has(0) || numbers.size > count)
     throw refuse(t`its parts are not numbered from 1`, startOver(output));
-  const records = listed.map(({ path, no }) => {
-    const found = readRecord(path);
-    if (found.no === no && found.count === count) return found;
+  const records = listed.flatMap(({ path, no }) => {
+    const found = readBegun(path) ?? [];
+    if (Array.isArray(found) || (found.no === no && found.count === count)) return found;
     throw refuse(t`${path} says that it is part ${found.no} of ${found.count}`, startOver(output));
   });
   for (const { no, fingerprint, kind } of records) {
     if (fingerprint !== records[0]!.fingerprint || kind !== records[0]!.kind)
       throw foreignPart(output, no, count);
   }
-  const open = records.filter(({ seconds }) => seconds === undefined).map(({ no }) => no);
+  const complete = new Set(records.filter(({ seconds }) => seconds !== undefined).map(({ no }) => no));
+  const open = listed.map(({ no }) => no).filter((no) => !complete.has(no));
   if (open.length === 0) return records;
   throw refuse(
     t`${these(open, count)} not complete`,

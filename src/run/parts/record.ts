@@ -3,8 +3,8 @@ import { basename, dirname, join } from "node:path";
 import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { readFully } from "../../../formats/bytes.js";
-import { badInput, LlqError } from "../../../formats/errors.js";
-import { openInput } from "../../../formats/inputs.js";
+import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js";
+import { openGrowing } from "../../../formats/inputs.js";
 import { t } from "../../language/t.js";
 import { writeError, writeFully } from "../write/encode.js";
 import { createFile, reopenFile, syncFolder } from "../write/output.js";
@@ -64,7 +64,7 @@ export function listRecords(output: string): (Part & { readonly path: string })[
   return names
     .flatMap((name) => {
       const [, no, count] = name.startsWith(start)
-        ? (/^(\d{1,9})-of-(\d{1,9})$/.exec(name.slice(start.length)) ?? [])
+        ? (/^(\d{1,4})-of-(\d{1,4})$/.exec(name.slice(start.length)) ?? [])
         : [];
       return no === undefined
         ? []
@@ -82,33 +82,37 @@ const LIMITS = { maxArrayLength: 2 ** 22, maxMapLength: 64, maxExtLength: 0 };
  * @throws LlqError `bad-input` when it is no such file, or there is none
  */
 export function readRecord(path: string): FoundRecord {
-  const { fd } = openInput(path);
+  const found = readBegun(path);
+  if (found !== undefined) return found;
+  throw badInput(t`${path}: its beginning is missing`, t`remove ${path}`);
+}
+
+/**
+ * The same; undefined when not even its beginning is there: a part has just begun, was killed then, or its disk shows others
+ * what it has written only later.
+ */
+export function readBegun(path: string): FoundRecord | undefined {
+  const fd = openIfThere(path);
+  if (fd === undefined) return undefined;
   try {
     const { size } = fstatSync(fd);
-    const frames: { offset: number; byteLength: number }[] = [];
     const magic = Buffer.alloc(Math.min(size, MAGIC.length));
     readFully(fd, path, magic, 0);
-    if (magic.toString("latin1") !== MAGIC) throw badInput(t`${path}: is no part of anything`);
-    const head = Buffer.alloc(FRAME_HEAD);
-    for (let offset = MAGIC.length; offset + FRAME_HEAD <= size; ) {
-      readFully(fd, path, head, offset);
-      const byteLength = FRAME_HEAD + head.readUInt32LE(0);
-      if (byteLength > MAX_FRAME || offset + byteLength > size) break;
-      frames.push({ offset, byteLength });
-      offset += byteLength;
-    }
-    const parsed = v.safeParse(headRecord, frames[0] && readFrame(fd, path, frames[0]));
+    if (!MAGIC.startsWith(magic.toString("latin1"))) throw badInput(t`${path}: is no part of anything`);
+    const all = framesOf(fd, path, size);
+    if (all.length === 0) return undefined;
+    const parsed = v.safeParse(headRecord, readFrame(fd, path, all[0]!));
     if (!parsed.success) {
       throw badInput(t`${path}: its beginning is damaged, or of another version of llq`, t`remove ${path}`);
     }
-    const last = frames.length > 1 ? readFrame(fd, path, frames.at(-1)!) : undefined;
+    const last = all.length > 1 ? readFrame(fd, path, all.at(-1)!) : undefined;
     const end = v.safeParse(endRecord, last);
     const { version: _, about, ...rest } = parsed.output;
     return {
       ...rest,
       about,
       path,
-      frames: frames.slice(1, end.success ? -1 : undefined),
+      frames: all.slice(1, end.success ? -1 : undefined),
       seconds: end.success ? end.output.seconds : undefined,
       extra: end.success ? end.output.extra : undefined,
     };
@@ -117,9 +121,33 @@ export function readRecord(path: string): FoundRecord {
   }
 }
 
+/** A part that begins anew takes its file away for a moment. */
+function openIfThere(path: string): number | undefined {
+  try {
+    return openGrowing(path);
+  } catch (error) {
+    if (error instanceof LlqError && systemErrorCode(error.cause) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Where its frames are; one that was cut short is left out. */
+function framesOf(fd: number, path: string, size: number): { offset: number; byteLength: number }[] {
+  const frames: { offset: number; byteLength: number }[] = [];
+  const head = Buffer.alloc(FRAME_HEAD);
+  for (let offset = MAGIC.length; offset + FRAME_HEAD <= size; ) {
+    readFully(fd, path, head, offset);
+    const byteLength = FRAME_HEAD + head.readUInt32LE(0);
+    if (byteLength > MAX_FRAME || offset + byteLength > size) break;
+    frames.push({ offset, byteLength });
+    offset += byteLength;
+  }
+  return frames;
+}
+
 /** What a part has noted, one after the other; it ends at the first that is damaged. */
 export function* readEntries({ path, frames }: FoundRecord): Generator<unknown> {
-  const { fd } = openInput(path);
+  const fd = openGrowing(path);
   try {
     for (const frame of frames) {
       const entry = readFrame(fd, path, frame);
@@ -229,9 +257,9 @@ export function checkSiblings(output: string, own: PartHead): void {
       const message = t`${path}: is one of ${count} parts, and this is ${nameOf(own)}`;
       throw new LlqError("usage", message, { hint: t`the same number for all; ${startOver(output)}` });
     }
-    const found = readRecord(path);
-    if (found.kind === own.kind && found.fingerprint === own.fingerprint) continue;
-    throw foreignPart(output, no, count);
+    const found = readBegun(path);
+    const isAlike = found === undefined || (found.kind === own.kind && found.fingerprint === own.fingerprint);
+    if (!isAlike) throw foreignPart(output, no, count);
   }
 }
 

@@ -47,6 +47,14 @@ async function half(plan: Plan, output: string, no: number, count: number): Prom
   await expect(work).rejects.toMatchObject({ code: "interrupted" });
 }
 
+/** As the parts of this output note it. */
+async function fingerprintOfPart(output: string): Promise<string> {
+  const other = `${output}.other`;
+  await part(planOf("Q4_K_M"), other, 1, 4);
+  const { fingerprint } = readRecord(recordPath(other, { no: 1, count: 4 }));
+  return fingerprint;
+}
+
 let whole: string;
 beforeAll(async () => {
   // whose bytes are llama-quantize's: quantize.test.ts
@@ -202,6 +210,53 @@ describe("parts that do not belong together", () => {
     await once(child, "exit");
     await part(planOf("Q8_0"), output, 1, 2);
     await finish(output);
+  });
+});
+
+describe("parts that run at the same time", () => {
+  test("what the others note meanwhile is no input that changes", async () => {
+    const output = join(folder, "at once.gguf");
+    const cli = new URL("../../../dist/program/cli.js", import.meta.url).pathname;
+    const run = async (no: number) => {
+      const args = [cli, "quantize", TINY_LLAMA, "-o", output, "--type", "Q4_K_M", "--part", `${no}/4`, "-q"];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+      const [code] = await once(child, "exit");
+      return code;
+    };
+    // the first has begun and grows until the last one ends: as another machine's, which is slower
+    const first = PartRecord.create(recordPath(output, { no: 1, count: 4 }), {
+      ...{ kind: "file", no: 1, count: 4, about: null },
+      fingerprint: await fingerprintOfPart(output),
+    });
+    const growing = setInterval(() => first.add({ header: 0 }), 5);
+    const codes = await Promise.all([2, 3, 4].map(run));
+    clearInterval(growing);
+    first.close();
+    expect(codes).toEqual([0, 0, 0]);
+    rmSync(recordPath(output, { no: 1, count: 4 }));
+    expect(await run(1)).toBe(0);
+    await finish(output);
+    expect(sha256(output)).toBe(sha256(whole));
+  });
+
+  test("a part of which nothing can be read yet is waited for by finish alone", async () => {
+    const output = join(folder, "begun.gguf");
+    for (const bytes of ["", "llq_", "llq_part\x10"]) {
+      writeFileSync(recordPath(output, { no: 1, count: 2 }), bytes);
+      await part(planOf("Q4_K_M"), output, 2, 2);
+      expect(() => gatherParts(output)).toThrow(
+        expect.objectContaining(refused(/part 1 of 2 is not complete/)),
+      );
+    }
+    await part(planOf("Q4_K_M"), output, 1, 2);
+    await finish(output);
+    expect(sha256(output)).toBe(sha256(whole));
+  });
+
+  test("a name that says there are a thousand million parts is none of a part", async () => {
+    const output = join(folder, "millions.gguf");
+    writeFileSync(`${output}.part-1-of-999999999`, "");
+    await expect(async () => gatherParts(output)).rejects.toMatchObject(refused(/no part of it is there/));
   });
 });
 
