@@ -26,12 +26,16 @@ export class Lane {
    * Runs a file of tests until one fails.
    *
    * @param test its path in the repository
+   * @param options.names what the names of tests match that are run, of all
    * @param options.active the mutant that is on
    * @param options.met where the ids of mutants are written that the tests come by, of any thread and process
    * @param options.seconds after which all that runs is ended
    */
-  async run(test: string, options: { active?: string; met?: string; seconds: number }): Promise<Run> {
-    const { active, met, seconds } = options;
+  async run(
+    test: string,
+    options: { names?: string | undefined; active?: string; met?: string; seconds: number },
+  ): Promise<Run> {
+    const { names, active, met, seconds } = options;
     this.#server ??= await this.#serve();
     this.#copy.write(SWITCH, JSON.stringify({ active, met }));
     const started = performance.now();
@@ -41,7 +45,7 @@ export class Lane {
       once(this.#server, "message", { signal }),
       once(this.#server, "exit", { signal }),
     ]);
-    this.#server.send(join(this.#copy.root, test));
+    this.#server.send({ file: join(this.#copy.root, test), names });
     const late = Symbol();
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<typeof late>((resolve) => {

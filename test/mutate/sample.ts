@@ -1,4 +1,5 @@
 import { Random } from "../support/random.js";
+import { testsOfFamilies } from "./families.js";
 import { instrument, type Mutant } from "./instrumented.js";
 import { Judge, type Verdict } from "./judge.js";
 import { Lane } from "./lane.js";
@@ -47,7 +48,7 @@ export async function runSample(root: string, wish: Wish): Promise<void> {
   try {
     const known = await survey(root, instrumented, lanes, wish.surveyMinutes);
     printFailures(known);
-    const judge = new Judge(root, known, ordinals(instrumented.mutants));
+    const judge = new Judge(root, known, ordinals(instrumented.mutants), await testsOfFamilies(root));
     const end = performance.now() + minutes * 60_000;
     const turns = byTurns(waiting);
     await Promise.all(

@@ -10,7 +10,9 @@ const vitest = await createVitest("test", {
   silent: true,
   reporters: [{}],
 });
-process.on("message", async (file: string) => {
+process.on("message", async ({ file, names }: { file: string; names: string | undefined }) => {
+  if (names === undefined) vitest.resetGlobalTestNamePattern();
+  else vitest.setGlobalTestNamePattern(new RegExp(names));
   const specification = vitest.getRootProject().createSpecification(file);
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications([specification]);
   const module = testModules.find(({ moduleId }) => moduleId === file);
