@@ -28,7 +28,7 @@ export function prepareTrials(kernels: Kernels, purpose: Purpose): Trial[] {
     attention(kernels, { window: 0, cap: 0, slopes: undefined }),
     attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
   ];
-  return purpose === "evaluation" ? products : [...products, ...prepareFew(kernels)];
+  return [...products, ...(purpose === "evaluation" ? [panels(kernels)] : prepareFew(kernels))];
 }
 
 /** What only modules for generation have. */
@@ -143,6 +143,27 @@ function floatProduct(kernels: Kernels): Trial {
     name: "f32",
     run: () => kernels.call("matmul_f32")(x, w, y, tokens, rows, k),
     result: () => kernels.bytes(y, tokens * 32 * 4),
+  };
+}
+
+/** What second moments are made with: wide tiles and one that is not, added to what is there. */
+function panels(kernels: Kernels): Trial {
+  const [rows, columns, k] = [8, 24, SIZE.k] as const;
+  const floats = place(kernels, noise((rows + columns) * k));
+  const [x, w, y] = [
+    kernels.reserve(rows * k * 4),
+    kernels.reserve(columns * k * 4),
+    kernels.reserve(rows * columns * 4),
+  ] as const;
+  kernels.call("pack_panels4")(floats, k * 4, rows, k, x);
+  kernels.call("pack_panels8")(floats + rows * k * 4, k * 4, columns, k, w);
+  return {
+    name: "panels",
+    run: () => {
+      kernels.bytes(y, rows * columns * 4).fill(0);
+      kernels.call("add_panels")(x, k * 16, w, k * 32, y, columns * 4, rows, columns, k);
+    },
+    result: () => kernels.bytes(y, rows * columns * 4),
   };
 }
 
