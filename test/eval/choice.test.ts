@@ -230,7 +230,13 @@ test("no more shots than there are examples", async () => {
 
 describe("refuses, naming the line", () => {
   test.each([
-    ["nothing", "", /no questions/],
+    ["nothing", "", /is empty/],
+    [
+      "a question of 2 MB",
+      `q,1,2,3,4,A\n${"x".repeat(2 << 20)},1,2,3,4,A\n`,
+      /line 2: \d+ characters; a question has at most/,
+    ],
+    ["100 MB in a line", "x".repeat(100 << 20), /10485760\d/],
     ["only names", "id,question,A,B,C,D,answer\n", /no questions/],
     ["an unknown format", "a,b\n1,2\n", /line 1: fields of no known format/],
     ["an unknown object", '{"words":"x"}', /line 1: fields of no known format/],
