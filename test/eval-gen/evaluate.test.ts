@@ -105,7 +105,7 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
   const common = [file, "--task", "custom", "-n", "4", "-j", "1"];
 
   test("saves, resumes, compares, and fails a bound by name", () => {
-    const [save, junit, markdown] = ["run.json", "run.xml", "run.md"].map((name) => join(folder, name));
+    const [save, junit, markdown, html] = ["run.json", "run.xml", "run.md", "run.html"].map((name) => join(folder, name));
     expect(llq(...common, "--save", save!).status).toBe(0);
     expect(llq(...common, "--save", save!)).toMatchObject({ status: 2, stderr: expect.stringMatching(/exists/) });
     const saved = JSON.parse(readFileSync(save!, "utf8"));
@@ -116,7 +116,7 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
     expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
     expect(llq(...common, "--save", save!, "--resume", "--max-tokens", "3")).toMatchObject({ status: 2, stderr: expect.stringMatching(/run\.json: is of another model or of other options than this run\n hint: .*--force/) });
     expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
-    const gate = llq(...common, "--baseline", save!, "--max-drop", "0.1", "--min-accuracy", "0.9", "--junit", junit!, "--markdown", markdown!, "--json");
+    const gate = llq(...common, "--baseline", save!, "--max-drop", "0.1", "--min-accuracy", "0.9", "--junit", junit!, "--markdown", markdown!, "--html", html!, "--json");
     expect(gate.status).toBe(1);
     expect(gate.stderr).toMatch(/min-accuracy broken: 0\.00 %/);
     const { comparison, gate: verdict } = JSON.parse(gate.stdout);
@@ -124,6 +124,7 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
     expect(verdict.result).toBe("failed");
     expect(readFileSync(junit!, "utf8")).toMatch(/tests="2" failures="1"/);
     expect(readFileSync(markdown!, "utf8")).toMatch(/lost, gained/);
+    expect(readFileSync(html!, "utf8")).toMatch(/min-accuracy broken[\s\S]*Questions that turned/);
     expect(llq(...common, "-n", "5", "--baseline", save!)).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/was asked other questions, or in other words/),
