@@ -1,7 +1,7 @@
 // Has a model answer what lm-evaluation-harness had it answer, and compares prompts, ids, texts and scores:
 //   python test/golden/make/harness_written.py <model of floats> <folder>
 //   python test/golden/make/harness_published.py <model of floats> <folder> --gsm8k <folder> --bbh <folder> --context 2048
-//   npm run build && node test/golden/compare-written.mjs <the model> <folder>
+//   npm run written -- <the model> <folder>
 // Not part of CI: the models that PyPI packages carry take a quarter of an hour.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
