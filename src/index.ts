@@ -18,6 +18,7 @@ export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js"
 export { type CalibrationChunks, calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
 export {
+  type CategoryResult,
   evaluateChoiceFolder,
   type FolderResult,
   readQuestionFolder,

@@ -7,10 +7,14 @@ import { formatSeconds, printLine } from "../../ui.js";
 
 /** What was found, for people. */
 export function printFolder(about: About, result: FolderResult): void {
-  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
+  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, categories, leftOut, seconds } =
+    result;
   printLine(about.model);
   const row = (name: string, value: string) => printLine(`  ${padText(name, 36)}  ${value}`);
   for (const { subject, result: own } of subjects) row(subject, interval(own.accuracy));
+  for (const { category, subjects: count, macro: mean, ...own } of categories) {
+    row(t`${category}, ${count} subjects`, t`${interval(own.accuracy)}, mean ${percent(mean)}`);
+  }
   row(t`all questions`, interval(accuracy));
   row(t`mean of the subjects`, percent(macro));
   if (accuracyNormalized !== undefined) {

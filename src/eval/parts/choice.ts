@@ -154,6 +154,7 @@ export function finishChoice(records: readonly FoundRecord[]): FinishedChoice {
     result: isFolder ? undefined : results[0]!.result,
     folder: isFolder
       ? folderResult(
+          task,
           some,
           none.map(({ subject }) => subject),
           seconds,

@@ -159,11 +159,15 @@ ${details(t`Divergence as a table`, table([t`KLD, nats`, "tokens"], bins))}
 </article>`;
 }
 
-function details(summary: string, content: string): string {
+export function details(summary: string, content: string): string {
   return `<details><summary>${escapeXml(summary)}</summary>${content}</details>`;
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[], className = ""): string {
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  className = "",
+): string {
   const head = heads.map((name) => `<th scope="col">${escapeXml(name)}</th>`).join("");
   const body = rows.map((row) => `<tr>${row.map((cell) => `<td>${escapeXml(cell)}</td>`).join("")}</tr>`);
   return `<table class="${className}"><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
