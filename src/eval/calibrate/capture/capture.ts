@@ -117,7 +117,7 @@ export interface CaptureHeadJob {
 }
 
 export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
-  name: t`capture head`,
+  name: "capture head",
   run: ({ files, span, head, place, weights }, kernels) => {
     kernels.reset();
     const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
