@@ -59,6 +59,28 @@ export function listInputs(folder: string): string[] {
  * written too, `system` when too many files are open
  */
 export function openInput(path: string): { readonly fd: number; readonly stamp: FileStamp } {
+  const { fd, stamp } = openRegular(path);
+  if (read === undefined) return { fd, stamp };
+  try {
+    refuseReserved(stamp);
+    if (!read.has(path)) read.set(path, stamp);
+    return { fd, stamp };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * The same of a file of llq's own that other runs may be writing to, and take away: it is read as far as it has come, and not
+ * remembered.
+ * @throws LlqError as openInput
+ */
+export function openGrowing(path: string): number {
+  return openRegular(path).fd;
+}
+
+function openRegular(path: string): { readonly fd: number; readonly stamp: FileStamp } {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
@@ -68,12 +90,7 @@ export function openInput(path: string): { readonly fd: number; readonly stamp: 
   try {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw badInput(t`${path}: not a regular file`);
-    const stamp = stampOf(stat);
-    if (read !== undefined) {
-      refuseReserved(stamp);
-      if (!read.has(path)) read.set(path, stamp);
-    }
-    return { fd, stamp };
+    return { fd, stamp: stampOf(stat) };
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -18,6 +18,7 @@ export { type FeedbackReport, removeScratch } from "./eval/calibrate/scratch.js"
 export { type CalibrationChunks, calibrationChunks, unknownImatrix } from "./eval/calibrate/text.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
 export {
+  type CategoryResult,
   evaluateChoiceFolder,
   type FolderResult,
   readQuestionFolder,
@@ -99,6 +100,8 @@ export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-mo
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export { pairVectors } from "./kernels/products.js";
+export { useLanguage } from "./language/catalogue.js";
+export { LANGUAGES, type Language } from "./language/language.js";
 export { type Lora, parseLora, withLora } from "./lora.js";
 export { type Model, openModel } from "./model.js";
 export type { Activations } from "./net/products/matmul.js";

@@ -1,6 +1,6 @@
 // `npm run page -- [chromium] [folder]`: draws pages of made-up comparisons in both languages, has a browser lay them out at
 // 390 and 1440 pixels, light and dark, and fails where a text of a chart covers another or leaves its chart. Screenshots of
-// all are left in the folder, to be looked at. Needs Chromium and a Node with WebSocket (22), so it is no part of CI.
+// all are left in the folder, to be looked at. Needs Chromium, so it is no part of CI.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { useLanguage } from "../src/language/catalogue.js";
 import { LANGUAGES } from "../src/language/language.js";
 import { comparisonPage } from "../src/report/html/page.js";
-import { reportOf, someFiles } from "./support/comparison.js";
+import { reportOf, someFiles } from "./report/comparisons.js";
 
 const [chromium = "chromium", target = "dist/pages"] = process.argv.slice(2);
 const folder = resolve(target);
@@ -78,11 +78,17 @@ const FIND = `(() => {
 
 async function look(say: Say, file: string, width: number, scheme: string): Promise<readonly string[]> {
   const height = 1000;
-  await say("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 500 });
+  await say("Emulation.setDeviceMetricsOverride", {
+    width,
+    height,
+    deviceScaleFactor: 1,
+    mobile: width < 500,
+  });
   const features = [{ name: "prefers-color-scheme", value: scheme }];
   await say("Emulation.setEmulatedMedia", { features });
   await say("Page.navigate", { url: pathToFileURL(file).href });
-  const ready = "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))";
+  const ready =
+    "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))";
   await say("Runtime.evaluate", { expression: ready, awaitPromise: true });
   const { result } = await say("Runtime.evaluate", { expression: FIND, returnByValue: true });
   const { data } = await say("Page.captureScreenshot", { captureBeyondViewport: true });

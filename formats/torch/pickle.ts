@@ -254,7 +254,8 @@ class Unpickler {
 
 const STOP = 0x2e;
 const EMPTY_TUPLE: PickleTuple = { kind: "tuple", items: [] };
-const UNSAFE = () => t`nothing in the file was run; if you trust it, load it in Python and save its state dict alone`;
+const UNSAFE = () =>
+  t`nothing in the file was run; if you trust it, load it in Python and save its state dict alone`;
 
 /** Opcodes that build or call in other ways, for messages. */
 const REFUSED: Readonly<Record<number, string>> = {

@@ -1,38 +1,24 @@
 import { Command } from "commander";
 import { badInput } from "../../formats/errors.js";
 import { compareModels } from "../eval/compare/compare-models.js";
+import { comparePart } from "../eval/parts/compare.js";
 import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
-import {
-  type ComparisonReport,
-  columns,
-  comparisonDocument,
-  comparisonExtent,
-  comparisonMarkdown,
-  comparisonRows,
-} from "../report/comparison.js";
-import type { COMPARISON } from "../report/documents/evaluate.js";
-import { madeHere } from "../report/html/made.js";
-import { distinctNames } from "../report/html/names.js";
-import { comparisonPage } from "../report/html/page.js";
-import {
-  createProgress,
-  formatSeconds,
-  interruptible,
-  printJson,
-  printLine,
-  printTable,
-  warn,
-} from "../ui.js";
-import { withReports, writeReport } from "./shared/deliver.js";
+import type { ComparisonReport } from "../report/comparison.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, warn } from "../ui.js";
+import { deliverComparison } from "./printed/comparison.js";
 import {
   activationsOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
+import { withReports } from "./shared/report/deliver.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -46,6 +32,8 @@ interface CompareCommandOptions {
   readonly html?: string;
   readonly markdown?: string;
   readonly threads?: number;
+  readonly part?: Part;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
@@ -65,6 +53,8 @@ same top tokens, speed; and how far the weights of each layer are from the base'
   .option("--html <file>", t`write a page with charts, which needs nothing but a browser`)
   .option("--markdown <file>", t`write the table as Markdown`)
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -75,26 +65,20 @@ ${t`Examples:`}
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
   )
   .action(async (paths: readonly string[], options: CompareCommandOptions) => {
-    const { json, html, markdown } = options;
-    await withReports([html, markdown], async () => {
-      const report = await measure(paths, options);
-      if (json) printJson<typeof COMPARISON>(comparisonDocument(report));
-      else printReport(report);
-      if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
-      if (html !== undefined) writeReport(html, comparisonPage(report, madeHere()));
-    });
+    const { html, markdown, part } = options;
+    const name = partName(part, options.output);
+    refuseForPart(part, { "--html": html !== undefined, "--markdown": markdown !== undefined });
+    if (part !== undefined) await measurePart(paths, options, part, name);
+    else {
+      await withReports([html, markdown], async () => {
+        deliverComparison(await measure(paths, options), options);
+      });
+    }
   });
 
 async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
   const { text, context, chunks, activations, maxMemory, threads, json } = options;
-  const [basePath, candidatePaths] =
-    options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
-  const base = await openSource(basePath, options);
-  const candidates: Model[] = [];
-  for (const path of candidatePaths) candidates.push(await openSource(path, options));
-  warnOfContext(base, context, t`perplexity suffers beyond`);
-  warnOfStructure(base, candidates);
-  const tokens = commonTokens(base, candidates, text);
+  const { base, candidates, tokens } = await openAll(paths, options);
   const progress = { weights: createProgress(t`weights`, json), text: createProgress(t`text`, json) };
   const result = await interruptible((signal) =>
     compareModels(base, candidates, tokens, {
@@ -109,10 +93,37 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   ).finally(() => {
     for (const stage of Object.values(progress)) stage.stop();
   });
-  return {
-    text,
-    result: { ...result, candidates: result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes) },
-  };
+  return { text, result };
+}
+
+async function measurePart(
+  paths: readonly string[],
+  options: CompareCommandOptions,
+  part: Part,
+  output: string,
+): Promise<void> {
+  const { base, candidates, tokens } = await openAll(paths, options);
+  const { text, context, chunks, activations, maxMemory, threads, json } = options;
+  const of = { context, chunks, activations, maxMemory, threads, text, bos: chunkBos(base) };
+  await runPart("compare", t`tensors and chunks`, part, { json }, ({ signal, onProgress }) =>
+    comparePart(output, part, base, candidates, tokens, {
+      ...{ ...of, signal },
+      onProgress: (stage, done, total) => {
+        if (stage === "text") onProgress(done, total);
+      },
+    }),
+  );
+}
+
+async function openAll(paths: readonly string[], options: CompareCommandOptions) {
+  const [basePath, candidatePaths] =
+    options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
+  const base = await openSource(basePath, { json: options.json });
+  const candidates: Model[] = [];
+  for (const path of candidatePaths) candidates.push(await openSource(path, { json: options.json }));
+  warnOfContext(base, options.context, t`perplexity suffers beyond`);
+  warnOfStructure(base, candidates);
+  return { base, candidates, tokens: commonTokens(base, candidates, options.text) };
 }
 
 /** Says when it is not files of one model that stand beside each other. */
@@ -139,15 +150,4 @@ function commonTokens(base: Model, candidates: readonly Model[], text: string): 
     );
   }
   return tokens;
-}
-
-function printReport(report: ComparisonReport): void {
-  const { base, candidates, seconds } = report.result;
-  const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
-  const rows = comparisonRows(report).map(({ model, cells }, i) => [
-    model === base ? t`${names[i]} (base)` : names[i]!,
-    ...cells,
-  ]);
-  printTable([t`model`, ...columns().map(({ name }) => name)], rows);
-  printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

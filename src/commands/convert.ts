@@ -13,6 +13,7 @@ import {
   loraOption,
   outputOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -52,6 +53,7 @@ export const convertCommand = new Command("convert")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",

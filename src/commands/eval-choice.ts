@@ -1,22 +1,25 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
-import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../eval/choice/folder.js";
+import { evaluateChoice } from "../eval/choice/choice.js";
+import { evaluateChoiceFolder, readQuestionFolder } from "../eval/choice/folder.js";
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
-import { readQuestions } from "../eval/choice/questions.js";
+import { readQuestions, subjectOf } from "../eval/choice/questions.js";
+import { evaluateChoicePart } from "../eval/parts/choice.js";
 import { t } from "../language/t.js";
-import { padText } from "../language/width.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
-import { interval, percent } from "../report/shares.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, printJson } from "../ui.js";
+import { printChoice, printFolder } from "./printed/choice.js";
 import {
   activationsOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { modelTokenizer } from "./shared/text.js";
 
@@ -29,6 +32,8 @@ interface EvalChoiceOptions {
   readonly activations: Activations;
   readonly maxMemory?: number;
   readonly threads?: number;
+  readonly part?: Part;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
@@ -60,6 +65,8 @@ are left out and counted.`,
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -78,7 +85,7 @@ first ones for MMLU, C-Eval and CMMLU); an ending has the tokens that its prompt
 longer than the context is cut at its beginning; C-Eval's header is that of the harness.`}`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
+    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, part, json } = options;
     if (shots !== undefined && dev === undefined) {
       throw new LlqError("usage", t`--shots are taken from --dev, which is not given`, {
         hint: t`--dev <file> names questions of the same form`,
@@ -90,9 +97,21 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     }
     const file = files?.[0]?.file ?? readQuestions(filePath);
     const examples = files !== undefined || dev === undefined ? undefined : readQuestions(dev);
+    const name = partName(part, options.output);
     const model = await openSource(path, { json });
-    const progress = createProgress("eval-choice", json);
     const tokenizer = modelTokenizer(model);
+    if (part !== undefined) {
+      const own = files ?? [{ subject: subject ?? subjectOf(filePath), file, examples }];
+      const of = { path: filePath, isFolder: files !== undefined, protocol, shots, limit, subject };
+      await runPart("eval-choice", t`questions`, part, { json }, (watching) =>
+        evaluateChoicePart(name, part, model, tokenizer, own, {
+          ...{ ...of, activations, maxMemory, threads },
+          ...watching,
+        }),
+      );
+      return;
+    }
+    const progress = createProgress("eval-choice", json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
     const common = { protocol, shots, limit, activations, maxMemory, threads, onProgress };
     const about = { model: path, file: filePath, format: file.task.name };
@@ -101,7 +120,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
         evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),
       ).finally(() => progress.stop());
       if (json) printJson<typeof CHOICE>({ schema: 1, ...about, ...result });
-      else printResult(about, result);
+      else printChoice(about, result);
       return;
     }
     const result = await interruptible((signal) =>
@@ -110,47 +129,3 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     if (json) printJson<typeof CHOICE_FOLDER>({ schema: 1, ...about, protocol, ...result });
     else printFolder(about, result);
   });
-
-function printFolder(about: About, result: FolderResult): void {
-  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
-  printLine(about.model);
-  const row = (name: string, value: string) => printLine(`  ${padText(name, 36)}  ${value}`);
-  for (const { subject, result: own } of subjects) row(subject, interval(own.accuracy));
-  row(t`all questions`, interval(accuracy));
-  row(t`mean of the subjects`, percent(macro));
-  if (accuracyNormalized !== undefined) {
-    row(t`by length of ending, all questions`, interval(accuracyNormalized));
-    row(t`by length of ending, mean`, percent(macroNormalized!));
-  }
-  if (leftOut.length > 0) printLine(t`left out, as no question fits the context: ${leftOut.join(", ")}`);
-  const all = subjects.map(({ result: own }) => own);
-  printLine(`${extent(t`${about.format} on ${subjects.length} subjects`, all)}; ${formatSeconds(seconds)}`);
-}
-
-function printResult(about: About, result: ChoiceResult): void {
-  const { accuracy, accuracyNormalized, chance, truthfulness, perplexity, seconds } = result;
-  printLine(about.model);
-  const row = (name: string, value: string) => printLine(`  ${padText(name, 19)}  ${value}`);
-  row(t`accuracy`, interval(accuracy));
-  if (accuracyNormalized !== undefined) row(t`by length of ending`, interval(accuracyNormalized));
-  if (truthfulness !== undefined) row(t`share of the truth`, percent(truthfulness));
-  if (perplexity !== undefined) row(t`perplexity`, perplexity.toFixed(4));
-  if (chance > 0) row(t`chance`, percent(chance));
-  printLine(`${extent(about.format, [result])}; ${formatSeconds(seconds)}`);
-}
-
-interface About {
-  readonly model: string;
-  readonly format: string;
-}
-
-/** How much was asked, and how. */
-function extent(format: string, results: readonly ChoiceResult[]): string {
-  const sum = (of: (result: ChoiceResult) => number) => results.reduce((all, each) => all + of(each), 0);
-  const [skipped, cut] = [sum((each) => each.skipped), sum((each) => each.cut)];
-  const { protocol, shots } = results[0]!;
-  const left = skipped > 0 ? t`, ${skipped} left out (longer than the context)` : "";
-  const short = cut > 0 ? t`, ${cut} without their beginning (longer than the context)` : "";
-  const by = protocol === "llq" ? "" : t` by the protocol of ${protocol}`;
-  return t`${sum(({ questions }) => questions.length)} questions of ${format}${by}, ${shots} shots${left}${short}`;
-}

@@ -1,39 +1,36 @@
 import { Command } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { type Baseline, withBaseline } from "../eval/divergence/baseline.js";
-import {
-  describeVerdict,
-  gateResult,
-  isBroken,
-  isSettled,
-  judge,
-  needsBase,
-} from "../eval/perplexity/gate.js";
+import { evaluatePerplexityPart } from "../eval/parts/perplexity.js";
+import { isSettled, judge, needsBase } from "../eval/perplexity/gate.js";
 import { evaluatePerplexity, type PerplexityProgress } from "../eval/perplexity/perplexity.js";
 import { boundary } from "../eval/perplexity/sequential.js";
 import type { ChunkMeans } from "../eval/perplexity/tally.js";
 import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
-import type { Gate, Report } from "../report/report.js";
+import type { Report } from "../report/report.js";
+import type { Part } from "../run/parts/part.js";
 import { checkOutputs } from "../run/write/claim.js";
 import { createProgress, interruptible } from "../ui.js";
-import { type DeliverOptions, deliver, withReports } from "./shared/deliver.js";
 import {
   activationsOption,
   forceOption,
   jsonOption,
   loraOption,
   maxMemoryOption,
-  positiveNumber,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
+import { type BoundOptions, boundOptions, gateOf, hasBounds, passGate } from "./shared/report/bounds.js";
+import { type DeliverOptions, deliver, withReports } from "./shared/report/deliver.js";
 
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
-interface EvalPplOptions extends DeliverOptions {
+interface EvalPplOptions extends DeliverOptions, BoundOptions {
   readonly context: number;
   readonly chunks?: number;
   readonly activations: Activations;
@@ -46,14 +43,11 @@ interface EvalPplOptions extends DeliverOptions {
   readonly top: number;
   readonly fullLogits?: boolean;
   readonly force?: boolean;
-  readonly maxPpl?: number;
-  readonly maxPplRatio?: number;
-  readonly maxKld?: number;
-  readonly minTop1?: number;
-  readonly strict?: boolean;
   readonly sequential?: boolean;
   readonly threads?: number;
   readonly lora?: readonly string[];
+  readonly part?: Part;
+  readonly output?: string;
 }
 
 /**
@@ -88,14 +82,11 @@ With a base, also how far the model's distributions are from the base's (Kullbac
   )
   .option("--full-logits", t`let --save keep whole distributions, in f16`)
   .addOption(forceOption())
-  .option("--max-ppl <x>", t`fail above this perplexity`, positiveNumber())
-  .option("--max-ppl-ratio <x>", t`fail above this ratio to the base's perplexity`, positiveNumber())
-  .option("--max-kld <x>", t`fail above this mean divergence from the base, in nats`, positiveNumber())
-  .option("--min-top1 <x>", t`fail below this share of same top tokens, 0 to 1`, positiveNumber(1))
-  .option("--strict", t`when an error bar reaches a bound, end as undecided (status 75), whatever the value`)
   .option("--sequential", t`stop early when the bounds are clearly met, or one clearly broken`)
   .option("--junit <file>", t`write the bounds as JUnit test cases`)
   .option("--markdown <file>", t`write the result as Markdown`)
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(loraOption())
   .addOption(threadsOption())
   .addOption(jsonOption())
@@ -120,6 +111,19 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
+    const { part, output } = options;
+    refuseForPart(part, {
+      "--save": options.save !== undefined,
+      "--sequential": options.sequential === true,
+      "a bound": hasBounds(options),
+      "--junit": options.junit !== undefined,
+      "--markdown": options.markdown !== undefined,
+    });
+    if (part !== undefined) {
+      await measurePart(path, textPath, options, part, partName(part, output));
+      return;
+    }
+    partName(part, output);
     const { save, junit, markdown, force } = options;
     const report = await withReports([junit, markdown], async () => {
       if (save !== undefined) checkOutputs([save], { force });
@@ -131,16 +135,39 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
   });
 
 async function measure(path: string, textPath: string | undefined, options: EvalPplOptions): Promise<Report> {
-  const { baseline, baseModel } = options;
-  const model = await openSource(path, options);
-  return baseline === undefined
-    ? await evaluate(
-        model,
-        textPath,
-        options,
-        baseModel === undefined ? undefined : await openSource(baseModel, { ...options, lora: undefined }),
-      )
-    : await withBaseline(baseline, chunkBos(model), (base) => evaluate(model, textPath, options, base));
+  return withBase(path, options, (model, base) => evaluate(model, textPath, options, base));
+}
+
+/** Opens the model, and what it is compared with, for as long as `use` takes. */
+async function withBase<T>(
+  path: string,
+  { baseline, baseModel, json, lora }: EvalPplOptions,
+  use: (model: Model, base: Model | Baseline | undefined) => Promise<T>,
+): Promise<T> {
+  const model = await openSource(path, { json, lora });
+  if (baseline !== undefined) return withBaseline(baseline, chunkBos(model), (base) => use(model, base));
+  return use(model, baseModel === undefined ? undefined : await openSource(baseModel, { json }));
+}
+
+async function measurePart(
+  path: string,
+  textPath: string | undefined,
+  options: EvalPplOptions,
+  part: Part,
+  output: string,
+): Promise<void> {
+  await withBase(path, options, async (model, base) => {
+    const { context, chunks, activations, stride, fullWindow, threads, maxMemory, json } = options;
+    const tokens = textPath === undefined ? undefined : readTokens(model, textPath);
+    const protocol = { context, chunks, stride, fullWindow, bos: chunkBos(model) };
+    await runPart("eval-ppl", t`chunks`, part, { json }, (each) =>
+      evaluatePerplexityPart(output, part, model, tokens, {
+        ...protocol,
+        ...{ base, activations, threads, maxMemory, text: textPath },
+        ...each,
+      }),
+    );
+  });
 }
 
 /** @throws LlqError `usage` for options that exclude each other */
@@ -159,7 +186,7 @@ function checkOptions(textPath: string | undefined, options: EvalPplOptions): vo
   if (needsBase(options) && baseline === undefined && baseModel === undefined) {
     refuse(t`a bound compares with a base, but there is none`, t`--base-model or --baseline names one`);
   }
-  if (sequential && !needsBase(options) && options.maxPpl === undefined) {
+  if (sequential && !hasBounds(options)) {
     refuse(t`--sequential stops when the bounds are settled, but there are none`);
   }
   if (sequential && save !== undefined) refuse(t`--save needs every chunk, --sequential leaves some out`);
@@ -175,7 +202,7 @@ async function evaluate(
 ): Promise<Report> {
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
   const { maxMemory } = options;
-  const { sequential, strict = false } = options;
+  const { sequential } = options;
   if (options.baseline === undefined) warnOfContext(model, context, t`perplexity suffers beyond`);
   const progress = createProgress("eval-ppl", options.json);
   let clear: number | undefined;
@@ -209,27 +236,13 @@ async function evaluate(
       onProgress: (state) => progress.update(state.done, state.total, note(state)),
     }),
   ).finally(() => progress.stop());
-  const verdicts = judge(options, result.chunkMeans, clear);
-  const gate = { result: gateResult(verdicts, strict), strict, verdicts };
   return {
     model: model.path,
     text: textPath,
     base: base?.path,
     result,
-    gate: verdicts.length === 0 ? undefined : gate,
+    gate: gateOf(options, result.chunkMeans, clear),
   };
-}
-
-/** @throws LlqError `gate` with a line for each broken bound, `undecided` with one for each that is not clear */
-function passGate(path: string, { result, strict, verdicts }: Gate): void {
-  if (result === "passed") return;
-  const isFailed = result === "failed";
-  const guilty = verdicts.filter((verdict) =>
-    isFailed ? isBroken(verdict, strict) : verdict.outcome === "undecided",
-  );
-  const lines = guilty.map((verdict) => `${path}: ${describeVerdict(verdict)}`);
-  const hint = isFailed ? undefined : t`more chunks narrow the error bar`;
-  throw new LlqError(isFailed ? "gate" : "undecided", lines.join("; "), { hint });
 }
 
 function note({ running, tokensPerSecond }: PerplexityProgress): string {
@@ -237,3 +250,5 @@ function note({ running, tokensPerSecond }: PerplexityProgress): string {
   const so = last === undefined ? "" : t`, perplexity ${last.toFixed(4)} after ${running.length} chunks`;
   return t`${tokensPerSecond.toFixed(0)} tokens/s${so}`;
 }
+
+for (const option of boundOptions()) evalPplCommand.addOption(option);

@@ -27,10 +27,12 @@ import {
   loraOption,
   maxMemoryOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
 } from "./shared/options.js";
+import { refuseForPart } from "./shared/parts/part.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
@@ -85,6 +87,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -121,11 +124,16 @@ ${t`Examples:`}
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
+  llq quantize ./Llama-2-70b -o out.gguf --bits 4 --part 2/8
 
 ${t`--bits ${listed(Object.entries(BITS))};
 with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`}`,
   )
   .action(async (path: string, given: GivenOptions) => {
+    refuseForPart(given.part, {
+      "--calibrate": given.calibrate !== undefined,
+      "--dry-run": given.dryRun === true,
+    });
     const types = asksForSize(given) ? undefined : chosenTypes(given);
     const outputs = outputNames(path, types?.map(nameOf), given);
     if (types !== undefined && types.length > 1) await quantizeTogether(path, types, outputs, given);
@@ -176,6 +184,7 @@ async function quantizeTogether(
       hint: t`run it by itself`,
     });
   });
+  refuseForPart(options.part, { "several types": true });
   if (options.calibrate !== undefined) {
     throw new LlqError(
       "usage",

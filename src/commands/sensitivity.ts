@@ -1,26 +1,30 @@
 import { Command } from "commander";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
+import { measureSensitivityPart } from "../eval/parts/sensitivity.js";
 import {
   DEFAULT_CHUNKS,
   DEFAULT_CONTEXT,
   DEFAULT_TYPES,
-  type WrittenSensitivity,
   writeSensitivity,
 } from "../eval/sensitivity/sensitivity-file.js";
 import { t } from "../language/t.js";
 import { findWritableType } from "../quant/recipes/override.js";
 import type { SENSITIVITY } from "../report/documents/write.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine, printTable } from "../ui.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, printJson } from "../ui.js";
+import { printSensitivity, sensitivityDocument } from "./printed/sensitivity.js";
 import {
   forceOption,
   jsonOption,
   outputOption,
+  partOption,
   repeatable,
   resumeOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
+import { runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -33,6 +37,7 @@ interface SensitivityCommandOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
@@ -58,6 +63,7 @@ together take about half as many passes through the model as there are tensors.`
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
@@ -74,9 +80,17 @@ ${t`Examples:`}
     const imatrix = options.imatrix === undefined ? undefined : openImatrix(options.imatrix);
     const model = await openSource(path, options);
     warnOfContext(model, options.context, t`beyond, its output is unusual`);
-    warnOfPartial(options.output, options);
-    const progress = createProgress("sensitivity", options.json);
     const source = { model, text, tokens: readTokens(model, text) };
+    const { part, output, context, chunks, threads, force, json } = options;
+    if (part !== undefined) {
+      const of = { context, chunks, bos: chunkBos(model), types, imatrix, threads, force };
+      await runPart("sensitivity", t`roundings`, part, { json }, (watching) =>
+        measureSensitivityPart(output, part, source, { ...of, ...watching }),
+      );
+      return;
+    }
+    warnOfPartial(output, options);
+    const progress = createProgress("sensitivity", options.json);
     const written = await interruptible((signal) =>
       writeSensitivity(options.output, source, {
         context: options.context,
@@ -91,29 +105,6 @@ ${t`Examples:`}
         onProgress: (done, total) => progress.update(done, total),
       }),
     ).finally(() => progress.stop());
-    if (options.json) printJson<typeof SENSITIVITY>(document(path, written));
-    else printResult(written);
+    if (options.json) printJson<typeof SENSITIVITY>(sensitivityDocument(path, written));
+    else printSensitivity(written);
   });
-
-function document(model: string, { sensitivity, ...rest }: WrittenSensitivity) {
-  const { file: _, tensors, ...about } = sensitivity;
-  const list = [...tensors].map(([name, { kld }]) => ({ name, kld: Object.fromEntries(kld) }));
-  return { schema: 1 as const, model, ...about, ...rest, tensors: list };
-}
-
-/** Tensors that are listed. */
-const SHOWN = 10;
-
-function printResult({ output, sensitivity, roundings, runs, resumed, seconds }: WrittenSensitivity): void {
-  const { tensors, chunks, context } = sensitivity;
-  const text = t`${chunks} chunks of ${context} tokens`;
-  printLine(t`${output}: ${roundings} roundings of ${tensors.size} tensors on ${text}`);
-  if (resumed > 0) printLine(t`${resumed} of ${runs} runs of a chunk were done already`);
-  const rows = [...tensors].flatMap(([name, { kld }]) =>
-    [...kld].map(([type, value]) => ({ name, type, value })),
-  );
-  rows.sort((a, b) => b.value - a.value);
-  const cells = rows.slice(0, SHOWN).map(({ name, type, value }) => [name, type, value.toExponential(3)]);
-  printTable([t`most sensitive`, t`as`, t`divergence`], cells);
-  printLine(formatSeconds(seconds));
-}

@@ -10,7 +10,7 @@ import type { ProtocolName, WrittenQuestion, WrittenTask } from "./tasks/types.j
 
 /** TriviaQA's largest file without evidence has 60 MB. */
 const MAX_FILE_BYTES = 128 << 20;
-/** The longest published question, of MATH, has 6 kB. */
+/** The longest published question, of MATH, has 6 kB; TriviaQA's have long lists of aliases. */
 const MAX_LINE_BYTES = 1 << 20;
 const MAX_QUESTIONS = 2 ** 18;
 /** Of JSON, in one question, and in a file that is one document. */
@@ -53,17 +53,26 @@ export function readWrittenQuestions(
       if (questions.length === MAX_QUESTIONS)
         throw badInput(t`${path}: more than ${MAX_QUESTIONS} questions`);
       const question = read(file, task, row, protocol);
+      checkLength(file, row, question);
       const place = row.line === undefined ? relative(path, file) : `${group}${group && ":"}${row.line}`;
       questions.push({ ...question, id: question.name ?? place, group });
     }
   }
-  if (questions.length === 0) throw badInput(t`${path}: no questions`);
+  if (questions.length === 0) throw badInput(t`${path}: no questions in it`);
   const ids = new Set<string>();
   for (const { id } of questions) {
     if (ids.has(id)) throw badInput(t`${path}: two questions are called ${id}`);
     ids.add(id);
   }
   return questions;
+}
+
+/** A file that is one document has no lines to look at before. */
+function checkLength(path: string, { line }: Row, { prompt, target, gold }: WrittenQuestion): void {
+  const length = [prompt, target, ...gold].reduce((sum, text) => sum + text.length, 0);
+  if (length <= MAX_LINE_BYTES) return;
+  const where = line === undefined ? path : `${path}: question ${line}`;
+  throw badInput(t`${where}: ${length} characters; a question has at most ${MAX_LINE_BYTES}`);
 }
 
 /** In the order of their names, with numbers in them as numbers: MATH's files are called 1.json to 2500.json. */
@@ -86,6 +95,7 @@ function groupOf(folder: string, file: string): string {
 function rowsOf(path: string): Row[] {
   const bytes = unzipped(path, readSmallFile(path, MAX_FILE_BYTES));
   const first = bytes.findIndex((byte) => byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf);
+  if (first < 0) throw badInput(t`${path}: is empty`);
   const newline = bytes.indexOf(0x0a, first);
   const isOne = bytes[first] === 0x5b || newline < 0 || !endsObject(bytes, newline);
   return isOne ? documentRows(path, bytes) : lineRows(path, bytes);

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
-import { installedPath } from "../installed.js";
 import { t } from "../language/t.js";
+import { readModule } from "./modules.js";
 import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
@@ -12,7 +11,7 @@ const MOST_TABLE_BYTES = 3.5 * 2 ** 20;
 
 /** A compiled kernels module; compile once and hand it to threads. */
 export function compileKernels(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(installedPath("kernels.wasm")));
+  return new WebAssembly.Module(readModule("kernels"));
 }
 
 /** Everything a module exports, addresses and counts as numbers. */

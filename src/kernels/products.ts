@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
-import { installedPath } from "../installed.js";
+import { readModule } from "./modules.js";
 
 // The modules of products (assembly/products.ts, assembly/generation.ts). None is to be used before it has been tried
 // (src/net/products/products.ts).
@@ -81,7 +80,7 @@ export function pairVectors(...purposes: readonly Purpose[]): void {
 function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
   if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
   return dots.flatMap((dot) => {
-    const bytes = readFileSync(installedPath(`${FILES[purpose]}-${dot}.wasm`));
+    const bytes = readModule(`${FILES[purpose]}-${dot}`);
     // The engine compiles the same bytes only once, so they differ.
     const named = withSection(bytes, `${bits} bits`);
     return WebAssembly.validate(named) ? [{ module: new WebAssembly.Module(named), dot, bits }] : [];

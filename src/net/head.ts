@@ -47,10 +47,8 @@ export function openLogits(
   tokens: number,
 ): Logits {
   const { kernels } = on;
-  const x = states[0]!;
-  if (head.merge !== undefined) mergeStreams(on, head.merge, states, tokens);
-  const { output_norm, output, outputBias, logitScale, logitSoftcap } = head;
-  normalize(on, output_norm, x, x, tokens);
+  const { output, outputBias, logitScale, logitSoftcap } = head;
+  const x = outputInput(on, head, states, tokens);
   const linear = { weight: output, bias: outputBias };
   const input = packInput(on, x, tokens, [linear]);
   return (first, rows) => {
@@ -60,6 +58,19 @@ export function openLogits(
     if (logitSoftcap !== undefined) kernels.call("softcap")(slab.y, floats, logitSoftcap);
     return slab;
   };
+}
+
+/** What goes into the output matrix [tokens][width], in the place of the first of the hidden states. */
+export function outputInput(
+  on: Multiplier,
+  { merge, output_norm }: Pick<HeadPlan, "merge" | "output_norm">,
+  states: readonly number[],
+  tokens: number,
+): number {
+  const x = states[0]!;
+  if (merge !== undefined) mergeStreams(on, merge, states, tokens);
+  normalize(on, output_norm, x, x, tokens);
+  return x;
 }
 
 /** Bytes of kernel memory that the logits of so many tokens take. */

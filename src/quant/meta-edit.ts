@@ -12,7 +12,8 @@ import { t } from "../language/t.js";
 import { SPECIAL_KEYS } from "../tokenizer/vocab.js";
 import type { KeyValue } from "./metadata.js";
 
-const FORM = () => t`key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int`;
+const FORM = () =>
+  t`key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int`;
 
 const INTEGERS: readonly MetaType[] = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"];
 /** What llama-quantize calls them. */

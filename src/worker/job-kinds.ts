@@ -2,6 +2,7 @@ import { captureHeadJob, captureJob } from "../eval/calibrate/capture/capture.js
 import { feedbackJob } from "../eval/calibrate/codes/feedback.js";
 import { arrangeJob, choleskyJob } from "../eval/calibrate/moments/factor.js";
 import { momentsJob } from "../eval/calibrate/moments/moments.js";
+import { outputSquaresJob } from "../eval/imatrix/output-squares.js";
 import { scoreJob } from "../eval/perplexity/score.js";
 import { embedJob } from "../net/embed.js";
 import { layerJob } from "../net/layer.js";
@@ -27,6 +28,7 @@ export const JOB_KINDS: readonly JobKind<any, unknown>[] = [
   memberJob,
   captureJob,
   captureHeadJob,
+  outputSquaresJob,
   momentsJob,
   arrangeJob,
   choleskyJob,

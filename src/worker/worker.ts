@@ -1,13 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Kernels } from "../kernels/kernels.js";
 import { speak } from "../language/t.js";
-import {
-  errorToData,
-  type Reply,
-  type Request,
-  runJob,
-  type WorkerStart,
-} from "../run/threads/messages.js";
+import { errorToData, type Reply, type Request, runJob, type WorkerStart } from "../run/threads/messages.js";
 import { JOB_KINDS } from "./job-kinds.js";
 
 const modules = workerData as WorkerStart;

@@ -78,6 +78,7 @@ test("what evaluates", () => {
   check("compare", "compare", TINY_LLAMA, "q.gguf", "--text", TEXT, ...small);
   check("imatrix", "imatrix", TINY_LLAMA, TEXT, "-o", "i.gguf", ...small);
   check("imatrix", "imatrix", "--in", "i.gguf", "-o", "j.gguf");
+  check("imatrix --show-statistics", "imatrix", "--in", "i.gguf", "--show-statistics");
   check("sensitivity", "sensitivity", TINY_LLAMA, TEXT, "-o", "s.json", "-c", "16", "--chunks", "1");
   check("eval-choice", "eval-choice", TINY_LLAMA, join(QUESTIONS, "boolq.jsonl"));
   const subjects = join(folder, "subjects");
@@ -104,6 +105,57 @@ test("what evaluates", () => {
   const calibrated = ["--calibrate", TEXT, "--calibrate-tokens", "512", "--effort", "plain"];
   check("convert, quantize", "quantize", TINY_LLAMA, "-o", "c.gguf", "--bits", "4", ...calibrated);
 }, 240_000);
+
+test("what is done in parts", () => {
+  for (const part of ["1/2", "2/2"]) {
+    check("any command with --part", "quantize", TINY_LLAMA, "-o", "p.gguf", "--bits", "4", "--part", part);
+    check(
+      "any command with --part",
+      "eval-ppl",
+      "q.gguf",
+      TEXT,
+      "-c",
+      "32",
+      "--chunks",
+      "4",
+      "-o",
+      "p",
+      "--part",
+      part,
+    );
+    check("any command with --part", "verify", "q.gguf", "-s", TINY_LLAMA, "-o", "v", "--part", part);
+  }
+  check("finish of a model", "finish", "p.gguf");
+  check("eval-ppl", "finish", "p", "--max-ppl", "1");
+  check("verify", "finish", "v");
+  check(
+    "any command with --part",
+    "convert",
+    TINY_LLAMA,
+    "-o",
+    "s.gguf",
+    "--split-max-size",
+    "2M",
+    "--part",
+    "1/1",
+  );
+  check("finish of a model", "finish", "s.gguf");
+  check(
+    "any command with --part",
+    "imatrix",
+    TINY_LLAMA,
+    TEXT,
+    "-o",
+    "p.imatrix",
+    "-c",
+    "32",
+    "--chunks",
+    "4",
+    "--part",
+    "1/1",
+  );
+  check("imatrix", "finish", "p.imatrix");
+}, 120_000);
 
 test("what fails, and nothing was left out", () => {
   check("any command that fails", "inspect", "missing.gguf");

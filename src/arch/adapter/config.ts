@@ -31,8 +31,10 @@ const OTHER_KINDS: Readonly<Record<string, () => string>> = {
   use_dora: () => t`a DoRA adapter`,
   lora_bias: () => t`biases of the adapter's own`,
   layer_replication: () => t`an adapter that repeats layers`,
-  trainable_token_indices: () => t`single rows of the embedding, trained by themselves (trainable_token_indices)`,
-  target_parameters: () => t`parameters that are no module's weight, such as stacked experts (target_parameters)`,
+  trainable_token_indices: () =>
+    t`single rows of the embedding, trained by themselves (trainable_token_indices)`,
+  target_parameters: () =>
+    t`parameters that are no module's weight, such as stacked experts (target_parameters)`,
   alora_invocation_tokens: () => t`an adapter that begins to work behind certain tokens (aLoRA)`,
   use_qalora: () => t`a QA-LoRA adapter`,
   use_bdlora: () => t`a block-diagonal adapter`,

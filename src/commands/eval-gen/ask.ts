@@ -17,7 +17,7 @@ import type { LoadEngine } from "../../generate/engine.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { createProgress, formatBytes, warn } from "../../ui.js";
-import { writeReport } from "../shared/deliver.js";
+import { writeReport } from "../shared/report/deliver.js";
 import { modelTokenizer, readPrompt } from "../shared/text.js";
 import type { EvalGenOptions } from "./options.js";
 

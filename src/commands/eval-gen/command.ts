@@ -10,6 +10,8 @@ import type { LoadEngine } from "../../generate/engine.js";
 import { t } from "../../language/t.js";
 import { padText } from "../../language/width.js";
 import type { ANSWERED } from "../../report/documents/evaluate.js";
+import { madeHere } from "../../report/html/made.js";
+import { writtenPage } from "../../report/html/written-page.js";
 import { interval } from "../../report/shares.js";
 import {
   toWrittenDocument,
@@ -23,7 +25,6 @@ import {
 } from "../../report/written.js";
 import { checkOutputs } from "../../run/write/claim.js";
 import { formatSeconds, interruptible, printJson, printLine } from "../../ui.js";
-import { tellGithub, withReports, writeReport } from "../shared/deliver.js";
 import {
   activationsOption,
   forceOption,
@@ -36,6 +37,7 @@ import {
   threadsOption,
   wholeNumber,
 } from "../shared/options.js";
+import { tellGithub, withReports, writeReport } from "../shared/report/deliver.js";
 import { MODEL_ARGUMENT, openSource } from "../shared/source.js";
 import { ask } from "./ask.js";
 import { checkEvalGenOptions, type EvalGenOptions } from "./options.js";
@@ -76,6 +78,7 @@ and never executed.`,
     .option("--max-drop <x>", t`fail if the base has more than this share of right answers more`, numberFrom(0, 1))
     .option("--junit <file>", t`write the bounds as JUnit test cases`)
     .option("--markdown <file>", t`write the result as Markdown`)
+    .option("--html <file>", t`write a page: beside a base, the questions that turned, with what both wrote`)
     .addOption(loraOption())
     .addOption(threadsOption())
     .addOption(jsonOption())
@@ -100,13 +103,14 @@ holds all answers; --resume asks only what is missing.`}`,
 
 async function run(load: LoadEngine, path: string, file: string, options: EvalGenOptions): Promise<void> {
   const task = checkEvalGenOptions(options);
-  const { junit, markdown, save, samples, force, resume, baseModel, baseline, json, protocol } = options;
+  const { junit, markdown, html, save, samples, force, resume, baseModel, baseline, json, protocol } =
+    options;
   const outputs = [save, samples].flatMap((output) => output ?? []);
   for (const output of outputs) checkOutputs([output], { force: force || (resume && output === save) });
   const saved: PairedRun | undefined = baseline === undefined ? undefined : readResults(baseline);
   const before = resume && save !== undefined ? readOwnResults(save) : undefined;
   const questions = readWrittenQuestions(file, task, protocol);
-  const report = await withReports([junit, markdown, save, samples], async () => {
+  const report = await withReports([junit, markdown, html, save, samples], async () => {
     const model = await openSource(path, options);
     const other =
       baseModel === undefined ? undefined : await openSource(baseModel, { ...options, lora: undefined });
@@ -118,7 +122,7 @@ async function run(load: LoadEngine, path: string, file: string, options: EvalGe
     });
     const { result } = measured;
     const base = measured.base ?? saved;
-    const paired = base && pairRuns(result, base);
+    const paired = base && pairRuns(result, base, options.maxDrop);
     if (base !== undefined && paired === undefined) {
       throw new LlqError("usage", t`${baseline ?? baseModel}: was asked other questions, or in other words`, {
         hint: t`the same file, --protocol, --shots, --limit, --seed, --max-tokens and --chat for both`,
@@ -135,6 +139,7 @@ async function run(load: LoadEngine, path: string, file: string, options: EvalGe
       verdicts,
     };
     deliver(about, options);
+    if (html !== undefined) writeReport(html, writtenPage(about, { questions, base }, madeHere()));
     if (samples !== undefined) writeReport(samples, toSamples(about));
     return about;
   });

@@ -32,6 +32,7 @@ export interface EvalGenOptions {
   readonly maxDrop?: number;
   readonly junit?: string;
   readonly markdown?: string;
+  readonly html?: string;
   readonly lora?: readonly string[];
   readonly threads?: number;
   readonly json?: boolean;

@@ -7,6 +7,7 @@ import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul
 import { parseBytes } from "../../quant/bytes.js";
 import type { KvType } from "../../quant/fit/memory.js";
 import { BITS, recipeNamed } from "../../quant/recipes/recipes.js";
+import { parsePart } from "../../run/parts/part.js";
 import { formatBytes } from "../../ui.js";
 
 /** A whole number of at least `least`, for an option's value. */
@@ -115,6 +116,12 @@ export const jsonOption = () => new Option("--json", t`print one JSON document i
 
 export const resumeOption = () =>
   new Option("--resume", t`go on where a run with the same options was stopped`);
+
+export const partOption = () =>
+  new Option(
+    "--part <i/n>",
+    t`do the i-th of n parts; llq finish makes the whole of them. slurm/n and k8s/n take i from the array's task`,
+  ).argParser((text) => parsePart(text));
 
 export const splitOption = () =>
   new Option(

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { controlEncoder } from "../../generate/text/prompt.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
+import { textStart } from "../../tokenizer/special.js";
 import { createTokenizer } from "../../tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { warn } from "../../ui.js";
@@ -17,6 +19,16 @@ export function readTokens(model: Model, path: string): Int32Array {
   const tokens = modelTokenizer(model).encode(text);
   warnOfGguf(model, path, text, tokens);
   return tokens;
+}
+
+/** The same, where what is written like a control token is one, as with llama.cpp's `--parse-special`. */
+export function readSpecialTokens(model: Model, path: string): Int32Array {
+  const text = readPrompt(path);
+  const { vocab } = model;
+  const tokenizer = modelTokenizer(model);
+  warnOfGguf(model, path, text);
+  const start = vocab.addBos ? textStart(vocab.special) : [];
+  return Int32Array.from([...start, ...controlEncoder(vocab, tokenizer)(text)]);
 }
 
 /** The text of such a file, or of stdin (`-`), which is read once. Says when it is not read as it stands. */
@@ -43,11 +55,12 @@ export function modelTokenizer({ vocab }: Model): Tokenizer {
 const COMPARED = 1 << 20;
 
 /** Says when a GGUF of the model, which has no words for all that its tokenizer does, will read the text otherwise. */
-function warnOfGguf(model: Model, path: string, text: string, tokens: Int32Array): void {
+function warnOfGguf(model: Model, path: string, text: string, tokens?: Int32Array): void {
   const { vocab } = model;
   if (vocab.rules === undefined) return;
   const start = text.slice(0, COMPARED);
-  const own = start.length === text.length ? tokens : modelTokenizer(model).encode(start);
+  const whole = start.length === text.length ? tokens : undefined;
+  const own = whole ?? modelTokenizer(model).encode(start);
   const others = createTokenizer({ ...vocab, rules: undefined }).encode(start);
   const first = own.findIndex((id, i) => id !== others[i]);
   if (first < 0 && own.length === others.length) return;

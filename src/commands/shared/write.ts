@@ -4,6 +4,7 @@ import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { PLANNED, PLANNED_TOGETHER, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
 import { storedType } from "../../rows/packed/index.js";
+import type { Part } from "../../run/parts/part.js";
 import { executeParts, executeTogether, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
 import {
@@ -17,6 +18,7 @@ import {
   printTable,
 } from "../../ui.js";
 import { warnOfPartial } from "./partial.js";
+import { writePart } from "./parts/write-part.js";
 import { printBySize, whyOf } from "./size/report.js";
 
 /** The options of every command that writes a model. */
@@ -25,6 +27,7 @@ export interface WriteOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
@@ -34,10 +37,11 @@ type CarryOptions = Omit<WriteOptions, "output">;
 export async function writeParts(
   title: string,
   parts: readonly PlanPart[],
-  options: CarryOptions,
+  options: WriteOptions,
   extra: object = {},
 ): Promise<void> {
-  await writeModels(title, [parts], options, extra);
+  if (options.part !== undefined) await writePart(title, parts, options.part, options);
+  else await writeModels(title, [parts], options, extra);
 }
 
 /** The same for several models of one source, which is read once. */

@@ -15,6 +15,8 @@ const MAX_FILE_BYTES = 64 << 20;
 const MAX_QUESTIONS = 2 ** 18;
 /** Of JSON, in one question. */
 const MAX_QUESTION_VALUES = 256;
+/** The longest published question, of LAMBADA, has 2 kB. */
+const MAX_QUESTION_LENGTH = 1 << 20;
 /** In a file that is one array; a question of MMLU has 7. */
 const MAX_ARRAY_VALUES = 2 ** 21;
 
@@ -41,7 +43,8 @@ interface Row {
 export function readQuestions(path: string): QuestionFile {
   const text = readText(path, MAX_FILE_BYTES).replace(/^\ufeff/, "");
   const rows = rowsOf(path, text);
-  if (rows.length === 0) throw badInput(t`${path}: no questions`);
+  if (text.trim() === "") throw badInput(t`${path}: is empty`);
+  if (rows.length === 0) throw badInput(t`${path}: no questions in it`);
   const first = Object(rows[0]!.value);
   const task = findTask(first);
   if (task === undefined && isCevalTest(first)) {
@@ -115,6 +118,12 @@ function toObject(names: readonly string[], fields: readonly string[]): Record<s
 }
 
 function readQuestion(path: string, task: Task, { line, value }: Row): NumberedQuestion {
+  const { length } = JSON.stringify(value);
+  if (length > MAX_QUESTION_LENGTH) {
+    throw badInput(
+      t`${path}: line ${line}: ${length} characters; a question has at most ${MAX_QUESTION_LENGTH}`,
+    );
+  }
   try {
     const question = task.question(value);
     if (question.options[question.answer] !== undefined) return { ...question, line };

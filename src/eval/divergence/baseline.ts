@@ -7,11 +7,12 @@ import { badInput } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
 import { LLAMA_LOGITS_MAGIC, MAX_CHUNKS, readLlamaLogits } from "../../../formats/llama-logits.js";
 import { t } from "../../language/t.js";
+import { encodeFrame, FRAME_HEAD } from "../../run/parts/frames.js";
 import { claimOutputs, partialPath } from "../../run/write/claim.js";
 import { writeFully } from "../../run/write/encode.js";
 import { checkReadBack, createFile, publish, settle } from "../../run/write/output.js";
 import { chooseProtocol, PROTOCOL_NAMES, type Protocol, scoredTokens } from "../perplexity/protocol.js";
-import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD, recordBytes } from "./baseline-record.js";
+import { type BaselineFile, decodeFrame, recordBytes } from "./baseline-record.js";
 import type { Keep } from "./keep.js";
 
 // A baseline file is what a base model says of a text: "llq_base", then frames (baseline-record.ts) of

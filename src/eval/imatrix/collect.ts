@@ -3,10 +3,13 @@ import { countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
 import { fitMemory, runGroup } from "../../net/group.js";
 import { type ForwardOptions, withSession } from "../../net/session.js";
 import type { LayerSquares } from "../../net/squares.js";
+import { outputSquaresJob, outputSquaresMemory } from "./output-squares.js";
 
 export interface CollectOptions extends ForwardOptions {
   /** Chunks before this one are left out: an earlier run has done them. */
   readonly firstChunk: number;
+  /** What goes into the output matrix, too: to onLayer as a layer behind the last. */
+  readonly output?: boolean | undefined;
   /** Called for every layer and chunk, in any order: the sums of `count` chunks, the first of which is `chunk`. */
   readonly onLayer: (layer: number, chunk: number, count: number, squares: LayerSquares) => void;
   /** Called when all layers of all chunks before `chunk` are through, now and then. */
@@ -28,20 +31,28 @@ export async function collectSquares(
 ): Promise<void> {
   await withSession(model, options, async (session) => {
     const context = chunks[0]!.length;
-    const { firstChunk, onLayer, onGroup } = options;
+    const { firstChunk, output = false, onLayer, onGroup } = options;
+    const { files, activations, pool } = session;
+    const { layers, head } = session.plan;
     const left = chunks.length - firstChunk;
-    const size = fitMemory(session, left, context, options, () => 0);
+    const size = fitMemory(session, left, context, options, (count) =>
+      output ? outputSquaresMemory(head, count * context) : 0,
+    );
     const blocks = prepareBlocks(session, context);
     const advance = countWork(left * blocks.chunkWork, options);
     let groupChunks = Math.max(1, session.pool.threads);
     for (let first = firstChunk; first < chunks.length; ) {
       const started = performance.now();
       const group = chunks.slice(first, first + Math.min(groupChunks, size.groupChunks));
-      await runGroup(session, size, group, (at, span, own) =>
-        runBlocks(session, blocks, span, own, advance, (layer, squares) =>
-          onLayer(layer, first + at, span.chunks, squares),
-        ),
-      );
+      await runGroup(session, size, group, async (at, span, own) => {
+        const start = first + at;
+        await runBlocks(session, blocks, span, own, advance, (layer, squares) =>
+          onLayer(layer, start, span.chunks, squares),
+        );
+        if (!output) return;
+        const squares = await pool.run(outputSquaresJob, { files, activations, span, head });
+        onLayer(layers.length, start, span.chunks, squares);
+      });
       first += group.length;
       onGroup(first);
       if (performance.now() - started < (GROUP_SECONDS * 1000) / 2) groupChunks *= 2;

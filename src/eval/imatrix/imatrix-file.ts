@@ -1,4 +1,5 @@
-import { openImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { type ImatrixSums, openImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { datFile } from "../../../formats/imatrix/imatrix-dat.js";
 import { type ImatrixPart, mergeImatrices } from "../../../formats/imatrix/imatrix-merge.js";
 import { imatrixFile } from "../../../formats/imatrix/imatrix-write.js";
 import type { Model } from "../../model.js";
@@ -22,9 +23,17 @@ export interface ImatrixSource {
   readonly tokens: Int32Array;
 }
 
+export type ImatrixForm = "gguf" | "dat";
+
+export function formOf(output: string): ImatrixForm {
+  return /\.dat$/i.test(output) ? "dat" : "gguf";
+}
+
 export interface WriteImatrixOptions extends Omit<ImatrixOptions, "checkpoint" | "dataset"> {
   /** Files of importance matrices to add. */
   readonly merge?: readonly string[] | undefined;
+  /** llama.cpp's GGUF form, or its older one. Default: the older for a name that ends in .dat. */
+  readonly form?: ImatrixForm | undefined;
   /** Replace an output that exists. */
   readonly force?: boolean | undefined;
 }
@@ -42,7 +51,7 @@ export interface WrittenImatrix {
 }
 
 /**
- * Computes an importance matrix, or adds those of `merge`, or both, and writes it in llama.cpp's GGUF form. What
+ * Computes an importance matrix, or adds those of `merge`, or both, and writes it in a form of llama.cpp's. What
  * is done of the computing stays beside the output when it is stopped, for `resume`.
  * @throws LlqError as computeImatrix; `usage` for an output that exists or is an input, `no-space` for a full disk,
  * `bad-input` for files that are damaged or of different models
@@ -75,12 +84,12 @@ async function writeClaimed(
   if (source !== undefined) {
     const name = source.model.path;
     // Better now than after hours.
-    mergeImatrices([...parts, { name, imatrix: emptyImatrix(source.model) }], context);
+    mergeImatrices([...parts, { name, imatrix: emptyImatrix(source.model, options) }], context);
     computed = await compute(source, { ...options, context, checkpoint });
     parts.push({ name, imatrix: computed });
   }
   const imatrix = mergeImatrices(parts, context);
-  const bytes = imatrixFile(imatrix);
+  const bytes = imatrixBytes(imatrix, options.form ?? formOf(output));
   writeOutput(output, bytes, force);
   removeCheckpoint(checkpoint);
   const { entries, datasets, chunks } = imatrix;
@@ -105,4 +114,9 @@ async function compute(
 function chunkSizeOf(parts: readonly ImatrixPart[]): number {
   const sizes = parts.map(({ imatrix }) => imatrix.chunkSize ?? 0);
   return sizes.find((size) => size > 0) ?? DEFAULT_CONTEXT;
+}
+
+/** The whole file. */
+export function imatrixBytes(imatrix: ImatrixSums, form: ImatrixForm): Uint8Array {
+  return form === "dat" ? datFile(imatrix) : imatrixFile(imatrix);
 }

@@ -1,8 +1,7 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry } from "../../../formats/imatrix/imatrix.js";
 import { t } from "../../language/t.js";
-import { type InputPlan, inputsOf, squaresLength } from "../../net/inputs.js";
-import type { LayerPlan } from "../../net/plan/types.js";
+import { type InputPlan, squaresLength } from "../../net/inputs.js";
 import type { LayerSquares } from "../../net/squares.js";
 
 /** What is done: the sums of the first `chunks` chunks, of every layer and input, one after the other. */
@@ -27,9 +26,11 @@ export class Totals {
   readonly #sums: Float64Array;
   readonly #layers: readonly LayerTotal[];
 
-  /** @param model what to call it in errors */
-  constructor(model: string, layers: readonly LayerPlan[], start: Sums | undefined) {
-    const inputs = layers.map(inputsOf);
+  /**
+   * @param model what to call it in errors
+   * @param inputs of each layer
+   */
+  constructor(model: string, inputs: readonly ReadonlyMap<string, InputPlan>[], start: Sums | undefined) {
     const columns = inputs.flatMap((each) => [...each.values()].map(squaresLength));
     this.#model = model;
     this.#sums = start?.sums ?? new Float64Array(columns.reduce((sum, count) => sum + count, 0));

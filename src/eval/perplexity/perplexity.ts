@@ -140,11 +140,11 @@ export async function evaluatePerplexity(
 }
 
 /** The chunks to evaluate: those of the text, which must be those of the baseline if there is one. */
-function chunksOf(
+export function chunksOf(
   model: Model,
   tokens: Int32Array | undefined,
   protocol: Protocol,
-  { base, chunks: most }: PerplexityOptions,
+  { base, chunks: most }: Pick<PerplexityOptions, "base" | "chunks">,
 ): readonly Int32Array[] {
   const { context, stride, bos } = protocol;
   const own = tokens && cutChunks(model, tokens, { context, stride, bos, chunks: most });
@@ -181,6 +181,6 @@ function fitKeep(keep: Keep, vocabSize: number): Keep {
   return keep.form === "top" ? { ...keep, k: Math.min(keep.k, vocabSize) } : keep;
 }
 
-function reorder({ base }: Baseline, order: readonly number[]): Baseline["base"] {
+export function reorder({ base }: Baseline, order: readonly number[]): Baseline["base"] {
   return { ...base, records: order.map((i) => base.records[i]!) };
 }

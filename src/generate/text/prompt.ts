@@ -24,8 +24,22 @@ export function renderedEncoder(
   tokenizer: Tokenizer,
   { stripsBehindControl }: RenderedOptions = {},
 ) {
-  const split = tokenSplitter(vocab, [TOKEN_TYPE.CONTROL, TOKEN_TYPE.UNKNOWN]);
+  const encode = controlEncoder(vocab, tokenizer, { stripsBehindControl });
   const start = textStart(vocab.special);
+  return (text: string): Int32Array => {
+    const ids = encode(text);
+    const begun = start.every((id, i) => ids[i] === id);
+    return Int32Array.from([...(vocab.addBos && !begun ? start : []), ...ids]);
+  };
+}
+
+/** An encoder of text alone, with nothing before it, where what is written like a control token is one. */
+export function controlEncoder(
+  vocab: Vocab,
+  tokenizer: Tokenizer,
+  { stripsBehindControl }: RenderedOptions = {},
+) {
+  const split = tokenSplitter(vocab, [TOKEN_TYPE.CONTROL, TOKEN_TYPE.UNKNOWN]);
   return (text: string): Int32Array => {
     const ids = new IdList();
     let trims = false;
@@ -37,8 +51,7 @@ export function renderedEncoder(
         typeof fragment === "number" &&
         !KEEPS_WHITE_SPACE.includes(vocab.tokens[fragment]!);
     }
-    const begun = start.every((id, i) => ids.at(i) === id);
-    return Int32Array.from([...(vocab.addBos && !begun ? start : []), ...ids.toArray()]);
+    return ids.toArray();
   };
 }
 

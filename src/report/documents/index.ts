@@ -3,9 +3,11 @@ import { EXIT_CODE } from "../../../formats/errors.js";
 import { ANSWERED, CHOICE, CHOICE_FOLDER, COMPARISON, GENERATED, PERPLEXITY } from "./evaluate.js";
 import { is, maybe, schema, text } from "./fields.js";
 import { FIT, HASH_CHECK, HASHES, INSPECTED, METADATA, VALUE } from "./look.js";
+import { FINISHED, PART_DONE } from "./parts.js";
 import {
   COPIED,
   IMATRIX,
+  IMATRIX_STATISTICS,
   PLANNED,
   PLANNED_TOGETHER,
   SENSITIVITY,
@@ -36,6 +38,7 @@ export const DOCUMENTS = {
   "quantize --dry-run": PLANNED,
   "quantize --dry-run of several types": PLANNED_TOGETHER,
   imatrix: IMATRIX,
+  "imatrix --show-statistics": IMATRIX_STATISTICS,
   sensitivity: SENSITIVITY,
   "eval-ppl": PERPLEXITY,
   compare: COMPARISON,
@@ -51,5 +54,7 @@ export const DOCUMENTS = {
   "copy, split, merge, meta -o": COPIED,
   hash: HASHES,
   "hash --check": HASH_CHECK,
+  "any command with --part": PART_DONE,
+  "finish of a model": FINISHED,
   "any command that fails": FAILURE,
 } as const satisfies Readonly<Record<string, v.GenericSchema>>;

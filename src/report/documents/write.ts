@@ -123,6 +123,35 @@ export const IMATRIX = v.strictObject({
   tokensPerSecond: maybe(number),
 });
 
+/** llq imatrix --show-statistics */
+export const IMATRIX_STATISTICS = v.strictObject({
+  schema,
+  file: text,
+  matrices: v.array(
+    v.strictObject({
+      tensor: text,
+      layer: maybe(is(count, "left out beside the blocks")),
+      name: is(text, "in each block, such as ffn_down"),
+      sum: is(number, "of the activations: means of squares, one for each column"),
+      min: number,
+      max: number,
+      mean: number,
+      deviation: is(number, "standard deviation"),
+      active: is(number, "share of the columns that are above 1e-5"),
+      columns: is(count, "of experts those that saw a token"),
+      entropy: is(number, "in bits, of the activations as shares of their sum"),
+      evenness: is(number, "the same, as a share of what so many columns can have"),
+      outliers: is(number, "share of the columns that lie more than a standard deviation above the mean"),
+      similarity: is(number, "cosine of the angle to the same matrix of the block before; 0 without one"),
+    }),
+  ),
+  layers: is(
+    v.array(v.strictObject({ layer: count, sum: number, outliers: number, similarity: number })),
+    "means over a block's matrices, by their columns",
+  ),
+  empty: is(v.array(text), "entries that no token has reached"),
+});
+
 /** llq sensitivity */
 export const SENSITIVITY = v.strictObject({
   schema,

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { freeOutput, lookUp, refuseInput, reserveOutput } from "../../../formats/inputs.js";
 import { t } from "../../language/t.js";
-import { type Lock, tryLock } from "./lock.js";
+import { type Lock, type Owner, tryLock } from "./lock.js";
 
 /** Where an output grows until it is complete. */
 export function partialPath(output: string): string {
@@ -126,11 +126,16 @@ export function claimOutputs(outputs: readonly string[], options: OutputOptions)
 function claimOne(output: string): Lock {
   const lock = tryLock(lockPath(output));
   if ("release" in lock) return lock;
-  const { owner } = lock;
-  if (owner?.pid === process.pid) throw new LlqError("usage", t`${output}: is to be written twice at once`);
-  const who = owner === undefined ? t`another run` : t`process ${owner.pid} on ${owner.place.split(" ")[0]}`;
-  const since = owner === undefined ? "" : t`, since ${owner.since}`;
-  throw new LlqError("usage", t`${output}: is being written by ${who}${since}`, {
+  if (lock.owner?.pid === process.pid)
+    throw new LlqError("usage", t`${output}: is to be written twice at once`);
+  throw new LlqError("usage", t`${output}: is being written by ${nameOfOwner(lock.owner)}`, {
     hint: t`wait for it, or choose another name`,
   });
+}
+
+/** For people. */
+export function nameOfOwner(owner: Owner | undefined): string {
+  return owner === undefined
+    ? t`another run`
+    : t`process ${owner.pid} on ${owner.place.split(" ")[0]}, since ${owner.since}`;
 }

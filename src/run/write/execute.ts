@@ -3,6 +3,7 @@ import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
+import { listRecords, startOver } from "../parts/record.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { claimOutputs, partialPath } from "./claim.js";
 import { isResumable, withResumeHint } from "./output.js";
@@ -75,6 +76,7 @@ async function executeRounds(
   const outputs = parts.map(({ output }) => output);
   const { force = false } = options;
   const sources = parts[0]!.plan.files;
+  for (const output of outputs) refuseParts(output);
   const claim = claimOutputs(outputs, { byteLength: total, inputs: sources, force });
   const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
@@ -103,6 +105,16 @@ async function executeRounds(
   } finally {
     claim.release();
   }
+}
+
+/** A run by itself must not take away what several do together. */
+function refuseParts(output: string): void {
+  const [part] = listRecords(output);
+  if (part === undefined) return;
+  const message = t`${output}: is being made in ${part.count} parts, of which ${part.path} is one`;
+  throw new LlqError("usage", message, {
+    hint: t`llq finish ${output} when all are done, or ${startOver(output)}`,
+  });
 }
 
 /** Weights done of those of all parts. */

@@ -7,7 +7,8 @@ import type { EncodeResult } from "./encode.js";
 import { writeError } from "./encode.js";
 import { createFile } from "./output.js";
 
-const encodeResult = v.object({
+/** A job's result, as it is kept. */
+export const encodeResult = v.object({
   byteLength: v.number(),
   checksum: v.number(),
   squaredError: v.number(),

@@ -86,6 +86,24 @@ export async function withLock<T>(
   }
 }
 
+/**
+ * Takes a lock that is free, or whose owner is gone. An owner on another machine may have been killed just now: it is waited
+ * for until it gives a sign of life, or has given none for long.
+ */
+export async function lockOfTheDead(
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Lock | { readonly owner: Owner | undefined }> {
+  const first = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  for (;;) {
+    const lock = tryLock(path);
+    if ("release" in lock || lock.owner?.place === place()) return lock;
+    if (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs !== first) return lock;
+    signal?.throwIfAborted();
+    await delay(POLL);
+  }
+}
+
 /** The content of a lock of ours; undefined when there is one already. */
 function create(path: string): string | undefined {
   const since = new Date().toISOString();

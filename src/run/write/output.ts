@@ -195,7 +195,7 @@ export function withResumeHint(error: LlqError, kept: string): LlqError {
 }
 
 /** Makes the rename last through a power cut, where the system allows to sync a folder. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   try {
     const fd = openSync(folder, "r");
     fsyncSync(fd);

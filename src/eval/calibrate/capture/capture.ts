@@ -1,8 +1,8 @@
 import { badInput } from "../../../../formats/errors.js";
 import type { Kernels } from "../../../kernels/kernels.js";
 import { t } from "../../../language/t.js";
+import { outputInput } from "../../../net/head.js";
 import { runLayer } from "../../../net/layer.js";
-import { normalize } from "../../../net/norm.js";
 import type { HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
 import { streamWeights } from "../../../net/products/streamed.js";
 import {
@@ -16,7 +16,7 @@ import {
   storeStates,
 } from "../../../net/span.js";
 import type { InputTap } from "../../../net/squares.js";
-import { mergeStreams, statesOf } from "../../../net/streams.js";
+import { statesOf } from "../../../net/streams.js";
 import type { Descriptors } from "../../../rows/rows.js";
 import type { JobKind } from "../../../run/threads/messages.js";
 
@@ -44,7 +44,7 @@ export interface Wanted {
   readonly weights: Weights;
 }
 
-/** Work for one thread: run some chunks through a layer until what is wanted has passed by. Plain data. */
+/** Work for one thread: run some chunks through a layer until all that is wanted has passed by. Plain data. */
 export interface CaptureJob {
   readonly files: Descriptors;
   readonly span: Span;
@@ -53,8 +53,10 @@ export interface CaptureJob {
   /** Hidden states of a token. */
   readonly states: number;
   readonly inputs: LayerInputs | undefined;
-  /** Absent: the layer is run to its end, and the hidden states are those behind it. */
-  readonly wanted?: Wanted | undefined;
+  /** Each of another input. */
+  readonly wanted: readonly Wanted[];
+  /** The layer is run to its end, and the hidden states are those behind it. */
+  readonly isPass: boolean;
 }
 
 /** Rows of an expert, one after the other in the place for the group. */
@@ -72,15 +74,18 @@ const ENOUGH = Symbol("enough");
 export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
   name: "capture",
   run: capture,
-  about: ({ wanted, span }) => t`${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
+  about: ({ wanted, isPass, span }) => {
+    const what = [...wanted.map(({ input }) => input), ...(isPass ? [t`the whole layer`] : [])];
+    return t`${what.join(", ")} of ${aboutSpan(span)}`;
+  },
 };
 
 /** @throws LlqError `bad-input` for activations that are no finite numbers */
 function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   kernels.reset();
-  const { files, span, layer, rope, inputs, wanted } = job;
+  const { files, span, layer, rope, inputs, wanted, isPass } = job;
   const states = loadStates(kernels, span, job.states);
-  const squares = wanted && new Capture(kernels, span, wanted);
+  const squares = wanted.length > 0 ? new Captures(kernels, span, wanted, isPass) : undefined;
   const { kept: columns = [], stateOf } = layer.mixer.plan;
   const kept = columns.map((each) => (stateOf === undefined ? roomFor : loadColumns)(kernels, span, each));
   const work = { kernels, weights: streamWeights(files), activations: "f32", batch: span, rope } as const;
@@ -89,7 +94,7 @@ function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   } catch (error) {
     if (error !== ENOUGH) throw error;
   }
-  if (squares !== undefined) return squares.experts;
+  if (!isPass) return squares?.experts ?? [];
   for (const x of states) {
     checkActivations(kernels, x, batchTokens(span) * span.width, t`the hidden states behind a layer`);
   }
@@ -99,7 +104,7 @@ function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
       storeColumns(kernels, span, each, kept[i]!);
     });
   }
-  return [];
+  return squares?.experts ?? [];
 }
 
 /** Work for one thread: what goes into the output matrix. Plain data. */
@@ -117,9 +122,7 @@ export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
     kernels.reset();
     const on = { kernels, weights: streamWeights(files), activations: "f32" } as const;
     const states = loadStates(kernels, span, statesOf({ expand: head.merge }));
-    const x = states[0]!;
-    if (head.merge !== undefined) mergeStreams(on, head.merge, states, batchTokens(span));
-    normalize(on, head.output_norm, x, x, batchTokens(span));
+    const x = outputInput(on, head, states, batchTokens(span));
     const first = span.first * span.context;
     const what = { input: "output", x, columns: span.width, tokens: batchTokens(span) };
     put(kernels, place, first, what, (i) => weights[Math.floor((first + i) / span.context)]!);
@@ -127,8 +130,42 @@ export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
   about: ({ span }) => aboutSpan(span),
 };
 
-class Capture implements InputTap {
+/** Looks for several inputs at once. */
+class Captures implements InputTap {
+  readonly #each: readonly Capture[];
+  readonly #isPass: boolean;
+
+  constructor(kernels: Kernels, span: Span, wanted: readonly Wanted[], isPass: boolean) {
+    this.#each = wanted.map((each) => new Capture(kernels, span, each));
+    this.#isPass = isPass;
+  }
+
+  get experts(): ExpertRows[] {
+    return this.#each.flatMap(({ experts }) => experts);
+  }
+
+  add(...what: Parameters<Capture["add"]>): void {
+    this.#tell((each) => each.add(...what));
+  }
+
+  added(...what: Parameters<Capture["added"]>): void {
+    this.#tell((each) => each.added(...what));
+  }
+
+  addExpert(...what: Parameters<Capture["addExpert"]>): void {
+    this.#tell((each) => each.addExpert(...what));
+  }
+
+  #tell(what: (each: Capture) => void): void {
+    for (const each of this.#each) what(each);
+    if (!this.#isPass && this.#each.every(({ isDone }) => isDone)) throw ENOUGH;
+  }
+}
+
+class Capture {
   readonly experts: ExpertRows[] = [];
+  /** Whether all tokens have passed. */
+  isDone = false;
   readonly #kernels: Kernels;
   readonly #span: Span;
   readonly #wanted: Wanted;
@@ -146,7 +183,7 @@ class Capture implements InputTap {
     const place = this.#wanted.x;
     if (place !== undefined) this.#put(place, this.#seen, { input, x, columns, tokens });
     this.#seen += tokens;
-    if (this.#wanted.added === undefined) this.#endIfAll(this.#seen);
+    if (this.#wanted.added === undefined) this.#count(this.#seen);
   }
 
   added(x: number, tokens: number): void {
@@ -155,7 +192,7 @@ class Capture implements InputTap {
     if (added === undefined || this.#seen !== this.#added + tokens) return;
     this.#put(added, this.#added, { input, x, columns: this.#span.width, tokens });
     this.#added += tokens;
-    this.#endIfAll(this.#added);
+    this.#count(this.#added);
   }
 
   addExpert(input: string, x: number, tokens: readonly number[], columns: number, expert: number): void {
@@ -167,7 +204,7 @@ class Capture implements InputTap {
     const weight = tokens.reduce((sum, _, i) => sum + weightOf(i), 0);
     this.experts.push({ expert, row, rows: tokens.length, weight });
     this.#seen += tokens.length;
-    this.#endIfAll(this.#seen / rowsOfToken);
+    this.#count(this.#seen / rowsOfToken);
   }
 
   /** Puts down rows of the job's tokens from the `first` on. */
@@ -184,8 +221,8 @@ class Capture implements InputTap {
     return this.#span.first * this.#span.context;
   }
 
-  #endIfAll(tokens: number): void {
-    if (tokens === batchTokens(this.#span)) throw ENOUGH;
+  #count(tokens: number): void {
+    this.isDone = tokens === batchTokens(this.#span);
   }
 }
 

@@ -1,14 +1,14 @@
-import { describeVerdict } from "../../eval/perplexity/gate.js";
-import { t } from "../../language/t.js";
-import { padText } from "../../language/width.js";
-import type { PERPLEXITY } from "../../report/documents/evaluate.js";
-import { addToSummary, isGithub, markTold, toAnnotations } from "../../report/github.js";
-import { toJunit } from "../../report/junit.js";
-import { toMarkdown } from "../../report/markdown.js";
-import { extent, measures, type Report, toDocument } from "../../report/report.js";
-import { type Claim, claimOutputs } from "../../run/write/claim.js";
-import { writeOutput } from "../../run/write/output.js";
-import { formatSeconds, printJson, printLine } from "../../ui.js";
+import { describeVerdict } from "../../../eval/perplexity/gate.js";
+import { t } from "../../../language/t.js";
+import { padText } from "../../../language/width.js";
+import type { PERPLEXITY } from "../../../report/documents/evaluate.js";
+import { addToSummary, isGithub, markTold, toAnnotations } from "../../../report/github.js";
+import { toJunit } from "../../../report/junit.js";
+import { toMarkdown } from "../../../report/markdown.js";
+import { extent, measures, type Report, toDocument } from "../../../report/report.js";
+import { type Claim, claimOutputs } from "../../../run/write/claim.js";
+import { writeOutput } from "../../../run/write/output.js";
+import { formatSeconds, printJson, printLine } from "../../../ui.js";
 
 export interface DeliverOptions {
   readonly json?: boolean;

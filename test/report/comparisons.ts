@@ -1,7 +1,7 @@
 import type { ComparedModel, MeasuredModel } from "../../src/eval/compare/compare-models.js";
 import { divergenceHistogram } from "../../src/eval/divergence/histogram.js";
 import type { ComparisonReport } from "../../src/report/comparison.js";
-import { Random } from "./random.js";
+import { Random } from "../support/random.js";
 
 // Comparisons that nobody made, to draw pages of.
 
@@ -18,13 +18,21 @@ const BASE: MeasuredModel = {
 const unit = (random: Random) => random.u32() / 2 ** 32;
 
 /** A file that was compared; all numbers are made up. */
-export function file(name: string, fileBytes: number, kld: number, layers: number, random: Random): ComparedModel {
+export function file(
+  name: string,
+  fileBytes: number,
+  kld: number,
+  layers: number,
+  random: Random,
+): ComparedModel {
   const error = () => kld * (0.5 + unit(random));
-  const parts = (["token_embd", ...Array.from({ length: layers }, (_, i) => i), "output"] as const).map((part) => ({
-    part: part as number | "token_embd" | "output",
-    relativeError: error(),
-    tensors: [{ name: `blk.${part}.ffn_down.weight`, dtype: "Q4_K", relativeError: error() }],
-  }));
+  const parts = (["token_embd", ...Array.from({ length: layers }, (_, i) => i), "output"] as const).map(
+    (part) => ({
+      part: part as number | "token_embd" | "output",
+      relativeError: error(),
+      tensors: [{ name: `blk.${part}.ffn_down.weight`, dtype: "Q4_K", relativeError: error() }],
+    }),
+  );
   const divergences = Float64Array.from({ length: 200 }, () => kld * 10 ** (2 * unit(random) - 1.5));
   return {
     ...BASE,
@@ -56,6 +64,12 @@ export function someFiles(count: number, seed: number): ComparedModel[] {
   return Array.from({ length: count }, (_, i) => {
     const kld = 10 ** -(0.5 + 2.5 * unit(random));
     const size = seed % 3 === 0 ? 2e9 + 1e7 * unit(random) : 1e9 + 6e9 * unit(random);
-    return file(`Qwen3.5-4B-${["Q4_K_M", "IQ3_XXS", "MXFP4_MOE", "Q8_0"][i % 4]}-v${i}.gguf`, size, kld, layers, random);
+    return file(
+      `Qwen3.5-4B-${["Q4_K_M", "IQ3_XXS", "MXFP4_MOE", "Q8_0"][i % 4]}-v${i}.gguf`,
+      size,
+      kld,
+      layers,
+      random,
+    );
   });
 }
