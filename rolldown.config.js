@@ -40,7 +40,7 @@ export default {
     dir: "dist/program",
     cleanDir: true,
     comments: false,
-    // Names of functions stay, for whoever reads a trace; the package must stay below 650 kB.
+    // Names of functions stay, for whoever reads a trace; the package must stay below 600 kB.
     minify: { compress: { keepNames: { function: true, class: true } }, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
     chunkFileNames: "[name].js",
     codeSplitting: {
