@@ -1,7 +1,6 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { pairVectors } from "../../src/kernels/products.js";
-import { t } from "../../src/language/t.js";
 import { benchAllocation } from "./allocation.js";
 import { benchCache } from "./decode/cache.js";
 import { benchDecode } from "./decode/decode.js";
@@ -37,7 +36,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
   native: () => {
     if (llamaCpp === undefined)
-      console.log(t`
+      console.log(`
 native: not measured, --llama-cpp names no build`);
     else benchNative(llamaCpp);
   },
@@ -47,7 +46,7 @@ native: not measured, --llama-cpp names no build`);
     const [file, shown] = questions;
     if (files[0] === undefined || file === undefined || shown === undefined) {
       console.log(
-        t`
+        `
 eval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions and examples`,
       );
     } else await benchEvalGen(files[0], file, shown);
@@ -55,14 +54,14 @@ eval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions
   allocation: async () => {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined)
-      console.log(t`
+      console.log(`
 allocation: not measured, LLQ_SHARED names no folder of models`);
     else await benchAllocation(shared);
   },
   feedback: async () => {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined)
-      console.log(t`
+      console.log(`
 feedback: not measured, LLQ_SHARED names no folder of models`);
     else await benchFeedback(shared, asked.includes("feedback") ? files : [], values.beside);
   },
@@ -70,12 +69,12 @@ feedback: not measured, LLQ_SHARED names no folder of models`);
 
 const unknown = asked.filter((name) => !(name in SECTIONS));
 if (unknown.length > 0) {
-  console.error(t`no section ${unknown.join(", ")}; there are ${Object.keys(SECTIONS).join(", ")}`);
+  console.error(`no section ${unknown.join(", ")}; there are ${Object.keys(SECTIONS).join(", ")}`);
   process.exit(2);
 }
 pairVectors(); // before a section runs
 const date = new Date().toISOString().slice(0, 10);
-console.log(t`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}`);
+console.log(`${date}, Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}`);
 for (const [name, run] of Object.entries(SECTIONS)) {
   if (asked.length === 0 || asked.includes(name)) await run();
 }
