@@ -15,11 +15,11 @@ import { benchQuantize } from "./quantize.js";
 import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
-// With a folder of llama.cpp's programs, also against those. The sections generate and feedback take GGUF files of yours, the
-// section eval-gen one, with two of GSM8K's form: questions and examples.
+// With a folder of llama.cpp's programs, also against those. The sections generate and feedback take GGUF files of yours; with
+// --beside <file.gguf> feedback takes what others have made of samples/tiny-llama.
 
 const { values, positionals } = parseArgs({
-  options: { "llama-cpp": { type: "string" } },
+  options: { "llama-cpp": { type: "string" }, beside: { type: "string", multiple: true } },
   allowPositionals: true,
 });
 const llamaCpp = values["llama-cpp"];
@@ -35,7 +35,9 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
   tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
   native: () => {
-    if (llamaCpp === undefined) console.log("\nnative: not measured, --llama-cpp names no build");
+    if (llamaCpp === undefined)
+      console.log(`
+native: not measured, --llama-cpp names no build`);
     else benchNative(llamaCpp);
   },
   eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
@@ -44,19 +46,24 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     const [file, shown] = questions;
     if (files[0] === undefined || file === undefined || shown === undefined) {
       console.log(
-        "\neval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions and examples",
+        `
+eval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions and examples`,
       );
     } else await benchEvalGen(files[0], file, shown);
   },
   allocation: async () => {
     const shared = process.env["LLQ_SHARED"];
-    if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");
+    if (shared === undefined)
+      console.log(`
+allocation: not measured, LLQ_SHARED names no folder of models`);
     else await benchAllocation(shared);
   },
   feedback: async () => {
     const shared = process.env["LLQ_SHARED"];
-    if (shared === undefined) console.log("\nfeedback: not measured, LLQ_SHARED names no folder of models");
-    else await benchFeedback(shared, asked.includes("feedback") ? files : []);
+    if (shared === undefined)
+      console.log(`
+feedback: not measured, LLQ_SHARED names no folder of models`);
+    else await benchFeedback(shared, asked.includes("feedback") ? files : [], values.beside);
   },
 };
 

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, sep } from "node:path";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import { Instrumenter } from "@stryker-mutator/instrumenter";
 import type { Copy } from "./copy.js";
 
@@ -29,8 +30,9 @@ export interface Instrumented {
 }
 
 /**
- * What Stryker's instrumenter makes of the sources. Its mutants ask which of them is on, and here a file says so: whoever runs
- * the code reads it, be it a test, a worker thread or a child process, in a bundle or not. So nothing is built for a mutant.
+ * What Stryker's instrumenter makes of the sources; kept, as it takes a while. Its mutants ask which of them is on, and here a
+ * file says so: whoever runs the code reads it, be it a test, a worker thread or a child process, in a bundle or not. So
+ * nothing is built for a mutant.
  */
 export async function instrument(root: string): Promise<Instrumented> {
   const silent = () => {};
@@ -46,6 +48,9 @@ export async function instrument(root: string): Promise<Instrumented> {
     mutate: true,
     content: readFileSync(join(root, name), "utf8"),
   }));
+  const key = createHash("sha256").update(JSON.stringify(sources)).digest("hex").slice(0, 16);
+  const kept = join(root, `dist/mutate/instrumented-${key}.json`);
+  if (existsSync(kept)) return revived(JSON.parse(readFileSync(kept, "utf8")));
   const options = { plugins: null, excludedMutations: EXCLUDED, ignorers: [], mutator: {} };
   const result = await new Instrumenter(logger as never).instrument(sources, options as never);
   const texts = new Map(sources.map(({ name, content }) => [name, content]));
@@ -59,7 +64,19 @@ export async function instrument(root: string): Promise<Instrumented> {
       const words = `${fileName}:${location.start.line + 1} ${mutatorName}: ${short(original)} → ${short(replacement)}`;
       return { id, file: fileName, words };
     });
-  return { mutants, files: new Map(result.files.map(({ name, content }) => [name, content])) };
+  const plain = { mutants, files: result.files.map(({ name, content }) => ({ name, content })) };
+  mkdirSync(dirname(kept), { recursive: true });
+  writeFileSync(kept, JSON.stringify(plain));
+  return revived(plain);
+}
+
+interface Kept {
+  readonly mutants: readonly Mutant[];
+  readonly files: readonly { readonly name: string; readonly content: string }[];
+}
+
+function revived({ mutants, files }: Kept): Instrumented {
+  return { mutants, files: new Map(files.map(({ name, content }) => [name, content])) };
 }
 
 function offsetOf(text: string, { line, column }: Position): number {
@@ -100,7 +117,9 @@ function switches(file: string): string {
 function stryMutAct_9fa48(id) {
   return id === stryker_9fa48.active;
 }
-const stryCov_9fa48 = stryker_9fa48.meet;
+function stryCov_9fa48(...ids) {
+  stryker_9fa48.meet(...ids);
+}
 `;
 }
 

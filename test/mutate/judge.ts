@@ -4,7 +4,7 @@ import { FAMILY_TESTS, FIELD_TESTS } from "./families.js";
 import type { Mutant } from "./instrumented.js";
 import type { Lane } from "./lane.js";
 import { testsNear } from "./near.js";
-import { hashOf, type Survey } from "./survey.js";
+import { hashOf, type Survey, sampledTests } from "./survey.js";
 
 /** `met` by no test, as good as `lived`; of a `timeout` that an unharmed run has too nothing is known. */
 export type Fate = "killed" | "lived" | "not met" | "timeout";
@@ -31,6 +31,7 @@ type Places = ReadonlyMap<string, { file: string; ordinal: number }>;
 export class Judge {
   readonly #root: string;
   readonly #survey: Survey;
+  readonly #unknown: readonly string[];
   readonly #ordinals: Places;
   readonly #families: ReadonlyMap<string, string>;
   readonly #texts = new Map<string, string>();
@@ -41,6 +42,7 @@ export class Judge {
     this.#families = families;
     this.#root = root;
     this.#survey = survey;
+    this.#unknown = sampledTests(root).filter((test) => survey[test] === undefined);
     this.#ordinals = places;
   }
 
@@ -58,7 +60,7 @@ export class Judge {
       const { outcome, failure } = await lane.run(test, { names, active: mutant.id, seconds: limit });
       if (outcome === "failed") {
         this.#remember(mutant, test);
-        return { fate: "killed", by: `${test}: ${failure ?? "does not end"}` };
+        return { fate: "killed", by: `${test}: ${failure ?? "does not load, or ends"}` };
       }
       if (outcome === "timeout") {
         // It goes round for ever, or the machine has other things to do.
@@ -85,7 +87,8 @@ export class Judge {
     const tests = Object.keys(this.#survey).filter((test) => meets(this.#survey[test]!));
     const promise = new Map(tests.map((test) => [test, this.#promise(test, file)]));
     const sorted = tests.sort((a, b) => promise.get(b)! - promise.get(a)!);
-    const unknown = testsNear(file).filter((test) => this.#survey[test] === undefined);
+    const near = [...this.#unknown.filter((test) => this.#imports(test, file)), ...testsNear(file)];
+    const unknown = [...new Set(near)].filter((test) => this.#survey[test] === undefined);
     if (!this.#families.has(file)) return [...unknown, ...sorted];
     return [...new Set([...FIELD_TESTS, ...FAMILY_TESTS, ...unknown, ...sorted])];
   }
@@ -95,9 +98,13 @@ export class Judge {
     const { met, seconds } = this.#survey[test]!;
     const all = Object.values(met).reduce((sum, { mutants }) => sum + mutants.length, 0);
     const share = met[file]!.mutants.length / all;
-    const imports = this.#textOf(test).includes(`/${file.replace(/\.ts$/, ".js")}"`) ? 1 : 0;
+    const imports = this.#imports(test, file) ? 1 : 0;
     const noticed = this.#noticed.get(file)?.get(test) ?? 0;
     return (share + imports + noticed) / (seconds + 1);
+  }
+
+  #imports(test: string, file: string): boolean {
+    return this.#textOf(test).includes(`/${file.replace(/\.ts$/, ".js")}"`);
   }
 
   #textOf(test: string): string {

@@ -29,7 +29,7 @@ interface Tried {
 interface Wish {
   readonly minutes: number;
   readonly seed: number;
-  /** One of PLACES, or what a path begins with. */
+  /** Some of PLACES with commas between them, or what a path begins with. */
   readonly place: string | undefined;
   /** How many mutants are tried at a time. */
   readonly lanes: number;
@@ -67,10 +67,13 @@ export async function runSample(root: string, wish: Wish): Promise<void> {
   printScores(tried, counts, seed);
 }
 
-function shuffledPlaces(mutants: readonly Mutant[], { seed, place }: Wish): Map<string, Mutant[]> {
+export function shuffledPlaces(
+  mutants: readonly Mutant[],
+  { seed, place }: Pick<Wish, "seed" | "place">,
+): Map<string, Mutant[]> {
   const random = new Random(seed);
   const places: [string, (file: string) => boolean][] = Object.entries(PLACES)
-    .filter(([name]) => place === undefined || name === place)
+    .filter(([name]) => place === undefined || place.split(",").includes(name))
     .map(([name, pattern]) => [name, (file) => pattern.test(file)]);
   if (places.length === 0 && place !== undefined) places.push([place, (file) => file.startsWith(place)]);
   return new Map(
@@ -111,7 +114,7 @@ function printFailures(known: Awaited<ReturnType<typeof survey>>): void {
   );
 }
 
-function printScores(
+export function printScores(
   tried: ReadonlyMap<string, readonly Tried[]>,
   counts: ReadonlyMap<string, number>,
   seed: number,

@@ -25,6 +25,14 @@ const FILE = "dist/mutate/survey.json";
 /** Of the places that are sampled. What speaks of kernels, tokenizers or generation alone would only take its time. */
 const TESTS = /^test\/(formats|arch|quant|run|hub|eval|report|commands)\/.*\.test\.ts$/;
 
+/** Files of tests, of the places that are sampled. */
+export function sampledTests(root: string): string[] {
+  return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .map((name) => `test/${name.split(sep).join("/")}`)
+    .filter((name) => TESTS.test(name))
+    .sort();
+}
+
 /**
  * Runs files of tests that are new or changed since the last survey. A source that has changed since is known by its hash. Of
  * tests that are not reached in so many minutes nothing is known.
@@ -39,10 +47,7 @@ export async function survey(
   const known: Record<string, Surveyed> = existsSync(join(root, FILE))
     ? JSON.parse(readFileSync(join(root, FILE), "utf8"))
     : {};
-  const tests = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
-    .map((name) => `test/${name.split(sep).join("/")}`)
-    .filter((name) => TESTS.test(name))
-    .sort();
+  const tests = sampledTests(root);
   const current = (test: string) => known[test]?.hash === hashOf(root, test);
   const waiting = tests.filter((test) => !current(test));
   mkdirSync(join(root, "dist/mutate"), { recursive: true });

@@ -1,5 +1,6 @@
 import type { Group, Stream } from "./capture/streams.js";
-import type { Held, Wanted } from "./codes/feedback.js";
+import type { Wanted } from "./codes/feedback.js";
+import type { Held } from "./codes/held.js";
 import type { Context } from "./context.js";
 import { diagonalOf, factorize } from "./moments/factor.js";
 import { addMoments, type Matrix } from "./moments/moments.js";

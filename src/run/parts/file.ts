@@ -9,7 +9,7 @@ import { partialPath } from "../write/claim.js";
 import { type EncodeJob, type EncodeResult, encodeJob, writeError, writeFully } from "../write/encode.js";
 import type { ExecuteOptions } from "../write/execute.js";
 import { encodeResult } from "../write/journal.js";
-import { Flusher, openPartial } from "../write/output.js";
+import { Flusher, openForWriting, openPartial } from "../write/output.js";
 import { fingerprint } from "../write/partials.js";
 import { encodeJobs, type OpenOutput } from "../write/tensor-jobs.js";
 import { claimPart } from "./claim-part.js";
@@ -96,30 +96,36 @@ export async function executePart(
 }
 
 async function writeRegions(plan: Plan, output: string, head: PartHead, options: ExecuteOptions) {
-  const fd = openPartial(partialPath(output), plan.byteLength);
-  const file = { fd, name: output };
-  const flusher = new Flusher(fd, output);
+  const partial = partialPath(output);
+  const reading = { fd: openPartial(partial, plan.byteLength), name: output };
+  let writing: OpenOutput | undefined;
+  let flusher: Flusher | undefined;
   let record: PartRecord | undefined;
   try {
+    const file = { fd: openForWriting(partial, reading.fd), name: output };
+    writing = file;
+    const flushed = new Flusher(file.fd, output);
+    flusher = flushed;
     const counts = await withFiles((open) => {
       const files = open(plan.files);
       return withPool(options, async (pool) => {
         const own = ownJobs(plan, files, file, head);
-        const kept = await keptJobs(pool, findOwnRecord(output, head), own);
+        const kept = await keptJobs(pool, findOwnRecord(output, head), own, reading);
         record = PartRecord.create(recordPath(output, head), head);
         for (const [{ tensor, job }, result] of kept) record.add({ tensor, job, result } satisfies FileEntry);
-        if (head.no === 1) await writeHeader(plan, pool, file, record);
-        return runJobs(own, { pool, kept, record, flusher, onProgress: options.onProgress });
+        if (head.no === 1) await writeHeader(plan, pool, { file, reading }, record);
+        return runJobs(own, { pool, kept, record, flusher: flushed, onProgress: options.onProgress });
       });
     });
     await flusher.finish();
-    flush(fd, output);
+    flush(file.fd, output);
     record!.end();
     return counts;
   } finally {
-    await flusher.stop();
+    await flusher?.stop();
     record?.close();
-    closeSync(fd);
+    if (writing !== undefined) closeSync(writing.fd);
+    closeSync(reading.fd);
   }
 }
 
@@ -127,11 +133,11 @@ async function writeRegions(plan: Plan, output: string, head: PartHead, options:
 async function writeHeader(
   { header }: Plan,
   pool: WorkerPool,
-  file: OpenOutput,
+  { file, reading }: { readonly file: OpenOutput; readonly reading: OpenOutput },
   record: PartRecord,
 ): Promise<void> {
   writeFully({ ...file, offset: 0 }, header);
-  const { checksum } = await pool.run(checksumJob, { file, offset: 0, byteLength: header.length });
+  const { checksum } = await pool.run(checksumJob, { file: reading, offset: 0, byteLength: header.length });
   record.add({ header: checksum } satisfies FileEntry);
 }
 
@@ -196,13 +202,14 @@ async function keptJobs(
   pool: WorkerPool,
   found: FoundRecord | undefined,
   own: readonly PlannedJob[],
+  file: OpenOutput,
 ): Promise<Map<PlannedJob, EncodeResult>> {
   const kept = new Map<PlannedJob, EncodeResult>();
   if (found === undefined) return kept;
   const byPlace = new Map(own.map((each) => [`${each.tensor} ${each.job}`, each]));
   const check = async (job: PlannedJob, result: EncodeResult) => {
-    const { fd, name, offset } = job.encode.targets[0]!.outputs[0]!;
-    const region = { file: { fd, name }, offset, byteLength: result.byteLength };
+    const { offset } = job.encode.targets[0]!.outputs[0]!;
+    const region = { file, offset, byteLength: result.byteLength };
     if ((await pool.run(checksumJob, region)).checksum === result.checksum) kept.set(job, result);
   };
   const checks: Promise<void>[] = [];

@@ -1,7 +1,9 @@
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { openGrowing } from "../../../formats/inputs.js";
 import { t } from "../../language/t.js";
+import type { WorkerPool } from "../threads/pool.js";
 import { type PoolOptions, withPool } from "../threads/scope.js";
 import { checksumJob } from "../write/checksum.js";
 import { claimOutputs, partialPath } from "../write/claim.js";
@@ -57,6 +59,31 @@ export async function finishFile(
   if (!about.success) throw badInput(t`${records[0]!.path}: says nothing of a file`);
   const { header, results } = readAll(about.output, records);
   const regions = [header, ...regionsOf(about.output, results)];
+  const { recipe, byteLength, elements, tensors } = about.output;
+  if (!(await isNamed(output, regions, byteLength, options)))
+    await makeFile(output, regions, byteLength, options);
+  removeRecords(output);
+  return {
+    ...{ output, recipe, byteLength, elements },
+    parts: records.length,
+    seconds: records.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
+    tensors: tensors.map(({ name, dtype }, i) =>
+      reportOf(
+        name,
+        dtype,
+        results[i]!.map(({ result }) => result),
+      ),
+    ),
+  };
+}
+
+/** Checks all bytes of the file that the parts have written, and gives it its name. */
+async function makeFile(
+  output: string,
+  regions: readonly Region[],
+  byteLength: number,
+  options: FinishOptions,
+): Promise<void> {
   const { force = false } = options;
   const claim = claimOutputs([output], { force });
   try {
@@ -64,31 +91,38 @@ export async function finishFile(
       const hint = t`what the parts have written must be in the same folder as their records`;
       throw new LlqError("usage", t`${partialPath(output)}: is not there`, { hint });
     }
-    const fd = openPartial(partialPath(output), about.output.byteLength);
+    const fd = openPartial(partialPath(output), byteLength);
     try {
-      clearGaps({ fd, name: output }, regions, about.output.byteLength);
-      await checkRegions({ fd, name: output }, regions, options);
-      const stamp = settle(fd, output, about.output.byteLength);
-      publishParts([{ output, stamp }], force);
+      clearGaps({ fd, name: output }, regions, byteLength);
+      const wrong = await findWrong({ fd, name: output }, regions, options);
+      if (wrong !== undefined) {
+        const message = t`${partialPath(output)}: from byte ${wrong.offset} it is not what ${nameOf(wrong.part)} has written`;
+        const hint = t`run ${nameOf(wrong.part)} again: it does what is damaged anew`;
+        throw new LlqError("no-space", message, { hint });
+      }
+      publishParts([{ output, stamp: settle(fd, output, byteLength) }], force);
     } finally {
       closeSync(fd);
     }
-    removeRecords(output);
-    const { recipe, byteLength, elements, tensors } = about.output;
-    return {
-      ...{ output, recipe, byteLength, elements },
-      parts: records.length,
-      seconds: records.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
-      tensors: tensors.map(({ name, dtype }, i) =>
-        reportOf(
-          name,
-          dtype,
-          results[i]!.map(({ result }) => result),
-        ),
-      ),
-    };
   } finally {
     claim.release();
+  }
+}
+
+/** Whether a run that was killed then has given the file its name already: it has checked all of it before. */
+async function isNamed(
+  output: string,
+  regions: readonly Region[],
+  byteLength: number,
+  options: FinishOptions,
+): Promise<boolean> {
+  const found = statSync(output, { throwIfNoEntry: false });
+  if (existsSync(partialPath(output)) || !found?.isFile() || found.size !== byteLength) return false;
+  const fd = openGrowing(output);
+  try {
+    return (await findWrong({ fd, name: output }, regions, options)) === undefined;
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -148,26 +182,20 @@ function clearGaps(file: { fd: number; name: string }, regions: readonly Region[
   }
 }
 
-async function checkRegions(
+/** The first of the regions whose bytes are not those that were written. */
+async function findWrong(
   file: { fd: number; name: string },
   regions: readonly Region[],
   { onProgress, ...pooled }: FinishOptions,
-): Promise<void> {
+): Promise<Region | undefined> {
   const total = regions.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let done = 0;
-  await withPool(pooled, (pool) =>
-    Promise.all(
-      regions.map(async ({ offset, byteLength, checksum, part }) => {
-        const found = await pool.run(checksumJob, { file, offset, byteLength });
-        if (found.checksum !== checksum) {
-          const message = t`${partialPath(file.name)}: from byte ${offset} it is not what ${nameOf(part)} has written`;
-          throw new LlqError("no-space", message, {
-            hint: t`run ${nameOf(part)} again: it does what is damaged anew`,
-          });
-        }
-        done += byteLength;
-        onProgress?.(done, total);
-      }),
-    ),
-  );
+  const check = async (pool: WorkerPool, { offset, byteLength, checksum }: Region) => {
+    const found = await pool.run(checksumJob, { file, offset, byteLength });
+    done += byteLength;
+    onProgress?.(done, total);
+    return found.checksum === checksum;
+  };
+  const isRight = await withPool(pooled, (pool) => Promise.all(regions.map((region) => check(pool, region))));
+  return regions[isRight.indexOf(false)];
 }

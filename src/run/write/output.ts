@@ -64,6 +64,25 @@ export function openPartial(partial: string, byteLength: number): number {
   }
 }
 
+/**
+ * Another descriptor of a file that is open, for writing alone. Where machines write to one file over NFS, the client of each
+ * writes a whole page back if it knows all of it, as it does of files that are read as well: what another machine has written
+ * to the rest of that page meanwhile would be lost.
+ * @throws LlqError `usage` when its name leads to another file by now
+ */
+export function openForWriting(path: string, fd: number): number {
+  let writer: number;
+  try {
+    writer = openSync(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+  const [here, there] = [fd, writer].map((each) => stampOf(fstatSync(each, { bigint: true })));
+  if (isSame(here!, there!)) return writer;
+  closeSync(writer);
+  throw new LlqError("usage", t`${path}: another process has put something else in its place`);
+}
+
 /** Bytes worth a flush: each also costs the disk a commit of its journal. */
 const FLUSH_BYTES = 1 << 24;
 

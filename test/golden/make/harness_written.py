@@ -24,10 +24,12 @@ import lm_eval
 import lm_eval.api.task
 import torch
 import transformers
+from gguf import GGUFReader
 from lm_eval.api.model import LM
 from lm_eval.api.samplers import FirstNSampler
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager, get_task_dict
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
 logging.disable(logging.WARNING)
 torch.set_num_threads(1)
@@ -247,8 +249,15 @@ def ask(lm, manager, questions, task, name, count, shots, context, chat, bbh_exa
 
 def open_model(path):
     """A folder, or a GGUF of floats."""
-    place = {"pretrained": str(path.parent), "gguf_file": path.name} if path.suffix == ".gguf" else {"pretrained": str(path)}
-    return HFLM(**place, dtype="float32", device="cpu", batch_size=1)
+    if path.suffix != ".gguf":
+        return HFLM(pretrained=str(path), dtype="float32", device="cpu", batch_size=1)
+    lm = HFLM(pretrained=str(path.parent), gguf_file=path.name, dtype="float32", device="cpu", batch_size=1)
+    pre = GGUFReader(path).get_field("tokenizer.ggml.pre")
+    if pre is not None and pre.contents() == "smollm":
+        # transformers 5.24 reads no pre-tokenizer from a GGUF: the model's own cuts digits off first
+        own = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False, use_regex=True)]
+        lm.tokenizer.backend_tokenizer.pre_tokenizer = Sequence(own)
+    return lm
 
 
 def main(model, folder, most):

@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -26,6 +27,7 @@ import { encodeFrame } from "../../../src/run/parts/frames.js";
 import { gatherParts } from "../../../src/run/parts/gather.js";
 import { PartRecord, readRecord, recordPath } from "../../../src/run/parts/record.js";
 import { execute, executeParts } from "../../../src/run/write/execute.js";
+import { openForWriting, openPartial } from "../../../src/run/write/output.js";
 import { copyTinyLlama, scratchFolder, TINY_LLAMA } from "../../support/scratch.js";
 
 const folder = scratchFolder();
@@ -156,6 +158,53 @@ describe("one file in parts", () => {
     await finishFile(output, gatherParts(output), { threads: 0, force: true });
     expect(readFileSync(output).length).toBe(planOf("Q8_0").byteLength);
   });
+});
+
+describe("a finish that was killed when the file had its name", () => {
+  const named = async (name: string) => {
+    const output = join(folder, name);
+    await part(planOf("Q4_K_M"), output, 1, 1);
+    const path = recordPath(output, { no: 1, count: 1 });
+    const record = readFileSync(path);
+    await finish(output);
+    writeFileSync(path, record);
+    return { output, path };
+  };
+
+  test("is made good by another", async () => {
+    const { output, path } = await named("named.gguf");
+    const { parts } = await finish(output);
+    expect(parts).toBe(1);
+    expect(existsSync(path)).toBe(false);
+    expect(sha256(output)).toBe(sha256(whole));
+  });
+
+  test("unless what has the name is another file", async () => {
+    const { output, path } = await named("named-other.gguf");
+    const bytes = readFileSync(output);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(output, bytes);
+    await expect(finish(output)).rejects.toMatchObject(refused(/exists already/));
+    expect(readFileSync(output).equals(bytes)).toBe(true);
+    expect(existsSync(path)).toBe(true);
+  });
+});
+
+test("a page of which another machine writes the rest is not read by who writes to it", () => {
+  const path = join(folder, "pages");
+  const fd = openPartial(path, 4096);
+  const writer = openForWriting(path, fd);
+  writeSync(writer, Buffer.from("mine"), 0, 4, 10);
+  expect(() => readSync(writer, Buffer.alloc(4), 0, 4, 10)).toThrow("EBADF");
+  const found = Buffer.alloc(4);
+  readSync(fd, found, 0, 4, 10);
+  expect(found.toString()).toBe("mine");
+  rmSync(path);
+  writeFileSync(path, "another's");
+  expect(() => openForWriting(path, fd)).toThrow(
+    expect.objectContaining(refused(/another process has put something else/)),
+  );
+  for (const each of [fd, writer]) closeSync(each);
 });
 
 describe("parts that do not belong together", () => {
