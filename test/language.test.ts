@@ -124,7 +124,7 @@ test("help is in the language of the system, and no description is left in Engli
 }, 240_000);
 
 test("columns of a terminal: characters of Chinese take two", () => {
-  expect(textWidth("量化 Q4_K，")).toBe(12);
+  expect(textWidth("量化 Q4_K，")).toBe(11);
   expect(padText("量化", 6)).toBe("量化  ");
   expect(padText("量化", 6, "start")).toBe("  量化");
   expect(cutText("abc", 3)).toBe("abc");
