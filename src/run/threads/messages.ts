@@ -1,5 +1,5 @@
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
-import type { Kernels } from "../../kernels/kernels.js";
+import type { Kernels, Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import { VERSION } from "../../version.js";
 
@@ -35,6 +35,7 @@ export function aboutRows(tensor: { readonly name: string }, firstRow: number, r
 export interface WorkerModules {
   readonly kernels: WebAssembly.Module;
   readonly products: Products | undefined;
+  readonly searches?: Searches | undefined;
 }
 
 export interface Request {

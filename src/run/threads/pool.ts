@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
 import { installedPath } from "../../installed.js";
-import { compileKernels, Kernels } from "../../kernels/kernels.js";
+import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import {
   errorFromData,
@@ -36,11 +36,14 @@ export class WorkerPool {
   #nextId = 0;
   #failure: Error | undefined;
 
-  /** @param products for jobs that multiply */
-  constructor(threads: number = availableParallelism(), products?: Products) {
+  /**
+   * @param products for jobs that multiply
+   * @param searches for jobs that round
+   */
+  constructor(threads: number = availableParallelism(), products?: Products, searches?: Searches) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), products };
-    if (threads === 0) this.#own = new Kernels(modules.kernels, products);
+    const modules = { kernels: compileKernels(), products, searches };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, products, searches);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
 

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import { elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { chooseSearches, SEARCHED } from "../../kernels/searches.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
@@ -77,11 +79,12 @@ async function executeRounds(
   const claim = claimOutputs(outputs, { byteLength: total, inputs: sources, force });
   const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
+  const searches = chooseSearches(searchedElements(parts));
   let current = parts[0]!.output;
   try {
     await withFiles((open) => {
       const files = open(sources);
-      return withPool(options, async (pool) => {
+      return withPool({ ...options, searches }, async (pool) => {
         const work = { pool, files, progress, resume: options.resume === true };
         for (const round of rounds) {
           current = round[0]!.output;
@@ -102,6 +105,12 @@ async function executeRounds(
   } finally {
     claim.release();
   }
+}
+
+/** Weights that get a type which has a search of its own. */
+function searchedElements(parts: readonly PlanPart[]): number {
+  const searched = parts.flatMap(({ plan }) => plan.tensors.filter(({ dtype }) => SEARCHED.has(dtype)));
+  return searched.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
 }
 
 /** Weights done of those of all parts. */
