@@ -100,6 +100,8 @@ export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-mo
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export { pairVectors } from "./kernels/products.js";
+export { useLanguage } from "./language/catalogue.js";
+export { LANGUAGES, type Language } from "./language/language.js";
 export { type Lora, parseLora, withLora } from "./lora.js";
 export { type Model, openModel } from "./model.js";
 export type { Activations } from "./net/products/matmul.js";
@@ -131,6 +133,7 @@ export { parseOverride } from "./quant/recipes/override.js";
 export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
 export { type PlanPart, splitBySize, splitLikeSource } from "./quant/split.js";
 export { type ComparisonReport, comparisonMarkdown } from "./report/comparison.js";
+export { type Made, madeHere } from "./report/html/made.js";
 export { comparisonPage } from "./report/html/page.js";
 export { toJunit } from "./report/junit.js";
 export { toMarkdown } from "./report/markdown.js";

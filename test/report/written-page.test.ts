@@ -47,7 +47,7 @@ function checkNesting(page: string): void {
 test("a page shows the questions that turned, what is right, and what both wrote", () => {
   const page = writtenPage(report(), { questions, base });
   checkNesting(page);
-  expect(page).toContain("GSM8K: q4.gguf against f16.gguf");
+  expect(page).toContain("GSM8K: q4.gguf compared with f16.gguf");
   expect(page).toMatch(
     /<h3>Lost: 2<\/h3>[\s\S]*<summary>b<\/summary>[\s\S]*<summary>c<\/summary>[\s\S]*<h3>Gained: 1<\/h3>/,
   );

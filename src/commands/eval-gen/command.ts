@@ -10,6 +10,7 @@ import type { LoadEngine } from "../../generate/engine.js";
 import { t } from "../../language/t.js";
 import { padText } from "../../language/width.js";
 import type { ANSWERED } from "../../report/documents/evaluate.js";
+import { madeHere } from "../../report/html/made.js";
 import { writtenPage } from "../../report/html/written-page.js";
 import { interval } from "../../report/shares.js";
 import {
@@ -138,7 +139,7 @@ async function run(load: LoadEngine, path: string, file: string, options: EvalGe
       verdicts,
     };
     deliver(about, options);
-    if (html !== undefined) writeReport(html, writtenPage(about, { questions, base }));
+    if (html !== undefined) writeReport(html, writtenPage(about, { questions, base }, madeHere()));
     if (samples !== undefined) writeReport(samples, toSamples(about));
     return about;
   });

@@ -8,6 +8,7 @@ import {
   comparisonRows,
 } from "../../report/comparison.js";
 import type { COMPARISON } from "../../report/documents/evaluate.js";
+import { madeHere } from "../../report/html/made.js";
 import { distinctNames } from "../../report/html/names.js";
 import { comparisonPage } from "../../report/html/page.js";
 import { formatSeconds, printJson, printLine, printTable } from "../../ui.js";
@@ -23,7 +24,7 @@ export function deliverComparison(
   if (json) printJson<typeof COMPARISON>(comparisonDocument(sorted));
   else printReport(sorted);
   if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(sorted));
-  if (html !== undefined) writeReport(html, comparisonPage(sorted));
+  if (html !== undefined) writeReport(html, comparisonPage(sorted, madeHere()));
 }
 
 function printReport(report: ComparisonReport): void {

@@ -1,6 +1,7 @@
 import type { ComparedModel, PartDeviation } from "../../eval/compare/compare-models.js";
 import { t } from "../../language/t.js";
 import { axes, bar, type Frame, frameOf, line, linearScale, logScale, round, svg } from "./chart.js";
+import { labelWidth } from "./place-labels.js";
 
 // Of each model, the error of its weights layer by layer and the spread of its divergence token by token. All models
 // have the same axes, so that their charts can be laid beside each other.
@@ -52,19 +53,20 @@ export function layerChart({ parts }: ComparedModel, id: string, name: string, l
     body:
       axes(
         frame,
-        { scale, label: "layer", format },
+        { scale, label: t`layer`, format },
         { scale: y, label: t`relative RMS error of the weights, %` },
       ) + bars.join(""),
   });
 }
 
 /** The first, the last, and as many of the layers between as have room, at equal steps. */
-function labelledParts(parts: readonly PartDeviation[], step: number): number[] {
+export function labelledParts(parts: readonly PartDeviation[], step: number): number[] {
   const every = [1, 2, 4, 5, 8, 10, 16, 20, 32].find((count) => count * step >= 24) ?? 64;
+  const ends = parts.flatMap(({ part }, i) => (typeof part === "number" ? [] : i));
   return parts.flatMap(({ part }, i) => {
     if (typeof part !== "number") return i;
-    const isCrowded = (other: number) => typeof parts[other]?.part === "string" && step < 24;
-    return part % every === 0 && !isCrowded(i - 1) && !isCrowded(i + 1) ? i : [];
+    const isFree = ends.every((end) => Math.abs(end - i) * step >= 28);
+    return part % every === 0 && isFree ? i : [];
   });
 }
 
@@ -102,8 +104,8 @@ export function divergenceHistogramChart(
       axes(frame, { scale: x, label: t`KLD, nats` }, { scale: y, label: t`share of tokens, %` }),
       ...bars,
       ...marks(frame, [
-        { at: x.at(median), name: "median" },
-        { at: x.at(kld), name: "mean" },
+        { at: x.at(median), name: t`median`, className: "mark median" },
+        { at: x.at(kld), name: t`mean`, className: "mark mean" },
       ]),
     ].join(""),
   });
@@ -112,31 +114,30 @@ export function divergenceHistogramChart(
 interface Mark {
   readonly at: number;
   readonly name: string;
+  readonly className: string;
 }
-
-/** Room for the longest name beside a mark. */
-const MARK_NAME = 46;
 
 /** Lines from top to bottom with their names at the top, on both sides where there is room, else below each other. */
 function marks({ left, right, top, bottom }: Frame, two: readonly [Mark, Mark]): string[] {
   const [first] = [...two].sort((a, b) => a.at - b.at);
   return two.map((mark) => {
-    const isLeft = mark === first && mark.at - MARK_NAME > left;
-    const isRight = mark.at + MARK_NAME < right;
+    const width = labelWidth(mark.name) + 6;
+    const isLeft = mark === first && mark.at - width > left;
+    const isRight = mark.at + width < right;
     const anchor = isLeft || !isRight ? "end" : "start";
     const y = mark === first && !isLeft ? top + 22 : top + 8;
     const x = round(mark.at + (anchor === "end" ? -4 : 4));
     const text = `<text class="name" x="${x}" y="${y}" text-anchor="${anchor}">${mark.name}</text>`;
-    return `${line(mark.at, top, mark.at, bottom, `mark ${mark.name}`)}${text}`;
+    return `${line(mark.at, top, mark.at, bottom, mark.className)}${text}`;
   });
 }
 
 export function partName({ part }: PartDeviation): string {
-  return typeof part === "number" ? t`layer ${part}` : part === "token_embd" ? t`token embedding` : "output";
+  return typeof part === "number" ? t`layer ${part}` : part === "token_embd" ? t`token embedding` : t`output`;
 }
 
-function tickName({ part }: PartDeviation): string {
-  return typeof part === "number" ? String(part) : part === "token_embd" ? "emb" : "out";
+export function tickName({ part }: PartDeviation): string {
+  return typeof part === "number" ? String(part) : part === "token_embd" ? t`emb` : t`out`;
 }
 
 export function percentOf(share: number): string {

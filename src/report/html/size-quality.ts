@@ -75,11 +75,14 @@ function scatter(
   return [
     axes(frame, { scale: x, label: t`size, ${unit.name}` }, { scale: y, label }),
     `<polyline class="frontier" points="${best.join(" ")}"/>`,
-    ...places.map((at, i) => named(at, texts[i]!)),
+    ...places.flatMap((at, i) => {
+      const text = texts[i];
+      return text === undefined ? [] : named(at, text);
+    }),
     ...places.map((at, i) => {
       const { value, error } = values[i]!;
       const whisker = line(at.x, y.at(value - error), at.x, y.at(value + error), "error");
-      return `${whisker}<circle class="dot" cx="${round(at.x)}" cy="${round(at.y)}" r="4"/>`;
+      return `${whisker}<circle class="dot" cx="${round(at.x)}" cy="${round(at.y)}" r="4"><title>${escapeXml(labels[i]!)}</title></circle>`;
     }),
   ].join("");
 }

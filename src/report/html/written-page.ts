@@ -3,11 +3,13 @@ import type { Answered } from "../../eval-gen/evaluate.js";
 import { describeWrittenVerdict } from "../../eval-gen/gate.js";
 import type { PairedRun } from "../../eval-gen/pairs.js";
 import type { FiledQuestion } from "../../eval-gen/questions.js";
+import { t } from "../../language/t.js";
 import { VERSION } from "../../version.js";
 import { interval, percent } from "../shares.js";
 import { type WrittenReport, writtenExtent, writtenMeasures } from "../written.js";
+import { details, note, table } from "./elements.js";
+import { dateText, type Made } from "./made.js";
 import { distinctNames } from "./names.js";
-import { details, table } from "./page.js";
 import { STYLE } from "./style.js";
 
 /** What stands behind the numbers. */
@@ -32,15 +34,16 @@ h4 { margin: 12px 0 0; font-size: 0.85rem; font-weight: 600; }
 
 /**
  * A page that stands alone: how many answers are right, and beside a base the questions that turned, with what both wrote.
- * Nothing in it is loaded from elsewhere, nothing runs, and the same result gives the same bytes.
+ * Nothing in it is loaded from elsewhere, nothing runs; the same result gives the same bytes, but for when and where it was made.
  */
-export function writtenPage(report: WrittenReport, asked: Asked): string {
+export function writtenPage(report: WrittenReport, asked: Asked, made?: Made): string {
   const { model, base, result, paired, verdicts } = report;
   const [name, baseName] = distinctNames([model, ...(base === undefined ? [] : [base])]);
-  const title = `${report.title}: ${name}${baseName === undefined ? "" : ` against ${baseName}`}`;
+  const what = baseName === undefined ? name : t`${name} compared with ${baseName}`;
+  const title = `${report.title}: ${what}`;
   const groups = Object.entries(result.groups).map(([group, share]) => [group, interval(share)]);
   return `<!doctype html>
-<html lang="en">
+<html lang="${t`en`}">
 <head>
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -56,14 +59,14 @@ export function writtenPage(report: WrittenReport, asked: Asked): string {
 </header>
 <main>
 <section aria-labelledby="accuracy">
-<h2 id="accuracy">Right answers</h2>
+<h2 id="accuracy">${escapeXml(t`Right answers`)}</h2>
 ${verdicts.map((verdict) => `<p>${escapeXml(describeWrittenVerdict(verdict))}</p>`).join("\n")}
-${table(["score", "share"], writtenMeasures({ ...report, paired: undefined }), "words")}
-${groups.length === 0 ? "" : details("By part", table(["part", result.counts], groups, "words"))}
+${table([t`score`, t`share`], writtenMeasures({ ...report, paired: undefined }), "words")}
+${groups.length === 0 ? "" : details(t`By part`, table([t`part`, result.counts], groups, "words"))}
 </section>
 ${paired === undefined || asked.base === undefined ? "" : turned(report, paired, asked, asked.base)}
 </main>
-<footer>Made by llq ${VERSION}. Nothing that a model wrote was executed.</footer>
+<footer>${escapeXml(footer(made))}</footer>
 </body>
 </html>
 `;
@@ -80,7 +83,7 @@ function turned(
   const bar = parts.map(
     ([kind, count]) => `<i class="${kind}" style="width:${((100 * count) / n).toFixed(3)}%"></i>`,
   );
-  const label = `right in both ${both}, gained ${gained.length}, lost ${lost.length}, wrong in both ${neither}`;
+  const label = t`right in both ${both}, gained ${gained.length}, lost ${lost.length}, wrong in both ${neither}`;
   const byId = <T extends { readonly id: string }>(all: readonly T[]) =>
     new Map(all.map((each) => [each.id, each]));
   const [asked, own, before] = [byId(questions), byId(result.questions), byId(base.questions)];
@@ -89,23 +92,22 @@ function turned(
       .slice(0, MAX_SHOWN)
       .map((id) => card(id, asked.get(id), before.get(id)!, own.get(id)!, result.counts));
     const left = ids.length - cards.length;
-    return `<h3>${kind}: ${ids.length}</h3>
-${cards.join("\n")}${left > 0 ? `\n<p class="note">And ${left} more, which --json names.</p>` : ""}`;
+    return `<h3>${escapeXml(kind)}: ${ids.length}</h3>
+${cards.join("\n")}${left > 0 ? note(t`And ${left} more, which --json names.`) : ""}`;
   };
   return `<section aria-labelledby="beside">
-<h2 id="beside">Beside the base, question by question</h2>
-<div class="share" role="img" aria-label="${label}">${bar.join("")}</div>
-<p class="note">Of ${n} questions: ${label}. The drop is ${escapeXml(percent(drop))} ± ${escapeXml(percent(error))};
-were turns a coin's, as many to one side would come with a probability of ${p.toPrecision(3)} (McNemar, exact).</p>
+<h2 id="beside">${escapeXml(t`Beside the base, question by question`)}</h2>
+<div class="share" role="img" aria-label="${escapeXml(label)}">${bar.join("")}</div>
+${note(t`Of ${n} questions: ${label}. The drop is ${percent(drop)} ± ${percent(error)}; were turns a coin's, as many to one side would come with a probability of ${p.toPrecision(3)} (McNemar, exact).`)}
 ${table(
-  ["a loss of", "is seen with"],
-  needed.map(({ loss, questions: count }) => [percent(loss), `${count} questions`]),
+  [t`a loss of`, t`is seen with`],
+  needed.map(({ loss, questions: count }) => [percent(loss), t`${count} questions`]),
 )}
-<p class="note">Questions that it takes to see a loss with a chance of 80 %, when as many turn as have turned here.</p>
+${note(t`Questions that it takes to see a loss with a chance of 80 %, when as many turn as have turned here.`)}
 </section>
 <section aria-labelledby="turned">
-<h2 id="turned">Questions that turned</h2>
-${lost.length + gained.length === 0 ? "<p>None.</p>" : `${list("Lost", lost)}\n${list("Gained", gained)}`}
+<h2 id="turned">${escapeXml(t`Questions that turned`)}</h2>
+${lost.length + gained.length === 0 ? note(t`None.`) : `${list(t`Lost`, lost)}\n${list(t`Gained`, gained)}`}
 </section>`;
 }
 
@@ -117,18 +119,25 @@ function card(
   counts: string,
 ): string {
   const said = ({ text, scores, finish }: Answered) => {
-    const end = finish === "length" ? " (cut off)" : "";
-    return `<h4>${escapeXml(`read as: ${scores[counts]?.answer ?? ""}${end}`)}</h4>${block(text)}`;
+    const end = finish === "length" ? t` (cut off)` : "";
+    return `<h4>${escapeXml(t`read as: ${scores[counts]?.answer ?? ""}${end}`)}</h4>${block(text)}`;
   };
   const asked =
     question === undefined
       ? ""
-      : `${block(question.prompt)}<h4>Right is</h4>${block(question.gold.join("\n"))}`;
+      : `${block(question.prompt)}<h4>${escapeXml(t`Right is`)}</h4>${block(question.gold.join("\n"))}`;
   const summary = `${id}${own.group === "" ? "" : `, ${own.group}`}`;
   return details(
     summary,
-    `${asked}<div class="pair"><div><h4>The base</h4>${said(before)}</div><div><h4>The model</h4>${said(own)}</div></div>`,
+    `${asked}<div class="pair"><div><h4>${escapeXml(t`The base`)}</h4>${said(before)}</div><div><h4>${escapeXml(t`The model`)}</h4>${said(own)}</div></div>`,
   );
+}
+
+function footer(made: Made | undefined): string {
+  const safe = t`Nothing that a model wrote was executed.`;
+  return made === undefined
+    ? `${t`Made by llq ${VERSION}.`} ${safe}`
+    : `${t`Made by llq ${VERSION} on ${dateText(made.date)}, on ${made.machine}.`} ${safe}`;
 }
 
 /** Text as it stands, line by line: other control characters are shown. */
