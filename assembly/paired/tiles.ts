@@ -1,6 +1,8 @@
 // Sixteen sub-blocks laid out for the searches of this folder, one to a lane: row i of the tile, four vectors, holds their
 // elements i. They are those of two super-blocks of eight, or of one of sixteen.
 
+import { SUMS } from "../blocks/k/superblock";
+
 /** At most 32 rows of 64 bytes of x; W bytes on, their weights; L bytes on, what a search keeps for each of them. */
 export const TILE: usize = memory.data(6400, 64);
 /** Not by multiples of 4096 bytes apart: a load behind a store to the same place in another page waits for it. */
@@ -119,5 +121,14 @@ export function weigh_by_square(): void {
     const b = v128.load(p, 16);
     v128.store(p, f32x4.mul(a, a), W);
     v128.store(p, f32x4.mul(b, b), W + 16);
+  }
+}
+
+/** SUMS of the weights of sub-blocks of 16. */
+export function sum_weights(): void {
+  for (let k: usize = 0; k < ROW; k += 16) {
+    let sum = f32x4.splat(0);
+    for (let t = TILE + k, end = t + 16 * ROW; t < end; t += ROW) sum = f32x4.add(sum, v128.load(t, W));
+    v128.store(SUMS + k, sum);
   }
 }

@@ -47,13 +47,35 @@ export function search_qx(x: usize, w: usize, nmax: i32, q: usize): f32 {
     memory.fill(q, 0, 32);
     return 0;
   }
+  const best = best_of_qx(x, w, 32, nmax, extreme);
+  const top = f32x4.splat(<f32>nmax);
+  const iscale = v128.load32_splat(ISCALES + best);
+  v128.store(q, quants(x, iscale, top));
+  v128.store(q, quants(x + 64, iscale, top), 16);
+  return fitted_scale(best);
+}
+
+/**
+ * The same search for the 16 floats at `x`, the scales of a super-block; returns their unit and leaves the inverse that gave
+ * their levels at `inverse`.
+ */
+export function search_qx_16(x: usize, w: usize, nmax: i32, extreme: f32, inverse: usize): f32 {
+  store<f32>(inverse, 0);
+  if (abs(extreme) < EPSILON) return 0;
+  const best = best_of_qx(x, w, 16, nmax, extreme);
+  store<f32>(inverse, load<f32>(ISCALES + best));
+  return fitted_scale(best);
+}
+
+/** The best candidate for `n` floats, of which `extreme` has the largest magnitude. */
+function best_of_qx(x: usize, w: usize, n: usize, nmax: i32, extreme: f32): usize {
   const top = f32x4.splat(<f32>nmax);
   for (let i: usize = 0; i < QX_CANDIDATES * 4; i += 16) {
     const reach = f32x4.add(top, f32x4.mul(f32x4.splat(0.1), v128.load(STEPS + i)));
     const iscale = f32x4.div(f32x4.neg(reach), f32x4.splat(extreme));
     let sum_lx = f32x4.splat(0);
     let sum_ll = f32x4.splat(0);
-    for (let j: usize = 0; j < 128; j += 4) {
+    for (let j: usize = 0; j < n * 4; j += 4) {
       const v = v128.load32_splat(x + j);
       const weight = v128.load32_splat(w + j);
       const l = level(v, iscale, top);
@@ -64,11 +86,7 @@ export function search_qx(x: usize, w: usize, nmax: i32, q: usize): f32 {
     v128.store(SUM_LX + i, sum_lx);
     v128.store(SUM_LL + i, sum_ll);
   }
-  const best = best_candidate(QX_CANDIDATES);
-  const iscale = v128.load32_splat(ISCALES + best);
-  v128.store(q, quants(x, iscale, top));
-  v128.store(q, quants(x + 64, iscale, top), 16);
-  return fitted_scale(best);
+  return best_candidate(QX_CANDIDATES);
 }
 
 /** x / scale, rounded and cut to -top..top - 1. */

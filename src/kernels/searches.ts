@@ -8,7 +8,7 @@ import { whilePairing } from "./pairing.js";
 // results never depend on it.
 
 /** The types whose searches there are. */
-export const SEARCHED: ReadonlySet<DTypeName> = new Set<DTypeName>(["Q2_K", "Q4_K", "Q5_K", "Q6_K"]);
+export const SEARCHED: ReadonlySet<DTypeName> = new Set<DTypeName>(["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]);
 
 /** Weights to round that are worth compiling the module for: its 30 ms are won back. */
 const ENOUGH = 1 << 24;

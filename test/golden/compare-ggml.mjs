@@ -112,7 +112,7 @@ try {
   for (const type of DTYPES) {
     if (type.ggml === undefined || type.blockSize === 1 || type.kernels === "read") continue;
     if (names.length > 0 && !names.includes(type.name)) continue;
-    if (isPaired && searches[`quantize_row_${type.kernel}`] === undefined) continue;
+    if (isPaired && searches[`quantize_row_${type.kernel}_weighted`] === undefined) continue;
     for (const weights of type.kernels === "weighted" ? [undefined, imatrix] : [undefined]) {
       const ours = quantize(type, x, weights);
       const guide = weights ? weightsFile : GUIDED.has(type.name) ? onesFile : undefined;
