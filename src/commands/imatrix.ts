@@ -10,6 +10,7 @@ import {
 import { imatrixStatistics } from "../eval/imatrix/statistics.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX, IMATRIX_STATISTICS } from "../report/documents/write.js";
+import { printStatistics } from "../report/statistics.js";
 import { createProgress, formatSeconds, interruptible, printJson, printLine, warn } from "../ui.js";
 import {
   activationsOption,
@@ -23,7 +24,6 @@ import {
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
-import { printStatistics } from "./shared/statistics.js";
 import { chunkBos, readSpecialTokens, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
 interface ImatrixCommandOptions {

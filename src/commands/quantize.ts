@@ -32,6 +32,7 @@ import {
 } from "./shared/options.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { typeHelp } from "./shared/type-help.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";
 
@@ -70,7 +71,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(
     new Option(
       "-t, --type <name>",
-      "exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; a wrong name lists them all",
+      "exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; those there are stand below",
     ),
   )
   .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
@@ -122,7 +123,9 @@ Examples:
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
 
 --bits ${listed(Object.entries(BITS))};
-with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`,
+with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.
+
+${typeHelp()}`,
   )
   .action(async (path: string, given: GivenOptions) => {
     const types = asksForSize(given) ? undefined : chosenTypes(given);

@@ -1,5 +1,5 @@
-import type { ImatrixStatistics } from "../../eval/imatrix/statistics.js";
-import { printLine, printTable, warn } from "../../ui.js";
+import type { ImatrixStatistics } from "../eval/imatrix/statistics.js";
+import { printLine, printTable, warn } from "../ui.js";
 
 /** As C prints it: of an f32 half-way between two, the even one. */
 function fixed(value: number, digits: number): string {
