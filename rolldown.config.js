@@ -47,7 +47,7 @@ export default {
       groups: [
         {
           name: "base",
-          test: /\/src\/(escape|version)\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
+          test: /\/src\/(escape|version|language\/(t|language|width))\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
         },
         { name: "work", test: /\/src\/worker\/job-kinds\.js$/ },
         { name: "model", test: /\/src\/(model|lora|outline|commands\/shared\/source)\.js$/ },

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     dir: "test",
     reporters: ["default", "./test/count-reporter.ts"],
+    // What is said is compared in English, whatever the language of who runs this.
+    env: { LC_ALL: "C" },
     testTimeout: 120_000,
     // Folders of hundreds of models are removed at the end, on disks that others use too.
     hookTimeout: 120_000,

@@ -2,8 +2,9 @@
 // x is input, y is output, n counts weights.
 
 export * from "./attention/attention";
-export * from "./attention/cached_attention";
+export { cached_attention, cached_attention_scratch } from "./attention/cached_attention";
 export { copy_cells, store_keys, store_values } from "./attention/kv_cells";
+export { shared_attention } from "./attention/shared_attention";
 export * from "./blocks/iq/iq1_m";
 export * from "./blocks/iq/iq1_s";
 export * from "./blocks/iq/iq2_s";

@@ -1,4 +1,5 @@
 import { closeSync, readSync } from "node:fs";
+import { t } from "../src/language/t.js";
 import { badInput, LlqError, systemErrorCode } from "./errors.js";
 import { listInputs, openError, openInput } from "./inputs.js";
 
@@ -51,7 +52,7 @@ export function withFile<T>(path: string, use: (source: FileSource) => T): T {
 export function readSmallFile(path: string, limit: number): Uint8Array {
   return withFile(path, (source) => {
     if (source.byteLength > limit) {
-      throw badInput(`${path}: ${source.byteLength} bytes; a file of this kind has at most ${limit}`);
+      throw badInput(t`${path}: ${source.byteLength} bytes; a file of this kind has at most ${limit}`);
     }
     return source.read(0, source.byteLength);
   });
@@ -76,13 +77,13 @@ export function readText(path: string, limit: number): string {
     // A byte-order mark is part of the text: llama.cpp tokenizes it too.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new LlqError("bad-input", `${path}: not UTF-8 text`, { cause });
+    throw new LlqError("bad-input", t`${path}: not UTF-8 text`, { cause });
   }
 }
 
 function endsEarly(source: ByteSource, offset: number, length: number): LlqError {
-  const message = `${source.name}: byte ${offset}: ${length} bytes expected, but the file ends at ${source.byteLength}`;
-  return badInput(message, "the file is truncated or damaged: fetch it again");
+  const message = t`${source.name}: byte ${offset}: ${length} bytes expected, but the file ends at ${source.byteLength}`;
+  return badInput(message, t`the file is truncated or damaged: fetch it again`);
 }
 
 /** Fills `target` from the file at `offset`, however many calls it takes. */
@@ -91,8 +92,8 @@ export function readFully(fd: number, name: string, target: Uint8Array, offset: 
   while (done < target.length) {
     const got = readSync(fd, target, done, target.length - done, offset + done);
     if (got === 0) {
-      const message = `${name}: byte ${offset + done}: ${target.length - done} more bytes expected, but the file ends`;
-      throw badInput(message, "the file changed or was truncated while it was read");
+      const message = t`${name}: byte ${offset + done}: ${target.length - done} more bytes expected, but the file ends`;
+      throw badInput(message, t`the file changed or was truncated while it was read`);
     }
     done += got;
   }
@@ -146,7 +147,7 @@ export class ByteReader {
   }
 
   fail(message: string, hint?: string, at: number = this.offset): never {
-    throw badInput(`${this.source.name}: byte ${at}: ${message}`, hint);
+    throw badInput(t`${this.source.name}: byte ${at}: ${message}`, hint);
   }
 
   u8(): number {
@@ -190,7 +191,7 @@ export class ByteReader {
       view.getUint32(this.#index + low, this.littleEndian);
     if (!Number.isSafeInteger(value)) {
       const exact = view.getBigUint64(this.#index, this.littleEndian);
-      this.fail(`${exact} is too large for ${what}`, "the file is damaged", at);
+      this.fail(t`${exact} is too large for ${what}`, t`the file is damaged`, at);
     }
     return value;
   }
@@ -198,16 +199,16 @@ export class ByteReader {
   /** A 64-bit count of items that take at least `itemSize` bytes each: it must fit the bytes left. */
   count(itemSize: number, what: string): number {
     const at = this.offset;
-    const value = this.u64(`a number of ${what}`);
+    const value = this.u64(t`a number of ${what}`);
     if (value * itemSize > this.remaining) {
-      this.fail(`${value} ${what} cannot fit the ${this.remaining} bytes left`, "the file is damaged", at);
+      this.fail(t`${value} ${what} cannot fit the ${this.remaining} bytes left`, t`the file is damaged`, at);
     }
     return value;
   }
 
   bytes(length: number): Uint8Array {
     if (length > this.remaining)
-      this.fail(`${length} bytes expected, ${this.remaining} left`, "the file is truncated");
+      this.fail(t`${length} bytes expected, ${this.remaining} left`, t`the file is truncated`);
     if (length > PAGE) {
       this.offset += length;
       return this.source.read(this.offset - length, length);
@@ -225,14 +226,14 @@ export class ByteReader {
 
   skip(length: number): void {
     if (length > this.remaining)
-      this.fail(`${length} bytes expected, ${this.remaining} left`, "the file is truncated");
+      this.fail(t`${length} bytes expected, ${this.remaining} left`, t`the file is truncated`);
     this.offset += length;
   }
 
   /** Consumes `length` bytes (at most a page), which are then in the page from #index; may replace the page. */
   #take(length: number): DataView {
     if (length > this.remaining)
-      this.fail(`${length} bytes expected, ${this.remaining} left`, "the file is truncated");
+      this.fail(t`${length} bytes expected, ${this.remaining} left`, t`the file is truncated`);
     if (this.offset < this.#start || this.offset + length > this.#start + this.#page.length) {
       this.#start = this.offset;
       this.#page = this.source.read(this.offset, Math.min(PAGE, this.remaining));

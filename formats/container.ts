@@ -1,3 +1,4 @@
+import { t } from "../src/language/t.js";
 import type { DTypeName } from "./dtype.js";
 
 /** Where a tensor's bytes are. */
@@ -88,11 +89,11 @@ export interface Container {
  * and come back from any container as they went in.
  */
 export function nameProblem(name: string): string | undefined {
-  if (name === "") return "is empty";
-  if (name.length > MAX_NAME) return `has ${name.length} characters, at most ${MAX_NAME} are allowed`;
+  if (name === "") return t`is empty`;
+  if (name.length > MAX_NAME) return t`has ${name.length} characters, at most ${MAX_NAME} are allowed`;
   // By far the most are ASCII, which is the faster to test.
   if (/[^ -~]/.test(name) && /[\p{Cc}\p{Cs}]/u.test(name))
-    return `has characters that cannot be printed: ${JSON.stringify(name.slice(0, 80))}`;
+    return t`has characters that cannot be printed: ${JSON.stringify(name.slice(0, 80))}`;
   return undefined;
 }
 

@@ -1,3 +1,4 @@
+import { t } from "../src/language/t.js";
 import { badInput } from "./errors.js";
 
 /** A record of a CSV file; a quoted field may go over several lines. */
@@ -28,12 +29,12 @@ export function parseCsv(name: string, text: string): CsvRecord[] {
       const after = text.slice(end, end + 2);
       if (end < 0 || !/^(,|\r?\n|$)/.test(after)) {
         throw badInput(
-          `${name}: line ${line}: a quote that is not closed, or not doubled inside quotes`,
-          "is this a file of comma-separated values?",
+          t`${name}: line ${line}: a quote that is not closed, or not doubled inside quotes`,
+          t`is this a file of comma-separated values?`,
         );
       }
       const field = text.slice(at, end);
-      if (++count > MAX_FIELDS) throw badInput(`${name}: line ${line}: more than ${MAX_FIELDS} fields`);
+      if (++count > MAX_FIELDS) throw badInput(t`${name}: line ${line}: more than ${MAX_FIELDS} fields`);
       fields.push(field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field);
       line += field.split("\n").length - 1;
       isLast = !after.startsWith(",");
@@ -45,7 +46,7 @@ export function parseCsv(name: string, text: string): CsvRecord[] {
   const width = records[0]?.fields.length;
   const odd = records.find((record) => record.fields.length !== width);
   if (odd === undefined) return records;
-  throw badInput(`${name}: line ${odd.line}: ${odd.fields.length} fields, the first record has ${width}`);
+  throw badInput(t`${name}: line ${odd.line}: ${odd.fields.length} fields, the first record has ${width}`);
 }
 
 /** Where the field that begins at `start` ends; -1 if it is in quotes that are not closed. */

@@ -1,3 +1,4 @@
+import { t } from "../src/language/t.js";
 import { LlqError } from "./errors.js";
 
 /** One stored type of weights. Everything else about a type is derived from its row in DTYPES. */
@@ -82,12 +83,12 @@ export function byteLength(name: DTypeName, shape: readonly number[]): number {
   if (rowLength % blockSize !== 0) {
     throw new LlqError(
       "bad-input",
-      `rows of ${rowLength} are not a whole number of ${name} blocks of ${blockSize}`,
+      t`rows of ${rowLength} are not a whole number of ${name} blocks of ${blockSize}`,
     );
   }
   const bytes = (elementCount(shape) / blockSize) * typeSize;
   if (!Number.isSafeInteger(bytes))
-    throw new LlqError("bad-input", `a tensor of ${shape.join("x")} is too large`);
+    throw new LlqError("bad-input", t`a tensor of ${shape.join("x")} is too large`);
   return bytes;
 }
 
@@ -97,7 +98,7 @@ export function elementCount(shape: readonly number[]): number {
   for (const length of shape) {
     count *= length;
     if (!Number.isSafeInteger(count))
-      throw new LlqError("bad-input", `a tensor of ${shape.join("x")} is too large`);
+      throw new LlqError("bad-input", t`a tensor of ${shape.join("x")} is too large`);
   }
   return count;
 }

@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
+import { t } from "../src/language/t.js";
 import { badInput, LlqError, nearest, systemErrorCode } from "./errors.js";
 
 // The one place that knows which files a command reads, and which it is going to write. Every file is opened for
@@ -58,6 +59,28 @@ export function listInputs(folder: string): string[] {
  * written too, `system` when too many files are open
  */
 export function openInput(path: string): { readonly fd: number; readonly stamp: FileStamp } {
+  const { fd, stamp } = openRegular(path);
+  if (read === undefined) return { fd, stamp };
+  try {
+    refuseReserved(stamp);
+    if (!read.has(path)) read.set(path, stamp);
+    return { fd, stamp };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * The same of a file of llq's own that other runs may be writing to, and take away: it is read as far as it has come, and not
+ * remembered.
+ * @throws LlqError as openInput
+ */
+export function openGrowing(path: string): number {
+  return openRegular(path).fd;
+}
+
+function openRegular(path: string): { readonly fd: number; readonly stamp: FileStamp } {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
@@ -66,13 +89,8 @@ export function openInput(path: string): { readonly fd: number; readonly stamp: 
   }
   try {
     const stat = fstatSync(fd, { bigint: true });
-    if (!stat.isFile()) throw badInput(`${path}: not a regular file`);
-    const stamp = stampOf(stat);
-    if (read !== undefined) {
-      refuseReserved(stamp);
-      if (!read.has(path)) read.set(path, stamp);
-    }
-    return { fd, stamp };
+    if (!stat.isFile()) throw badInput(t`${path}: not a regular file`);
+    return { fd, stamp: stampOf(stat) };
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -121,8 +139,8 @@ export function checkUnchanged(path: string, stamp: FileStamp): void {
   if (now === undefined) return;
   if (isUnchanged(now, stamp)) return;
   throw badInput(
-    `${path}: has changed while it was read`,
-    "run again when nothing writes to it; no output was kept",
+    t`${path}: has changed while it was read`,
+    t`run again when nothing writes to it; no output was kept`,
   );
 }
 
@@ -148,29 +166,29 @@ export function isSame(a: Identity, b: Identity): boolean {
 }
 
 function inputToo(path: string): LlqError {
-  return new LlqError("usage", `${path}: is an input too`, {
-    hint: "choose another name: inputs are never overwritten",
+  return new LlqError("usage", t`${path}: is an input too`, {
+    hint: t`choose another name: inputs are never overwritten`,
   });
 }
 
 /** What a failed attempt to open or list `path` means to the user. */
 export function openError(path: string, cause: unknown): LlqError {
   const why: Record<string, string> = {
-    ENOENT: "no such file",
-    ENOTDIR: "no such file",
-    EACCES: "permission denied",
-    EISDIR: "is a directory",
-    ENAMETOOLONG: "the name is too long",
-    ELOOP: "too many symbolic links",
-    ENXIO: "not a regular file",
+    ENOENT: t`no such file`,
+    ENOTDIR: t`no such file`,
+    EACCES: t`permission denied`,
+    EISDIR: t`is a directory`,
+    ENAMETOOLONG: t`the name is too long`,
+    ELOOP: t`too many symbolic links`,
+    ENXIO: t`not a regular file`,
   };
   const code = systemErrorCode(cause);
   if (code === "EMFILE" || code === "ENFILE") {
-    const hint = "allow more at once, such as by ulimit -n 8192";
-    return new LlqError("system", `${path}: too many files are open`, { hint, cause });
+    const hint = t`allow more at once, such as by ulimit -n 8192`;
+    return new LlqError("system", t`${path}: too many files are open`, { hint, cause });
   }
   const hint = code === "ENOENT" ? meantBy(path) : undefined;
-  return new LlqError("bad-input", `${path}: ${why[code ?? ""] ?? `cannot be opened (${code ?? cause})`}`, {
+  return new LlqError("bad-input", `${path}: ${why[code ?? ""] ?? t`cannot be opened (${code ?? cause})`}`, {
     hint,
     cause,
   });
@@ -181,18 +199,18 @@ const MOST_NAMES = 1000;
 
 /** What a path that leads nowhere may have been meant for. */
 export function meantBy(path: string): string {
-  if (/-\d{5}-of-\d{5}\.\w+$/.test(path)) return "all parts belong in one folder: fetch this one too";
+  if (/-\d{5}-of-\d{5}\.\w+$/.test(path)) return t`all parts belong in one folder: fetch this one too`;
   const folder = dirname(path);
   let names: string[];
   try {
     names = readdirSync(folder).slice(0, MOST_NAMES);
   } catch {
-    return `there is no folder ${folder}`;
+    return t`there is no folder ${folder}`;
   }
   const ending = extname(path);
   const alike = names.filter((name) => extname(name) === ending);
   const near = nearest(basename(path), alike);
   return near === undefined
-    ? "check the name: paths start in the folder where llq is run"
-    : `did you mean ${join(folder, near)}?`;
+    ? t`check the name: paths start in the folder where llq is run`
+    : t`did you mean ${join(folder, near)}?`;
 }

@@ -1,3 +1,4 @@
+import { t } from "../src/language/t.js";
 import { badInput, LlqError } from "./errors.js";
 import { refuseImpostor } from "./impostors.js";
 
@@ -20,7 +21,7 @@ export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_
       if (plain !== text) return parseJson(name, Buffer.from(plain), maxValues);
     }
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LlqError("bad-input", `${name}: not valid JSON: ${why}`, { cause });
+    throw new LlqError("bad-input", t`${name}: not valid JSON: ${why}`, { cause });
   }
 }
 
@@ -56,16 +57,16 @@ function checkJsonBudget(name: string, json: Uint8Array, maxValues: number): voi
       // [ or {
       values++;
       if (++depth > MAX_JSON_DEPTH)
-        throw badInput(`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
+        throw badInput(t`${name}: not valid JSON: nested deeper than ${MAX_JSON_DEPTH}`);
     } else if ((byte | 0x20) === 0x7d) {
       // ] or }
       depth--;
     } else if (byte === 0x2c) {
       values++;
     } else if (byte === 0x3a && ++keys > MAX_JSON_KEYS) {
-      throw badInput(`${name}: JSON of more than ${MAX_JSON_KEYS} keys`);
+      throw badInput(t`${name}: JSON of more than ${MAX_JSON_KEYS} keys`);
     }
-    if (values > maxValues) throw badInput(`${name}: JSON of more than ${maxValues} values`);
+    if (values > maxValues) throw badInput(t`${name}: JSON of more than ${maxValues} values`);
   }
 }
 

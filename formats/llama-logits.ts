@@ -4,6 +4,7 @@
 //   row:  scale f32 | minimum f32 | codes u16 [vocabulary, rounded up to even]     ln p = scale × code + minimum
 // Scored are the tokens after positions context / 2 to context - 2. Codes span the 16 nats below the likeliest
 // token; what is less likely stands at the minimum.
+import { t } from "../src/language/t.js";
 import { ByteReader, type ByteSource } from "./bytes.js";
 
 export const LLAMA_LOGITS_MAGIC = "_logits_";
@@ -36,18 +37,18 @@ export const MAX_CHUNKS = 2 ** 18;
 /** @throws LlqError `bad-input` for a file that is cut short, has bytes to spare or counts that make no sense */
 export function readLlamaLogits(source: ByteSource): LlamaLogits {
   const r = new ByteReader(source);
-  if (r.text(LLAMA_LOGITS_MAGIC.length) !== LLAMA_LOGITS_MAGIC) r.fail("no _logits_ file", undefined, 0);
+  if (r.text(LLAMA_LOGITS_MAGIC.length) !== LLAMA_LOGITS_MAGIC) r.fail(t`no _logits_ file`, undefined, 0);
   const context = r.u32();
   const vocabSize = r.i32();
   const count = r.i32();
   if (context < MIN_CONTEXT || vocabSize < 1 || count < 1 || count > MAX_CHUNKS) {
-    r.fail(`${count} chunks of ${context} tokens over a vocabulary of ${vocabSize}`, "the file is damaged");
+    r.fail(t`${count} chunks of ${context} tokens over a vocabulary of ${vocabSize}`, t`the file is damaged`);
   }
   const chunkBytes = (context - 1 - Math.floor(context / 2)) * llamaRowBytes(vocabSize);
   const expected = r.offset + count * (4 * context + chunkBytes);
   if (expected !== source.byteLength) {
-    const message = `${count} chunks of ${context} tokens over a vocabulary of ${vocabSize} take ${expected} bytes`;
-    r.fail(`${message}, the file has ${source.byteLength}`, "the file is truncated or damaged");
+    const message = t`${count} chunks of ${context} tokens over a vocabulary of ${vocabSize} take ${expected} bytes`;
+    r.fail(t`${message}, the file has ${source.byteLength}`, t`the file is truncated or damaged`);
   }
   const chunks = Array.from({ length: count }, () => readTokens(r, context, vocabSize));
   return { context, vocabSize, chunks, offset: r.offset, chunkBytes };
@@ -58,8 +59,8 @@ function readTokens(r: ByteReader, count: number, vocabSize: number): Int32Array
     const token = r.i32();
     if (token >= 0 && token < vocabSize) return token;
     return r.fail(
-      `token ${token} is beyond the vocabulary of ${vocabSize}`,
-      "the file is damaged",
+      t`token ${token} is beyond the vocabulary of ${vocabSize}`,
+      t`the file is damaged`,
       r.offset - 4,
     );
   });

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { t } from "../src/language/t.js";
 import { type FileSource, listFolder, withFile } from "./bytes.js";
 import type { Container } from "./container.js";
 import { badInput, LlqError } from "./errors.js";
@@ -47,27 +48,31 @@ function openFolder(folder: string, names: readonly string[]): Container {
   }
   const gguf = names.find((name) => name.endsWith(".gguf"));
   throw badInput(
-    `${folder}: no model here; looked for ${FOLDER.map(([name]) => name).join(", ")}`,
-    gguf ? `did you mean ${join(folder, gguf)}?` : "fetch the weights too, or name hf:owner/name",
+    t`${folder}: no model here; looked for ${FOLDER.map(([name]) => name).join(", ")}`,
+    gguf ? t`did you mean ${join(folder, gguf)}?` : t`fetch the weights too, or name hf:owner/name`,
   );
 }
+
+const GGML = () => t`GGML, the format before GGUF`;
+const AGAIN = () => t`convert the model again`;
 
 /** Beginnings of files that are no container of ours. */
 const STRANGERS: readonly (readonly [
   start: string,
   code: "bad-input" | "unsupported",
-  what: string,
-  hint: string,
+  what: () => string,
+  hint: () => string,
 ])[] = [
   [
     "\x80\x02",
     "unsupported",
-    "a Python pickle, perhaps weights saved before PyTorch 1.6",
-    "torch.save(torch.load(file, weights_only=True), another) in a newer PyTorch makes a file that can be read",
+    () => t`a Python pickle, perhaps weights saved before PyTorch 1.6`,
+    () =>
+      t`torch.save(torch.load(file, weights_only=True), another) in a newer PyTorch makes a file that can be read`,
   ],
-  ["tjgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
-  ["lmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
-  ["fmgg", "unsupported", "GGML, the format before GGUF", "convert the model again"],
+  ["tjgg", "unsupported", GGML, AGAIN],
+  ["lmgg", "unsupported", GGML, AGAIN],
+  ["fmgg", "unsupported", GGML, AGAIN],
   ...IMPOSTORS,
 ];
 
@@ -81,12 +86,12 @@ function readContainer(source: FileSource): Container {
     if (isFlax(source)) return readFlax(source);
     if (isLlama2c(source)) return readLlama2c(source);
     throw badInput(
-      `${source.name}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`,
+      t`${source.name}: neither GGUF, safetensors, torch.save, Flax nor llama2.c`,
       source.byteLength === 0
-        ? "the file is empty: fetch it again"
-        : "a model is such a file, or a folder with config.json and weights",
+        ? t`the file is empty: fetch it again`
+        : t`a model is such a file, or a folder with config.json and weights`,
     );
   }
   const [, code, what, hint] = stranger;
-  throw new LlqError(code, `${source.name}: ${what}`, { hint });
+  throw new LlqError(code, `${source.name}: ${what()}`, { hint: hint() });
 }

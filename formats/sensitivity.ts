@@ -7,7 +7,9 @@
 //
 // kld: mean Kullback-Leibler divergence, over the tokens of the text, from the model to the one in which this tensor
 // alone is rounded to the type.
+
 import * as v from "valibot";
+import { t } from "../src/language/t.js";
 import { readSmallFile } from "./bytes.js";
 import { nameProblem } from "./container.js";
 import { type DTypeName, findDType } from "./dtype.js";
@@ -71,21 +73,21 @@ export function parseSensitivity(file: string, bytes: Uint8Array): Sensitivity {
   if (!success) {
     const { message } = issues[0];
     const where = v.getDotPath(issues[0]);
-    const text = `${file}: no sensitivities: ${where === null ? "" : `${where}: `}${message}`;
-    throw badInput(text, "llq sensitivity writes such files");
+    const text = t`${file}: no sensitivities: ${where === null ? "" : `${where}: `}${message}`;
+    throw badInput(text, t`llq sensitivity writes such files`);
   }
   const tensors = new Map<string, TensorSensitivity>();
   for (const { name, shape, kld } of output.tensors) {
     const problem = nameProblem(name);
-    if (problem !== undefined) throw badInput(`${file}: the name of a tensor ${problem}`);
-    if (tensors.has(name)) throw badInput(`${file}: tensor ${name} appears twice`);
+    if (problem !== undefined) throw badInput(t`${file}: the name of a tensor ${problem}`);
+    if (tensors.has(name)) throw badInput(t`${file}: tensor ${name} appears twice`);
     const types = Object.entries(kld).map(([type, value]): [DTypeName, number] => {
       const found = findDType(type);
       if (found === undefined)
-        throw badInput(`${file}: tensor ${name}: type ${JSON.stringify(type)} is unknown`);
+        throw badInput(t`${file}: tensor ${name}: type ${JSON.stringify(type)} is unknown`);
       return [found, value];
     });
-    if (types.length === 0) throw badInput(`${file}: tensor ${name} has no measurement`);
+    if (types.length === 0) throw badInput(t`${file}: tensor ${name} has no measurement`);
     tensors.set(name, { shape, kld: new Map(types) });
   }
   return { ...output, file, tensors };

@@ -1,5 +1,6 @@
 import { dirname, join, win32 } from "node:path";
 import * as v from "valibot";
+import { t } from "../src/language/t.js";
 import { readSmallFile } from "./bytes.js";
 import { type Container, nameProblem, type RawSource, type TensorSource } from "./container.js";
 import { badInput } from "./errors.js";
@@ -34,7 +35,7 @@ export function openShards(indexPath: string, open: (path: string) => Container)
         throw mismatch(indexPath, name, expected, files[file]!);
       }
       if (tensors.has(name) || opaque.has(name))
-        throw badInput(`${indexPath}: tensor ${name} is in two files`);
+        throw badInput(t`${indexPath}: tensor ${name} is in two files`);
     }
     for (const [name, tensor] of shard.tensors) tensors.set(name, { ...tensor, file });
     for (const [name, stored] of shard.opaque) opaque.set(name, stored);
@@ -42,10 +43,10 @@ export function openShards(indexPath: string, open: (path: string) => Container)
   }
   for (const [name, file] of map) {
     if (!tensors.has(name) && !opaque.has(name)) {
-      throw badInput(`${indexPath}: tensor ${name} is not in ${file}`, "fetch that file again");
+      throw badInput(t`${indexPath}: tensor ${name} is not in ${file}`, t`fetch that file again`);
     }
   }
-  if (shards[0] === undefined) throw badInput(`${indexPath}: weight_map lists no tensors`);
+  if (shards[0] === undefined) throw badInput(t`${indexPath}: weight_map lists no tensors`);
   return {
     ...shards[0],
     files: shards.flatMap((shard) => shard.files),
@@ -58,12 +59,12 @@ export function openShards(indexPath: string, open: (path: string) => Container)
 /** Tensor name to file name. */
 function readIndex(path: string): Map<string, string> {
   const result = v.safeParse(Index, parseJson(path, readSmallFile(path, MAX_INDEX), MAX_TENSORS));
-  if (!result.success) throw badInput(`${path}: weight_map is not an object of file names`);
+  if (!result.success) throw badInput(t`${path}: weight_map is not an object of file names`);
   const map = new Map(Object.entries(result.output.weight_map));
   for (const file of map.values()) {
     // win32 knows both separators and drives, so this holds wherever the folder is read.
     if (win32.basename(file) !== file || file === "." || file === ".." || nameProblem(file) !== undefined) {
-      throw badInput(`${path}: ${JSON.stringify(file.slice(0, 80))} is not the name of a file beside it`);
+      throw badInput(t`${path}: ${JSON.stringify(file.slice(0, 80))} is not the name of a file beside it`);
     }
   }
   return map;
@@ -74,9 +75,9 @@ function holds({ tensors, opaque }: Container, name: string): boolean {
 }
 
 function mismatch(index: string, name: string, expected: string | undefined, found: string) {
-  const says = expected === undefined ? "the index does not list it" : `the index says ${expected}`;
+  const says = expected === undefined ? t`the index does not list it` : t`the index says ${expected}`;
   return badInput(
-    `${index}: tensor ${name} is in ${found}, but ${says}`,
-    "the index and the files do not match",
+    t`${index}: tensor ${name} is in ${found}, but ${says}`,
+    t`the index and the files do not match`,
   );
 }

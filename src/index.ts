@@ -25,6 +25,7 @@ export { type CalibrationChunks, calibrationChunks, unknownImatrix } from "./eva
 export type { Tuning } from "./eval/calibrate/tuning.js";
 export { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./eval/choice/choice.js";
 export {
+  type CategoryResult,
   evaluateChoiceFolder,
   type FolderResult,
   readQuestionFolder,
@@ -141,6 +142,8 @@ export type { Environment as HubEnvironment } from "./hub/settings.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
 export type { Dot, Products, Purpose, UntriedProducts } from "./kernels/products.js";
 export { pairVectors } from "./kernels/products.js";
+export { useLanguage } from "./language/catalogue.js";
+export { LANGUAGES, type Language } from "./language/language.js";
 export { type Lora, parseLora, withLora } from "./lora.js";
 export { type Model, openModel } from "./model.js";
 export type { Activations } from "./net/products/matmul.js";
@@ -183,6 +186,7 @@ export { findRecipe, RECIPES, type Recipe } from "./quant/recipes/recipes.js";
 export type { Rule } from "./quant/recipes/rules.js";
 export { type PlanPart, splitBySize, splitLikeSource } from "./quant/split.js";
 export { type ComparisonReport, comparisonMarkdown } from "./report/comparison.js";
+export { type Made, madeHere } from "./report/html/made.js";
 export { comparisonPage } from "./report/html/page.js";
 export { toJunit } from "./report/junit.js";
 export { toMarkdown } from "./report/markdown.js";

@@ -3,9 +3,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LlqError } from "../formats/errors.js";
+import { t } from "./language/t.js";
 
-// Files of this package beside its code: modules of WebAssembly and the entry of threads. A program that was bundled with
-// llq has its code somewhere else, so each is looked for in two places.
+// Files of this package beside its code: modules of WebAssembly, the entry of threads and catalogues of languages. A program
+// that was bundled with llq has its code somewhere else, so each is looked for in two places.
 
 /** By the name in the package; what package.json calls it to its own code. */
 const OWN: Readonly<Record<string, string>> = { "package.json": "#package", "program/worker.js": "#worker" };
@@ -24,7 +25,7 @@ function codePath(): string {
 export function installedPath(name: string): string {
   const code = codePath();
   const places = [
-    () => createRequire(code).resolve(OWN[name] ?? `#${name.replace(/\.wasm$/, "")}`),
+    () => createRequire(code).resolve(OWN[name] ?? `#${name.replace(/\.br$/, "")}`),
     () => inPackage(code, name),
   ];
   for (const place of places) {
@@ -32,8 +33,8 @@ export function installedPath(name: string): string {
       return place();
     } catch {}
   }
-  throw new LlqError("system", `${code}: ${name} of llq is not found`, {
-    hint: "llq must be installed where a bundle with it runs: it reads modules of WebAssembly and starts threads",
+  throw new LlqError("system", t`${code}: ${name} of llq is not found`, {
+    hint: t`llq must be installed where a bundle with it runs: it reads modules of WebAssembly and starts threads`,
   });
 }
 

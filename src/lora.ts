@@ -4,6 +4,7 @@ import { type Adapter, type Change, openAdapter } from "./arch/adapter/adapter.j
 import { changesOfEnds, type NamedChange } from "./arch/adapter/ends.js";
 import { withColumnLengths } from "./arch/checkpoint/column-lengths.js";
 import { basePrefix } from "./arch/checkpoint/names.js";
+import { t } from "./language/t.js";
 import type { Model } from "./model.js";
 import { baseOf, type SumCoding } from "./rows/packed/sum.js";
 import { transposed } from "./rows/transposed.js";
@@ -19,8 +20,8 @@ export interface Lora {
 export function parseLora(text: string): Lora {
   const [, folder, scale = "1"] = /^(.*?)(?:=([^=/]*))?$/s.exec(text)!;
   if (folder === "" || scale.trim() === "" || !Number.isFinite(Number(scale))) {
-    throw new LlqError("usage", `--lora ${text}: a folder and perhaps a number are needed`, {
-      hint: "--lora ./adapter, or --lora ./adapter=0.5",
+    throw new LlqError("usage", t`--lora ${text}: a folder and perhaps a number are needed`, {
+      hint: t`--lora ./adapter, or --lora ./adapter=0.5`,
     });
   }
   return { folder: folder!, scale: Number(scale) };
@@ -91,9 +92,9 @@ function checkVocabulary({ folder }: Adapter, { name, change }: NamedChange, { s
   const rows = change.by?.shape[0] ?? change.add?.b.shape[0];
   const columns = change.by?.shape[1] ?? change.add?.a.shape[1];
   if (rows === undefined || rows === shape[0] || columns !== shape[1]) return;
-  const message = `${folder}: ${name} is of a vocabulary of ${rows} tokens, the model's has ${shape[0]}`;
+  const message = t`${folder}: ${name} is of a vocabulary of ${rows} tokens, the model's has ${shape[0]}`;
   throw new LlqError("unsupported", message, {
-    hint: "resize the embedding of the base and merge the adapter with PEFT",
+    hint: t`resize the embedding of the base and merge the adapter with PEFT`,
   });
 }
 
@@ -112,8 +113,8 @@ function changed(
   const odd = shapes.find((shape) => shape.join() !== source.shape.join());
   if (odd !== undefined) {
     throw badInput(
-      `${adapter.folder}: ${name} is ${odd.join(" x ")}, in the model ${source.shape.join(" x ")}`,
-      "is it an adapter of another model?",
+      t`${adapter.folder}: ${name} is ${odd.join(" x ")}, in the model ${source.shape.join(" x ")}`,
+      t`is it an adapter of another model?`,
     );
   }
   const base = whole ?? source;
@@ -138,9 +139,9 @@ function withSources(tensor: Tensor, sources: readonly TensorSource[]): Tensor {
   if (sources.every((source) => source.dtype === dtype)) return { ...tensor, sources, dtype };
   throw new LlqError(
     "unsupported",
-    `tensor ${tensor.name}: the adapter changes some of its parts and not others`,
+    t`tensor ${tensor.name}: the adapter changes some of its parts and not others`,
     {
-      hint: "merge the adapter with PEFT",
+      hint: t`merge the adapter with PEFT`,
     },
   );
 }
@@ -148,21 +149,21 @@ function withSources(tensor: Tensor, sources: readonly TensorSource[]): Tensor {
 function shared({ path }: Model, name: string): LlqError {
   return new LlqError(
     "unsupported",
-    `${path}: ${name} is stored once for two tensors, of which the adapter changes one`,
+    t`${path}: ${name} is stored once for two tensors, of which the adapter changes one`,
     {
-      hint: "merge the adapter with PEFT",
+      hint: t`merge the adapter with PEFT`,
     },
   );
 }
 
 function unmatched(model: Model, { folder }: Adapter, names: readonly string[]): LlqError {
   const shown = names.slice(0, 5).join(", ");
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  const more = names.length > 5 ? t` and ${names.length - 5} more` : "";
   const hasOwnNames = model.folder === undefined;
   return badInput(
-    `${folder}: ${names.length} tensors of the adapter are not in the model: ${shown}${more}`,
+    t`${folder}: ${names.length} tensors of the adapter are not in the model: ${shown}${more}`,
     hasOwnNames
-      ? "--lora takes the Hugging Face checkpoint that the adapter was trained on, whose names it goes by"
-      : "is it an adapter of another model?",
+      ? t`--lora takes the Hugging Face checkpoint that the adapter was trained on, whose names it goes by`
+      : t`is it an adapter of another model?`,
   );
 }

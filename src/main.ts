@@ -1,9 +1,11 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { LlqError, systemErrorCode } from "../formats/errors.js";
 import { checkInputs, rememberInputs } from "../formats/inputs.js";
 import { COMMANDS } from "./commands/index.js";
 import { generalOptions } from "./commands/shared/general.js";
 import { visible } from "./escape.js";
+import { LANGUAGES } from "./language/language.js";
+import { spoken, t } from "./language/t.js";
 import { VERSION } from "./version.js";
 
 /** A command line that no command understands, which commander has said already. */
@@ -16,13 +18,19 @@ class ShownError extends LlqError {
 }
 
 const program = new Command("llq")
-  .description("Convert, quantize and measure large language models, with nothing but npm.")
+  .description(t`Convert, quantize and measure large language models, with nothing but npm.`)
   .version(VERSION)
-  .showHelpAfterError("(llq <command> --help shows what it takes)")
+  .addOption(
+    new Option(
+      "--lang <language>",
+      t`language of help, messages and reports (default: that of the system)`,
+    ).choices(LANGUAGES),
+  )
+  .showHelpAfterError(t`(llq <command> --help shows what it takes)`)
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     "after",
-    `
+    t`
 Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model,
 5 out of disk or memory, 6 network, 70 a bug in llq, 71 the system refuses files or threads,
 75 undecided, 130 interrupted, 143 terminated. With --json an error is JSON on stdout, too.`,
@@ -30,7 +38,8 @@ Exit status: 0 done, 1 a check failed, 2 usage, 3 bad input, 4 unsupported model
 
 /** The commands that these arguments may be about: one, none, or all of them where all are listed or guessed at. */
 async function addCommands(args: readonly string[]): Promise<void> {
-  const [first = ""] = args;
+  if (spoken() !== undefined) (await import("./commands/shared/localized.js")).localize(program);
+  const first = firstArgument(args);
   const isVersion = args.length === 1 && (first === "--version" || first === "-V");
   const named = Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
   for (const load of isVersion ? [] : named) {
@@ -45,6 +54,12 @@ async function addCommands(args: readonly string[]): Promise<void> {
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
   }
+}
+
+/** Behind the program's own option, which may stand before the command. */
+function firstArgument(args: readonly string[]): string {
+  if (args[0] === "--lang") return args[2] ?? "";
+  return (args[0]?.startsWith("--lang=") ? args[1] : args[0]) ?? "";
 }
 
 /** Runs the command of the command line. @throws LlqError, and Error for a bug */
@@ -66,9 +81,12 @@ export async function main(): Promise<void> {
 /** Says what to type instead, too, which commander does not know. */
 async function shown(error: CommanderError): Promise<ShownError> {
   const { insteadOf } = await import("./commands/shared/elsewhere.js");
-  const hint = insteadOf(error, program.commands, process.argv.slice(2));
-  if (hint !== undefined) process.stderr.write(` hint: ${visible(hint)}\n`);
-  return new ShownError(error.message.replace(/^error: /, ""), hint);
+  const args = process.argv.slice(2);
+  const hint = insteadOf(error, program.commands, args.slice(args.indexOf(firstArgument(args))));
+  if (hint !== undefined) process.stderr.write(t` hint: ${visible(hint)}\n`);
+  const message = error.message.replace(/^error: /, "");
+  if (spoken() === undefined) return new ShownError(message, hint);
+  return new ShownError((await import("./commands/shared/localized.js")).localizedMessage(message), hint);
 }
 
 /** What the command took, on stderr. */
@@ -76,7 +94,7 @@ function sayCost(): void {
   const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
   const cpu = ((userCPUTime + systemCPUTime) / 1e6).toFixed(1);
   const peak = (maxRSS / 1024).toFixed(0);
-  process.stderr.write(`${process.uptime().toFixed(1)} s, ${cpu} s of CPU, at most ${peak} MiB of memory\n`);
+  process.stderr.write(t`${process.uptime().toFixed(1)} s, ${cpu} s of CPU, at most ${peak} MiB of memory\n`);
 }
 
 /**
@@ -94,6 +112,6 @@ function watchStdout(): () => Promise<void> {
     await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
     if (failure === undefined) return;
     const { writeError } = await import("./run/write/encode.js");
-    throw writeError("the result", failure);
+    throw writeError(t`the result`, failure);
   };
 }

@@ -25,6 +25,7 @@ import { architectureOfConfig, architecturesOfGguf } from "./arch/index.js";
 import { bindMeta, findRelease, findTraining, joinShards, type MetaCheckpoint } from "./arch/meta/meta.js";
 import { unheardKeys } from "./arch/numbers/unheard.js";
 import { generalKeys } from "./card/general.js";
+import { t } from "./language/t.js";
 import { withQuantConfig } from "./rows/packed/beside.js";
 import { unpackWeights } from "./rows/packed/index.js";
 import type { Tensor } from "./tensor.js";
@@ -73,8 +74,8 @@ export function openModel(path: string): Model {
 export function noSuchModel(path: string): LlqError {
   const [, name] =
     /^(?:https?:\/\/(?:huggingface\.co|hf\.co)\/)?([\w-][\w.-]*\/[\w.-]+)\/?$/.exec(path) ?? [];
-  const hint = name && `did you mean hf:${name}, which is fetched from the Hugging Face Hub?`;
-  return badInput(`${path}: no such file or folder`, hint ?? meantBy(path));
+  const hint = name && t`did you mean hf:${name}, which is fetched from the Hugging Face Hub?`;
+  return badInput(t`${path}: no such file or folder`, hint ?? meantBy(path));
 }
 
 /** A container whose own metadata describes the model, with GGUF's keys. */
@@ -97,7 +98,7 @@ function unsplit(path: string, metadata: Metadata): string[] {
   const isBpe = metadata.get("tokenizer.ggml.model")?.value === "gpt2";
   if (!isBpe || metadata.has("tokenizer.ggml.pre")) return [];
   return [
-    `${path}: no tokenizer.ggml.pre: text is split as llama.cpp does by default, which is right for few models`,
+    t`${path}: no tokenizer.ggml.pre: text is split as llama.cpp does by default, which is right for few models`,
   ];
 }
 
@@ -108,7 +109,7 @@ export function describedTensors(
   metadata: Metadata,
 ): Pick<Model, "architecture" | "hparams" | "tensors"> {
   const name = metadata.get("general.architecture")?.value;
-  if (typeof name !== "string") throw badInput(`${path}: no general.architecture: this GGUF holds no model`);
+  if (typeof name !== "string") throw badInput(t`${path}: no general.architecture: this GGUF holds no model`);
   const candidates = architecturesOfGguf(path, name);
   const hparams = readHParams(path, metadata);
   const rows = candidates.flatMap(({ tensors }) => tensors);
@@ -157,9 +158,9 @@ function openHuggingFace(path: string, folder: string, opened?: Container): Mode
   if (!existsSync(file)) {
     const gguf = opened === undefined && (listFolder(folder) ?? []).find((name) => name.endsWith(".gguf"));
     const hint = existsSync(join(folder, "adapter_config.json"))
-      ? `an adapter is merged into its model: llq convert <model> -o <file> --lora ${folder}`
-      : "a Hugging Face folder has config.json beside its weights: fetch it too, or name hf:owner/name";
-    throw badInput(`${file}: no such file`, gguf ? `did you mean ${join(folder, gguf)}?` : hint);
+      ? t`an adapter is merged into its model: llq convert <model> -o <file> --lora ${folder}`
+      : t`a Hugging Face folder has config.json beside its weights: fetch it too, or name hf:owner/name`;
+    throw badInput(t`${file}: no such file`, gguf ? t`did you mean ${join(folder, gguf)}?` : hint);
   }
   const json = readConfig(folder, file);
   const architecture = architectureOfConfig(file, json);
@@ -204,7 +205,7 @@ function published(
 function untied(path: string, { tied }: HfModel, tensors: readonly Tensor[]): string[] {
   if (!tied || tensors.every(({ role }) => role !== "output")) return [];
   return [
-    `${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
+    t`${path}: config.json ties the output to the embedding, but the checkpoint's is another; the model gets an output of its own`,
   ];
 }
 
@@ -213,7 +214,9 @@ function unusual(file: string, { name, tensors: rows }: Architecture, tensors: r
   const known = new Set(rows.map((row) => row.name));
   return tensors
     .filter(({ values, name: tensor }) => values !== undefined && !known.has(tensor))
-    .map((tensor) => `${file}: RoPE's divisors become ${tensor.name}, with which llama.cpp loads no ${name}`);
+    .map(
+      (tensor) => t`${file}: RoPE's divisors become ${tensor.name}, with which llama.cpp loads no ${name}`,
+    );
 }
 
 function openMeta(path: string, checkpoint: MetaCheckpoint): Model {

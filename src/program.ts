@@ -1,20 +1,25 @@
 // The program behind cli.ts: runs the command, and says what an error means.
+
 import { EXIT_CODE, LlqError, systemErrorCode } from "../formats/errors.js";
 import { visible } from "./escape.js";
+import { wantedLanguage } from "./language/language.js";
+import { t } from "./language/t.js";
 
 const BUG = 70;
 
 /** Of what every program needs, before it has opened anything of the user's. */
-const SYSTEM_FAILURES: Readonly<Record<string, string>> = {
-  EMFILE: "too many files are open: allow more at once, such as by ulimit -n 8192",
-  ENFILE: "too many files are open on this machine",
-  EAGAIN: "the system starts no more threads: -j takes fewer",
-  ENOMEM: "the system gives no more memory: -j with fewer threads takes less",
-  ERR_WORKER_INIT_FAILED: "a thread cannot be started: -j takes fewer",
-  ERR_WORKER_OUT_OF_MEMORY: "a thread is out of memory: -j with fewer threads takes less",
+const SYSTEM_FAILURES: Readonly<Record<string, () => string>> = {
+  EMFILE: () => t`too many files are open: allow more at once, such as by ulimit -n 8192`,
+  ENFILE: () => t`too many files are open on this machine`,
+  EAGAIN: () => t`the system starts no more threads: -j takes fewer`,
+  ENOMEM: () => t`the system gives no more memory: -j with fewer threads takes less`,
+  ERR_WORKER_INIT_FAILED: () => t`a thread cannot be started: -j takes fewer`,
+  ERR_WORKER_OUT_OF_MEMORY: () => t`a thread is out of memory: -j with fewer threads takes less`,
 };
 
 try {
+  const language = wantedLanguage(process.argv.slice(2), process.env);
+  if (language !== "en") (await import("./language/catalogue.js")).useLanguage(language);
   const { main } = await import("./main.js"); // what it needs may be what cannot be had
   await main();
 } catch (error) {
@@ -46,17 +51,17 @@ function report(error: unknown): number {
   const write = (text: string) => process.stderr.write(`${text}\n`);
   if (error instanceof LlqError) {
     if ("shown" in error) return EXIT_CODE[error.code];
-    write(`error: ${visible(error.message)}`);
-    if (error.hint !== undefined) write(` hint: ${visible(error.hint)}`);
+    write(t`error: ${visible(error.message)}`);
+    if (error.hint !== undefined) write(t` hint: ${visible(error.hint)}`);
     if (isVerbose()) for (const line of traceOf(error)) write(visible(line));
     return EXIT_CODE[error.code];
   }
   const why = SYSTEM_FAILURES[systemErrorCode(error) ?? ""];
   if (why !== undefined) {
-    write(`error: ${why}`);
+    write(t`error: ${why()}`);
     return EXIT_CODE.system;
   }
   for (const line of traceOf(error)) write(visible(line));
-  write("This is a bug in llq: please report it, with what is above and the command.");
+  write(t`This is a bug in llq: please report it, with what is above and the command.`);
   return BUG;
 }

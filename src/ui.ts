@@ -2,6 +2,8 @@ import { SingleBar } from "cli-progress";
 import type { GenericSchema, InferInput } from "valibot";
 import { LlqError } from "../formats/errors.js";
 import { visible } from "./escape.js";
+import { t } from "./language/t.js";
+import { cutText, padText, textWidth } from "./language/width.js";
 
 /** Bytes in the unit a person would choose; binary units, as file managers and llama.cpp count. */
 export function formatBytes(bytes: number): string {
@@ -27,19 +29,19 @@ export function formatSeconds(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h > 0 ? `${h} h ${m} min` : `${m} min ${s} s`;
+  return h > 0 ? t`${h} h ${m} min` : t`${m} min ${s} s`;
 }
 
 /** Lines of columns, two spaces apart; numbers (cells that start with a digit) to the right. */
 export function formatTable(header: readonly string[], cells: readonly (readonly string[])[]): string[] {
   const rows = cells.map((row) => row.map((cell) => visible(cell, MAX_CELL)));
   const widths = header.map((cell, i) =>
-    rows.reduce((most, row) => Math.max(most, row[i]!.length), cell.length),
+    rows.reduce((most, row) => Math.max(most, textWidth(row[i]!)), textWidth(cell)),
   );
   const numeric = header.map((_, i) => rows.length > 0 && rows.every((row) => /^[-\d]/.test(row[i]!)));
   const line = (row: readonly string[]) =>
     row
-      .map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .map((cell, i) => padText(cell, widths[i]!, numeric[i] ? "start" : "end"))
       .join("  ")
       .trimEnd();
   return [header, ...rows].map(line);
@@ -81,13 +83,13 @@ export function barLine(
   columns: number,
 ): string {
   const percent = `${Math.floor(100 * progress)} %`;
-  const left = Number.isFinite(eta) ? `${percent}, ${formatSeconds(eta)} left` : percent;
-  const room = columns - 1 - left.length; // the last column would wrap on some terminals
+  const left = Number.isFinite(eta) ? t`${percent}, ${formatSeconds(eta)} left` : percent;
+  const room = columns - 1 - textWidth(left); // the last column would wrap on some terminals
   if (room < 0) return percent.slice(0, Math.max(0, columns - 1));
-  const short = visible(title, Math.max(0, room - 2));
+  const short = cutText(visible(title), Math.max(0, room - 2));
   const head = room > 6 ? `${short}: ` : "";
-  const tail = note !== "" && head.length + note.length + 2 <= room ? `, ${note}` : "";
-  const width = Math.min(LONGEST_BAR, room - head.length - tail.length - 3);
+  const tail = note !== "" && textWidth(head) + textWidth(note) + 2 <= room ? `, ${note}` : "";
+  const width = Math.min(LONGEST_BAR, room - textWidth(head) - textWidth(tail) - 3);
   const done = Math.round(width * Math.min(1, progress));
   const bar = width < SHORTEST_BAR ? "" : `[${"=".repeat(done)}${"-".repeat(width - done)}] `;
   return `${head}${bar}${left}${tail}`;
@@ -126,7 +128,7 @@ function lineProgress(title: string): Progress {
       const left = ((now - started) / 1000) * (total / done - 1);
       const percent = Math.floor((100 * done) / total);
       process.stderr.write(
-        `${visible(title)}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`,
+        t`${visible(title)}: ${percent} %, ${formatSeconds(left)} left${note && `, ${note}`}\n`,
       );
     },
     stop() {},
@@ -135,7 +137,7 @@ function lineProgress(title: string): Progress {
 
 /** Something the user should know that is no error. */
 export function warn(message: string): void {
-  if (!isQuiet) process.stderr.write(`warning: ${visible(message)}\n`);
+  if (!isQuiet) process.stderr.write(t`warning: ${visible(message)}\n`);
 }
 
 /**
@@ -207,7 +209,7 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
 
 /** What a run ends with that a signal has stopped. */
 export function stoppedBy(signal: NodeJS.Signals): LlqError {
-  return new LlqError(signal === "SIGTERM" ? "terminated" : "interrupted", `stopped by ${signal}`);
+  return new LlqError(signal === "SIGTERM" ? "terminated" : "interrupted", t`stopped by ${signal}`);
 }
 
 /** A signal that fires when stdout takes no more, such as when whoever reads has gone; main.ts says what of it is an error. */

@@ -1,5 +1,5 @@
-// Part of `npm run coverage`, behind vitest: names the files of which tests run fewer than 70 % of the lines or branches, and why
-// that is so; ends with 1 when one of them has no reason.
+// Part of `npm run coverage`, behind vitest: what tests run of each folder's lines and branches, and the files of which they run fewer
+// than 70 %, with why that is so; ends with 1 when one of them has no reason.
 
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -18,6 +18,25 @@ const REASONS = [
 ];
 
 const summary = JSON.parse(readFileSync("dist/coverage/coverage-summary.json", "utf8"));
+
+/** @type {Map<string, { lines: { total: number, covered: number }, branches: { total: number, covered: number } }>} */
+const folders = new Map();
+for (const [path, counts] of Object.entries(summary)) {
+  if (path === "total") continue;
+  const [root, second] = relative(".", path).split("/");
+  const folder = root === "src" && !second.endsWith(".ts") ? `src/${second}` : root;
+  const sums = folders.get(folder) ?? { lines: { total: 0, covered: 0 }, branches: { total: 0, covered: 0 } };
+  for (const kind of ["lines", "branches"]) {
+    for (const each of ["total", "covered"]) sums[kind][each] += counts[kind][each];
+  }
+  folders.set(folder, sums);
+}
+const percent = ({ total, covered }) => `${total === 0 ? 100 : Math.round((100 * covered) / total)} %`;
+console.log("| folder | lines | branches |\n| --- | --- | --- |");
+for (const [folder, { lines, branches }] of [...folders].sort()) {
+  console.log(`| ${folder} | ${percent(lines)} | ${percent(branches)} |`);
+}
+
 let unexplained = 0;
 for (const [path, { lines, branches }] of Object.entries(summary)) {
   const least = Math.min(lines.pct, branches.pct);

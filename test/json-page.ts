@@ -80,6 +80,8 @@ export function jsonPage(): string {
     "One document on stdout, and progress and warnings on stderr. A command that fails before it has a result prints the last",
     "one here; one whose result breaks a bound prints the result. Sizes are bytes, times seconds. Fields may be added; a change",
     "that a reader would stumble over raises `schema`. Numbers that are none (an infinite perplexity) are null.",
+    "Fields, codes, types and keys are the same in every language; sentences (`message`, `hint`, `remarks`, reasons) are in that of",
+    "`--lang` or the system, so a program that compares them sets `--lang en`.",
     "",
     "This page is made of the schemas in `src/report/documents` (`npm run readme`), against which real outputs are tested.",
     "",

@@ -15,6 +15,8 @@ interface Mistake {
   readonly status: number;
   /** In stderr, white space in one piece. */
   readonly says: readonly string[];
+  /** The same in Chinese. */
+  readonly saysInChinese: readonly string[];
 }
 
 const CLI = new URL("../dist/program/cli.js", import.meta.url).pathname;
@@ -23,9 +25,12 @@ const mistakes = JSON.parse(readFileSync(here("./mistakes.json"), "utf8")) as re
 const folder = scratchFolder();
 const at = (path: string) => join(folder, path);
 
-function llq(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+function llq(
+  args: readonly string[],
+  lang = "C",
+): Promise<{ status: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    const env = { ...process.env, HF_ENDPOINT: "http://127.0.0.1:9" }; // nothing is fetched
+    const env = { ...process.env, HF_ENDPOINT: "http://127.0.0.1:9", LC_ALL: lang }; // nothing is fetched
     const child = execFile(process.execPath, [CLI, ...args], { cwd: folder, env }, (error, stdout, stderr) =>
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
@@ -87,12 +92,18 @@ describe("mistakes are answered with what to do next", () => {
     expect(mistakes.length).toBeGreaterThanOrEqual(60);
   });
 
-  test.concurrent.each(mistakes)("$mistake: llq $run", async ({ run, status, says }) => {
-    const result = await llq(run.split(" "));
-    const said = result.stderr.replace(/\s+/g, " ");
-    for (const words of says) expect(said).toContain(words);
-    expect(said).not.toContain("bug in llq");
-    expect(result.status).toBe(status);
-    expect(result.stdout === "").toBe(status !== 0);
+  test.concurrent.each(mistakes)("$mistake: llq $run", async ({ run, status, says, saysInChinese }) => {
+    for (const [lang, expected] of [
+      ["C", says],
+      ["zh_CN.UTF-8", saysInChinese],
+    ] as const) {
+      const result = await llq(run.split(" "), lang);
+      const said = result.stderr.replace(/\s+/g, " ");
+      expect(expected).not.toEqual([]);
+      for (const words of expected) expect(said).toContain(words);
+      expect(said).not.toMatch(/bug in llq|llq 的缺陷/);
+      expect(result.status).toBe(status);
+      expect(result.stdout === "").toBe(status !== 0);
+    }
   });
 });

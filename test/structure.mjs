@@ -9,9 +9,10 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
+  ["src/language/t.ts", "src/language/language.ts", "src/language/width.ts"],
   ["assembly", "formats", "src/escape.ts", "src/expression.ts", "src/pcg32.ts"],
   ["src/installed.ts"],
-  ["src/version.ts"],
+  ["src/language/catalogue.ts", "src/version.ts"],
   ["src/role.ts"],
   ["src/tensor.ts"],
   ["src/kernels"],

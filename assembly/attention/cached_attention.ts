@@ -13,9 +13,9 @@ import { F32, kv_size, widen_keys, widen_values } from "./kv_cells";
 import { bend_row, first_seen, scale_row, softmax_row } from "./softmax";
 
 /** Queries in a block. */
-const ROWS: i32 = 32;
+export const ROWS: i32 = 32;
 /** Positions whose weighted values are summed before they are added to the others', and steps of a long dot product. */
-const BLOCK: i32 = 256;
+export const BLOCK: i32 = 256;
 
 /**
  * Bytes of scratch memory that `cached_attention` needs.
@@ -27,12 +27,12 @@ export function cached_attention_scratch(cells: i32, rows: i32, k_length: i32, v
 }
 
 /** Of four panels of keys, or of values. */
-function tile_size(k_length: i32): usize {
+export function tile_size(k_length: i32): usize {
   return 128 * <usize>max(k_length, BLOCK);
 }
 
 /** Of one query, from a multiple of 8 to another. */
-function scores_length(cells: i32): i32 {
+export function scores_length(cells: i32): i32 {
   return cells + 16;
 }
 
@@ -93,13 +93,15 @@ export function cached_attention(
     const earliest = first_seen(first, window, chunked);
     const base = earliest & ~7;
     const n = round_up8(end - base);
+    const stride = <usize>n * 4;
 
     for (let row = 0; row < rows; row++) {
       const from = q + <usize>((done + row) / group) * q_stride + <usize>((done + row) % group) * k_size;
       memory.copy(queries + <usize>row * k_size, from, k_size);
     }
     pack_panels4(queries, k_size, fours, k_length, packed);
-    score(type, keys, cells, base, n, queries, packed, rows, k_length, scores, tile);
+    memory.fill(scores, 0, <usize>rows * stride);
+    score(type, keys, cells, base, n, queries, packed, rows, k_length, scores, stride, tile);
 
     for (let row = 0; row < rows; row++) {
       const head = (<usize>((done + row) % group)) << 2;
@@ -117,7 +119,8 @@ export function cached_attention(
       store<f32>(queries + ((<usize>row) << 2), softmax_row(at, n, least, last, left, sink));
     }
 
-    mix(type, values, cells, base, earliest, end, scores, n, rows, v_length, outputs, weights, tile);
+    memory.fill(outputs, 0, <usize>(rows * round_up8(v_length)) * 4);
+    mix(type, values, cells, base, earliest, end, scores, stride, rows, v_length, outputs, weights, tile);
     for (let row = 0; row < rows; row++) {
       const to = o + <usize>((done + row) / group) * o_stride + <usize>((done + row) % group) * o_size;
       const from = outputs + <usize>(row * round_up8(v_length)) * 4;
@@ -126,12 +129,16 @@ export function cached_attention(
   }
 }
 
-function round_up8(n: i32): i32 {
+export function round_up8(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
-/** scores[rows][n] = queries · keys from position `base` on. Those of cells that are not stored mean nothing. */
-function score(
+/**
+ * Adds queries · keys of the `n` positions from `base` on to scores[rows], `stride` bytes apart. Those of cells that are not
+ * stored mean nothing.
+ * @param packed the queries in fours, panels; what is left of fours is taken from `queries`
+ */
+export function score(
   type: i32,
   keys: usize,
   cells: i32,
@@ -142,13 +149,12 @@ function score(
   rows: i32,
   k_length: i32,
   scores: usize,
+  stride: usize,
   tile: usize,
 ): void {
-  const stride = <usize>n * 4;
   const panel_size = kv_size(type, 8 * k_length);
   const w_stride = <usize>k_length * 32;
   const fours = rows & ~3;
-  memory.fill(scores, 0, <usize>rows * stride);
   for (let key = base, next = 0; key < base + n; key = next) {
     next = min((key | 31) + 1, base + n);
     const panels = (next - key) >> 3;
@@ -180,8 +186,11 @@ function score(
   }
 }
 
-/** outputs[rows][round_up8(v_length)] = weights · values of positions earliest to end; scores[rows][n] has the weights. */
-function mix(
+/**
+ * Adds weights · values of positions earliest to end to outputs[rows][round_up8(v_length)]; scores[rows], `stride` bytes
+ * apart, have the weights from position `base` on.
+ */
+export function mix(
   type: i32,
   values: usize,
   cells: i32,
@@ -189,17 +198,15 @@ function mix(
   earliest: i32,
   end: i32,
   scores: usize,
-  n: i32,
+  stride: usize,
   rows: i32,
   v_length: i32,
   outputs: usize,
   weights: usize,
   tile: usize,
 ): void {
-  const stride = <usize>n * 4;
   const y_stride = <usize>round_up8(v_length) * 4;
   const fours = rows & ~3;
-  memory.fill(outputs, 0, <usize>rows * y_stride);
   for (let key = earliest, next = 0; key < end; key = next) {
     next = min((key | (BLOCK - 1)) + 1, end);
     const steps = next - key;

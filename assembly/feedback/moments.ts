@@ -1,6 +1,7 @@
 // What error feedback needs of matrix products beyond those of layers: second moments, and products with parts of a
 // triangle.
-import { add_tiles, KC } from "../gemm/matmul_f32";
+import { bits } from "../gemm/bits";
+import { add_tiles, add_wide_tiles, KC } from "../gemm/matmul_f32";
 
 /** Rows worked on at a time, as in matmul_f32. */
 const ROWS: i32 = 256;
@@ -48,9 +49,16 @@ export function add_panels(
     const to = y + <usize>first * y_stride;
     for (let done = 0; done < k; done += KC) {
       const steps = min(KC, k - done);
-      for (let column = 0; column < columns; column += 8) {
+      for (let column = 0; column < columns; ) {
+        const rows4 = from + <usize>done * 16;
         const panel = w + <usize>(column >> 3) * w_stride + <usize>done * 32;
-        add_tiles(from + <usize>done * 16, x_stride, panel, to + <usize>column * 4, y_stride, steps, count);
+        if (bits === 256 && column + 8 < columns) {
+          add_wide_tiles(rows4, x_stride, panel, w_stride, to + <usize>column * 4, y_stride, steps, count);
+          column += 16;
+        } else {
+          add_tiles(rows4, x_stride, panel, to + <usize>column * 4, y_stride, steps, count);
+          column += 8;
+        }
       }
     }
   }

@@ -140,7 +140,7 @@ export function add_tiles(
 }
 
 /** The same for two panels of W, `w_size` bytes apart, whose sums fill registers of 256 bits: 16 rows. */
-function add_wide_tiles(
+export function add_wide_tiles(
   x: usize,
   x_stride: usize,
   w: usize,

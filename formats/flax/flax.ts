@@ -1,6 +1,8 @@
 // Flax: one MessagePack map, nested, with arrays as extensions of type 1:  [shape, dtype, bytes]
 // See flax.md for the layout and for what is refused.
+
 import * as v from "valibot";
+import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource } from "../bytes.js";
 import { type Container, nameProblem, type Run, type TensorSource } from "../container.js";
 import { type DTypeName, elementCount, byteLength as sizeOf } from "../dtype.js";
@@ -47,11 +49,11 @@ export function isFlax(source: ByteSource): boolean {
 export function readFlax(source: ByteSource): Container {
   const r = new ByteReader(source);
   const { value, spans } = decodeAround(r, source.byteLength);
-  if (!isMap(value)) throw badInput(`${source.name}: not a Flax checkpoint: no map of names`);
+  if (!isMap(value)) throw badInput(t`${source.name}: not a Flax checkpoint: no map of names`);
   const walk = new Walk(r);
   walk.map(value, "", 0);
   if (walk.spans !== spans) {
-    throw badInput(`${source.name}: a name appears twice in one map`, "the file is damaged");
+    throw badInput(t`${source.name}: a name appears twice in one map`, t`the file is damaged`);
   }
   const placed = [...walk.tensors].sort(([, a], [, b]) => a.offset - b.offset);
   return {
@@ -83,20 +85,20 @@ class Walk {
   }
 
   map(tree: Tree, prefix: string, depth: number): void {
-    if (depth > MAX_DEPTH) this.#fail(`maps nested deeper than ${MAX_DEPTH}`);
+    if (depth > MAX_DEPTH) this.#fail(t`maps nested deeper than ${MAX_DEPTH}`);
     for (const [key, value] of Object.entries(tree)) {
       const name = prefix + key;
       this.#nameLength += name.length;
-      if (this.#nameLength > MAX_NAMES) this.#fail(`names of more than ${MAX_NAMES} characters`);
-      const problem = key.includes("/") ? "has a slash in it" : nameProblem(name);
-      if (problem !== undefined) this.#fail(`a name ${problem}`);
+      if (this.#nameLength > MAX_NAMES) this.#fail(t`names of more than ${MAX_NAMES} characters`);
+      const problem = key.includes("/") ? t`has a slash in it` : nameProblem(name);
+      if (problem !== undefined) this.#fail(t`a name ${problem}`);
       if (isMap(value) && !(CHUNKED in value)) this.map(value, `${name}/`, depth + 1);
       else this.#leaf(name, value);
     }
   }
 
   #leaf(name: string, value: unknown): void {
-    if (this.tensors.size + this.opaque.size === MAX_TENSORS) this.#fail(`more than ${MAX_TENSORS} tensors`);
+    if (this.tensors.size + this.opaque.size === MAX_TENSORS) this.#fail(t`more than ${MAX_TENSORS} tensors`);
     const stored = isMap(value) ? this.#chunked(name, value) : this.#whole(name, value);
     if (stored === undefined) this.opaque.set(name, value instanceof Span ? "a scalar" : typeof value);
     else if (!Object.hasOwn(TYPES, stored.dtype)) this.opaque.set(name, stored.dtype);
@@ -106,14 +108,14 @@ class Walk {
   /** An array of one piece; undefined for a value that is none, such as a number of steps. */
   #whole(name: string, value: unknown): Stored | undefined {
     if (!(value instanceof Span)) {
-      if (Array.isArray(value)) this.#fail(`${name} is a list, where Flax has a map`);
+      if (Array.isArray(value)) this.#fail(t`${name} is a list, where Flax has a map`);
       return undefined;
     }
     this.spans++;
     if (value.code !== ARRAY) return undefined;
     this.#r.offset = value.offset;
     const parsed = v.safeParse(arrayParts, decodeAround(this.#r, value.offset + value.byteLength).value);
-    if (!parsed.success) this.#fail(`byte ${value.offset}: ${name} is no [shape, type, bytes]`);
+    if (!parsed.success) this.#fail(t`byte ${value.offset}: ${name} is no [shape, type, bytes]`);
     const [shape, dtype, { offset, byteLength }] = parsed.output!;
     return { shape, dtype, runs: [{ offset, byteLength }] };
   }
@@ -122,26 +124,26 @@ class Walk {
   #chunked(name: string, value: Tree): Stored {
     const { shape, chunks } = value;
     const lengths = this.#listed(name, shape);
-    if (!lengths.every(isLength)) return this.#fail(`${name} is chunked and has a shape that is none`);
+    if (!lengths.every(isLength)) return this.#fail(t`${name} is chunked and has a shape that is none`);
     const pieces = this.#listed(name, chunks).map((chunk, i) => {
-      const piece = this.#whole(`${name}, chunk ${i}`, chunk);
+      const piece = this.#whole(t`${name}, chunk ${i}`, chunk);
       if (piece === undefined || piece.shape.length !== 1)
-        this.#fail(`chunk ${i} of ${name} is no flat array`);
+        this.#fail(t`chunk ${i} of ${name} is no flat array`);
       const { dtype } = piece!;
-      if (Object.hasOwn(TYPES, dtype)) this.#locate(`${name}, chunk ${i}`, piece!, TYPES[dtype]!);
+      if (Object.hasOwn(TYPES, dtype)) this.#locate(t`${name}, chunk ${i}`, piece!, TYPES[dtype]!);
       return piece!;
     });
-    const dtype = pieces[0]?.dtype ?? this.#fail(`${name} has no chunks`);
-    if (pieces.some((piece) => piece.dtype !== dtype)) this.#fail(`the chunks of ${name} differ in type`);
+    const dtype = pieces[0]?.dtype ?? this.#fail(t`${name} has no chunks`);
+    if (pieces.some((piece) => piece.dtype !== dtype)) this.#fail(t`the chunks of ${name} differ in type`);
     return { dtype, shape: lengths, runs: pieces.flatMap(({ runs }) => runs) };
   }
 
   /** The values of a map whose keys are 0, 1, 2 and so on, which is how Flax writes a list. */
   #listed(name: string, list: unknown): unknown[] {
-    if (!isMap(list)) return this.#fail(`${name} is chunked and has no chunks or no shape`);
+    if (!isMap(list)) return this.#fail(t`${name} is chunked and has no chunks or no shape`);
     const values = Object.entries(list);
     if (values.some(([key], i) => key !== String(i)))
-      this.#fail(`the chunks or the shape of ${name} are not numbered`);
+      this.#fail(t`the chunks or the shape of ${name} are not numbered`);
     return values.map(([, value]) => value);
   }
 
@@ -151,7 +153,7 @@ class Walk {
     const expected = this.#size(name, dtype, shape);
     if (stored !== expected) {
       this.#fail(
-        `tensor ${name}: ${dtype} of shape [${shape.join(", ")}] takes ${expected} bytes, but there are ${stored}`,
+        t`tensor ${name}: ${dtype} of shape [${shape.join(", ")}] takes ${expected} bytes, but there are ${stored}`,
       );
     }
     const base = { file: 0, offset, byteLength: stored, dtype, shape };
@@ -164,12 +166,12 @@ class Walk {
       return sizeOf(dtype, shape);
     } catch (cause) {
       if (!(cause instanceof LlqError)) throw cause;
-      return this.#fail(`tensor ${name}: ${cause.message}`);
+      return this.#fail(t`tensor ${name}: ${cause.message}`);
     }
   }
 
   #fail(message: string): never {
-    throw badInput(`${this.#r.source.name}: ${message}`, "the file is damaged, or no Flax checkpoint");
+    throw badInput(`${this.#r.source.name}: ${message}`, t`the file is damaged, or no Flax checkpoint`);
   }
 }
 

@@ -1,5 +1,7 @@
 // MessagePack, https://github.com/msgpack/msgpack/blob/master/spec.md, of files that are mostly weights.
+
 import { decode, ExtensionCodec } from "@msgpack/msgpack";
+import { t } from "../../src/language/t.js";
 import { ByteWriter } from "../byte-writer.js";
 import type { ByteReader } from "../bytes.js";
 import { badInput, LlqError } from "../errors.js";
@@ -32,7 +34,7 @@ export function decodeAround(r: ByteReader, end: number): { value: unknown; span
     return { value: decode(skeleton, { extensionCodec: codec }), spans };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LlqError("bad-input", `${r.source.name}: not valid MessagePack: ${why}`, { cause });
+    throw new LlqError("bad-input", t`${r.source.name}: not valid MessagePack: ${why}`, { cause });
   }
 }
 
@@ -58,14 +60,14 @@ function cutOut(r: ByteReader, end: number): { skeleton: Uint8Array; spans: numb
   for (let pending = 1; pending > 0; pending--) {
     const at = r.offset;
     if (pending > end - at)
-      r.fail(`${pending} more values cannot fit the ${end - at} bytes left`, "the file is damaged");
+      r.fail(t`${pending} more values cannot fit the ${end - at} bytes left`, t`the file is damaged`);
     const { children = 0, length = 0, code } = readHead(r);
     values += 1;
-    if (values + children > MAX_VALUES) r.fail(`more than ${MAX_VALUES} values`, "not a checkpoint?", at);
+    if (values + children > MAX_VALUES) r.fail(t`more than ${MAX_VALUES} values`, t`not a checkpoint?`, at);
     if (length > end - r.offset) {
       r.fail(
-        `a value of ${length} bytes, but ${end - r.offset} are left`,
-        "the file is truncated or damaged",
+        t`a value of ${length} bytes, but ${end - r.offset} are left`,
+        t`the file is truncated or damaged`,
         at,
       );
     }
@@ -73,7 +75,7 @@ function cutOut(r: ByteReader, end: number): { skeleton: Uint8Array; spans: numb
     if (code === undefined) {
       const bytes = r.offset + length - at;
       if (w.length + bytes > MAX_SKELETON) {
-        r.fail(`more than ${MAX_SKELETON} bytes beside the arrays`, "not a checkpoint?", at);
+        r.fail(t`more than ${MAX_SKELETON} bytes beside the arrays`, t`not a checkpoint?`, at);
       }
       r.offset = at;
       w.bytes(r.bytes(bytes));
@@ -84,7 +86,7 @@ function cutOut(r: ByteReader, end: number): { skeleton: Uint8Array; spans: numb
     }
   }
   if (r.offset !== end)
-    throw badInput(`${r.source.name}: byte ${r.offset}: ${end - r.offset} bytes after the end of a value`);
+    throw badInput(t`${r.source.name}: byte ${r.offset}: ${end - r.offset} bytes after the end of a value`);
   return { skeleton: w.toBytes(), spans };
 }
 
@@ -111,7 +113,7 @@ function readHead(r: ByteReader): Head {
   if (byte < 0x90) return { children: 2 * (byte & 0x0f) };
   if (byte < 0xa0) return { children: byte & 0x0f };
   if (byte < 0xc0) return { length: byte & 0x1f };
-  if (byte === 0xc1) return r.fail("a byte that begins no value (0xc1)", "the file is damaged", at);
+  if (byte === 0xc1) return r.fail(t`a byte that begins no value (0xc1)`, t`the file is damaged`, at);
   if (byte < 0xc4) return {}; // nil, false, true
   if (byte < 0xc7) return { code: BIN, length: unsigned(r, 1 << (byte - 0xc4)) };
   if (byte < 0xca) return extension(r, unsigned(r, 1 << (byte - 0xc7)));

@@ -1,5 +1,6 @@
 // Files of big-endian machines differ in every number; what is written is little-endian. Numbers within blocks are
 // where ggml's block structs have them: gguf_convert_endian.py (llama.cpp) lists the types it knows, and these are they.
+import { t } from "../../src/language/t.js";
 import { BufferSource, ByteReader } from "../bytes.js";
 import type { MetaType } from "../container.js";
 import { type DTypeName, dtype } from "../dtype.js";
@@ -72,11 +73,11 @@ class ValueTurner {
 
   turn(type: MetaType): void {
     const r = this.#r;
-    if (type === "string") r.skip(this.#number(8, () => r.u64("a length")));
+    if (type === "string") r.skip(this.#number(8, () => r.u64(t`a length`)));
     else if (type !== "array") this.#number(WIDTH[type] ?? 1, () => r.skip(WIDTH[type] ?? 1));
     else {
       const item = this.#types[this.#number(4, () => r.u32())]!;
-      const count = this.#number(8, () => r.u64("a number of items"));
+      const count = this.#number(8, () => r.u64(t`a number of items`));
       for (let i = 0; i < count; i++) this.turn(item);
     }
   }

@@ -1,3 +1,4 @@
+import { t } from "../../src/language/t.js";
 import { alignUp, withFile } from "../bytes.js";
 import type { Container, Metadata, TensorSource } from "../container.js";
 import { badInput, LlqError } from "../errors.js";
@@ -29,7 +30,7 @@ export function partMetadata(
   { no, count, tensors }: { readonly no: number; readonly count: number; readonly tensors: number },
 ): Metadata {
   if (count > MAX_PARTS) {
-    throw new LlqError("usage", `would be ${count} files; at most ${MAX_PARTS} are possible`);
+    throw new LlqError("usage", t`would be ${count} files; at most ${MAX_PARTS} are possible`);
   }
   return new Map([
     ...(no === 0 ? withoutSplit(metadata) : []),
@@ -71,8 +72,8 @@ export function joinSplit(first: Gguf, options: GgufOptions = {}): Container {
   if (stem === null || Number(stem[2]) !== count || splitNumber(first, SPLIT_NO) !== 0) {
     const named = `-00001-of-${String(count).padStart(5, "0")}.gguf`;
     throw badInput(
-      `${path}: part ${splitNumber(first, SPLIT_NO) + 1} of a model in ${count} files`,
-      `name the first one, which ends in ${named}`,
+      t`${path}: part ${splitNumber(first, SPLIT_NO) + 1} of a model in ${count} files`,
+      t`name the first one, which ends in ${named}`,
     );
   }
   const tensors = new Map<string, TensorSource>(first.tensors);
@@ -86,7 +87,7 @@ export function joinSplit(first: Gguf, options: GgufOptions = {}): Container {
   }
   const expected = splitNumber(first, SPLIT_TENSORS);
   if (tensors.size !== expected) {
-    throw badInput(`${path}: the ${count} files have ${tensors.size} tensors, expected ${expected}`);
+    throw badInput(t`${path}: the ${count} files have ${tensors.size} tensors, expected ${expected}`);
   }
   return { ...first, files, tensors, metadata: withoutSplit(first.metadata) };
 }
@@ -95,12 +96,12 @@ function addPart(tensors: Map<string, TensorSource>, part: Gguf, no: number, cou
   const path = part.files[0]!;
   if (splitNumber(part, SPLIT_NO) !== no || splitNumber(part, SPLIT_COUNT) !== count) {
     throw badInput(
-      `${path}: says that it is another part of a model`,
-      "the file was renamed, or is of another model",
+      t`${path}: says that it is another part of a model`,
+      t`the file was renamed, or is of another model`,
     );
   }
   for (const [name, tensor] of part.tensors) {
-    if (tensors.has(name)) throw badInput(`${path}: tensor ${name} is in another part too`);
+    if (tensors.has(name)) throw badInput(t`${path}: tensor ${name} is in another part too`);
     tensors.set(name, { ...tensor, file: no });
   }
 }

@@ -1,3 +1,4 @@
+import { t } from "../../src/language/t.js";
 import { ByteWriter } from "../byte-writer.js";
 import { alignUp } from "../bytes.js";
 import type { Metadata, MetaField, MetaType, MetaValue, TensorSource } from "../container.js";
@@ -60,12 +61,12 @@ export function ggufHeader(metadata: Metadata, tensors: readonly TensorHeader[])
 
 function writeTensorInfo(w: ByteWriter, { name, dtype: type, shape }: TensorHeader, offset: number): void {
   if (shape.length > MAX_RANK) {
-    const message = `tensor ${name} has ${shape.length} dimensions, GGUF has at most ${MAX_RANK}`;
+    const message = t`tensor ${name} has ${shape.length} dimensions, GGUF has at most ${MAX_RANK}`;
     throw new LlqError("unsupported", message);
   }
   const nameBytes = encoder.encode(name);
   if (nameBytes.length > MAX_NAME_BYTES) {
-    const message = `the name of tensor ${name} has ${nameBytes.length} bytes, ggml reads at most ${MAX_NAME_BYTES}`;
+    const message = t`the name of tensor ${name} has ${nameBytes.length} bytes, ggml reads at most ${MAX_NAME_BYTES}`;
     throw new LlqError("unsupported", message);
   }
   w.u64(nameBytes.length);
@@ -94,7 +95,7 @@ function writeField(w: ByteWriter, key: string, field: MetaField): void {
 function writeValue(w: ByteWriter, key: string, type: MetaType, value: MetaValue): void {
   const range = RANGE[type];
   if (range !== undefined && !isIntegerIn(range, value)) {
-    throw badInput(`metadata key ${key}: ${value} is not a whole number of type ${type}`);
+    throw badInput(t`metadata key ${key}: ${value} is not a whole number of type ${type}`);
   }
   if (type === "array") throw new Error("arrays of arrays are only ever copied");
   if (type === "string") writeString(w, value as string);

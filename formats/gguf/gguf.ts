@@ -1,6 +1,7 @@
 // GGUF 2 and 3:  magic u32 | version u32 | tensor count u64 | metadata count u64
 //                metadata ... | tensor infos ... | padding | tensor data
 // See gguf.md for the layout and for what is refused.
+import { t } from "../../src/language/t.js";
 import { alignUp, ByteReader, type ByteSource } from "../bytes.js";
 import { type Container, MAX_NAME, type MetaField, nameProblem } from "../container.js";
 import { byteLength, type DTypeName, dtypeById } from "../dtype.js";
@@ -57,10 +58,10 @@ export interface GgufOptions {
  */
 export function readGguf(source: ByteSource, { headerOnly = false }: GgufOptions = {}): Gguf {
   const r = new ByteReader(source);
-  if (r.u32() !== GGUF_MAGIC) r.fail("not a GGUF file: it does not begin with GGUF", undefined, 0);
+  if (r.u32() !== GGUF_MAGIC) r.fail(t`not a GGUF file: it does not begin with GGUF`, undefined, 0);
   const version = readVersion(r);
   const tensorCount = readCount(r, MIN_TENSOR_INFO, MAX_TENSORS, "tensors");
-  const fieldCount = readCount(r, MIN_FIELD, MAX_FIELDS, "metadata values");
+  const fieldCount = readCount(r, MIN_FIELD, MAX_FIELDS, t`metadata values`);
   const metadata = readMetadata(r, fieldCount);
   const alignment = readAlignment(r, metadata);
   const infos = readTensorInfos(r, tensorCount);
@@ -103,16 +104,16 @@ function readVersion(r: ByteReader): number {
     r.littleEndian = false;
     return 3;
   }
-  const what = `GGUF version ${version} is not supported, only 2 and 3 are`;
-  throw new LlqError("unsupported", `${r.source.name}: byte ${at}: ${what}`, {
-    hint: "convert the model again",
+  const what = t`GGUF version ${version} is not supported, only 2 and 3 are`;
+  throw new LlqError("unsupported", t`${r.source.name}: byte ${at}: ${what}`, {
+    hint: t`convert the model again`,
   });
 }
 
 function readCount(r: ByteReader, itemSize: number, limit: number, what: string): number {
   const at = r.offset;
   const count = r.count(itemSize, what);
-  if (count > limit) r.fail(`${count} ${what}; at most ${limit} are allowed`, undefined, at);
+  if (count > limit) r.fail(t`${count} ${what}; at most ${limit} are allowed`, undefined, at);
   return count;
 }
 
@@ -120,8 +121,8 @@ function readMetadata(r: ByteReader, count: number): Map<string, MetaField> {
   const metadata = new Map<string, MetaField>();
   for (let i = 0; i < count; i++) {
     const at = r.offset;
-    const key = readName(r, `the key of metadata value ${i}`);
-    if (metadata.has(key)) r.fail(`metadata key ${key} appears twice`, undefined, at);
+    const key = readName(r, t`the key of metadata value ${i}`);
+    if (metadata.has(key)) r.fail(t`metadata key ${key} appears twice`, undefined, at);
     metadata.set(key, readField(r, key));
   }
   return metadata;
@@ -132,15 +133,15 @@ const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 /** A key or a tensor's name: unlike a value it is looked up and printed, so it must be text. */
 function readName(r: ByteReader, what: string): string {
   const at = r.offset;
-  const length = r.count(1, `bytes in ${what}`);
+  const length = r.count(1, t`bytes in ${what}`);
   if (length > MAX_NAME)
-    r.fail(`${what} has ${length} bytes, at most ${MAX_NAME} are allowed`, undefined, at);
+    r.fail(t`${what} has ${length} bytes, at most ${MAX_NAME} are allowed`, undefined, at);
   const bytes = r.bytes(length);
   let name: string;
   try {
     name = strict.decode(bytes);
   } catch {
-    return r.fail(`${what} is not valid UTF-8`, undefined, at);
+    return r.fail(t`${what} is not valid UTF-8`, undefined, at);
   }
   const problem = nameProblem(name);
   if (problem !== undefined) r.fail(`${what} ${problem}`, undefined, at);
@@ -151,11 +152,11 @@ function readAlignment(r: ByteReader, metadata: ReadonlyMap<string, MetaField>):
   const field = metadata.get(ALIGNMENT_KEY);
   if (field === undefined) return DEFAULT_ALIGNMENT;
   const { type, value } = field;
-  if (type !== "u32") throw badInput(`${r.source.name}: ${ALIGNMENT_KEY} has type ${type}, expected u32`);
+  if (type !== "u32") throw badInput(t`${r.source.name}: ${ALIGNMENT_KEY} has type ${type}, expected u32`);
   const alignment = Number(value);
   if (alignment === 0 || alignment % 8 !== 0 || alignment > MAX_ALIGNMENT) {
-    const expected = `expected a multiple of 8 up to ${MAX_ALIGNMENT}`;
-    throw badInput(`${r.source.name}: ${ALIGNMENT_KEY} is ${alignment}, ${expected}`);
+    const expected = t`expected a multiple of 8 up to ${MAX_ALIGNMENT}`;
+    throw badInput(t`${r.source.name}: ${ALIGNMENT_KEY} is ${alignment}, ${expected}`);
   }
   return alignment;
 }
@@ -164,7 +165,7 @@ function readTensorInfos(r: ByteReader, count: number): TensorInfo[] {
   const infos = new Map<string, TensorInfo>();
   for (let i = 0; i < count; i++) {
     const info = readTensorInfo(r, i);
-    if (infos.has(info.name)) r.fail(`tensor ${info.name} appears twice`, undefined, info.at);
+    if (infos.has(info.name)) r.fail(t`tensor ${info.name} appears twice`, undefined, info.at);
     infos.set(info.name, info);
   }
   return [...infos.values()];
@@ -172,35 +173,39 @@ function readTensorInfos(r: ByteReader, count: number): TensorInfo[] {
 
 function readTensorInfo(r: ByteReader, index: number): TensorInfo {
   const at = r.offset;
-  const name = readName(r, `the name of tensor ${index}`);
+  const name = readName(r, t`the name of tensor ${index}`);
   const rank = r.u32();
   if (rank > MAX_RANK) {
-    r.fail(`tensor ${name} has ${rank} dimensions, at most ${MAX_RANK} are allowed`, undefined, at);
+    r.fail(t`tensor ${name} has ${rank} dimensions, at most ${MAX_RANK} are allowed`, undefined, at);
   }
-  const shape = Array.from({ length: rank }, () => r.u64(`a dimension of tensor ${name}`)).reverse(); // the file has the innermost first
+  const shape = Array.from({ length: rank }, () => r.u64(t`a dimension of tensor ${name}`)).reverse(); // the file has the innermost first
   const id = r.u32();
   const dtype = dtypeById(id);
   if (dtype === undefined) {
-    throw new LlqError("unsupported", `${r.source.name}: byte ${at}: tensor ${name} has unknown type ${id}`, {
-      hint: "it is newer than this version of llq, or the file is damaged",
-    });
+    throw new LlqError(
+      "unsupported",
+      t`${r.source.name}: byte ${at}: tensor ${name} has unknown type ${id}`,
+      {
+        hint: t`it is newer than this version of llq, or the file is damaged`,
+      },
+    );
   }
   if (!r.littleEndian && !TURNED.includes(dtype)) {
-    const message = `${r.source.name}: byte ${at}: tensor ${name} is ${dtype}, which is not read from big-endian files`;
-    throw new LlqError("unsupported", message, { hint: `supported there: ${TURNED.join(", ")}` });
+    const message = t`${r.source.name}: byte ${at}: tensor ${name} is ${dtype}, which is not read from big-endian files`;
+    throw new LlqError("unsupported", message, { hint: t`supported there: ${TURNED.join(", ")}` });
   }
-  const offset = r.u64(`the offset of tensor ${name}`);
+  const offset = r.u64(t`the offset of tensor ${name}`);
   try {
     return { name, dtype, shape, byteLength: byteLength(dtype, shape), offset, at };
   } catch (cause) {
     if (!(cause instanceof LlqError)) throw cause;
-    return r.fail(`tensor ${name}: ${cause.message}`, undefined, at);
+    return r.fail(t`tensor ${name}: ${cause.message}`, undefined, at);
   }
 }
 
 function checkAlignment(r: ByteReader, { name, at, offset }: TensorInfo, alignment: number): void {
   if (offset % alignment !== 0) {
-    r.fail(`tensor ${name} has offset ${offset}, not a multiple of ${alignment}`, undefined, at);
+    r.fail(t`tensor ${name} has offset ${offset}, not a multiple of ${alignment}`, undefined, at);
   }
 }
 
@@ -209,8 +214,8 @@ function checkEnd(r: ByteReader, { name, at, offset, byteLength }: TensorInfo, d
   const end = dataStart + offset + byteLength;
   if (end > r.source.byteLength) {
     r.fail(
-      `tensor ${name} ends at byte ${end}, but the file ends at ${r.source.byteLength}`,
-      "the file is truncated: fetch it again",
+      t`tensor ${name} ends at byte ${end}, but the file ends at ${r.source.byteLength}`,
+      t`the file is truncated: fetch it again`,
       at,
     );
   }
@@ -221,7 +226,7 @@ function checkOverlap(r: ByteReader, infos: readonly TensorInfo[]): void {
   for (const [i, info] of placed.entries()) {
     const before = placed[i - 1];
     if (before !== undefined && before.offset + before.byteLength > info.offset) {
-      r.fail(`tensors ${before.name} and ${info.name} overlap`, undefined, info.at);
+      r.fail(t`tensors ${before.name} and ${info.name} overlap`, undefined, info.at);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Values of GGUF's metadata:  type u32 | value
 // Lengths are u64; an array is  type of an item u32 | count u64 | items.
+import { t } from "../../src/language/t.js";
 import { BufferSource, ByteReader } from "../bytes.js";
 import type { MetaField, MetaType, MetaValue } from "../container.js";
 import { badInput } from "../errors.js";
@@ -28,7 +29,7 @@ export function readField(r: ByteReader, key: string): MetaField {
   const start = r.offset;
   skipValue(r, key, type, 1);
   const length = r.offset - start;
-  if (r.offset > MAX_METADATA) r.fail(`metadata of more than ${MAX_METADATA} bytes`, undefined, start);
+  if (r.offset > MAX_METADATA) r.fail(t`metadata of more than ${MAX_METADATA} bytes`, undefined, start);
   r.offset = start;
   const raw = r.bytes(length);
   if (!r.littleEndian) turnValue(raw, type, META_TYPES);
@@ -50,19 +51,19 @@ export function readField(r: ByteReader, key: string): MetaField {
 function readType(r: ByteReader, key: string): MetaType {
   const at = r.offset;
   const id = r.u32();
-  return META_TYPES[id] ?? r.fail(`metadata key ${key} has unknown type ${id}`, undefined, at);
+  return META_TYPES[id] ?? r.fail(t`metadata key ${key} has unknown type ${id}`, undefined, at);
 }
 
 /** Moves past a value, checking it on the way; `depth` counts the arrays around its items. */
 function skipValue(r: ByteReader, key: string, type: MetaType, depth: number): void {
   if (type === "array") skipArray(r, key, depth);
-  else r.skip(type === "string" ? r.count(1, `bytes in ${key}`) : SIZE[type]);
+  else r.skip(type === "string" ? r.count(1, t`bytes in ${key}`) : SIZE[type]);
 }
 
 function skipArray(r: ByteReader, key: string, depth: number): void {
-  if (depth > MAX_DEPTH) r.fail(`metadata key ${key} has arrays nested deeper than ${MAX_DEPTH}`);
+  if (depth > MAX_DEPTH) r.fail(t`metadata key ${key} has arrays nested deeper than ${MAX_DEPTH}`);
   const item = readType(r, key);
-  const count = r.count(SIZE[item], `items in ${key}`);
+  const count = r.count(SIZE[item], t`items in ${key}`);
   if (item === "string" || item === "array") {
     for (let i = 0; i < count; i++) skipValue(r, key, item, depth + 1);
   } else {
@@ -92,15 +93,15 @@ class ValueReader {
     switch (type) {
       case "array": {
         const item = META_TYPES[r.u32()]!;
-        const length = r.u64("a number of items");
+        const length = r.u64(t`a number of items`);
         this.#items += length;
         if (this.#items > MAX_ITEMS) {
-          throw badInput(`${this.#file}: metadata key ${this.#key} has more than ${MAX_ITEMS} items`);
+          throw badInput(t`${this.#file}: metadata key ${this.#key} has more than ${MAX_ITEMS} items`);
         }
         return Array.from({ length }, () => this.read(item));
       }
       case "string":
-        return r.text(r.u64("a number of bytes"));
+        return r.text(r.u64(t`a number of bytes`));
       case "bool":
         return r.u8() !== 0;
       case "u64":

@@ -1,3 +1,4 @@
+import { t } from "../../src/language/t.js";
 import { badInput, type LlqError } from "../errors.js";
 import type { ImatrixEntry, ImatrixSums } from "./imatrix.js";
 
@@ -26,7 +27,7 @@ export function mergeImatrices(parts: readonly ImatrixPart[], chunkSize: number)
         sums: new Float64Array(added.sums.length),
         counts: new Float64Array(added.counts.length),
       };
-      addEntry(`${name}: entry ${entry}`, total, added, tokens);
+      addEntry(t`${name}: entry ${entry}`, total, added, tokens);
       totals.set(entry, total);
     }
   }
@@ -43,16 +44,16 @@ export function mergeImatrices(parts: readonly ImatrixPart[], chunkSize: number)
 /** `scale` turns what the entry counts into tokens. */
 function addEntry(what: string, total: Total, { sums, counts }: ImatrixEntry, scale: number): void {
   if (sums.length !== total.sums.length) {
-    throw mismatch(`${what} has ${sums.length} sums, in the files before ${total.sums.length}`);
+    throw mismatch(t`${what} has ${sums.length} sums, in the files before ${total.sums.length}`);
   }
   if (total.counts.length === 1) total.counts = new Float64Array(counts.length).fill(total.counts[0]!);
   if (counts.length !== 1 && counts.length !== total.counts.length) {
-    throw mismatch(`${what} has ${counts.length} counts, in the files before ${total.counts.length}`);
+    throw mismatch(t`${what} has ${counts.length} counts, in the files before ${total.counts.length}`);
   }
   for (let i = 0; i < sums.length; i++) {
     total.sums[i]! += sums[i]! * scale;
     if (Math.fround(total.sums[i]!) === Number.POSITIVE_INFINITY)
-      throw badInput(`${what} is too large for f32`);
+      throw badInput(t`${what} is too large for f32`);
   }
   // One count stands for all experts.
   for (let i = 0; i < total.counts.length; i++) {
@@ -61,5 +62,5 @@ function addEntry(what: string, total: Total, { sums, counts }: ImatrixEntry, sc
 }
 
 function mismatch(message: string): LlqError {
-  return badInput(message, "only importance matrices of one model can be added");
+  return badInput(message, t`only importance matrices of one model can be added`);
 }

@@ -4,6 +4,7 @@
 //          metadata imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size
 // .dat:    count i32 | entries | chunks i32 | length i32 | dataset        the last three may be absent
 //          entry:  length i32 | name | calls i32 | values i32 | f32 ...   values: mean of squares x calls
+import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import { type MetaField, nameProblem, type TensorSource } from "../container.js";
 import { elementCount } from "../dtype.js";
@@ -75,7 +76,7 @@ export function readImatrixSums(source: ByteSource): ImatrixSums {
   for (const [name, { sums }] of imatrix.entries) {
     const bad = sums.findIndex((sum) => !(sum >= 0 && sum < Number.POSITIVE_INFINITY));
     if (bad < 0) continue;
-    throw badInput(`${source.name}: entry ${name}: column ${bad} has an importance of ${sums[bad]}`);
+    throw badInput(t`${source.name}: entry ${name}: column ${bad} has an importance of ${sums[bad]}`);
   }
   return imatrix;
 }
@@ -90,22 +91,22 @@ function readGgufForm(source: ByteSource): ImatrixSums {
   const chunkSize = metadata.get("imatrix.chunk_size")?.value;
   const datasets = metadata.get("imatrix.datasets");
   if (typeof chunks !== "number" || typeof chunkSize !== "number" || !isStrings(datasets)) {
-    const keys = "imatrix.chunk_count, imatrix.chunk_size or imatrix.datasets";
-    const message = `${source.name}: no importance matrix: ${keys} is missing`;
-    throw badInput(message, "llama-imatrix and llq imatrix write such files");
+    const keys = t`imatrix.chunk_count, imatrix.chunk_size or imatrix.datasets`;
+    const message = t`${source.name}: no importance matrix: ${keys} is missing`;
+    throw badInput(message, t`llama-imatrix and llq imatrix write such files`);
   }
   const entries = new Map<string, ImatrixEntry>();
   for (const [name, sums] of tensors) {
     if (!name.endsWith(SUMS)) continue;
     const entry = name.slice(0, -SUMS.length);
     const counts = tensors.get(entry + COUNTS);
-    if (counts === undefined) throw badInput(`${source.name}: entry ${entry} has no counts`);
+    if (counts === undefined) throw badInput(t`${source.name}: entry ${entry} has no counts`);
     entries.set(entry, {
       sums: readF32(source, name, sums),
       counts: readCounts(source, entry, counts, elementCount(sums.shape)),
     });
   }
-  if (entries.size === 0) throw badInput(`${source.name}: the importance matrix is empty`);
+  if (entries.size === 0) throw badInput(t`${source.name}: the importance matrix is empty`);
   return { entries, datasets: datasets.value as readonly string[], chunks, chunkSize };
 }
 
@@ -118,7 +119,7 @@ function readF32(
   name: string,
   { dtype, offset, byteLength, bigEndian }: TensorSource,
 ): Float32Array {
-  if (dtype !== "F32") throw badInput(`${source.name}: tensor ${name} is ${dtype}, expected F32`);
+  if (dtype !== "F32") throw badInput(t`${source.name}: tensor ${name} is ${dtype}, expected F32`);
   const bytes = source.read(offset, byteLength).slice();
   if (bigEndian) turnBlocks(dtype, bytes);
   return toFloats(bytes);
@@ -132,10 +133,10 @@ function toFloats(bytes: Uint8Array): Float32Array {
 function readCounts(source: ByteSource, entry: string, tensor: TensorSource, sums: number): Float32Array {
   const counts = readF32(source, entry + COUNTS, tensor).map(Math.round);
   if (counts.length === 0 || sums === 0 || sums % counts.length !== 0) {
-    throw badInput(`${source.name}: entry ${entry}: ${sums} sums do not go with ${counts.length} counts`);
+    throw badInput(t`${source.name}: entry ${entry}: ${sums} sums do not go with ${counts.length} counts`);
   }
   const bad = counts.find((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY));
-  if (bad !== undefined) throw badInput(`${source.name}: entry ${entry} has a count of ${bad}`);
+  if (bad !== undefined) throw badInput(t`${source.name}: entry ${entry} has a count of ${bad}`);
   return counts;
 }
 
@@ -148,36 +149,36 @@ function readDatForm(source: ByteSource): ImatrixSums {
   const r = new ByteReader(source);
   const entryCount = readCount(r, MIN_ENTRY, "entries");
   if (entryCount > MAX_ENTRIES)
-    r.fail(`${entryCount} entries; at most ${MAX_ENTRIES} are allowed`, NO_IMATRIX);
-  if (entryCount === 0) r.fail("the importance matrix is empty");
+    r.fail(t`${entryCount} entries; at most ${MAX_ENTRIES} are allowed`, NO_IMATRIX());
+  if (entryCount === 0) r.fail(t`the importance matrix is empty`);
   const entries = new Map<string, ImatrixEntry>();
   for (let i = 0; i < entryCount; i++) {
     const at = r.offset;
-    const name = r.text(readCount(r, 1, "bytes of a name"));
+    const name = r.text(readCount(r, 1, t`bytes of a name`));
     const problem = nameProblem(name);
-    if (problem !== undefined) r.fail(`the name of entry ${i} ${problem}`, NO_IMATRIX, at);
-    if (entries.has(name)) r.fail(`entry ${name} appears twice`, undefined, at);
+    if (problem !== undefined) r.fail(t`the name of entry ${i} ${problem}`, NO_IMATRIX(), at);
+    if (entries.has(name)) r.fail(t`entry ${name} appears twice`, undefined, at);
     const calls = r.i32();
-    if (calls < 0) r.fail(`entry ${name} has ${calls} calls`, NO_IMATRIX);
+    if (calls < 0) r.fail(t`entry ${name} has ${calls} calls`, NO_IMATRIX());
     const values = toFloats(r.bytes(4 * readCount(r, 4, "values")));
-    if (values.length === 0) r.fail(`entry ${name} has no values`);
+    if (values.length === 0) r.fail(t`entry ${name} has no values`);
     entries.set(name, { sums: values, counts: [Math.max(1, calls)] }); // without calls they are means
   }
   if (r.remaining === 0) return { entries, datasets: [], chunks: 0, chunkSize: undefined };
   const chunks = r.i32();
-  if (chunks < 0) r.fail(`${chunks} chunks`);
-  const dataset = r.remaining > 0 ? r.text(readCount(r, 1, "bytes of a dataset's name")) : "";
+  if (chunks < 0) r.fail(t`${chunks} chunks`);
+  const dataset = r.remaining > 0 ? r.text(readCount(r, 1, t`bytes of a dataset's name`)) : "";
   return { entries, datasets: dataset === "" ? [] : [dataset], chunks, chunkSize: undefined };
 }
 
-const NO_IMATRIX = "is this an importance matrix?";
+const NO_IMATRIX = () => t`is this an importance matrix?`;
 
 /** A 32-bit count of items of at least `itemSize` bytes. */
 function readCount(r: ByteReader, itemSize: number, what: string): number {
   const at = r.offset;
   const count = r.i32();
   if (count < 0 || count * itemSize > r.remaining) {
-    r.fail(`${count} ${what} cannot fit the ${r.remaining} bytes left`, NO_IMATRIX, at);
+    r.fail(t`${count} ${what} cannot fit the ${r.remaining} bytes left`, NO_IMATRIX(), at);
   }
   return count;
 }

@@ -3,6 +3,7 @@
 // Version 1:
 //   "ak42" u32 | version i32 | the same seven i32 | shared u8 | zeros to byte 256 | f32 tensors | output if not shared
 // See llama2c.md for the tensors' order and for what is refused.
+import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource } from "../bytes.js";
 import type { Container, MetaField, TensorSource } from "../container.js";
 import { byteLength } from "../dtype.js";
@@ -79,10 +80,10 @@ export function readLlama2c(source: ByteSource): Container {
   }
   if (offset !== source.byteLength) {
     throw badInput(
-      `${source.name}: a llama2.c file with these numbers has ${offset} bytes, this one has ${source.byteLength}`,
+      t`${source.name}: a llama2.c file with these numbers has ${offset} bytes, this one has ${source.byteLength}`,
       offset > source.byteLength
-        ? "the file is truncated: fetch it again"
-        : "the file is damaged, or no llama2.c file",
+        ? t`the file is truncated: fetch it again`
+        : t`the file is damaged, or no llama2.c file`,
     );
   }
   return {
@@ -119,7 +120,7 @@ function readHeader(r: ByteReader): Header {
   if (!isPlausible(header)) {
     const { dim, hidden, layers, heads, kvHeads, vocab, context } = header;
     const numbersText = [dim, hidden, layers, heads, kvHeads, vocab, context].join(", ");
-    r.fail(`the numbers ${numbersText} make no model`, "the file is damaged", at);
+    r.fail(t`the numbers ${numbersText} make no model`, t`the file is damaged`, at);
   }
   return header;
 }
@@ -127,18 +128,22 @@ function readHeader(r: ByteReader): Header {
 function checkVersion(r: ByteReader): void {
   const version = r.i32();
   if (version === 1) return;
-  const what = version === 2 ? "version 2 (int8 in groups)" : `version ${version}`;
-  throw new LlqError("unsupported", `${r.source.name}: llama2.c ${what} is not supported, only 0 and 1 are`, {
-    hint: "export the model again with --version 1, or convert the checkpoint that it was made from",
-  });
+  const what = version === 2 ? t`version 2 (int8 in groups)` : t`version ${version}`;
+  throw new LlqError(
+    "unsupported",
+    t`${r.source.name}: llama2.c ${what} is not supported, only 0 and 1 are`,
+    {
+      hint: t`export the model again with --version 1, or convert the checkpoint that it was made from`,
+    },
+  );
 }
 
 function readFlag(r: ByteReader): boolean {
   const at = r.offset;
   const flag = r.u8();
-  if (flag > 1) r.fail(`the flag for a shared output is ${flag}`, "the file is damaged", at);
+  if (flag > 1) r.fail(t`the flag for a shared output is ${flag}`, t`the file is damaged`, at);
   if (r.bytes(HEADER_V1 - r.offset).some((byte) => byte !== 0)) {
-    r.fail("the header does not end in zeros", "the file is damaged");
+    r.fail(t`the header does not end in zeros`, t`the file is damaged`);
   }
   return flag === 1;
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { type MetaField, nameProblem } from "../container.js";
 import { badInput } from "../errors.js";
@@ -69,20 +70,20 @@ export class HeaderParser {
   parse(): { entries: Entry[]; metadata: Map<string, MetaField> } {
     const entries: Entry[] = [];
     const metadata = new Map<string, MetaField>();
-    if (this.#json[0] !== OPEN) this.#fail("the header does not begin with {", "not a safetensors file?");
-    this.#object("the header", (name) => {
+    if (this.#json[0] !== OPEN) this.#fail(t`the header does not begin with {`, t`not a safetensors file?`);
+    this.#object(t`the header`, (name) => {
       if (name === "__metadata__") {
         this.#object(name, (key) => {
-          if (metadata.size === MAX_METADATA) this.#fail(`metadata of more than ${MAX_METADATA} values`);
+          if (metadata.size === MAX_METADATA) this.#fail(t`metadata of more than ${MAX_METADATA} values`);
           metadata.set(key, { type: "string", value: this.#string() });
         });
       } else {
-        if (entries.length === MAX_TENSORS) this.#fail(`more than ${MAX_TENSORS} tensors`);
+        if (entries.length === MAX_TENSORS) this.#fail(t`more than ${MAX_TENSORS} tensors`);
         entries.push(this.#entry(name));
       }
     });
     this.#space();
-    if (this.#start + this.#at < this.#length) this.#fail("text after the header's closing }");
+    if (this.#start + this.#at < this.#length) this.#fail(t`text after the header's closing }`);
     return { entries, metadata };
   }
 
@@ -90,18 +91,18 @@ export class HeaderParser {
     let dtype: string | undefined;
     let shape: number[] | undefined;
     let offsets: number[] | undefined;
-    this.#object(`tensor ${name}`, (key) => {
+    this.#object(t`tensor ${name}`, (key) => {
       if (key === "dtype") dtype = this.#string();
       else if (key === "shape") shape = this.#integers();
       else if (key === "data_offsets") offsets = this.#integers();
-      else this.#fail(`tensor ${name} has unknown key ${key}`);
+      else this.#fail(t`tensor ${name} has unknown key ${key}`);
     });
     if (dtype === undefined || shape === undefined || offsets === undefined) {
-      return this.#fail(`tensor ${name} lacks dtype, shape or data_offsets`);
+      return this.#fail(t`tensor ${name} lacks dtype, shape or data_offsets`);
     }
     const [begin, end] = offsets;
     if (begin === undefined || end === undefined || offsets.length > 2) {
-      return this.#fail(`tensor ${name} has ${offsets.length} data_offsets, expected 2`);
+      return this.#fail(t`tensor ${name} has ${offsets.length} data_offsets, expected 2`);
     }
     return { name, dtype, shape, begin, end };
   }
@@ -115,8 +116,8 @@ export class HeaderParser {
     do {
       const key = this.#string();
       const problem = nameProblem(key);
-      if (problem !== undefined) this.#fail(`a key of ${what} ${problem}`);
-      if (few.includes(key) || more?.has(key)) this.#fail(`${key} appears twice in ${what}`);
+      if (problem !== undefined) this.#fail(t`a key of ${what} ${problem}`);
+      if (few.includes(key) || more?.has(key)) this.#fail(t`${key} appears twice in ${what}`);
       if (few.length < 4) few.push(key);
       else more = (more ?? new Set()).add(key);
       this.#expect(":");
@@ -130,8 +131,8 @@ export class HeaderParser {
     this.#expect("[");
     if (this.#accept("]")) return values;
     do {
-      if (values.length === MAX_RANK) this.#fail(`more than ${MAX_RANK} numbers in an array`);
-      if (this.#dimensions++ === MAX_DIMENSIONS) this.#fail(`more than ${MAX_DIMENSIONS} numbers in arrays`);
+      if (values.length === MAX_RANK) this.#fail(t`more than ${MAX_RANK} numbers in an array`);
+      if (this.#dimensions++ === MAX_DIMENSIONS) this.#fail(t`more than ${MAX_DIMENSIONS} numbers in arrays`);
       values.push(this.#integer());
     } while (this.#accept(","));
     this.#expect("]");
@@ -149,17 +150,17 @@ export class HeaderParser {
     const isWhole = digits === 1 || (digits > 1 && this.#json[start] !== 0x30);
     if (!isWhole || follows === 0x2e || follows === 0x65 || follows === 0x45) {
       this.#at = start;
-      this.#fail("expected a whole number");
+      this.#fail(t`expected a whole number`);
     }
     if (Number.isSafeInteger(value)) return value;
     const shown = this.#json.toString("latin1", start, Math.min(this.#at, start + 80));
     this.#at = start;
-    return this.#fail(`${shown} is too large for a size or an offset`);
+    return this.#fail(t`${shown} is too large for a size or an offset`);
   }
 
   #string(): string {
     this.#space();
-    if (this.#json[this.#at] !== QUOTE) this.#fail("expected a string");
+    if (this.#json[this.#at] !== QUOTE) this.#fail(t`expected a string`);
     let length = 1;
     let isPlain = true;
     for (; ; length++) {
@@ -175,18 +176,18 @@ export class HeaderParser {
       return this.#json.toString("latin1", start + 1, start + length);
     }
     const stored = this.#json.subarray(start, start + length + 1);
-    if (!isUtf8(stored)) throw badInput(`${this.#source.name}: the header is not valid UTF-8`);
+    if (!isUtf8(stored)) throw badInput(t`${this.#source.name}: the header is not valid UTF-8`);
     try {
       const value: string = JSON.parse(stored.toString());
       this.#at += length + 1;
       return value;
     } catch {
-      return this.#fail("not a valid JSON string");
+      return this.#fail(t`not a valid JSON string`);
     }
   }
 
   #expect(character: string): void {
-    if (!this.#accept(character)) this.#fail(`expected ${character}`);
+    if (!this.#accept(character)) this.#fail(t`expected ${character}`);
   }
 
   #accept(character: string): boolean {
@@ -206,7 +207,7 @@ export class HeaderParser {
     }
   }
 
-  #fail(message: string, hint = "the header is damaged"): never {
-    throw badInput(`${this.#source.name}: byte ${START + this.#start + this.#at}: ${message}`, hint);
+  #fail(message: string, hint = t`the header is damaged`): never {
+    throw badInput(t`${this.#source.name}: byte ${START + this.#start + this.#at}: ${message}`, hint);
   }
 }

@@ -1,5 +1,6 @@
 // safetensors:  header length u64 | header, JSON | tensor data
 // See safetensors.md for the layout and for what is refused.
+import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import type { Container, RawSource, TensorSource } from "../container.js";
 import { elementCount } from "../dtype.js";
@@ -20,9 +21,9 @@ export function readSafetensors(source: ByteSource): Container {
   const start = source.read(0, Math.min(64, source.byteLength));
   if (start[8] !== 0x7b) refuseImpostor(source.name, start); // where a header begins with {
   const r = new ByteReader(source);
-  const length = r.u64("the length of a header");
+  const length = r.u64(t`the length of a header`);
   if (length > MAX_HEADER) {
-    r.fail(`a header of ${length} bytes; at most ${MAX_HEADER} are allowed`, "not a safetensors file?", 0);
+    r.fail(t`a header of ${length} bytes; at most ${MAX_HEADER} are allowed`, t`not a safetensors file?`, 0);
   }
   r.skip(length);
   const { entries, metadata } = new HeaderParser(source, length).parse();
@@ -49,13 +50,13 @@ function checkSize(file: string, { name, dtype, shape, begin, end }: Entry): voi
   if (type === undefined) {
     throw new LlqError(
       "unsupported",
-      `${file}: tensor ${name} has unknown type ${JSON.stringify(dtype.slice(0, 80))}`,
+      t`${file}: tensor ${name} has unknown type ${JSON.stringify(dtype.slice(0, 80))}`,
     );
   }
   const bytes = (elements(file, name, shape) * type.bits) / 8;
   if (end - begin !== bytes) {
-    const what = `${dtype} of shape [${shape.join(", ")}] takes ${bytes} bytes`;
-    throw badInput(`${file}: tensor ${name}: ${what}, but its data_offsets span ${end - begin}`);
+    const what = t`${dtype} of shape [${shape.join(", ")}] takes ${bytes} bytes`;
+    throw badInput(t`${file}: tensor ${name}: ${what}, but its data_offsets span ${end - begin}`);
   }
 }
 
@@ -64,7 +65,7 @@ function elements(file: string, name: string, shape: readonly number[]): number 
     return elementCount(shape);
   } catch (cause) {
     if (!(cause instanceof LlqError)) throw cause;
-    throw badInput(`${file}: tensor ${name}: ${cause.message}`);
+    throw badInput(t`${file}: tensor ${name}: ${cause.message}`);
   }
 }
 
@@ -73,14 +74,14 @@ function checkCover(file: string, entries: readonly Entry[], dataLength: number)
   let at = 0;
   for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== at) {
-      const what = begin > at ? "leaving a hole" : "overlapping another tensor";
-      throw badInput(`${file}: tensor ${name} begins at data byte ${begin}, expected ${at}, ${what}`);
+      const what = begin > at ? t`leaving a hole` : t`overlapping another tensor`;
+      throw badInput(t`${file}: tensor ${name} begins at data byte ${begin}, expected ${at}, ${what}`);
     }
     at = end;
   }
   if (at !== dataLength) {
-    const hint = at > dataLength ? "the file is truncated: fetch it again" : "the file is damaged";
-    throw badInput(`${file}: the tensors take ${at} bytes, but the file has ${dataLength} for them`, hint);
+    const hint = at > dataLength ? t`the file is truncated: fetch it again` : t`the file is damaged`;
+    throw badInput(t`${file}: the tensors take ${at} bytes, but the file has ${dataLength} for them`, hint);
   }
 }
 

@@ -1,3 +1,4 @@
+import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { badInput } from "../errors.js";
 import { refuseImpostor } from "../impostors.js";
@@ -67,7 +68,7 @@ const LARGEST_TYPE = 6;
 export function readSentencePiece(source: ByteSource): SentencePieceModel {
   if (source.byteLength > MAX_BYTES) {
     throw badInput(
-      `${source.name}: ${source.byteLength} bytes; a SentencePiece model has at most ${MAX_BYTES}`,
+      t`${source.name}: ${source.byteLength} bytes; a SentencePiece model has at most ${MAX_BYTES}`,
     );
   }
   const bytes = source.read(0, source.byteLength);
@@ -77,11 +78,11 @@ export function readSentencePiece(source: ByteSource): SentencePieceModel {
   const trainer = wire.nested(model, MODEL.trainerSpec);
   const normalizer = wire.nested(model, MODEL.normalizerSpec);
   const pieces = (model.get(MODEL.pieces) ?? []).map((field) => readPiece(wire, field));
-  if (pieces.length === 0) wire.fail(0, "no pieces: not a SentencePiece model");
+  if (pieces.length === 0) wire.fail(0, t`no pieces: not a SentencePiece model`);
   const modelType = wire.int(trainer, TRAINER.modelType, 1);
   return {
     pieces,
-    modelType: MODEL_TYPES[modelType - 1] ?? wire.fail(0, `model_type ${modelType} is unknown`),
+    modelType: MODEL_TYPES[modelType - 1] ?? wire.fail(0, t`model_type ${modelType} is unknown`),
     byteFallback: wire.bool(trainer, TRAINER.byteFallback, false),
     treatWhitespaceAsSuffix: wire.bool(trainer, TRAINER.treatWhitespaceAsSuffix, false),
     unkId: wire.int(trainer, TRAINER.unkId, 0),
@@ -99,8 +100,8 @@ function readPiece(wire: WireReader, field: Field): SentencePiece {
   const piece = wire.message(...wire.range(field));
   const score = wire.float(piece, PIECE.score, 0);
   const type = wire.int(piece, PIECE.type, 1);
-  if (Number.isNaN(score)) wire.fail(field.start, "the score of a piece is not a number");
-  if (type < 1 || type > LARGEST_TYPE) wire.fail(field.start, `piece type ${type} is unknown`);
+  if (Number.isNaN(score)) wire.fail(field.start, t`the score of a piece is not a number`);
+  if (type < 1 || type > LARGEST_TYPE) wire.fail(field.start, t`piece type ${type} is unknown`);
   return { text: wire.text(piece, PIECE.text), score, type };
 }
 
@@ -138,22 +139,22 @@ class WireReader {
   }
 
   fail(at: number, what: string): never {
-    throw badInput(`${this.#name}: byte ${at}: ${what}`);
+    throw badInput(t`${this.#name}: byte ${at}: ${what}`);
   }
 
   message(start: number, end: number): Message {
     const fields = new Map<number, Field[]>();
     for (let at = start, next = start; at < end; at = next) {
-      if (this.#fields++ === MAX_FIELDS) this.fail(at, `more than ${MAX_FIELDS} fields`);
+      if (this.#fields++ === MAX_FIELDS) this.fail(at, t`more than ${MAX_FIELDS} fields`);
       const tag = this.#varint(at, end);
       const number = Math.floor(tag.value / 8);
-      if (number === 0) this.fail(at, "field number 0 in a protobuf message");
+      if (number === 0) this.fail(at, t`field number 0 in a protobuf message`);
       const field = this.#field(tag.value % 8, tag.end, end);
       next = field.end;
       if (number > LARGEST_NUMBER) continue; // and takes no memory
       const same = fields.get(number);
       if (same === undefined) fields.set(number, [field]);
-      else if (same.push(field) > MAX_PIECES) this.fail(at, `more than ${MAX_PIECES} pieces`);
+      else if (same.push(field) > MAX_PIECES) this.fail(at, t`more than ${MAX_PIECES} pieces`);
     }
     return fields;
   }
@@ -165,7 +166,7 @@ class WireReader {
   }
 
   range(field: Field): [start: number, end: number] {
-    if (field.wire !== LEN) this.fail(field.start, `wire type ${field.wire} where bytes are expected`);
+    if (field.wire !== LEN) this.fail(field.start, t`wire type ${field.wire} where bytes are expected`);
     return [field.start, field.end];
   }
 
@@ -179,14 +180,15 @@ class WireReader {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch {
-      return this.fail(message.get(number)?.at(-1)?.start ?? 0, "text is not valid UTF-8");
+      return this.fail(message.get(number)?.at(-1)?.start ?? 0, t`text is not valid UTF-8`);
     }
   }
 
   int(message: Message, number: number, absent: number): number {
     const field = message.get(number)?.at(-1);
     if (field === undefined) return absent;
-    if (field.wire !== VARINT) this.fail(field.start, `wire type ${field.wire} where an integer is expected`);
+    if (field.wire !== VARINT)
+      this.fail(field.start, t`wire type ${field.wire} where an integer is expected`);
     return field.int32;
   }
 
@@ -197,7 +199,7 @@ class WireReader {
   float(message: Message, number: number, absent: number): number {
     const field = message.get(number)?.at(-1);
     if (field === undefined) return absent;
-    if (field.wire !== I32) this.fail(field.start, `wire type ${field.wire} where a float is expected`);
+    if (field.wire !== I32) this.fail(field.start, t`wire type ${field.wire} where a float is expected`);
     return this.#view.getFloat32(field.start, true);
   }
 
@@ -213,8 +215,8 @@ class WireReader {
           ? [start, start + 4]
           : wire === LEN
             ? this.#lengthPrefixed(start, limit)
-            : this.fail(start, `wire type ${wire} is not allowed`);
-    if (end > limit) this.fail(start, `a field of ${end - from} bytes, but its message ends at ${limit}`);
+            : this.fail(start, t`wire type ${wire} is not allowed`);
+    if (end > limit) this.fail(start, t`a field of ${end - from} bytes, but its message ends at ${limit}`);
     return { wire, int32: 0, start: from, end };
   }
 
@@ -228,12 +230,12 @@ class WireReader {
     let value = 0;
     let int32 = 0;
     for (let i = 0; i < 10; i++) {
-      if (start + i >= limit) this.fail(start, "the message ends inside a number");
+      if (start + i >= limit) this.fail(start, t`the message ends inside a number`);
       const byte = this.#bytes[start + i]!;
       value += (byte & 0x7f) * 2 ** (7 * i);
       if (i < 5) int32 |= (byte & 0x7f) << (7 * i);
       if (byte < 0x80) return { value, int32, end: start + i + 1 };
     }
-    return this.fail(start, "a number of more than ten bytes");
+    return this.fail(start, t`a number of more than ten bytes`);
   }
 }

@@ -1,5 +1,6 @@
 // A pickle is a program for a stack machine. This machine has the opcodes that torch.load allows with weights_only,
 // and builds data: a call is written down, never made. See torch.md.
+import { t } from "../../src/language/t.js";
 import type { ByteReader } from "../bytes.js";
 import { badInput, LlqError } from "../errors.js";
 import {
@@ -50,19 +51,19 @@ class Unpickler {
   run(): PickleValue {
     const { remaining } = this.#reader;
     if (remaining > MAX_BYTES)
-      throw this.#error(`a pickle of ${remaining} bytes; at most ${MAX_BYTES} are allowed`);
+      throw this.#error(t`a pickle of ${remaining} bytes; at most ${MAX_BYTES} are allowed`);
     for (let steps = 0; ; steps++) {
       this.#at = this.#reader.offset;
       const opcode = this.#reader.u8();
       if (opcode === STOP) break;
-      if (steps === MAX_STEPS) throw this.#error(`the pickle has more than ${MAX_STEPS} opcodes`);
+      if (steps === MAX_STEPS) throw this.#error(t`the pickle has more than ${MAX_STEPS} opcodes`);
       const step = Unpickler.#STEPS[opcode] ?? this.#refuse(opcode);
       step(this, this.#reader);
     }
     const value = this.#pop();
     if (this.#stack.length + this.#marks.length > 0)
-      throw this.#error("the pickle ends in the middle of a value");
-    if (this.#reader.remaining > 0) throw this.#error(`${this.#reader.remaining} bytes follow the pickle`);
+      throw this.#error(t`the pickle ends in the middle of a value`);
+    if (this.#reader.remaining > 0) throw this.#error(t`${this.#reader.remaining} bytes follow the pickle`);
     return value;
   }
 
@@ -108,32 +109,33 @@ class Unpickler {
 
   #protocol(version: number): void {
     if (version <= 3) return;
-    throw new LlqError("unsupported", `${this.#reader.source.name}: pickle protocol ${version}`, {
-      hint: "save it again with torch.save's own protocol, 2",
+    throw new LlqError("unsupported", t`${this.#reader.source.name}: pickle protocol ${version}`, {
+      hint: t`save it again with torch.save's own protocol, 2`,
     });
   }
 
   #global(asked: string): PickleGlobal {
     const name = asked.replace(/^__builtin__\./, "builtins."); // Python 2
     if (this.#allowed.has(name)) return { kind: "global", name };
-    throw this.#error(`the pickle asks for ${JSON.stringify(asked)}, which tensors do not need`, UNSAFE);
+    throw this.#error(t`the pickle asks for ${JSON.stringify(asked)}, which tensors do not need`, UNSAFE());
   }
 
   /** Writes down a call. An OrderedDict alone is made, since items are put into it. */
   #call(): void {
     const [callee, args] = this.#popSome(2);
-    if (!isKind(callee, "global")) throw this.#error("something is called that is no function or class");
-    if (!isKind(args, "tuple")) throw this.#error(`${callee.name} is called with something that is no tuple`);
+    if (!isKind(callee, "global")) throw this.#error(t`something is called that is no function or class`);
+    if (!isKind(args, "tuple"))
+      throw this.#error(t`${callee.name} is called with something that is no tuple`);
     if (callee.name === ORDERED_DICT) this.#make(this.#orderedDict(args.items[0] ?? []));
     else this.#make({ kind: "call", callee, args: args.items });
   }
 
   #orderedDict(pairs: PickleValue): PickleDict {
     const dict: PickleDict = { kind: "dict", entries: undefined };
-    if (!Array.isArray(pairs)) throw this.#error("an OrderedDict of something that is no list");
+    if (!Array.isArray(pairs)) throw this.#error(t`an OrderedDict of something that is no list`);
     for (const pair of pairs) {
       const [key, value] = isKind(pair, "tuple") ? pair.items : Array.isArray(pair) ? pair : [];
-      if (value === undefined) throw this.#error("an OrderedDict of something that is no list of pairs");
+      if (value === undefined) throw this.#error(t`an OrderedDict of something that is no list of pairs`);
       this.#setItem(dict, key!, value);
     }
     return dict;
@@ -143,34 +145,34 @@ class Unpickler {
   #build(): void {
     const [target] = this.#popSome(2);
     if (!isKind(target, "dict"))
-      throw this.#error("attributes are set on something other than an OrderedDict");
+      throw this.#error(t`attributes are set on something other than an OrderedDict`);
     this.#push(target);
   }
 
   #append(items: readonly PickleValue[]): void {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#error("items are appended to something that is no list");
+    if (!Array.isArray(list)) throw this.#error(t`items are appended to something that is no list`);
     for (const item of items) list.push(item);
   }
 
   #setItems(items: readonly PickleValue[]): void {
     const dict = this.#top();
-    if (!isKind(dict, "dict")) throw this.#error("items are set in something that is no dict");
-    if (items.length % 2 !== 0) throw this.#error("a dict's key has no value");
+    if (!isKind(dict, "dict")) throw this.#error(t`items are set in something that is no dict`);
+    if (items.length % 2 !== 0) throw this.#error(t`a dict's key has no value`);
     for (let i = 0; i < items.length; i += 2) this.#setItem(dict, items[i]!, items[i + 1]!);
   }
 
   #setItem(dict: PickleDict, key: PickleValue, value: PickleValue): void {
     if (this.#items++ === MAX_ITEMS)
-      throw this.#error(`the pickle has dicts of more than ${MAX_ITEMS} items`);
+      throw this.#error(t`the pickle has dicts of more than ${MAX_ITEMS} items`);
     dict.entries ??= new Map();
-    if (dict.entries.has(key)) throw this.#error(`a dict has the key ${shown(key)} twice`);
+    if (dict.entries.has(key)) throw this.#error(t`a dict has the key ${shown(key)} twice`);
     dict.entries.set(key, value);
   }
 
   #get(index: number): void {
     const value = this.#memo.get(index);
-    if (value === undefined) throw this.#error(`nothing was remembered as ${index}`);
+    if (value === undefined) throw this.#error(t`nothing was remembered as ${index}`);
     this.#push(value);
   }
 
@@ -188,7 +190,8 @@ class Unpickler {
 
   #text(length: number): string {
     const text = this.#reader.text(length);
-    if (text.includes("\ufffd") && Buffer.byteLength(text) !== length) throw this.#error("text is not UTF-8");
+    if (text.includes("\ufffd") && Buffer.byteLength(text) !== length)
+      throw this.#error(t`text is not UTF-8`);
     return text;
   }
 
@@ -197,7 +200,7 @@ class Unpickler {
     let line = "";
     for (let c = this.#reader.u8(); c !== 0x0a; c = this.#reader.u8()) {
       if (line.length === MAX_LINE)
-        throw this.#error(`the name of a global has more than ${MAX_LINE} characters`);
+        throw this.#error(t`the name of a global has more than ${MAX_LINE} characters`);
       line += String.fromCharCode(c);
     }
     return line;
@@ -214,7 +217,7 @@ class Unpickler {
   }
 
   #top(): PickleValue {
-    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#error("a value is missing");
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#error(t`a value is missing`);
     return this.#stack.at(-1)!;
   }
 
@@ -225,34 +228,34 @@ class Unpickler {
 
   #popSome(count: number): PickleValue[] {
     const from = this.#stack.length - count;
-    if (from < (this.#marks.at(-1) ?? 0)) throw this.#error("a value is missing");
+    if (from < (this.#marks.at(-1) ?? 0)) throw this.#error(t`a value is missing`);
     return this.#stack.splice(from);
   }
 
   #popToMark(): PickleValue[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#error("a mark is missing");
+    if (mark === undefined) throw this.#error(t`a mark is missing`);
     return this.#stack.splice(mark);
   }
 
   #refuse(opcode: number): never {
     const name = REFUSED[opcode] ?? `0x${opcode.toString(16).padStart(2, "0")}`;
-    throw this.#error(`opcode ${name} is none that tensors need`);
+    throw this.#error(t`opcode ${name} is none that tensors need`);
   }
 
   #tooMuch(): LlqError {
-    return this.#error(`the pickle has more than ${MAX_OBJECTS} objects`);
+    return this.#error(t`the pickle has more than ${MAX_OBJECTS} objects`);
   }
 
-  #error(message: string, hint = "the pickle is damaged"): LlqError {
-    return badInput(`${this.#reader.source.name}: byte ${this.#at}: ${message}`, hint);
+  #error(message: string, hint = t`the pickle is damaged`): LlqError {
+    return badInput(t`${this.#reader.source.name}: byte ${this.#at}: ${message}`, hint);
   }
 }
 
 const STOP = 0x2e;
 const EMPTY_TUPLE: PickleTuple = { kind: "tuple", items: [] };
-const UNSAFE =
-  "nothing in the file was run; if you trust it, load it in Python and save its state dict alone";
+const UNSAFE = () =>
+  t`nothing in the file was run; if you trust it, load it in Python and save its state dict alone`;
 
 /** Opcodes that build or call in other ways, for messages. */
 const REFUSED: Readonly<Record<number, string>> = {

@@ -1,3 +1,4 @@
+import { t } from "../../src/language/t.js";
 import type { RawSource, TensorSource } from "../container.js";
 import { elementCount } from "../dtype.js";
 import { ELEMENT_TYPES } from "../elements.js";
@@ -37,7 +38,7 @@ export type Located =
  */
 export function locateTensor(name: string, call: PickleCall, storages: Storages): Located | undefined {
   const fault = (problem: string) =>
-    badInput(`${storages.file}: tensor ${name}: ${problem}`, "the file is damaged");
+    badInput(t`${storages.file}: tensor ${name}: ${problem}`, t`the file is damaged`);
   const { callee, args } = innermost(call);
   if (OTHER_TENSORS.has(callee.name)) return { opaque: callee.name };
   const extra = VIEWS.get(callee.name);
@@ -52,12 +53,12 @@ export function locateTensor(name: string, call: PickleCall, storages: Storages)
   };
   const { shape, strides } = view;
   if (strides.length !== shape.length) {
-    throw fault(`${shape.length} dimensions and ${strides.length} strides`);
+    throw fault(t`${shape.length} dimensions and ${strides.length} strides`);
   }
   const { bits = 0, dtype } = (Object.hasOwn(ELEMENT_TYPES, type) && ELEMENT_TYPES[type]) || {};
   if (bits % 8 !== 0 || bits === 0) return { opaque: type };
   if (extra.bits !== undefined && hasEntries(args[extra.bits]))
-    return { opaque: `${type}, negated or conjugated` };
+    return { opaque: t`${type}, negated or conjugated` };
   if (shape.some((length, i) => length > 1 && strides[i] === 0)) return { opaque: `${type}, expanded` };
 
   const bytes = bits / 8;
@@ -72,15 +73,15 @@ export function locateTensor(name: string, call: PickleCall, storages: Storages)
 /** Where a storage is, and how many elements it has. */
 function findStorage(storage: Storage, bytes: number, storages: Storages, fault: Fault) {
   const entry = storages.find(storage.key);
-  if (entry === undefined) throw fault(`its storage, data/${storage.key}, is not in the file`);
+  if (entry === undefined) throw fault(t`its storage, data/${storage.key}, is not in the file`);
   const byteLength = storage.untyped ? storage.length : storage.length * bytes;
   if (entry.byteLength !== byteLength) {
-    throw fault(`its storage has ${entry.byteLength} bytes; by the pickle it has ${byteLength}`);
+    throw fault(t`its storage has ${entry.byteLength} bytes; by the pickle it has ${byteLength}`);
   }
   // skip_data reserves the place, and nothing more: no bytes but none have the sum 0.
   if (storages.hasSums && entry.crc32 === 0 && entry.byteLength > 0) {
-    throw new LlqError("bad-input", `${storages.file}: has the places of tensors and none of their data`, {
-      hint: "it was saved under torch.serialization.skip_data(): save it again without",
+    throw new LlqError("bad-input", t`${storages.file}: has the places of tensors and none of their data`, {
+      hint: t`it was saved under torch.serialization.skip_data(): save it again without`,
     });
   }
   return { entry, stored: byteLength / bytes };
@@ -113,7 +114,7 @@ function parseStorage(reference: PickleValue | undefined, fault: Fault): Storage
   const id = isKind(reference, "reference") && isKind(reference.id, "tuple") ? reference.id.items : [];
   const [tag, storageClass, key, , length] = id;
   if (tag !== "storage" || !isKind(storageClass, "global") || typeof key !== "string") {
-    throw fault("it has no storage");
+    throw fault(t`it has no storage`);
   }
   const untyped = storageClass.name === UNTYPED_STORAGE;
   const type = untyped ? "U8" : elementType(storageClass, fault);
@@ -122,19 +123,19 @@ function parseStorage(reference: PickleValue | undefined, fault: Fault): Storage
 
 function elementType(value: PickleValue | undefined, fault: Fault): string {
   const type = isKind(value, "global") ? ELEMENT_TYPE_OF.get(value.name) : undefined;
-  if (type === undefined) throw fault("the type of its elements is not given");
+  if (type === undefined) throw fault(t`the type of its elements is not given`);
   return type;
 }
 
 function parseSizes(value: PickleValue | undefined, fault: Fault): number[] {
-  if (!isKind(value, "tuple")) throw fault("its size or its strides are no tuple");
-  if (value.items.length > MAX_RANK) throw fault(`${value.items.length} dimensions`);
+  if (!isKind(value, "tuple")) throw fault(t`its size or its strides are no tuple`);
+  if (value.items.length > MAX_RANK) throw fault(t`${value.items.length} dimensions`);
   return value.items.map((item) => wholeNumber(item, fault));
 }
 
 function wholeNumber(value: PickleValue | undefined, fault: Fault): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw fault("a size, a stride or an offset is no whole number");
+  throw fault(t`a size, a stride or an offset is no whole number`);
 }
 
 function hasEntries(value: PickleValue | undefined): boolean {
@@ -158,8 +159,8 @@ function checkInside({ shape, strides, first }: View, stored: number, fault: Fau
   }
   const last = shape.reduce((at, length, i) => at + (length - 1) * strides[i]!, first);
   if (count > 0 && last >= stored)
-    throw fault(`its last element is number ${last} of ${stored} in its storage`);
-  if (count > stored) throw fault(`${count} elements in a storage of ${stored}`);
+    throw fault(t`its last element is number ${last} of ${stored} in its storage`);
+  if (count > stored) throw fault(t`${count} elements in a storage of ${stored}`);
   return count;
 }
 

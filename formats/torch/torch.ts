@@ -1,4 +1,5 @@
 // A file of torch.save since version 1.6: a zip with a pickle, data.pkl, and a file for each storage. See torch.md.
+import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import {
   type Container,
@@ -55,28 +56,28 @@ function findFolder(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>):
   const folders = [...entries.keys()].filter((name) => /^[^/]*\/data\.pkl$/.test(name));
   if (folders.length === 1) return folders[0]!.slice(0, -"data.pkl".length);
   throw badInput(
-    `${source.name}: a zip with ${folders.length} pickles named data.pkl, where torch.save writes one`,
+    t`${source.name}: a zip with ${folders.length} pickles named data.pkl, where torch.save writes one`,
   );
 }
 
 function checkKind(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>, folder: string): void {
   if (entries.has(`${folder}constants.pkl`)) {
-    throw new LlqError("unsupported", `${source.name}: TorchScript, a program and not only weights`, {
-      hint: "torch.save(torch.jit.load(file).state_dict(), another) has the weights",
+    throw new LlqError("unsupported", t`${source.name}: TorchScript, a program and not only weights`, {
+      hint: t`torch.save(torch.jit.load(file).state_dict(), another) has the weights`,
     });
   }
   const compressed = [...entries].find(([, entry]) => entry.compressed);
   if (compressed !== undefined) {
-    throw new LlqError("unsupported", `${source.name}: ${compressed[0]} is compressed`, {
-      hint: "torch.save compresses nothing: load the file with PyTorch and save it again",
+    throw new LlqError("unsupported", t`${source.name}: ${compressed[0]} is compressed`, {
+      hint: t`torch.save compresses nothing: load the file with PyTorch and save it again`,
     });
   }
   const order = entries.get(`${folder}byteorder`);
   if (order === undefined) return; // files of the first years have none, and are little-endian
   const text = Buffer.from(source.read(order.offset, Math.min(16, order.byteLength))).toString("latin1");
   if (text === "little") return;
-  throw new LlqError("unsupported", `${source.name}: its byte order is ${JSON.stringify(text)}`, {
-    hint: "load it with PyTorch on a little-endian machine and save it again",
+  throw new LlqError("unsupported", t`${source.name}: its byte order is ${JSON.stringify(text)}`, {
+    hint: t`load it with PyTorch on a little-endian machine and save it again`,
   });
 }
 
@@ -106,7 +107,7 @@ class Contents {
 
   /** Adds `value`, which the keys of `name` lead to, and what is in it. */
   add(value: PickleValue, name: string, depth: number): void {
-    if (depth > MAX_DEPTH) throw this.#error(`dicts in dicts, more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw this.#error(t`dicts in dicts, more than ${MAX_DEPTH} deep`);
     if (isKind(value, "call")) this.#addTensor(value, name);
     else if (isKind(value, "dict")) this.#addItems(value.entries ?? [], name, depth);
     else if (Array.isArray(value)) this.#addList(value, name, depth);
@@ -131,16 +132,16 @@ class Contents {
   }
 
   #tooMany(): LlqError {
-    return this.#error(`more than ${MAX_VALUES} values in its dicts`);
+    return this.#error(t`more than ${MAX_VALUES} values in its dicts`);
   }
 
   #addTensor(call: PickleCall, name: string): void {
     this.#checkName(name);
     const found = locateTensor(name, call, this.#storages);
     if (found === undefined) return;
-    if (this.tensors.has(name) || this.opaque.has(name)) throw this.#error(`tensor ${name} is there twice`);
+    if (this.tensors.has(name) || this.opaque.has(name)) throw this.#error(t`tensor ${name} is there twice`);
     if (this.tensors.size + this.opaque.size === MAX_TENSORS)
-      throw this.#error(`more than ${MAX_TENSORS} tensors`);
+      throw this.#error(t`more than ${MAX_TENSORS} tensors`);
     if ("source" in found) this.tensors.set(name, found.source);
     else this.opaque.set(name, found.opaque);
     if ("raw" in found && found.raw !== undefined) this.raw.set(name, found.raw);
@@ -150,19 +151,19 @@ class Contents {
     const field = metaField(value);
     if (field === undefined) return;
     this.#checkName(name);
-    if (this.metadata.has(name)) throw this.#error(`${name} is there twice`);
+    if (this.metadata.has(name)) throw this.#error(t`${name} is there twice`);
     this.metadata.set(name, field);
   }
 
   #checkName(name: string): void {
     this.#nameLength += name.length;
-    if (this.#nameLength > MAX_NAMES) throw this.#error(`names of more than ${MAX_NAMES} characters`);
+    if (this.#nameLength > MAX_NAMES) throw this.#error(t`names of more than ${MAX_NAMES} characters`);
     const problem = nameProblem(name);
-    if (problem !== undefined) throw this.#error(`a name, made of the keys of its dicts, ${problem}`);
+    if (problem !== undefined) throw this.#error(t`a name, made of the keys of its dicts, ${problem}`);
   }
 
   #error(problem: string): LlqError {
-    return badInput(`${this.#storages.file}: ${problem}`, "the file is damaged");
+    return badInput(`${this.#storages.file}: ${problem}`, t`the file is damaged`);
   }
 }
 

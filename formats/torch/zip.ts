@@ -1,5 +1,6 @@
 // zip:  [local header | name | extra | data | descriptor?]…  directory  end of directory
 // Of all that zip can be, the part that torch.save writes; see torch.md.
+
 import {
   type Entry,
   fromRandomAccessReader,
@@ -7,6 +8,7 @@ import {
   RandomAccessReader,
   type ZipFile,
 } from "yauzl";
+import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { nameProblem } from "../container.js";
 import { badInput, LlqError } from "../errors.js";
@@ -33,17 +35,17 @@ export function readZip(source: ByteSource): Map<string, ZipEntry> {
   const reader = new SyncReader(source);
   const zip = openArchive(source, reader);
   if (zip.entryCount > MAX_ENTRIES) {
-    throw badInput(`${source.name}: a zip of ${zip.entryCount} files; at most ${MAX_ENTRIES} are allowed`);
+    throw badInput(t`${source.name}: a zip of ${zip.entryCount} files; at most ${MAX_ENTRIES} are allowed`);
   }
   const entries = new Map<string, ZipEntry>();
   const spans: Span[] = [];
-  const directory = { name: "the directory", begin: source.byteLength, end: source.byteLength };
+  const directory = { name: t`the directory`, begin: source.byteLength, end: source.byteLength };
   while (zip.entriesRead < zip.entryCount) {
     const entry = readEntry(source, zip);
     directory.begin = Math.min(directory.begin, reader.end - recordLength(entry));
     directory.end = reader.end;
     const name = entryName(source, entry.fileNameRaw);
-    if (entries.has(name)) throw damaged(source, `${name} is in it twice`);
+    if (entries.has(name)) throw damaged(source, t`${name} is in it twice`);
     const offset = dataStart(source, zip, entry, name);
     entries.set(name, {
       offset,
@@ -99,7 +101,7 @@ function result<T>(source: ByteSource, start: (callback: Callback<T>) => void): 
     outcome ??= { error, value };
   });
   // yauzl puts off reading nothing at all: a name and extra fields that are empty.
-  if (outcome === undefined) throw damaged(source, "a file has no name");
+  if (outcome === undefined) throw damaged(source, t`a file has no name`);
   const { error, value } = outcome as { error: Error | null; value: T };
   if (error instanceof LlqError) throw error;
   if (error !== null && error !== undefined) throw damaged(source, error.message.replace(/\.$/, ""));
@@ -126,9 +128,9 @@ function recordLength({ fileNameLength, extraFieldLength, fileCommentLength }: E
 
 function entryName(source: ByteSource, raw: Uint8Array): string {
   const name = Buffer.from(raw).toString();
-  if (!Buffer.from(name).equals(raw)) throw damaged(source, "a file's name is not UTF-8");
+  if (!Buffer.from(name).equals(raw)) throw damaged(source, t`a file's name is not UTF-8`);
   const problem = nameProblem(name);
-  if (problem !== undefined) throw damaged(source, `a file's name ${problem}`);
+  if (problem !== undefined) throw damaged(source, t`a file's name ${problem}`);
   return name;
 }
 
@@ -138,19 +140,19 @@ function dataStart(source: ByteSource, zip: ZipFile, entry: Entry, name: string)
   if (!local.fileName.equals(entry.fileNameRaw)) {
     throw damaged(
       source,
-      `${name} is named ${JSON.stringify(local.fileName.toString("latin1"))} in its header`,
+      t`${name} is named ${JSON.stringify(local.fileName.toString("latin1"))} in its header`,
     );
   }
   if (entry.isEncrypted() || (local.generalPurposeBitFlag & 1) !== 0) {
-    throw new LlqError("unsupported", `${source.name}: ${name} is encrypted`);
+    throw new LlqError("unsupported", t`${source.name}: ${name} is encrypted`);
   }
   if (local.compressionMethod !== entry.compressionMethod) {
-    throw damaged(source, `${name} is compressed in two ways`);
+    throw damaged(source, t`${name} is compressed in two ways`);
   }
   // Headers written before the data leave the size open, as 0 or, in zip64, as the largest number.
   const { compressedSize: size } = local;
   if (size !== entry.compressedSize && size !== 0 && size !== 0xffffffff) {
-    throw damaged(source, `${name} has ${entry.compressedSize} bytes, or ${size} by its own header`);
+    throw damaged(source, t`${name} has ${entry.compressedSize} bytes, or ${size} by its own header`);
   }
   return local.fileDataStart;
 }
@@ -167,7 +169,7 @@ function checkApart(source: ByteSource, spans: Span[]): void {
   for (const [i, { name, begin }] of spans.entries()) {
     const before = spans[i - 1];
     if (before !== undefined && begin < before.end) {
-      throw damaged(source, `${name} begins at byte ${begin}, inside ${before.name}`);
+      throw damaged(source, t`${name} begins at byte ${begin}, inside ${before.name}`);
     }
   }
 }
@@ -176,13 +178,16 @@ function checkApart(source: ByteSource, spans: Span[]): void {
 function checkDirectoryEnd(source: ByteSource, at: number): void {
   const mark = Buffer.from(source.read(at, 4)).toString("latin1");
   if (mark !== "PK\x05\x06" && mark !== "PK\x06\x06") {
-    throw badInput(`${source.name}: byte ${at}: the zip's directory should end here`, "the file is damaged");
+    throw badInput(
+      t`${source.name}: byte ${at}: the zip's directory should end here`,
+      t`the file is damaged`,
+    );
   }
 }
 
 function damaged(source: ByteSource, what: string): LlqError {
   return badInput(
-    `${source.name}: not a sound zip: ${what}`,
-    "the file is truncated or damaged: fetch it again",
+    t`${source.name}: not a sound zip: ${what}`,
+    t`the file is truncated or damaged: fetch it again`,
   );
 }

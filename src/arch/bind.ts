@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { transposed } from "../rows/transposed.js";
 import { rowLength, storedWhole, type Tensor } from "../tensor.js";
 import type { Architecture, HfModel, TensorRow } from "./architecture.js";
@@ -70,7 +71,7 @@ export function bindHuggingFace(
       missing.push(...bound.sources[0]!.filter((_, i) => names?.[i] === undefined));
     }
   }
-  const where = container.files[0] ?? "the checkpoint";
+  const where = container.files[0] ?? t`the checkpoint`;
   if (missing.length > 0) throw missingFrom(container, architecture, missing);
   const ignored = new Set(architecture.ignored.flatMap((each) => numbered(each, "{i}", hparams.blockCount)));
   const prefix = basePrefix(architecture);
@@ -135,7 +136,7 @@ function sourcedTensor(
   const odd = stored.find(({ dtype }) => dtype !== stored[0]!.dtype);
   if (odd !== undefined) {
     throw badInput(
-      `tensor ${names[stored.indexOf(odd)]} is ${odd.dtype}, but ${names[0]} is ${stored[0]!.dtype}`,
+      t`tensor ${names[stored.indexOf(odd)]} is ${odd.dtype}, but ${names[0]} is ${stored[0]!.dtype}`,
     );
   }
   return {
@@ -169,11 +170,11 @@ function laidOut(
   if (storedShape === undefined) return ofShape(name, source, expected);
   checkShape(name, source, storedShape.map(lengthOf));
   if (source.coded !== undefined && expected.at(-1) !== rowLength(source)) {
-    throw new LlqError("unsupported", `tensor ${name} is packed, and other rows are cut from it`);
+    throw new LlqError("unsupported", t`tensor ${name} is packed, and other rows are cut from it`);
   }
   if (source.strides !== undefined) {
-    throw new LlqError("unsupported", `tensor ${name} is a view whose elements are not in order`, {
-      hint: "call contiguous() on it in PyTorch and save the state dict again",
+    throw new LlqError("unsupported", t`tensor ${name} is a view whose elements are not in order`, {
+      hint: t`call contiguous() on it in PyTorch and save the state dict again`,
     });
   }
   return { ...source, shape: expected };
@@ -270,8 +271,8 @@ export function shapeOf(row: TensorRow, hparams: HParams, layer: number | undefi
 
 function checkShape(name: string, { shape }: TensorSource, expected: readonly number[]): void {
   if (shape.join() === expected.join()) return;
-  const message = `tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
-  throw badInput(message, "the checkpoint and its configuration do not belong together");
+  const message = t`tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
+  throw badInput(message, t`the checkpoint and its configuration do not belong together`);
 }
 
 function ofShape(name: string, source: TensorSource, expected: readonly number[]): TensorSource {

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { faultsOf } from "../../formats/faults.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 import type { HfModel } from "./architecture.js";
 import { MAX_LAYERS } from "./hparams.js";
 import { ropeDivisors } from "./numbers/rope-divisors.js";
@@ -85,8 +86,8 @@ function withRope(config: Partial<RopeConfig> & { head_dim?: unknown }, model: H
 export function expectField(name: string, value: unknown, ...supported: readonly unknown[]): void {
   if (supported.includes(value)) return;
   const known = supported.filter((each) => each !== undefined && each !== null);
-  throw new LlqError("unsupported", `config.json: ${name} ${value} is not supported`, {
-    hint: `supported: ${known.join(", ")}`,
+  throw new LlqError("unsupported", t`config.json: ${name} ${value} is not supported`, {
+    hint: t`supported: ${known.join(", ")}`,
   });
 }
 
@@ -109,9 +110,9 @@ export function headDim(
 ): number {
   const { hidden_size: hidden, num_attention_heads: heads } = config;
   const width = config.head_dim ?? hidden / heads;
-  if (width > MAX_HEAD_DIM) throw badInput(`config.json: heads of ${width} dimensions`);
+  if (width > MAX_HEAD_DIM) throw badInput(t`config.json: heads of ${width} dimensions`);
   if (Number.isInteger(width)) return width;
-  throw badInput(`config.json: hidden_size ${hidden} does not divide into ${heads} heads`);
+  throw badInput(t`config.json: hidden_size ${hidden} does not divide into ${heads} heads`);
 }
 
 /** The metadata keys of decoders of the Llama kind, RoPE's excepted. */

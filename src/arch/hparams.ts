@@ -1,5 +1,6 @@
 import type { Metadata } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { type ExpertNumbers, readExperts } from "./numbers/experts.js";
 import { KeyReader } from "./numbers/keys.js";
 import { type LatentNumbers, readLatent } from "./numbers/latent.js";
@@ -145,7 +146,7 @@ export function readHParams(name: string, metadata: Metadata): HParams {
   const expertCount = count("expert_count", 0);
   const blockCount = count("block_count");
   if (blockCount > MAX_LAYERS || blockCount * expertCount > MAX_EXPERTS) {
-    throw badInput(`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
+    throw badInput(t`${name}: ${blockCount} layers of ${expertCount} experts, more than any model has`);
   }
   const { common, layers } = readLayers(keys, architecture, { blockCount, embeddingLength });
   return {
@@ -198,7 +199,7 @@ function readStreams(keys: KeyReader, architecture: string, blockCount: number):
   const count = keys.count(`${architecture}.altup.num_inputs`, 0);
   const active = keys.count(`${architecture}.altup.active_idx`, 0);
   if (active >= Math.max(1, count) || count > 64) {
-    throw badInput(`${keys.name}: hidden state ${active} of ${count} cannot go through the layers`);
+    throw badInput(t`${keys.name}: hidden state ${active} of ${count} cannot go through the layers`);
   }
   return {
     count: Math.max(1, count),
@@ -224,7 +225,7 @@ function readSsm(keys: KeyReader, architecture: string, blockCount: number, head
   if (innerSize % 4 !== 0) {
     throw new LlqError(
       "unsupported",
-      `${keys.name}: ${innerSize} channels of a state space, no multiple of 4`,
+      t`${keys.name}: ${innerSize} channels of a state space, no multiple of 4`,
     );
   }
   return {

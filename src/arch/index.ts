@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import type { Architecture } from "./architecture.js";
 import { afmoe } from "./families/afmoe.js";
 import { apertus } from "./families/apertus.js";
@@ -207,8 +208,8 @@ export function architectureOfConfig(file: string, json: unknown): Architecture 
   );
   if (!parsed.success) {
     throw badInput(
-      `${file}: no "architectures"`,
-      'a language model\'s config.json names its class, as in "architectures": ["LlamaForCausalLM"]',
+      t`${file}: no "architectures"`,
+      t`a language model's config.json names its class, as in "architectures": ["LlamaForCausalLM"]`,
     );
   }
   const config = parsed.output;
@@ -223,8 +224,8 @@ export function architectureOfConfig(file: string, json: unknown): Architecture 
       ARCHITECTURES.flatMap(({ classes }) => classes),
     );
   }
-  throw new LlqError("unsupported", `${file}: this kind of ${name} is not supported`, {
-    hint: `${name} is supported for ${ofClass.flatMap(({ covers }) => covers).join(", ")}`,
+  throw new LlqError("unsupported", t`${file}: this kind of ${name} is not supported`, {
+    hint: t`${name} is supported for ${ofClass.flatMap(({ covers }) => covers).join(", ")}`,
   });
 }
 
@@ -242,8 +243,8 @@ function unknown(file: string, name: string, known: string[]): LlqError {
     name,
     known.filter((each) => model(each) === model(name)),
   );
-  const question = near === undefined ? `it would take ${neededFor(name)}; ` : `did you mean ${near}? `;
-  return new LlqError("unsupported", `${file}: architecture ${name} is not supported`, {
-    hint: `${question}supported: ${[...new Set(known)].join(", ")}`,
+  const question = near === undefined ? t`it would take ${neededFor(name)}; ` : t`did you mean ${near}? `;
+  return new LlqError("unsupported", t`${file}: architecture ${name} is not supported`, {
+    hint: t`${question}supported: ${[...new Set(known)].join(", ")}`,
   });
 }

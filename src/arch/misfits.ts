@@ -1,5 +1,6 @@
 import type { Container } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import type { Architecture } from "./architecture.js";
 import { storedName } from "./checkpoint/latent.js";
 
@@ -11,32 +12,32 @@ export function missingFrom(
   architecture: Architecture,
   names: readonly string[],
 ): LlqError {
-  const where = container.files[0] ?? "the checkpoint";
+  const where = container.files[0] ?? t`the checkpoint`;
   const strange = names.find((name) => container.opaque.has(name));
   if (strange !== undefined) {
-    const message = `${where}: tensor ${strange} is ${container.opaque.get(strange)}`;
+    const message = t`${where}: tensor ${strange} is ${container.opaque.get(strange)}`;
     return new LlqError("unsupported", message, { hint: plainer(container.opaque.get(strange)!) });
   }
   if (
     names.length === 1 &&
     architecture.tensors.some(({ role, source }) => role === "output" && source === names[0])
   ) {
-    const message = `${where}: the output, ${names[0]}, is missing, and config.json does not tie it to the embedding`;
+    const message = t`${where}: the output, ${names[0]}, is missing, and config.json does not tie it to the embedding`;
     return badInput(
       message,
-      "was the base model saved alone, by AutoModel? AutoModelForCausalLM has the output",
+      t`was the base model saved alone, by AutoModel? AutoModelForCausalLM has the output`,
     );
   }
   const packed = [...container.opaque.keys()].filter((name) => PACKED_NAMES.test(name));
   if (packed.length > 0) {
-    return new LlqError("unsupported", `${where}: weights are packed in tensors such as ${packed[0]}`, {
-      hint: "take the original checkpoint, or one whose config.json says how they are packed",
+    return new LlqError("unsupported", t`${where}: weights are packed in tensors such as ${packed[0]}`, {
+      hint: t`take the original checkpoint, or one whose config.json says how they are packed`,
     });
   }
   const ofMlx = [...container.tensors.keys()].find((name) => MLX_NAMES.test(name));
   if (ofMlx !== undefined) {
-    const message = `${where}: ${ofMlx} is of mlx-lm's own form of the model, which is not read`;
-    return new LlqError("unsupported", message, { hint: "take the original checkpoint" });
+    const message = t`${where}: ${ofMlx} is of mlx-lm's own form of the model, which is not read`;
+    return new LlqError("unsupported", message, { hint: t`take the original checkpoint` });
   }
   const own = new Set(names.map((name) => name.replace(/^[^.]*\./, "")));
   const other = [...container.tensors.keys()].find((name) =>
@@ -45,8 +46,8 @@ export function missingFrom(
   if (other === undefined) return missingTensors(where, names, container.files.length > 1);
   const wanted = names.find((name) => other.endsWith(name.replace(/^[^.]*\./, "")));
   return badInput(
-    `${where}: ${names.length} tensors are missing: ${listed(names)}`,
-    `there is ${other} in the place of ${wanted}: another prefix`,
+    t`${where}: ${names.length} tensors are missing: ${listed(names)}`,
+    t`there is ${other} in the place of ${wanted}: another prefix`,
   );
 }
 
@@ -63,26 +64,26 @@ const MLX_NAMES = /\.(switch_mlp|embed_q|unembed_out)\./;
 export function missingTensors(where: string, names: readonly string[], isSharded: boolean) {
   const isPart = isSharded || /\d+-of-\d+|\.\d+\.\w+$/.test(where);
   const hint = isPart
-    ? "is a shard missing?"
-    : "it is all in one file: was it saved with another configuration, or not to its end?";
-  return badInput(`${where}: ${names.length} tensors are missing: ${listed(names)}`, hint);
+    ? t`is a shard missing?`
+    : t`it is all in one file: was it saved with another configuration, or not to its end?`;
+  return badInput(t`${where}: ${names.length} tensors are missing: ${listed(names)}`, hint);
 }
 
 export function unknownTensors(where: string, architecture: Architecture, names: readonly string[]) {
-  return badInput(`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
+  return badInput(t`${where}: ${names.length} tensors are no part of ${architecture.name}: ${listed(names)}`);
 }
 
 function listed(all: readonly string[]): string {
   const names = [...new Set(all.map(storedName))];
   const shown = names.slice(0, 5).join(", ");
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+  return names.length > 5 ? t`${shown} and ${names.length - 5} more` : shown;
 }
 
 /** What makes weights of a tensor of another type. */
 function plainer(type: string): string {
   if (/^[UI]\d+$/.test(type))
-    return "it is packed, and config.json does not say how; take the original checkpoint";
-  if (type.endsWith("negated or conjugated"))
-    return "call resolve_neg() and resolve_conj() on it in PyTorch and save the model again";
-  return "save the model in one of F32, F16 and BF16";
+    return t`it is packed, and config.json does not say how; take the original checkpoint`;
+  if (type.endsWith(t`negated or conjugated`))
+    return t`call resolve_neg() and resolve_conj() on it in PyTorch and save the model again`;
+  return t`save the model in one of F32, F16 and BF16`;
 }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 import { yarnMagnitude } from "./numbers/rope.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
@@ -47,8 +48,8 @@ export const ropeByLayer = v.nullish(
       const type = sliding_attention?.rope_type ?? "default";
       if (type === "default")
         return { full: full_attention ?? undefined, window: sliding_attention ?? undefined };
-      throw new LlqError("unsupported", `config.json: RoPE of type ${type} in layers with a window`, {
-        hint: "supported there: default",
+      throw new LlqError("unsupported", t`config.json: RoPE of type ${type} in layers with a window`, {
+        hint: t`supported there: default`,
       });
     }),
   ),
@@ -112,7 +113,7 @@ export function ropeKeys(
 ): [string, MetaField][] {
   const kinds = config.rope_parameters ?? {};
   if (JSON.stringify(kinds["sliding_attention"]) !== JSON.stringify(kinds["full_attention"])) {
-    throw new LlqError("unsupported", "config.json: rope_parameters differ by kinds of layers");
+    throw new LlqError("unsupported", t`config.json: rope_parameters differ by kinds of layers`);
   }
   const same = outsideWindows(config);
   const base = ropeBase(same, options.base) * baseFactor(same, dimensions);
@@ -164,8 +165,8 @@ function scalingKeys(config: RopeConfig, options: RopeOptions): [string, MetaFie
     case "longrope":
       return longropeKeys(config);
   }
-  throw new LlqError("unsupported", `config.json: rope_scaling of type ${type}`, {
-    hint: "supported: default, linear, dynamic, yarn, llama3, longrope",
+  throw new LlqError("unsupported", t`config.json: rope_scaling of type ${type}`, {
+    hint: t`supported: default, linear, dynamic, yarn, llama3, longrope`,
   });
 }
 
@@ -176,7 +177,7 @@ export function needed(config: RopeConfig, field: NumberField): number {
   const value = scalingOf(config)[field];
   if (value != null) return value;
   const where = scalingOf(config) === config.rope_scaling ? "rope_scaling" : "rope_parameters";
-  throw badInput(`config.json: ${where}.${field} is missing, which type ${scalingType(config)} needs`);
+  throw badInput(t`config.json: ${where}.${field} is missing, which type ${scalingType(config)} needs`);
 }
 
 /** A key of llq's own: other loaders always round. */
@@ -245,11 +246,11 @@ export function ropeRemarks(config: RopeConfig): string[] {
   const type = scalingType(config);
   if (type === "dynamic") {
     return [
-      `RoPE's base grows with texts longer than ${config.max_position_embeddings} tokens; of GGUF's readers only llq knows`,
+      t`RoPE's base grows with texts longer than ${config.max_position_embeddings} tokens; of GGUF's readers only llq knows`,
     ];
   }
   if (type === "yarn" && truncate === false) {
-    return ["YaRN's bounds are not rounded (truncate is false); of GGUF's readers only llq knows"];
+    return [t`YaRN's bounds are not rounded (truncate is false); of GGUF's readers only llq knows`];
   }
   return [];
 }

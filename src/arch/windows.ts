@@ -1,6 +1,7 @@
 import type { MetaField } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 
 /** Attention that sees a window only, in transformers' `layer_types`, and attention that sees all. */
 const KINDS: Readonly<Record<string, boolean>> = {
@@ -23,13 +24,13 @@ export function windowLayers(
   const { num_hidden_layers: layers, layer_types } = config;
   if (layer_types == null) return Array.from({ length: layers }, (_, layer) => usual(layer));
   if (layer_types.length < layers) {
-    throw badInput(`config.json: layer_types has ${layer_types.length} values for ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${layer_types.length} values for ${layers} layers`);
   }
   return layer_types.slice(0, layers).map((type) => {
     const hasWindow = KINDS[type];
     if (hasWindow !== undefined) return hasWindow;
-    throw new LlqError("unsupported", `config.json: layer_types has ${type}, which is not supported`, {
-      hint: `supported: ${Object.keys(KINDS).join(", ")}`,
+    throw new LlqError("unsupported", t`config.json: layer_types has ${type}, which is not supported`, {
+      hint: t`supported: ${Object.keys(KINDS).join(", ")}`,
     });
   });
 }
@@ -59,7 +60,7 @@ export function windowPeriodOf(name: string, hasWindow: readonly boolean[], usua
   const period = whole < 0 ? hasWindow.length + 1 : whole + 1;
   const found = [usual ?? period, period].find(fits);
   if (found !== undefined) return found;
-  throw new LlqError("unsupported", `${name}: the layers with windows are in no order that is supported`, {
-    hint: "supported: in all layers, in none, in all but every n-th",
+  throw new LlqError("unsupported", t`${name}: the layers with windows are in no order that is supported`, {
+    hint: t`supported: in all layers, in none, in all but every n-th`,
   });
 }

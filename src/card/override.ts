@@ -3,6 +3,7 @@ import { type MetaField, nameProblem } from "../../formats/container.js";
 import { badInput } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import { parseJson } from "../../formats/json.js";
+import { t } from "../language/t.js";
 
 const MAX_BYTES = 16 << 20;
 const WHOLE_NUMBERS = new Set(
@@ -17,17 +18,17 @@ const WHOLE_NUMBERS = new Set(
 export function readMetadataFile(path: string): [key: string, field: MetaField][] {
   const json = parseJson(path, readSmallFile(path, MAX_BYTES));
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw badInput(`${path}: not a JSON object`);
+    throw badInput(t`${path}: not a JSON object`);
   return Object.entries(json).map(([key, value]) => {
     if (!key.startsWith("general.") || nameProblem(key) !== undefined) {
       throw badInput(
-        `${path}: ${JSON.stringify(key.slice(0, 80))} is no key of general.*`,
-        "--override-kv sets any key",
+        t`${path}: ${JSON.stringify(key.slice(0, 80))} is no key of general.*`,
+        t`--override-kv sets any key`,
       );
     }
     const field = fieldOf(key, value);
     if (field === undefined)
-      throw badInput(`${path}: ${key} is neither a text, a list of texts nor a number for sampling`);
+      throw badInput(t`${path}: ${key} is neither a text, a list of texts nor a number for sampling`);
     return [key, field];
   });
 }

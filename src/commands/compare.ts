@@ -1,36 +1,24 @@
 import { Command } from "commander";
 import { badInput } from "../../formats/errors.js";
 import { compareModels } from "../eval/compare/compare-models.js";
+import { comparePart } from "../eval/parts/compare.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import type { Activations } from "../net/products/matmul.js";
-import {
-  COLUMNS,
-  type ComparisonReport,
-  comparisonDocument,
-  comparisonExtent,
-  comparisonMarkdown,
-  comparisonRows,
-} from "../report/comparison.js";
-import type { COMPARISON } from "../report/documents/evaluate.js";
-import { distinctNames } from "../report/html/names.js";
-import { comparisonPage } from "../report/html/page.js";
-import {
-  createProgress,
-  formatSeconds,
-  interruptible,
-  printJson,
-  printLine,
-  printTable,
-  warn,
-} from "../ui.js";
-import { withReports, writeReport } from "./shared/deliver.js";
+import type { ComparisonReport } from "../report/comparison.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, warn } from "../ui.js";
+import { deliverComparison } from "./printed/comparison.js";
 import {
   activationsOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
+import { withReports } from "./shared/report/deliver.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readTokens, warnOfContext } from "./shared/text.js";
 
@@ -44,56 +32,54 @@ interface CompareCommandOptions {
   readonly html?: string;
   readonly markdown?: string;
   readonly threads?: number;
+  readonly part?: Part;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
 export const compareCommand = new Command("compare")
-  .summary("measure several files of one model beside each other")
+  .summary(t`measure several files of one model beside each other`)
   .description(
-    "Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,\n" +
-      "same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.",
+    t`Measure several files of one model on a text, against a base: size, perplexity, divergence from the base,
+same top tokens, speed; and how far the weights of each layer are from the base's. The base is evaluated once.`,
   )
-  .argument("<models...>", `each a ${MODEL_ARGUMENT}`)
-  .requiredOption("-t, --text <file>", "text file that the model was not trained on, or - for stdin")
-  .option("-b, --base <model>", "what they are compared with (default: the first of them)")
-  .option("-c, --context <n>", "tokens in a chunk; the second half of each is scored", wholeNumber(3), 512)
-  .option("--chunks <n>", "chunks to evaluate (default: all)", wholeNumber(1))
+  .argument("<models...>", t`each a ${MODEL_ARGUMENT}`)
+  .requiredOption("-t, --text <file>", t`text file that the model was not trained on, or - for stdin`)
+  .option("-b, --base <model>", t`what they are compared with (default: the first of them)`)
+  .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
+  .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
-  .option("--html <file>", "write a page with charts, which needs nothing but a browser")
-  .option("--markdown <file>", "write the table as Markdown")
+  .option("--html <file>", t`write a page with charts, which needs nothing but a browser`)
+  .option("--markdown <file>", t`write the table as Markdown`)
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq compare q8.gguf q6.gguf q4.gguf --text wiki.test.raw --base ./Llama-3.2-1B
   llq compare f16.gguf q4.gguf --text wiki.test.raw --chunks 40 --html report.html
   llq compare *.gguf --base ./Llama-3.2-1B --text wiki.test.raw --json > compare.json`,
   )
   .action(async (paths: readonly string[], options: CompareCommandOptions) => {
-    const { json, html, markdown } = options;
-    await withReports([html, markdown], async () => {
-      const report = await measure(paths, options);
-      if (json) printJson<typeof COMPARISON>(comparisonDocument(report));
-      else printReport(report);
-      if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(report));
-      if (html !== undefined) writeReport(html, comparisonPage(report));
-    });
+    const { html, markdown, part } = options;
+    const name = partName(part, options.output);
+    refuseForPart(part, { "--html": html !== undefined, "--markdown": markdown !== undefined });
+    if (part !== undefined) await measurePart(paths, options, part, name);
+    else {
+      await withReports([html, markdown], async () => {
+        deliverComparison(await measure(paths, options), options);
+      });
+    }
   });
 
 async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
   const { text, context, chunks, activations, maxMemory, threads, json } = options;
-  const [basePath, candidatePaths] =
-    options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
-  const base = await openSource(basePath, options);
-  const candidates: Model[] = [];
-  for (const path of candidatePaths) candidates.push(await openSource(path, options));
-  warnOfContext(base, context, "perplexity suffers beyond");
-  warnOfStructure(base, candidates);
-  const tokens = commonTokens(base, candidates, text);
-  const progress = { weights: createProgress("weights", json), text: createProgress("text", json) };
+  const { base, candidates, tokens } = await openAll(paths, options);
+  const progress = { weights: createProgress(t`weights`, json), text: createProgress(t`text`, json) };
   const result = await interruptible((signal) =>
     compareModels(base, candidates, tokens, {
       ...{ context, chunks, activations, maxMemory, threads },
@@ -107,10 +93,37 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   ).finally(() => {
     for (const stage of Object.values(progress)) stage.stop();
   });
-  return {
-    text,
-    result: { ...result, candidates: result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes) },
-  };
+  return { text, result };
+}
+
+async function measurePart(
+  paths: readonly string[],
+  options: CompareCommandOptions,
+  part: Part,
+  output: string,
+): Promise<void> {
+  const { base, candidates, tokens } = await openAll(paths, options);
+  const { text, context, chunks, activations, maxMemory, threads, json } = options;
+  const of = { context, chunks, activations, maxMemory, threads, text, bos: chunkBos(base) };
+  await runPart("compare", t`tensors and chunks`, part, { json }, ({ signal, onProgress }) =>
+    comparePart(output, part, base, candidates, tokens, {
+      ...{ ...of, signal },
+      onProgress: (stage, done, total) => {
+        if (stage === "text") onProgress(done, total);
+      },
+    }),
+  );
+}
+
+async function openAll(paths: readonly string[], options: CompareCommandOptions) {
+  const [basePath, candidatePaths] =
+    options.base === undefined ? [paths[0]!, paths.slice(1)] : [options.base, paths];
+  const base = await openSource(basePath, { json: options.json });
+  const candidates: Model[] = [];
+  for (const path of candidatePaths) candidates.push(await openSource(path, { json: options.json }));
+  warnOfContext(base, options.context, t`perplexity suffers beyond`);
+  warnOfStructure(base, candidates);
+  return { base, candidates, tokens: commonTokens(base, candidates, options.text) };
 }
 
 /** Says when it is not files of one model that stand beside each other. */
@@ -120,8 +133,8 @@ function warnOfStructure(base: Model, candidates: readonly Model[]): void {
     const other = tensors.find(({ name, shape }) => shapes.get(name) !== shape.join("x"));
     if (architecture.name === base.architecture.name && other === undefined) continue;
     const how =
-      architecture.name === base.architecture.name ? `its ${other!.name} is` : `${architecture.name} is`;
-    warn(`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
+      architecture.name === base.architecture.name ? t`its ${other!.name} is` : t`${architecture.name} is`;
+    warn(t`${path}: ${how} not as in ${base.path}: these are two models, not two files of one`);
   }
 }
 
@@ -132,20 +145,9 @@ function commonTokens(base: Model, candidates: readonly Model[], text: string): 
     const own = readTokens(candidate, text);
     if (own.length === tokens.length && own.every((token, i) => token === tokens[i])) continue;
     throw badInput(
-      `${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
-      "only files of one model can be compared",
+      t`${candidate.path}: its tokens of ${text} are not those of ${base.path}`,
+      t`only files of one model can be compared`,
     );
   }
   return tokens;
-}
-
-function printReport(report: ComparisonReport): void {
-  const { base, candidates, seconds } = report.result;
-  const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
-  const rows = comparisonRows(report).map(({ model, cells }, i) => [
-    model === base ? `${names[i]} (base)` : names[i]!,
-    ...cells,
-  ]);
-  printTable(["model", ...COLUMNS.map(({ name }) => name)], rows);
-  printLine(`${comparisonExtent(report)}; ${formatSeconds(seconds)}`);
 }

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import { readMetadataFile } from "../card/override.js";
+import { t } from "../language/t.js";
 import { parseBytes } from "../quant/bytes.js";
 import { type KeyValue, parseKeyValue } from "../quant/metadata.js";
 import { planConvert, planKeep } from "../quant/plan.js";
@@ -12,6 +13,7 @@ import {
   loraOption,
   outputOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
@@ -29,33 +31,34 @@ interface ConvertOptions extends WriteOptions {
 }
 
 export const convertCommand = new Command("convert")
-  .summary("convert a model to GGUF")
-  .description("Convert a Hugging Face checkpoint to a GGUF file in one float type.")
+  .summary(t`convert a model to GGUF`)
+  .description(t`Convert a Hugging Face checkpoint to a GGUF file in one float type.`)
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(outputOption())
   .addOption(
     new Option(
       "-t, --type <type>",
-      "type of the matrices; auto keeps all exactly as they are, and copies GGUF",
+      t`type of the matrices; auto keeps all exactly as they are, and copies GGUF`,
     )
       .choices(["f32", "f16", "bf16", "auto"])
       .default("auto"),
   )
   .addOption(loraOption())
-  .addOption(new Option("--model-name <name>", "what the model is called (general.name)"))
+  .addOption(new Option("--model-name <name>", t`what the model is called (general.name)`))
   .addOption(
-    new Option("--metadata <file>", "JSON of general.* keys to set, as llama.cpp's converter takes it"),
+    new Option("--metadata <file>", t`JSON of general.* keys to set, as llama.cpp's converter takes it`),
   )
   .addOption(overrideKvOption())
   .addOption(splitOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq convert ./Llama-3.2-1B -o llama-1b.gguf
   llq convert ./Llama-3.2-1B -o llama-1b-f16.gguf --type f16
   llq convert ./Llama-3.2-1B -o merged.gguf --lora ./adapter

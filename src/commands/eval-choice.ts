@@ -1,20 +1,25 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
-import { type ChoiceResult, evaluateChoice } from "../eval/choice/choice.js";
-import { evaluateChoiceFolder, type FolderResult, readQuestionFolder } from "../eval/choice/folder.js";
+import { evaluateChoice } from "../eval/choice/choice.js";
+import { evaluateChoiceFolder, readQuestionFolder } from "../eval/choice/folder.js";
 import { PROTOCOLS, type ProtocolName } from "../eval/choice/protocols.js";
-import { readQuestions } from "../eval/choice/questions.js";
+import { readQuestions, subjectOf } from "../eval/choice/questions.js";
+import { evaluateChoicePart } from "../eval/parts/choice.js";
+import { t } from "../language/t.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
-import { interval, percent } from "../report/shares.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine } from "../ui.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, printJson } from "../ui.js";
+import { printChoice, printFolder } from "./printed/choice.js";
 import {
   activationsOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
+import { partName, partNameOption, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { modelTokenizer } from "./shared/text.js";
 
@@ -27,42 +32,46 @@ interface EvalChoiceOptions {
   readonly activations: Activations;
   readonly maxMemory?: number;
   readonly threads?: number;
+  readonly part?: Part;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
 export const evalChoiceCommand = new Command("eval-choice")
-  .summary("measure how many multiple choice questions a model gets right")
+  .summary(t`measure how many multiple choice questions a model gets right`)
   .description(
-    "Ask multiple choice questions: the option that the model finds likeliest is its answer. Reads the published\n" +
-      "files of MMLU, C-Eval and CMMLU (csv) and of ARC, HellaSwag, Winogrande, BoolQ, PIQA, TruthfulQA and LAMBADA\n" +
-      "(jsonl, or a JSON array), and asks in the words that are usual for each. Questions longer than the model's context\n" +
-      "are left out and counted.",
+    t`Ask multiple choice questions: the option that the model finds likeliest is its answer. Reads the published
+files of MMLU, C-Eval and CMMLU (csv) and of ARC, HellaSwag, Winogrande, BoolQ, PIQA, TruthfulQA and LAMBADA
+(jsonl, or a JSON array), and asks in the words that are usual for each. Questions longer than the model's context
+are left out and counted.`,
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .argument("<file>", "questions, as csv, jsonl or a JSON array, or a folder with a file for each subject")
+  .argument("<file>", t`questions, as csv, jsonl or a JSON array, or a folder with a file for each subject`)
   .addOption(
     new Option(
       "--protocol <name>",
-      "prompts, tokens and scores as llq has them, or as lm-evaluation-harness 0.4.13",
+      t`prompts, tokens and scores as llq has them, or as lm-evaluation-harness 0.4.13`,
     )
       .choices(PROTOCOLS)
       .default("llq" satisfies ProtocolName),
   )
   .option(
     "--dev <file>",
-    "file of the same format (or folder) whose questions are shown first, with their answers",
+    t`file of the same format (or folder) whose questions are shown first, with their answers`,
   )
-  .option("--shots <n>", "how many of them (default: all)", wholeNumber(0))
-  .option("--subject <name>", "what the prompt says they are about (default: by the file's name)")
-  .option("--limit <n>", "questions to ask, from the start of each file (default: all)", wholeNumber(1))
+  .option("--shots <n>", t`how many of them (default: all)`, wholeNumber(0))
+  .option("--subject <name>", t`what the prompt says they are about (default: by the file's name)`)
+  .option("--limit <n>", t`questions to ask, from the start of each file (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv
   llq eval-choice llama-1b-q4.gguf test/anatomy_test.csv --dev dev/anatomy_dev.csv --shots 5
   llq eval-choice llama-1b-q4.gguf mmlu/test --dev mmlu/dev --shots 5
@@ -70,27 +79,39 @@ Examples:
   llq eval-choice llama-1b-q4.gguf ARC-Challenge-Test.jsonl --json > arc.json
   llq eval-choice llama-1b-q4.gguf hellaswag_val.jsonl --dev hellaswag_train.jsonl --shots 10 --protocol harness
 
-What --protocol harness does otherwise: endings compare by characters instead of tokens ("by length"; only where the
+${t`What --protocol harness does otherwise: endings compare by characters instead of tokens ("by length"; only where the
 harness has acc_norm); shots are drawn anew for every question, as Python's Random(1234) does, from all of --dev (the
 first ones for MMLU, C-Eval and CMMLU); an ending has the tokens that its prompt has not, even where they join; a question
-longer than the context is cut at its beginning; C-Eval's header is that of the harness.`,
+longer than the context is cut at its beginning; C-Eval's header is that of the harness.`}`,
   )
   .action(async (path: string, filePath: string, options: EvalChoiceOptions) => {
-    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, json } = options;
+    const { protocol, dev, shots, subject, limit, activations, maxMemory, threads, part, json } = options;
     if (shots !== undefined && dev === undefined) {
-      throw new LlqError("usage", "--shots are taken from --dev, which is not given", {
-        hint: "--dev <file> names questions of the same form",
+      throw new LlqError("usage", t`--shots are taken from --dev, which is not given`, {
+        hint: t`--dev <file> names questions of the same form`,
       });
     }
     const files = readQuestionFolder(filePath, dev);
     if (files !== undefined && subject !== undefined) {
-      throw new LlqError("usage", "--subject is of one file; those of a folder have one each");
+      throw new LlqError("usage", t`--subject is of one file; those of a folder have one each`);
     }
     const file = files?.[0]?.file ?? readQuestions(filePath);
     const examples = files !== undefined || dev === undefined ? undefined : readQuestions(dev);
+    const name = partName(part, options.output);
     const model = await openSource(path, { json });
-    const progress = createProgress("eval-choice", json);
     const tokenizer = modelTokenizer(model);
+    if (part !== undefined) {
+      const own = files ?? [{ subject: subject ?? subjectOf(filePath), file, examples }];
+      const of = { path: filePath, isFolder: files !== undefined, protocol, shots, limit, subject };
+      await runPart("eval-choice", t`questions`, part, { json }, (watching) =>
+        evaluateChoicePart(name, part, model, tokenizer, own, {
+          ...{ ...of, activations, maxMemory, threads },
+          ...watching,
+        }),
+      );
+      return;
+    }
+    const progress = createProgress("eval-choice", json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
     const common = { protocol, shots, limit, activations, maxMemory, threads, onProgress };
     const about = { model: path, file: filePath, format: file.task.name };
@@ -99,7 +120,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
         evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),
       ).finally(() => progress.stop());
       if (json) printJson<typeof CHOICE>({ schema: 1, ...about, ...result });
-      else printResult(about, result);
+      else printChoice(about, result);
       return;
     }
     const result = await interruptible((signal) =>
@@ -108,46 +129,3 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     if (json) printJson<typeof CHOICE_FOLDER>({ schema: 1, ...about, protocol, ...result });
     else printFolder(about, result);
   });
-
-function printFolder(about: About, result: FolderResult): void {
-  const { accuracy, accuracyNormalized, macro, macroNormalized, subjects, leftOut, seconds } = result;
-  printLine(about.model);
-  const row = (name: string, value: string) => printLine(`  ${name.padEnd(36)}  ${value}`);
-  for (const { subject, result: own } of subjects) row(subject, interval(own.accuracy));
-  row("all questions", interval(accuracy));
-  row("mean of the subjects", percent(macro));
-  if (accuracyNormalized !== undefined) {
-    row("by length of ending, all questions", interval(accuracyNormalized));
-    row("by length of ending, mean", percent(macroNormalized!));
-  }
-  if (leftOut.length > 0) printLine(`left out, as no question fits the context: ${leftOut.join(", ")}`);
-  const all = subjects.map(({ result: own }) => own);
-  printLine(`${extent(`${about.format} on ${subjects.length} subjects`, all)}; ${formatSeconds(seconds)}`);
-}
-
-function printResult(about: About, result: ChoiceResult): void {
-  const { accuracy, accuracyNormalized, chance, truthfulness, perplexity, seconds } = result;
-  printLine(about.model);
-  printLine(`  accuracy             ${interval(accuracy)}`);
-  if (accuracyNormalized !== undefined) printLine(`  by length of ending  ${interval(accuracyNormalized)}`);
-  if (truthfulness !== undefined) printLine(`  share of the truth   ${percent(truthfulness)}`);
-  if (perplexity !== undefined) printLine(`  perplexity           ${perplexity.toFixed(4)}`);
-  if (chance > 0) printLine(`  chance               ${percent(chance)}`);
-  printLine(`${extent(about.format, [result])}; ${formatSeconds(seconds)}`);
-}
-
-interface About {
-  readonly model: string;
-  readonly format: string;
-}
-
-/** How much was asked, and how. */
-function extent(format: string, results: readonly ChoiceResult[]): string {
-  const sum = (of: (result: ChoiceResult) => number) => results.reduce((all, each) => all + of(each), 0);
-  const [skipped, cut] = [sum((each) => each.skipped), sum((each) => each.cut)];
-  const { protocol, shots } = results[0]!;
-  const left = skipped > 0 ? `, ${skipped} left out (longer than the context)` : "";
-  const short = cut > 0 ? `, ${cut} without their beginning (longer than the context)` : "";
-  const by = protocol === "llq" ? "" : ` by the protocol of ${protocol}`;
-  return `${sum(({ questions }) => questions.length)} questions of ${format}${by}, ${shots} shots${left}${short}`;
-}

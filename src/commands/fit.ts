@@ -3,6 +3,8 @@ import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
 import { findPreset, PRESETS } from "../arch/published/presets.js";
 import { generateMemory, machineMemory } from "../generate/memory.js";
+import { t } from "../language/t.js";
+import { padText } from "../language/width.js";
 import { type TeamMemory, teamBytes } from "../net/team/memory.js";
 import { configOutline, type Outline } from "../outline.js";
 import { parseBytes } from "../quant/bytes.js";
@@ -32,30 +34,29 @@ interface GenerateFit {
 }
 
 export const fitCommand = new Command("fit")
-  .summary("say which quantizations of a model fit a device's memory")
+  .summary(t`say which quantizations of a model fit a device's memory`)
   .description(
-    "Say for every type of quantization what a model takes when it runs, whether that fits, and up to which " +
-      "context. Reads config.json or a GGUF file's header; needs no weights.",
+    t`Say for every type of quantization what a model takes when it runs, whether that fits, and up to which context. Reads config.json or a GGUF file's header; needs no weights.`,
   )
-  .argument("[model]", `${MODEL_ARGUMENT}; config.json alone, or a header alone, will do`)
+  .argument("[model]", t`${MODEL_ARGUMENT}; config.json alone, or a header alone, will do`)
   .option(
     "-m, --memory <size>",
-    "what the model may take, such as 8GB or 7.5GiB; the system needs some too (default: all that this machine has)",
+    t`what the model may take, such as 8GB or 7.5GiB; the system needs some too (default: all that this machine has)`,
   )
   .option(
     "-p, --params <name>",
-    "a published size instead of a model, such as llama-3.1-8b or 7B; a wrong name lists all",
+    t`a published size instead of a model, such as llama-3.1-8b or 7B; a wrong name lists all`,
   )
-  .option("-c, --context <n>", "tokens (default: 4096, or fewer if the model has fewer)", wholeNumber(1))
+  .option("-c, --context <n>", t`tokens (default: 4096, or fewer if the model has fewer)`, wholeNumber(1))
   .addOption(
-    new Option("--kv-type <type>", "type that keys and values are kept in").choices(KV_TYPES).default("f16"),
+    new Option("--kv-type <type>", t`type that keys and values are kept in`).choices(KV_TYPES).default("f16"),
   )
   .addOption(threadsOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq fit ./Llama-3.2-1B
   llq fit ./Llama-3.2-1B --memory 4GB
   llq fit hf:Qwen/Qwen2.5-7B --memory 8GB --context 8192
@@ -63,7 +64,7 @@ Examples:
   llq fit --params 7B --memory 8GB
   llq fit --params llama-3.1-8b --memory 8GB --json > fit.json
 
-Published sizes: ${[...PRESETS.keys()].join(", ")}.`,
+${t`Published sizes: ${[...PRESETS.keys()].join(", ")}.`}`,
   )
   .action(async (path: string | undefined, options: FitCommandOptions) => {
     const memory =
@@ -83,15 +84,15 @@ async function chosenOutline(
   if ((path === undefined) === (params === undefined)) {
     throw new LlqError(
       "usage",
-      path === undefined ? "which model?" : `${path} and --params exclude each other`,
+      path === undefined ? t`which model?` : t`${path} and --params exclude each other`,
       {
-        hint: "llq fit <model>, or llq fit --params 7B --memory 8GB",
+        hint: t`llq fit <model>, or llq fit --params 7B --memory 8GB`,
       },
     );
   }
   if (path !== undefined) return openOutlineSource(path, { json });
   const { name, config } = findPreset(params!);
-  return configOutline(name, `--params ${name}`, config);
+  return configOutline(name, t`--params ${name}`, config);
 }
 
 /** The same files with llq's own numbers. */
@@ -136,39 +137,48 @@ function printFit(
 ): void {
   const { blockCount, contextLength } = hparams;
   printLine(
-    `${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
+    t`${path}: ${architecture.name}, ${formatCount(fit.weights)} weights, ${blockCount} layers, trained for ${contextLength} tokens`,
   );
   const { kv, compute, overhead } = fit.run;
   printLine(
-    `memory ${formatBytes(memory)}${isMachines ? " (this machine's)" : ""}, context ${fit.context}, KV cache in ${fit.kvType}`,
+    t`memory ${formatBytes(memory)}${isMachines ? t` (this machine's)` : ""}, context ${fit.context}, KV cache in ${fit.kvType}`,
   );
   printLine();
-  const parts: [string, { bytes: number; formula: string }][] = [["KV cache", kv], ["compute", compute], ["overhead", overhead]]; // biome-ignore format: one line
+  const parts: [string, { bytes: number; formula: string }][] = [[t`KV cache`, kv], [t`compute`, compute], [t`overhead`, overhead]]; // biome-ignore format: one line
   for (const [name, { bytes, formula }] of parts) {
-    printLine(`${name.padEnd(8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
+    printLine(`${padText(name, 8)}  ${formatBytes(bytes).padStart(8)}  = ${formula}`);
   }
-  const header = ["recipe", "bits/weight", "weights", "total", "fits", "largest context", "llq generate"];
+  const header = [
+    t`recipe`,
+    t`bits/weight`,
+    t`weights`,
+    t`total`,
+    t`fits`,
+    t`largest context`,
+    t`llq generate`,
+  ];
   const rows = fit.rows.map((row, i) => [
     ...cells(row, contextLength),
     formatBytes(teamBytes(generate.rows[i]!)),
   ]);
   printLine();
   printTable(header, rows);
-  const threads = generate.threads === 1 ? "one thread" : `${generate.threads} threads`;
+  const threads = generate.threads === 1 ? t`one thread` : t`${generate.threads} threads`;
   printLine();
-  printLine(`total is llama.cpp's; llq generate takes what the last column says, with ${threads}`);
-  if (fit.suggested !== undefined) printLine(`suggested: ${fit.suggested}`);
+  printLine(t`total is llama.cpp's; llq generate takes what the last column says, with ${threads}`);
+  if (fit.suggested !== undefined) printLine(t`suggested: ${fit.suggested}`);
 }
 
 function cells(row: FitRow, contextLength: number): string[] {
   const { recipe, needsImatrix, bitsPerWeight, weightBytes, totalBytes, fits, largestContext } = row;
-  const most = largestContext === contextLength ? `${contextLength} (all)` : String(largestContext ?? "none");
+  const most =
+    largestContext === contextLength ? t`${contextLength} (all)` : String(largestContext ?? t`none`);
   return [
-    `${recipe ?? "as it is"}${needsImatrix ? " (imatrix)" : ""}`,
+    `${recipe ?? t`as it is`}${needsImatrix ? t` (imatrix)` : ""}`,
     bitsPerWeight.toFixed(2),
     formatBytes(weightBytes),
     formatBytes(totalBytes),
-    fits ? "yes" : "no",
+    fits ? t`yes` : t`no`,
     most,
   ];
 }

@@ -8,21 +8,27 @@ import {
   writeImatrix,
 } from "../eval/imatrix/imatrix-file.js";
 import { imatrixStatistics } from "../eval/imatrix/statistics.js";
+import { computeImatrixPart } from "../eval/parts/imatrix.js";
+import { t } from "../language/t.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX, IMATRIX_STATISTICS } from "../report/documents/write.js";
-import { printStatistics } from "../report/statistics.js";
-import { createProgress, formatSeconds, interruptible, printJson, printLine, warn } from "../ui.js";
+import type { Part } from "../run/parts/part.js";
+import { createProgress, interruptible, printJson, warn } from "../ui.js";
+import { printImatrix } from "./printed/imatrix.js";
+import { printStatistics } from "./printed/statistics.js";
 import {
   activationsOption,
   forceOption,
   jsonOption,
   maxMemoryOption,
+  partOption,
   repeatable,
   resumeOption,
   threadsOption,
   wholeNumber,
 } from "./shared/options.js";
 import { warnOfPartial } from "./shared/partial.js";
+import { refuseForPart, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { chunkBos, readSpecialTokens, readTokens, warnOfChunks, warnOfContext } from "./shared/text.js";
 
@@ -41,41 +47,50 @@ interface ImatrixCommandOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
 export const imatrixCommand = new Command("imatrix")
-  .summary("compute an importance matrix, for llq quantize --imatrix")
+  .summary(t`compute an importance matrix, for llq quantize --imatrix`)
   .description(
-    "Run a text through a model and write down how large the inputs of each matrix are, column by column: what\n" +
-      "llama-imatrix computes, in either of its formats. Quantizing with it spends precision where the model needs it.",
+    t`Run a text through a model and write down how large the inputs of each matrix are, column by column: what
+llama-imatrix computes, in either of its formats. Quantizing with it spends precision where the model needs it.`,
   )
-  .argument("[model]", `${MODEL_ARGUMENT}; none to merge files only`)
-  .argument("[text]", "text file like what the model will be used on, or - for stdin")
-  .addOption(new Option("-o, --output <file>", "file to write"))
+  .argument("[model]", t`${MODEL_ARGUMENT}; none to merge files only`)
+  .argument("[text]", t`text file like what the model will be used on, or - for stdin`)
+  .addOption(new Option("-o, --output <file>", t`file to write`))
   .addOption(
     new Option(
       "--output-format <form>",
-      "gguf, or dat as before 2025 (default: by the output's name)",
+      t`gguf, or dat as before 2025 (default: by the output's name)`,
     ).choices(["gguf", "dat"] satisfies ImatrixForm[]),
   )
-  .addOption(repeatable("--in <file>", "importance matrix, .gguf or .dat, to add to the result"))
-  .option("-c, --context <n>", "tokens in a chunk (default: 512, or as in the merged files)", wholeNumber(1))
-  .option("--chunks <n>", "chunks to run (default: all)", wholeNumber(1))
-  .option("--from-chunk <n>", "chunks of the text to leave out before the first (default: 0)", wholeNumber(0))
-  .option("--process-output", "collect what goes into the output matrix, too")
-  .option("--parse-special", "what is written like a control token in the text is one")
-  .option("--show-statistics", "print what the file of --in says of each matrix and block, and write nothing")
+  .addOption(repeatable("--in <file>", t`importance matrix, .gguf or .dat, to add to the result`))
+  .option("-c, --context <n>", t`tokens in a chunk (default: 512, or as in the merged files)`, wholeNumber(1))
+  .option("--chunks <n>", t`chunks to run (default: all)`, wholeNumber(1))
+  .option(
+    "--from-chunk <n>",
+    t`chunks of the text to leave out before the first (default: 0)`,
+    wholeNumber(0),
+  )
+  .option("--process-output", t`collect what goes into the output matrix, too`)
+  .option("--parse-special", t`what is written like a control token in the text is one`)
+  .option(
+    "--show-statistics",
+    t`print what the file of --in says of each matrix and block, and write nothing`,
+  )
   .addOption(activationsOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq imatrix ./Llama-3.2-1B calibration.txt -o llama-1b.imatrix.gguf
   llq imatrix llama-1b-q8.gguf calibration.txt -o llama-1b.imatrix.gguf --context 1024 --chunks 100
   llq imatrix ./Llama-3.2-1B more.txt --in llama-1b.imatrix.gguf -o larger.imatrix.gguf
@@ -89,7 +104,13 @@ Examples:
       return;
     }
     const output = outputOf(options);
+    const { part } = options;
+    refuseForPart(part, { "--in": options.in !== undefined });
     const source = await imatrixSource(path, text, options);
+    if (part !== undefined) {
+      await computePart(output, source!, part, options);
+      return;
+    }
     warnOfPartial(output, options);
     const progress = createProgress("imatrix", options.json);
     const written = await interruptible((signal) =>
@@ -111,13 +132,30 @@ Examples:
       }),
     ).finally(() => progress.stop());
     if (options.json) printJson<typeof IMATRIX>(document(path, text, written));
-    else printResult(written);
+    else printImatrix(written);
   });
+
+async function computePart(
+  output: string,
+  { model, text, tokens }: ImatrixSource,
+  part: Part,
+  options: ImatrixCommandOptions,
+): Promise<void> {
+  const { context, chunks, fromChunk, activations, maxMemory, threads, json } = options;
+  const { outputFormat: form, processOutput } = options;
+  const of = { context, chunks, fromChunk, output: processOutput, form, activations, dataset: text };
+  await runPart("imatrix", t`chunks`, part, { json }, (watching) =>
+    computeImatrixPart(output, part, model, tokens, {
+      ...{ ...of, bos: chunkBos(model), maxMemory, threads },
+      ...watching,
+    }),
+  );
+}
 
 function outputOf({ output }: ImatrixCommandOptions): string {
   if (output !== undefined) return output;
-  throw new LlqError("usage", "required option '-o, --output <file>' not specified", {
-    hint: "llq imatrix <model> <text> -o <file>",
+  throw new LlqError("usage", t`required option '-o, --output <file>' not specified`, {
+    hint: t`llq imatrix <model> <text> -o <file>`,
   });
 }
 
@@ -127,8 +165,8 @@ function showStatistics(
 ): void {
   const [file, ...others] = files;
   if (file === undefined || others.length > 0 || path !== undefined || output !== undefined) {
-    throw new LlqError("usage", "--show-statistics is of one file that there is, and writes none", {
-      hint: "llq imatrix --in <file> --show-statistics",
+    throw new LlqError("usage", t`--show-statistics is of one file that there is, and writes none`, {
+      hint: t`llq imatrix --in <file> --show-statistics`,
     });
   }
   const statistics = imatrixStatistics(file);
@@ -143,19 +181,19 @@ async function imatrixSource(
 ): Promise<ImatrixSource | undefined> {
   if (path === undefined) {
     if (options.in !== undefined) return undefined;
-    throw new LlqError("usage", "nothing to do: neither a model and a text nor --in is given", {
-      hint: "llq imatrix <model> <text> -o <file>",
+    throw new LlqError("usage", t`nothing to do: neither a model and a text nor --in is given`, {
+      hint: t`llq imatrix <model> <text> -o <file>`,
     });
   }
   if (text === undefined) {
-    throw new LlqError("usage", `which text is to be run through ${path}?`, {
-      hint: "llq imatrix <model> <text> -o <file>",
+    throw new LlqError("usage", t`which text is to be run through ${path}?`, {
+      hint: t`llq imatrix <model> <text> -o <file>`,
     });
   }
   const model = await openSource(path, options);
-  warnOfContext(model, options.context ?? DEFAULT_CONTEXT, "beyond, its activations are unusual");
+  warnOfContext(model, options.context ?? DEFAULT_CONTEXT, t`beyond, its activations are unusual`);
   if (options.processOutput && !hasOutput(model)) {
-    warn(`${path}: the output is the embedding, of which importance matrices have no entry`);
+    warn(t`${path}: the output is the embedding, of which importance matrices have no entry`);
   }
   const tokens = (options.parseSpecial ? readSpecialTokens : readTokens)(model, text);
   const context = options.context ?? DEFAULT_CONTEXT;
@@ -164,7 +202,7 @@ async function imatrixSource(
 }
 
 function note({ tokensPerSecond }: ImatrixProgress): string {
-  return `${tokensPerSecond.toFixed(0)} tokens/s`;
+  return t`${tokensPerSecond.toFixed(0)} tokens/s`;
 }
 
 function document(model: string | undefined, text: string | undefined, written: WrittenImatrix) {
@@ -172,11 +210,4 @@ function document(model: string | undefined, text: string | undefined, written: 
   if (computed === undefined) return { schema: 1 as const, ...rest };
   const { resumed, seconds, tokensPerSecond } = computed;
   return { schema: 1 as const, model, text, ...rest, resumed, seconds, tokensPerSecond };
-}
-
-function printResult({ output, entries, chunks, chunkSize, computed }: WrittenImatrix): void {
-  printLine(`${output}: ${entries} matrices, ${chunks} chunks of ${chunkSize} tokens`);
-  if (computed === undefined) return;
-  if (computed.resumed > 0) printLine(`${computed.resumed} chunks were done already`);
-  printLine(`${formatSeconds(computed.seconds)}, ${computed.tokensPerSecond.toFixed(0)} tokens/s`);
 }

@@ -14,6 +14,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
     const { loadEngine } = await import("../generate/load-engine.js");
     return paired(createEvalGenCommand(loadEngine), "generation");
   },
+  finish: async () => (await import("./finish/command.js")).finishCommand,
   inspect: async () => (await import("./inspect.js")).inspectCommand,
   fit: async () => (await import("./fit.js")).fitCommand,
   verify: async () => (await import("./verify.js")).verifyCommand,

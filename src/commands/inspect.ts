@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { byteLength, elementCount } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import { escapeMarkdown } from "../escape.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { globToRegExp } from "../quant/recipes/override.js";
 import type { INSPECTED, VALUE } from "../report/documents/look.js";
@@ -21,20 +22,20 @@ import { jsonOption } from "./shared/options.js";
 import { describeSource, MODEL_ARGUMENT } from "./shared/source.js";
 
 export const inspectCommand = new Command("inspect")
-  .summary("show what is in a model")
+  .summary(t`show what is in a model`)
   .description(
-    "Show a model's format, architecture, hyperparameters, tokenizer and tensors. Reads no weights.",
+    t`Show a model's format, architecture, hyperparameters, tokenizer and tensors. Reads no weights.`,
   )
   .argument("<model>", MODEL_ARGUMENT)
-  .addOption(new Option("-k, --key <key>", "print one value of the metadata alone, arrays in full"))
-  .addOption(new Option("--tensors <glob>", "only tensors of that role, or whose name fits"))
-  .addOption(new Option("--no-tensors", "no list of tensors"))
-  .addOption(new Option("--markdown", "print Markdown").conflicts("json"))
+  .addOption(new Option("-k, --key <key>", t`print one value of the metadata alone, arrays in full`))
+  .addOption(new Option("--tensors <glob>", t`only tensors of that role, or whose name fits`))
+  .addOption(new Option("--no-tensors", t`no list of tensors`))
+  .addOption(new Option("--markdown", t`print Markdown`).conflicts("json"))
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq inspect llama-1b-q4.gguf
   llq inspect ./Llama-3.2-1B --json
   llq inspect llama-1b-q4.gguf --key llama.rope.freq_base
@@ -63,8 +64,8 @@ Examples:
     const description = describe(model);
     const listed = wanted === false ? [] : description.tensors.filter((tensor) => names?.(tensor) ?? true);
     if (names !== undefined && listed.length === 0) {
-      const hint = `roles: ${[...new Set(description.tensors.map(({ role }) => role))].join(", ")}`;
-      throw new LlqError("usage", `--tensors ${wanted} fits no tensor of ${path}`, { hint });
+      const hint = t`roles: ${[...new Set(description.tensors.map(({ role }) => role))].join(", ")}`;
+      throw new LlqError("usage", t`--tensors ${wanted} fits no tensor of ${path}`, { hint });
     }
     if (json) printJson<typeof INSPECTED>({ ...description, tensors: listed });
     else printModel(model, description, listed, options.markdown ? markdownOut : textOut);
@@ -74,7 +75,7 @@ Examples:
 function withMetaHint(error: unknown, path: string): unknown {
   if (!(error instanceof LlqError) || !path.includes(".gguf")) return error;
   if (error.code !== "unsupported" && !error.message.includes("this GGUF holds no model")) return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}llq meta ${path} lists its metadata`;
+  const hint = t`${error.hint === undefined ? "" : `${error.hint}; `}llq meta ${path} lists its metadata`;
   return new LlqError(error.code, error.message, { hint, cause: error });
 }
 
@@ -173,20 +174,20 @@ function printModel(
   out: Out,
 ): void {
   out.line(
-    `${model.path}: ${model.container.format}, ${model.container.files.length} file(s), ${model.architecture.name}`,
+    t`${model.path}: ${model.container.format}, ${model.container.files.length} file(s), ${model.architecture.name}`,
   );
   out.line(
-    `${formatCount(totals.elements)} weights, ${formatBytes(totals.byteLength)}, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+    t`${formatCount(totals.elements)} weights, ${formatBytes(totals.byteLength)}, ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
   );
-  out.line(`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
-  out.table(["key", "value"], metadataRows(model.metadata));
-  const types = typeTotals(tensors).map((t) => [
-    ...[t.dtype, String(t.tensors), formatCount(t.elements), formatBytes(t.byteLength)],
+  out.line(t`tokenizer: ${tokenizer.kind}, ${tokenizer.tokens} tokens, pre-tokenizer ${tokenizer.pre}`);
+  out.table([t`key`, t`value`], metadataRows(model.metadata));
+  const types = typeTotals(tensors).map((of) => [
+    ...[of.dtype, String(of.tensors), formatCount(of.elements), formatBytes(of.byteLength)],
   ]);
-  out.table(["type", "tensors", "weights", "size"], types);
+  out.table([t`type`, t`tensors`, t`weights`, t`size`], types);
   if (listed.length === 0) return;
-  const rows = listed.map((t) => [t.name, t.dtype, t.shape.join(" x "), formatBytes(t.byteLength)]);
-  out.table(["tensor", "type", "shape", "size"], rows);
+  const rows = listed.map((of) => [of.name, of.dtype, of.shape.join(" x "), formatBytes(of.byteLength)]);
+  out.table([t`tensor`, t`type`, t`shape`, t`size`], rows);
 }
 
 function typeTotals(

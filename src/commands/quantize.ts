@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { parseBytes } from "../quant/bytes.js";
 import { type Plan, planCopy, planQuantize } from "../quant/plan.js";
@@ -26,10 +27,12 @@ import {
   loraOption,
   maxMemoryOption,
   overrideKvOption,
+  partOption,
   resumeOption,
   splitOption,
   threadsOption,
 } from "./shared/options.js";
+import { refuseForPart } from "./shared/parts/part.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 import { typeHelp } from "./shared/type-help.js";
@@ -56,40 +59,41 @@ interface GivenOptions
 }
 
 export const quantizeCommand = new Command("quantize")
-  .summary("quantize a model and write a GGUF file")
+  .summary(t`quantize a model and write a GGUF file`)
   .description(
-    "Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.",
+    t`Quantize a model block by block and write a GGUF file, in one pass and without intermediate files.`,
   )
   .argument("<model>", MODEL_ARGUMENT)
   .addOption(
     new Option(
       "-o, --output <file>",
-      `GGUF file to write, or a pattern of its name (default: ${DEFAULT_PATTERN})`,
+      t`GGUF file to write, or a pattern of its name (default: ${DEFAULT_PATTERN})`,
     ),
   )
-  .addOption(bitsOption("bits per weight, about"))
+  .addOption(bitsOption(t`bits per weight, about`))
   .addOption(
     new Option(
       "-t, --type <name>",
-      "exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; those there are stand below",
+      t`exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; those there are stand below`,
     ),
   )
-  .addOption(new Option("--prune-layers <list>", "leave layers out; the others move up"))
+  .addOption(new Option("--prune-layers <list>", t`leave layers out; the others move up`))
   .addOption(overrideKvOption())
-  .addOption(new Option("--allow-requantize", "accept a model that is quantized already"))
-  .addOption(new Option("--keep-split", "write as many files as the model has, named -00001-of-0000N.gguf"))
+  .addOption(new Option("--allow-requantize", t`accept a model that is quantized already`))
+  .addOption(new Option("--keep-split", t`write as many files as the model has, named -00001-of-0000N.gguf`))
   .addOption(splitOption().conflicts("keepSplit"))
-  .addOption(new Option("--dry-run", "print what would be written, tensor by tensor, and stop"))
+  .addOption(new Option("--dry-run", t`print what would be written, tensor by tensor, and stop`))
   .addOption(loraOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(forceOption())
   .addOption(resumeOption())
+  .addOption(partOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq quantize ./Llama-3.2-1B --bits 4
   llq quantize ./Llama-3.2-1B -o '{name}-{type}.gguf' --type Q4_K_M,Q6_K,Q8_0
   llq quantize ./Llama-3.2-1B -o llama-1b-q4.gguf --bits 4
@@ -121,13 +125,18 @@ Examples:
   llq quantize llama-1b-q8.gguf -o out.gguf --bits 4 --allow-requantize
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --keep-split
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --split-max-size 2G
+  llq quantize ./Llama-2-70b -o out.gguf --bits 4 --part 2/8
 
---bits ${listed(Object.entries(BITS))};
-with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.
+${t`--bits ${listed(Object.entries(BITS))};
+with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`}
 
 ${typeHelp()}`,
   )
   .action(async (path: string, given: GivenOptions) => {
+    refuseForPart(given.part, {
+      "--calibrate": given.calibrate !== undefined,
+      "--dry-run": given.dryRun === true,
+    });
     const types = asksForSize(given) ? undefined : chosenTypes(given);
     const outputs = outputNames(path, types?.map(nameOf), given);
     if (types !== undefined && types.length > 1) await quantizeTogether(path, types, outputs, given);
@@ -174,16 +183,17 @@ async function quantizeTogether(
 ): Promise<void> {
   const recipes = types.map((type) => {
     if (type !== "COPY") return type;
-    throw new LlqError("usage", "--type COPY takes no type, so it goes with no other", {
-      hint: "run it by itself",
+    throw new LlqError("usage", t`--type COPY takes no type, so it goes with no other`, {
+      hint: t`run it by itself`,
     });
   });
+  refuseForPart(options.part, { "several types": true });
   if (options.calibrate !== undefined) {
     throw new LlqError(
       "usage",
-      "--calibrate rounds one layer after the other as the types before it are, so it goes with one type",
+      t`--calibrate rounds one layer after the other as the types before it are, so it goes with one type`,
       {
-        hint: "a run for each type",
+        hint: t`a run for each type`,
       },
     );
   }
@@ -203,7 +213,7 @@ for (const option of [...wishOptions(), ...sizeOptions(), ...calibrateOptions()]
 }
 
 function listed(bits: readonly (readonly [string, string])[]): string {
-  return bits.map(([digit, name]) => `${digit} is ${name}`).join(", ");
+  return bits.map(([digit, name]) => t`${digit} is ${name}`).join(", ");
 }
 
 /** Rounds the matrices by the text, then writes the file. */
@@ -232,8 +242,8 @@ function chosenTypes({ bits, type, imatrix, calibrate }: GivenOptions): Type[] {
   const isGuided = imatrix !== undefined && calibrate === undefined; // error feedback has no grids of codebooks
   const names = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
   if (names !== undefined) return names.split(",").map((name) => chosenType(name.trim()));
-  throw new LlqError("usage", "how many bits? neither --bits nor --type nor a size is given", {
-    hint: "llq quantize <model> -o <file> --bits 4, or --fit 8GB",
+  throw new LlqError("usage", t`how many bits? neither --bits nor --type nor a size is given`, {
+    hint: t`llq quantize <model> -o <file> --bits 4, or --fit 8GB`,
   });
 }
 

@@ -1,71 +1,70 @@
 import { Command } from "commander";
-import { LlqError } from "../../formats/errors.js";
 import { openImatrix } from "../../formats/imatrix/imatrix.js";
 import { recompute } from "../eval/calibrate/recompute.js";
 import { unknownImatrix } from "../eval/calibrate/text.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
-import type { VERIFIED } from "../report/documents/write.js";
 import { isCalibrated, type TensorVerdict, verify } from "../run/measure/verify.js";
-import { createProgress, interruptible, printJson, printLine } from "../ui.js";
+import type { Part } from "../run/parts/part.js";
+import { verifyPart } from "../run/parts/verify.js";
+import { createProgress, interruptible } from "../ui.js";
+import { printVerdicts } from "./printed/verdicts.js";
 import { type CalibrateOptions, calibrateOptions, calibrationText, effortOf } from "./shared/calibrate.js";
-import { jsonOption, maxMemoryOption, threadsOption, wholeNumber } from "./shared/options.js";
+import { jsonOption, maxMemoryOption, partOption, threadsOption, wholeNumber } from "./shared/options.js";
+import { partName, partNameOption, refuseForPart, runPart } from "./shared/parts/part.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
 
 interface VerifyCommandOptions extends Omit<CalibrateOptions, "output"> {
   readonly source: string;
+  readonly part?: Part;
+  readonly output?: string;
 }
 
 export const verifyCommand = new Command("verify")
-  .summary("check a GGUF file against the model it was made from")
+  .summary(t`check a GGUF file against the model it was made from`)
   .description(
-    "Recompute every tensor from the source and compare: nothing missing or surplus, shapes, error no larger\n" +
-      "than the type's, no NaN, nothing all zero. Exit status 1 and the tensors' names when something is wrong.",
+    t`Recompute every tensor from the source and compare: nothing missing or surplus, shapes, error no larger
+than the type's, no NaN, nothing all zero. Exit status 1 and the tensors' names when something is wrong.`,
   )
-  .argument("<file>", `what to check: ${MODEL_ARGUMENT}`)
-  .requiredOption("-s, --source <model>", `what it was made from: ${MODEL_ARGUMENT}`)
-  .option("--imatrix <file>", "with --calibrate: the importance matrix that chose the scales, if one did")
-  .option("--context <n>", "with --calibrate: tokens in a chunk, if they were chosen", wholeNumber(1))
+  .argument("<file>", t`what to check: ${MODEL_ARGUMENT}`)
+  .requiredOption("-s, --source <model>", t`what it was made from: ${MODEL_ARGUMENT}`)
+  .option("--imatrix <file>", t`with --calibrate: the importance matrix that chose the scales, if one did`)
+  .option("--context <n>", t`with --calibrate: tokens in a chunk, if they were chosen`, wholeNumber(1))
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
+  .addOption(partOption())
+  .addOption(partNameOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B
   llq verify llama-1b-q4.gguf --source ./Llama-3.2-1B --calibrate calibration.txt
 
-Of a file that was rounded with error feedback types, shapes and bounds are compared; with the text and the options that
-it was made with, all of it is done again.`,
+${t`Of a file that was rounded with error feedback types, shapes and bounds are compared; with the text and the options that
+it was made with, all of it is done again.`}`,
   )
   .action(async (path: string, options: VerifyCommandOptions) => {
+    const { part, threads } = options;
+    const isAgain = options.calibrate !== undefined;
+    refuseForPart(part, { "--calibrate": isAgain });
+    const name = partName(part, options.output);
     const [file, source] = [await openSource(path, options), await openSource(options.source, options)];
+    if (part !== undefined) {
+      await runPart("verify", t`tensors`, part, { json: options.json }, (watching) =>
+        verifyPart(name, part, file, source, { threads, ...watching }),
+      );
+      return;
+    }
     const progress = createProgress("verify", options.json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
-    const { threads } = options;
     const verdicts = await interruptible((signal) =>
       options.calibrate === undefined
         ? verify(file, source, { threads, onProgress, signal })
         : verifyAgain(file, source, options, { onProgress, signal }),
     ).finally(() => progress.stop());
-    const wrong = verdicts.filter(({ verdict }) => verdict === "wrong");
-    const identical = verdicts.filter(({ verdict }) => verdict === "identical");
-    if (options.json)
-      printJson<typeof VERIFIED>({ schema: 1, file: path, passed: wrong.length === 0, tensors: verdicts });
-    else for (const { name, dtype, faults } of wrong) printLine(`${name} (${dtype}): ${faults.join("; ")}`);
-    if (wrong.length > 0) {
-      throw new LlqError("gate", `${path}: ${wrong.length} of ${verdicts.length} tensors are wrong`);
-    }
-    if (options.json) return;
-    const close = verdicts.length - identical.length;
-    if (isCalibrated(file) && options.calibrate === undefined) {
-      printLine(
-        "rounded with error feedback: types, shapes and bounds were compared; --calibrate does it again",
-      );
-    }
-    printLine(
-      `${path}: ${verdicts.length} tensors are right, ${identical.length} to the byte, ${close} within bounds`,
-    );
+    printVerdicts(path, verdicts, { json: options.json, isBoundOnly: isCalibrated(file) && !isAgain });
   });
 
 for (const option of calibrateOptions()) verifyCommand.addOption(option);

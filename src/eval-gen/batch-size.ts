@@ -1,5 +1,6 @@
 import { LlqError } from "../../formats/errors.js";
 import { generateMemory, type MemoryOptions } from "../generate/memory.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { teamBytes } from "../net/team/memory.js";
 
@@ -20,9 +21,9 @@ export function fitBatch(model: Model, { maxMemory, ...options }: BatchMemory, w
   if (least <= maxMemory) return 1;
   throw new LlqError(
     "no-space",
-    `one question at a time takes ${least} bytes, --max-memory allows ${maxMemory}`,
+    t`one question at a time takes ${least} bytes, --max-memory allows ${maxMemory}`,
     {
-      hint: "a smaller --context, fewer --shots, --kv-type q8_0 or fewer --threads",
+      hint: t`a smaller --context, fewer --shots, --kv-type q8_0 or fewer --threads`,
     },
   );
 }

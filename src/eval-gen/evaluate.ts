@@ -9,6 +9,7 @@ import type { Generated } from "../generate/generate.js";
 import type { FinishReason } from "../generate/lane.js";
 import { Detokenizer } from "../generate/text/detokenizer.js";
 import { endTokens } from "../generate/text/end-tokens.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../net/products/matmul.js";
 import type { Tokenizer } from "../tokenizer/types.js";
@@ -125,8 +126,8 @@ export async function evaluateWritten(
   const manner = mannerOf(task, protocol, options, model.hparams.contextLength);
   const limit = options.context ?? model.hparams.contextLength;
   if (manner.maxTokens >= limit) {
-    throw new LlqError("usage", `answers of ${manner.maxTokens} tokens in a context of ${limit} leave no room for a question`, {
-      hint: "fewer --max-tokens, or a larger --context",
+    throw new LlqError("usage", t`answers of ${manner.maxTokens} tokens in a context of ${limit} leave no room for a question`, {
+      hint: t`fewer --max-tokens, or a larger --context`,
     }); // biome-ignore format: one line
   }
   const chat = template && chatEncoder(model, tokenizer, template);

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import { listFolder, readText } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { examplePicker } from "../eval/harness/examples.js";
+import { t } from "../language/t.js";
 import { type FiledQuestion, readWrittenQuestions } from "./questions.js";
 import { COT_CUE } from "./tasks/bbh.js";
 import type { ProtocolName, WrittenQuestion, WrittenTask } from "./tasks/types.js";
@@ -40,7 +41,7 @@ export function readExamples(
   return (group) => {
     const file = names === undefined ? path : join(path, `${group}.txt`);
     if (names !== undefined && !names.includes(`${group}.txt`)) {
-      throw badInput(`${path}: has no ${group}.txt with examples for ${group}`);
+      throw badInput(t`${path}: has no ${group}.txt with examples for ${group}`);
     }
     const known = read.get(file) ?? parseCotPrompt(file, readText(file, MAX_PROMPT_BYTES), task, protocol);
     read.set(file, known);
@@ -56,11 +57,11 @@ function parseCotPrompt(path: string, text: string, task: WrittenTask, protocol:
     .split(/\n\n(?=Q: )/);
   const pool = blocks.map((block) => {
     const cue = block.indexOf(COT_CUE);
-    if (cue < 0) throw badInput(`${basename(path)}: an example without "${COT_CUE.trim()}"`);
+    if (cue < 0) throw badInput(t`${basename(path)}: an example without "${COT_CUE.trim()}"`);
     const [input, target] = [block.slice("Q: ".length, cue), block.slice(cue + COT_CUE.length).trimEnd()];
     return task.question({ input, target }, protocol);
   });
-  if (pool.length === 0) throw badInput(`${path}: no examples ("Q: ..." behind an empty line)`);
+  if (pool.length === 0) throw badInput(t`${path}: no examples ("Q: ..." behind an empty line)`);
   return { description: `${description}\n\n`, pool };
 }
 

@@ -1,4 +1,5 @@
 import { Z_95 } from "../eval/perplexity/statistics.js";
+import { t } from "../language/t.js";
 import type { WrittenResult } from "./evaluate.js";
 import type { Paired } from "./pairs.js";
 
@@ -58,6 +59,6 @@ export function describeWrittenVerdict({
   isClose,
 }: WrittenVerdict): string {
   const [shown, from, to, at] = [value, low, high, limit].map((share) => `${(100 * share).toFixed(2)} %`);
-  const close = isClose ? "; more questions could turn it" : "";
-  return `${bound} ${isWithin ? "met" : "broken"}: ${shown} (95 %: ${from} to ${to}), the bound is ${at}${close}`;
+  const close = isClose ? t`; more questions could turn it` : "";
+  return t`${bound} ${isWithin ? t`met` : t`broken`}: ${shown} (95 %: ${from} to ${to}), the bound is ${at}${close}`;
 }

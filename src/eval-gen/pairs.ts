@@ -28,8 +28,11 @@ const LOSSES = [0.01, 0.02, 0.05];
 /** What of a run can be paired with another: `asked` says whether the questions were the same, in the same words. */
 export type PairedRun = Pick<WrittenResult, "asked" | "counts" | "questions">;
 
-/** Undefined where the two did not ask the same. */
-export function pairRuns(model: PairedRun, base: PairedRun): Paired | undefined {
+/**
+ * Undefined where the two did not ask the same.
+ * @param loss that one wants to see, beside the usual ones
+ */
+export function pairRuns(model: PairedRun, base: PairedRun, loss = 0): Paired | undefined {
   if (model.asked !== base.asked || model.counts !== base.counts) return undefined;
   const isRight = ({ scores }: Answered) => scores[model.counts]?.isRight === true;
   const before = new Map(base.questions.map((each) => [each.id, isRight(each)]));
@@ -51,8 +54,12 @@ export function pairRuns(model: PairedRun, base: PairedRun): Paired | undefined 
     drop,
     error: n > 1 ? Math.sqrt(Math.max(0, turned - drop ** 2) / (n - 1)) : Number.POSITIVE_INFINITY,
     p: exactP(lost.length, gained.length),
-    needed: LOSSES.map((loss) => ({ loss, questions: questionsFor(loss, turned) })),
+    needed: lossesWith(loss).map((loss) => ({ loss, questions: questionsFor(loss, turned) })),
   };
+}
+
+function lossesWith(own: number): number[] {
+  return [...new Set([...LOSSES, ...(own > 0 ? [own] : [])])].sort((a, b) => a - b);
 }
 
 /** Two-sided p of a fair coin that fell so and so often. */

@@ -5,11 +5,12 @@ import { listFolder, readSmallFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { faultsOf } from "../../formats/faults.js";
 import { isBlank, jsonLines, parseJson } from "../../formats/json.js";
+import { t } from "../language/t.js";
 import type { ProtocolName, WrittenQuestion, WrittenTask } from "./tasks/types.js";
 
 /** TriviaQA's largest file without evidence has 60 MB. */
 const MAX_FILE_BYTES = 128 << 20;
-/** The longest published question, of MATH, has 6 kB. */
+/** The longest published question, of MATH, has 6 kB; TriviaQA's have long lists of aliases. */
 const MAX_LINE_BYTES = 1 << 20;
 const MAX_QUESTIONS = 2 ** 18;
 /** Of JSON, in one question, and in a file that is one document. */
@@ -44,24 +45,34 @@ export function readWrittenQuestions(
 ): FiledQuestion[] {
   const names = listFolder(path);
   const files = names === undefined ? [path] : filesOf(path, names, MAX_FOLDER_DEPTH);
-  if (files.length === 0) throw badInput(`${path}: no .json or .jsonl files in it`);
+  if (files.length === 0) throw badInput(t`${path}: no .json or .jsonl files in it`);
   const questions: FiledQuestion[] = [];
   for (const file of files) {
     const group = names === undefined ? "" : groupOf(path, file);
     for (const row of rowsOf(file)) {
-      if (questions.length === MAX_QUESTIONS) throw badInput(`${path}: more than ${MAX_QUESTIONS} questions`);
+      if (questions.length === MAX_QUESTIONS)
+        throw badInput(t`${path}: more than ${MAX_QUESTIONS} questions`);
       const question = read(file, task, row, protocol);
+      checkLength(file, row, question);
       const place = row.line === undefined ? relative(path, file) : `${group}${group && ":"}${row.line}`;
       questions.push({ ...question, id: question.name ?? place, group });
     }
   }
-  if (questions.length === 0) throw badInput(`${path}: no questions`);
+  if (questions.length === 0) throw badInput(t`${path}: no questions in it`);
   const ids = new Set<string>();
   for (const { id } of questions) {
-    if (ids.has(id)) throw badInput(`${path}: two questions are called ${id}`);
+    if (ids.has(id)) throw badInput(t`${path}: two questions are called ${id}`);
     ids.add(id);
   }
   return questions;
+}
+
+/** A file that is one document has no lines to look at before. */
+function checkLength(path: string, { line }: Row, { prompt, target, gold }: WrittenQuestion): void {
+  const length = [prompt, target, ...gold].reduce((sum, text) => sum + text.length, 0);
+  if (length <= MAX_LINE_BYTES) return;
+  const where = line === undefined ? path : `${path}: question ${line}`;
+  throw badInput(t`${where}: ${length} characters; a question has at most ${MAX_LINE_BYTES}`);
 }
 
 /** In the order of their names, with numbers in them as numbers: MATH's files are called 1.json to 2500.json. */
@@ -84,6 +95,7 @@ function groupOf(folder: string, file: string): string {
 function rowsOf(path: string): Row[] {
   const bytes = unzipped(path, readSmallFile(path, MAX_FILE_BYTES));
   const first = bytes.findIndex((byte) => byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf);
+  if (first < 0) throw badInput(t`${path}: is empty`);
   const newline = bytes.indexOf(0x0a, first);
   const isOne = bytes[first] === 0x5b || newline < 0 || !endsObject(bytes, newline);
   return isOne ? documentRows(path, bytes) : lineRows(path, bytes);
@@ -102,7 +114,7 @@ function unzipped(path: string, bytes: Uint8Array): Uint8Array {
     return gunzipSync(bytes, { maxOutputLength: MAX_FILE_BYTES });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw badInput(`${path}: cannot be unzipped: ${why}`);
+    throw badInput(t`${path}: cannot be unzipped: ${why}`);
   }
 }
 
@@ -128,11 +140,13 @@ function lineRows(path: string, bytes: Uint8Array): Row[] {
   const rows: Row[] = [];
   for (const { line, json } of jsonLines(bytes)) {
     if (json.length > MAX_LINE_BYTES) {
-      throw badInput(`${path}: line ${line}: ${json.length} bytes; a question has at most ${MAX_LINE_BYTES}`);
+      throw badInput(
+        t`${path}: line ${line}: ${json.length} bytes; a question has at most ${MAX_LINE_BYTES}`,
+      );
     }
     if (isBlank(json)) continue;
-    rows.push({ line, value: parseJson(`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
-    if (rows.length > MAX_QUESTIONS) throw badInput(`${path}: more than ${MAX_QUESTIONS} questions`);
+    rows.push({ line, value: parseJson(t`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
+    if (rows.length > MAX_QUESTIONS) throw badInput(t`${path}: more than ${MAX_QUESTIONS} questions`);
   }
   return rows;
 }
@@ -147,8 +161,8 @@ function read(
     return task.question(value, protocol);
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
-    const where = line === undefined ? path : `${path}: line ${line}`;
-    const fields = task.fields.length > 0 ? `${task.title} has ${task.fields.join(", ")}` : undefined;
-    throw badInput(`${where}: no question of ${task.title}: ${faultsOf(error.issues, 3)}`, fields);
+    const where = line === undefined ? path : t`${path}: line ${line}`;
+    const fields = task.fields.length > 0 ? t`${task.title} has ${task.fields.join(", ")}` : undefined;
+    throw badInput(t`${where}: no question of ${task.title}: ${faultsOf(error.issues, 3)}`, fields);
   }
 }

@@ -4,6 +4,7 @@ import { readSmallFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { faultsOf } from "../../formats/faults.js";
 import { parseJson } from "../../formats/json.js";
+import { t } from "../language/t.js";
 import type { Answered } from "./evaluate.js";
 import type { PairedRun } from "./pairs.js";
 
@@ -55,7 +56,7 @@ export function readOwnResults(path: string): SavedRun | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
   if (!stat.isFile() || stat.size > MAX_RESULT_BYTES)
-    throw badInput(`${path}: no result of llq eval-gen --save`);
+    throw badInput(t`${path}: no result of llq eval-gen --save`);
   return parse(path, readFileSync(path));
 }
 
@@ -63,7 +64,7 @@ function parse(path: string, bytes: Uint8Array): SavedRun {
   const value = parseJson(path, bytes, MAX_RESULT_VALUES);
   const result = v.safeParse(document, value);
   if (result.success) return result.output;
-  throw badInput(`${path}: no result of llq eval-gen --save: ${faultsOf(result.issues, 1)}`);
+  throw badInput(t`${path}: no result of llq eval-gen --save: ${faultsOf(result.issues, 1)}`);
 }
 
 /** The file's text. */

@@ -1,4 +1,5 @@
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { TOKEN_TYPE, type Vocab } from "../tokenizer/types.js";
 import type { Engine, Feed } from "./engine.js";
 import { Held } from "./held.js";
@@ -183,17 +184,17 @@ function checkOptions({ maxTokens, stop, logprobs: count, contextShift }: Genera
   };
   const isCount = (value = 0, least = 0) => Number.isSafeInteger(value) && value >= least;
   if (!isCount(maxTokens ?? 1, 1))
-    refuse(`maxTokens is ${maxTokens}, and must be a whole number of at least 1`);
-  if (!isCount(count)) refuse(`logprobs is ${count}, and must be a whole number`);
-  if (!isCount(contextShift?.keep)) refuse(`keep is ${contextShift?.keep}, and must be a whole number`);
-  if (stop?.includes("")) refuse("a stop string is empty");
+    refuse(t`maxTokens is ${maxTokens}, and must be a whole number of at least 1`);
+  if (!isCount(count)) refuse(t`logprobs is ${count}, and must be a whole number`);
+  if (!isCount(contextShift?.keep)) refuse(t`keep is ${contextShift?.keep}, and must be a whole number`);
+  if (stop?.includes("")) refuse(t`a stop string is empty`);
 }
 
 /** @throws LlqError `usage` with what would do */
 export function checkFits(tokens: number, context: number): void {
   if (tokens <= context) return;
-  throw new LlqError("usage", `the prompt has ${tokens} tokens, the context ${context}`, {
-    hint: `a shorter one, or a larger context: --context ${tokens + ROOM}`,
+  throw new LlqError("usage", t`the prompt has ${tokens} tokens, the context ${context}`, {
+    hint: t`a shorter one, or a larger context: --context ${tokens + ROOM}`,
   });
 }
 

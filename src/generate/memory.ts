@@ -3,6 +3,7 @@ import type { DTypeName } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import type { OutlineTensor } from "../arch/outline.js";
 import { Kernels } from "../kernels/kernels.js";
+import { t } from "../language/t.js";
 import { planDecoder } from "../net/plan/decoder.js";
 import { DEFAULT_ACTIVATIONS } from "../net/products/matmul.js";
 import { type TeamMemory, teamBytes, teamMemory } from "../net/team/memory.js";
@@ -71,10 +72,10 @@ export function checkMemory(
   const needed = teamBytes(memory);
   if (needed <= available) return undefined;
   const gb = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
-  const parts = `${gb(memory.weights)} of weights, ${gb(memory.states)} for the context`;
-  const what = `${path}: generating takes ${gb(needed)} (${parts})`;
-  if (needed <= total) return `${what}, but ${gb(available)} are free: it may be slow, or be ended`;
-  throw new LlqError("no-space", `${what}; this machine has ${gb(total)}`, {
-    hint: "--kv-type q8_0 or a smaller --context for less context, a smaller --type for less weights (llq fit)",
+  const parts = t`${gb(memory.weights)} of weights, ${gb(memory.states)} for the context`;
+  const what = t`${path}: generating takes ${gb(needed)} (${parts})`;
+  if (needed <= total) return t`${what}, but ${gb(available)} are free: it may be slow, or be ended`;
+  throw new LlqError("no-space", t`${what}; this machine has ${gb(total)}`, {
+    hint: t`--kv-type q8_0 or a smaller --context for less context, a smaller --type for less weights (llq fit)`,
   });
 }

@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { writeError, writeFully } from "../run/write/encode.js";
 import { reopenFile } from "../run/write/output.js";
 import { type Answer, type HubClient, shown, transient } from "./http.js";
@@ -39,9 +40,9 @@ export async function download(client: HubClient, job: Download): Promise<void> 
       const { path, digest } = job.file;
       throw new LlqError(
         "network",
-        `${path}: the bytes received have not the ${digest.algorithm} ${digest.hex}`,
+        t`${path}: the bytes received have not the ${digest.algorithm} ${digest.hex}`,
         {
-          hint: "nothing of it was kept; try again, on another network or by another HF_ENDPOINT",
+          hint: t`nothing of it was kept; try again, on another network or by another HF_ENDPOINT`,
         },
       );
     }
@@ -83,20 +84,20 @@ async function receive(
     blob.restart();
     if (!isWhole) {
       for await (const _ of answer.body) break; // frees the connection
-      throw transient(`${shown(url)}: the server cannot go on where it stopped`);
+      throw transient(t`${shown(url)}: the server cannot go on where it stopped`);
     }
   }
   blob.etag = answer.etag;
   for await (const chunk of answer.body) {
     if (blob.length + chunk.length > file.size) {
       blob.restart();
-      throw transient(`${shown(url)}: sends more than the ${file.size} bytes that the file has`);
+      throw transient(t`${shown(url)}: sends more than the ${file.size} bytes that the file has`);
     }
     blob.append(chunk);
     onChunk();
   }
   if (blob.length < file.size) {
-    throw transient(`${shown(url)}: ends after ${blob.length} of ${file.size} bytes`);
+    throw transient(t`${shown(url)}: ends after ${blob.length} of ${file.size} bytes`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, statfsSync } from "node:fs";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { writeError } from "../run/write/encode.js";
 import { withLock } from "../run/write/lock.js";
 import { RepositoryCache } from "./cache.js";
@@ -38,7 +39,7 @@ export async function fetchModel(
   options: FetchOptions = {},
 ): Promise<FetchedModel> {
   const cache = new RepositoryCache(settings.cache, reference);
-  if (settings.offline) return cachedModel(cache, reference, "HF_HUB_OFFLINE is set", options);
+  if (settings.offline) return cachedModel(cache, reference, t`HF_HUB_OFFLINE is set`, options);
   const client = new HubClient(settings, options.signal);
   let listing: Listing;
   try {
@@ -46,8 +47,8 @@ export async function fetchModel(
   } catch (error) {
     // What was fetched before is better than nothing, but not where the Hub refuses.
     if (!isUnreachable(error) || cache.knownCommit(reference.revision) === undefined) throw error;
-    const model = cachedModel(cache, reference, "the Hub cannot be reached", options);
-    options.onRemark?.(`${error.message}; using commit ${model.commit.slice(0, 12)} of the cache`);
+    const model = cachedModel(cache, reference, t`the Hub cannot be reached`, options);
+    options.onRemark?.(t`${error.message}; using commit ${model.commit.slice(0, 12)} of the cache`);
     return model;
   }
   const shown = formatHubReference(reference);
@@ -71,14 +72,14 @@ function cachedModel(
   const commit = cache.knownCommit(reference.revision);
   const shown = formatHubReference(reference);
   if (commit === undefined) {
-    throw new LlqError("network", `${shown}: ${why}, and it is not in the cache`, {
-      hint: "fetch it once with the Hub at hand; HF_HOME and HF_HUB_CACHE say where the cache is",
+    throw new LlqError("network", t`${shown}: ${why}, and it is not in the cache`, {
+      hint: t`fetch it once with the Hub at hand; HF_HOME and HF_HUB_CACHE say where the cache is`,
     });
   }
   const { open, weights } = selectFiles(shown, cache.snapshotFiles(commit), reference.path);
   if (weights.length === 0 && !weightless) {
-    throw new LlqError("network", `${shown}: ${why}, and the cache has its configuration only`, {
-      hint: "fetch it once with the Hub at hand",
+    throw new LlqError("network", t`${shown}: ${why}, and the cache has its configuration only`, {
+      hint: t`fetch it once with the Hub at hand`,
     });
   }
   return { path: cache.snapshotPath(commit, open), commit };
@@ -86,8 +87,8 @@ function cachedModel(
 
 function wantedFiles(shown: string, { weights, others, open }: Selection): readonly string[] {
   if (weights.length > 0) return [...others, ...weights];
-  const where = open === "" ? "" : ` in ${open}`;
-  throw new LlqError("bad-input", `${shown}: the repository has a configuration${where}, but no weights`);
+  const where = open === "" ? "" : t` in ${open}`;
+  throw new LlqError("bad-input", t`${shown}: the repository has a configuration${where}, but no weights`);
 }
 
 /** Brings the files into the cache and into the snapshot of the commit. */
@@ -137,7 +138,7 @@ function checkSpace(folder: string, cache: RepositoryCache, files: readonly HubF
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   if (needed <= free) return;
-  throw new LlqError("no-space", `${folder}: needs ${needed} bytes for the model, but has ${free} free`, {
-    hint: "free some space, or let HF_HUB_CACHE name a folder on another disk",
+  throw new LlqError("no-space", t`${folder}: needs ${needed} bytes for the model, but has ${free} free`, {
+    hint: t`free some space, or let HF_HUB_CACHE name a folder on another disk`,
   });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { LlqError, systemErrorCode } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { IdleTimer } from "./idle-timer.js";
 import type { HubSettings } from "./settings.js";
 
@@ -27,7 +28,7 @@ function givenUp(last: Transient): LlqError {
 
 function tooLong(last: Transient, wait: number): LlqError {
   const { code, message } = last.error;
-  const hint = `the server asks to come back in ${Math.ceil(wait / 60_000)} minutes`;
+  const hint = t`the server asks to come back in ${Math.ceil(wait / 60_000)} minutes`;
   return new LlqError(code, message, { hint, cause: last });
 }
 
@@ -157,7 +158,7 @@ export class HubClient {
       await response.body?.cancel();
       at = redirected(at, next);
     }
-    throw new LlqError("network", `${shown(url)}: more than ${MAX_REDIRECTS} redirects`);
+    throw new LlqError("network", t`${shown(url)}: more than ${MAX_REDIRECTS} redirects`);
   }
 
   /** Only the endpoint learns the token: files come from other hosts, by addresses that need none. */
@@ -172,9 +173,9 @@ export class HubClient {
     const where = shown(url);
     if (status === 408 || status === 429 || status >= 500) {
       const hint =
-        status === 429 ? "too many requests: wait, or set HF_TOKEN to be granted more" : "try again later";
+        status === 429 ? t`too many requests: wait, or set HF_TOKEN to be granted more` : t`try again later`;
       return new Transient(
-        new LlqError("network", `${where}: status ${status}`, { hint }),
+        new LlqError("network", t`${where}: status ${status}`, { hint }),
         retryAfter(headers),
       );
     }
@@ -182,32 +183,32 @@ export class HubClient {
       return this.settings.token === undefined
         ? new LlqError(
             "network",
-            `${where}: the repository is private, gated or does not exist (status 401)`,
+            t`${where}: the repository is private, gated or does not exist (status 401)`,
             {
-              hint: "check the name; for a private or gated repository set HF_TOKEN",
+              hint: t`check the name; for a private or gated repository set HF_TOKEN`,
             },
           )
-        : new LlqError("network", `${where}: the token is not accepted (status 401)`, {
-            hint: "check the name and HF_TOKEN, or the token that hf auth login has left",
+        : new LlqError("network", t`${where}: the token is not accepted (status 401)`, {
+            hint: t`check the name and HF_TOKEN, or the token that hf auth login has left`,
           });
     }
     if (status === 403) {
-      return new LlqError("network", `${where}: access is refused (status 403)`, {
+      return new LlqError("network", t`${where}: access is refused (status 403)`, {
         hint:
           access === "read"
-            ? "ask for access on the model's page, and set HF_TOKEN to a token that may read it"
-            : "HF_TOKEN must be a token that may write to the repository",
+            ? t`ask for access on the model's page, and set HF_TOKEN to a token that may read it`
+            : t`HF_TOKEN must be a token that may write to the repository`,
       });
     }
     if (status === 404) {
       const missing: Record<string, string> = {
-        RevisionNotFound: "no such revision",
-        EntryNotFound: "no such file",
+        RevisionNotFound: t`no such revision`,
+        EntryNotFound: t`no such file`,
       };
-      const what = missing[headers.get("x-error-code") ?? ""] ?? "no such repository";
+      const what = missing[headers.get("x-error-code") ?? ""] ?? t`no such repository`;
       return new LlqError("bad-input", `${where}: ${what}`);
     }
-    return new LlqError("network", `${where}: status ${status}`);
+    return new LlqError("network", t`${where}: status ${status}`);
   }
 }
 
@@ -229,7 +230,7 @@ export async function readBody(
     if (excess === "cut" ? length >= limit : length > limit) break;
   }
   if (length > limit && excess === "fail") {
-    throw new LlqError("network", `${shown(url)}: answers with more than ${limit} bytes`);
+    throw new LlqError("network", t`${shown(url)}: answers with more than ${limit} bytes`);
   }
   return new Uint8Array(Buffer.concat(parts).subarray(0, limit));
 }
@@ -241,7 +242,7 @@ export function shown(url: URL): string {
 
 /** A failure that retry() may try to mend. */
 export function transient(message: string): Error {
-  return new Transient(new LlqError("network", message, { hint: "try again: what has arrived is kept" }));
+  return new Transient(new LlqError("network", message, { hint: t`try again: what has arrived is kept` }));
 }
 
 async function* chunks(url: URL, response: Response, idle: IdleTimer): AsyncGenerator<Uint8Array> {
@@ -262,16 +263,18 @@ function connectionLost(url: URL, cause: unknown): Error {
   const isIdle = cause instanceof Error && cause.name === "TimeoutError";
   const why = isIdle
     ? cause.message
-    : (systemErrorCode(inner) ?? systemErrorCode(cause) ?? "connection lost");
-  const hint = "check the network; HF_HUB_OFFLINE=1 uses what was fetched before, HF_ENDPOINT names a mirror";
-  return new Transient(new LlqError("network", `${url.origin}: cannot be reached (${why})`, { hint, cause }));
+    : (systemErrorCode(inner) ?? systemErrorCode(cause) ?? t`connection lost`);
+  const hint = t`check the network; HF_HUB_OFFLINE=1 uses what was fetched before, HF_ENDPOINT names a mirror`;
+  return new Transient(
+    new LlqError("network", t`${url.origin}: cannot be reached (${why})`, { hint, cause }),
+  );
 }
 
 function redirected(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   const isAsSafe = to?.protocol === "https:" || (to?.protocol === "http:" && from.protocol === "http:");
   if (to !== undefined && isAsSafe) return to;
-  throw new LlqError("network", `${shown(from)}: redirects to something that is no safe address`);
+  throw new LlqError("network", t`${shown(from)}: redirects to something that is no safe address`);
 }
 
 /** `W/"abc"` and `"abc"` as abc. */

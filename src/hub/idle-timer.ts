@@ -1,3 +1,4 @@
+import { t } from "../language/t.js";
 import type { HubSettings } from "./settings.js";
 
 /** Aborts when nothing has happened for a while, or so little that it would go on for ever. */
@@ -9,9 +10,9 @@ export class IdleTimer {
 
   constructor({ idleTimeout, slowest, slowTime }: Pick<HubSettings, "idleTimeout" | "slowest" | "slowTime">) {
     const abort = (why: string) => this.#controller.abort(new DOMException(why, "TimeoutError"));
-    this.#timer = setTimeout(() => abort("nothing arrives"), idleTimeout);
+    this.#timer = setTimeout(() => abort(t`nothing arrives`), idleTimeout);
     this.#rate = setInterval(() => {
-      if (this.#received * 1000 < slowest * slowTime) abort(`less than ${slowest} bytes a second arrive`);
+      if (this.#received * 1000 < slowest * slowTime) abort(t`less than ${slowest} bytes a second arrive`);
       this.#received = 0;
     }, slowTime);
   }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { LlqError } from "../../formats/errors.js";
 import { parseJson } from "../../formats/json.js";
+import { t } from "../language/t.js";
 import { type HubClient, readBody, shown } from "./http.js";
 import { formatHubReference, type HubReference, isSafePath } from "./reference.js";
 
@@ -52,9 +53,9 @@ export async function listRepository(client: HubClient, reference: HubReference)
   const broken = () =>
     new LlqError(
       "network",
-      `${formatHubReference(reference)}: ${client.settings.endpoint} sends no valid listing`,
+      t`${formatHubReference(reference)}: ${client.settings.endpoint} sends no valid listing`,
       {
-        hint: "HF_ENDPOINT must name a Hugging Face Hub or a mirror of it",
+        hint: t`HF_ENDPOINT must name a Hugging Face Hub or a mirror of it`,
       },
     );
   try {
@@ -98,7 +99,7 @@ function fetchThrough(client: HubClient): typeof fetch {
     if (pages++ === client.settings.maxPages) {
       throw new LlqError(
         "network",
-        `${client.settings.endpoint}: lists more than ${client.settings.maxPages} pages`,
+        t`${client.settings.endpoint}: lists more than ${client.settings.maxPages} pages`,
       );
     }
     const url = new URL(input instanceof Request ? input.url : input);
@@ -106,7 +107,7 @@ function fetchThrough(client: HubClient): typeof fetch {
       const answer = await client.get(url, { accept: "application/json" });
       const bytes = await readBody(answer, url, MAX_PAGE_BYTES, "fail");
       checkPage(bytes); // before the library takes it, which has no limits
-      if (answer.status !== 200) throw new LlqError("network", `${shown(url)}: status ${answer.status}`);
+      if (answer.status !== 200) throw new LlqError("network", t`${shown(url)}: status ${answer.status}`);
       return new Response(bytes as BodyInit, { headers: answer.headers });
     });
   };

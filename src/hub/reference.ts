@@ -1,4 +1,5 @@
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 
 /** A model on the Hugging Face Hub, or one file or folder of its repository. */
 export interface HubReference {
@@ -11,7 +12,7 @@ export interface HubReference {
 }
 
 const PREFIX = "hf:";
-const FORM = "hf:owner/name, hf:owner/name/file.gguf, hf:owner/name@revision";
+const FORM = () => t`hf:owner/name, hf:owner/name/file.gguf, hf:owner/name@revision`;
 
 export function isHubReference(text: string): boolean {
   return text.startsWith(PREFIX);
@@ -21,19 +22,19 @@ export function isHubReference(text: string): boolean {
 export function parseHubReference(text: string): HubReference {
   const [, owner, name, path = "", revision = "main"] =
     /^hf:([^/@]*)\/([^/@]*)(?:\/([^@]*))?(?:@(.*))?$/s.exec(text) ?? [];
-  const fail = (why: string, hint = FORM): never => {
+  const fail = (why: string, hint = FORM()): never => {
     throw new LlqError("usage", `${text}: ${why}`, { hint });
   };
-  if (owner === undefined || name === undefined) return fail("names no repository of the Hub");
+  if (owner === undefined || name === undefined) return fail(t`names no repository of the Hub`);
   for (const part of [owner, name]) {
-    if (!isRepositoryPart(part)) fail(`${JSON.stringify(part)} is no name of an owner or a repository`);
+    if (!isRepositoryPart(part)) fail(t`${JSON.stringify(part)} is no name of an owner or a repository`);
   }
-  if (path !== "" && !isSafePath(path)) fail(`${JSON.stringify(path)} is no path inside a repository`);
+  if (path !== "" && !isSafePath(path)) fail(t`${JSON.stringify(path)} is no path inside a repository`);
   if (!isSafePath(revision)) {
-    fail(`${JSON.stringify(revision)} is no name of a branch, a tag or a commit`);
+    fail(t`${JSON.stringify(revision)} is no name of a branch, a tag or a commit`);
   }
   if (/\.(gguf|safetensors)$/.test(revision)) {
-    fail("the revision comes last", `hf:${owner}/${name}/file.gguf@revision`);
+    fail(t`the revision comes last`, `hf:${owner}/${name}/file.gguf@revision`);
   }
   return { owner, name, path, revision };
 }

@@ -1,4 +1,5 @@
 import { badInput, LlqError, nearest } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 
 /** What of a repository makes up a model. */
 export interface Selection {
@@ -57,7 +58,7 @@ export function selectFiles(shown: string, files: readonly string[], path: strin
   const inside = path === "" ? files : files.filter((file) => file.startsWith(`${path}/`));
   if (path !== "" && inside.length === 0) {
     const near = nearest(path, files);
-    throw badInput(`${shown}: there is no ${path} in the repository`, near && `did you mean ${near}?`);
+    throw badInput(t`${shown}: there is no ${path} in the repository`, near && t`did you mean ${near}?`);
   }
   const names = inside
     .map((file) => file.slice(path === "" ? 0 : path.length + 1))
@@ -112,14 +113,14 @@ function selectGguf(
   if (models.length > 1) {
     const [reference, revision = ""] = shown.split(/(?=@)/);
     const list = models.slice(0, 12).map((file) => file.slice(path === "" ? 0 : path.length + 1));
-    const more = models.length > list.length ? ` and ${models.length - list.length} more` : "";
-    const hint = `${reference}/<file>${revision} with one of ${list.join(", ")}${more}`;
-    throw badInput(`${shown}: has ${models.length} GGUF files`, hint);
+    const more = models.length > list.length ? t` and ${models.length - list.length} more` : "";
+    const hint = t`${reference}/<file>${revision} with one of ${list.join(", ")}${more}`;
+    throw badInput(t`${shown}: has ${models.length} GGUF files`, hint);
   }
   if (others.some((file) => /(^|\/)(config|params)\.json$/.test(file)))
     return { weights: [], others, open: path };
-  throw new LlqError("bad-input", `${shown}: no model in this repository`, {
-    hint: "looked for safetensors, PyTorch, Meta and Flax weights, and for GGUF files",
+  throw new LlqError("bad-input", t`${shown}: no model in this repository`, {
+    hint: t`looked for safetensors, PyTorch, Meta and Flax weights, and for GGUF files`,
   });
 }
 

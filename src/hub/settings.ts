@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { readText } from "../../formats/bytes.js";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 
 /** Where the Hub is, where its files are kept, and who asks. */
 export interface HubSettings {
@@ -73,7 +74,7 @@ function isTrue(value: string | undefined): boolean {
 
 function readEndpoint(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, "");
-  throw new LlqError("usage", `HF_ENDPOINT ${text}: not an address`, { hint: "https://huggingface.co" });
+  throw new LlqError("usage", t`HF_ENDPOINT ${text}: not an address`, { hint: "https://huggingface.co" });
 }
 
 const MAX_TOKEN_BYTES = 4096;

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
-import { installedPath } from "../installed.js";
+import { t } from "../language/t.js";
+import { readModule } from "./modules.js";
 import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
@@ -11,7 +11,20 @@ const MOST_TABLE_BYTES = 3.5 * 2 ** 20;
 
 /** A compiled kernels module; compile once and hand it to threads. */
 export function compileKernels(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(installedPath("kernels.wasm")));
+  return new WebAssembly.Module(readModule("kernels"));
+}
+
+let running = false;
+
+/** Whether any kernels have been made ready to run in this thread. */
+export function haveRun(): boolean {
+  return running;
+}
+
+/** Functions of a module that stand in for the kernels' own of the same name. Plain data. */
+export interface Searches {
+  readonly module: WebAssembly.Module;
+  readonly functions: readonly string[];
 }
 
 /** Everything a module exports, addresses and counts as numbers. */
@@ -38,12 +51,13 @@ export class Kernels {
   readonly #prepared = new Set<DTypeName>();
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
-  constructor(module: WebAssembly.Module = compileKernels(), products?: Products) {
+  constructor(module: WebAssembly.Module = compileKernels(), products?: Products, searches?: Searches) {
+    running = true;
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
-      throw new LlqError("no-space", "no address space for the kernels' memory", {
-        hint: "a limit on virtual memory (ulimit -v) below about 12 GB prevents WebAssembly memories",
+      throw new LlqError("no-space", t`no address space for the kernels' memory`, {
+        hint: t`a limit on virtual memory (ulimit -v) below about 12 GB prevents WebAssembly memories`,
         cause,
       });
     }
@@ -51,7 +65,12 @@ export class Kernels {
     const exports = this.#instantiate(module);
     const better = products && this.#instantiate(products.module);
     if (better !== undefined) (better["bits"] as WebAssembly.Global).value = products!.bits;
-    this.#exports = { ...exports, ...better } as Record<string, KernelFunction>;
+    const wider = searches && this.#instantiate(searches.module);
+    const chosen = searches?.functions.map((name) => [name, wider![name]]) ?? [];
+    this.#exports = { ...exports, ...better, ...Object.fromEntries(chosen) } as Record<
+      string,
+      KernelFunction
+    >;
     this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
     this.#top = this.#heapBase;
   }
@@ -94,7 +113,7 @@ export class Kernels {
       return this.memory.grow(Math.ceil(byteLength / PAGE_SIZE)) * PAGE_SIZE;
     } catch (cause) {
       const wanted = this.memory.buffer.byteLength + byteLength;
-      throw new LlqError("no-space", `${wanted} bytes of kernel memory cannot be had`, { cause });
+      throw new LlqError("no-space", t`${wanted} bytes of kernel memory cannot be had`, { cause });
     }
   }
 

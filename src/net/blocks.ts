@@ -1,6 +1,7 @@
 import { elementCount } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import { Kernels } from "../kernels/kernels.js";
+import { t } from "../language/t.js";
 import { type Descriptors, readRowsF32 } from "../rows/rows.js";
 import type { WorkerPool } from "../run/threads/pool.js";
 import { rowCount, rowLength } from "../tensor.js";
@@ -38,9 +39,13 @@ export function prepareBlocks({ plan, files }: Session, context: number): Blocks
 export function checkPositions({ position_embd }: DecoderPlan, context: number): void {
   const positions = position_embd && rowCount(position_embd);
   if (positions === undefined || context <= positions) return;
-  throw new LlqError("usage", `the model knows ${positions} positions; a context of ${context} is too long`, {
-    hint: `--context ${positions}`,
-  });
+  throw new LlqError(
+    "usage",
+    t`the model knows ${positions} positions; a context of ${context} is too long`,
+    {
+      hint: t`--context ${positions}`,
+    },
+  );
 }
 
 /** Angles for each RoPE that layers have, in the layers' order; one table where they share a plan. */

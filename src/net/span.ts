@@ -11,6 +11,8 @@ export interface Batch {
   readonly width: number;
   /** Position of each chunk's first token; absent: 0. */
   readonly starts?: readonly number[] | undefined;
+  /** Tokens that all chunks begin with, and that were there before. Default: 0, or nobody knows. */
+  readonly begun?: number | undefined;
   /** Of each chunk, in models whose texts begin with one. */
   readonly prefixes?: readonly Prefix[] | undefined;
   /** Of all chunks, in models whose layers look at the tokens themselves. */

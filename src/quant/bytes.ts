@@ -1,4 +1,5 @@
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 
 const POWERS = "KMGT";
 
@@ -15,8 +16,8 @@ export function parseBytes(option: string, text: string): number {
   const power = unit === undefined ? 0 : POWERS.indexOf(unit.toUpperCase()) + 1;
   const bytes = Math.floor(Number(digits) * base ** power);
   if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  const alone = /^\d+$/.test(text) ? `, or ${text}B for bytes` : "";
-  throw new LlqError("usage", `${option} ${text}: not a size with its unit`, {
-    hint: `${option} 8GB (8 × 1000³ bytes), 8GiB (8 × 1024³) or 500MB${alone}`,
+  const alone = /^\d+$/.test(text) ? t`, or ${text}B for bytes` : "";
+  throw new LlqError("usage", t`${option} ${text}: not a size with its unit`, {
+    hint: t`${option} 8GB (8 × 1000³ bytes), 8GiB (8 × 1024³) or 500MB${alone}`,
   });
 }

@@ -4,6 +4,7 @@ import { LlqError } from "../../formats/errors.js";
 import { DEFAULT_ALIGNMENT } from "../../formats/gguf/gguf.js";
 import { cutBySize, partMetadata, splitPath } from "../../formats/gguf/gguf-split.js";
 import { ggufHeader } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 
 /** A tensor's bytes on their way into another file, as they are. */
 export interface CopiedTensor {
@@ -90,7 +91,7 @@ function planOne(output: string, metadata: Metadata, tensors: readonly Named[]):
 /** @throws LlqError `usage` when a file is no GGUF: its tensors have other names there, and perhaps other rows */
 export function checkGguf(path: string, { format }: Container, command: string): void {
   if (format === "gguf") return;
-  throw new LlqError("usage", `${path}: is ${format}, and llq ${command} is for GGUF files`, {
-    hint: "llq convert makes one of it",
+  throw new LlqError("usage", t`${path}: is ${format}, and llq ${command} is for GGUF files`, {
+    hint: t`llq convert makes one of it`,
   });
 }

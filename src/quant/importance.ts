@@ -1,6 +1,7 @@
 import { dtype } from "../../formats/dtype.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import type { Imatrix } from "../../formats/imatrix/imatrix.js";
+import { t } from "../language/t.js";
 import { rowLength, type Tensor } from "../tensor.js";
 import type { Choice } from "./recipes/choose.js";
 
@@ -15,9 +16,9 @@ export function importancesOf(
   tensors: readonly Tensor[],
   { file, entries }: Imatrix,
 ): (Weights | undefined)[] {
-  const hint = "an importance matrix belongs to the model it was computed on";
+  const hint = t`an importance matrix belongs to the model it was computed on`;
   if (!tensors.some(({ name }) => entries.has(name))) {
-    throw badInput(`${file}: none of its ${entries.size} entries is a tensor of this model`, hint);
+    throw badInput(t`${file}: none of its ${entries.size} entries is a tensor of this model`, hint);
   }
   return tensors.map((tensor) => {
     const values = entries.get(tensor.name);
@@ -25,7 +26,7 @@ export function importancesOf(
     const columns = rowLength(tensor);
     const matrices = tensor.shape.slice(0, -2).reduce((product, length) => product * length, 1);
     if (values.length !== matrices * columns) {
-      const message = `${file}: entry ${tensor.name} has ${values.length} values, but the tensor has ${matrices} x ${columns} columns`;
+      const message = t`${file}: entry ${tensor.name} has ${values.length} values, but the tensor has ${matrices} x ${columns} columns`;
       throw badInput(message, hint);
     }
     return Array.from({ length: matrices }, (_, m) => values.slice(m * columns, (m + 1) * columns));
@@ -69,13 +70,15 @@ export function withEntries(imatrix: Imatrix, { includeWeights, excludeWeights }
   const names = [...entries.keys()];
   const idle = texts.find((text) => !names.some((name) => name.includes(text)));
   if (idle !== undefined) {
-    throw new LlqError("usage", `${option} ${idle}: ${file} has no such entry`, {
-      hint: `a part of a name, such as ${names[0]}`,
+    throw new LlqError("usage", t`${option} ${idle}: ${file} has no such entry`, {
+      hint: t`a part of a name, such as ${names[0]}`,
     });
   }
   const kept = [...entries].filter(
     ([name]) => texts.some((text) => name.includes(text)) === (includeWeights !== undefined),
   );
   if (kept.length > 0) return { ...imatrix, entries: new Map(kept) };
-  throw new LlqError("usage", `${option}: no entry of ${file} is left`, { hint: "without --imatrix, then" });
+  throw new LlqError("usage", t`${option}: no entry of ${file} is left`, {
+    hint: t`without --imatrix, then`,
+  });
 }

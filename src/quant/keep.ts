@@ -1,5 +1,6 @@
 import { findDType } from "../../formats/dtype.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { isOfBlocks } from "../rows/packed/blocks.js";
 import { storedType } from "../rows/packed/index.js";
@@ -17,12 +18,12 @@ const WRITTEN: readonly string[] = [...FLOATS, "MXFP4"];
 export function keepTypes(model: Model): Choice[] {
   return model.tensors.map((tensor): Choice => {
     if (isGguf(model) || tensor.sources.some(isOfBlocks)) {
-      return { dtype: tensor.dtype, reason: "as it is stored", fellBack: false };
+      return { dtype: tensor.dtype, reason: t`as it is stored`, fellBack: false };
     }
     const stored = storedType(tensor);
-    if (!isConvertible(tensor)) return { dtype: "F32", reason: `${tensor.role} stays F32`, fellBack: false };
+    if (!isConvertible(tensor)) return { dtype: "F32", reason: t`${tensor.role} stays F32`, fellBack: false };
     const kept = WRITTEN.includes(stored) ? findDType(stored)! : "F32";
-    return { dtype: kept, reason: `holds ${stored} exactly`, fellBack: false };
+    return { dtype: kept, reason: t`holds ${stored} exactly`, fellBack: false };
   });
 }
 
@@ -67,7 +68,7 @@ export function recipeOfTypes(tensors: readonly Tensor[], choices: readonly Choi
   const base = findRecipe(isFloat ? most : "F32");
   const distinct = new Set(types);
   for (const [type, recipe] of BLOCK_FILES) {
-    if (distinct.has(type)) return { ...base, name: "as stored", fileType: findRecipe(recipe).fileType };
+    if (distinct.has(type)) return { ...base, name: t`as stored`, fileType: findRecipe(recipe).fileType };
   }
-  return distinct.size <= 1 && isFloat ? base : { ...base, name: "as stored" };
+  return distinct.size <= 1 && isFloat ? base : { ...base, name: t`as stored` };
 }

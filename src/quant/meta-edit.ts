@@ -8,11 +8,12 @@ import {
 import { LlqError, nearest } from "../../formats/errors.js";
 import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";
 import { META_TYPES } from "../../formats/gguf/metadata.js";
+import { t } from "../language/t.js";
 import { SPECIAL_KEYS } from "../tokenizer/vocab.js";
 import type { KeyValue } from "./metadata.js";
 
-const FORM =
-  "key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int";
+const FORM = () =>
+  t`key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int`;
 
 const INTEGERS: readonly MetaType[] = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"];
 const INTEGER_LIST = /^\s*\[\s*(?:-?\d+\s*(?:,\s*-?\d+\s*)*)?\]\s*$/;
@@ -29,7 +30,7 @@ const LLAMA_TYPES: ReadonlyMap<string, MetaType> = new Map([
  */
 export function parseSet(text: string, metadata: Metadata): KeyValue {
   const [, key, rest] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
-  if (key === undefined || rest === undefined) throw wrong(text, "not of the form key=value");
+  if (key === undefined || rest === undefined) throw wrong(text, t`not of the form key=value`);
   checkKey(text, key);
   const [, name = "", list = "", value = ""] = /^(\w+)(\[\])?:(.*)$/s.exec(rest) ?? [];
   const type = META_TYPES.find((each) => each === name) ?? LLAMA_TYPES.get(name + list);
@@ -38,23 +39,25 @@ export function parseSet(text: string, metadata: Metadata): KeyValue {
   if (present !== undefined) {
     const isArray = present.type === "array";
     const one = isArray ? present.item! : present.type;
-    if (one === "array") throw wrong(text, "arrays of arrays cannot be set");
+    if (one === "array") throw wrong(text, t`arrays of arrays cannot be set`);
     return [key, fieldOf(text, one, isArray, rest)];
   }
   const near = nearest(key, metadata.keys());
   throw wrong(
     text,
-    `there is no key ${key} yet, so its value needs a type`,
-    near === undefined ? `${key}=string:${rest}` : `did you mean ${near}? A new key is ${key}=string:${rest}`,
+    t`there is no key ${key} yet, so its value needs a type`,
+    near === undefined
+      ? `${key}=string:${rest}`
+      : t`did you mean ${near}? A new key is ${key}=string:${rest}`,
   );
 }
 
 function checkKey(text: string, key: string): void {
   const problem = nameProblem(key);
-  if (problem !== undefined) throw wrong(text, `the key ${problem}`);
-  if (key === ALIGNMENT_KEY) throw wrong(text, "the alignment cannot be chosen");
+  if (problem !== undefined) throw wrong(text, t`the key ${problem}`);
+  if (key === ALIGNMENT_KEY) throw wrong(text, t`the alignment cannot be chosen`);
   if (key.startsWith("split."))
-    throw wrong(text, "which part a file is cannot be chosen", "llq split cuts a file");
+    throw wrong(text, t`which part a file is cannot be chosen`, t`llq split cuts a file`);
 }
 
 function fieldOf(text: string, type: MetaType, isArray: boolean, value: string): MetaField {
@@ -68,14 +71,14 @@ function fieldOf(text: string, type: MetaType, isArray: boolean, value: string):
   try {
     items = JSON.parse(value);
   } catch {}
-  if (!Array.isArray(items)) throw wrong(text, "an array is a JSON list, such as [1, 2]");
+  if (!Array.isArray(items)) throw wrong(text, t`an array is a JSON list, such as [1, 2]`);
   const plain = items.map((item) => (type !== "string" && typeof item === "string" ? undefined : item));
   return {
     type: "array",
     item: type,
     value: plain.map((item) => {
-      if (typeof item === "object" || item === undefined) throw wrong(text, `items must be of type ${type}`);
-      if (type === "string" && typeof item !== "string") throw wrong(text, "items must be strings");
+      if (typeof item === "object" || item === undefined) throw wrong(text, t`items must be of type ${type}`);
+      if (type === "string" && typeof item !== "string") throw wrong(text, t`items must be strings`);
       return readValue(text, type, String(item));
     }),
   };
@@ -90,21 +93,21 @@ function readValue(text: string, type: MetaType, value: string): MetaValue {
     const number = BigInt(value);
     const bits = Number(type.slice(1));
     if (number !== (signed ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number))) {
-      throw wrong(text, `${value} does not fit into ${type}`);
+      throw wrong(text, t`${value} does not fit into ${type}`);
     }
     return bits === 64 ? number : Number(number);
   }
   if ((type === "f32" || type === "f64") && value.trim() !== "" && Number.isFinite(Number(value))) {
     const number = type === "f32" ? Math.fround(Number(value)) : Number(value);
-    if (!Number.isFinite(number)) throw wrong(text, `${value} does not fit into ${type}`);
+    if (!Number.isFinite(number)) throw wrong(text, t`${value} does not fit into ${type}`);
     return number;
   }
-  throw wrong(text, `${value} is no value of type ${type}`);
+  throw wrong(text, t`${value} is no value of type ${type}`);
 }
 
-function wrong(text: string, why: string, hint = FORM): LlqError {
+function wrong(text: string, why: string, hint = FORM()): LlqError {
   const shown = text.length > 100 ? `${text.slice(0, 97)}...` : text;
-  return new LlqError("usage", `--set ${shown}: ${why}`, { hint });
+  return new LlqError("usage", t`--set ${shown}: ${why}`, { hint });
 }
 
 /** What `--special-token` may name: by these names or the key's own. `gmask` is llq's own. */
@@ -121,17 +124,17 @@ const SPECIAL: ReadonlyMap<string, string> = new Map(
  */
 export function parseSpecialToken(text: string, metadata: Metadata): KeyValue {
   const [, name, token] = /^([^=]*)=(.+)$/s.exec(text) ?? [];
-  const hint = `bos=<s>, or an id; names: ${[...SPECIAL.keys()].join(", ")}`;
-  const fail = (why: string) => new LlqError("usage", `--special-token ${text}: ${why}`, { hint });
-  if (name === undefined || token === undefined) throw fail("not of the form name=token");
+  const hint = t`bos=<s>, or an id; names: ${[...SPECIAL.keys()].join(", ")}`;
+  const fail = (why: string) => new LlqError("usage", t`--special-token ${text}: ${why}`, { hint });
+  if (name === undefined || token === undefined) throw fail(t`not of the form name=token`);
   const key = SPECIAL.get(name) ?? [...SPECIAL.values()].find((own) => own === `${name}_token_id`);
-  if (key === undefined) throw fail(`unknown special token ${name}`);
+  if (key === undefined) throw fail(t`unknown special token ${name}`);
   const tokens = metadata.get("tokenizer.ggml.tokens")?.value;
-  if (!Array.isArray(tokens)) throw fail("the file has no vocabulary");
+  if (!Array.isArray(tokens)) throw fail(t`the file has no vocabulary`);
   const id = /^\d+$/.test(token) ? Number(token) : tokens.indexOf(token);
-  if (id < 0) throw fail(`${token} is not in the vocabulary`);
+  if (id < 0) throw fail(t`${token} is not in the vocabulary`);
   if (id >= tokens.length)
-    throw fail(`the vocabulary has ${tokens.length} tokens, the last is ${tokens.length - 1}`);
+    throw fail(t`the vocabulary has ${tokens.length} tokens, the last is ${tokens.length - 1}`);
   return [`tokenizer.ggml.${key}`, { type: "u32", value: id }];
 }
 
@@ -146,8 +149,8 @@ export function editMetadata(metadata: Metadata, { remove = [], set = [] }: Meta
   for (const key of remove) {
     if (result.delete(key)) continue;
     const near = nearest(key, metadata.keys());
-    throw new LlqError("usage", `--remove ${key}: there is no such key`, {
-      hint: near === undefined ? undefined : `did you mean ${near}?`,
+    throw new LlqError("usage", t`--remove ${key}: there is no such key`, {
+      hint: near === undefined ? undefined : t`did you mean ${near}?`,
     });
   }
   for (const [key, field] of set) result.set(key, field);

@@ -5,6 +5,7 @@ import { LlqError } from "../../formats/errors.js";
 import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix/imatrix.js";
+import { t } from "../language/t.js";
 import { VERSION } from "../version.js";
 import type { Recipe } from "./recipes/recipes.js";
 
@@ -22,16 +23,16 @@ const VALUE_TYPES: Readonly<Record<string, (text: string) => MetaField | undefin
 export function parseKeyValue(text: string): KeyValue {
   const [, key, type, value] = /^([^=]*)=([^:]*):(.*)$/s.exec(text) ?? [];
   const fail = (why: string): never => {
-    throw new LlqError("usage", `--override-kv ${text}: ${why}`, {
-      hint: "key=type:value with type int, float, bool or str, such as llama.rope.freq_base=float:500000",
+    throw new LlqError("usage", t`--override-kv ${text}: ${why}`, {
+      hint: t`key=type:value with type int, float, bool or str, such as llama.rope.freq_base=float:500000`,
     });
   };
-  if (key === undefined) return fail("not of the form key=type:value");
+  if (key === undefined) return fail(t`not of the form key=type:value`);
   const problem = nameProblem(key);
-  if (problem !== undefined) return fail(`the key ${problem}`);
-  if (key === ALIGNMENT_KEY) return fail("the alignment cannot be chosen");
-  if (!Object.hasOwn(VALUE_TYPES, type!)) return fail(`unknown type ${type}`);
-  return [key, VALUE_TYPES[type!]!(value!) ?? fail(`${value} is no value of type ${type}`)];
+  if (problem !== undefined) return fail(t`the key ${problem}`);
+  if (key === ALIGNMENT_KEY) return fail(t`the alignment cannot be chosen`);
+  if (!Object.hasOwn(VALUE_TYPES, type!)) return fail(t`unknown type ${type}`);
+  return [key, VALUE_TYPES[type!]!(value!) ?? fail(t`${value} is no value of type ${type}`)];
 }
 
 /**

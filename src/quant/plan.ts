@@ -3,6 +3,7 @@ import { byteLength, type DTypeName, elementCount, findDType } from "../../forma
 import { LlqError, nearest } from "../../formats/errors.js";
 import { ggufHeader } from "../../formats/gguf/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix/imatrix.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { storedType } from "../rows/packed/index.js";
 import { keepsStoredValues, type Tensor } from "../tensor.js";
@@ -210,8 +211,8 @@ function checkOptions(
     const roles = [...new Set(open.map(({ role }) => role))].join(", ");
     throw new LlqError(
       "usage",
-      `--tensor ${override.pattern} matches ${fixed ? "only tensors that stay F32" : "no tensor"}`,
-      { hint: `${near === undefined ? "" : `did you mean ${near}? `}roles: ${roles}` },
+      t`--tensor ${override.pattern} matches ${fixed ? t`only tensors that stay F32` : t`no tensor`}`,
+      { hint: t`${near === undefined ? "" : t`did you mean ${near}? `}roles: ${roles}` },
     );
   }
 }
@@ -222,9 +223,9 @@ function checkSources(model: Model, choices: readonly Choice[]): void {
       !FLOATS.has(storedType(tensor)) && !(tensor.dtype === choices[i]!.dtype && keepsStoredValues(tensor)),
   );
   if (again === undefined) return;
-  const message = `${model.path}: tensor ${again.name} is quantized already (${storedType(again)})`;
+  const message = t`${model.path}: tensor ${again.name} is quantized already (${storedType(again)})`;
   throw new LlqError("usage", message, {
-    hint: "quantize the original model; --allow-requantize accepts the loss of doing it twice",
+    hint: t`quantize the original model; --allow-requantize accepts the loss of doing it twice`,
   });
 }
 
@@ -245,10 +246,10 @@ function checkGuided(
   });
   if (blind < 0) return;
   const { name } = tensors[blind]!;
-  const what = recipe.needsImatrix === true ? recipe.name : `${name} in ${choices[blind]!.dtype}`;
-  const why = weights === undefined ? "" : `, and the one given has no entry for ${name}`;
-  throw new LlqError("usage", `${what} needs an importance matrix${why}`, {
-    hint: "llq imatrix makes one, for --imatrix <file>; Q2_K and larger types do without",
+  const what = recipe.needsImatrix === true ? recipe.name : t`${name} in ${choices[blind]!.dtype}`;
+  const why = weights === undefined ? "" : t`, and the one given has no entry for ${name}`;
+  throw new LlqError("usage", t`${what} needs an importance matrix${why}`, {
+    hint: t`llq imatrix makes one, for --imatrix <file>; Q2_K and larger types do without`,
   });
 }
 

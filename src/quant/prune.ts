@@ -3,6 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
 import type { Imatrix } from "../../formats/imatrix/imatrix.js";
 import { renumbered } from "../arch/names.js";
+import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 
 /** Reads a list of layers such as `3,5,20-23`. @throws LlqError `usage` */
@@ -11,7 +12,7 @@ export function parseLayers(text: string): number[] {
     const [, first, last] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim()) ?? [];
     const count = Number(last ?? first) - Number(first) + 1;
     if (!(count > 0)) {
-      throw new LlqError("usage", `--prune-layers ${text}: ${part} is no layer and no range of layers`, {
+      throw new LlqError("usage", t`--prune-layers ${text}: ${part} is no layer and no range of layers`, {
         hint: "--prune-layers 3,5,20-23",
       });
     }
@@ -34,14 +35,14 @@ export function pruneLayers(
   if (unknown !== undefined) {
     throw new LlqError(
       "usage",
-      `layer ${unknown} cannot be pruned: there are layers 0 to ${blockCount - 1}`,
+      t`layer ${unknown} cannot be pruned: there are layers 0 to ${blockCount - 1}`,
       {
-        hint: `--prune-layers takes such numbers and ranges: ${Math.max(0, blockCount - 2)}-${blockCount - 1}`,
+        hint: t`--prune-layers takes such numbers and ranges: ${Math.max(0, blockCount - 2)}-${blockCount - 1}`,
       },
     );
   }
   const kept = Array.from({ length: blockCount }, (_, i) => i).filter((layer) => !layers.includes(layer));
-  if (kept.length === 0) throw new LlqError("usage", "no layer would be left");
+  if (kept.length === 0) throw new LlqError("usage", t`no layer would be left`);
   const places = new Map(kept.map((layer, place) => [layer, place]));
   const tensors = model.tensors.flatMap((tensor) => {
     const name = renumbered(tensor.name, places);

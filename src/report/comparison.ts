@@ -1,6 +1,7 @@
 import { escapeMarkdown } from "../escape.js";
 import type { ComparedModel, MeasuredModel, ModelComparison } from "../eval/compare/compare-models.js";
 import type { Estimate } from "../eval/perplexity/statistics.js";
+import { t } from "../language/t.js";
 import { formatBytes } from "../ui.js";
 
 /** What a comparison has found, as every form of report takes it. */
@@ -54,21 +55,21 @@ function shownTypes(types: readonly string[]): string {
 }
 
 /** What is said of each model beside its name. */
-export const COLUMNS: readonly Column[] = [
-  { name: "types", cell: ({ types }) => shownTypes(types) },
-  { name: "size", cell: ({ fileBytes }) => formatBytes(fileBytes) },
-  { name: "bits/weight", cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
-  { name: "perplexity", cell: ({ ppl }) => estimate(ppl, 4) },
-  { name: "PPL / base", cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
-  { name: "mean KLD", cell: (_, of) => (of === undefined ? NONE : estimate(of.kld, 6)) },
-  { name: "same top, %", cell: (_, of) => (of === undefined ? NONE : estimate(of.sameTop, 2, 100)) },
+export const columns = (): readonly Column[] => [
+  { name: t`types`, cell: ({ types }) => shownTypes(types) },
+  { name: t`size`, cell: ({ fileBytes }) => formatBytes(fileBytes) },
+  { name: t`bits/weight`, cell: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
+  { name: t`perplexity`, cell: ({ ppl }) => estimate(ppl, 4) },
+  { name: t`PPL / base`, cell: (_, of) => (of === undefined ? NONE : estimate(of.pplRatio, 5)) },
+  { name: t`mean KLD`, cell: (_, of) => (of === undefined ? NONE : estimate(of.kld, 6)) },
+  { name: t`same top, %`, cell: (_, of) => (of === undefined ? NONE : estimate(of.sameTop, 2, 100)) },
 ];
 
 /** The base and the models, each with its cells. */
 export function comparisonRows({ result }: ComparisonReport): { model: MeasuredModel; cells: string[] }[] {
   const row = (model: MeasuredModel, divergence?: ComparedModel["divergence"]) => ({
     model,
-    cells: COLUMNS.map(({ cell }) => cell(model, divergence)),
+    cells: columns().map(({ cell }) => cell(model, divergence)),
   });
   return [row(result.base), ...result.candidates.map((model) => row(model, model.divergence))];
 }
@@ -76,8 +77,8 @@ export function comparisonRows({ result }: ComparisonReport): { model: MeasuredM
 /** How much was evaluated, and how. */
 export function comparisonExtent({ result }: ComparisonReport): string {
   const { chunks, count, protocol, activations } = result;
-  const how = `by ${protocol.name}, ${activations} activations`;
-  return `${chunks} chunks of ${protocol.context} tokens, ${count} scored, ${how}`;
+  const how = t`by ${protocol.name}, ${activations} activations`;
+  return t`${chunks} chunks of ${protocol.context} tokens, ${count} scored, ${how}`;
 }
 
 /** A section for a pull request or a job's summary. */
@@ -85,11 +86,11 @@ export function comparisonMarkdown(report: ComparisonReport): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const { base } = report.result;
   return [
-    line(["model", ...COLUMNS.map(({ name }) => name)]),
-    line(["---", ...COLUMNS.map(() => "---:")]),
+    line([t`model`, ...columns().map(({ name }) => name)]),
+    line(["---", ...columns().map(() => "---:")]),
     ...comparisonRows(report).map(({ model, cells }) => {
       const name = escapeMarkdown(model.path);
-      return line([model === base ? `${name} (base)` : name, ...cells]);
+      return line([model === base ? t`${name} (base)` : name, ...cells]);
     }),
     "",
     `${escapeMarkdown(report.text)}: ${comparisonExtent(report)}`,

@@ -25,7 +25,13 @@ export interface Failure {
 export function failureOf(error: unknown, code: FailureCode): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof LlqError ? error.hint : undefined;
-  return { code, message, hint, file: fileOf(message), tensor: /\btensor ([\w.]+\w)/.exec(message)?.[1] };
+  return {
+    code,
+    message,
+    hint,
+    file: fileOf(message),
+    tensor: /(?:\btensor|张量) ([\w.]+\w)/.exec(message)?.[1],
+  };
 }
 
 /** Messages begin with the file they are about. */

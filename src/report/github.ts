@@ -3,6 +3,7 @@ import { LlqError } from "../../formats/errors.js";
 import { refuseInput } from "../../formats/inputs.js";
 import { visible } from "../escape.js";
 import { describeVerdict, type Verdict } from "../eval/perplexity/gate.js";
+import { t } from "../language/t.js";
 import { writeError } from "../run/write/encode.js";
 import type { Report } from "./report.js";
 
@@ -76,7 +77,7 @@ function append(path: string, text: string): void {
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0),
     );
     try {
-      if (!fstatSync(fd).isFile()) throw new LlqError("usage", `${path}: is not a regular file`);
+      if (!fstatSync(fd).isFile()) throw new LlqError("usage", t`${path}: is not a regular file`);
       writeFileSync(fd, text);
     } finally {
       closeSync(fd);

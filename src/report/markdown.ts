@@ -1,14 +1,15 @@
 import { escapeMarkdown } from "../escape.js";
 import { describeVerdict } from "../eval/perplexity/gate.js";
-import { extent, measures, type Report } from "./report.js";
+import { t } from "../language/t.js";
+import { extent, measures, type Report, resultName } from "./report.js";
 
 /** A section for a pull request or a job's summary. */
 export function toMarkdown(report: Report): string {
   const { model, base, gate } = report;
-  return section(`${escapeMarkdown(model)}${gate === undefined ? "" : `: ${gate.result}`}`, {
+  return section(`${escapeMarkdown(model)}${gate === undefined ? "" : `: ${resultName(gate.result)}`}`, {
     verdicts: gate?.verdicts.map(describeVerdict) ?? [],
     rows: measures(report),
-    behind: [`${extent(report)}${base === undefined ? "" : `; base: ${escapeMarkdown(base)}`}`],
+    behind: [`${extent(report)}${base === undefined ? "" : t`; base: ${escapeMarkdown(base)}`}`],
   });
 }
 

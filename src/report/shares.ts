@@ -1,4 +1,5 @@
 import type { Interval } from "../eval/perplexity/statistics.js";
+import { t } from "../language/t.js";
 
 /** A share as people read it. */
 export function percent(share: number): string {
@@ -7,5 +8,5 @@ export function percent(share: number): string {
 
 /** The same with what it may be otherwise. */
 export function interval({ value, low, high }: Interval): string {
-  return `${percent(value)} (95 %: ${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
+  return t`${percent(value)} (95 %: ${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
 }

@@ -2,6 +2,7 @@ import { escapeMarkdown } from "../escape.js";
 import type { WrittenResult } from "../eval-gen/evaluate.js";
 import { describeWrittenVerdict, type WrittenVerdict } from "../eval-gen/gate.js";
 import type { Paired } from "../eval-gen/pairs.js";
+import { t } from "../language/t.js";
 import { toError } from "./github.js";
 import { failed, suite, systemOut, testCase } from "./junit.js";
 import { section } from "./markdown.js";
@@ -44,10 +45,13 @@ export function writtenMeasures({ result, paired }: WrittenReport): [name: strin
   const enough = needed.map(({ loss, questions }) => `${percent(loss)}: ${questions}`).join(", ");
   return [
     ...rows,
-    ["of the base", percent(base)],
-    ["lost, gained", `${lost.length}, ${gained.length} questions (McNemar, exact: p = ${p.toPrecision(3)})`],
-    ["drop", `${percent(drop)} ± ${percent(error)}`],
-    ["questions to see a loss", enough],
+    [t`of the base`, percent(base)],
+    [
+      t`lost, gained`,
+      t`${lost.length}, ${gained.length} questions (McNemar, exact: p = ${p.toPrecision(3)})`,
+    ],
+    [t`drop`, `${percent(drop)} ± ${percent(error)}`],
+    [t`questions to see a loss`, enough],
   ];
 }
 
@@ -55,10 +59,10 @@ export function writtenMeasures({ result, paired }: WrittenReport): [name: strin
 export function writtenExtent({ result, title }: WrittenReport): string {
   const { questions, shots, protocol, cut, unfinished, isChat } = result;
   const parts = [
-    `${questions.length} questions of ${title}, ${shots} shots, by the protocol of ${protocol}`,
-    ...(isChat ? ["in a chat"] : []),
-    ...(cut > 0 ? [`${cut} without their beginning (longer than the context)`] : []),
-    ...(unfinished > 0 ? [`${unfinished} answers cut off at ${result.maxTokens} tokens`] : []),
+    t`${questions.length} questions of ${title}, ${shots} shots, by the protocol of ${protocol}`,
+    ...(isChat ? [t`in a chat`] : []),
+    ...(cut > 0 ? [t`${cut} without their beginning (longer than the context)`] : []),
+    ...(unfinished > 0 ? [t`${unfinished} answers cut off at ${result.maxTokens} tokens`] : []),
   ];
   return parts.join(", ");
 }
@@ -73,20 +77,20 @@ export function turnedLines({ paired }: WrittenReport): string[] {
     ids.length === 0
       ? []
       : [
-          `${what}: ${ids.slice(0, MAX_NAMED).join(", ")}${ids.length > MAX_NAMED ? `, and ${ids.length - MAX_NAMED} more` : ""}`,
+          `${what}: ${ids.slice(0, MAX_NAMED).join(", ")}${ids.length > MAX_NAMED ? t`, and ${ids.length - MAX_NAMED} more` : ""}`,
         ];
-  return [...line("lost", paired.lost), ...line("gained", paired.gained)];
+  return [...line(t`lost`, paired.lost), ...line(t`gained`, paired.gained)];
 }
 
 /** A section for a pull request or a job's summary. */
 export function toWrittenMarkdown(report: WrittenReport): string {
   const { model, base, verdicts, result } = report;
-  const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? "passed" : "failed"}`;
+  const gate = verdicts.length === 0 ? "" : `: ${isPassed(verdicts) ? t`passed` : t`failed`}`;
   const rows = [
     ...writtenMeasures(report).map((row) => row.map(escapeMarkdown)),
     ...Object.entries(result.groups).map(([name, share]) => [escapeMarkdown(name), interval(share)]),
   ];
-  const extent = `${writtenExtent(report)}${base === undefined ? "" : `; base: ${base}`}`;
+  const extent = `${writtenExtent(report)}${base === undefined ? "" : t`; base: ${base}`}`;
   return section(`${escapeMarkdown(model)}${gate}`, {
     verdicts: verdicts.map(describeWrittenVerdict),
     rows,

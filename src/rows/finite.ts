@@ -1,5 +1,6 @@
 import { badInput } from "../../formats/errors.js";
 import type { Kernels } from "../kernels/kernels.js";
+import { t } from "../language/t.js";
 import { rowLength, type Tensor } from "../tensor.js";
 
 /**
@@ -12,6 +13,6 @@ export function checkFinite(kernels: Kernels, tensor: Tensor, x: number, n: numb
   const length = rowLength(tensor);
   const [row, column] = [firstRow + Math.floor(index / length), index % length];
   const value = kernels.floats(x, n)[index];
-  const message = `tensor ${tensor.name}: row ${row}, column ${column}: the weight is ${value}`;
-  throw badInput(message, "the checkpoint is damaged or was saved from a training run that diverged");
+  const message = t`tensor ${tensor.name}: row ${row}, column ${column}: the weight is ${value}`;
+  throw badInput(message, t`the checkpoint is damaged or was saved from a training run that diverged`);
 }

@@ -1,6 +1,7 @@
 import { closeSync, statSync } from "node:fs";
 import { badInput } from "../../formats/errors.js";
 import { type FileStamp, isUnchanged, openInput, stampOf } from "../../formats/inputs.js";
+import { t } from "../language/t.js";
 
 // A model can be in more files than a process may have open. Those beyond some are opened by the threads that read them,
 // each a few at a time.
@@ -35,7 +36,7 @@ export function descriptorOf(file: number | LateFile): number {
     fd = input.fd;
     if (!isUnchanged(input.stamp, stamp)) {
       closeSync(fd);
-      throw badInput(`${path}: has changed while it was read`);
+      throw badInput(t`${path}: has changed while it was read`);
     }
   }
   open.set(path, fd);

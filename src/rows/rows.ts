@@ -2,6 +2,7 @@ import type { TensorSource } from "../../formats/container.js";
 import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import type { Kernels } from "../kernels/kernels.js";
+import { t } from "../language/t.js";
 import { isStoredAsIs, locateRow, rowCount, rowLength, type Tensor } from "../tensor.js";
 import { decodeRows } from "./packed/index.js";
 import { applyStep } from "./steps.js";
@@ -122,7 +123,7 @@ function readPlacedRows(
 function checkRows(tensor: Tensor, first: number, count: number): void {
   const rows = tensor.shape.length > 1 ? rowCount(tensor) : 1;
   if (first + count <= rows) return;
-  throw badInput(`tensor ${tensor.name} has ${rows} rows: row ${first + count - 1} is beyond them`);
+  throw badInput(t`tensor ${tensor.name} has ${rows} rows: row ${first + count - 1} is beyond them`);
 }
 
 /** Rows of one source, which may have to be computed; those that it lacks and the tensor has are zeros. */

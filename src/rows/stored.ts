@@ -3,6 +3,7 @@ import type { Run, TensorSource } from "../../formats/container.js";
 import { byteLength, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";
 import { turnBlocks } from "../../formats/gguf/byte-order.js";
+import { t } from "../language/t.js";
 import { rowLength } from "../tensor.js";
 import { descriptorOf, type LateFile } from "./late.js";
 
@@ -159,7 +160,7 @@ function readInto(
       offset + done,
     );
     if (got === 0)
-      throw badInput(`tensor ${name}: byte ${offset + done}: the file ends`, "did it change meanwhile?");
+      throw badInput(t`tensor ${name}: byte ${offset + done}: the file ends`, t`did it change meanwhile?`);
     done += got;
   }
 }

@@ -1,5 +1,6 @@
 import type { TensorSource } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import { type SumCoding, sumOf } from "./packed/sum.js";
 
 /** A matrix with rows for columns: nothing moves, it is read otherwise. @throws LlqError `unsupported` for packed ones */
@@ -14,8 +15,8 @@ export function transposed(source: TensorSource): TensorSource {
   if (source.coded !== undefined) {
     throw new LlqError(
       "unsupported",
-      `a weight packed as ${source.coded.kind} that the architecture has transposed`,
-      { hint: "take the original checkpoint" },
+      t`a weight packed as ${source.coded.kind} that the architecture has transposed`,
+      { hint: t`take the original checkpoint` },
     );
   }
   const [rowStride, columnStride] = source.strides ?? [columns, 1];

@@ -5,6 +5,7 @@ import { badInput } from "../../formats/errors.js";
 import { refuseImpostor } from "../../formats/impostors.js";
 import { parseJson } from "../../formats/json.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
+import { t } from "../language/t.js";
 import { vocabFromTekken } from "./bpe/tekken.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
@@ -46,9 +47,8 @@ export function readVocab(
     const vocab = read(join(folder, name), config, vocabSize, ofPieces);
     return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
   }
-  const wanted =
-    "tokenizer.model, ice_text.model, tokenizer.json, tekken.json, tokenizer.model.v*, *.tiktoken, vocab.json and merges.txt";
-  throw badInput(`${folder}: no tokenizer here; looked for ${wanted}`);
+  const wanted = t`tokenizer.model, ice_text.model, tokenizer.json, tekken.json, tokenizer.model.v*, *.tiktoken, vocab.json and merges.txt`;
+  throw badInput(t`${folder}: no tokenizer here; looked for ${wanted}`);
 }
 
 /**
@@ -63,7 +63,7 @@ export function readLlama2cVocab(model: string, rows: number): Vocab {
   const names = listFolder(folder) ?? [];
   const name = wanted.find((each) => names.includes(each));
   if (name === undefined) {
-    throw badInput(`${model}: no tokenizer beside it; looked for ${wanted.join(", ")}`);
+    throw badInput(t`${model}: no tokenizer beside it; looked for ${wanted.join(", ")}`);
   }
   const path = join(folder, name);
   return withFile(path, (source) =>

@@ -1,4 +1,5 @@
 import { badInput } from "../../formats/errors.js";
+import { t } from "../language/t.js";
 import type { AddedToken } from "./hf/hf-config.js";
 import { MAX_TOKENS, SPACE, TOKEN_TYPE } from "./types.js";
 
@@ -20,11 +21,11 @@ export class TokenTable {
    */
   constructor(name: string, trained: number, rows: number = trained) {
     if (trained > rows) {
-      const message = `${name}: ${trained} tokens, but the embedding of the model has ${rows} rows`;
-      throw badInput(message, "the tokenizer belongs to another model");
+      const message = t`${name}: ${trained} tokens, but the embedding of the model has ${rows} rows`;
+      throw badInput(message, t`the tokenizer belongs to another model`);
     }
     if (rows > MAX_TOKENS)
-      throw badInput(`${name}: a vocabulary of ${rows} tokens; at most ${MAX_TOKENS} are possible`);
+      throw badInput(t`${name}: a vocabulary of ${rows} tokens; at most ${MAX_TOKENS} are possible`);
     this.#tokens = new Array(rows).fill(undefined);
     this.types = new Array(rows).fill(TOKEN_TYPE.UNUSED);
     this.scores = new Float32Array(rows).fill(PAD_SCORE);

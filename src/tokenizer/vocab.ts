@@ -1,6 +1,7 @@
 import type { Metadata, MetaField, MetaType, MetaValue } from "../../formats/container.js";
 import { badInput, LlqError } from "../../formats/errors.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
+import { t } from "../language/t.js";
 import { findPreTokenizer } from "./bpe/pretokenize.js";
 import {
   DEFAULT_TEMPLATE,
@@ -99,7 +100,7 @@ export function vocabFromMetadata(name: string, metadata: Metadata): Vocab {
     ["token_type", types],
   ] as const) {
     if (list !== undefined && list.length !== tokens.length) {
-      throw badInput(`${name}: ${PREFIX}${key} has ${list.length} items for ${tokens.length} tokens`);
+      throw badInput(t`${name}: ${PREFIX}${key} has ${list.length} items for ${tokens.length} tokens`);
     }
   }
   const isMerged = kind === "bpe" || kind === "pieceBpe";
@@ -129,8 +130,8 @@ function kindOfModel(name: string, model: string): VocabKind {
   const kinds = Object.keys(MODELS) as VocabKind[];
   const kind = kinds.find((each) => MODELS[each] === model);
   if (kind !== undefined) return kind;
-  throw new LlqError("unsupported", `${name}: tokenizer model ${model} is not supported`, {
-    hint: `supported are ${Object.values(MODELS).join(", ")}`,
+  throw new LlqError("unsupported", t`${name}: tokenizer model ${model} is not supported`, {
+    hint: t`supported are ${Object.values(MODELS).join(", ")}`,
   });
 }
 
@@ -166,7 +167,7 @@ class MetadataReader {
   }
 
   missing(key: string): never {
-    throw badInput(`${this.#name}: ${PREFIX}${key} is missing`, "this GGUF file has no usable tokenizer");
+    throw badInput(t`${this.#name}: ${PREFIX}${key} is missing`, t`this GGUF file has no usable tokenizer`);
   }
 
   string(key: string): string | undefined {
@@ -198,11 +199,11 @@ class MetadataReader {
   #array(key: string, items: readonly MetaType[]): MetaValue | undefined {
     const value = this.#value(key, ["array"]);
     const item = this.#metadata.get(PREFIX + key)?.item;
-    if (item !== undefined && !items.includes(item)) this.#wrongType(key, `array of ${item}`, items);
+    if (item !== undefined && !items.includes(item)) this.#wrongType(key, t`array of ${item}`, items);
     return value;
   }
 
   #wrongType(key: string, type: string, expected: readonly string[]): never {
-    throw badInput(`${this.#name}: ${PREFIX}${key} has type ${type}, expected ${expected.join(" or ")}`);
+    throw badInput(t`${this.#name}: ${PREFIX}${key} has type ${type}, expected ${expected.join(" or ")}`);
   }
 }

@@ -24,7 +24,6 @@ import { architectureOfConfig } from "../../src/arch/index.js";
 import { readQuestions } from "../../src/eval/choice/questions.js";
 import { readBaseline } from "../../src/eval/divergence/baseline.js";
 import {
-  encodeFrame,
   encodeFullRecord,
   encodeTopRecord,
   readFullRecord,
@@ -35,6 +34,7 @@ import { scoredTokens } from "../../src/eval/perplexity/protocol.js";
 import { describedTensors, openModel } from "../../src/model.js";
 import { planConvert } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { encodeFrame } from "../../src/run/parts/frames.js";
 import { Journal, readJournal } from "../../src/run/write/journal.js";
 import { tryLock } from "../../src/run/write/lock.js";
 import { vocabFromTiktoken } from "../../src/tokenizer/bpe/tiktoken.js";

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { byteLength, type DTypeName } from "../../formats/dtype.js";
 import { type Imatrix, openImatrix } from "../../formats/imatrix/imatrix.js";
 import { openSensitivity } from "../../formats/sensitivity.js";
 import { chunkBos, modelTokenizer } from "../../src/commands/shared/text.js";
@@ -41,8 +42,13 @@ const PART: Size = { scoredChunks: 16, chunks: 32, tokens: 8192 };
  * model, f32 activations, paired over chunks of other documents than were calibrated on.
  * @param shared the folder of public models and texts, which are too large or not free to be in this repository
  * @param files models to measure in place of the two small ones, less closely
+ * @param beside files of tiny-llama that others have made, to be beaten in no more bytes of tensors, in place of all else
  */
-export async function benchFeedback(shared: string, files: readonly string[] = []): Promise<void> {
+export async function benchFeedback(
+  shared: string,
+  files: readonly string[] = [],
+  beside: readonly string[] = [],
+): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
   const data = (...path: string[]) => join(shared, "data", ...path);
   const put = (name: string, text: string) => {
@@ -64,6 +70,8 @@ export async function benchFeedback(shared: string, files: readonly string[] = [
     console.log(
       `\nfeedback: tiny-llama, calibrated on one half of WikiText-2's test articles, scored on the other`,
     );
+    for (const file of beside) await tiny.beside(file);
+    if (beside.length > 0) return;
     await tiny.sameTypes("Q4_K_M", "plain");
     await tiny.sameTypes("Q4_K_M", "full");
     await tiny.sameTypes("Q3_K_M", "full");
@@ -175,6 +183,36 @@ class Bench {
     await this.#report(`${mix}'s size, measured types, full`, mix, plan, klds);
   }
 
+  /** A file that others have made: with its types, and with types of ours in no more bytes of tensors. */
+  async beside(file: string): Promise<void> {
+    const { model, imatrix } = this;
+    const other = openModel(file);
+    const overrides = other.tensors.map(({ name, dtype }) => ({
+      ...{ pattern: name, names: new RegExp(`^${name.replaceAll(".", "\\.")}$`), dtype },
+    }));
+    const klds = await this.#divergencesOf(file);
+    const bytesOf = (tensors: readonly { readonly dtype: DTypeName; readonly shape: readonly number[] }[]) =>
+      tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
+    const bytes = bytesOf(other.tensors);
+    const options = { imatrix, overrides: overrides.filter(({ dtype }) => dtype !== "F32") };
+    const same = planQuantize(model, findRecipe("Q4_K_M"), options);
+    const bySize = { imatrix, guide: imatrix };
+    const menu = menuOf(model, bySize);
+    const sensitivity = openSensitivity(await this.#measured());
+    const prices = await appraise(model, menu, { imatrix, sensitivity });
+    const own = planBySize(model, { bytes, of: "tensors" }, menu, prices, bySize);
+    if ("needed" in own) throw new Error(`${file}: nothing is as small`);
+    for (const [name, plan] of [["its types", same] as const, ["measured types", own] as const]) {
+      const ours = await this.#calibrated(plan, this.source.tokens, "full");
+      const size = bytesOf(plan.tensors.map(({ tensor, dtype }) => ({ dtype, shape: tensor.shape })));
+      const [theirs, mine] = [mean(klds), mean(ours)];
+      const { t, p } = pair(klds, ours);
+      console.log(
+        `  ${basename(file)}, ${name}: ${theirs.toFixed(5)} -> ${mine.toFixed(5)} = ${(mine / theirs).toFixed(3)}, t ${(-t).toFixed(1)}, p ${p.toExponential(0)}, ${size} of ${bytes} bytes of tensors`,
+      );
+    }
+  }
+
   async onText(name: string, text: string, tokens: number): Promise<void> {
     const { plan } = await this.#fixedFile("Q4_K_M");
     const own = tokensOf(this.model, text).slice(0, tokens);
@@ -215,9 +253,13 @@ class Bench {
   }
 
   async #divergences(plan: Plan): Promise<number[]> {
-    const { model, scored } = this;
     const file = join(this.scratch, "file.gguf");
     await execute(plan, file, { force: true });
+    return this.#divergencesOf(file);
+  }
+
+  async #divergencesOf(file: string): Promise<number[]> {
+    const { model, scored } = this;
     const { chunkMeans } = await evaluatePerplexity(openModel(file), scored, {
       ...{
         context: CONTEXT,

@@ -256,7 +256,7 @@ describe("quantize", () => {
   test("its help has every option of its own in an example", () => {
     const { stdout } = llq("quantize", "--help");
     const [options, examples] = stdout.split("Examples:");
-    const ofAll = ["--json", "--help", "--version", "--quiet", "--verbose"];
+    const ofAll = ["--json", "--help", "--version", "--quiet", "--verbose", "--lang"];
     const general = ["--output", "--threads", "--force", "--resume", ...ofAll];
     const names = [...options!.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1]!);
     expect(names.length).toBeGreaterThan(15);

@@ -106,6 +106,57 @@ test("what evaluates", () => {
   check("convert, quantize", "quantize", TINY_LLAMA, "-o", "c.gguf", "--bits", "4", ...calibrated);
 }, 240_000);
 
+test("what is done in parts", () => {
+  for (const part of ["1/2", "2/2"]) {
+    check("any command with --part", "quantize", TINY_LLAMA, "-o", "p.gguf", "--bits", "4", "--part", part);
+    check(
+      "any command with --part",
+      "eval-ppl",
+      "q.gguf",
+      TEXT,
+      "-c",
+      "32",
+      "--chunks",
+      "4",
+      "-o",
+      "p",
+      "--part",
+      part,
+    );
+    check("any command with --part", "verify", "q.gguf", "-s", TINY_LLAMA, "-o", "v", "--part", part);
+  }
+  check("finish of a model", "finish", "p.gguf");
+  check("eval-ppl", "finish", "p", "--max-ppl", "1");
+  check("verify", "finish", "v");
+  check(
+    "any command with --part",
+    "convert",
+    TINY_LLAMA,
+    "-o",
+    "s.gguf",
+    "--split-max-size",
+    "2M",
+    "--part",
+    "1/1",
+  );
+  check("finish of a model", "finish", "s.gguf");
+  check(
+    "any command with --part",
+    "imatrix",
+    TINY_LLAMA,
+    TEXT,
+    "-o",
+    "p.imatrix",
+    "-c",
+    "32",
+    "--chunks",
+    "4",
+    "--part",
+    "1/1",
+  );
+  check("imatrix", "finish", "p.imatrix");
+}, 120_000);
+
 test("what fails, and nothing was left out", () => {
   check("any command that fails", "inspect", "missing.gguf");
   check("any command that fails", "nothing");

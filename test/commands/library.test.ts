@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as library from "../../src/index.js";
-import { unexportedTypes } from "../public-types.js";
 import { scratchFolder } from "../support/scratch.js";
+import { unexportedTypes } from "./shared/public-types.js";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const folder = scratchFolder();

@@ -102,7 +102,7 @@ test("a bundle without llq around it says what it misses", () => {
   });
   expect({ status, stderr }).toEqual({
     status: 1,
-    stderr: expect.stringMatching(/kernels.wasm of llq is not found/),
+    stderr: expect.stringMatching(/modules.br of llq is not found/),
   });
   rmSync(join(folder, "bundle.mjs"));
 });

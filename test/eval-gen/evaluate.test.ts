@@ -8,7 +8,9 @@ import { readExamples } from "../../src/eval-gen/examples.js";
 import { readWrittenQuestions } from "../../src/eval-gen/questions.js";
 import { findWrittenTask } from "../../src/eval-gen/tasks/index.js";
 import { loadEngine } from "../../src/generate/load-engine.js";
+import { generateMemory } from "../../src/generate/memory.js";
 import { openModel } from "../../src/model.js";
+import { teamBytes } from "../../src/net/team/memory.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 import { evaluatorEngine } from "../support/stand-in-engine.js";
 
@@ -103,7 +105,7 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
   const common = [file, "--task", "custom", "-n", "4", "-j", "1"];
 
   test("saves, resumes, compares, and fails a bound by name", () => {
-    const [save, junit, markdown] = ["run.json", "run.xml", "run.md"].map((name) => join(folder, name));
+    const [save, junit, markdown, html] = ["run.json", "run.xml", "run.md", "run.html"].map((name) => join(folder, name));
     expect(llq(...common, "--save", save!).status).toBe(0);
     expect(llq(...common, "--save", save!)).toMatchObject({ status: 2, stderr: expect.stringMatching(/exists/) });
     const saved = JSON.parse(readFileSync(save!, "utf8"));
@@ -114,7 +116,7 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
     expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
     expect(llq(...common, "--save", save!, "--resume", "--max-tokens", "3")).toMatchObject({ status: 2, stderr: expect.stringMatching(/run\.json: is of another model or of other options than this run\n hint: .*--force/) });
     expect(JSON.parse(readFileSync(save!, "utf8")).questions).toEqual(saved.questions);
-    const gate = llq(...common, "--baseline", save!, "--max-drop", "0.1", "--min-accuracy", "0.9", "--junit", junit!, "--markdown", markdown!, "--json");
+    const gate = llq(...common, "--baseline", save!, "--max-drop", "0.1", "--min-accuracy", "0.9", "--junit", junit!, "--markdown", markdown!, "--html", html!, "--json");
     expect(gate.status).toBe(1);
     expect(gate.stderr).toMatch(/min-accuracy broken: 0\.00 %/);
     const { comparison, gate: verdict } = JSON.parse(gate.stdout);
@@ -122,10 +124,25 @@ describe("llq eval-gen", { timeout: 120_000 }, () => {
     expect(verdict.result).toBe("failed");
     expect(readFileSync(junit!, "utf8")).toMatch(/tests="2" failures="1"/);
     expect(readFileSync(markdown!, "utf8")).toMatch(/lost, gained/);
+    expect(readFileSync(html!, "utf8")).toMatch(/min-accuracy broken[\s\S]*Questions that turned/);
     expect(llq(...common, "-n", "5", "--baseline", save!)).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/was asked other questions, or in other words/),
     });
+  }); // biome-ignore format: long calls
+
+  test("takes no more memory than it may have, and asks as many questions at once as fit", () => {
+    const long = write("long.jsonl", starts.map((start) => `${"The cat sat on the mat. ".repeat(110)}${start}`));
+    const maxTokens = 16;
+    const lengths = readWrittenQuestions(long, task, "llq").map(({ prompt }) => tokenizer.encode(prompt).length);
+    const shape = { context: Math.max(...lengths) + maxTokens, kvType: "f32", threads: 2 } as const;
+    const most = teamBytes(generateMemory(model, { ...shape, sequences: 3 + 1 })()) + 100_000;
+    const args = [long, "--task", "custom", "--kv-type", "f32", "-n", String(maxTokens), "-c", "1024", "-j", "2", "--json", "--max-memory", `${most}B`];
+    const rss = new URL("../bench/rss.mjs", import.meta.url).pathname;
+    const found = spawnSync(process.execPath, ["--import", rss, PROGRAM, "eval-gen", TINY_LLAMA, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe", "pipe"] });
+    expect(found.stderr).not.toContain("error");
+    expect(JSON.parse(found.stdout).batch).toBe(3);
+    expect(JSON.parse(found.output[3]!).maxRssKib * 1024).toBeLessThanOrEqual(most);
   }); // biome-ignore format: long calls
 
   test.each<[string, string[], number, RegExp]>([

@@ -117,13 +117,24 @@ describe("questions", () => {
   });
 
   test.each<[string, string, string | Buffer, RegExp]>([
-    ["nothing", "gsm8k", "", /not valid JSON|no questions/],
+    ["nothing", "gsm8k", "", /damaged\.jsonl: is empty/],
+    ["blank lines", "bbh", "\n \n", /damaged\.jsonl: is empty/],
+    ["an empty array", "gsm8k", "[]", /damaged\.jsonl: no questions in it/],
+    ["a reference without its result", "gsm8k", `${GSM}\n{"question":"q","answer":"so 5"}`, /line 2: no question of GSM8K: answer: no #### with the result behind it/],
+    ["a reference that ends at its mark", "gsm8k", '{"question":"q","answer":"5\\n#### "}', /no #### with the result/],
+    ["missing fields", "triviaqa", '{"question":"q"}', /no question of TriviaQA: answer: Invalid key: Expected "answer"/],
+    ["missing fields of the authors' form", "triviaqa", '{"Question":"q","QuestionId":"a"}', /no question of TriviaQA: Answer: Invalid key/],
+    ["MATH's", "triviaqa", '{"problem":"p","solution":"s"}', /question: Invalid key: Expected "question".*\n?.*/],
+    ["a field missing from HumanEval", "humaneval", '{"task_id":"a","prompt":"p"}', /no question of HumanEval: entry_point/],
     ["another task's", "gsm8k", '{"problem":"p","solution":"\\\\boxed{1}"}', /no question of GSM8K: question: Invalid/],
     ["an answer that is no text", "gsm8k", `${GSM}\n{"question":"q","answer":5}\n`, /line 2: no question of GSM8K: answer/],
     ["no box", "math", '{"problem":"p","solution":"x"}', /no question of MATH: solution: no \\boxed/],
     ["no alias", "triviaqa", '{"question":"q","answer":{"aliases":[]}}', /no question of TriviaQA/],
     ["damaged JSON", "gsm8k", `${GSM}\n{"question":`, /line 2: not valid JSON/],
     ["a long line", "gsm8k", `${GSM}\n{"question":"${"x".repeat(1 << 20)}","answer":""}\n`, /line 2: \d+ bytes; a question has at most/],
+    ["a line of 100 MB", "gsm8k", Buffer.concat([Buffer.from(`${GSM}\n{"question":"`), Buffer.alloc(100 << 20, 120), Buffer.from('","answer":"#### 1"}\n')]), /line 2: 104857\d+ bytes; a question has at most 1048576/],
+    ["a document of 100 MB", "gsm8k", Buffer.concat([Buffer.from('{"question":"'), Buffer.alloc(100 << 20, 120), Buffer.from('","answer":"#### 1"}')]), /damaged\.jsonl: 1048576\d+ characters; a question has at most/],
+    ["more than any file has", "gsm8k", Buffer.alloc(129 << 20, 32), /damaged\.jsonl.*\b13\d+/],
     ["zipped rubbish", "gsm8k", Buffer.from([0x1f, 0x8b, 1, 2, 3]), /cannot be unzipped/],
     ["the same name twice", "humaneval", `${code("a")}\n${code("a")}\n`, /two questions are called a/],
   ])("%s is refused by name", (_, task, text, message) => {

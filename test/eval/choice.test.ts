@@ -6,6 +6,7 @@ import { modelTokenizer } from "../../src/commands/shared/text.js";
 import { type ChoiceOptions, evaluateChoice } from "../../src/eval/choice/choice.js";
 import { evaluateChoiceFolder, readQuestionFolder } from "../../src/eval/choice/folder.js";
 import { readQuestions } from "../../src/eval/choice/questions.js";
+import { categoriesOf } from "../../src/eval/choice/tasks/categories.js";
 import { wilsonInterval } from "../../src/eval/perplexity/statistics.js";
 import { openModel } from "../../src/model.js";
 import { refusal } from "../support/build/build.js";
@@ -223,6 +224,37 @@ test("a folder has a file for each subject, and both means", async () => {
   );
 });
 
+test("subjects count for their categories, by questions and by subjects", async () => {
+  const test = join(folder, "categories");
+  mkdirSync(test);
+  const lines = readFileSync(golden("mmlu.csv"), "utf8").trim().split("\n");
+  const parts = { anatomy: lines.slice(0, 1), virology: lines.slice(1), astronomy: lines.slice(0, 2), zoology: lines };
+  for (const [name, own] of Object.entries(parts)) writeFileSync(join(test, `${name}_test.csv`), own.join("\n"));
+  for (const protocol of ["llq", "harness"] as const) {
+    const found = await evaluateChoiceFolder(model, tokenizer, readQuestionFolder(test, undefined)!, { threads: 0, protocol });
+    const right = new Map(found.subjects.map(({ subject, result }) => [subject, result.accuracy.value]));
+    const [anatomy, virology, astronomy] = ["anatomy", "virology", "astronomy"].map((name) => right.get(name)!);
+    // subjects, right of all questions alike, mean of the subjects; anatomy is STEM in lm_eval/tasks/mmlu alone
+    const expected = protocol === "llq"
+      ? [["STEM", 1, astronomy!, astronomy!], ["other", 2, (anatomy! + 3 * virology!) / 4, (anatomy! + virology!) / 2]]
+      : [["STEM", 2, (anatomy! + 2 * astronomy!) / 3, (anatomy! + astronomy!) / 2], ["other", 1, virology!, virology!]];
+    const close = (value: unknown) => (typeof value === "number" ? expect.closeTo(value, 12) : value);
+    expect(found.categories.map(({ category, subjects, accuracy, macro }) => [category, subjects, accuracy.value, macro])).toEqual(expected.map((row) => row.map(close)));
+  }
+}); // biome-ignore format: long rows
+
+test.each([
+  ["MMLU", 57, { STEM: 18, humanities: 13, "social sciences": 12, other: 14 }],
+  ["C-Eval", 52, { STEM: 20, humanities: 11, "social sciences": 10, other: 11, hard: 8 }],
+  ["CMMLU", 67, { STEM: 17, humanities: 13, "social sciences": 22, other: 15, "China specific": 15 }],
+])("%s has %i subjects, each in one category and its own kind", (task, subjects, sizes) => {
+  const { hard, "China specific": china, ...own } = categoriesOf(task, false);
+  const count = (all: Readonly<Record<string, readonly string[] | undefined>>) =>
+    Object.fromEntries(Object.entries(all).flatMap(([name, each]) => (each ? [[name, each.length]] : [])));
+  expect(count({ ...own, hard, "China specific": china })).toEqual(sizes);
+  expect(new Set(Object.values(own).flat()).size).toBe(subjects);
+});
+
 test("no more shots than there are examples", async () => {
   const examples = readQuestions(golden("mmlu_dev.csv"));
   await expect(ask("mmlu.csv", { examples, shots: 3 })).rejects.toThrow(/3 shots, but 2 questions/);
@@ -230,7 +262,13 @@ test("no more shots than there are examples", async () => {
 
 describe("refuses, naming the line", () => {
   test.each([
-    ["nothing", "", /no questions/],
+    ["nothing", "", /is empty/],
+    [
+      "a question of 2 MB",
+      `q,1,2,3,4,A\n${"x".repeat(2 << 20)},1,2,3,4,A\n`,
+      /line 2: \d+ characters; a question has at most/,
+    ],
+    ["100 MB in a line", "x".repeat(100 << 20), /10485760\d/],
     ["only names", "id,question,A,B,C,D,answer\n", /no questions/],
     ["an unknown format", "a,b\n1,2\n", /line 1: fields of no known format/],
     ["an unknown object", '{"words":"x"}', /line 1: fields of no known format/],

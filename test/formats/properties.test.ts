@@ -1,3 +1,4 @@
+import { encode } from "@msgpack/msgpack";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ByteWriter } from "../../formats/byte-writer.js";
@@ -5,6 +6,7 @@ import { BufferSource, ByteReader } from "../../formats/bytes.js";
 import type { MetaField, MetaType, MetaValue } from "../../formats/container.js";
 import { parseCsv } from "../../formats/csv.js";
 import { byteLength, DTYPES, type DTypeName } from "../../formats/dtype.js";
+import { decodeAround, Span } from "../../formats/flax/messagepack.js";
 import { readGguf } from "../../formats/gguf/gguf.js";
 import { ggufHeader, type TensorHeader } from "../../formats/gguf/gguf-write.js";
 import { type ImatrixEntry, readImatrixSums } from "../../formats/imatrix/imatrix.js";
@@ -253,6 +255,47 @@ test("references to the Hub come back, and none leads out of its folder", () => 
       for (const each of [reference.path, reference.revision].filter((text) => text !== "")) {
         expect(isSafePath(each)).toBe(true);
         expect(new URL(each, "http://h/root/").pathname.startsWith("/root/")).toBe(true);
+      }
+    }),
+  );
+});
+
+test("MessagePack: values come back, and bytes where they stand in the file", () => {
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const leaf = fc.oneof(fc.integer(), fc.double(), fc.boolean(), fc.constant(null), text, bytes);
+  const { value } = fc.letrec((again) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      leaf,
+      fc.array(again("value"), { maxLength: 20 }),
+      fc.dictionary(name, again("value"), { maxKeys: 20 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, fc.nat(5), (written, before) => {
+      const packed = encode(written);
+      const file = new Uint8Array(before + packed.length + 3);
+      file.set(packed, before);
+      const r = new ByteReader(new BufferSource("x", file));
+      r.offset = before;
+      let spans = 0;
+      const filled = (each: unknown): unknown => {
+        if (each instanceof Span) {
+          spans++;
+          expect(each.code).toBeUndefined();
+          return file.slice(each.offset, each.offset + each.byteLength);
+        }
+        if (Array.isArray(each)) return each.map(filled);
+        if (each === null || typeof each !== "object") return each;
+        return Object.fromEntries(Object.entries(each).map(([key, inner]) => [key, filled(inner)]));
+      };
+      const read = decodeAround(r, before + packed.length);
+      expect(filled(read.value)).toEqual(written);
+      expect(read.spans).toBe(spans);
+      // A byte less or more is another value, or none.
+      for (const end of [before + packed.length - 1, before + packed.length + 1]) {
+        r.offset = before;
+        expect(() => decodeAround(r, end)).toThrow(/^x/);
       }
     }),
   );

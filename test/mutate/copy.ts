@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -72,16 +72,24 @@ export class Copy {
   }
 
   assemble(module: AssemblyModule): Outcome {
-    return this.run("asc", [`assembly/${MODULES[module]}.ts`, "--target", module]);
+    const outcome = this.run("asc", [`assembly/${MODULES[module]}.ts`, "--target", module]);
+    if (outcome.ok) this.#pack();
+    return outcome;
   }
 
   restoreModules(): void {
-    for (const name of ["kernels", "products", "generation"]) {
-      for (const kind of name === "kernels" ? [""] : ["-plain", "-i16", "-i32"]) {
+    for (const name of ["kernels", "searches", "products", "generation"]) {
+      for (const kind of ["kernels", "searches"].includes(name) ? [""] : ["-plain", "-i16", "-i32"]) {
         const file = `dist/${name}${kind}.wasm`;
         cpSync(join(this.#origin, file), join(this.root, file));
       }
     }
+    this.#pack();
+  }
+
+  /** As release/modules.mjs does for npm run asc. */
+  #pack(): void {
+    execFileSync(process.execPath, [join(this.#origin, "release/modules.mjs"), join(this.root, "dist")]);
   }
 
   /** Runs test files, those of `name` only if there is one, until one fails. */
@@ -114,7 +122,7 @@ export class Copy {
 /** What rolldown.config.js makes of tsc's output, made of the sources. */
 function bundles(external: readonly string[]): string {
   const config = {
-    input: { cli: "src/cli.ts", worker: "src/worker/worker.ts" },
+    input: { cli: "src/cli.ts", worker: "src/worker/worker.ts", index: "src/index.ts" },
     platform: "node",
     external,
     resolve: { extensionAlias: { ".js": [".ts"] } },

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { byteLength, DTYPES, type DTypeName } from "../../formats/dtype.js";
 import { Kernels } from "../../src/kernels/kernels.js";
 import { encode } from "../../src/run/write/encode.js";
+import { quantizeChecked } from "../../src/run/write/overflow.js";
 import { encodeJobs } from "../../src/run/write/tensor-jobs.js";
 import { storedWhole, type Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build/build.js";
@@ -78,4 +79,36 @@ test("with an importance matrix too, in every type that is written", () => {
       "too large for a block of",
     );
   }
+});
+
+describe("weights that stay in memory, read back in pieces of 65536", () => {
+  const [rows, length] = [5, 32768];
+  const tensor = { name: "w", shape: [rows, length] } as unknown as Tensor;
+
+  /** What becomes of zeros and one other weight; the bytes, or the refusal. */
+  function quantized(type: DTypeName, at: number, value: number): Uint8Array | string {
+    const mark = kernels.mark();
+    const x = kernels.reserve(rows * length * 4);
+    const size = byteLength(type, [rows, length]);
+    const y = kernels.reserve(size);
+    const top = kernels.mark();
+    kernels.floats(x, rows * length).fill(0)[at] = value;
+    const said = refusal(() => quantizeChecked(kernels, tensor, type, { x, firstRow: 100, rows, length }, y));
+    const bytes = kernels.bytes(y, size).slice();
+    if (said === "accepted") expect(kernels.mark()).toBe(top);
+    kernels.reset(mark);
+    return said === "accepted" ? bytes : said;
+  }
+
+  test.each([0, 32767, 65536, 98304, 5 * 32768 - 1])("at %i", (at) => {
+    const place = `row ${100 + Math.floor(at / length)}, column ${at % length}`;
+    expect(quantized("F16", at, 65520)).toContain(
+      `tensor w: ${place}: the weight is 65520, which F16 has as`,
+    );
+    expect(quantized("Q8_0", at, 1e30)).toContain(`tensor w: ${place}: the weight is 1.0000000150474662e+30`);
+    expect(quantized("Q8_0", at, Number.NaN)).toContain(place);
+    // 1 in F16 is 0x3c00, and stands where it stood.
+    const f16 = new Uint16Array((quantized("F16", at, 1) as Uint8Array).buffer);
+    expect([f16.indexOf(0x3c00), f16.lastIndexOf(0x3c00)]).toEqual([at, at]);
+  });
 });

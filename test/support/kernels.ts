@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { DTYPES, type DType } from "../../formats/dtype.js";
+import { readModule } from "../../src/kernels/modules.js";
 
-const path = createRequire(import.meta.url).resolve("#kernels");
 const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
-const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { memory } });
+const instance = new WebAssembly.Instance(new WebAssembly.Module(readModule("kernels")), { env: { memory } });
 
 /** Everything the kernels module exports. */
 export const kernels: WebAssembly.Exports = instance.exports;

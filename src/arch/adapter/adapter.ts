@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
 import { openContainer } from "../../../formats/open.js";
+import { t } from "../../language/t.js";
 import { transposed } from "../../rows/transposed.js";
 import { type AdapterConfig, isSavedWhole, patternValue, readAdapterConfig } from "./config.js";
 
@@ -35,7 +36,7 @@ export function openAdapter(folder: string): Adapter {
   const file = join(folder, "adapter_config.json");
   const config = readAdapterConfig(file);
   const weights = WEIGHTS.map((name) => join(folder, name)).find((path) => existsSync(path));
-  if (weights === undefined) throw badInput(`${folder}: no weights here; looked for ${WEIGHTS.join(", ")}`);
+  if (weights === undefined) throw badInput(t`${folder}: no weights here; looked for ${WEIGHTS.join(", ")}`);
   const container = openContainer(weights);
   const changes = changesOf(file, config, container);
   return { folder, files: container.files, changes, keepsTied: config.ensure_weight_tying === true };
@@ -49,7 +50,10 @@ function changesOf(file: string, config: AdapterConfig, container: Container): M
   const changes = new Map<string, Change>();
   for (const [stored, source] of container.tensors) {
     if (!stored.startsWith(PREFIX)) {
-      throw badInput(`${where}: tensor ${stored} does not begin with ${PREFIX}`, "is it an adapter of PEFT?");
+      throw badInput(
+        t`${where}: tensor ${stored} does not begin with ${PREFIX}`,
+        t`is it an adapter of PEFT?`,
+      );
     }
     const [, module, embedding, factor] = FACTORS.exec(stored.slice(PREFIX.length)) ?? [];
     if (module === undefined) {
@@ -61,13 +65,13 @@ function changesOf(file: string, config: AdapterConfig, container: Container): M
     }
     const other = container.tensors.get(otherFactor(stored, factor!));
     if (other === undefined)
-      throw badInput(`${where}: tensor ${stored} has no ${otherFactor(stored, factor!)}`);
+      throw badInput(t`${where}: tensor ${stored} has no ${otherFactor(stored, factor!)}`);
     if (factor === "B") continue;
     const name = `${module}.weight`;
     const add = added(file, config, module, [other, source], embedding !== undefined);
     changes.set(name, { ...changes.get(name), add });
   }
-  if (changes.size === 0) throw badInput(`${where}: no tensors`, "is it an adapter of PEFT?");
+  if (changes.size === 0) throw badInput(t`${where}: no tensors`, t`is it an adapter of PEFT?`);
   return changes;
 }
 
@@ -87,7 +91,7 @@ function added(
   const alpha = patternValue(file, config.alpha_pattern, module) ?? config.lora_alpha;
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[0] !== rank || b.shape[1] !== rank) {
     throw badInput(
-      `${file}: rank ${rank}, but ${module} has A of ${a.shape.join(" x ")} and B of ${b.shape.join(" x ")}`,
+      t`${file}: rank ${rank}, but ${module} has A of ${a.shape.join(" x ")} and B of ${b.shape.join(" x ")}`,
     );
   }
   const scale = alpha / (config.use_rslora === true ? Math.sqrt(rank) : rank);

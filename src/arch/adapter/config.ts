@@ -5,6 +5,7 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
 import { boundedExpression } from "../../expression.js";
+import { t } from "../../language/t.js";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 20));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
@@ -26,18 +27,20 @@ const schema = v.looseObject({
 export type AdapterConfig = v.InferOutput<typeof schema>;
 
 /** Fields that, when set, make of LoRA something else; and what. */
-const OTHER_KINDS: Readonly<Record<string, string>> = {
-  use_dora: "a DoRA adapter",
-  lora_bias: "biases of the adapter's own",
-  layer_replication: "an adapter that repeats layers",
-  trainable_token_indices: "single rows of the embedding, trained by themselves (trainable_token_indices)",
-  target_parameters: "parameters that are no module's weight, such as stacked experts (target_parameters)",
-  alora_invocation_tokens: "an adapter that begins to work behind certain tokens (aLoRA)",
-  use_qalora: "a QA-LoRA adapter",
-  use_bdlora: "a block-diagonal adapter",
-  kasa_config: "a KaSA adapter",
-  monteclora_config: "an adapter that draws at random (MonteCLoRA)",
-  arrow_config: "several adapters with a router (Arrow)",
+const OTHER_KINDS: Readonly<Record<string, () => string>> = {
+  use_dora: () => t`a DoRA adapter`,
+  lora_bias: () => t`biases of the adapter's own`,
+  layer_replication: () => t`an adapter that repeats layers`,
+  trainable_token_indices: () =>
+    t`single rows of the embedding, trained by themselves (trainable_token_indices)`,
+  target_parameters: () =>
+    t`parameters that are no module's weight, such as stacked experts (target_parameters)`,
+  alora_invocation_tokens: () => t`an adapter that begins to work behind certain tokens (aLoRA)`,
+  use_qalora: () => t`a QA-LoRA adapter`,
+  use_bdlora: () => t`a block-diagonal adapter`,
+  kasa_config: () => t`a KaSA adapter`,
+  monteclora_config: () => t`an adapter that draws at random (MonteCLoRA)`,
+  arrow_config: () => t`several adapters with a router (Arrow)`,
 };
 
 /** Ways to begin that leave the base as it is. The others took a part of it away, which PEFT does again on loading. */
@@ -57,7 +60,7 @@ const MAX_CONFIG_BYTES = 16 << 20;
 /** @throws LlqError `bad-input` for a file that is missing or does not fit, `unsupported` for adapters other than LoRA */
 export function readAdapterConfig(file: string): AdapterConfig {
   if (!existsSync(file)) {
-    throw badInput(`${file}: no such file`, "--lora takes the folder that PEFT's save_pretrained wrote");
+    throw badInput(t`${file}: no such file`, t`--lora takes the folder that PEFT's save_pretrained wrote`);
   }
   const result = v.safeParse(schema, parseJson(file, readSmallFile(file, MAX_CONFIG_BYTES)));
   if (!result.success) {
@@ -67,16 +70,16 @@ export function readAdapterConfig(file: string): AdapterConfig {
   const what = otherKind(config);
   if (what === undefined) return config;
   throw new LlqError("unsupported", `${file}: ${what}`, {
-    hint: "LoRA is supported; merge others with PEFT",
+    hint: t`LoRA is supported; merge others with PEFT`,
   });
 }
 
 function otherKind(config: AdapterConfig): string | undefined {
   const { peft_type: type, init_lora_weights: init } = config;
-  if (type !== "LORA") return `an adapter of type ${type}`;
-  if (!PLAIN_INITS.includes(init)) return `an adapter that was taken out of the base's weights (${init})`;
+  if (type !== "LORA") return t`an adapter of type ${type}`;
+  if (!PLAIN_INITS.includes(init)) return t`an adapter that was taken out of the base's weights (${init})`;
   const field = Object.keys(OTHER_KINDS).find((each) => isSet(config[each]));
-  return field && OTHER_KINDS[field];
+  return field && OTHER_KINDS[field]?.();
 }
 
 function isSet(value: unknown): boolean {
@@ -101,8 +104,8 @@ export function patternValue(
 function expression(file: string, key: string): RegExp {
   const bounded = boundedExpression(key, (source) => `^(?:.*\\.)?(?:${source})$`);
   if (bounded !== undefined) return bounded;
-  throw new LlqError("unsupported", `${file}: the pattern ${JSON.stringify(key.slice(0, 80))}`, {
-    hint: "names of modules and simple expressions are supported; merge the adapter with PEFT",
+  throw new LlqError("unsupported", t`${file}: the pattern ${JSON.stringify(key.slice(0, 80))}`, {
+    hint: t`names of modules and simple expressions are supported; merge the adapter with PEFT`,
   });
 }
 

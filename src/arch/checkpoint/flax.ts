@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { transposed } from "../../rows/transposed.js";
 
 /** The last part of a name in Flax and in the Hugging Face checkpoint of the same model. */
@@ -23,8 +24,8 @@ export function fromFlax(container: Container): Container {
     const last = path.pop()!;
     const parameter = Object.hasOwn(PARAMETERS, last) ? PARAMETERS[last] : undefined;
     if (parameter === undefined || (last === "kernel" && source.shape.length !== 2)) {
-      const message = `${container.files[source.file]}: ${name} of shape ${source.shape.join(" x ")}`;
-      throw new LlqError("unsupported", `${message} is no parameter of a decoder`);
+      const message = t`${container.files[source.file]}: ${name} of shape ${source.shape.join(" x ")}`;
+      throw new LlqError("unsupported", t`${message} is no parameter of a decoder`);
     }
     tensors.set([...path, parameter].join("."), last === "kernel" ? transposed(source) : source);
   }

@@ -1,6 +1,7 @@
 import type { Container, Run, TensorSource } from "../../../formats/container.js";
 import { dtype } from "../../../formats/dtype.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 /** Experts of their own, as converters of 2023 wrote them; and what llama.cpp's option --fuse-gate-up-exps stacks. */
 const APART = /^(blk\.\d+\.ffn_(?:gate|down|up))\.(\d+)\.weight$/;
@@ -85,11 +86,11 @@ function cutRows(
   const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
   const whole = [rows, ...parts[0]!.shape.slice(1)];
   if (source.shape.join() !== whole.join()) {
-    const message = `tensor ${name} is ${source.shape.join(" x ")}; the metadata asks for ${whole.join(" x ")}`;
-    throw badInput(message, "the file is damaged, or has its tensors in a form that is not known");
+    const message = t`tensor ${name} is ${source.shape.join(" x ")}; the metadata asks for ${whole.join(" x ")}`;
+    throw badInput(message, t`the file is damaged, or has its tensors in a form that is not known`);
   }
   if (whole.length === 1 && dtype(source.dtype).blockSize > 1) {
-    throw new LlqError("unsupported", `tensor ${name} is ${source.dtype}; biases are floats`);
+    throw new LlqError("unsupported", t`tensor ${name} is ${source.dtype}; biases are floats`);
   }
   let start = 0;
   return parts.map((part) => {
@@ -132,9 +133,9 @@ function stacked(
       each?.file === first.file && each.dtype === first.dtype && each.shape.join() === first.shape.join(),
   );
   if (!isOne) {
-    const message = `${files[first.file]}: the experts of ${matrix} are not all there, of one type, in one file`;
+    const message = t`${files[first.file]}: the experts of ${matrix} are not all there, of one type, in one file`;
     throw new LlqError("unsupported", message, {
-      hint: "merge the parts of a split model with llama-gguf-split",
+      hint: t`merge the parts of a split model with llama-gguf-split`,
     });
   }
   return inRuns(first, [experts.length, ...first.shape], experts as TensorSource[]);

@@ -1,6 +1,7 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { TimesCoding } from "../../rows/packed/times.js";
 
 /** What stands beside X.weight: a factor for what it gives, and the scale of what runs through it. */
@@ -33,8 +34,8 @@ function multiplied(
   const count = elementCount(factors.shape);
   const matrices = base.shape.length > 2 ? base.shape[0]! : 1;
   if (factors.dtype !== "F32" || (count !== 1 && count !== matrices)) {
-    const what = `${factors.dtype} of ${factors.shape.join(" x ")}`;
-    throw badInput(`${files[factors.file]}: ${name} is ${what}; F32 of 1 or ${matrices} was expected`);
+    const what = t`${factors.dtype} of ${factors.shape.join(" x ")}`;
+    throw badInput(t`${files[factors.file]}: ${name} is ${what}; F32 of 1 or ${matrices} was expected`);
   }
   const coded: TimesCoding = { kind: "times", base, factors: { ...factors, shape: [1, count] } };
   const { file, offset, byteLength, shape } = base;

@@ -1,6 +1,7 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { RowBlocksCoding } from "../../rows/packed/row-blocks.js";
 import type { Architecture } from "../architecture.js";
 import type { HParams } from "../hparams.js";
@@ -34,8 +35,8 @@ export function withoutLatentPairs(
     if (source.shape.length !== 2 || all !== heads * (key + value) || rank !== latent.rank) {
       const wanted = `${heads * (key + value)} x ${latent.rank}`;
       throw badInput(
-        `tensor ${name} is ${source.shape.join(" x ")}; the configuration asks for ${wanted}`,
-        "the checkpoint and its configuration do not belong together",
+        t`tensor ${name} is ${source.shape.join(" x ")}; the configuration asks for ${wanted}`,
+        t`the checkpoint and its configuration do not belong together`,
       );
     }
     tensors.delete(name);

@@ -2,6 +2,7 @@ import { withFile } from "../../../formats/bytes.js";
 import type { Container, MetaField, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 
 /**
@@ -17,7 +18,7 @@ export function layerNumberKeys(
     const values = Array.from({ length: blockCount }, (_, layer) => {
       const name = source.replace("{i}", String(layer));
       const tensor = container.tensors.get(name);
-      if (tensor === undefined) throw badInput(`${container.files[0]}: tensor ${name} is missing`);
+      if (tensor === undefined) throw badInput(t`${container.files[0]}: tensor ${name} is missing`);
       return readNumber(container, name, tensor);
     });
     return [key, meta.f32s(values)];
@@ -27,7 +28,7 @@ export function layerNumberKeys(
 function readNumber({ files }: Container, name: string, source: TensorSource): number {
   const { file, offset, byteLength, shape, dtype } = source;
   if (shape.some((length) => length !== 1)) {
-    throw badInput(`tensor ${name} is ${shape.join(" x ")}; one number is needed`);
+    throw badInput(t`tensor ${name} is ${shape.join(" x ")}; one number is needed`);
   }
   const bytes = withFile(files[file]!, (stored) => stored.read(offset, byteLength));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -38,7 +39,7 @@ function readNumber({ files }: Container, name: string, source: TensorSource): n
     return wide.getFloat32(0, true);
   }
   if (dtype === "F16") return halfToNumber(view.getUint16(0, true));
-  throw new LlqError("unsupported", `tensor ${name} is ${dtype}`, { hint: "supported: F32, F16, BF16" });
+  throw new LlqError("unsupported", t`tensor ${name} is ${dtype}`, { hint: t`supported: F32, F16, BF16` });
 }
 
 /** IEEE 754 binary16. */

@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import type { Architecture } from "../architecture.js";
 import { addPublished, cutStack } from "./stacked-experts.js";
@@ -79,8 +80,8 @@ function published(
 }
 
 function multiplied({ files }: Container, name: string): LlqError {
-  const what = `${files[0]}: ${name} is as mlx-lm saves it, which multiplies weights by what config.json says`;
-  return new LlqError("unsupported", what, { hint: "take the original checkpoint" });
+  const what = t`${files[0]}: ${name} is as mlx-lm saves it, which multiplies weights by what config.json says`;
+  return new LlqError("unsupported", what, { hint: t`take the original checkpoint` });
 }
 
 /** A name with what it counts left out: `layers.3.` and `layers.{i}.` are `layers.#.`. */

@@ -1,6 +1,7 @@
 import type { Container, Metadata, MetaField } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 
 /**
  * A GGUF without the blocks behind the last one that predict more than the next token (`nextn_predict_layers`, which
@@ -15,7 +16,7 @@ export function withoutMultiToken(container: Container): Container {
   const all = Number(metadata.get(key("block_count"))?.value);
   if (!(count > 0) || !Number.isSafeInteger(all)) return container;
   const blocks = all - count;
-  if (blocks < 1) throw badInput(`${container.files[0]}: ${count} of ${all} blocks predict several tokens`);
+  if (blocks < 1) throw badInput(t`${container.files[0]}: ${count} of ${all} blocks predict several tokens`);
   const own = new Map<string, MetaField>();
   for (const [name, field] of metadata) {
     if (name === key("nextn_predict_layers")) continue;

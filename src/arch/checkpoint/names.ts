@@ -1,5 +1,6 @@
 import type { Container } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 
 /**
@@ -41,7 +42,7 @@ export function withoutWrappers(container: Container): Container {
       const plain = bare(name);
       if (plain === undefined) continue;
       if (result.has(plain))
-        throw badInput(`${container.files[0]}: two tensors are ${plain}: one is ${name}`);
+        throw badInput(t`${container.files[0]}: two tensors are ${plain}: one is ${name}`);
       result.set(plain, value);
     }
     return result;

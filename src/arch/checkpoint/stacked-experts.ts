@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { rowsOf } from "../../rows/packed/index.js";
 import type { Architecture } from "../architecture.js";
 
@@ -52,12 +53,12 @@ export function* cutStack(
   const where = files[source.file];
   const { shape, strides, coded, runs } = source;
   if (strides !== undefined || runs !== undefined) {
-    throw new LlqError("unsupported", `${where}: stacked experts ${name} that are a view`);
+    throw new LlqError("unsupported", t`${where}: stacked experts ${name} that are a view`);
   }
   const [experts, rows, columns] = shape;
   const isEmpty = source.byteLength === 0; // so many experts of nothing would take memory that the file does not have
   if (shape.length !== 3 || isEmpty || experts! > MAX_EXPERTS || rows! % targets.length !== 0) {
-    throw badInput(`${where}: stacked experts ${name} are ${shape.join(" x ")}`);
+    throw badInput(t`${where}: stacked experts ${name} are ${shape.join(" x ")}`);
   }
   const byteLength = source.byteLength / (experts! * targets.length);
   const some = rows! / targets.length;
@@ -88,7 +89,7 @@ export function addPublished(
   source: TensorSource,
 ): void {
   if (tensors.has(name)) {
-    throw badInput(`${files[source.file]}: has ${name} twice, once as ${stored}`, "remove one of the two");
+    throw badInput(t`${files[source.file]}: has ${name} twice, once as ${stored}`, t`remove one of the two`);
   }
   tensors.set(name, source);
 }

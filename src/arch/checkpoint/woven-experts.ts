@@ -1,6 +1,7 @@
 import type { TensorSource } from "../../../formats/container.js";
 import { dtype } from "../../../formats/dtype.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { everyRow } from "../../rows/packed/mxfp4-blocks.js";
 import { half } from "./gguf-forms.js";
 
@@ -67,10 +68,10 @@ export const cutUpAcross: View = (name, source, shape) => {
 
 function checkFlat(name: string, { shape, strides, coded, runs }: TensorSource, expected: number[]): void {
   if (strides !== undefined || coded !== undefined || runs !== undefined)
-    throw new LlqError("unsupported", `tensor ${name}: experts that are packed or a view`);
+    throw new LlqError("unsupported", t`tensor ${name}: experts that are packed or a view`);
   if (shape.join() === expected.join()) return;
-  const message = `tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
-  throw badInput(message, "the checkpoint and its configuration do not belong together");
+  const message = t`tensor ${name} is ${shape.join(" x ")}; the configuration asks for ${expected.join(" x ")}`;
+  throw badInput(message, t`the checkpoint and its configuration do not belong together`);
 }
 
 /** Of a plain tensor of three dimensions. */
@@ -81,7 +82,7 @@ function dimensions(name: string, source: TensorSource): readonly [number, numbe
   }
   throw new LlqError(
     "unsupported",
-    `tensor ${name}: stacked experts that are packed, a view, or of ${shape}`,
+    t`tensor ${name}: stacked experts that are packed, a view, or of ${shape}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, reader } from "../config.js";
 import { partOf } from "../fused.js";
@@ -51,7 +52,7 @@ export const baichuan: Architecture = {
     expectField("num_hidden_layers", config.num_hidden_layers, LAYERS_WITH_ROPE, LAYERS_WITH_ALIBI);
     const context = config.max_position_embeddings ?? config.model_max_length;
     if (context === undefined) {
-      throw new LlqError("bad-input", "config.json: neither max_position_embeddings nor model_max_length");
+      throw new LlqError("bad-input", t`config.json: neither max_position_embeddings nor model_max_length`);
     }
     const known = { ...config, max_position_embeddings: context };
     return {

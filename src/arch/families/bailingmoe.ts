@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, positive, reader } from "../config.js";
 import { partOf } from "../fused.js";
@@ -123,7 +124,7 @@ export const bailingmoe2: Architecture = {
     const head = headDim(config);
     if (head * config.num_attention_heads !== config.hidden_size) {
       throw badInput(
-        `config.json: ${config.num_attention_heads} heads of ${head} are not ${config.hidden_size}`,
+        t`config.json: ${config.num_attention_heads} heads of ${head} are not ${config.hidden_size}`,
       );
     }
     const mixture = readExpertFields(config, { gating: "sigmoid", normalize: true });

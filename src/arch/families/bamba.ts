@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Transform } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { headDim, headsKv, reader } from "../config.js";
@@ -27,12 +28,12 @@ type Config = v.InferOutput<typeof schema>;
 function attentionLayers({ attn_layer_indices: said, num_hidden_layers: layers }: Config): boolean[] {
   const beyond = said?.find((index) => index >= layers);
   if (beyond !== undefined)
-    throw badInput(`config.json: attn_layer_indices has ${beyond} of ${layers} layers`);
+    throw badInput(t`config.json: attn_layer_indices has ${beyond} of ${layers} layers`);
   const has = Array.from({ length: layers }, (_, i) => said?.includes(i) ?? false);
   if (has.includes(true) && has.includes(false)) return has;
-  const all = has.includes(true) ? "all layers" : "no layer";
-  throw new LlqError("unsupported", `config.json: attn_layer_indices gives ${all} attention`, {
-    hint: "Bamba is supported with layers of both kinds",
+  const all = has.includes(true) ? t`all layers` : t`no layer`;
+  throw new LlqError("unsupported", t`config.json: attn_layer_indices gives ${all} attention`, {
+    hint: t`Bamba is supported with layers of both kinds`,
   });
 }
 
@@ -52,7 +53,7 @@ function readBamba(config: Config): HfModel {
     remarks: [
       ...(biases.remarks ?? []),
       ...(limits.remarks ?? []),
-      "queries and keys are in the order in which llama.cpp turns half of a head; its own converter orders them for whole heads, which makes another model",
+      t`queries and keys are in the order in which llama.cpp turns half of a head; its own converter orders them for whole heads, which makes another model`,
     ],
   };
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { activationKeys, activationOf } from "../numbers/activations.js";
@@ -38,8 +39,8 @@ export const bitnet: Architecture = {
       remarks: [
         ...(activation.remarks ?? []),
         packed == null
-          ? "llama.cpp's converter rounds weights to three values, which is left to checkpoints here"
-          : "transformers rounds what goes into each matrix to 8 bits, which is not done here",
+          ? t`llama.cpp's converter rounds weights to three values, which is left to checkpoints here`
+          : t`transformers rounds what goes into each matrix to 8 bits, which is not done here`,
       ],
     };
   }),

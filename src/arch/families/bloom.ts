@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
@@ -24,7 +25,7 @@ const schema = v.looseObject({
 /** A field that older configs have by another name. @throws LlqError `bad-input` without either */
 function either(name: string, value: number | null | undefined): number {
   if (value != null) return value;
-  throw badInput(`config.json: ${name} is missing`);
+  throw badInput(t`config.json: ${name} is missing`);
 }
 
 const LAYER = "transformer.h.{i}";

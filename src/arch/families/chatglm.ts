@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { MetaField } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import {
   count,
@@ -98,9 +99,9 @@ function ropeRatioKeys({ rope_ratio, padded_vocab_size, _name_or_path }: Config)
   const name = _name_or_path?.toLowerCase() ?? "";
   const isSecond = name.includes("chatglm2");
   if (ratio !== 1 && !isSecond && !/chatglm3|glm-4/.test(name) && padded_vocab_size !== GLM4_VOCABULARY) {
-    const message = `config.json: rope_ratio ${ratio} means one thing to ChatGLM2 and another to ChatGLM3`;
+    const message = t`config.json: rope_ratio ${ratio} means one thing to ChatGLM2 and another to ChatGLM3`;
     throw new LlqError("unsupported", message, {
-      hint: '"_name_or_path" says which it is, as in "THUDM/chatglm3-6b-32k"',
+      hint: t`"_name_or_path" says which it is, as in "THUDM/chatglm3-6b-32k"`,
     });
   }
   if (!isSecond || ratio === 1) return [["rope.freq_base", meta.f32(10000 * ratio)]];

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import {
   count,
@@ -53,7 +54,7 @@ export const commandR: Architecture = {
       ],
       remarks: isUnusual
         ? [
-            `llama.cpp loads models with norms of queries and keys from ${LAYERS_WITH_NORMS} layers on, without them below; this has ${config.num_hidden_layers}`,
+            t`llama.cpp loads models with norms of queries and keys from ${LAYERS_WITH_NORMS} layers on, without them below; this has ${config.num_hidden_layers}`,
           ]
         : [],
     };

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, positive, reader } from "../config.js";
 import { type HParams, numbersOf } from "../hparams.js";
@@ -50,12 +51,12 @@ export function leadingDense(
   const { mlp_layer_types: types, first_k_dense_replace: given, num_hidden_layers: layers } = config;
   if (types == null) return given ?? usual;
   if (types.length !== layers) {
-    throw badInput(`config.json: mlp_layer_types has ${types.length} entries for ${layers} layers`);
+    throw badInput(t`config.json: mlp_layer_types has ${types.length} entries for ${layers} layers`);
   }
   const dense = types.findIndex((type) => type !== "dense");
   const leading = dense < 0 ? layers : dense;
   if (types.slice(leading).includes("dense"))
-    expectField("mlp_layer_types", "in this order", "dense layers first");
+    expectField("mlp_layer_types", t`in this order`, t`dense layers first`);
   return leading;
 }
 
@@ -106,9 +107,9 @@ function unloadable(config: Config): string[] {
   const isLite = layers === 26 || layers === 27 || (layers === 48 && vocabulary === 128256);
   return [
     ...(queries == null && !isLite
-      ? [`llama.cpp loads models without q_lora_rank if they have 26 or 27 layers, not ${layers}`]
+      ? [t`llama.cpp loads models without q_lora_rank if they have 26 or 27 layers, not ${layers}`]
       : []),
-    ...(attention_bias === true ? ["llama.cpp loads no latent attention with biases (attention_bias)"] : []),
+    ...(attention_bias === true ? [t`llama.cpp loads no latent attention with biases (attention_bias)`] : []),
   ];
 }
 
@@ -123,7 +124,7 @@ function mixtureKeys(config: Config, usual: Usual): HfModel["keys"] {
   }
   if (used == null || width == null) {
     throw badInput(
-      `config.json: ${used == null ? "num_experts_per_tok" : "moe_intermediate_size"} is missing`,
+      t`config.json: ${used == null ? "num_experts_per_tok" : "moe_intermediate_size"} is missing`,
     );
   }
   const mixture = readExpertFields(
@@ -220,8 +221,7 @@ export const deepseekV2: Architecture = {
     const plain = { ...config, ...groups, norm_topk_prob: false };
     const model = readDeepSeek(plain, { gating: "softmax", normalize: false });
     if ((plain.n_group ?? 1) < 2) return model;
-    const remark =
-      "llama.cpp takes the sum of a group's two best experts for its score, where the model takes the best";
+    const remark = t`llama.cpp takes the sum of a group's two best experts for its score, where the model takes the best`;
     return {
       ...model,
       keys: [...model.keys, ["expert_group_score", meta.string("largest")]],

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import type { Architecture } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
@@ -28,7 +29,7 @@ export const ernie45: Architecture = {
       tied: config.tie_word_embeddings !== false,
       keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config), { base: 500000 })],
       optional: hasBiases ? BIASES : [],
-      remarks: hasBiases ? ["llama.cpp loads no ernie4_5 whose feed-forwards have biases"] : [],
+      remarks: hasBiases ? [t`llama.cpp loads no ernie4_5 whose feed-forwards have biases`] : [],
     };
   }),
   tensors: [

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, layerTypes, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
@@ -45,7 +46,7 @@ export const exaoneMoe: Architecture = {
   read: reader(schema, (config) => {
     expectField("hidden_act", config.hidden_act ?? "silu", "silu");
     const { sliding_window: window = 4096, layer_types: types } = config;
-    if (window === null) throw badInput("config.json: sliding_window is missing");
+    if (window === null) throw badInput(t`config.json: sliding_window is missing`);
     const pattern = patternOf(config.sliding_window_pattern ?? 4);
     const mixture = readExpertFields(config, { gating: "sigmoid", normalize: true });
     const shared = mixture.sharedCount ?? 1;

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, headDim, layerTypes, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
@@ -26,7 +27,7 @@ const LAYERS_WITH_WINDOWS = 64;
 export function patternOf(pattern: string | number | null | undefined): (layer: number) => boolean {
   if (typeof pattern === "string") return (layer) => pattern[layer % pattern.length] === "L";
   if (typeof pattern === "number" && pattern > 0) return allButEvery(pattern);
-  throw badInput("config.json: sliding_window without layer_types or a sliding_window_pattern");
+  throw badInput(t`config.json: sliding_window without layer_types or a sliding_window_pattern`);
 }
 
 function readExaone4(config: v.InferOutput<typeof schema>): HfModel {
@@ -52,7 +53,7 @@ function readExaone4(config: v.InferOutput<typeof schema>): HfModel {
     remarks: isKnown
       ? []
       : [
-          `llama.cpp has windows of an EXAONE 4 in models of ${LAYERS_WITH_WINDOWS} layers only, and will compute this one with full attention and RoPE everywhere`,
+          t`llama.cpp has windows of an EXAONE 4 in models of ${LAYERS_WITH_WINDOWS} layers only, and will compute this one with full attention and RoPE everywhere`,
         ],
   };
 }

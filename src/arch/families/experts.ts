@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive } from "../config.js";
 import { type HParams, hasExperts } from "../hparams.js";
@@ -49,7 +50,7 @@ export function readExpertFields(
   usual: { readonly gating: Gating; readonly normalize: boolean },
 ): ExpertConfig {
   const experts = config.n_routed_experts ?? config.num_local_experts ?? config.num_experts;
-  if (experts == null) throw badInput("config.json: n_routed_experts is missing");
+  if (experts == null) throw badInput(t`config.json: n_routed_experts is missing`);
   const func = config.scoring_func ?? config.score_function;
   if (func != null) expectField("scoring_func", func, ...Object.keys(GATINGS));
   return {
@@ -80,11 +81,11 @@ export function leadingDense(
 ): number {
   if (types == null) return usual;
   if (types.length !== layers)
-    throw badInput(`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
+    throw badInput(t`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
   const sparse = types.indexOf("sparse");
   const leading = sparse < 0 ? layers : sparse;
   for (const type of types.slice(leading))
-    expectField("mlp_layer_types, behind the first sparse one,", type, "sparse");
+    expectField(t`mlp_layer_types, behind the first sparse one,`, type, "sparse");
   return leading;
 }
 

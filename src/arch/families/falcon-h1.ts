@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import type { ValueStep } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
@@ -49,7 +50,7 @@ function innerSize(config: Config): number {
   const { mamba_n_heads: heads, mamba_d_head: said = "auto" } = config;
   const inner = config.mamba_d_ssm ?? config.mamba_expand * config.hidden_size;
   if (inner % heads === 0 && (said === "auto" || said === null || said * heads === inner)) return inner;
-  throw badInput(`config.json: ${heads} heads of ${said} are not mamba_d_ssm = ${inner}`);
+  throw badInput(t`config.json: ${heads} heads of ${said} are not mamba_d_ssm = ${inner}`);
 }
 
 /** The multipliers as steps, in the order in which llama.cpp's converter multiplies. */
@@ -120,14 +121,14 @@ function readFalconH1(config: Config): HfModel {
     remarks: [
       ...(limits.remarks ?? []),
       ...(normsFirst
-        ? ["llama.cpp gates what Mamba-2 gives before it norms it, where the model does so after"]
+        ? [t`llama.cpp gates what Mamba-2 gives before it norms it, where the model does so after`]
         : []),
       ...(headDiffers
         ? [
-            `llama.cpp multiplies logits by embedding_multiplier ${embedding}, not by lm_head_multiplier ${head}`,
+            t`llama.cpp multiplies logits by embedding_multiplier ${embedding}, not by lm_head_multiplier ${head}`,
           ]
         : []),
-      ...(config.attention_bias === true ? ["llama.cpp leaves out the bias of attention's output"] : []),
+      ...(config.attention_bias === true ? [t`llama.cpp leaves out the bias of attention's output`] : []),
     ],
   };
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { positive, reader } from "../config.js";
 import { mamba, mambaSchema, readMamba } from "./mamba.js";
@@ -18,7 +19,7 @@ function readFalconMamba(config: v.InferOutput<typeof schema>): HfModel {
     keys: [...keys, ["ssm.dt_b_c_rms_epsilon", meta.f32(own)]],
     remarks: [
       ...(model.remarks ?? []),
-      `llama.cpp norms step, B and C with the layers' epsilon ${all}, not with mixer_rms_eps ${own}, and so computes another perplexity`,
+      t`llama.cpp norms step, B and C with the layers' epsilon ${all}, not with mixer_rms_eps ${own}, and so computes another perplexity`,
     ],
   };
 }

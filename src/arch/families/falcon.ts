@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, headDim, positive, reader } from "../config.js";
@@ -78,8 +79,8 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
       ...(config.tie_word_embeddings === false ? (["output"] as const) : []),
     ],
     remarks: [
-      ...(isParallel ? [] : ["feed-forwards see what attention has added; llama.cpp loads no such Falcon"]),
-      ...(config.bias === true ? ["llama.cpp loads no Falcon whose matrices have biases"] : []),
+      ...(isParallel ? [] : [t`feed-forwards see what attention has added; llama.cpp loads no such Falcon`]),
+      ...(config.bias === true ? [t`llama.cpp loads no Falcon whose matrices have biases`] : []),
     ],
   };
 }
@@ -87,7 +88,7 @@ function readFalcon(config: v.InferOutput<typeof schema>): HfModel {
 /** A field that has another name in the first releases. */
 function either(name: string, value: number | null | undefined): number {
   if (value != null) return value;
-  throw badInput(`config.json: ${name} is missing`);
+  throw badInput(t`config.json: ${name} is missing`);
 }
 
 /**

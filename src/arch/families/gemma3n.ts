@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, positive, reader } from "../config.js";
 import { normalQuantile } from "../numbers/normal.js";
@@ -57,7 +58,7 @@ const [SPARSE_LAYERS, SPARSITY] = [10, 0.95];
 /** A list with a value for each layer. */
 function checked<T>(name: string, values: readonly T[], layers: number): readonly T[] {
   if (values.length === layers) return values;
-  throw badInput(`config.json: ${name} has ${values.length} of ${layers} layers`);
+  throw badInput(t`config.json: ${name} has ${values.length} of ${layers} layers`);
 }
 
 function windowsOf({ layer_types: types, num_hidden_layers: layers }: Config): boolean[] {
@@ -81,18 +82,18 @@ function fixedRemarks(config: Config, sparsities: readonly number[]): string[] {
   const { num_hidden_layers: layers, num_kv_shared_layers: shared } = config;
   const said: string[] = [];
   if (config.hidden_size_per_layer_input !== 256 || config.laurel_rank !== 64) {
-    said.push("llama.cpp loads only models of 256 inputs a layer and a LAuReL rank of 64");
+    said.push(t`llama.cpp loads only models of 256 inputs a layer and a LAuReL rank of 64`);
   }
   if (layers - shared !== 20 && !(shared === 0 && layers <= 20)) {
-    said.push("llama.cpp takes all layers behind the first 20 for those that share keys");
+    said.push(t`llama.cpp takes all layers behind the first 20 for those that share keys`);
   }
   if (sparsities.some((share) => share > 0)) {
     said.push(
-      "the deviation by which gates are cut is of n numbers; llama.cpp divides by n - 1, of which ln(perplexity) was 0.004 to 0.007 off on tiny models of 32 to 64 gates, and less in wider ones",
+      t`the deviation by which gates are cut is of n numbers; llama.cpp divides by n - 1, of which ln(perplexity) was 0.004 to 0.007 off on tiny models of 32 to 64 gates, and less in wider ones`,
     );
   }
   if (sparsities.some((share, i) => share !== (i < SPARSE_LAYERS ? SPARSITY : 0))) {
-    said.push("llama.cpp cuts the gates of the first 10 layers, all to a share of 0.95");
+    said.push(t`llama.cpp cuts the gates of the first 10 layers, all to a share of 0.95`);
   }
   return said;
 }
@@ -104,9 +105,9 @@ function readGemma3n(config: Config): HfModel {
   expectField("altup_num_inputs", config.altup_num_inputs, 4);
   expectField("altup_correct_scale", config.altup_correct_scale, true);
   const { num_hidden_layers: layers, intermediate_size: widths, altup_active_idx: active } = config;
-  if (active >= config.altup_num_inputs) throw badInput(`config.json: altup_active_idx ${active} of 4`);
+  if (active >= config.altup_num_inputs) throw badInput(t`config.json: altup_active_idx ${active} of 4`);
   if (config.vocab_size_per_layer_input > config.vocab_size) {
-    throw badInput("config.json: vocab_size_per_layer_input is more than vocab_size");
+    throw badInput(t`config.json: vocab_size_per_layer_input is more than vocab_size`);
   }
   const { full_attention: global, sliding_attention: local } = config.rope_parameters ?? {};
   for (const kind of [global, local]) {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import {
   count,
@@ -68,7 +69,7 @@ const PERIOD = 6;
 /** Which layers see a window only; the last never does. */
 function windowsOf({ layer_types: types, num_hidden_layers: layers }: Config): boolean[] {
   if (types != null && types.length !== layers) {
-    throw badInput(`config.json: layer_types has ${types.length} of ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${types.length} of ${layers} layers`);
   }
   return Array.from({ length: layers }, (_, i) => {
     const type = types?.[i] ?? ((i + 1) % PERIOD === 0 ? "full_attention" : "sliding_attention");
@@ -93,8 +94,8 @@ function fullHeads(config: Config, windows: readonly boolean[]): { width: number
       : width !== full.width || headsKv !== full.headsKv,
   );
   if (odd < 0) return full;
-  throw new LlqError("unsupported", `config.json: per_layer_config gives layer ${odd} heads of its own`, {
-    hint: "supported: one kind of heads in layers with a window, and one in those without",
+  throw new LlqError("unsupported", t`config.json: per_layer_config gives layer ${odd} heads of its own`, {
+    hint: t`supported: one kind of heads in layers with a window, and one in those without`,
   });
 }
 
@@ -115,7 +116,7 @@ function mixtureOf(config: Config): HfModel["keys"] {
   const needed = (["num_experts", "top_k_experts", "moe_intermediate_size"] as const).map((field) => {
     const value = config[field];
     if (value != null) return value;
-    throw badInput(`config.json: enable_moe_block asks for experts, and ${field} is missing`);
+    throw badInput(t`config.json: enable_moe_block asks for experts, and ${field} is missing`);
   });
   const [experts, used, feedForwardLength] = needed as [number, number, number];
   return expertKeys({ count: experts, used, feedForwardLength });

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { across, everyOther, everyOtherBias, type View } from "../checkpoint/woven-experts.js";
 import {
@@ -55,7 +56,7 @@ const USUAL_ROPE: v.InferOutput<typeof ropeScaling> = {
 function readGptOss(config: Config): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   const used = config.num_experts_per_tok ?? config.experts_per_token;
-  if (used == null) throw badInput("config.json: num_experts_per_tok is missing");
+  if (used == null) throw badInput(t`config.json: num_experts_per_tok is missing`);
   const mixture = readExpertFields(
     { ...config, num_experts_per_tok: used, moe_intermediate_size: config.intermediate_size },
     { gating: "softmaxOfChosen", normalize: false },
@@ -90,7 +91,7 @@ function readGptOss(config: Config): HfModel {
 function windowKeys({ layer_types: types, num_hidden_layers: layers }: Config): HfModel["keys"] {
   if (types == null) return [];
   if (types.length !== layers)
-    throw badInput(`config.json: layer_types has ${types.length} of ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${types.length} of ${layers} layers`);
   const hasWindow = types.map((type) => {
     expectField("layer_types", type, "sliding_attention", "full_attention");
     return type === "sliding_attention";

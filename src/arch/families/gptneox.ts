@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import { flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { grouped } from "../fused.js";
@@ -44,7 +45,7 @@ export const gptneox: Architecture = {
       remarks: [
         // Of the forms of GELU llama.cpp has one for all.
         ...(config.hidden_act?.startsWith("gelu") ? [] : (activation.remarks ?? [])),
-        ...(hasBiases ? [] : ["llama.cpp loads no gptneox whose attention has no biases"]),
+        ...(hasBiases ? [] : [t`llama.cpp loads no gptneox whose attention has no biases`]),
       ],
     };
   }),

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { expectField, headsKv, layerTypes, reader } from "../config.js";
 import { partOf } from "../fused.js";
@@ -35,7 +36,7 @@ function attentionLayers(config: Config): boolean[] {
   const { num_hidden_layers: layers } = config;
   const types = config.layer_types ?? config.layers_block_type ?? Array<string>(layers).fill("mamba");
   if (types.length !== layers) {
-    throw badInput(`config.json: layer_types has ${types.length} entries for ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${types.length} entries for ${layers} layers`);
   }
   for (const type of types) {
     expectField("layer_types", type, "mamba", "linear_attention", "attention", "full_attention");

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, layerTypes, reader } from "../config.js";
 import { type HParams, hasExperts, isDense } from "../hparams.js";
@@ -26,8 +27,8 @@ function ropes({ layer_rope_theta: list, no_rope_layers, num_hidden_layers: laye
   const of = list ?? no_rope_layers ?? new Array<number>(layers).fill(1);
   const bases = [...new Set(list ?? [])].filter((base) => base > 0);
   if (bases.length > 1) {
-    throw new LlqError("unsupported", `config.json: layer_rope_theta has bases ${bases.join(", ")}`, {
-      hint: "supported: one, and 0 for layers without RoPE",
+    throw new LlqError("unsupported", t`config.json: layer_rope_theta has bases ${bases.join(", ")}`, {
+      hint: t`supported: one, and 0 for layers without RoPE`,
     });
   }
   return { base: bases[0], hasRope: Array.from({ length: layers }, (_, layer) => of[layer] !== 0) };

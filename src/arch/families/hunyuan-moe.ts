@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
@@ -41,7 +42,7 @@ type Config = v.InferOutput<typeof schema>;
 function common(name: string, values: number | readonly number[], layers: number): number {
   if (typeof values === "number") return values;
   if (values.length !== layers)
-    throw badInput(`config.json: ${name} has ${values.length} of ${layers} layers`);
+    throw badInput(t`config.json: ${name} has ${values.length} of ${layers} layers`);
   for (const value of values) expectField(name, value, values[0]);
   return values[0]!;
 }
@@ -104,7 +105,7 @@ export const hunyuanMoe: Architecture = {
           ? ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"]
           : [],
       remarks:
-        config.attention_bias === true ? ["llama.cpp loads no Hunyuan-A13B whose attention has biases"] : [],
+        config.attention_bias === true ? [t`llama.cpp loads no Hunyuan-A13B whose attention has biases`] : [],
     };
   }),
   tensors: [

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import {
   count,
@@ -61,7 +62,7 @@ export const hy3: Architecture = {
     expectField("moe_router_enable_expert_bias", config.moe_router_enable_expert_bias ?? true, true);
     const { mlp_layer_types: types, num_hidden_layers: layers, moe_intermediate_size: width } = config;
     if (types != null && types.length !== layers)
-      throw badInput(`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
+      throw badInput(t`config.json: mlp_layer_types has ${types.length} of ${layers} layers`);
     const dense = config.first_k_dense_replace ?? 1;
     const sparse = Array.from({ length: layers }, (_, i) => (types ? types[i] === "sparse" : i >= dense));
     return {

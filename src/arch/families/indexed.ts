@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
@@ -24,7 +25,7 @@ function readIndexed(config: Config, hasTypes: boolean): HfModel {
   const model = readDeepSeek(config, { gating: "sigmoid", normalize: true, leadingDense: 3 });
   const { num_hidden_layers: layers, indexer_types: types } = config;
   if (types != null && types.length !== layers) {
-    throw badInput(`config.json: indexer_types has ${types.length} entries for ${layers} layers`);
+    throw badInput(t`config.json: indexer_types has ${types.length} entries for ${layers} layers`);
   }
   for (const type of types ?? []) expectField("indexer_types", type, "full", "shared");
   const full = Array.from({ length: layers }, (_, i) => types == null || types[i] === "full");

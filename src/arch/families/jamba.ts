@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, headDim, headsKv, layerCount, positive, reader } from "../config.js";
 import { type HParams, hasAttention, hasExperts, isDense } from "../hparams.js";
@@ -44,7 +45,7 @@ function every(config: Config, what: "attn" | "expert"): boolean[] {
   const [period, offset] = [config[`${what}_layer_period`], config[`${what}_layer_offset`]];
   if (offset < period)
     return perLayer({ blockCount: config.num_hidden_layers }, (i) => i % period === offset);
-  throw badInput(`config.json: ${what}_layer_offset ${offset} of every ${period} layers`);
+  throw badInput(t`config.json: ${what}_layer_offset ${offset} of every ${period} layers`);
 }
 
 function readJamba(config: Config): HfModel {

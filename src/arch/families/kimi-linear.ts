@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, layerCount, layerTypes, positive, reader } from "../config.js";
 import { type HParams, hasAttention, hasExperts, isDense } from "../hparams.js";
@@ -71,7 +72,7 @@ function attentionLayers(config: Config): boolean[] {
   const { num_hidden_layers: layers, layer_types: types, linear_attn_config: own } = config;
   if (types != null) {
     if (types.length !== layers) {
-      throw badInput(`config.json: layer_types has ${types.length} entries for ${layers} layers`);
+      throw badInput(t`config.json: layer_types has ${types.length} entries for ${layers} layers`);
     }
     for (const type of types) expectField("layer_types", type, "linear_attention", "full_attention");
     return types.map((type) => type === "full_attention");
@@ -84,7 +85,7 @@ function attentionLayers(config: Config): boolean[] {
   if (said.length === layers && said.every((layer, i) => layer === i + 1)) {
     return perLayer({ blockCount: layers }, (i) => full.includes(i + 1));
   }
-  throw badInput(`config.json: full_attn_layers and kda_layers do not name each of ${layers} layers once`);
+  throw badInput(t`config.json: full_attn_layers and kda_layers do not name each of ${layers} layers once`);
 }
 
 function readKimi(config: Config): HfModel {
@@ -126,7 +127,7 @@ function readKimi(config: Config): HfModel {
       ...(epsilon === EPSILON
         ? []
         : [
-            `llama.cpp norms latents, queries and keys with the layers' epsilon ${epsilon}, not with ${EPSILON}`,
+            t`llama.cpp norms latents, queries and keys with the layers' epsilon ${epsilon}, not with ${EPSILON}`,
           ]),
     ],
   };
@@ -156,7 +157,7 @@ function mixtureKeys(config: Config): Pick<HfModel, "keys" | "remarks"> {
       ...((groupCount ?? 1) > 1 && { groupCount }),
       ...(isPlain && { normalize }),
     }),
-    remarks: isPlain ? ["llama.cpp makes experts' weights add up to 1, where the model does not"] : [],
+    remarks: isPlain ? [t`llama.cpp makes experts' weights add up to 1, where the model does not`] : [],
   };
 }
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
@@ -51,7 +52,7 @@ function readLaguna({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
   expectField("moe_router_logit_softcapping", config.moe_router_logit_softcapping ?? 0, 0);
   const { num_hidden_layers: layers, head_dim: width, num_attention_heads_per_layer: list } = config;
   if (list != null && list.length !== layers)
-    throw badInput(`config.json: num_attention_heads_per_layer has ${list.length} of ${layers} layers`);
+    throw badInput(t`config.json: num_attention_heads_per_layer has ${list.length} of ${layers} layers`);
   const hasWindow = windowLayers(config, () => false);
   const window = hasWindow.includes(true) ? (config.sliding_window ?? 512) : 0;
   const { full, window: inWindow } = ropes ?? {};

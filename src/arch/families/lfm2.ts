@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import {
   count,
@@ -60,7 +61,7 @@ function attentionLayers(config: v.InferOutput<typeof schema>): boolean[] {
     return Array.from({ length: layers }, (_, i) => indices == null || indices.includes(i));
   }
   if (types.length !== layers) {
-    throw badInput(`config.json: layer_types has ${types.length} entries for ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${types.length} entries for ${layers} layers`);
   }
   for (const type of types) expectField("layer_types", type, "conv", "full_attention");
   return types.map((type) => type === "full_attention");
@@ -138,7 +139,7 @@ function decoder(h: HParams, router?: RouterTraits) {
 /** The width of feed-forwards, which older configs give before it is cut to a gate's. */
 function feedForward(config: v.InferOutput<typeof dense>): number {
   const width = config.block_ff_dim ?? config.intermediate_size;
-  if (width == null) throw badInput("config.json: intermediate_size is missing");
+  if (width == null) throw badInput(t`config.json: intermediate_size is missing`);
   if (!config.block_auto_adjust_ff_dim) return width;
   const cut = Math.trunc((2 * width) / 3);
   const { block_ffn_dim_multiplier: factor, block_multiple_of: multiple } = config;
@@ -168,8 +169,8 @@ export const lfm2moe: Architecture = {
     const remarks = [
       ...(normalize
         ? []
-        : ["llama.cpp divides the weights of lfm2moe's experts by their sum: norm_topk_prob false"]),
-      ...(scale === 1 ? [] : [`llama.cpp does not scale lfm2moe's experts: routed_scaling_factor ${scale}`]),
+        : [t`llama.cpp divides the weights of lfm2moe's experts by their sum: norm_topk_prob false`]),
+      ...(scale === 1 ? [] : [t`llama.cpp does not scale lfm2moe's experts: routed_scaling_factor ${scale}`]),
     ];
     return {
       ...model,

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import { count, layerTypes, reader } from "../config.js";
 import { windowLayers } from "../windows.js";
@@ -36,7 +37,7 @@ function llamaWithWindows({ covers, year, classes, usual, layers }: Windows): Ar
           ["attention.sliding_window_pattern", meta.bools(hasWindow)],
         ],
         remarks: [
-          `layers have windows of ${window} tokens, which llama.cpp does not know of: longer texts it sees whole`,
+          t`layers have windows of ${window} tokens, which llama.cpp does not know of: longer texts it sees whole`,
         ],
       };
     }),

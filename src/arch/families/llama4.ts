@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { across, halfAcross } from "../checkpoint/woven-experts.js";
 import {
@@ -90,7 +91,7 @@ function readLlama4(config: Config): HfModel {
       own.length === 0
         ? []
         : [
-            `llama.cpp has these of any Llama 4 as they are in Scout and Maverick, and so computes something else: ${own.map(([key]) => key).join(", ")}`,
+            t`llama.cpp has these of any Llama 4 as they are in Scout and Maverick, and so computes something else: ${own.map(([key]) => key).join(", ")}`,
           ],
   };
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
@@ -78,8 +79,8 @@ export function mambaBiases(
       ...(convolution ? (["ssm_conv_bias"] as const) : []),
     ],
     remarks: [
-      ...(projections ? [`llama.cpp loads no ${name} whose projections have biases`] : []),
-      ...(convolution ? [] : [`llama.cpp loads no ${name} whose convolution has no bias`]),
+      ...(projections ? [t`llama.cpp loads no ${name} whose projections have biases`] : []),
+      ...(convolution ? [] : [t`llama.cpp loads no ${name} whose convolution has no bias`]),
     ],
   };
 }

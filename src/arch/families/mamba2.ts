@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { linear, norm, tensor } from "../rows.js";
@@ -17,7 +18,7 @@ export interface Mamba2Numbers {
 
 /** @throws LlqError `bad-input` for heads that do not make up the channels, or groups that do not the heads */
 export function mamba2Keys({ heads, width, groups, states, kernel }: Mamba2Numbers): HfModel["keys"] {
-  if (heads % groups !== 0) throw badInput(`config.json: ${heads} heads of Mamba-2 in ${groups} groups`);
+  if (heads % groups !== 0) throw badInput(t`config.json: ${heads} heads of Mamba-2 in ${groups} groups`);
   return [
     ["ssm.conv_kernel", meta.u32(kernel)],
     ["ssm.state_size", meta.u32(states)],
@@ -54,7 +55,7 @@ export function mamba2FieldKeys(config: Mamba2Config & { readonly hidden_size: n
   const inner = config.mamba_expand * config.hidden_size;
   const width = inner / heads;
   if (!Number.isInteger(width) || (said !== "auto" && said !== width)) {
-    throw badInput(`config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${inner}`);
+    throw badInput(t`config.json: ${heads} heads of ${said} are not mamba_expand × hidden_size = ${inner}`);
   }
   return mamba2Keys({
     ...{ heads, width, groups: config.mamba_n_groups },
@@ -68,7 +69,7 @@ export function limitKeys(limits: v.InferOutput<typeof stepLimits>): Pick<HfMode
     Number(typeof each === "object" ? each.__float__ : each),
   ) as [number, number];
   if (!(least >= 0 && most > least && least < Number.POSITIVE_INFINITY)) {
-    throw badInput(`config.json: time_step_limit from ${least} to ${most}`);
+    throw badInput(t`config.json: time_step_limit from ${least} to ${most}`);
   }
   return {
     keys: [
@@ -77,7 +78,7 @@ export function limitKeys(limits: v.InferOutput<typeof stepLimits>): Pick<HfMode
     ],
     remarks:
       least > 0 || most < Number.POSITIVE_INFINITY
-        ? [`llama.cpp does not keep steps of Mamba-2 between ${least} and ${most}, as the model does`]
+        ? [t`llama.cpp does not keep steps of Mamba-2 between ${least} and ${most}, as the model does`]
         : [],
   };
 }
@@ -92,7 +93,7 @@ export function mamba2Biases(
       ...(projections === true ? (["ssm_in_bias", "ssm_out_bias"] as const) : []),
       ...(convolution === false ? [] : (["ssm_conv_bias"] as const)),
     ],
-    remarks: projections === true ? ["llama.cpp loads no Mamba-2 whose projections have biases"] : [],
+    remarks: projections === true ? [t`llama.cpp loads no Mamba-2 whose projections have biases`] : [],
   };
 }
 
@@ -159,13 +160,13 @@ function readMamba2(config: v.InferOutput<typeof schema>): HfModel {
   const biases = mamba2Biases(config.use_bias, config.use_conv_bias);
   const hidden = config.hidden_size ?? config.d_model;
   const layers = config.num_hidden_layers ?? config.n_layer;
-  if (hidden === undefined) throw badInput("config.json: hidden_size is missing");
-  if (layers === undefined) throw badInput("config.json: num_hidden_layers is missing");
+  if (hidden === undefined) throw badInput(t`config.json: hidden_size is missing`);
+  if (layers === undefined) throw badInput(t`config.json: num_hidden_layers is missing`);
   const inner = config.expand * hidden;
   const heads = config.num_heads ?? inner / config.head_dim;
   if (heads * config.head_dim !== inner) {
     throw badInput(
-      `config.json: ${heads} heads of ${config.head_dim} are not expand × hidden_size = ${inner}`,
+      t`config.json: ${heads} heads of ${config.head_dim} are not expand × hidden_size = ${inner}`,
     );
   }
   return {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
@@ -46,7 +47,7 @@ function readMellum({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
   const hasWindow = windowLayers(config, () => false);
   const window = config.use_sliding_window === false ? undefined : (config.sliding_window ?? undefined);
   if (window === undefined && config.use_sliding_window !== false && hasWindow.includes(true))
-    throw badInput("config.json: sliding_window is missing");
+    throw badInput(t`config.json: sliding_window is missing`);
   const base = ropes?.full?.rope_theta ?? config.rope_theta ?? 500000;
   const windowBase = ropes?.window?.rope_theta ?? config.rope_theta ?? 10000;
   return {
@@ -74,7 +75,7 @@ function readMellum({ rope_parameters: ropes, ...config }: v.InferOutput<typeof 
     remarks:
       base === windowBase || !hasWindow.includes(true)
         ? []
-        : [`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`],
+        : [t`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`],
   };
 }
 

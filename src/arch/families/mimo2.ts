@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
@@ -81,7 +82,7 @@ function readMimo2({ rope_parameters: ropes, ...config }: Config): HfModel {
   expectField("routed_scaling_factor", config.routed_scaling_factor ?? 1, 1);
   const share = ropes?.full?.partial_rotary_factor ?? config.partial_rotary_factor ?? 0.334;
   const inWindow = ropes?.window?.partial_rotary_factor ?? share;
-  expectField("partial_rotary_factor of layers with a window", inWindow, share);
+  expectField(t`partial_rotary_factor of layers with a window`, inWindow, share);
   const pattern = config.hybrid_layer_pattern;
   const hasWindow = windowLayers(config, (i) => (pattern ? pattern[i] === 1 : i !== 0 && (i + 1) % 6 !== 0));
   const kvInWindow = config.swa_num_key_value_heads ?? 2 * kv;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, positive, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
@@ -80,14 +81,14 @@ function remarksOf(config: Config): string[] {
   const { scale_emb: scale, scale_depth: depth, dim_model_base: base } = config;
   const remarks: string[] = [];
   if (!hasFixedScales(config)) {
-    const own = `scale_emb ${scale}, scale_depth ${depth ?? "none"} and dim_model_base ${base ?? "none"}`;
-    const fixed = `${FIXED.embedding}, ${FIXED.depth} and ${FIXED.base}`;
+    const own = t`scale_emb ${scale}, scale_depth ${depth ?? "none"} and dim_model_base ${base ?? "none"}`;
+    const fixed = t`${FIXED.embedding}, ${FIXED.depth} and ${FIXED.base}`;
     remarks.push(
-      `${own} are ${fixed} in llama.cpp, whatever a file says: what it makes of the model is wrong`,
+      t`${own} are ${fixed} in llama.cpp, whatever a file says: what it makes of the model is wrong`,
     );
   }
-  if (config.q_lora_rank == null) remarks.push("llama.cpp loads no minicpm3 without q_lora_rank");
-  if (config.attention_bias === true) remarks.push("llama.cpp loads no minicpm3 with biases of attention");
+  if (config.q_lora_rank == null) remarks.push(t`llama.cpp loads no minicpm3 without q_lora_rank`);
+  if (config.attention_bias === true) remarks.push(t`llama.cpp loads no minicpm3 with biases of attention`);
   return remarks;
 }
 

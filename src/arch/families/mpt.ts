@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, expectField, flag, positive, reader } from "../config.js";
 import { linear, norm, tensor } from "../rows.js";
@@ -25,10 +26,10 @@ const schema = v.looseObject({
   }),
 });
 
-const normed: Pick<HfModel, "optional" | "remarks"> = {
+const normed = (): Pick<HfModel, "optional" | "remarks"> => ({
   optional: ["attn_q_norm", "attn_k_norm"],
-  remarks: ["llama.cpp ends in an assertion when an MPT's queries and keys are to be normed"],
-};
+  remarks: [t`llama.cpp ends in an assertion when an MPT's queries and keys are to be normed`],
+});
 
 function readMpt(config: v.InferOutput<typeof schema>): HfModel {
   const attention = config.attn_config;
@@ -51,7 +52,7 @@ function readMpt(config: v.InferOutput<typeof schema>): HfModel {
       ...(clip ? [["attention.clamp_kqv", meta.f32(clip)] as const] : []),
       ["attention.max_alibi_bias", meta.f32(attention.alibi_bias_max ?? 8)],
     ],
-    ...(attention.qk_ln === true && normed),
+    ...(attention.qk_ln === true && normed()),
   };
 }
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, expectField, flag, layerTypes, positive, reader } from "../config.js";
 import { type HParams, hasAttention, isDense } from "../hparams.js";
@@ -62,7 +63,7 @@ function kindsOf(
 ): Kind[] {
   const { layers_block_type, layer_types, hybrid_override_pattern: pattern } = config;
   const said = layers_block_type ?? layer_types;
-  if (said == null && pattern == null) throw badInput("config.json: layers_block_type is missing");
+  if (said == null && pattern == null) throw badInput(t`config.json: layers_block_type is missing`);
   const [names, known] = said == null ? [[...pattern!], LETTERS] : [said, WORDS];
   for (const name of names) expectField("layers_block_type", name, ...Object.keys(known));
   return names.map((name) => known[name]!);
@@ -89,7 +90,7 @@ function readNemotronH(config: Config): HfModel {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
     optional: config.use_conv_bias === false ? [] : ["ssm_conv_bias"],
-    remarks: [`llama.cpp lets steps of Mamba-2 be less than time_step_min ${config.time_step_min}`],
+    remarks: [t`llama.cpp lets steps of Mamba-2 be less than time_step_min ${config.time_step_min}`],
     keys: [
       ["vocab_size", meta.u32(config.vocab_size)],
       ["context_length", meta.u32(ENDLESS)],

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
@@ -10,10 +11,10 @@ const usualWindows = allButEvery(4);
 
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
-const biased: Pick<HfModel, "optional" | "remarks"> = {
+const biased = (): Pick<HfModel, "optional" | "remarks"> => ({
   optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
-  remarks: ["llama.cpp loads no OLMo whose attention has biases"],
-};
+  remarks: [t`llama.cpp loads no OLMo whose attention has biases`],
+});
 
 /** Also what OLMo 3's config.json means. */
 export function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
@@ -22,7 +23,7 @@ export function readOlmo2(config: v.InferOutput<typeof schema>): HfModel {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
     keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config))],
-    ...(config.attention_bias === true && biased),
+    ...(config.attention_bias === true && biased()),
   };
 }
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, layerTypes, reader } from "../config.js";
 import { ropeBase, ropeByLayer } from "../rope-scaling.js";
@@ -33,7 +34,7 @@ function readOlmo3({ rope_parameters, ...config }: v.InferOutput<typeof schema>)
       ...(model.remarks ?? []),
       ...(base === windowBase
         ? []
-        : [`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`]),
+        : [t`llama.cpp takes RoPE's base ${base} in layers with a window, too, where it is ${windowBase}`]),
     ],
   };
 }

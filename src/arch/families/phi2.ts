@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { t } from "../../language/t.js";
 import type { Architecture } from "../architecture.js";
 import { expectField, flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
@@ -30,9 +31,9 @@ export const phi2: Architecture = {
       ],
       optional: hasNorms ? ["attn_q_norm", "attn_q_norm_bias", "attn_k_norm", "attn_k_norm_bias"] : [],
       remarks: [
-        ...(hasNorms ? ["llama.cpp loads no phi2 with norms of queries and keys"] : []),
+        ...(hasNorms ? [t`llama.cpp loads no phi2 with norms of queries and keys`] : []),
         ...(config.tie_word_embeddings === true
-          ? ["llama.cpp loads no phi2 whose output is the embedding"]
+          ? [t`llama.cpp loads no phi2 whose output is the embedding`]
           : []),
       ],
     };

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { HfModel, Part, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, layerTypes, positive } from "../config.js";
 import type { HParams } from "../hparams.js";
@@ -39,10 +40,10 @@ export function readDelta(config: v.InferOutput<typeof schema>): HfModel {
   const { num_hidden_layers: layers, layer_types: types } = config;
   const [keyHeads, valueHeads] = [config.linear_num_key_heads, config.linear_num_value_heads];
   if (valueHeads % keyHeads !== 0) {
-    throw badInput(`config.json: ${valueHeads} value heads do not divide into ${keyHeads} key heads`);
+    throw badInput(t`config.json: ${valueHeads} value heads do not divide into ${keyHeads} key heads`);
   }
   if (types != null && types.length !== layers) {
-    throw badInput(`config.json: layer_types has ${types.length} entries for ${layers} layers`);
+    throw badInput(t`config.json: layer_types has ${types.length} entries for ${layers} layers`);
   }
   for (const type of types ?? []) expectField("layer_types", type, "linear_attention", "full_attention");
   const interval = config.full_attention_interval ?? INTERVAL;
@@ -74,11 +75,11 @@ function unloadable(config: v.InferOutput<typeof schema>): string[] {
   const { attention_bias, linear_key_head_dim: keys, linear_value_head_dim: values } = config;
   return [
     ...(attention_bias === true
-      ? ["llama.cpp loads no such model whose attention has a bias of its output"]
+      ? [t`llama.cpp loads no such model whose attention has a bias of its output`]
       : []),
     ...(keys === values
       ? []
-      : [`llama.cpp loads no delta net whose values are ${values} wide and whose keys are ${keys}`]),
+      : [t`llama.cpp loads no delta net whose values are ${values} wide and whose keys are ${keys}`]),
   ];
 }
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { HfModel, TensorRow } from "../architecture.js";
 import { count, flag } from "../config.js";
 import { hasExperts, isDense } from "../hparams.js";
@@ -53,10 +54,10 @@ export function readMixture(
         ? []
         : [
             normalizes
-              ? "the weights of a token's experts add up to 1 (norm_topk_prob); llama.cpp leaves them as they are"
-              : "the weights of a token's experts are left as they are (no norm_topk_prob); llama.cpp makes them add up to 1",
+              ? t`the weights of a token's experts add up to 1 (norm_topk_prob); llama.cpp leaves them as they are`
+              : t`the weights of a token's experts are left as they are (no norm_topk_prob); llama.cpp makes them add up to 1`,
           ]),
-      ...(layers.length === 0 ? [] : ["some layers have no experts; llama.cpp loads no such model"]),
+      ...(layers.length === 0 ? [] : [t`some layers have no experts; llama.cpp loads no such model`]),
     ],
   };
 }
@@ -86,7 +87,7 @@ export function moeKeys(config: {
   readonly moe_intermediate_size: number;
 }): HfModel["keys"] {
   const expertCount = config.num_experts ?? config.num_local_experts;
-  if (expertCount == null) throw badInput("config.json: num_experts is missing");
+  if (expertCount == null) throw badInput(t`config.json: num_experts is missing`);
   return expertKeys({
     count: expertCount,
     used: config.num_experts_per_tok,

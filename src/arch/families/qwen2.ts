@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, layerTypes, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
@@ -43,7 +44,7 @@ export function readQwen(
           ] as const)
         : []),
     ],
-    remarks: isWindowed ? [`some layers see ${window} tokens only; llama.cpp has them see all`] : [],
+    remarks: isWindowed ? [t`some layers see ${window} tokens only; llama.cpp has them see all`] : [],
   };
 }
 
@@ -52,7 +53,7 @@ function windowOf({ use_sliding_window, sliding_window }: v.InferOutput<typeof s
   if (use_sliding_window !== true || sliding_window === null) return undefined;
   const window = sliding_window ?? 4096;
   if (window > 0) return window;
-  throw badInput(`config.json: sliding_window is ${window}; a positive number is needed`);
+  throw badInput(t`config.json: sliding_window is ${window}; a positive number is needed`);
 }
 
 export function qwenDecoder(h: HParams, router?: RouterTraits): DecoderTraits {

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, flag, reader } from "../config.js";
 import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
@@ -12,7 +13,7 @@ export function withBiases(model: HfModel, hasBiases: boolean | null | undefined
   return {
     ...model,
     optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
-    remarks: [...(model.remarks ?? []), "llama.cpp loads no Qwen3 whose attention's output has a bias"],
+    remarks: [...(model.remarks ?? []), t`llama.cpp loads no Qwen3 whose attention's output has a bias`],
   };
 }
 

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { HfModel } from "../architecture.js";
 import type { HParams } from "../hparams.js";
 
@@ -9,7 +10,7 @@ import type { HParams } from "../hparams.js";
 export function sharedKeys(layers: number, shared: number): HfModel["keys"] {
   if (shared >= layers) {
     throw badInput(
-      `config.json: num_kv_shared_layers is ${shared} of ${layers} layers; none has keys to share`,
+      t`config.json: num_kv_shared_layers is ${shared} of ${layers} layers; none has keys to share`,
     );
   }
   return [["attention.shared_kv_layers", meta.u32(shared)]];
@@ -23,7 +24,7 @@ export function sharingRemarks(windows: readonly boolean[], shared: number): str
   return usual
     ? []
     : [
-        "layers share keys and values of another kind of layer in llama.cpp, which looks one or two layers back",
+        t`layers share keys and values of another kind of layer in llama.cpp, which looks one or two layers back`,
       ];
 }
 

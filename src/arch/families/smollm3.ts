@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import {
   count,
@@ -45,7 +46,7 @@ export function ropeLayers(config: {
   const every = allButEvery(no_rope_layer_interval);
   if (list == null || list.length === 0) return Array.from({ length: layers }, (_, layer) => every(layer));
   if (list.length >= layers) return list.slice(0, layers).map((has) => has === 1);
-  throw badInput(`config.json: no_rope_layers has ${list.length} values for ${layers} layers`);
+  throw badInput(t`config.json: no_rope_layers has ${list.length} values for ${layers} layers`);
 }
 
 function readSmolLm3(config: v.InferOutput<typeof schema>): HfModel {
@@ -75,9 +76,9 @@ function readSmolLm3(config: v.InferOutput<typeof schema>): HfModel {
     ],
     remarks: [
       ...(ropes.length > 0
-        ? ["llama.cpp has every 4th layer without RoPE; the layers that config.json says are others"]
+        ? [t`llama.cpp has every 4th layer without RoPE; the layers that config.json says are others`]
         : []),
-      ...(isWindowed ? [`llama.cpp knows of no window of ${window} tokens in a SmolLM3`] : []),
+      ...(isWindowed ? [t`llama.cpp knows of no window of ${window} tokens in a SmolLM3`] : []),
     ],
   };
 }

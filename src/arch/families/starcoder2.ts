@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
@@ -44,7 +45,7 @@ function readStarCoder2(config: v.InferOutput<typeof schema>): HfModel {
       ...ropeKeys(config, headDim(config)),
     ],
     optional: hasBiases ? BIASES : [],
-    remarks: hasBiases ? [] : ["llama.cpp loads no starcoder2 without biases"],
+    remarks: hasBiases ? [] : [t`llama.cpp loads no starcoder2 without biases`],
   };
 }
 

@@ -5,6 +5,7 @@ import { elementCount } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import { parseJson } from "../../../formats/json.js";
 import { findWeights, openContainer } from "../../../formats/open.js";
+import { t } from "../../language/t.js";
 import { storedWhole, type Tensor } from "../../tensor.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { computedTensor, expand, shapeOf } from "../bind.js";
@@ -78,7 +79,7 @@ export function findTraining(path: string, container: Container): MetaCheckpoint
 function openRelease(folder: string, names: readonly string[]): MetaCheckpoint {
   const file = joinPath(folder, "params.json");
   if (!names.includes("params.json")) {
-    throw badInput(`${file}: no such file`, "Meta's folders have it beside consolidated.00.pth");
+    throw badInput(t`${file}: no such file`, t`Meta's folders have it beside consolidated.00.pth`);
   }
   const params = parseParams(file, parseJson(file, readSmallFile(file, MAX_PARAMS_BYTES)));
   const shards = names.filter((name) => SHARD.test(name)).sort();
@@ -89,8 +90,8 @@ function openRelease(folder: string, names: readonly string[]): MetaCheckpoint {
     const number = from0 ?? (from1 === undefined ? undefined : Number(from1) - 1);
     if (shards[i] === undefined || (number !== undefined && Number(number) !== i)) {
       throw badInput(
-        `${joinPath(folder, shards[i] ?? shards.at(-1)!)}: file ${i} of the model is missing`,
-        "fetch all of consolidated.*",
+        t`${joinPath(folder, shards[i] ?? shards.at(-1)!)}: file ${i} of the model is missing`,
+        t`fetch all of consolidated.*`,
       );
     }
   }
@@ -129,8 +130,8 @@ function findPrefix(shards: readonly Container[]): string {
   const best =
     prefixes.find((prefix) => prefix === "") ?? prefixes.find((prefix) => prefix.startsWith("model."));
   if (best !== undefined || prefixes.length === 1) return best ?? prefixes[0]!;
-  const found = prefixes.length === 0 ? "has no" : `has ${prefixes.length} tensors called`;
-  throw badInput(`${files[0]}: ${found} ${mark}`, "is it a checkpoint of a Llama in Meta's format?");
+  const found = prefixes.length === 0 ? t`has no` : t`has ${prefixes.length} tensors called`;
+  throw badInput(`${files[0]}: ${found} ${mark}`, t`is it a checkpoint of a Llama in Meta's format?`);
 }
 
 /** Meta's downloads have one tokenizer for all sizes of a model, above their folders. */
@@ -216,8 +217,8 @@ function ofExperts(
   if (odd >= 0) {
     const { dtype, shape } = sources[odd]!;
     throw badInput(
-      `tensor ${names[odd]} is ${dtype} ${shape.join(" x ")}; params.json asks for ${expected}, one type for all experts`,
-      "the checkpoint and its parameters do not belong together",
+      t`tensor ${names[odd]} is ${dtype} ${shape.join(" x ")}; params.json asks for ${expected}, one type for all experts`,
+      t`the checkpoint and its parameters do not belong together`,
     );
   }
   return { ...about, ...storedWhole(sources[0]!), sources };
@@ -240,7 +241,7 @@ function join(name: string, shape: readonly number[], parts: readonly TensorSour
   const odd = parts.find((part) => part.dtype !== first.dtype || part.shape.join() !== first.shape.join());
   if (odd !== undefined) {
     const what = [first, odd].map((part) => `${part.dtype} ${part.shape.join(" x ")}`).join(" and ");
-    throw badInput(`tensor ${name} is ${what} in files of one model`, "are they of different models?");
+    throw badInput(t`tensor ${name} is ${what} in files of one model`, t`are they of different models?`);
   }
   const whole = storedWhole(first);
   if (first.shape.join() === shape.join()) return whole;
@@ -256,9 +257,9 @@ function join(name: string, shape: readonly number[], parts: readonly TensorSour
       return { ...whole, sources: parts, joined: "columns" as const };
     }
   }
-  const times = parts.length === 1 ? "" : `${parts.length} times `;
+  const times = parts.length === 1 ? "" : t`${parts.length} times `;
   throw badInput(
-    `tensor ${name} is ${times}${first.shape.join(" x ")}; params.json asks for ${shape.join(" x ")}`,
-    "the checkpoint and its parameters do not belong together",
+    t`tensor ${name} is ${times}${first.shape.join(" x ")}; params.json asks for ${shape.join(" x ")}`,
+    t`the checkpoint and its parameters do not belong together`,
   );
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { count, positive } from "../config.js";
 
 // What params.json says of Mistral's own models beyond Meta's fields, as mistral-inference and llama.cpp's converter
@@ -71,25 +72,25 @@ export function mistralConfig(file: string, params: MistralParams): Record<strin
 function refuseOthers(file: string, params: MistralParams): void {
   const { moe, yarn, llama_4_scaling: growth, sliding_window: window, quantization } = params;
   const refuse = (what: string): never => {
-    throw new LlqError("unsupported", `${file}: ${what} in Meta's or Mistral's own format`, {
-      hint: "the model's Hugging Face folder may be read",
+    throw new LlqError("unsupported", t`${file}: ${what} in Meta's or Mistral's own format`, {
+      hint: t`the model's Hugging Face folder may be read`,
     });
   };
-  if (params["q_lora_rank"] != null || params["kv_lora_rank"] != null) refuse("latent attention");
-  if (params.model_type === "mamba") refuse("a state space model");
+  if (params["q_lora_rank"] != null || params["kv_lora_rank"] != null) refuse(t`latent attention`);
+  if (params.model_type === "mamba") refuse(t`a state space model`);
   if (params["num_experts"] != null || (moe?.num_shared_experts ?? 0) > 0) {
-    refuse("a mixture with experts for all tokens");
+    refuse(t`a mixture with experts for all tokens`);
   }
   if (Array.isArray(window) && window.some((each) => each !== null))
-    refuse("attention with windows in some layers");
-  if (params["multimodal"] != null && !isVision(params["multimodal"])) refuse("a model that hears");
-  if (moe && (yarn || growth)) refuse("a mixture of experts with stretched RoPE");
-  if (growth && !yarn) refuse("llama_4_scaling without yarn");
+    refuse(t`attention with windows in some layers`);
+  if (params["multimodal"] != null && !isVision(params["multimodal"])) refuse(t`a model that hears`);
+  if (moe && (yarn || growth)) refuse(t`a mixture of experts with stretched RoPE`);
+  if (growth && !yarn) refuse(t`llama_4_scaling without yarn`);
   if (growth && yarn && growth.original_max_position_embeddings !== yarn.original_max_position_embeddings) {
-    refuse("llama_4_scaling with another context than yarn's");
+    refuse(t`llama_4_scaling with another context than yarn's`);
   }
   const format = quantization && (quantization.qformat_weight ?? quantization["quant_method"]);
-  if (quantization && format !== "fp8_e4m3") refuse(`quantization ${JSON.stringify(format)}`);
+  if (quantization && format !== "fp8_e4m3") refuse(t`quantization ${JSON.stringify(format)}`);
 }
 
 function isVision(multimodal: unknown): boolean {

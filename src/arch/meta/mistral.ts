@@ -1,5 +1,6 @@
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { unpackWeights } from "../../rows/packed/index.js";
 
 // The forms that Mistral's own checkpoints come in, beside Meta's: each tensor whole in one of the files, experts one by one
@@ -73,7 +74,7 @@ function withExperts(
     const { shape, strides, coded } = source;
     const [rows = 0, columns = 0] = shape;
     if (shape.length !== 2 || rows % experts !== 0 || strides !== undefined || coded !== undefined) {
-      throw badInput(`tensor ${name} is ${shape.join(" x ")}, no matrices of ${experts} experts`);
+      throw badInput(t`tensor ${name} is ${shape.join(" x ")}, no matrices of ${experts} experts`);
     }
     const [length, byteLength] = [rows / experts, source.byteLength / experts];
     const own =

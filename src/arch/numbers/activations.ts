@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import type { HfModel } from "../architecture.js";
 import type { HParams } from "../hparams.js";
 import type { Activation } from "../traits.js";
@@ -25,14 +26,14 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 export function activationKeys(name: string, llamaCpps: Activation): Pick<HfModel, "keys" | "remarks"> {
   const activation = ACTIVATIONS[name];
   if (activation === undefined) {
-    throw new LlqError("unsupported", `config.json: hidden_act ${name} is not supported`, {
-      hint: `supported: ${Object.keys(ACTIVATIONS).join(", ")}`,
+    throw new LlqError("unsupported", t`config.json: hidden_act ${name} is not supported`, {
+      hint: t`supported: ${Object.keys(ACTIVATIONS).join(", ")}`,
     });
   }
   if (activation === llamaCpps) return { keys: [], remarks: [] };
   return {
     keys: [["hidden_activation", meta.string(name)]],
-    remarks: [`feed-forwards have ${name}; llama.cpp computes ${llamaCpps} instead`],
+    remarks: [t`feed-forwards have ${name}; llama.cpp computes ${llamaCpps} instead`],
   };
 }
 

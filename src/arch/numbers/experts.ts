@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { KeyReader } from "./keys.js";
 
 /** What a router makes of its logits; of the chosen alone, in one case. */
@@ -68,13 +69,13 @@ export function readExperts(
   const expertCount = count("expert_count", 0);
   const expertUsedCount = count("expert_used_count", 0);
   if (expertUsedCount > expertCount) {
-    throw badInput(`${keys.name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
+    throw badInput(t`${keys.name}: tokens cannot go through ${expertUsedCount} of ${expertCount} experts`);
   }
   const groupCount = count("expert_group_count", 0);
   const groupsUsed = count("expert_group_used_count", 0);
   if (groupCount > 0 && (expertCount % groupCount !== 0 || groupsUsed > groupCount)) {
     throw badInput(
-      `${keys.name}: ${expertCount} experts in ${groupCount} groups, of which ${groupsUsed} are used`,
+      t`${keys.name}: ${expertCount} experts in ${groupCount} groups, of which ${groupsUsed} are used`,
     );
   }
   return {
@@ -107,7 +108,7 @@ export function readExperts(
 function readGating(keys: KeyReader, key: string): Gating | undefined {
   const number = keys.count(key, 0);
   if (number < GATINGS.length) return GATINGS[number];
-  throw new LlqError("unsupported", `${keys.name}: routers of kind ${number} (${key})`, {
-    hint: "softmax (1), sigmoid (2), softmax over the chosen (3) and the root of softplus (4) are supported",
+  throw new LlqError("unsupported", t`${keys.name}: routers of kind ${number} (${key})`, {
+    hint: t`softmax (1), sigmoid (2), softmax over the chosen (3) and the root of softplus (4) are supported`,
   });
 }

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { KeyReader } from "./keys.js";
 import type { LayerNumbers } from "./layers.js";
 
@@ -38,7 +39,7 @@ export function readLatent(
   const isWhole = rank > 0 && count("key_length_mla") === 0;
   const keyLength = isWhole ? widths.keyLength : count("key_length_mla");
   if (rank > 0 && keyLength <= rotary) {
-    throw badInput(`${keys.name}: RoPE over ${rotary} of ${keyLength} dimensions leaves none to the latent`);
+    throw badInput(t`${keys.name}: RoPE over ${rotary} of ${keyLength} dimensions leaves none to the latent`);
   }
   return {
     queryRank: count("q_lora_rank"),

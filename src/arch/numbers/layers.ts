@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { KeyReader } from "./keys.js";
 
 /** What may be another number in each layer. */
@@ -40,15 +41,15 @@ export function readLayers(
   const least = keys.metadata.has(`${architecture}.ssm.state_size`) ? 0 : undefined;
   const heads = of("attention.head_count", least);
   const most = Math.max(...heads);
-  if (most > MAX_HEADS) throw badInput(`${keys.name}: ${most} heads, more than any model has`);
+  if (most > MAX_HEADS) throw badInput(t`${keys.name}: ${most} heads, more than any model has`);
   const kv = keys.metadata.has(`${architecture}.attention.head_count_kv`)
     ? of("attention.head_count_kv", 0)
     : heads;
   const mostKv = Math.max(...kv);
-  if (most > 0 && mostKv === 0) throw badInput(`${keys.name}: ${most} heads, and none of keys and values`);
+  if (most > 0 && mostKv === 0) throw badInput(t`${keys.name}: ${most} heads, and none of keys and values`);
   const saysWidth = keys.metadata.has(`${architecture}.attention.key_length`);
   if (most > 0 && embeddingLength % most !== 0 && !saysWidth) {
-    throw badInput(`${keys.name}: ${embeddingLength} columns do not divide into ${most} heads`);
+    throw badInput(t`${keys.name}: ${embeddingLength} columns do not divide into ${most} heads`);
   }
   const keyLength = one("attention.key_length", most > 0 ? embeddingLength / most : 0);
   const valueLength = one("attention.value_length", keyLength);
@@ -61,7 +62,7 @@ export function readLayers(
   };
   for (const { keyLength: width, ropeDimensionCount: turned } of [usual, inWindow]) {
     if (turned % 2 !== 0 || turned > width) {
-      throw badInput(`${keys.name}: RoPE over ${turned} of ${width} dimensions`);
+      throw badInput(t`${keys.name}: RoPE over ${turned} of ${width} dimensions`);
     }
   }
   // Where all layers have experts, only their width may be said.
@@ -73,7 +74,7 @@ export function readLayers(
   const layers = heads.map((headCount, i): LayerNumbers => {
     const headCountKv = kv[i]!;
     if (headCountKv > 0 && headCount % headCountKv !== 0) {
-      throw badInput(`${keys.name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
+      throw badInput(t`${keys.name}: ${headCount} heads cannot share ${headCountKv} key/value heads evenly`);
     }
     const hasWindow = windows?.[i];
     const widths = hasWindow === true ? inWindow : usual;
@@ -105,7 +106,7 @@ function readSources(
     for (let source = first - 1; source >= 0; source--) {
       if (windows?.[source] === windows?.[layer]) return source;
     }
-    throw badInput(`${keys.name}: ${key} leaves layer ${layer} no keys and values to see`);
+    throw badInput(t`${keys.name}: ${key} leaves layer ${layer} no keys and values to see`);
   });
 }
 

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import {
   needed,
   originalContext,
@@ -26,7 +27,7 @@ export function ropeDivisors(
   for (const name of ["long", "short"] as const) {
     const values = scalingOf(config)[`${name}_factor`];
     if (values?.length !== dimensions / 2) {
-      const message = `config.json: ${name}_factor has ${values?.length ?? 0} values for ${dimensions / 2} pairs`;
+      const message = t`config.json: ${name}_factor has ${values?.length ?? 0} values for ${dimensions / 2} pairs`;
       throw badInput(message);
     }
     divisors.set(`rope_factors_${name}.weight`, values);

@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { KeyReader } from "./keys.js";
 
 /** How RoPE angles are stretched beyond the trained context, in GGUF's terms. */
@@ -86,8 +87,8 @@ function readScaling(keys: KeyReader, key: (last: string) => string): RopeScalin
         truncate: keys.flag(key("yarn_truncate")) ?? true,
       };
     default:
-      throw new LlqError("unsupported", `${keys.name}: RoPE scaling of type ${type}`, {
-        hint: "none, linear, longrope and yarn are supported",
+      throw new LlqError("unsupported", t`${keys.name}: RoPE scaling of type ${type}`, {
+        hint: t`none, linear, longrope and yarn are supported`,
       });
   }
 }

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import type { HfModel } from "../architecture.js";
 
 // What GGUF's keys say, and llama.cpp does not look at in some architectures or has no place for: it loads the file and
@@ -29,7 +30,7 @@ const TABLE: readonly Unheard[] = [
     say: (of) => {
       const [window, context] = [of("attention.sliding_window") ?? 0, of("context_length") ?? 0];
       if (window === 0 || window >= context) return undefined;
-      return `a token sees ${window} tokens; llama.cpp has it see all, and computes something else in longer texts`;
+      return t`a token sees ${window} tokens; llama.cpp has it see all, and computes something else in longer texts`;
     },
   },
   {
@@ -38,7 +39,7 @@ const TABLE: readonly Unheard[] = [
       const scale = of("attention.scale");
       if (scale === undefined) return undefined;
       const scalar = Number((scale ** -2).toPrecision(6));
-      return `llama.cpp does not look at query_pre_attn_scalar (${scalar}) but takes the width of a head for it`;
+      return t`llama.cpp does not look at query_pre_attn_scalar (${scalar}) but takes the width of a head for it`;
     },
   },
   {
@@ -47,7 +48,7 @@ const TABLE: readonly Unheard[] = [
       const own = ["swiglu_alpha", "swiglu_limit"].filter((key) => of(key) !== undefined);
       if (has("attention.sliding_window_pattern")) own.push("layer_types");
       if (own.length === 0) return undefined;
-      return `llama.cpp has these of any gpt-oss as they are in the published ones, and computes something else: ${own.join(", ")}`;
+      return t`llama.cpp has these of any gpt-oss as they are in the published ones, and computes something else: ${own.join(", ")}`;
     },
   },
   {
@@ -55,10 +56,11 @@ const TABLE: readonly Unheard[] = [
     say: (of, has) => {
       const own = ["attention.clamp_kqv", "expert_weights_norm"].filter(has);
       const [heads, kv] = [of("attention.head_count"), of("attention.head_count_kv")];
-      if (kv !== heads) return `llama.cpp loads no OLMoE whose ${heads} heads share ${kv} of keys and values`;
+      if (kv !== heads)
+        return t`llama.cpp loads no OLMoE whose ${heads} heads share ${kv} of keys and values`;
       return own.length === 0
         ? undefined
-        : `llama.cpp does not look at ${own.join(" and ")} of an OLMoE, and computes something else`;
+        : t`llama.cpp does not look at ${own.join(" and ")} of an OLMoE, and computes something else`;
     },
   },
   {
@@ -67,12 +69,12 @@ const TABLE: readonly Unheard[] = [
       const [heads, width] = [of("attention.head_count") ?? 0, of("attention.key_length") ?? 0];
       const hidden = of("embedding_length");
       if (heads * width === 0 || heads * width === hidden) return undefined;
-      return `llama.cpp loads no ${architecture} whose ${heads} heads of ${width} are not ${hidden} together`;
+      return t`llama.cpp loads no ${architecture} whose ${heads} heads of ${width} are not ${hidden} together`;
     },
   },
   {
     architectures: ["chatglm1"],
-    say: () => "llama.cpp knows no such architecture: the GGUF is llq's own",
+    say: () => t`llama.cpp knows no such architecture: the GGUF is llq's own`,
   },
   {
     architectures: undefined,
@@ -80,7 +82,7 @@ const TABLE: readonly Unheard[] = [
       const times = of("rope.scaling.yarn_magnitude");
       if (times === undefined) return undefined;
       const much = Number(times.toPrecision(6));
-      return `YaRN's mscale and mscale_all_dim differ: cosines and sines are ${much} times what llama.cpp has (0.005 of ln(perplexity) on a tiny random model)`;
+      return t`YaRN's mscale and mscale_all_dim differ: cosines and sines are ${much} times what llama.cpp has (0.005 of ln(perplexity) on a tiny random model)`;
     },
   },
   {
@@ -89,7 +91,7 @@ const TABLE: readonly Unheard[] = [
       const fast = Number((of("rope.scaling.yarn_beta_fast") ?? 32).toPrecision(6));
       const slow = Number((of("rope.scaling.yarn_beta_slow") ?? 1).toPrecision(6));
       if ((fast === 32 && slow === 1) || READ_BOUNDS.includes(architecture)) return undefined;
-      return `YaRN's beta_fast and beta_slow are ${fast} and ${slow}; llama.cpp takes 32 and 1 unless run with --yarn-beta-fast ${fast} --yarn-beta-slow ${slow}`;
+      return t`YaRN's beta_fast and beta_slow are ${fast} and ${slow}; llama.cpp takes 32 and 1 unless run with --yarn-beta-fast ${fast} --yarn-beta-slow ${slow}`;
     },
   },
 ];

@@ -1,4 +1,5 @@
 import { LlqError, nearest } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { PUBLISHED_EXPERTS } from "./experts.js";
 import { PUBLISHED_GEMMA } from "./gemma.js";
 import { PUBLISHED_HYBRIDS } from "./hybrids.js";
@@ -46,7 +47,7 @@ export function findPreset(text: string): Preset {
   const found = PRESETS.get(SHORT[name] ?? name);
   if (found !== undefined) return found;
   const near = nearest(name, [...PRESETS.keys(), ...Object.keys(SHORT)]);
-  throw new LlqError("usage", `--params ${text}: no such published size`, {
-    hint: `${near === undefined ? "" : `did you mean ${near}? `}known: ${[...PRESETS.keys()].join(", ")}`,
+  throw new LlqError("usage", t`--params ${text}: no such published size`, {
+    hint: t`${near === undefined ? "" : t`did you mean ${near}? `}known: ${[...PRESETS.keys()].join(", ")}`,
   });
 }

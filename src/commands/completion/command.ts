@@ -1,4 +1,5 @@
 import { Argument, Command } from "commander";
+import { t } from "../../language/t.js";
 import { generalOptions } from "../shared/general.js";
 import { bashScript } from "./bash.js";
 import { fishScript } from "./fish.js";
@@ -14,13 +15,13 @@ const SCRIPTS: Readonly<Record<string, (commands: readonly KnownCommand[]) => st
 /** @param table every command, by its name */
 export function createCompletionCommand(table: Readonly<Record<string, () => Promise<Command>>>): Command {
   return new Command("completion")
-    .summary("print what completes commands and options in a shell")
-    .description("Print a script that has a shell complete llq's commands, options, types and files.")
-    .addArgument(new Argument("<shell>", "bash, zsh or fish").choices(Object.keys(SCRIPTS)))
+    .summary(t`print what completes commands and options in a shell`)
+    .description(t`Print a script that has a shell complete llq's commands, options, types and files.`)
+    .addArgument(new Argument("<shell>", t`bash, zsh or fish`).choices(Object.keys(SCRIPTS)))
     .addHelpText(
       "after",
       `
-Examples:
+${t`Examples:`}
   eval "$(llq completion bash)"                              # in ~/.bashrc
   llq completion zsh > "\${fpath[1]}/_llq"                    # before compinit
   llq completion fish > ~/.config/fish/completions/llq.fish`,

@@ -14,9 +14,10 @@ import { type SavedRun, toResults } from "../../eval-gen/results.js";
 import type { WrittenTask } from "../../eval-gen/tasks/types.js";
 import { type ChatTemplate, chatTemplateOf, requireTemplate } from "../../generate/chat/template.js";
 import type { LoadEngine } from "../../generate/engine.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { createProgress, formatBytes, warn } from "../../ui.js";
-import { writeReport } from "../shared/deliver.js";
+import { writeReport } from "../shared/report/deliver.js";
 import { modelTokenizer, readPrompt } from "../shared/text.js";
 import type { EvalGenOptions } from "./options.js";
 
@@ -42,7 +43,7 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
   const run = runOf(model, options, template);
   const about = { model: model.path, run };
   const known = knownAnswers(save, before, run, options.force);
-  const loading = createProgress("load", json);
+  const loading = createProgress(t`load`, json);
   const progress = createProgress(title, json);
   let written = performance.now();
   const keep = ({ answered }: WrittenProgress, seconds: number) => {
@@ -83,7 +84,7 @@ export async function ask(model: Model, options: AskOptions): Promise<WrittenRes
 
 function note({ answered, right, tokensPerSecond }: WrittenProgress): string {
   const share = ((100 * right) / answered.length).toFixed(1);
-  return `${share} % of ${answered.length} right, ${tokensPerSecond.toFixed(1)} tokens/s`;
+  return t`${share} % of ${answered.length} right, ${tokensPerSecond.toFixed(1)} tokens/s`;
 }
 
 /**
@@ -98,13 +99,13 @@ function knownAnswers(
 ): Map<string, Answered> {
   if (before === undefined) return new Map();
   if (before.run === run) return new Map(before.questions.map((each) => [each.id, each]));
-  const what = `${save}: is of another model or of other options`;
+  const what = t`${save}: is of another model or of other options`;
   if (!force) {
-    throw new LlqError("usage", `${what} than this run`, {
-      hint: "the same options go on with it; --force asks every question anew and replaces it",
+    throw new LlqError("usage", t`${what} than this run`, {
+      hint: t`the same options go on with it; --force asks every question anew and replaces it`,
     });
   }
-  warn(`${what}; every question is asked anew`);
+  warn(t`${what}; every question is asked anew`);
   return new Map();
 }
 

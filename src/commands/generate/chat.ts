@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import { LlqError } from "../../../formats/errors.js";
 import type { Chat } from "../../generate/chat/chat.js";
 import type { Generated, Timings } from "../../generate/generate.js";
+import { t } from "../../language/t.js";
 import { stoppedBy, warn } from "../../ui.js";
 
 /** What Ctrl-C does: it ends what is under way, and a second time the program. */
@@ -35,7 +36,10 @@ export class Interrupts {
 
   interrupt(): void {
     if (this.#isAsked) this.#leave("SIGINT");
-    else if (this.#answer === undefined) process.stderr.write("\nCtrl-C again, or /exit, leaves\n");
+    else if (this.#answer === undefined)
+      process.stderr.write(t`
+Ctrl-C again, or /exit, leaves
+`);
     this.#answer?.abort();
     this.#isAsked = true;
   }

@@ -6,6 +6,7 @@ import type { Engine, LoadEngine } from "../../generate/engine.js";
 import { generate } from "../../generate/generate.js";
 import { checkFits } from "../../generate/lane.js";
 import { checkPrompt } from "../../generate/text/prompt.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { BITS, findRecipe } from "../../quant/recipes/recipes.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
@@ -34,44 +35,44 @@ const DEFAULT_CONTEXT = 4096;
 /** @param load makes a model ready to run */
 export function createGenerateCommand(load: LoadEngine): Command {
   return new Command("generate")
-    .summary("go on with a text, or answer in a chat")
+    .summary(t`go on with a text, or answer in a chat`)
     .description(
-      "Run a model: it goes on with a text, or answers. A model that has a chat template is given the prompt as a\n" +
-        "user's message and answers it, unless --raw says otherwise; one without goes on with the prompt as it is.\n" +
-        "The text goes to stdout as it comes, everything else to stderr.",
+      t`Run a model: it goes on with a text, or answers. A model that has a chat template is given the prompt as a
+user's message and answers it, unless --raw says otherwise; one without goes on with the prompt as it is.
+The text goes to stdout as it comes, everything else to stderr.`,
     )
     .argument("<model>", MODEL_ARGUMENT)
-    .argument("[prompt]", "text to go on with or to answer (default: none, the model begins)")
-    .option("-f, --file <file>", "read the prompt from a UTF-8 text file")
-    .option("--chat", "a conversation: read a message a line, /clear begins anew, /exit ends")
-    .option("--system <text>", "system message: how the model is to answer")
-    .option("--template <file>", "Jinja chat template instead of the model's own")
-    .option("--raw", "no chat template")
-    .option("-n, --max-tokens <n>", "tokens at most (default: until the model ends or the context is full)", wholeNumber(1))
-    .option("--temp <x>", "temperature; 0 takes the likeliest token each time", numberFrom(0), 0)
-    .option("--top-k <n>", "draw from the n likeliest tokens (0: all)", wholeNumber(0), 0)
-    .option("--top-p <x>", "draw from the fewest tokens that have this share of all probability", positiveNumber(1), 1)
-    .option("--min-p <x>", "draw from tokens of this share of the likeliest's probability", numberFrom(0, 1), 0)
-    .option("--repeat-penalty <x>", "what logits of tokens that came lately are divided by", positiveNumber(), 1)
-    .option("--repeat-last-n <n>", "how lately, in tokens", wholeNumber(0), 64)
-    .option("--seed <n>", "the same seed draws the same text (default: by chance)", wholeNumber(0))
-    .addOption(repeatable("--stop <text>", "end before this text"))
-    .option("--special", "print control tokens")
-    .option("-c, --context <n>", "tokens that are held (default: 4096, or fewer if the model has fewer)", wholeNumber(1))
-    .option("--context-shift", "when the context is full, forget the older half and go on")
-    .option("--keep <n>", "tokens from the start that --context-shift keeps (default: the first)", wholeNumber(0))
+    .argument("[prompt]", t`text to go on with or to answer (default: none, the model begins)`)
+    .option("-f, --file <file>", t`read the prompt from a UTF-8 text file`)
+    .option("--chat", t`a conversation: read a message a line, /clear begins anew, /exit ends`)
+    .option("--system <text>", t`system message: how the model is to answer`)
+    .option("--template <file>", t`Jinja chat template instead of the model's own`)
+    .option("--raw", t`no chat template`)
+    .option("-n, --max-tokens <n>", t`tokens at most (default: until the model ends or the context is full)`, wholeNumber(1))
+    .option("--temp <x>", t`temperature; 0 takes the likeliest token each time`, numberFrom(0), 0)
+    .option("--top-k <n>", t`draw from the n likeliest tokens (0: all)`, wholeNumber(0), 0)
+    .option("--top-p <x>", t`draw from the fewest tokens that have this share of all probability`, positiveNumber(1), 1)
+    .option("--min-p <x>", t`draw from tokens of this share of the likeliest's probability`, numberFrom(0, 1), 0)
+    .option("--repeat-penalty <x>", t`what logits of tokens that came lately are divided by`, positiveNumber(), 1)
+    .option("--repeat-last-n <n>", t`how lately, in tokens`, wholeNumber(0), 64)
+    .option("--seed <n>", t`the same seed draws the same text (default: by chance)`, wholeNumber(0))
+    .addOption(repeatable("--stop <text>", t`end before this text`))
+    .option("--special", t`print control tokens`)
+    .option("-c, --context <n>", t`tokens that are held (default: 4096, or fewer if the model has fewer)`, wholeNumber(1))
+    .option("--context-shift", t`when the context is full, forget the older half and go on`)
+    .option("--keep <n>", t`tokens from the start that --context-shift keeps (default: the first)`, wholeNumber(0))
     .addOption(kvTypeOption())
     .addOption(activationsOption())
-    .addOption(bitsOption("quantize on the way in, to about so many bits per weight"))
-    .option("-t, --type <name>", "quantize on the way in, to an exact mix or type, such as Q4_K_M")
+    .addOption(bitsOption(t`quantize on the way in, to about so many bits per weight`))
+    .option("-t, --type <name>", t`quantize on the way in, to an exact mix or type, such as Q4_K_M`)
     .addOption(loraOption())
     .addOption(threadsOption())
-    .option("--logprobs <n>", "with --json: the n likeliest tokens in each place", wholeNumber(0))
+    .option("--logprobs <n>", t`with --json: the n likeliest tokens in each place`, wholeNumber(0))
     .addOption(jsonOption())
     .addHelpText(
       "after",
       `
-Examples:
+${t`Examples:`}
   llq generate llama-1b-q4.gguf "Why is the sky blue?"
   llq generate llama-1b-q4.gguf --chat --system "Answer in one sentence."
   llq generate llama-1b-q4.gguf "Once upon a time" --raw -n 200
@@ -79,8 +80,8 @@ Examples:
   llq generate llama-1b-q4.gguf -f article.txt --context 16384 --kv-type q8_0
   llq generate llama-1b-q4.gguf "Q: 2+2? A:" --raw --stop Q: --json --logprobs 5 > answer.json
 
-Filters are taken in llama.cpp's order: penalties, top-k, top-p, min-p, temperature. Log-probabilities are the model's,
-before any of them. In a chat, Ctrl-C stops the answer and keeps what was said; a second one leaves.`,
+${t`Filters are taken in llama.cpp's order: penalties, top-k, top-p, min-p, temperature. Log-probabilities are the model's,
+before any of them. In a chat, Ctrl-C stops the answer and keeps what was said; a second one leaves.`}`,
     )
     .action((path: string, prompt: string | undefined, options: GenerateCommandOptions) =>
       run(load, path, prompt, options),
@@ -109,14 +110,14 @@ async function run(
       : { name: options.template, source: readPrompt(options.template) };
   const model = await openSource(path, options);
   const context = options.context ?? Math.min(DEFAULT_CONTEXT, model.hparams.contextLength);
-  warnOfContext(model, context, "what it says beyond may be of no use");
+  warnOfContext(model, context, t`what it says beyond may be of no use`);
   const tokenizer = modelTokenizer(model);
   const template = chooseTemplate(model, own, options);
   const prompt = isChat ? undefined : promptIds(model, tokenizer, template, text, options);
   if (prompt !== undefined)
     checkFits(checkPrompt(model.vocab, prompt, model.hparams.vocabSize).length, context);
   const withEngine = async (signal: AbortSignal, use: (engine: Engine) => Promise<void>) => {
-    const progress = createProgress("load", json);
+    const progress = createProgress(t`load`, json);
     const engine = await load(model, {
       ...engineOptions,
       context,
@@ -165,8 +166,8 @@ function promptIds(
 ): Int32Array {
   if (template === undefined) return tokenizer.encode(text ?? "");
   if (text === undefined || text === "") {
-    throw new LlqError("usage", "there is nothing to answer", {
-      hint: "give a prompt, -f <file> or --chat; with --raw the model begins by itself",
+    throw new LlqError("usage", t`there is nothing to answer`, {
+      hint: t`give a prompt, -f <file> or --chat; with --raw the model begins by itself`,
     });
   }
   const messages = [
@@ -197,7 +198,7 @@ async function answer(
   if (json) printGenerated(model.path, generated, isChat);
   else {
     if (!generated.text.endsWith("\n")) process.stdout.write("\n");
-    const seed = generated.seed === undefined ? "" : `; seed ${generated.seed}`;
+    const seed = generated.seed === undefined ? "" : t`; seed ${generated.seed}`;
     process.stderr.write(`${describeTimings([generated.timings])}${seed}\n`);
     const remark = remarkOnFinish(generated, engine.context);
     if (remark !== undefined) process.stderr.write(`${remark}\n`);

@@ -1,6 +1,7 @@
 import { LlqError } from "../../../formats/errors.js";
 import type { GenerateOptions } from "../../generate/lane.js";
 import { endTokens } from "../../generate/text/end-tokens.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Activations } from "../../net/products/matmul.js";
 import type { KvType } from "../../quant/fit/memory.js";
@@ -41,16 +42,19 @@ export function checkOptions(prompt: string | undefined, options: GenerateComman
   };
   const { file, chat, raw, system, template, json, logprobs, temp, topK, topP, minP, keep, contextShift } =
     options;
-  if (prompt !== undefined && file !== undefined) refuse("a prompt and --file exclude each other");
+  if (prompt !== undefined && file !== undefined) refuse(t`a prompt and --file exclude each other`);
   if (raw && (chat || system !== undefined || template !== undefined))
-    refuse("--raw takes no chat template, which --chat, --system and --template need");
+    refuse(t`--raw takes no chat template, which --chat, --system and --template need`);
   if (chat && json)
-    refuse("--json prints one answer, --chat has many", "leave --chat out: the prompt is answered");
-  if (logprobs !== undefined && !json) refuse("--logprobs are printed with --json only");
+    refuse(t`--json prints one answer, --chat has many`, t`leave --chat out: the prompt is answered`);
+  if (logprobs !== undefined && !json) refuse(t`--logprobs are printed with --json only`);
   if (temp === 0 && (topK > 0 || topP < 1 || minP > 0))
-    refuse("--top-k, --top-p and --min-p say what is drawn from, but with --temp 0 nothing is", "--temp 0.8");
+    refuse(
+      t`--top-k, --top-p and --min-p say what is drawn from, but with --temp 0 nothing is`,
+      "--temp 0.8",
+    );
   if (keep !== undefined && !contextShift)
-    refuse("--keep says what --context-shift keeps, which is not given");
+    refuse(t`--keep says what --context-shift keeps, which is not given`);
 }
 
 /** What they mean to generate. */
@@ -58,7 +62,9 @@ export function generateOptions(model: Model, options: GenerateCommandOptions): 
   const { maxTokens, temp, topK, topP, minP, repeatPenalty, repeatLastN, seed, stop, special, keep } =
     options;
   const onShift = (forgotten: number, context: number) => {
-    process.stderr.write(`the context of ${context} tokens is full: the oldest ${forgotten} are forgotten\n`);
+    process.stderr.write(
+      t`the context of ${context} tokens is full: the oldest ${forgotten} are forgotten\n`,
+    );
   };
   return {
     ...{ maxTokens, temperature: temp, topK, topP, minP, repeatPenalty, repeatLastN, seed, stop, special },

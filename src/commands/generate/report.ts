@@ -1,4 +1,5 @@
 import type { Generated, Timings } from "../../generate/generate.js";
+import { t } from "../../language/t.js";
 import type { GENERATED } from "../../report/documents/evaluate.js";
 import { printJson } from "../../ui.js";
 
@@ -7,16 +8,16 @@ export function describeTimings(timings: readonly Timings[]): string {
   const sum = (key: keyof Timings) => timings.reduce((total, each) => total + each[key], 0);
   const speed = (tokens: number, seconds: number) => (seconds > 0 ? (tokens / seconds).toFixed(1) : "0.0");
   const [prompt, reused, decoded] = [sum("promptTokens"), sum("reusedTokens"), sum("decodeTokens")];
-  const held = reused > 0 ? ` and ${reused} held already` : "";
-  const fed = `prompt ${prompt} tokens${held}, ${speed(prompt, sum("promptSeconds"))} tokens/s`;
+  const held = reused > 0 ? t` and ${reused} held already` : "";
+  const fed = t`prompt ${prompt} tokens${held}, ${speed(prompt, sum("promptSeconds"))} tokens/s`;
   const answers = timings.filter(({ promptTokens }) => promptTokens > 0).length;
-  return `${fed}; ${decoded + answers} tokens, ${speed(decoded, sum("decodeSeconds"))} tokens/s`;
+  return t`${fed}; ${decoded + answers} tokens, ${speed(decoded, sum("decodeSeconds"))} tokens/s`;
 }
 
 /** What the user may not expect of how it ended. */
 export function remarkOnFinish({ finish }: Generated, context: number): string | undefined {
   if (finish !== "context") return undefined;
-  return `the context of ${context} tokens is full: --context gives more, --context-shift goes on without the oldest`;
+  return t`the context of ${context} tokens is full: --context gives more, --context-shift goes on without the oldest`;
 }
 
 /** @param model what the user called it */

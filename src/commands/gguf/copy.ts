@@ -1,12 +1,13 @@
 import { Command } from "commander";
+import { t } from "../../language/t.js";
 import { planCopy } from "../../quant/copy.js";
 import { type CopyCommandOptions, GGUF_ARGUMENT, openGguf, writeCopies } from "../shared/gguf.js";
 import { forceOption, jsonOption, outputOption } from "../shared/options.js";
 
 export const copyCommand = new Command("copy")
-  .summary("copy a GGUF, whatever is in it, to one file")
+  .summary(t`copy a GGUF, whatever is in it, to one file`)
   .description(
-    "Copy a GGUF file of any architecture, or all parts of one, to one file: every tensor and all metadata as they are.",
+    t`Copy a GGUF file of any architecture, or all parts of one, to one file: every tensor and all metadata as they are.`,
   )
   .argument("<model>", GGUF_ARGUMENT)
   .addOption(outputOption())
@@ -15,7 +16,7 @@ export const copyCommand = new Command("copy")
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq copy big-endian.gguf -o little-endian.gguf
   llq copy hf:ggml-org/models/tinyllamas/stories260K.gguf -o stories260K.gguf`,
   )

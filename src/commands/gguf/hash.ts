@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { readText } from "../../../formats/bytes.js";
 import type { Container } from "../../../formats/container.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { HASH_CHECK, HASHES } from "../../report/documents/look.js";
 import { DIGESTS, type Digest, type HashLine, hashTensors } from "../../run/measure/hash.js";
 import { createProgress, interruptible, printJson, printLine, warn } from "../../ui.js";
@@ -17,23 +18,24 @@ interface HashCommandOptions {
 }
 
 export const hashCommand = new Command("hash")
-  .summary("hashes of a GGUF's tensors, as gguf-hash prints them")
+  .summary(t`hashes of a GGUF's tensors, as gguf-hash prints them`)
   .description(
-    "Print hashes of each tensor's bytes and of all of them, in gguf-hash's lines. Metadata and the cut into parts do not change them.",
+    t`Print hashes of each tensor's bytes and of all of them, in gguf-hash's lines. Metadata and the cut into parts do not change them.`,
   )
   .argument("<model>", GGUF_ARGUMENT)
-  .addOption(repeatable("-t, --type <name>", `${DIGESTS.join(", ")}; all without it`))
-  .addOption(new Option("--no-tensors", "of all tensors together only"))
+  .addOption(repeatable("-t, --type <name>", t`${DIGESTS.join(", ")}; all without it`))
+  .addOption(new Option("--no-tensors", t`of all tensors together only`))
   .addOption(
-    new Option("-c, --check <manifest>", "compare with lines that this command or gguf-hash wrote").conflicts(
-      ["type", "tensors"],
-    ),
+    new Option(
+      "-c, --check <manifest>",
+      t`compare with lines that this command or gguf-hash wrote`,
+    ).conflicts(["type", "tensors"]),
   )
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq hash model.gguf --type sha256 > model.gguf.manifest
   llq hash model.gguf --check model.gguf.manifest
   llq hash model.gguf --no-tensors`,
@@ -53,7 +55,7 @@ Examples:
 function digestOf(name: string): Digest {
   const found = DIGESTS.find((digest) => digest === name.toLowerCase());
   if (found !== undefined) return found;
-  throw new LlqError("usage", `--type ${name}: unknown`, { hint: `known: ${DIGESTS.join(", ")}` });
+  throw new LlqError("usage", t`--type ${name}: unknown`, { hint: t`known: ${DIGESTS.join(", ")}` });
 }
 
 /** As gguf-hash writes it: the name in ten columns. */
@@ -79,11 +81,11 @@ const MAX_MANIFEST = 1 << 28;
 /** @throws LlqError `gate` when a hash differs, or a tensor is on one side only */
 async function check(path: string, container: Container, manifest: string, json?: boolean): Promise<void> {
   const { expected, others } = readManifest(manifest, path);
-  if (others.size > 0) warn(`${manifest}: lines of ${[...others].join(", ")} are passed over`);
+  if (others.size > 0) warn(t`${manifest}: lines of ${[...others].join(", ")} are passed over`);
   const digests = DIGESTS.filter((digest) => expected.some((line) => line.digest === digest));
   const tensors = expected.some(({ tensor }) => tensor !== undefined);
   const found = await hash(container, { digests, tensors }, json);
-  const name = ({ digest, tensor = "all tensors" }: HashLine) => `${digest} of ${tensor}`;
+  const name = ({ digest, tensor = t`all tensors` }: HashLine) => t`${digest} of ${tensor}`;
   const byName = new Map(found.map((line) => [name(line), line]));
   const results = expected.map((line) => {
     const value = byName.get(name(line))?.value;
@@ -95,12 +97,13 @@ async function check(path: string, container: Container, manifest: string, json?
   if (json) printJson<typeof HASH_CHECK>({ schema: 1, path, manifest, results, extra: extra.map(name) });
   const wrong = results.filter(({ passed }) => !passed);
   if (!json) {
-    for (const line of wrong) printLine(`${line.found === undefined ? "missing" : "differs"}: ${name(line)}`);
-    for (const line of extra) printLine(`not in the manifest: ${name(line)}`);
-    printLine(`${results.length - wrong.length} of ${results.length} hashes are those of ${manifest}`);
+    for (const line of wrong)
+      printLine(line.found === undefined ? t`missing: ${name(line)}` : t`differs: ${name(line)}`);
+    for (const line of extra) printLine(t`not in the manifest: ${name(line)}`);
+    printLine(t`${results.length - wrong.length} of ${results.length} hashes are those of ${manifest}`);
   }
   if (wrong.length + extra.length > 0) {
-    throw new LlqError("gate", `${path}: is not what ${manifest} says`);
+    throw new LlqError("gate", t`${path}: is not what ${manifest} says`);
   }
 }
 
@@ -114,8 +117,8 @@ function readManifest(manifest: string, path: string): { expected: HashLine[]; o
     const [, digest, value, rest] = /^(\w+)\s+([0-9a-f-]+)\s+(.+)$/.exec(line) ?? [];
     if (digest === undefined) {
       throw badInput(
-        `${manifest}: line ${i + 1} is no hash`,
-        "a digest, its value and a name, as gguf-hash writes them",
+        t`${manifest}: line ${i + 1} is no hash`,
+        t`a digest, its value and a name, as gguf-hash writes them`,
       );
     }
     const known = DIGESTS.find((each) => each === digest);
@@ -126,7 +129,8 @@ function readManifest(manifest: string, path: string): { expected: HashLine[]; o
   const own = all.filter(({ file }) => file === basename(path));
   const files = new Set(all.map(({ file }) => file));
   const chosen = own.length > 0 || files.size > 1 ? own : all;
-  if (chosen.length === 0) throw badInput(`${manifest}: has no hash of ${basename(path)} that llq can check`);
+  if (chosen.length === 0)
+    throw badInput(t`${manifest}: has no hash of ${basename(path)} that llq can check`);
   return { expected: chosen.map(({ digest, value, tensor }) => ({ digest, value, tensor })), others };
 }
 

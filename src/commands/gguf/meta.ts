@@ -3,6 +3,7 @@ import { readText } from "../../../formats/bytes.js";
 import type { Container, Metadata } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
 import { meta } from "../../../formats/gguf/gguf-write.js";
+import { t } from "../../language/t.js";
 import { checkGguf, planCopy } from "../../quant/copy.js";
 import { editMetadata, parseSet, parseSpecialToken } from "../../quant/meta-edit.js";
 import type { KeyValue } from "../../quant/metadata.js";
@@ -26,36 +27,36 @@ interface MetaOptions {
 }
 
 export const metaCommand = new Command("meta")
-  .summary("list, set or remove a GGUF's metadata")
+  .summary(t`list, set or remove a GGUF's metadata`)
   .description(
-    "List the metadata of a GGUF file of any architecture, or copy it with other metadata. The file itself stays as it is.",
+    t`List the metadata of a GGUF file of any architecture, or copy it with other metadata. The file itself stays as it is.`,
   )
   .argument("<model>", GGUF_ARGUMENT)
-  .addOption(new Option("-o, --output <file>", "GGUF file to write, with the changes"))
-  .addOption(new Option("-k, --key <key>", "print one value alone, arrays in full"))
+  .addOption(new Option("-o, --output <file>", t`GGUF file to write, with the changes`))
+  .addOption(new Option("-k, --key <key>", t`print one value alone, arrays in full`))
   .addOption(
-    repeatable("--set <key=[type:]value>", "set a value; a new key needs a type, an array is a JSON list"),
+    repeatable("--set <key=[type:]value>", t`set a value; a new key needs a type, an array is a JSON list`),
   )
-  .addOption(repeatable("--set-file <key=file>", "set a text to what a file holds"))
-  .addOption(new Option("--chat-template <file>", "the same for tokenizer.chat_template"))
+  .addOption(repeatable("--set-file <key=file>", t`set a text to what a file holds`))
+  .addOption(new Option("--chat-template <file>", t`the same for tokenizer.chat_template`))
   .addOption(
-    repeatable("--special-token <name=token>", "set bos, eos, eot and so on, by the token's text or its id"),
+    repeatable("--special-token <name=token>", t`set bos, eos, eot and so on, by the token's text or its id`),
   )
-  .addOption(repeatable("--remove <key>", "leave a key out"))
+  .addOption(repeatable("--remove <key>", t`leave a key out`))
   .addOption(forceOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq meta model.gguf
   llq meta model.gguf --key tokenizer.chat_template
   llq meta model.gguf -o out.gguf --set general.name="My model" --set llama.context_length=8192
   llq meta model.gguf -o out.gguf --set general.tags='string[]:["chat", "zh"]' --remove general.url
   llq meta model.gguf -o out.gguf --chat-template chat.jinja --special-token eos='<|im_end|>'
 
-Types: u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, bool, string, with [] behind for arrays; int, float, bool and
-str as in --override-kv.`,
+${t`Types: u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, bool, string, with [] behind for arrays; int, float, bool and
+str as in --override-kv.`}`,
   )
   .action(async (path: string, options: MetaOptions) => {
     const { output, key, json } = options;
@@ -67,7 +68,7 @@ str as in --override-kv.`,
       return;
     }
     if (key !== undefined)
-      throw new LlqError("usage", "--key prints a value, and -o writes a file: one of them");
+      throw new LlqError("usage", t`--key prints a value, and -o writes a file: one of them`);
     const container = await openGguf(path, "meta", options);
     const { metadata } = container;
     const edited = editMetadata(metadata, { remove: options.remove, set: changes(options, metadata) });
@@ -80,8 +81,8 @@ function refuseChanges(
   { set, setFile, chatTemplate, specialToken, remove }: MetaOptions,
 ): void {
   if ([set, setFile, chatTemplate, specialToken, remove].every((option) => option === undefined)) return;
-  throw new LlqError("usage", `${path}: an input is never changed; -o names the file with the changes`, {
-    hint: `llq meta ${path} -o out.gguf ...`,
+  throw new LlqError("usage", t`${path}: an input is never changed; -o names the file with the changes`, {
+    hint: t`llq meta ${path} -o out.gguf ...`,
   });
 }
 
@@ -89,7 +90,7 @@ function changes(options: MetaOptions, metadata: Metadata): KeyValue[] {
   const { set = [], setFile = [], chatTemplate, specialToken = [] } = options;
   const files = setFile.map((text) => {
     const [, key, file] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
-    if (key === undefined) throw new LlqError("usage", `--set-file ${text}: not of the form key=file`);
+    if (key === undefined) throw new LlqError("usage", t`--set-file ${text}: not of the form key=file`);
     return [key, file!] as const;
   });
   if (chatTemplate !== undefined) files.push(["tokenizer.chat_template", chatTemplate]);
@@ -108,12 +109,12 @@ const NEEDED = ["general.architecture"];
 
 function warnOfChanges(before: Metadata, after: Metadata): void {
   for (const key of NEEDED) {
-    if (before.has(key) && !after.has(key)) warn(`without ${key} no program knows what the file is`);
+    if (before.has(key) && !after.has(key)) warn(t`without ${key} no program knows what the file is`);
   }
   for (const [key, field] of after) {
     const old = before.get(key);
     if (old === undefined || typeText(old) === typeText(field)) continue;
-    warn(`${key} was ${typeText(old)} and is ${typeText(field)} now: programs may not read it`);
+    warn(t`${key} was ${typeText(old)} and is ${typeText(field)} now: programs may not read it`);
   }
 }
 
@@ -141,7 +142,7 @@ function show(path: string, { metadata, files }: Container, key: string | undefi
   }
   const rows = metadataRows(metadata);
   printTable(
-    ["key", "type", "value"],
+    [t`key`, t`type`, t`value`],
     [...metadata.values()].map((field, i) => [rows[i]![0]!, typeText(field), rows[i]![1]!]),
   );
 }

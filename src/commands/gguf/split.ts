@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { t } from "../../language/t.js";
 import { parseBytes } from "../../quant/bytes.js";
 import { planSplit } from "../../quant/copy.js";
 import {
@@ -21,27 +22,27 @@ interface SplitOptions extends CopyCommandOptions {
 }
 
 export const splitCommand = new Command("split")
-  .summary("cut a GGUF into several files")
+  .summary(t`cut a GGUF into several files`)
   .description(
-    "Cut a GGUF file of any architecture into parts named -00001-of-0000N.gguf, as llama-gguf-split does.",
+    t`Cut a GGUF file of any architecture into parts named -00001-of-0000N.gguf, as llama-gguf-split does.`,
   )
   .argument("<model>", GGUF_ARGUMENT)
-  .addOption(outputOption("what the parts are named after, such as out.gguf"))
-  .addOption(new Option("--max-size <size>", "bytes of tensors in a part at most, such as 2G or 500M"))
+  .addOption(outputOption(t`what the parts are named after, such as out.gguf`))
+  .addOption(new Option("--max-size <size>", t`bytes of tensors in a part at most, such as 2G or 500M`))
   .addOption(
-    new Option("--max-tensors <n>", "tensors in a part at most")
+    new Option("--max-tensors <n>", t`tensors in a part at most`)
       .argParser(wholeNumber(1))
       .default(MAX_TENSORS)
       .conflicts("maxSize"),
   )
-  .addOption(new Option("--no-tensors-first", "the first part has the metadata alone"))
-  .addOption(new Option("--dry-run", "print the parts, and write none"))
+  .addOption(new Option("--no-tensors-first", t`the first part has the metadata alone`))
+  .addOption(new Option("--dry-run", t`print the parts, and write none`))
   .addOption(forceOption())
   .addOption(jsonOption())
   .addHelpText(
     "after",
     `
-Examples:
+${t`Examples:`}
   llq split llama-70b-q4.gguf -o parts/llama-70b-q4.gguf --max-size 20G
   llq split llama-70b-q4.gguf -o out.gguf --max-tensors 64 --no-tensors-first --dry-run`,
   )

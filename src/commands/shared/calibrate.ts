@@ -15,6 +15,7 @@ import {
   unknownImatrix,
 } from "../../eval/calibrate/text.js";
 import { computeImatrix } from "../../eval/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { calibrationMetadata } from "../../quant/metadata.js";
 import type { Plan, QuantizeOptions } from "../../quant/plan.js";
@@ -50,18 +51,21 @@ export const calibrateOptions = () =>
   [
     new Option(
       "--calibrate <text>",
-      "round with error feedback, so that a matrix' columns make up for each other on this text",
+      t`round with error feedback, so that a matrix' columns make up for each other on this text`,
     ),
     new Option(
       "--calibrate-tokens <n>",
-      `tokens to take, from all over the text; what it is short of is drawn from the vocabulary (default: ${DEFAULT_TOKENS})`,
+      t`tokens to take, from all over the text; what it is short of is drawn from the vocabulary (default: ${DEFAULT_TOKENS})`,
     ).argParser(wholeNumber(32)),
     new Option(
       "--effort <effort>",
-      "plain: by the model's own activations; full: by those of the quantized model too (default: full)",
+      t`plain: by the model's own activations; full: by those of the quantized model too (default: full)`,
     ).choices(["plain", "full"] satisfies Effort[]),
-    new Option("--scratch <folder>", "folder for what does not stay in memory (default: that of the output)"),
-  ].map((option) => option.helpGroup("Options for calibration:"));
+    new Option(
+      "--scratch <folder>",
+      t`folder for what does not stay in memory (default: that of the output)`,
+    ),
+  ].map((option) => option.helpGroup(t`Options for calibration:`));
 
 /** A model and the chunks of a text to calibrate on. */
 export interface CalibrationText {
@@ -81,15 +85,15 @@ export function calibrationText(
     );
     if (alone === undefined) return undefined;
     const flag = alone.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new LlqError("usage", `--${flag} means nothing without --calibrate <text>`);
+    throw new LlqError("usage", t`--${flag} means nothing without --calibrate <text>`);
   }
   if (pruneLayers !== undefined) {
-    throw new LlqError("usage", "--calibrate is of the model with all its layers", {
-      hint: "prune first: llq quantize --type F16 --prune-layers, then --calibrate on the result",
+    throw new LlqError("usage", t`--calibrate is of the model with all its layers`, {
+      hint: t`prune first: llq quantize --type F16 --prune-layers, then --calibrate on the result`,
     });
   }
   const context = options.fit === undefined ? options.context : undefined;
-  if (context !== undefined) warnOfContext(model, context, "beyond, its activations are unusual");
+  if (context !== undefined) warnOfContext(model, context, t`beyond, its activations are unusual`);
   const chunks = calibrationChunks(model, readTokens(model, file), { tokens, context, bos: chunkBos(model) });
   return { file, chunks };
 }
@@ -163,9 +167,9 @@ export async function runCalibration(
 /** What a dry run says of the calibration. */
 export function printCalibrationPlan({ file, chunks }: CalibrationText, options: CalibrateOptions): void {
   const { text, drawn } = chunks;
-  const more = drawn.length === 0 ? "" : `, ${drawn.length} of tokens drawn from the vocabulary`;
-  const taken = `${text.length} chunks of ${text[0]!.length} tokens of ${file}`;
-  printLine(`error feedback, ${effortOf(options)}: ${taken}${more}`);
+  const more = drawn.length === 0 ? "" : t`, ${drawn.length} of tokens drawn from the vocabulary`;
+  const taken = t`${text.length} chunks of ${text[0]!.length} tokens of ${file}`;
+  printLine(t`error feedback, ${effortOf(options)}: ${taken}${more}`);
 }
 
 export function finishCalibration(options: CalibrateOptions): void {
@@ -188,16 +192,16 @@ const FEW_TOKENS = 5;
 export function printCalibration({ reports, resumed, steps, tokens, drawn, seconds }: Calibration): void {
   const rows = reports.reduce((sum, report) => sum + report.rows, 0);
   const plain = reports.reduce((sum, report) => sum + report.plainRows, 0);
-  const of = drawn === 0 ? `${tokens} tokens` : `${tokens} tokens of text and ${drawn} of the vocabulary`;
+  const of = drawn === 0 ? t`${tokens} tokens` : t`${tokens} tokens of text and ${drawn} of the vocabulary`;
   printLine(
-    `calibrated ${reports.length} tensors on ${of} in ${formatSeconds(seconds)}: ${rows - plain} of ${rows} rows`,
+    t`calibrated ${reports.length} tensors on ${of} in ${formatSeconds(seconds)}: ${rows - plain} of ${rows} rows`,
   );
   const without = reports.filter(({ dtype }) => gridOf(dtype as DTypeName) === undefined);
   if (without.length > 0) {
     const types = [...new Set(without.map(({ dtype }) => dtype))].join(", ");
-    printLine(`${without.length} of ${types}, which have no grid: the text chose their scales, no more`);
+    printLine(t`${without.length} of ${types}, which have no grid: the text chose their scales, no more`);
   }
-  if (resumed > 0) printLine(`${resumed} of ${steps} steps were done already`);
+  if (resumed > 0) printLine(t`${resumed} of ${steps} steps were done already`);
   const judged = reports.filter(({ plainError }) => plainError > 0);
   judged.sort((a, b) => b.error / b.plainError - a.error / a.plainError);
   const cells = judged.slice(0, SHOWN).map((report) => [
@@ -208,7 +212,7 @@ export function printCalibration({ reports, resumed, steps, tokens, drawn, secon
     `${((100 * report.plainRows) / report.rows).toFixed(0)} %`,
   ]); // biome-ignore format: columns
   if (cells.length > 0) {
-    printTable(["least error taken away", "type", "less error", "tokens a column", "plain rows"], cells);
+    printTable([t`least error taken away`, t`type`, t`less error`, t`tokens a column`, t`plain rows`], cells);
   }
 }
 
@@ -220,9 +224,8 @@ export function warnOfShortText({ file, chunks }: CalibrationText, model: Model)
   const widest = Math.max(columns, model.hparams.embeddingLength);
   if (tokens >= FEW_TOKENS * widest) return;
   const more =
-    drawn.length === 0 ? "" : ", and tokens drawn from the vocabulary stand in for those that are missing";
+    drawn.length === 0 ? "" : t`, and tokens drawn from the vocabulary stand in for those that are missing`;
   warn(
-    `${file}: ${tokens} tokens are ${(tokens / widest).toFixed(1)} for each of ${widest} columns: feedback is held back${more}; ` +
-      `${FEW_TOKENS * widest} and more are better`,
+    t`${file}: ${tokens} tokens are ${(tokens / widest).toFixed(1)} for each of ${widest} columns: feedback is held back${more}; ${FEW_TOKENS * widest} and more are better`,
   );
 }

@@ -1,49 +1,50 @@
 import type { Command, CommanderError } from "commander";
+import { t } from "../../language/t.js";
 
 // People come from llama.cpp and mlx_lm with command lines in their fingers: what to type instead here. The whole map is
 // docs/from-llama-cpp.md.
 
 /** Options of other tools, and what does the same. Where a command has such an option itself, that one is meant. */
 const OPTIONS: Readonly<Record<string, string>> = {
-  "-m": "the model is named without -m, as the first argument",
-  "--model": "the model is named without --model, as the first argument",
-  "--hf-path": "the model is named without --hf-path: hf:owner/name",
-  "-hf": "the model is named without -hf: hf:owner/name",
-  "--file": "the text's file is named without --file, after the model",
-  "-p": "the text is written without -p, after the model",
-  "--prompt": "the text is written without --prompt, after the model",
-  "-ngl": "llq computes on the CPU: leave -ngl out",
-  "--n-gpu-layers": "llq computes on the CPU: leave --n-gpu-layers out",
-  "--gpu-layers": "llq computes on the CPU: leave --gpu-layers out",
-  "-fa": "attention is always exact: leave -fa out",
-  "--flash-attn": "attention is always exact: leave --flash-attn out",
-  "--no-ppl": "leave it out: only llq eval-ppl computes perplexity",
-  "-t": "-j is the number of threads",
-  "--threads-batch": "-j is the number of threads",
-  "--ctx-size": "--context is the number of tokens",
-  "-n-predict": "-n is the number of tokens",
-  "--n-predict": "-n is the number of tokens",
-  "-cnv": "--chat uses the model's template",
-  "--conversation": "--chat uses the model's template",
-  "-sys": "--system is the system's message",
-  "-ctk": "--kv-type is the type that keys and values are kept in",
-  "-ctv": "--kv-type is the type that keys and values are kept in",
-  "--outfile": "-o is the file to write",
-  "--output-file": "-o is the file to write",
-  "--outtype": "--type is the type to write: --type f16",
-  "--out-type": "--type is the type to write: --type f16",
-  "--in-file": "--in is a file to add",
-  "--chunk": "--chunks is the number of chunks to run",
-  "--ppl-stride": "--stride is the distance of chunks",
-  "--kl-divergence": "--baseline compares with such a file, --base-model with a model",
-  "--kl-divergence-base": "--save writes such a file, --baseline compares with it",
-  "--output-tensor-type": "--output-type is the type of the output matrix",
-  "--token-embedding-type": "--embedding-type is the type of the token embedding",
-  "--leave-output-tensor": "--leave-output keeps the output matrix as it is",
-  "--split": "llq split <model> -o <file> --max-size 2G",
-  "--merge": "the first part is named without --merge, and the file to write after -o",
-  "--q-bits": "--bits is the number of bits",
-  "--quantize": "llq quantize <model> -o <file> --bits 4",
+  "-m": t`the model is named without -m, as the first argument`,
+  "--model": t`the model is named without --model, as the first argument`,
+  "--hf-path": t`the model is named without --hf-path: hf:owner/name`,
+  "-hf": t`the model is named without -hf: hf:owner/name`,
+  "--file": t`the text's file is named without --file, after the model`,
+  "-p": t`the text is written without -p, after the model`,
+  "--prompt": t`the text is written without --prompt, after the model`,
+  "-ngl": t`llq computes on the CPU: leave -ngl out`,
+  "--n-gpu-layers": t`llq computes on the CPU: leave --n-gpu-layers out`,
+  "--gpu-layers": t`llq computes on the CPU: leave --gpu-layers out`,
+  "-fa": t`attention is always exact: leave -fa out`,
+  "--flash-attn": t`attention is always exact: leave --flash-attn out`,
+  "--no-ppl": t`leave it out: only llq eval-ppl computes perplexity`,
+  "-t": t`-j is the number of threads`,
+  "--threads-batch": t`-j is the number of threads`,
+  "--ctx-size": t`--context is the number of tokens`,
+  "-n-predict": t`-n is the number of tokens`,
+  "--n-predict": t`-n is the number of tokens`,
+  "-cnv": t`--chat uses the model's template`,
+  "--conversation": t`--chat uses the model's template`,
+  "-sys": t`--system is the system's message`,
+  "-ctk": t`--kv-type is the type that keys and values are kept in`,
+  "-ctv": t`--kv-type is the type that keys and values are kept in`,
+  "--outfile": t`-o is the file to write`,
+  "--output-file": t`-o is the file to write`,
+  "--outtype": t`--type is the type to write: --type f16`,
+  "--out-type": t`--type is the type to write: --type f16`,
+  "--in-file": t`--in is a file to add`,
+  "--chunk": t`--chunks is the number of chunks to run`,
+  "--ppl-stride": t`--stride is the distance of chunks`,
+  "--kl-divergence": t`--baseline compares with such a file, --base-model with a model`,
+  "--kl-divergence-base": t`--save writes such a file, --baseline compares with it`,
+  "--output-tensor-type": t`--output-type is the type of the output matrix`,
+  "--token-embedding-type": t`--embedding-type is the type of the token embedding`,
+  "--leave-output-tensor": t`--leave-output keeps the output matrix as it is`,
+  "--split": t`llq split <model> -o <file> --max-size 2G`,
+  "--merge": t`the first part is named without --merge, and the file to write after -o`,
+  "--q-bits": t`--bits is the number of bits`,
+  "--quantize": t`llq quantize <model> -o <file> --bits 4`,
 };
 
 /** Commands of other tools, and what does the same. */
@@ -87,19 +88,19 @@ export function insteadOf(error: CommanderError, commands: readonly Command[], a
     error.code === "commander.invalidArgument" &&
     /'(?!fp)\w*\d_\w+'/.test(error.message)
   ) {
-    return "llq quantize writes quantized types";
+    return t`llq quantize writes quantized types`;
   }
   if (first === "quantize" && error.code === "commander.excessArguments") {
-    return "-o names the output and --type its type: llq quantize <model> -o <out.gguf> --type Q4_K_M";
+    return t`-o names the output and --type its type: llq quantize <model> -o <out.gguf> --type Q4_K_M`;
   }
   const missing = command.options.find(({ flags }) => error.message.includes(`required option '${flags}'`));
   return missing && `${missing.flags}: ${missing.description}`;
 }
 
 function insteadOfCommand(first: string): string | undefined {
-  if (/\.gguf$|\.safetensors$|^hf:|[/\\]/.test(first)) return `a command comes first: llq inspect ${first}`;
+  if (/\.gguf$|\.safetensors$|^hf:|[/\\]/.test(first)) return t`a command comes first: llq inspect ${first}`;
   const own = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-  return own && `llq ${own} does that`;
+  return own && t`llq ${own} does that`;
 }
 
 function optionsOf(args: readonly string[]): string[] {

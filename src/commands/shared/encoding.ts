@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 /** A text, and how it was read if not as it stands. */
 export interface DecodedText {
@@ -18,18 +19,18 @@ export function decodeText(name: string, bytes: Uint8Array): DecodedText {
   let text = encoding && decodes(encoding, bytes);
   if (text === undefined) {
     throw badInput(
-      `${name}: not UTF-8 text, nor UTF-16 or GB18030`,
-      `iconv -f ISO-8859-1 -t UTF-8 ${name} > utf8.txt, with the encoding that it has`,
+      t`${name}: not UTF-8 text, nor UTF-16 or GB18030`,
+      t`iconv -f ISO-8859-1 -t UTF-8 ${name} > utf8.txt, with the encoding that it has`,
     );
   }
-  if (why !== undefined) remarks.push(`${why}, and is read as that; as UTF-8 it would have other bytes`);
+  if (why !== undefined) remarks.push(t`${why}, and is read as that; as UTF-8 it would have other bytes`);
   if (text.startsWith("\ufeff")) {
     text = text.slice(1);
-    if (why === undefined) remarks.push("begins with a byte-order mark, which is left out");
+    if (why === undefined) remarks.push(t`begins with a byte-order mark, which is left out`);
   }
   if (/\r\n/.test(text) && !/(?<!\r)\n/.test(text)) {
     text = text.replaceAll("\r\n", "\n");
-    remarks.push("has lines that end in CR LF, which are read as LF");
+    remarks.push(t`has lines that end in CR LF, which are read as LF`);
   }
   return { text, remarks };
 }
@@ -37,14 +38,14 @@ export function decodeText(name: string, bytes: Uint8Array): DecodedText {
 /** The encoding, and what is to be said of one that is not UTF-8; undefined for none that is known. */
 function encodingOf(bytes: Uint8Array): readonly [encoding: string, why?: string] | undefined {
   const [a, b] = bytes;
-  if (a === 0xff && b === 0xfe) return ["utf-16le", "is UTF-16 (little-endian)"];
-  if (a === 0xfe && b === 0xff) return ["utf-16be", "is UTF-16 (big-endian)"];
+  if (a === 0xff && b === 0xfe) return ["utf-16le", t`is UTF-16 (little-endian)`];
+  if (a === 0xfe && b === 0xff) return ["utf-16be", t`is UTF-16 (big-endian)`];
   const [even, odd] = zeros(bytes);
-  if (odd > 0.3 && even < 0.01) return ["utf-16le", "is UTF-16 (little-endian) without a byte-order mark"];
-  if (even > 0.3 && odd < 0.01) return ["utf-16be", "is UTF-16 (big-endian) without a byte-order mark"];
+  if (odd > 0.3 && even < 0.01) return ["utf-16le", t`is UTF-16 (little-endian) without a byte-order mark`];
+  if (even > 0.3 && odd < 0.01) return ["utf-16be", t`is UTF-16 (big-endian) without a byte-order mark`];
   if (decodes("utf-8", bytes) !== undefined) return ["utf-8"];
   const chinese = decodes("gb18030", bytes);
-  return chinese !== undefined && isChinese(chinese) ? ["gb18030", "is GB18030 (or GBK)"] : undefined;
+  return chinese !== undefined && isChinese(chinese) ? ["gb18030", t`is GB18030 (or GBK)`] : undefined;
 }
 
 /** Bytes looked at. */

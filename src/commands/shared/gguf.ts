@@ -1,5 +1,6 @@
 import type { Container } from "../../../formats/container.js";
 import { openContainer } from "../../../formats/open.js";
+import { t } from "../../language/t.js";
 import { type CopyPlan, checkGguf } from "../../quant/copy.js";
 import type { COPIED } from "../../report/documents/write.js";
 import { copyTensors } from "../../run/write/copy.js";
@@ -7,7 +8,7 @@ import { createProgress, formatBytes, interruptible, printJson, printLine } from
 import { fetchSource, type SourceOptions } from "./source.js";
 
 /** What `<model>` may be where tensors are only moved. */
-export const GGUF_ARGUMENT = "GGUF file, the first of several, or hf:owner/name/file.gguf[@revision]";
+export const GGUF_ARGUMENT = t`GGUF file, the first of several, or hf:owner/name/file.gguf[@revision]`;
 
 /** Opens a GGUF of whatever architecture, with all its parts. @throws LlqError `usage` when it is another format */
 export async function openGguf(
@@ -54,6 +55,6 @@ export function printCopies(plans: readonly CopyPlan[], json: boolean | undefine
     return;
   }
   for (const { output, tensors, byteLength } of files) {
-    printLine(`${output}: ${tensors} tensors, ${formatBytes(byteLength)}`);
+    printLine(t`${output}: ${tensors} tensors, ${formatBytes(byteLength)}`);
   }
 }

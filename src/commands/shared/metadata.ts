@@ -1,5 +1,6 @@
 import type { Metadata, MetaField, MetaType, MetaValue } from "../../../formats/container.js";
 import { LlqError, nearest } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { printLine } from "../../ui.js";
 
 /** Items of an array that are shown where all would be too many. */
@@ -75,8 +76,8 @@ export function findKey(path: string, metadata: Metadata, key: string): MetaFiel
   const field = metadata.get(key);
   if (field !== undefined) return field;
   const near = nearest(key, metadata.keys());
-  throw new LlqError("usage", `${path}: has no key ${key}`, {
-    hint: near === undefined ? "llq meta lists what there is" : `did you mean ${near}?`,
+  throw new LlqError("usage", t`${path}: has no key ${key}`, {
+    hint: near === undefined ? t`llq meta lists what there is` : t`did you mean ${near}?`,
   });
 }
 

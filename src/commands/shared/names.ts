@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { LlqError } from "../../../formats/errors.js";
 import { isHubReference, parseHubReference } from "../../hub/reference.js";
+import { t } from "../../language/t.js";
 
 /** What an output is called without -o, in the folder that the program runs in. */
 export const DEFAULT_PATTERN = "{name}-{type}.gguf";
@@ -27,17 +28,17 @@ export function outputNames(
 ): string[] {
   const pattern = options.output ?? DEFAULT_PATTERN;
   if (types === undefined && pattern.includes("{type}")) {
-    const why = "types are chosen one by one for a size, so there is none to name the file by";
+    const why = t`types are chosen one by one for a size, so there is none to name the file by`;
     throw new LlqError(
       "usage",
-      options.output === undefined ? `${why}, and -o is missing` : `${pattern}: ${why}`,
+      options.output === undefined ? t`${why}, and -o is missing` : `${pattern}: ${why}`,
       {
         hint: "-o <file>",
       },
     );
   }
   const twice = types?.find((type, i) => types.indexOf(type) !== i);
-  if (twice !== undefined) throw new LlqError("usage", `--type has ${twice} twice`);
+  if (twice !== undefined) throw new LlqError("usage", t`--type has ${twice} twice`);
   if (types !== undefined && types.length > 1) checkSeveral(pattern);
   const name = pattern.includes("{name}") ? modelName(model) : "";
   const outputs = (types ?? [""]).map((type) =>
@@ -49,25 +50,25 @@ export function outputNames(
 
 function checkSeveral(pattern: string): void {
   if (!basename(pattern).includes("{type}")) {
-    throw new LlqError("usage", `${pattern}: is one name for several types`, {
+    throw new LlqError("usage", t`${pattern}: is one name for several types`, {
       hint: `-o '${DEFAULT_PATTERN}'`,
     });
   }
   if (dirname(pattern).includes("{type}")) {
-    throw new LlqError("usage", `${pattern}: outputs of one run stand in one folder`, {
-      hint: "{type} in the name of the file alone",
+    throw new LlqError("usage", t`${pattern}: outputs of one run stand in one folder`, {
+      hint: t`{type} in the name of the file alone`,
     });
   }
 }
 
 function checkUnnamed(outputs: readonly string[], { force, dryRun }: NameOptions): void {
   if (force) {
-    throw new LlqError("usage", "--force replaces a file, and none is named", { hint: `-o ${outputs[0]}` });
+    throw new LlqError("usage", t`--force replaces a file, and none is named`, { hint: `-o ${outputs[0]}` });
   }
   const there = outputs.find((output) => existsSync(output));
   if (there === undefined || dryRun) return;
-  throw new LlqError("usage", `${there}: exists already`, {
-    hint: `-o names another; -o ${there} --force replaces it`,
+  throw new LlqError("usage", t`${there}: exists already`, {
+    hint: t`-o names another; -o ${there} --force replaces it`,
   });
 }
 
@@ -85,7 +86,7 @@ export function modelName(model: string): string {
   const isNameless = ENDINGS.test(file) && NAMELESS.test(stem);
   const name = (isNameless ? basename(dirname(path)) : stem).replace(FLOATS, "");
   if (name !== "") return name;
-  throw new LlqError("usage", `${model}: has no name to call the output by`, { hint: "-o <file>" });
+  throw new LlqError("usage", t`${model}: has no name to call the output by`, { hint: "-o <file>" });
 }
 
 function repositoryPath(reference: string): string {

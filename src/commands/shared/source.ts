@@ -7,6 +7,7 @@ import { fetchHeaders, type HeaderOptions } from "../../hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../../hub/fetch-model.js";
 import { type HubReference, isHubReference, parseHubReference } from "../../hub/reference.js";
 import { readHubSettings } from "../../hub/settings.js";
+import { t } from "../../language/t.js";
 import { parseLora, withLora } from "../../lora.js";
 import { type Model, noSuchModel, openModel } from "../../model.js";
 import { type Outline, openOutline } from "../../outline.js";
@@ -14,8 +15,7 @@ import { checkOutputs } from "../../run/write/claim.js";
 import { createProgress, formatBytes, interruptible, warn } from "../../ui.js";
 
 /** What `<model>` may be, for the help of every command that takes one. */
-export const MODEL_ARGUMENT =
-  "GGUF file, model folder of Hugging Face or Meta, checkpoint file, or hf:owner/name[/file.gguf][@revision]";
+export const MODEL_ARGUMENT = t`GGUF file, model folder of Hugging Face or Meta, checkpoint file, or hf:owner/name[/file.gguf][@revision]`;
 
 export interface SourceOptions {
   /** No progress. */
@@ -80,7 +80,7 @@ function openLanguageModel(path: string): Model {
   const parts = [...new Set(others.map((name) => name.replace(/^model\./, "").replace(/\.(?!\d).*/s, "")))];
   if (others.length > 0) {
     warn(
-      `${path}: only the language model is read; left out are ${others.length} tensors of ${parts.join(", ")}`,
+      t`${path}: only the language model is read; left out are ${others.length} tensors of ${parts.join(", ")}`,
     );
   }
   return model;
@@ -116,7 +116,7 @@ async function withProgress<T>(
   { json }: SourceOptions,
   fetch: (options: FetchOptions) => Promise<T>,
 ): Promise<T> {
-  const progress = createProgress(`fetch ${text}`, json);
+  const progress = createProgress(t`fetch ${text}`, json);
   const started = performance.now();
   let first: number | undefined;
   const onProgress = (done: number, total: number) => {

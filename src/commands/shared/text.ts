@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { controlEncoder } from "../../generate/text/prompt.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { textStart } from "../../tokenizer/special.js";
 import { createTokenizer } from "../../tokenizer/tokenizer.js";
@@ -40,7 +41,7 @@ export function readPrompt(path: string): string {
 let fromStdin: string | undefined;
 
 function textOf(name: string, bytes: Uint8Array): string {
-  if (bytes.length > MAX_TEXT_BYTES) throw badInput(`${name}: more than ${MAX_TEXT_BYTES} bytes of text`);
+  if (bytes.length > MAX_TEXT_BYTES) throw badInput(t`${name}: more than ${MAX_TEXT_BYTES} bytes of text`);
   const { text, remarks } = decodeText(name, bytes);
   for (const remark of remarks) warn(`${name}: ${remark}`);
   return text.replace(/\n$/, "");
@@ -64,14 +65,14 @@ function warnOfGguf(model: Model, path: string, text: string, tokens?: Int32Arra
   const first = own.findIndex((id, i) => id !== others[i]);
   if (first < 0 && own.length === others.length) return;
   const at = first < 0 ? own.length : first;
-  warn(`${path}: the model's tokenizer and a GGUF of it read this text differently, from token ${at} on`);
+  warn(t`${path}: the model's tokenizer and a GGUF of it read this text differently, from token ${at} on`);
 }
 
 /** Says what to expect of chunks longer than the model was trained with. */
 export function warnOfContext({ path, hparams }: Model, context: number, what: string): void {
   const { contextLength } = hparams;
   if (context <= contextLength) return;
-  warn(`${path} was trained with ${contextLength} tokens of context; ${what}`);
+  warn(t`${path} was trained with ${contextLength} tokens of context; ${what}`);
 }
 
 /** Says when more chunks are asked for than the text has. */
@@ -79,7 +80,7 @@ export function warnOfChunks(tokens: Int32Array, context: number, asked: number 
   const chunks = Math.floor(tokens.length / context);
   if (asked === undefined || asked <= chunks || chunks < 2) return;
   warn(
-    `the text has ${chunks} chunks of ${context} tokens, fewer than --chunks ${asked}: take a longer text`,
+    t`the text has ${chunks} chunks of ${context} tokens, fewer than --chunks ${asked}: take a longer text`,
   );
 }
 

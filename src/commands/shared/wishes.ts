@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import { LlqError } from "../../../formats/errors.js";
 import { type Imatrix, openImatrix } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import { withEntries } from "../../quant/importance.js";
 import { parseKeyValue } from "../../quant/metadata.js";
 import type { QuantizeOptions } from "../../quant/plan.js";
@@ -28,28 +29,28 @@ export interface WishOptions {
 
 /** Their definitions, without those that other commands have too. */
 export const wishOptions = () => [
-  new Option("--imatrix <file>", "importance matrix of the model, .gguf or .dat: guides the rounding"),
+  new Option("--imatrix <file>", t`importance matrix of the model, .gguf or .dat: guides the rounding`),
   repeatable(
     "--include-weights <text>",
-    "use only those entries of --imatrix whose names have this in them",
+    t`use only those entries of --imatrix whose names have this in them`,
   ).conflicts(["excludeWeights", "calibrate"]),
   repeatable(
     "--exclude-weights <text>",
-    "do not use the entries of --imatrix whose names have this in them",
+    t`do not use the entries of --imatrix whose names have this in them`,
   ).conflicts("calibrate"),
   repeatable(
     "--tensor <pattern=type>",
-    "type for the tensors of a role, a glob, or a regular expression between slashes; the first that fits wins",
+    t`type for the tensors of a role, a glob, or a regular expression between slashes; the first that fits wins`,
   ),
   repeatable(
     "--tensor-type <regex=type>",
-    "the same as llama-quantize has it, which counts such tensors out of the mix's layers",
+    t`the same as llama-quantize has it, which counts such tensors out of the mix's layers`,
   ),
-  repeatable("--tensor-type-file <file>", "a file of these, with white space between"),
-  new Option("--output-type <type>", "type of the output matrix (of the embedding, if it is tied)"),
-  new Option("--embedding-type <type>", "type of the token embedding"),
-  new Option("--leave-output", "keep the output matrix in the type it has").conflicts("outputType"),
-  new Option("--pure", "one type for all matrices, without the mix's exceptions"),
+  repeatable("--tensor-type-file <file>", t`a file of these, with white space between`),
+  new Option("--output-type <type>", t`type of the output matrix (of the embedding, if it is tied)`),
+  new Option("--embedding-type <type>", t`type of the token embedding`),
+  new Option("--leave-output", t`keep the output matrix in the type it has`).conflicts("outputType"),
+  new Option("--pure", t`one type for all matrices, without the mix's exceptions`),
 ];
 
 /** Reads them. @throws LlqError `usage`, and what reading their files throws */
@@ -79,7 +80,7 @@ function guideOf({ imatrix, includeWeights, excludeWeights }: WishOptions): Imat
   const option = includeWeights === undefined ? "--exclude-weights" : "--include-weights";
   throw new LlqError(
     "usage",
-    `${option} chooses among the entries of an importance matrix, but there is none`,
+    t`${option} chooses among the entries of an importance matrix, but there is none`,
     {
       hint: "--imatrix <file>",
     },
@@ -105,7 +106,7 @@ export function refuseForCopy(options: WishOptions & { readonly calibrate?: stri
   const idle = NOT_OF_COPIES.find((name) => options[name] !== undefined);
   if (idle === undefined) return;
   const flag = idle.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  throw new LlqError("usage", `--type COPY keeps every type, so --${flag} changes nothing`, {
-    hint: "--type with a mix, such as Q4_K_M",
+  throw new LlqError("usage", t`--type COPY keeps every type, so --${flag} changes nothing`, {
+    hint: t`--type with a mix, such as Q4_K_M`,
   });
 }

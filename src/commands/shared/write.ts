@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
+import { t } from "../../language/t.js";
 import { bitsPerWeight, type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
 import type { PLANNED, PLANNED_TOGETHER, WRITTEN, WRITTEN_PARTS } from "../../report/documents/write.js";
 import { storedType } from "../../rows/packed/index.js";
+import type { Part } from "../../run/parts/part.js";
 import { executeParts, executeTogether, type Summary } from "../../run/write/execute.js";
 import { peakMemory } from "../../run/write/memory.js";
 import {
@@ -16,6 +18,7 @@ import {
   printTable,
 } from "../../ui.js";
 import { warnOfPartial } from "./partial.js";
+import { writePart } from "./parts/write-part.js";
 import { printBySize, whyOf } from "./size/report.js";
 
 /** The options of every command that writes a model. */
@@ -24,6 +27,7 @@ export interface WriteOptions {
   readonly threads?: number;
   readonly force?: boolean;
   readonly resume?: boolean;
+  readonly part?: Part;
   readonly json?: boolean;
 }
 
@@ -33,10 +37,11 @@ type CarryOptions = Omit<WriteOptions, "output">;
 export async function writeParts(
   title: string,
   parts: readonly PlanPart[],
-  options: CarryOptions,
+  options: WriteOptions,
   extra: object = {},
 ): Promise<void> {
-  await writeModels(title, [parts], options, extra);
+  if (options.part !== undefined) await writePart(title, parts, options.part, options);
+  else await writeModels(title, [parts], options, extra);
 }
 
 /** The same for several models of one source, which is read once. */
@@ -68,7 +73,7 @@ async function carryOut(
   const started = performance.now();
   const onProgress = (done: number, total: number) => {
     const seconds = (performance.now() - started) / 1000;
-    progress.update(done, total, `${formatCount(done / seconds)} weights/s`);
+    progress.update(done, total, t`${formatCount(done / seconds)} weights/s`);
   };
   try {
     const { threads, force, resume } = options;
@@ -97,11 +102,11 @@ function printSummary(
   plan: Plan,
   { output, byteLength, elements, seconds, resumed, tensors }: Summary,
 ): void {
-  const size = `${formatBytes(byteLength)}, ${bitsPerWeight(plan).toFixed(2)} bits per weight`;
+  const size = t`${formatBytes(byteLength)}, ${bitsPerWeight(plan).toFixed(2)} bits per weight`;
   printLine(
-    `${output}: ${plan.recipe}, ${size}, ${formatCount(elements)} weights in ${formatSeconds(seconds)}`,
+    t`${output}: ${plan.recipe}, ${size}, ${formatCount(elements)} weights in ${formatSeconds(seconds)}`,
   );
-  if (resumed > 0) printLine(`${resumed} of ${plan.tensors.length} tensors were done already`);
+  if (resumed > 0) printLine(t`${resumed} of ${plan.tensors.length} tensors were done already`);
   printRemarks(plan);
   const worst = tensors.filter(({ relativeError }) => relativeError > 0);
   worst.sort((a, b) => b.relativeError - a.relativeError);
@@ -112,7 +117,7 @@ function printSummary(
     `${(100 * relativeError).toPrecision(3)} %`,
     maxError.toPrecision(3),
   ]); // biome-ignore format: columns
-  printTable(["largest errors", "type", "relative RMS", "largest"], rows);
+  printTable([t`largest errors`, t`type`, t`relative RMS`, t`largest`], rows);
 }
 
 /** What did not go as the options say. */
@@ -121,16 +126,16 @@ function printRemarks(plan: Plan): void {
   if (fallbacks.length > 0) {
     const { tensor, dtype, reason } = fallbacks[0]!;
     printLine(
-      `${fallbacks.length} tensors fell back to another type: ${tensor.name} to ${dtype} (${reason})`,
+      t`${fallbacks.length} tensors fell back to another type: ${tensor.name} to ${dtype} (${reason})`,
     );
   }
-  if (plan.unguided.length > 0) printLine(`the importance matrix says nothing of ${listed(plan.unguided)}`);
+  if (plan.unguided.length > 0) printLine(t`the importance matrix says nothing of ${listed(plan.unguided)}`);
   if (plan.bySize !== undefined) printBySize(plan, plan.bySize);
 }
 
 function listed(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(", ");
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+  return names.length > 5 ? t`${shown} and ${names.length - 5} more` : shown;
 }
 
 function fallbackTensors(plan: Plan): Plan["tensors"] {
@@ -202,18 +207,18 @@ function printTensors(plan: Plan, document: Omit<ReturnType<typeof planned>, "to
     formatBytes(byteLength),
     whyOf(plan.tensors[i]!),
   ]);
-  printTable(["tensor", "shape", "type", "size", "why"], rows);
+  printTable([t`tensor`, t`shape`, t`type`, t`size`, t`why`], rows);
   printRemarks(plan);
   printLine(
-    `${recipe}: ${formatCount(elements)} weights, ${document.bitsPerWeight.toFixed(2)} bits per weight`,
+    t`${recipe}: ${formatCount(elements)} weights, ${document.bitsPerWeight.toFixed(2)} bits per weight`,
   );
   if (files.length > 1) {
     printLine(
-      `${files.length} files: ${files.map((file) => `${file.output} (${formatBytes(file.byteLength)})`).join(", ")}`,
+      t`${files.length} files: ${files.map((file) => `${file.output} (${formatBytes(file.byteLength)})`).join(", ")}`,
     );
   }
 }
 
 function printNeeds({ byteLength, peakMemory }: { byteLength: number; peakMemory: number }): void {
-  printLine(`needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(peakMemory)} of memory`);
+  printLine(t`needs ${formatBytes(byteLength)} on the disk and about ${formatBytes(peakMemory)} of memory`);
 }

@@ -2,7 +2,13 @@ import * as v from "valibot";
 import { equals, found, INVALID } from "./python.js";
 import type { Manner, Score, WrittenTask } from "./types.js";
 
-const row = v.object({ question: v.string(), answer: v.string() });
+const row = v.object({
+  question: v.string(),
+  answer: v.pipe(
+    v.string(),
+    v.check((text) => /####\s*\S/.test(text), "no #### with the result behind it"),
+  ),
+});
 
 /** As exact_match has it: commas, dollar signs, all before the last "#### " and a full stop at the end do not count. */
 function bare(text: string): string {

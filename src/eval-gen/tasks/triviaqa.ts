@@ -3,21 +3,18 @@ import { equals, withoutPunctuation } from "./python.js";
 import type { Score, WrittenTask } from "./types.js";
 
 const aliases = v.pipe(v.array(v.string()), v.minLength(1));
-/** As on the Hub, and as in the authors' own files. */
-const row = v.union([
-  v.pipe(
-    v.object({ question: v.string(), answer: v.object({ aliases, value: v.optional(v.string()) }) }),
-    v.transform(({ question, answer }) => ({ question, aliases: answer.aliases, name: undefined })),
-  ),
-  v.pipe(
-    v.object({ Question: v.string(), QuestionId: v.string(), Answer: v.object({ Aliases: aliases }) }),
-    v.transform(({ Question, QuestionId, Answer }) => ({
-      question: Question,
-      aliases: Answer.Aliases,
-      name: QuestionId,
-    })),
-  ),
-]);
+/** As on the Hub. */
+const hubRow = v.pipe(
+  v.object({ question: v.string(), answer: v.object({ aliases, value: v.optional(v.string()) }) }),
+  v.transform(({ question, answer }) => ({ question, aliases: answer.aliases, name: undefined })),
+);
+/** As in the authors' own files. */
+const authorsRow = v.pipe(
+  v.object({ Question: v.string(), QuestionId: v.string(), Answer: v.object({ Aliases: aliases }) }),
+  v.transform(({ Question, QuestionId, Answer }) => ({
+    ...{ question: Question, aliases: Answer.Aliases, name: QuestionId },
+  })),
+);
 
 const folded = (text: string) => withoutPunctuation(text.toLowerCase());
 
@@ -50,7 +47,7 @@ const match: Score = {
 export const TRIVIAQA: WrittenTask = {
   name: "triviaqa",
   title: "TriviaQA",
-  fields: [],
+  fields: ["question", "answer.aliases"],
   delimiter: " ",
   shots: 5,
   picking: "drawn-one-more",
@@ -59,6 +56,7 @@ export const TRIVIAQA: WrittenTask = {
     llq: { stop: ["\n"], maxTokens: 48, scores: [match, harnessMatch] },
   },
   question: (value, protocol) => {
+    const row = Object.hasOwn(Object(value), "Question") ? authorsRow : hubRow;
     const { question, aliases: gold, name } = v.parse(row, value);
     // the harness puts a question mark behind the one that is there
     const asked = protocol === "harness" ? `${question}?` : `${question.replace(/\?+$/, "")}?`;

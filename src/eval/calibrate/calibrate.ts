@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { prepareBlocks } from "../../net/blocks.js";
 import { withSession } from "../../net/session.js";
@@ -120,9 +121,9 @@ function checkSteps(steps: readonly Step[]): void {
   if (tensors.some(({ dtype }) => gridOf(dtype) !== undefined)) return;
   throw new LlqError(
     "usage",
-    "calibration has nothing to do: no matrix of a layer gets a type it can round",
+    t`calibration has nothing to do: no matrix of a layer gets a type it can round`,
     {
-      hint: `such types are ${GRID_TYPES.join(", ")}; of others, --imatrix chooses the scales`,
+      hint: t`such types are ${GRID_TYPES.join(", ")}; of others, --imatrix chooses the scales`,
     },
   );
 }

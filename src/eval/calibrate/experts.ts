@@ -124,7 +124,7 @@ async function captureExperts(
   const raw = room.matrix("x", rows, columns);
   const stream = on.isFull ? "rounded" : "own";
   const wanted = { input, columns, rowsOfToken, x: { to: raw.buffer } };
-  const parts = await streams.capture(group, stream, slot, scratch, on.runner(step, stream), wanted);
+  const parts = await streams.capture(group, stream, slot, scratch, on.runner(step, stream), [wanted]);
   const counts = new Array<number>(experts).fill(0);
   const weights = new Array<number>(experts).fill(0);
   for (const { expert, rows: own, weight } of parts) {

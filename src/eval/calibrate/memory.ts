@@ -1,7 +1,8 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Streams } from "./capture/streams.js";
 import type { Effort } from "./options.js";
-import type { Step } from "./steps.js";
+import type { Stage, Step } from "./steps.js";
 
 /** Bytes of second moments of experts that are there at once; the tokens are run through again for those of others. */
 const MOMENT_BYTES = 2 ** 29;
@@ -23,15 +24,26 @@ export function calibrationMemory(
 ): number {
   const isFull = effort === "full";
   const tokens = streams.groupTokens;
-  const stages = steps.flatMap((step) => step.stages);
-  const floats = stages.map(({ columns: c, rowsOfToken, adds, alike, experts }) => {
-    if (experts > 0) {
-      return 2 * tokens * rowsOfToken * c + ((alike ? 1 : 0) + expertsAtOnce(experts, c)) * c * c;
-    }
-    const missing = adds ? streams.width : c;
-    return tokens * c + c * c + (isFull ? tokens * missing + missing * c : 0);
+  const [ofExperts, others] = [true, false].map((isOf) =>
+    steps.map(({ stages }) => stages.filter(({ experts }) => experts > 0 === isOf)),
+  ) as [Stage[][], Stage[][]];
+  const expertFloats = ofExperts.flat().map(({ columns: c, rowsOfToken, alike, experts }) => {
+    return 2 * tokens * rowsOfToken * c + ((alike ? 1 : 0) + expertsAtOnce(experts, c)) * c * c;
   });
-  return 4 * (Math.max(0, ...floats) + tokens * streams.width) + Math.max(1, threads) * THREAD_BYTES;
+  const floats = others.map((stages) =>
+    stages.map(({ columns: c, adds }) => {
+      const missing = adds ? streams.width : c;
+      return tokens * c + c * c + (isFull ? tokens * missing + missing * c : 0);
+    }),
+  );
+  // With one stream all stages of a step are done together, each in the place of those of its number in other steps.
+  const most = isFull
+    ? Math.max(0, ...floats.flat())
+    : Array.from({ length: Math.max(0, ...floats.map((step) => step.length)) }, (_, i) =>
+        Math.max(...floats.map((step) => step[i] ?? 0)),
+      ).reduce((sum, each) => sum + each, 0);
+  const all = Math.max(0, ...expertFloats) + most;
+  return 4 * (all + tokens * streams.width) + Math.max(1, threads) * THREAD_BYTES;
 }
 
 /**
@@ -43,9 +55,9 @@ export function checkMemory(needed: number, limit = process.availableMemory()): 
   const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}M`;
   throw new LlqError(
     "no-space",
-    `calibration needs ${mebibytes(needed)} of memory; ${mebibytes(limit)} are allowed`,
+    t`calibration needs ${mebibytes(needed)} of memory; ${mebibytes(limit)} are allowed`,
     {
-      hint: `--max-memory ${mebibytes(needed)}, or fewer --threads`,
+      hint: t`--max-memory ${mebibytes(needed)}, or fewer --threads`,
     },
   );
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { planChoices } from "../../quant/plan.js";
 import { findRecipe } from "../../quant/recipes/recipes.js";
@@ -37,7 +38,7 @@ export async function recompute(
   const found = new Map(written.tensors.map((tensor) => [tensor.name, tensor]));
   const choices = source.tensors.map((tensor) => ({
     dtype: found.get(tensor.name)?.dtype ?? tensor.dtype,
-    ...{ reason: "as in the file", fellBack: false },
+    ...{ reason: t`as in the file`, fellBack: false },
   }));
   const planning = { imatrix, guide: imatrix, allowRequantize: true };
   const plan = planChoices(source, findRecipe("Q8_0"), choices, planning);
@@ -58,7 +59,7 @@ export async function recompute(
         if (!names.has(name) || tensor === undefined || verdict.verdict === "wrong") return verdict;
         return sameBytes(rounded.get(name)!, files, tensor, writtenFiles)
           ? { ...verdict, verdict: "identical" as const }
-          : { ...verdict, verdict: "wrong" as const, faults: ["is not what calibrating afresh gives"] };
+          : { ...verdict, verdict: "wrong" as const, faults: [t`is not what calibrating afresh gives`] };
       });
     });
   } finally {

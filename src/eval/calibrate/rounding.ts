@@ -1,13 +1,8 @@
 import type { TensorPlan } from "../../quant/plan.js";
 import { checkTensor } from "../../run/write/tensor-jobs.js";
 import { rowCount } from "../../tensor.js";
-import {
-  type FeedbackResult,
-  feedbackJob,
-  type Held,
-  rowsOfFeedback,
-  type Wanted,
-} from "./codes/feedback.js";
+import { type FeedbackResult, feedbackJob, rowsOfFeedback, type Wanted } from "./codes/feedback.js";
+import type { Held } from "./codes/held.js";
 import type { Context } from "./context.js";
 import type { Factor } from "./moments/factor.js";
 import type { FeedbackReport } from "./scratch.js";

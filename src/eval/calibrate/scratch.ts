@@ -14,6 +14,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { alignUp, readFully } from "../../../formats/bytes.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { TensorPlan } from "../../quant/plan.js";
 import { writeError, writeFully } from "../../run/write/encode.js";
 import { foreignJournal } from "../../run/write/journal.js";
@@ -143,14 +144,14 @@ function recordPath(scratch: string): string {
 function checkRoom(path: string, needed: number): void {
   const folder = dirname(path);
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new LlqError("usage", `${path}: the folder ${folder} does not exist`, {
+    throw new LlqError("usage", t`${path}: the folder ${folder} does not exist`, {
       hint: `mkdir -p ${folder}`,
     });
   }
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize >= needed) return;
-  throw new LlqError("no-space", `${path}: needs ${needed} bytes, but there are ${bavail * bsize} free`, {
-    hint: "--scratch names a folder with more room; fewer --calibrate-tokens need less",
+  throw new LlqError("no-space", t`${path}: needs ${needed} bytes, but there are ${bavail * bsize} free`, {
+    hint: t`--scratch names a folder with more room; fewer --calibrate-tokens need less`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { inputsOf } from "../../net/inputs.js";
 import { planDecoder } from "../../net/plan/decoder.js";
@@ -45,8 +46,8 @@ export function calibrationChunks(
   { tokens: wanted, context, bos }: TextOptions,
 ): CalibrationChunks {
   if (tokens.length < LEAST_TOKENS) {
-    const message = `the text has ${tokens.length} tokens; calibration needs ${LEAST_TOKENS} at the very least`;
-    throw badInput(message, "take some ten thousand tokens of text like what the model will be used on");
+    const message = t`the text has ${tokens.length} tokens; calibration needs ${LEAST_TOKENS} at the very least`;
+    throw badInput(message, t`take some ten thousand tokens of text like what the model will be used on`);
   }
   const taken = Math.min(wanted, tokens.length);
   const fitting = Math.max(Math.min(SHORTEST, Math.floor(taken / 2)), Math.floor(taken / CHUNKS));

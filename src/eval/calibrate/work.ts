@@ -11,8 +11,13 @@ import type { Context, Parts } from "./context.js";
 import { runExperts } from "./experts.js";
 import { Room } from "./moments/room.js";
 import type { Done, FeedbackReport } from "./scratch.js";
-import { runStage } from "./stage.js";
+import { runStage, runTogether } from "./stage.js";
 import type { Stage, Step } from "./steps.js";
+
+/** Whether the last stage of a step runs the own stream through it. */
+function passesOwn({ layer, stages }: Step): boolean {
+  return layer !== undefined && stages.length > 0 && stages.every(({ experts }) => experts === 0);
+}
 
 /** Does the steps, one after the other. */
 export class Work {
@@ -118,21 +123,36 @@ export class Work {
   async run(step: Step, index: number): Promise<void> {
     const { streams, scratch } = this.#parts;
     const slot = step.isTied ? await this.#runThrough() : index % 2;
-    for (const stage of step.stages) {
-      const run = stage.experts > 0 ? runExperts : runStage;
-      this.reports.push(...(await run(this.#context, step, stage, slot)));
-      for (const tensor of stage.tensors) this.#store(tensor);
-      this.#replan();
-      this.#done += this.#stageWork(stage);
-      this.#tell();
+    if (this.#isTogether(step)) {
+      this.reports.push(...(await runTogether(this.#context, step, slot)));
+      for (const stage of step.stages) this.#finish(stage);
+    } else {
+      for (const stage of step.stages) {
+        const run = stage.experts > 0 ? runExperts : runStage;
+        this.reports.push(...(await run(this.#context, step, stage, slot)));
+        this.#finish(stage);
+      }
     }
     if (step.isTied) await this.#embed(1);
     if (step.layer !== undefined) {
       for (const stream of streams.streams) {
+        if (stream === "own" && passesOwn(step)) continue;
         await streams.pass(stream, slot, scratch, this.#context.runner(step, stream));
       }
     }
-    this.#done += step.work * this.#allTokens * streams.streams.length;
+    this.#done += this.#passingWork(step);
+    this.#tell();
+  }
+
+  /** Whether all inputs of a step are taken in one run: what goes into the last does not depend on how the first are rounded. */
+  #isTogether(step: Step): boolean {
+    return !this.#isFull && passesOwn(step);
+  }
+
+  #finish(stage: Stage): void {
+    for (const tensor of stage.tensors) this.#store(tensor);
+    this.#replan();
+    this.#done += this.#stageWork(stage);
     this.#tell();
   }
 
@@ -141,8 +161,11 @@ export class Work {
   }
 
   #workOf(step: Step): number {
-    const passing = step.work * this.#allTokens * this.#parts.streams.streams.length;
-    return step.stages.reduce((sum, stage) => sum + this.#stageWork(stage), passing);
+    return step.stages.reduce((sum, stage) => sum + this.#stageWork(stage), this.#passingWork(step));
+  }
+
+  #passingWork(step: Step): number {
+    return step.work * this.#allTokens * this.#parts.streams.streams.length;
   }
 
   /** Multiply-adds, about. */
@@ -150,7 +173,7 @@ export class Work {
     const { streams } = this.#parts;
     const n = this.#allTokens;
     const elements = tensors.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-    const forward = workBefore * n * streams.streams.length;
+    const forward = this.#isFull ? workBefore * n * streams.streams.length : 0;
     const second = n * c * (c / 2 + (this.#isFull ? (adds ? streams.width : c) : 0));
     const sweeps = elements * c * (0.5 + (this.#isFull ? (adds ? 1 : 2) : 0));
     return forward + second + c ** 3 / 6 + sweeps;

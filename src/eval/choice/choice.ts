@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { type ForwardOptions, withSession } from "../../net/session.js";
@@ -6,7 +7,8 @@ import type { Tokenizer } from "../../tokenizer/types.js";
 import { scoreGroups } from "../perplexity/forward.js";
 import { type Encoded, PROTOCOL, type ProtocolName } from "./protocols.js";
 import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions.js";
-import { type AnsweredQuestion, type Summary, summarize } from "./summary.js";
+import { type Answered, type AnsweredQuestion, type Summary, summarize } from "./summary.js";
+import type { Task } from "./tasks/types.js";
 
 export interface ChoiceOptions extends Omit<ForwardOptions, "onProgress"> {
   /** How questions are put and judged: llq's way, or that of lm-evaluation-harness. Default: llq. */
@@ -39,16 +41,32 @@ export interface ChoiceResult extends Summary {
 }
 
 /** An option as the model reads it. */
-interface Sequence extends Encoded {
+export interface Sequence extends Encoded {
   readonly question: number;
   readonly option: number;
   readonly isCut: boolean;
 }
 
 /** What is said of one. */
-interface Said {
+export interface Said {
   readonly logLikelihood: number;
   readonly isGreedy: boolean;
+}
+
+/** A question as the model reads it. */
+export interface PreparedQuestion {
+  readonly question: NumberedQuestion;
+  /** One for each option. */
+  readonly sequences: readonly Sequence[];
+}
+
+/** The questions of a file, and how the answers are counted. */
+export interface PreparedChoice {
+  readonly fitting: readonly PreparedQuestion[];
+  /** Questions that do not fit the context. */
+  readonly skipped: number;
+  readonly protocol: ProtocolName;
+  readonly shots: number;
 }
 
 /**
@@ -62,43 +80,79 @@ export async function evaluateChoice(
   options: ChoiceOptions = {},
 ): Promise<ChoiceResult> {
   const started = performance.now();
-  const { examples, shots = examples?.questions.length ?? 0, limit, protocol = "llq" } = options;
   const { activations = DEFAULT_ACTIVATIONS } = options;
-  const { isNormalized, lengthOf } = PROTOCOL[protocol];
+  const { fitting, skipped, protocol, shots } = prepareChoice(model, tokenizer, file, options);
+  const found = await scoreSequences(
+    model,
+    fitting.flatMap(({ sequences }) => sequences),
+    options,
+  );
+  const answered = fitting.map((own) => answerOf(own, protocol, found));
+  return {
+    ...choiceResult(file.task, protocol, answered),
+    ...{ protocol, skipped, shots, activations },
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** Makes the prompts. @throws LlqError as evaluateChoice */
+export function prepareChoice(
+  model: Model,
+  tokenizer: Tokenizer,
+  file: QuestionFile,
+  options: ChoiceOptions,
+): PreparedChoice {
+  const { examples, shots = examples?.questions.length ?? 0, limit, protocol = "llq" } = options;
   const asked = file.questions.slice(0, limit);
   const all = sequencesOf(model, tokenizer, file, asked, { ...options, shots, protocol });
-  const fitting = all.flatMap((own) => (own === undefined ? [] : [own]));
+  const fitting = all.flatMap((sequences, i) =>
+    sequences === undefined ? [] : [{ question: asked[i]!, sequences }],
+  );
   if (fitting.length === 0 && !options.mayBeNone) {
-    const hint = shots > 0 ? "fewer --shots make the questions shorter" : undefined;
+    const hint = shots > 0 ? t`fewer --shots make the questions shorter` : undefined;
     throw badInput(
-      `${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,
+      t`${file.path}: no question fits the model's context of ${model.hparams.contextLength} tokens`,
       hint,
     );
   }
-  const found = await scoreSequences(model, fitting.flat(), options);
-  const answered = fitting.map((own) => {
-    const question = asked[own[0]!.question]!;
-    const tokens = own.map((sequence) => sequence.tokens.length - sequence.start);
-    const said = own.map((sequence) => found.get(sequence)!);
-    return {
-      question,
-      line: question.line,
-      answer: question.answer,
-      logLikelihoods: said.map(({ logLikelihood }) => logLikelihood),
-      tokens,
-      lengths: question.options.map(({ ending }, i) => lengthOf(ending, tokens[i]!)),
-      greedy: said.map(({ isGreedy }) => isGreedy),
-    };
-  });
+  return { fitting, skipped: all.length - fitting.length, protocol, shots };
+}
+
+/** What the model has said of a question. */
+export interface SaidQuestion extends Answered {
+  readonly isCut: boolean;
+}
+
+export function answerOf(
+  { question, sequences }: PreparedQuestion,
+  protocol: ProtocolName,
+  found: ReadonlyMap<Sequence, Said>,
+): SaidQuestion {
+  const { lengthOf } = PROTOCOL[protocol];
+  const tokens = sequences.map((sequence) => sequence.tokens.length - sequence.start);
+  const said = sequences.map((sequence) => found.get(sequence)!);
   return {
-    protocol,
-    ...summarize(file.task, answered, isNormalized(file.task)),
-    questions: answered.map(({ question: _, ...each }) => each),
-    skipped: all.length - fitting.length,
-    cut: fitting.filter((own) => own.some(({ isCut }) => isCut)).length,
-    shots,
-    activations,
-    seconds: (performance.now() - started) / 1000,
+    question,
+    line: question.line,
+    answer: question.answer,
+    logLikelihoods: said.map(({ logLikelihood }) => logLikelihood),
+    tokens,
+    lengths: question.options.map(({ ending }, i) => lengthOf(ending, tokens[i]!)),
+    greedy: said.map(({ isGreedy }) => isGreedy),
+    isCut: sequences.some(({ isCut }) => isCut),
+  };
+}
+
+/** What the answers to a file's questions come to. */
+export function choiceResult(
+  task: Task,
+  protocol: ProtocolName,
+  answered: readonly SaidQuestion[],
+): Summary & Pick<ChoiceResult, "questions" | "cut"> {
+  return {
+    ...summarize(task, answered, PROTOCOL[protocol].isNormalized(task)),
+    questions: answered.map(({ question: _, isCut: __, ...each }) => each),
+    cut: answered.filter(({ isCut }) => isCut).length,
   };
 }
 
@@ -132,12 +186,17 @@ function sequencesOf(
 /** Sequences are padded to a common length, which may be longer than the shortest by this. */
 const MAX_PADDING = 1.25;
 
-/** What the model says of each sequence's ending. */
-async function scoreSequences(
+/**
+ * What the model says of each sequence's ending.
+ * @param onSaid called for each, with what is said so far
+ */
+export async function scoreSequences(
   model: Model,
   sequences: readonly Sequence[],
-  { activations, threads, maxMemory, signal, onProgress }: ChoiceOptions,
+  options: ChoiceOptions,
+  onSaid?: (sequence: Sequence, found: ReadonlyMap<Sequence, Said>) => void,
 ): Promise<Map<Sequence, Said>> {
+  const { activations, threads, maxMemory, signal, onProgress } = options;
   const found = new Map<Sequence, Said>();
   await withSession(model, { activations, threads, signal }, async (session) => {
     for (const group of groupByLength(sequences)) {
@@ -155,6 +214,7 @@ async function scoreSequences(
           const [from, to] = [sequence.start, sequence.tokens.length].map((at) => at - 1 - firstPosition);
           const logLikelihood = -nll.subarray(from, to).reduce((sum, value) => sum + value, 0);
           found.set(sequence, { logLikelihood, isGreedy: isTop.subarray(from, to).every(Boolean) });
+          onSaid?.(sequence, found);
           onProgress?.(found.size, sequences.length);
         },
       });
@@ -162,7 +222,7 @@ async function scoreSequences(
   });
   const broken = sequences.find((sequence) => !Number.isFinite(found.get(sequence)?.logLikelihood));
   if (broken === undefined) return found;
-  throw badInput(`${model.path}: question ${broken.question + 1}: the model's output is not a number`);
+  throw badInput(t`${model.path}: question ${broken.question + 1}: the model's output is not a number`);
 }
 
 function groupByLength(sequences: readonly Sequence[]): Sequence[][] {

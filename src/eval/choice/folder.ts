@@ -1,11 +1,14 @@
 import { join } from "node:path";
 import { listFolder } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { type Interval, wilsonInterval } from "../perplexity/statistics.js";
 import { type ChoiceOptions, type ChoiceResult, evaluateChoice } from "./choice.js";
 import { type QuestionFile, readQuestions, subjectOf } from "./questions.js";
+import { categoriesOf } from "./tasks/categories.js";
+import type { Task } from "./tasks/types.js";
 
 /** A file of a folder, with the examples of its subject. */
 export interface SubjectFile {
@@ -15,6 +18,17 @@ export interface SubjectFile {
   readonly examples: QuestionFile | undefined;
 }
 
+/** The subjects of a category: of STEM, for one. */
+export interface CategoryResult {
+  readonly category: string;
+  readonly subjects: number;
+  /** All questions of its subjects alike, and the mean over the subjects; as FolderResult has them. */
+  readonly accuracy: Interval;
+  readonly accuracyNormalized: Interval | undefined;
+  readonly macro: number;
+  readonly macroNormalized: number | undefined;
+}
+
 export interface FolderResult {
   /** All questions of all subjects alike. */
   readonly accuracy: Interval;
@@ -22,10 +36,17 @@ export interface FolderResult {
   /** The mean over the subjects. */
   readonly macro: number;
   readonly macroNormalized: number | undefined;
-  readonly subjects: readonly { readonly subject: string; readonly result: ChoiceResult }[];
+  readonly subjects: readonly SubjectResult[];
+  /** What the task's subjects belong to, where any of them is known; those of MMLU, C-Eval and CMMLU are. */
+  readonly categories: readonly CategoryResult[];
   /** Those of which no question fits the context. */
   readonly leftOut: readonly string[];
   readonly seconds: number;
+}
+
+export interface SubjectResult {
+  readonly subject: string;
+  readonly result: ChoiceResult;
 }
 
 /**
@@ -37,14 +58,14 @@ export interface FolderResult {
 export function readQuestionFolder(path: string, dev: string | undefined): SubjectFile[] | undefined {
   const own = filesOf(path);
   if (own === undefined) return undefined;
-  if (own.size === 0) throw badInput(`${path}: no .csv, .json or .jsonl files in it`);
+  if (own.size === 0) throw badInput(t`${path}: no .csv, .json or .jsonl files in it`);
   const shown = dev === undefined ? undefined : filesOf(dev);
   if (dev !== undefined && shown === undefined)
-    throw badInput(`${dev}: is no folder, but the questions are in one`);
+    throw badInput(t`${dev}: is no folder, but the questions are in one`);
   const files = [...own].map(([subject, name]) => {
     const example = shown?.get(subject);
     if (shown !== undefined && example === undefined)
-      throw badInput(`${dev}: no file with examples for ${subject}`);
+      throw badInput(t`${dev}: no file with examples for ${subject}`);
     return {
       subject,
       file: readQuestions(name),
@@ -55,7 +76,7 @@ export function readQuestionFolder(path: string, dev: string | undefined): Subje
   const other = files.find(({ file }) => file.task !== first!.file.task);
   if (other === undefined) return files;
   throw badInput(
-    `${other.file.path}: questions of ${other.file.task.name}, but ${first!.file.path} has those of ${first!.file.task.name}`,
+    t`${other.file.path}: questions of ${other.file.task.name}, but ${first!.file.path} has those of ${first!.file.task.name}`,
   );
 }
 
@@ -67,7 +88,7 @@ function filesOf(folder: string): Map<string, string> | undefined {
   for (const name of names.sort()) {
     const subject = subjectOf(name);
     if (files.has(subject))
-      throw badInput(`${folder}: two files of ${subject}`, "test and dev belong into folders of their own");
+      throw badInput(t`${folder}: two files of ${subject}`, t`test and dev belong into folders of their own`);
     files.set(subject, join(folder, name));
   }
   return files;
@@ -85,7 +106,7 @@ export async function evaluateChoiceFolder(
   { onProgress, ...options }: Omit<ChoiceOptions, "examples" | "subject"> = {},
 ): Promise<FolderResult> {
   const started = performance.now();
-  const subjects: { subject: string; result: ChoiceResult }[] = [];
+  const subjects: SubjectResult[] = [];
   const leftOut: string[] = [];
   for (const { subject, file, examples } of files) {
     const result = await evaluateChoice(model, tokenizer, file, { ...options, examples, mayBeNone: true });
@@ -93,11 +114,37 @@ export async function evaluateChoiceFolder(
     else leftOut.push(subject);
     onProgress?.(subjects.length + leftOut.length, files.length);
   }
-  if (subjects.length === 0) {
-    throw badInput(
-      `no question of any subject fits the model's context of ${model.hparams.contextLength} tokens`,
-    );
-  }
+  if (subjects.length === 0) throw noneFits(model);
+  return folderResult(files[0]!.file.task, subjects, leftOut, (performance.now() - started) / 1000);
+}
+
+export function noneFits({ hparams }: Model): Error {
+  return badInput(t`no question of any subject fits the model's context of ${hparams.contextLength} tokens`);
+}
+
+/** What the subjects of a task come to together; at least one. */
+export function folderResult(
+  { name }: Pick<Task, "name">,
+  subjects: readonly SubjectResult[],
+  leftOut: readonly string[],
+  seconds: number,
+): FolderResult {
+  const isHarness = subjects[0]!.result.protocol === "harness";
+  const categories = byCategory(categoriesOf(name, isHarness), subjects);
+  return { ...averages(subjects), subjects, categories, leftOut, seconds };
+}
+
+function byCategory(
+  categories: Readonly<Record<string, readonly string[]>>,
+  subjects: readonly SubjectResult[],
+): CategoryResult[] {
+  return Object.entries(categories).flatMap(([category, names]) => {
+    const own = subjects.filter(({ subject }) => names.includes(subject));
+    return own.length === 0 ? [] : [{ category, subjects: own.length, ...averages(own) }];
+  });
+}
+
+function averages(subjects: readonly SubjectResult[]) {
   const plain = average(
     subjects.map(({ result }) => ({ share: result.accuracy, of: result.questions.length })),
   );
@@ -112,9 +159,6 @@ export async function evaluateChoiceFolder(
     accuracyNormalized: byLength?.micro,
     macro: plain.macro,
     macroNormalized: byLength?.macro,
-    subjects,
-    leftOut,
-    seconds: (performance.now() - started) / 1000,
   };
 }
 

@@ -5,6 +5,7 @@ import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
 import { isBlank, jsonLines, parseJson } from "../../../formats/json.js";
+import { t } from "../../language/t.js";
 import { findTask, TASKS } from "./tasks/index.js";
 import { CEVAL_TEST_FIELDS, MMLU_FIELDS } from "./tasks/lettered.js";
 import type { Question, Task } from "./tasks/types.js";
@@ -14,6 +15,8 @@ const MAX_FILE_BYTES = 64 << 20;
 const MAX_QUESTIONS = 2 ** 18;
 /** Of JSON, in one question. */
 const MAX_QUESTION_VALUES = 256;
+/** The longest published question, of LAMBADA, has 2 kB. */
+const MAX_QUESTION_LENGTH = 1 << 20;
 /** In a file that is one array; a question of MMLU has 7. */
 const MAX_ARRAY_VALUES = 2 ** 21;
 
@@ -40,20 +43,21 @@ interface Row {
 export function readQuestions(path: string): QuestionFile {
   const text = readText(path, MAX_FILE_BYTES).replace(/^\ufeff/, "");
   const rows = rowsOf(path, text);
-  if (rows.length === 0) throw badInput(`${path}: no questions`);
+  if (text.trim() === "") throw badInput(t`${path}: is empty`);
+  if (rows.length === 0) throw badInput(t`${path}: no questions in it`);
   const first = Object(rows[0]!.value);
   const task = findTask(first);
   if (task === undefined && isCevalTest(first)) {
     throw badInput(
-      `${path}: C-Eval's test questions, whose answers are not published`,
-      "its val files have answers",
+      t`${path}: C-Eval's test questions, whose answers are not published`,
+      t`its val files have answers`,
     );
   }
   if (task === undefined) {
     const known = TASKS.map(({ name, fields }) => `${name} (${fields.join(", ")})`);
     throw badInput(
-      `${path}: line ${rows[0]!.line}: fields of no known format`,
-      `known are ${known.join("; ")}`,
+      t`${path}: line ${rows[0]!.line}: fields of no known format`,
+      t`known are ${known.join("; ")}`,
     );
   }
   return { path, task, questions: rows.map((row) => readQuestion(path, task, row)) };
@@ -79,8 +83,8 @@ function rowsOf(path: string, text: string): Row[] {
 /** Questions count as lines, wherever they stand. */
 function arrayRows(path: string, text: string): Row[] {
   const values = parseJson(path, Buffer.from(text), MAX_ARRAY_VALUES);
-  if (!Array.isArray(values)) throw badInput(`${path}: JSON that is no array of questions`);
-  if (values.length > MAX_QUESTIONS) throw badInput(`${path}: more than ${MAX_QUESTIONS} questions`);
+  if (!Array.isArray(values)) throw badInput(t`${path}: JSON that is no array of questions`);
+  if (values.length > MAX_QUESTIONS) throw badInput(t`${path}: more than ${MAX_QUESTIONS} questions`);
   return values.map((value, i) => ({ line: i + 1, value }));
 }
 
@@ -89,8 +93,8 @@ function jsonRows(path: string, text: string): Row[] {
   for (const { line, json } of jsonLines(Buffer.from(text))) {
     if (isBlank(json)) continue;
     if (rows.length === MAX_QUESTIONS)
-      throw badInput(`${path}: line ${line}: more than ${MAX_QUESTIONS} questions`);
-    rows.push({ line, value: parseJson(`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
+      throw badInput(t`${path}: line ${line}: more than ${MAX_QUESTIONS} questions`);
+    rows.push({ line, value: parseJson(t`${path}: line ${line}`, json, MAX_QUESTION_VALUES) });
   }
   return rows;
 }
@@ -114,12 +118,18 @@ function toObject(names: readonly string[], fields: readonly string[]): Record<s
 }
 
 function readQuestion(path: string, task: Task, { line, value }: Row): NumberedQuestion {
+  const { length } = JSON.stringify(value);
+  if (length > MAX_QUESTION_LENGTH) {
+    throw badInput(
+      t`${path}: line ${line}: ${length} characters; a question has at most ${MAX_QUESTION_LENGTH}`,
+    );
+  }
   try {
     const question = task.question(value);
     if (question.options[question.answer] !== undefined) return { ...question, line };
   } catch (error) {
     if (!(error instanceof v.ValiError)) throw error;
-    throw badInput(`${path}: line ${line}: no question of ${task.name}: ${faultsOf(error.issues, 3)}`);
+    throw badInput(t`${path}: line ${line}: no question of ${task.name}: ${faultsOf(error.issues, 3)}`);
   }
-  throw badInput(`${path}: line ${line}: the right answer is none of the options`);
+  throw badInput(t`${path}: line ${line}: the right answer is none of the options`);
 }

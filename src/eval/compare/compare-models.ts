@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { byteLength, elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { ForwardOptions } from "../../net/session.js";
@@ -13,7 +14,7 @@ import { checkVocabulary } from "../perplexity/perplexity.js";
 import { chooseProtocol, type Protocol } from "../perplexity/protocol.js";
 import type { Estimate } from "../perplexity/statistics.js";
 import { Tally } from "../perplexity/tally.js";
-import { scoreCandidates } from "./candidates.js";
+import { scoreCandidates, type Timings } from "./candidates.js";
 
 export interface CompareOptions extends Omit<ForwardOptions, "onProgress"> {
   /** Tokens in a chunk. Default 512. */
@@ -83,7 +84,7 @@ export async function compareModels(
   tokens: Int32Array,
   options: CompareOptions = {},
 ): Promise<ModelComparison> {
-  if (candidates.length === 0) throw new LlqError("usage", `nothing to compare ${base.path} with`);
+  if (candidates.length === 0) throw new LlqError("usage", t`nothing to compare ${base.path} with`);
   const started = performance.now();
   const { bos, threads, signal, onProgress, maxMemory, activations = DEFAULT_ACTIVATIONS } = options;
   const protocol = chooseProtocol({ context: options.context, bos });
@@ -104,32 +105,71 @@ export async function compareModels(
     onProgress: watch("text"),
     onChunk: (candidate, chunk, scores) => tallies[candidate]!.add(chunk, scores),
   });
-  const rate = (spent: number) => (chunks.length * context) / spent;
-  const compared = candidates.map((model, i): ComparedModel => {
+  const spent = (performance.now() - started) / 1000;
+  return conclude({
+    ...{ protocol, activations, chunks: chunks.length, timed: chunks.length, seconds: spent, times: seconds },
+    base: describe(base),
+    candidates: candidates.map(describe),
+    ...{ tallies, deviations },
+  });
+}
+
+/** All that was measured, of any number of runs. */
+export interface Measured {
+  readonly protocol: Protocol;
+  readonly activations: Activations;
+  readonly chunks: number;
+  readonly base: DescribedModel;
+  readonly candidates: readonly DescribedModel[];
+  /** Of each candidate. */
+  readonly tallies: readonly Tally[];
+  readonly deviations: readonly (readonly TensorDeviation[])[];
+  /** How long each model took, and for how many chunks. */
+  readonly times: Timings;
+  readonly timed: number;
+  readonly seconds: number;
+}
+
+/** What it comes to. */
+export function conclude(measured: Measured): ModelComparison {
+  const { protocol, activations, chunks, base, candidates, tallies, times, seconds } = measured;
+  const rate = (spent: number) => (measured.timed * protocol.context) / spent;
+  const compared = candidates.map(({ roles, ...model }, i): ComparedModel => {
     const { ppl, error, divergence } = tallies[i]!.result();
     return {
-      ...describe(model),
+      ...model,
       ppl: { value: ppl, error },
-      tokensPerSecond: rate(seconds.candidates[i]!),
+      tokensPerSecond: rate(times.candidates[i]!),
       divergence: divergence!,
       histogram: divergenceHistogram(tallies[i]!.divergences()),
-      parts: sumParts(model, deviations[i]!),
+      parts: sumParts(roles, measured.deviations[i]!),
     };
   });
   const { basePpl, tokens: count } = compared[0]!.divergence;
+  const { roles: _, ...about } = base;
   return {
-    ...{ protocol, activations, chunks: chunks.length, count },
-    base: { ...describe(base), ppl: basePpl, tokensPerSecond: rate(seconds.base) },
+    ...{ protocol, activations, chunks, count },
+    base: { ...about, ppl: basePpl, tokensPerSecond: rate(times.base) },
     candidates: compared,
-    seconds: (performance.now() - started) / 1000,
+    seconds,
   };
 }
 
-function describe({ path, container, tensors }: Model) {
+/** What a model's files say. Plain data. */
+export interface DescribedModel extends Omit<MeasuredModel, "ppl" | "tokensPerSecond"> {
+  /** Of its matrices outside all layers. */
+  readonly roles: Readonly<Record<string, string>>;
+}
+
+export function describe({ path, container, tensors }: Model): DescribedModel {
   const fileBytes = container.files.reduce((sum, file) => sum + statSync(file).size, 0);
   const bytes = tensors.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
   const weights = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return { path, fileBytes, bitsPerWeight: (8 * bytes) / weights, types: typesOf(tensors) };
+  const outside = tensors.filter(({ layer }) => layer === undefined);
+  return {
+    ...{ path, fileBytes, bitsPerWeight: (8 * bytes) / weights, types: typesOf(tensors) },
+    roles: Object.fromEntries(outside.map(({ name, role }) => [name, role])),
+  };
 }
 
 function typesOf(tensors: Model["tensors"]): string[] {
@@ -143,9 +183,8 @@ function typesOf(tensors: Model["tensors"]): string[] {
 }
 
 /** In the order of the computation; vectors outside all layers (norms) are left out. */
-function sumParts({ tensors }: Model, deviations: readonly TensorDeviation[]): PartDeviation[] {
-  const roles = new Map(tensors.map(({ name, role }) => [name, role]));
-  const partOf = ({ name, layer }: TensorDeviation) => layer ?? roles.get(name);
+function sumParts(roles: DescribedModel["roles"], deviations: readonly TensorDeviation[]): PartDeviation[] {
+  const partOf = ({ name, layer }: TensorDeviation) => layer ?? roles[name];
   const layers = [...new Set(deviations.flatMap(({ layer }) => layer ?? []))].sort((a, b) => a - b);
   return (["token_embd", ...layers, "output"] as const).flatMap((part) => {
     const own = deviations.filter((deviation) => partOf(deviation) === part);

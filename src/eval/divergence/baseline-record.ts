@@ -1,8 +1,9 @@
-import { crc32 } from "node:zlib";
-import { decode, encode } from "@msgpack/msgpack";
+import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
+import { encodeFrame, frameContent } from "../../run/parts/frames.js";
 
 // A baseline file is "llq_base" and frames, each  byte length u32 | CRC-32 u32 | a MessagePack record.  This is what
 // a thread reads and makes of it, a chunk at a time; baseline.ts has the file as a whole.
@@ -53,31 +54,15 @@ export interface FullRecord {
   readonly logits: Uint8Array;
 }
 
-/** Bytes before a frame's record. */
-export const FRAME_HEAD = 8;
-
-/** A record with what goes before it. */
-export function encodeFrame(record: unknown): Uint8Array {
-  const bytes = encode(record);
-  const frame = new Uint8Array(FRAME_HEAD + bytes.length);
-  const view = new DataView(frame.buffer);
-  view.setUint32(0, bytes.length, true);
-  view.setUint32(4, crc32(bytes), true);
-  frame.set(bytes, FRAME_HEAD);
-  return frame;
-}
-
 /** @throws LlqError `bad-input` when the bytes are not those that were written */
 export function decodeFrame(name: string, offset: number, frame: Uint8Array): unknown {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  const bytes = frame.subarray(FRAME_HEAD);
+  const bytes = frameContent(frame);
   try {
-    if (view.getUint32(0, true) === bytes.length && view.getUint32(4, true) === crc32(bytes))
-      return decode(bytes, LIMITS);
+    if (bytes !== undefined) return decode(bytes, LIMITS);
   } catch {
     // MessagePack that is none is damage too.
   }
-  throw badInput(`${name}: byte ${offset}: the record is damaged`, "make the baseline again with --save");
+  throw badInput(t`${name}: byte ${offset}: the record is damaged`, t`make the baseline again with --save`);
 }
 
 /** Maps of a few values and no lists: damaged counts must not be made room for. */
@@ -148,7 +133,7 @@ function parseRecord<T>(schema: v.GenericSchema<unknown, T>, { file, records }: 
   readFully(file.fd, file.name, frame, offset);
   const parsed = v.safeParse(schema, decodeFrame(file.name, offset, frame));
   if (parsed.success) return parsed.output;
-  throw badInput(`${file.name}: byte ${offset}: no record of a chunk`);
+  throw badInput(t`${file.name}: byte ${offset}: no record of a chunk`);
 }
 
 function checkSizes(
@@ -158,8 +143,8 @@ function checkSizes(
   expected: readonly number[],
 ): void {
   if (values.every(({ length }, j) => length === expected[j])) return;
-  const at = `${base.file.name}: byte ${base.records[i]!.offset}`;
-  throw badInput(`${at}: the record has ${values.map(({ length }) => length)} bytes, expected ${expected}`);
+  const at = t`${base.file.name}: byte ${base.records[i]!.offset}`;
+  throw badInput(t`${at}: the record has ${values.map(({ length }) => length)} bytes, expected ${expected}`);
 }
 
 function toBytes({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {

@@ -6,11 +6,13 @@ import { type ByteSource, FileSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
 import { LLAMA_LOGITS_MAGIC, MAX_CHUNKS, readLlamaLogits } from "../../../formats/llama-logits.js";
+import { t } from "../../language/t.js";
+import { encodeFrame, FRAME_HEAD } from "../../run/parts/frames.js";
 import { claimOutputs, partialPath } from "../../run/write/claim.js";
 import { writeFully } from "../../run/write/encode.js";
 import { checkReadBack, createFile, publish, settle } from "../../run/write/output.js";
 import { chooseProtocol, PROTOCOL_NAMES, type Protocol, scoredTokens } from "../perplexity/protocol.js";
-import { type BaselineFile, decodeFrame, encodeFrame, FRAME_HEAD, recordBytes } from "./baseline-record.js";
+import { type BaselineFile, decodeFrame, recordBytes } from "./baseline-record.js";
 import type { Keep } from "./keep.js";
 
 // A baseline file is what a base model says of a text: "llq_base", then frames (baseline-record.ts) of
@@ -34,7 +36,7 @@ const VERSION = 1;
 const MAX_HEAD = 1 << 16;
 /** Of MessagePack before so many bytes of tokens. */
 const TOKENS_HEAD = 5;
-const DAMAGED = "the file is truncated or damaged: make it again with --save";
+const DAMAGED = () => t`the file is truncated or damaged: make it again with --save`;
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const baselineHead = v.object({
@@ -83,8 +85,8 @@ export function readBaseline(source: ByteSource, fd: number, bos: number | undef
   if (magic === LLAMA_LOGITS_MAGIC) return readLlamaBaseline(source, fd, bos);
   if (magic === MAGIC) return readOwnBaseline(source, fd);
   throw badInput(
-    `${source.name}: no baseline`,
-    "llq eval-ppl --save and llama-perplexity --kl-divergence-base write such files",
+    t`${source.name}: no baseline`,
+    t`llq eval-ppl --save and llama-perplexity --kl-divergence-base write such files`,
   );
 }
 
@@ -105,11 +107,12 @@ function readOwnBaseline(source: ByteSource, fd: number): Baseline {
   let offset = MAGIC.length;
   const nextFrame = (most = Number.POSITIVE_INFINITY) => {
     const length = new DataView(source.read(offset, FRAME_HEAD).slice().buffer).getUint32(0, true);
-    if (length > most) throw badInput(`${source.name}: byte ${offset}: a record of ${length} bytes`, DAMAGED);
+    if (length > most)
+      throw badInput(t`${source.name}: byte ${offset}: a record of ${length} bytes`, DAMAGED());
     const byteLength = FRAME_HEAD + length;
     if (offset + byteLength > source.byteLength) {
-      const message = `${source.name}: byte ${offset}: a record of ${length} bytes is cut short`;
-      throw badInput(message, DAMAGED);
+      const message = t`${source.name}: byte ${offset}: a record of ${length} bytes is cut short`;
+      throw badInput(message, DAMAGED());
     }
     offset += byteLength;
     return { offset: offset - byteLength, byteLength };
@@ -120,16 +123,16 @@ function readOwnBaseline(source: ByteSource, fd: number): Baseline {
   };
   const head = v.safeParse(baselineHead, readNext(MAX_HEAD));
   if (!head.success)
-    throw badInput(`${source.name}: the head of the baseline is not what this version reads`);
+    throw badInput(t`${source.name}: the head of the baseline is not what this version reads`);
   const { model, protocol, vocabSize, keep } = head.output;
   const chunks = toChunks(
     source.name,
     head.output,
     readNext(TOKENS_HEAD + 4 * head.output.chunks * protocol.context),
   );
-  if (scoredTokens(protocol) < 1) throw badInput(`${source.name}: the baseline scores no tokens`);
+  if (scoredTokens(protocol) < 1) throw badInput(t`${source.name}: the baseline scores no tokens`);
   const records = chunks.map(() => nextFrame(recordBytes(keep, vocabSize, scoredTokens(protocol))));
-  if (offset !== source.byteLength) throw badInput(`${source.name}: bytes are left over after ${offset}`);
+  if (offset !== source.byteLength) throw badInput(t`${source.name}: bytes are left over after ${offset}`);
   const base = { ...keep, file: { fd, name: source.name }, vocabSize, records };
   return { path: source.name, model, protocol, chunks, base };
 }
@@ -138,11 +141,11 @@ function toChunks(file: string, head: BaselineHead, record: unknown): Int32Array
   const { protocol, chunks, vocabSize, fingerprint } = head;
   const { context } = protocol;
   if (!(record instanceof Uint8Array) || record.length !== 4 * chunks * context) {
-    throw badInput(`${file}: the baseline has not the tokens of ${chunks} chunks of ${context}`);
+    throw badInput(t`${file}: the baseline has not the tokens of ${chunks} chunks of ${context}`);
   }
   const tokens = new Int32Array(record.slice().buffer);
   if (tokenFingerprint([tokens]) !== fingerprint || tokens.some((token) => token < 0 || token >= vocabSize)) {
-    throw badInput(`${file}: the baseline's tokens are damaged`);
+    throw badInput(t`${file}: the baseline's tokens are damaged`);
   }
   return Array.from({ length: chunks }, (_, i) => tokens.subarray(i * context, (i + 1) * context));
 }

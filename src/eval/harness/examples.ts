@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { PythonRandom } from "./random.js";
 
 /** How lm-evaluation-harness 0.4.13 picks the examples in front of a question. */
@@ -26,8 +27,9 @@ export function examplePicker<T, Q>(
 ): (question: Q) => readonly T[] {
   const needed = picking === "drawn-one-more" && count > 0 ? count + 1 : count;
   if (pool.length < needed) {
-    const hint = needed > count ? "one more is needed, as one of them may be the question itself" : undefined;
-    throw new LlqError("usage", `${count} shots, but ${pool.length} questions to take them from`, { hint });
+    const hint =
+      needed > count ? t`one more is needed, as one of them may be the question itself` : undefined;
+    throw new LlqError("usage", t`${count} shots, but ${pool.length} questions to take them from`, { hint });
   }
   if (picking === "first" || count === 0) return () => pool.slice(0, count);
   const random = new PythonRandom(SEED);
@@ -37,6 +39,6 @@ export function examplePicker<T, Q>(
     if (others.length >= count) return others.slice(0, count);
     const rest = pool.filter((example) => !isSame(example, question));
     if (rest.length >= count) return random.sample(rest, count);
-    throw new LlqError("usage", `${count} shots, but ${rest.length} questions that are not the one asked`);
+    throw new LlqError("usage", t`${count} shots, but ${rest.length} questions that are not the one asked`);
   };
 }

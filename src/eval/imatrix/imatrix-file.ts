@@ -1,4 +1,4 @@
-import { openImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { type ImatrixSums, openImatrixSums } from "../../../formats/imatrix/imatrix.js";
 import { datFile } from "../../../formats/imatrix/imatrix-dat.js";
 import { type ImatrixPart, mergeImatrices } from "../../../formats/imatrix/imatrix-merge.js";
 import { imatrixFile } from "../../../formats/imatrix/imatrix-write.js";
@@ -25,7 +25,7 @@ export interface ImatrixSource {
 
 export type ImatrixForm = "gguf" | "dat";
 
-function formOf(output: string): ImatrixForm {
+export function formOf(output: string): ImatrixForm {
   return /\.dat$/i.test(output) ? "dat" : "gguf";
 }
 
@@ -89,7 +89,7 @@ async function writeClaimed(
     parts.push({ name, imatrix: computed });
   }
   const imatrix = mergeImatrices(parts, context);
-  const bytes = (options.form ?? formOf(output)) === "dat" ? datFile(imatrix) : imatrixFile(imatrix);
+  const bytes = imatrixBytes(imatrix, options.form ?? formOf(output));
   writeOutput(output, bytes, force);
   removeCheckpoint(checkpoint);
   const { entries, datasets, chunks } = imatrix;
@@ -114,4 +114,9 @@ async function compute(
 function chunkSizeOf(parts: readonly ImatrixPart[]): number {
   const sizes = parts.map(({ imatrix }) => imatrix.chunkSize ?? 0);
   return sizes.find((size) => size > 0) ?? DEFAULT_CONTEXT;
+}
+
+/** The whole file. */
+export function imatrixBytes(imatrix: ImatrixSums, form: ImatrixForm): Uint8Array {
+  return form === "dat" ? datFile(imatrix) : imatrixFile(imatrix);
 }

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type InputPlan, inputsOf } from "../../net/inputs.js";
 import { planDecoder } from "../../net/plan/decoder.js";
@@ -104,16 +105,18 @@ export async function computeImatrix(
 }
 
 /** @throws LlqError `bad-input` when fewer than two chunks are left */
-function tokensFrom(
+export function tokensFrom(
   tokens: Int32Array,
-  { context = DEFAULT_CONTEXT, fromChunk = 0 }: ImatrixOptions,
+  { context = DEFAULT_CONTEXT, fromChunk = 0 }: Pick<ImatrixOptions, "context" | "fromChunk">,
 ): Int32Array {
   const first = fromChunk * context;
   if (first === 0 || tokens.length >= first + 2 * context) return tokens.subarray(first);
   const all = Math.floor(tokens.length / context);
   throw badInput(
-    `the text has ${all} chunks of ${context} tokens; from chunk ${fromChunk} on there are fewer than two`,
-    all < 2 ? "take a longer text or a shorter context" : `--from-chunk ${all - 2} is the last there can be`,
+    t`the text has ${all} chunks of ${context} tokens; from chunk ${fromChunk} on there are fewer than two`,
+    all < 2
+      ? t`take a longer text or a shorter context`
+      : t`--from-chunk ${all - 2} is the last there can be`,
   );
 }
 
@@ -122,7 +125,8 @@ export function hasOutput(model: Model): boolean {
   return planDecoder(model).head.output.role === "output";
 }
 
-function inputsOfModel(model: Model, output: boolean): ReadonlyMap<string, InputPlan>[] {
+/** The inputs of each layer, and of the output matrix behind them. */
+export function inputsOfModel(model: Model, output: boolean): ReadonlyMap<string, InputPlan>[] {
   const { layers, head } = planDecoder(model);
   return [...layers.map(inputsOf), ...(output ? [outputInputs(head)] : [])];
 }

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import { type ImatrixEntry, type ImatrixSums, openImatrixSums } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 
 // The figures of `llama-imatrix --show-statistics` (llama.cpp 0c1e57098), in f32 and in its order of additions, so that they
 // are the same to the last digit that it prints.
@@ -52,7 +53,7 @@ export interface ImatrixStatistics {
 export function imatrixStatistics(path: string): ImatrixStatistics {
   const statistics = statisticsOf(openImatrixSums(path));
   if (statistics.matrices.length > 0) return statistics;
-  throw badInput(`${path}: no entry of the importance matrix has seen a token`);
+  throw badInput(t`${path}: no entry of the importance matrix has seen a token`);
 }
 
 export function statisticsOf({ entries }: ImatrixSums): ImatrixStatistics {

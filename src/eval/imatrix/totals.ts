@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import type { ImatrixEntry } from "../../../formats/imatrix/imatrix.js";
+import { t } from "../../language/t.js";
 import { type InputPlan, squaresLength } from "../../net/inputs.js";
 import type { LayerSquares } from "../../net/squares.js";
 
@@ -71,8 +72,8 @@ export class Totals {
       // The file has f32: what is infinite there is of no use.
       if (total.every((sum) => Number.isFinite(Math.fround(sum)))) continue;
       const { name } = inputs.get(input)!.matrices[0]!.weight;
-      const message = `${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
-      throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+      const message = t`${this.#model}: chunks ${chunks + 1} to ${chunks + count}: what goes into ${name} is not finite`;
+      throw badInput(message, t`weights are damaged, or too large for f32 arithmetic`);
     }
   }
 

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { textStart } from "../../tokenizer/special.js";
 
@@ -20,14 +21,14 @@ export interface ChunkOptions {
 export function cutChunks(model: Model, tokens: Int32Array, options: ChunkOptions): Int32Array[] {
   const { context, bos, stride } = options;
   if (tokens.length < 2 * context) {
-    const message = `the text has ${tokens.length} tokens; a context of ${context} needs at least ${2 * context}`;
-    throw badInput(message, "take a longer text or a shorter context");
+    const message = t`the text has ${tokens.length} tokens; a context of ${context} needs at least ${2 * context}`;
+    throw badInput(message, t`take a longer text or a shorter context`);
   }
   const { vocabSize } = model.hparams;
   const { special } = model.vocab;
   const beyond = tokens.find((token) => token < 0 || token >= vocabSize);
   if (beyond !== undefined) {
-    throw badInput(`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
+    throw badInput(t`${model.path}: the text has token ${beyond}; the model's vocabulary has ${vocabSize}`);
   }
   // Of chunks that overlap, llama-perplexity leaves out one that would end exactly where the text does.
   const all =

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import { zOfT } from "./statistics.js";
 import type { ChunkMeans } from "./tally.js";
 
@@ -116,8 +117,15 @@ export function isBroken({ outcome, isWithin }: Verdict, strict: boolean): boole
 /** A verdict in a line. */
 export function describeVerdict({ bound, limit, value, error, outcome, isWithin }: Verdict): string {
   const shown = `${format(value)} ± ${format(error)}`;
-  const by = `${format(Math.abs(value - limit))} ${isWithin ? "within" : "beyond"} the bound of ${limit}`;
-  const clear = outcome === "undecided" ? "undecided, the error bar reaches the bound" : outcome;
+  const distance = format(Math.abs(value - limit));
+  const by = isWithin
+    ? t`${distance} within the bound of ${limit}`
+    : t`${distance} beyond the bound of ${limit}`;
+  const clear = {
+    met: t`met`,
+    broken: t`broken`,
+    undecided: t`undecided, the error bar reaches the bound`,
+  }[outcome];
   return `${bound} ${clear}: ${shown}, ${by}`;
 }
 

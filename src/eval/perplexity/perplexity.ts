@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { ForwardOptions } from "../../net/session.js";
@@ -139,24 +140,24 @@ export async function evaluatePerplexity(
 }
 
 /** The chunks to evaluate: those of the text, which must be those of the baseline if there is one. */
-function chunksOf(
+export function chunksOf(
   model: Model,
   tokens: Int32Array | undefined,
   protocol: Protocol,
-  { base, chunks: most }: PerplexityOptions,
+  { base, chunks: most }: Pick<PerplexityOptions, "base" | "chunks">,
 ): readonly Int32Array[] {
   const { context, stride, bos } = protocol;
   const own = tokens && cutChunks(model, tokens, { context, stride, bos, chunks: most });
   if (base === undefined || !("protocol" in base)) {
     if (own !== undefined) return own;
-    throw new LlqError("usage", "no text to evaluate", { hint: "only a baseline has its own" });
+    throw new LlqError("usage", t`no text to evaluate`, { hint: t`only a baseline has its own` });
   }
   const chunks = base.chunks.slice(0, most);
   const differs = chunks.findIndex((chunk, i) => own !== undefined && !isSame(chunk, own[i]));
   if (differs < 0) return chunks;
   throw badInput(
-    `${base.path}: chunk ${differs + 1} has not the text's tokens`,
-    "the baseline was made of another text, by another tokenizer or another protocol",
+    t`${base.path}: chunk ${differs + 1} has not the text's tokens`,
+    t`the baseline was made of another text, by another tokenizer or another protocol`,
   );
 }
 
@@ -173,13 +174,13 @@ export function checkVocabulary({ path, hparams }: Model, base: Model | Baseline
   if (base === undefined) return;
   const size = "protocol" in base ? base.base.vocabSize : base.hparams.vocabSize;
   if (size === hparams.vocabSize) return;
-  throw badInput(`${path} has a vocabulary of ${hparams.vocabSize}, ${base.path} one of ${size}`);
+  throw badInput(t`${path} has a vocabulary of ${hparams.vocabSize}, ${base.path} one of ${size}`);
 }
 
 function fitKeep(keep: Keep, vocabSize: number): Keep {
   return keep.form === "top" ? { ...keep, k: Math.min(keep.k, vocabSize) } : keep;
 }
 
-function reorder({ base }: Baseline, order: readonly number[]): Baseline["base"] {
+export function reorder({ base }: Baseline, order: readonly number[]): Baseline["base"] {
   return { ...base, records: order.map((i) => base.records[i]!) };
 }

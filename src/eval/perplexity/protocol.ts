@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 /** How a text becomes chunks, and which of their tokens count. Numbers by different protocols do not compare. */
 export interface Protocol {
@@ -48,8 +49,8 @@ export function chooseProtocol({
   fullWindow,
 }: ProtocolOptions): Protocol {
   if (context < MIN_CONTEXT) {
-    throw new LlqError("usage", `a context of ${context} tokens leaves none to score`, {
-      hint: `at least ${MIN_CONTEXT} are needed, ${DEFAULT_CONTEXT} are usual`,
+    throw new LlqError("usage", t`a context of ${context} tokens leaves none to score`, {
+      hint: t`at least ${MIN_CONTEXT} are needed, ${DEFAULT_CONTEXT} are usual`,
     });
   }
   if (stride !== undefined) {
@@ -58,7 +59,7 @@ export function chooseProtocol({
     if (firstPosition < 0) {
       throw new LlqError(
         "usage",
-        `a stride of ${stride} needs a context of at least ${Math.ceil(stride / 2) + 1}`,
+        t`a stride of ${stride} needs a context of at least ${Math.ceil(stride / 2) + 1}`,
       );
     }
     return { name: "llama-perplexity --ppl-stride", context: length, stride, firstPosition };

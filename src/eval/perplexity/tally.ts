@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { type Divergence, summarizeDivergence } from "../divergence/kld.js";
 import type { ChunkScores } from "./forward.js";
 
@@ -35,11 +36,11 @@ export class Tally {
   add(at: number, { nll, base }: Tallied): void {
     const chunk = this.#order[at]!;
     if (!nll.every(Number.isFinite)) {
-      const message = `${this.#name}: chunk ${chunk + 1}: the model's output is not a number`;
-      throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+      const message = t`${this.#name}: chunk ${chunk + 1}: the model's output is not a number`;
+      throw badInput(message, t`weights are damaged, or too large for f32 arithmetic`);
     }
     if (base !== undefined && !(base.nll.every(Number.isFinite) && base.kld.every(Number.isFinite))) {
-      throw badInput(`chunk ${chunk + 1}: the base's distributions are not numbers`, "the base is damaged");
+      throw badInput(t`chunk ${chunk + 1}: the base's distributions are not numbers`, t`the base is damaged`);
     }
     this.#chunks[at] = { nll, base };
     for (;;) {

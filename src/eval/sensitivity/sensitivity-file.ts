@@ -2,6 +2,7 @@ import type { DTypeName } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Sensitivity, sensitivityFile } from "../../../formats/sensitivity.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { ForwardOptions } from "../../net/session.js";
 import { importancesOf, takesWeights } from "../../quant/importance.js";
@@ -108,10 +109,8 @@ async function writeClaimed(
     throw isResumable(error) ? withResumeHint(error, checkpoint) : error;
   }
   const sensitivity = summarize(
-    model,
-    { output, text, context, imatrix },
-    perturbations,
-    chunks.length,
+    output,
+    describeSensitivity(model, { text, context, imatrix, chunks: chunks.length }, perturbations),
     klds,
   );
   writeOutput(output, sensitivityFile(sensitivity), force);
@@ -120,7 +119,7 @@ async function writeClaimed(
   return { output, sensitivity, roundings: perturbations.length, runs: klds.length, resumed, seconds };
 }
 
-function perturbationsOf(
+export function perturbationsOf(
   model: Model,
   types: readonly DTypeName[],
   imatrix: Imatrix | undefined,
@@ -146,51 +145,58 @@ function isKnown(value: number): boolean {
   return !Number.isNaN(value);
 }
 
-function checkNumber(model: Model, { tensor, dtype }: Perturbation, kld: number): number {
+export function checkNumber(model: Model, { tensor, dtype }: Perturbation, kld: number): number {
   if (Number.isFinite(kld)) return kld;
-  const message = `${model.path}: with ${tensor.name} as ${dtype} the model's output is not a number`;
-  throw badInput(message, "weights are damaged, or too large for f32 arithmetic");
+  const message = t`${model.path}: with ${tensor.name} as ${dtype} the model's output is not a number`;
+  throw badInput(message, t`weights are damaged, or too large for f32 arithmetic`);
 }
 
-function summarize(
+/** All that a sensitivity file says beside the divergences. Plain data. */
+export interface Described extends Omit<Sensitivity, "file" | "tensors"> {
+  readonly roundings: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly dtype: DTypeName;
+  }[];
+}
+
+export function describeSensitivity(
   model: Model,
-  {
-    output,
-    text,
-    context,
-    imatrix,
-  }: { output: string; text: string; context: number; imatrix: Imatrix | undefined },
+  about: { text: string; context: number; chunks: number; imatrix: Imatrix | undefined },
   perturbations: readonly Perturbation[],
-  chunks: number,
-  klds: Float64Array,
-): Sensitivity {
-  const tensors = new Map<string, { shape: readonly number[]; kld: Map<DTypeName, number> }>();
-  for (const [i, { tensor, dtype }] of perturbations.entries()) {
-    const entry = tensors.get(tensor.name) ?? { shape: tensor.shape, kld: new Map() };
-    const mean = valuesOf(klds, i, chunks).reduce((sum, value) => sum + value, 0) / chunks;
-    // What rounding in f32 makes of nothing may lie below it.
-    entry.kld.set(dtype, Math.max(0, mean));
-    tensors.set(tensor.name, entry);
-  }
+): Described {
+  const { text, context, chunks, imatrix } = about;
   return {
-    file: output,
     architecture: model.architecture.name,
     fingerprint: modelFingerprint(model),
-    text,
-    context,
-    chunks,
+    ...{ text, context, chunks },
     imatrix: imatrix === undefined ? null : imatrixFingerprint(imatrix),
-    tensors,
+    roundings: perturbations.map(({ tensor, dtype }) => ({ name: tensor.name, shape: tensor.shape, dtype })),
   };
 }
 
+/** @param klds [roundings][chunks] */
+export function summarize(file: string, { roundings, ...about }: Described, klds: Float64Array): Sensitivity {
+  const tensors = new Map<string, { shape: readonly number[]; kld: Map<DTypeName, number> }>();
+  const { chunks } = about;
+  for (const [i, { name, shape, dtype }] of roundings.entries()) {
+    const entry = tensors.get(name) ?? { shape, kld: new Map() };
+    const mean = valuesOf(klds, i, chunks).reduce((sum, value) => sum + value, 0) / chunks;
+    // What rounding in f32 makes of nothing may lie below it.
+    entry.kld.set(dtype, Math.max(0, mean));
+    tensors.set(name, entry);
+  }
+  return { file, ...about, tensors };
+}
+
 /** Of everything the results depend on. */
-function fingerprint(
+export function fingerprint(
   model: Model,
   chunks: readonly Int32Array[],
   perturbations: readonly Perturbation[],
+  identity?: (file: string) => string,
 ): string {
-  const hash = hashWork(model, chunks);
+  const hash = hashWork(model, chunks, identity);
   for (const { tensor, dtype, weights = [] } of perturbations) {
     hash.update(JSON.stringify([tensor.name, dtype]));
     for (const values of weights) hash.update(values);

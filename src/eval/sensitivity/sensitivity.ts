@@ -55,7 +55,7 @@ export async function measureSensitivity(
   });
 }
 
-function stageOf({ token_embd, head }: DecoderPlan, tensor: Perturbation["tensor"]): Stage {
+export function stageOf({ token_embd, head }: DecoderPlan, tensor: Perturbation["tensor"]): Stage {
   if (tensor.layer !== undefined) return tensor.layer;
   return tensor.name === head.output.name && tensor.name !== token_embd.name ? "output" : "embedding";
 }

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import { Environment, Interpreter, type Value } from "./jinja.js";
 import { AT_LINE, messageOf, parseTemplate } from "./lines.js";
 
@@ -33,8 +34,8 @@ class Refusal extends Error {}
  */
 export function renderTemplate(template: string, variables: Readonly<Record<string, unknown>>): string {
   if (template.length > MAX_TEMPLATE)
-    throw new TemplateError(`${template.length} characters; at most ${MAX_TEMPLATE} are read`, undefined);
-  if (MAX_WHITE_SPACE.test(template)) throw new TemplateError("4096 characters of white space", undefined);
+    throw new TemplateError(t`${template.length} characters; at most ${MAX_TEMPLATE} are read`, undefined);
+  if (MAX_WHITE_SPACE.test(template)) throw new TemplateError(t`4096 characters of white space`, undefined);
   const parsed = parseTemplate(template);
   if ("error" in parsed) throw new TemplateError(parsed.error, parsed.line);
   let line: number | undefined;

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import { type Program, parse, type Token, tokenize } from "./jinja.js";
 
 /** A variable that a template's program calls with the line it has come to. */
@@ -42,13 +43,13 @@ export function parseTemplate(template: string): Parsed {
     const line = before.findLast(
       ({ type }, i) => type === "NumericLiteral" && before[i - 2]?.value === AT_LINE,
     );
-    const error = cause instanceof TypeError ? "it ends too early" : messageOf(cause); // there is no token to look at
+    const error = cause instanceof TypeError ? t`it ends too early` : messageOf(cause); // there is no token to look at
     return { error, line: line === undefined ? undefined : Number(line.value) };
   }
 }
 
 export function messageOf(error: unknown): string {
-  if (error instanceof RangeError) return "too deep, or too long";
+  if (error instanceof RangeError) return t`too deep, or too long`;
   return error instanceof Error ? error.message : String(error);
 }
 

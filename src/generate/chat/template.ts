@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { DEFAULT_TEMPLATE, SPECIAL_TOKENS, type Vocab } from "../../tokenizer/types.js";
 import { renderTemplate, TemplateError } from "./interpreter.js";
 
@@ -27,7 +28,7 @@ export interface RenderOptions {
  */
 export function chatTemplateOf(path: string, { chatTemplates }: Vocab): ChatTemplate | undefined {
   const source = chatTemplates.get(DEFAULT_TEMPLATE) ?? chatTemplates.values().next().value;
-  return source === undefined ? undefined : { name: `chat template of ${path}`, source };
+  return source === undefined ? undefined : { name: t`chat template of ${path}`, source };
 }
 
 /**
@@ -55,16 +56,16 @@ export function renderChat(
     });
   } catch (cause) {
     if (!(cause instanceof TemplateError)) throw cause;
-    const place = cause.line === undefined ? template.name : `${template.name}, line ${cause.line}`;
-    if (cause.isRefusal) throw badInput(`${place} refuses the messages: ${cause.message}`);
-    throw badInput(`${place}: ${cause.message}`, "--template takes another one, --raw none");
+    const place = cause.line === undefined ? template.name : t`${template.name}, line ${cause.line}`;
+    if (cause.isRefusal) throw badInput(t`${place} refuses the messages: ${cause.message}`);
+    throw badInput(`${place}: ${cause.message}`, t`--template takes another one, --raw none`);
   }
 }
 
 /** @throws LlqError `usage` for a model without a template */
 export function requireTemplate(path: string, template: ChatTemplate | undefined): ChatTemplate {
   if (template !== undefined) return template;
-  throw new LlqError("usage", `${path} has no chat template, so it may know nothing of turns`, {
-    hint: "--template <file> gives it one; without --chat it goes on with a text",
+  throw new LlqError("usage", t`${path} has no chat template, so it may know nothing of turns`, {
+    hint: t`--template <file> gives it one; without --chat it goes on with a text`,
   });
 }

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { inOrder, largest } from "./top.js";
 
 export interface TokenLogprob {
@@ -43,5 +44,5 @@ export function likeliest(logits: Float32Array): number {
     else if (Number.isNaN(logit)) isNumber = false;
   }
   if (isNumber && Number.isFinite(logits[best])) return best;
-  throw badInput("the model gives no numbers", "its weights are damaged, or too large for their type");
+  throw badInput(t`the model gives no numbers`, t`its weights are damaged, or too large for their type`);
 }

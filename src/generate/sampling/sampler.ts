@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { Pcg32 } from "../../pcg32.js";
 import { Candidates } from "./candidates.js";
 import { likeliest } from "./distribution.js";
@@ -104,23 +105,23 @@ function checkSampler({
     isRight: (value: number) => boolean,
     wanted: string,
   ][] = [
-    ["temperature", temperature, (x) => x >= 0, "at least 0"],
-    ["topK", topK, (x) => Number.isSafeInteger(x) && x >= 0, "a whole number of at least 0"],
-    ["topP", topP, (x) => x > 0 && x <= 1, "above 0 and up to 1"],
+    ["temperature", temperature, (x) => x >= 0, t`at least 0`],
+    ["topK", topK, (x) => Number.isSafeInteger(x) && x >= 0, t`a whole number of at least 0`],
+    ["topP", topP, (x) => x > 0 && x <= 1, t`above 0 and up to 1`],
     ["minP", minP, (x) => x >= 0 && x <= 1, "0 to 1"],
     ["repeatPenalty", repeatPenalty, (x) => x > 0, "above 0"],
-    ["repeatLastN", repeatLastN, (x) => Number.isSafeInteger(x) && x >= 0, "a whole number of at least 0"],
+    ["repeatLastN", repeatLastN, (x) => Number.isSafeInteger(x) && x >= 0, t`a whole number of at least 0`],
     [
       "seed",
       typeof seed === "bigint" ? 0 : seed,
       (x) => Number.isSafeInteger(x) && x >= 0,
-      "a whole number of at least 0",
+      t`a whole number of at least 0`,
     ],
   ];
   for (const [name, value, isRight, wanted] of rules) {
     if (value === undefined || (Number.isFinite(value) && isRight(value))) continue;
-    throw new LlqError("usage", `${name} is ${value}, and must be ${wanted}`);
+    throw new LlqError("usage", t`${name} is ${value}, and must be ${wanted}`);
   }
   if (typeof seed === "bigint" && BigInt.asUintN(64, seed) !== seed)
-    throw new LlqError("usage", "seed has more than 64 bits, or a sign");
+    throw new LlqError("usage", t`seed has more than 64 bits, or a sign`);
 }

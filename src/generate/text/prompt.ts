@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { tokenSplitter } from "../../tokenizer/fragments.js";
 import { IdList } from "../../tokenizer/ids.js";
 import { textStart } from "../../tokenizer/special.js";
@@ -65,9 +66,9 @@ export function checkPrompt(
 ): Int32Array {
   const bad = ids.find((id) => id < 0 || id >= vocabSize);
   if (bad !== undefined)
-    throw new LlqError("bad-input", `token ${bad} is not in a vocabulary of ${vocabSize}`);
+    throw new LlqError("bad-input", t`token ${bad} is not in a vocabulary of ${vocabSize}`);
   if (ids.length > 0) return ids;
   const start = textStart(special);
   if (start.length > 0) return Int32Array.from(start);
-  throw new LlqError("usage", "the prompt is empty, and the model has no token that a text begins with");
+  throw new LlqError("usage", t`the prompt is empty, and the model has no token that a text begins with`);
 }

@@ -1,6 +1,7 @@
 import { badInput } from "../../../formats/errors.js";
 import type { HParams } from "../../arch/hparams.js";
 import type { Activation, FeedForwardTraits } from "../../arch/traits.js";
+import { t } from "../../language/t.js";
 import { rowCount, rowLength, sliceRows, takeRows } from "../../tensor.js";
 import { bareNorm, type Finder, part } from "../plan/finder.js";
 import type { ExpertsPlan, FeedForwardPlan, Linear, MlpPlan } from "../plan/types.js";
@@ -14,10 +15,10 @@ export function planFeedForward(
   const stacked = findMlp(find, "_exps", activation) ?? findFused(find, hparams, activation);
   const scale = find.tensor("router_scale");
   const shared = findMlp(find, "_shexp", activation);
-  if (mlp === undefined && stacked === undefined) throw badInput(`${find.place} has no feed-forward`);
+  if (mlp === undefined && stacked === undefined) throw badInput(t`${find.place} has no feed-forward`);
   const router = find.router("router");
   if (stacked !== undefined && router === undefined)
-    throw badInput(`${find.place} has experts, and no router`);
+    throw badInput(t`${find.place} has experts, and no router`);
   return {
     mlp: mlp && { ...withGate(mlp), sparsity, subNorm: find.norm("ffn_sub_norm") },
     mlpNorm: find.norm("ffn_post_norm_1"),

@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import type { MixerTraits } from "../../arch/traits.js";
+import { t } from "../../language/t.js";
 import { asVector, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import type { Half, Linear, MixerPlan, NormPlan } from "../plan/types.js";
@@ -62,7 +63,7 @@ export const kdaMixer: Mixer<MixerTraits & { kind: "kda" }, KdaPlan> = {
 function plan(_: MixerTraits, { find, hparams }: PlanParts): KdaPlan {
   const { stateSize: width, timeStepRank: heads } = hparams.ssm;
   if (width % 4 !== 0) {
-    throw new LlqError("unsupported", `heads of a delta net with ${width} channels, no multiple of 4`);
+    throw new LlqError("unsupported", t`heads of a delta net with ${width} channels, no multiple of 4`);
   }
   return {
     ...{ kind: "kda", heads, width },

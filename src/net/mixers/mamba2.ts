@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import type { Mamba2Traits } from "../../arch/traits.js";
+import { t } from "../../language/t.js";
 import { asVector, rowCount, rowLength, type Tensor } from "../../tensor.js";
 import { normalize } from "../norm.js";
 import { part } from "../plan/finder.js";
@@ -60,7 +61,7 @@ function plan({ normsBeforeGate = false }: Mamba2Traits, { find, hparams }: Plan
   const { innerSize: inner, stateSize: states, groupCount: groups, timeStepRank: heads } = hparams.ssm;
   const [input, fed, width] = [find.linear("ssm_in")!, groups * states, inner / heads];
   if (width % 4 !== 0 || fed % 2 !== 0) {
-    throw new LlqError("unsupported", `heads of a state space with ${width} channels, no multiple of 4`);
+    throw new LlqError("unsupported", t`heads of a state space with ${width} channels, no multiple of 4`);
   }
   return {
     ...{ kind: "mamba2", heads, groups, width, states },

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import type { BlockMatrix, Norm, Role } from "../../role.js";
 import { asVector, rowLength, sliceRows, type Tensor } from "../../tensor.js";
 import type { Linear, NormPlan } from "./types.js";
@@ -30,7 +31,7 @@ export class Finder {
 
   /** Of which layer, for messages. */
   get place(): string {
-    return this.#layer === undefined ? "outside of layers" : `layer ${this.#layer}`;
+    return this.#layer === undefined ? t`outside of layers` : t`layer ${this.#layer}`;
   }
 
   tensor(role: Role): Tensor | undefined {
@@ -70,7 +71,7 @@ export function part({ weight, bias }: Linear, first: number, count: number): Li
 /** A norm that multiplies by nothing. */
 export function bareNorm(length: number, norm: Pick<NormPlan, "kind" | "epsilon">): NormPlan {
   const weight: Tensor = {
-    ...{ name: `${length} ones`, role: "attn_q_norm", layer: undefined, shape: [length], dtype: "F32" },
+    ...{ name: t`${length} ones`, role: "attn_q_norm", layer: undefined, shape: [length], dtype: "F32" },
     ...{ sources: [], joined: "rows", ranges: undefined, transforms: [], steps: [] },
     values: new Array(length).fill(1),
   };

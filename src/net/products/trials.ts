@@ -28,7 +28,7 @@ export function prepareTrials(kernels: Kernels, purpose: Purpose): Trial[] {
     attention(kernels, { window: 0, cap: 0, slopes: undefined }),
     attention(kernels, { window: 9, cap: 30, slopes: [0.5, 0.03] }),
   ];
-  return purpose === "evaluation" ? products : [...products, ...prepareFew(kernels)];
+  return [...products, ...(purpose === "evaluation" ? [panels(kernels)] : prepareFew(kernels))];
 }
 
 /** What only modules for generation have. */
@@ -46,6 +46,7 @@ function prepareFew(kernels: Kernels): Trial[] {
     }),
     ...(["F32", "F16", "BF16"] as const).map((type) => leanFloats(kernels, type)),
     ...KV_TYPES.map((type) => cachedAttention(kernels, type)),
+    sharedAttention(kernels),
   ];
 }
 
@@ -145,6 +146,27 @@ function floatProduct(kernels: Kernels): Trial {
   };
 }
 
+/** What second moments are made with: wide tiles and one that is not, added to what is there. */
+function panels(kernels: Kernels): Trial {
+  const [rows, columns, k] = [8, 24, SIZE.k] as const;
+  const floats = place(kernels, noise((rows + columns) * k));
+  const [x, w, y] = [
+    kernels.reserve(rows * k * 4),
+    kernels.reserve(columns * k * 4),
+    kernels.reserve(rows * columns * 4),
+  ] as const;
+  kernels.call("pack_panels4")(floats, k * 4, rows, k, x);
+  kernels.call("pack_panels8")(floats + rows * k * 4, k * 4, columns, k, w);
+  return {
+    name: "panels",
+    run: () => {
+      kernels.bytes(y, rows * columns * 4).fill(0);
+      kernels.call("add_panels")(x, k * 16, w, k * 32, y, columns * 4, rows, columns, k);
+    },
+    result: () => kernels.bytes(y, rows * columns * 4),
+  };
+}
+
 interface Bend {
   readonly window: number;
   readonly cap: number;
@@ -203,6 +225,25 @@ function cachedAttention(kernels: Kernels, type: KvType): Trial {
     result: () => kernels.bytes(o, size),
   };
 }
+
+/** A block that two caches begin with, and what each has alone. */
+function sharedAttention(kernels: Kernels): Trial {
+  const [shared, capacity, group, length] = [256, 272, 3, 32];
+  const shape = { type: "f16", heads: 1, keyLength: length, valueLength: length, capacity, window: 0, batch: capacity } as const;
+  const first = new KvCache(kernels, shape);
+  const x = place(kernels, noise(capacity * length));
+  first.append(x, length * 4, x, length * 4, shared + 9);
+  const caches = [first, first.fork()];
+  const size = group * length * 4;
+  const o = kernels.reserve(caches.length * size);
+  const queries = { q: x, qStride: size, o, oStride: size };
+  kernels.reserve(first.attendBytes(caches.length, group) + 64);
+  return {
+    name: "attention to caches that begin alike",
+    run: () => KvCache.attendTogether(caches, shared, queries, { group, scale: 0.3 }),
+    result: () => kernels.bytes(o, caches.length * size),
+  };
+} // biome-ignore format: one shape
 
 function place(kernels: Kernels, values: Float32Array): number {
   const address = kernels.reserve(values.byteLength);

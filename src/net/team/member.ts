@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import type { WorkerModules } from "../../run/threads/messages.js";
 import { embedTokens } from "../embed.js";
 import { openLogits } from "../head.js";
@@ -32,6 +33,8 @@ export interface Step {
   readonly sequences: readonly number[];
   /** [sequences][count] */
   readonly tokens: Int32Array;
+  /** Tokens that all of them hold alike, from the start. */
+  readonly begun: number;
   readonly prefixes: readonly Prefix[] | undefined;
   /** Where logits behind the last token of each sequence go, [sequences][vocabulary]; undefined: nobody asks. */
   readonly logits: SharedArrayBuffer | undefined;
@@ -75,9 +78,9 @@ export class Member {
       if (least > MOST) {
         throw new LlqError(
           "no-space",
-          `the ${least} bytes of layer ${end - 1} do not fit a memory of 4 GiB`,
+          t`the ${least} bytes of layer ${end - 1} do not fit a memory of 4 GiB`,
           {
-            hint: "more --threads share it; or a smaller --context, --kv-type q8_0",
+            hint: t`more --threads share it; or a smaller --context, --kv-type q8_0`,
           },
         );
       }
@@ -123,13 +126,13 @@ export class Member {
   }
 
   /** Runs the next tokens through all layers. @throws Deserted when another thread has failed */
-  step({ sequences, tokens, prefixes, logits }: Step): void {
+  step({ sequences, tokens, begun, prefixes, logits }: Step): void {
     try {
       const { plan, source, ropes } = this.#joining;
       const starts = sequences.map((sequence) => this.#states[0]![sequence]!.length);
       const context = tokens.length / sequences.length;
       const { embeddingLength: width } = plan.hparams;
-      const batch = { chunks: sequences.length, context, width, starts, prefixes, tokens };
+      const batch = { chunks: sequences.length, context, width, starts, begun, prefixes, tokens };
       let { kernels } = this.#places[0]!;
       this.#places.forEach((place, i) => {
         place.kernels.reset(this.#marks[i]!);

@@ -17,6 +17,7 @@ import type { DecoderPlan, LayerPlan } from "../plan/types.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../products/matmul.js";
 import { chooseProducts } from "../products/products.js";
 import { joinTokens } from "../span.js";
+import { Beginnings } from "./beginnings.js";
 import { createMeeting } from "./exchange.js";
 import { leave, type MemberCall, memberJob } from "./job.js";
 import {
@@ -67,6 +68,7 @@ export class Team {
   readonly #logits: SharedArrayBuffer;
   readonly #had: Had[];
   readonly #states: StateOptions;
+  readonly #beginnings: Beginnings;
   readonly #prefixes: (Prefix | undefined)[] = [];
   /** What threads were told without being waited for; they do it before anything that comes later. */
   #told: Promise<unknown> = Promise.resolve();
@@ -82,6 +84,7 @@ export class Team {
     this.#files = files;
     this.#pool = pool;
     this.#logits = new SharedArrayBuffer(logitBytes(plan, this.sequences));
+    this.#beginnings = new Beginnings(this.sequences);
     this.#had = Array.from({ length: this.sequences }, () => ({ length: 0, most: 0 }));
     this.#states = statesFor(plan, this.context, options.kvType ?? "f16");
   }
@@ -210,9 +213,11 @@ export class Team {
       const own = sequences.map((_, i) => tokens.subarray(i * count + first, i * count + first + piece));
       const logits = first + piece === count ? this.#logits : undefined;
       const prefixes = this.#prefixesOf(sequences, own);
-      const step = { sequences, tokens: joinTokens(own), prefixes, logits };
+      const begun = this.#beginnings.sharedBy(sequences);
+      const step = { sequences, tokens: joinTokens(own), begun, prefixes, logits };
       await this.#call({ kind: "step", step });
-      for (const sequence of sequences) {
+      for (const [i, sequence] of sequences.entries()) {
+        this.#beginnings.append(sequence, own[i]!);
         const length = this.lengthOf(sequence) + piece;
         this.#had[sequence] = { length, most: Math.max(length, this.#had[sequence]!.most) };
       }
@@ -252,6 +257,7 @@ export class Team {
     const isCut = length > 0 && (length < Math.min(prefix, had.length) || !this.plan.layers.every(can));
     if (length > had.length || isCut) return false;
     this.#had[sequence] = { length, most: length === 0 ? 0 : had.most };
+    this.#beginnings.truncate(sequence, length);
     this.#tell({ kind: "truncate", sequence, length });
     return true;
   }
@@ -260,6 +266,7 @@ export class Team {
   copy(sequence: number, from: number): void {
     this.#had[sequence] = this.#had[from]!;
     this.#prefixes[sequence] = this.#prefixes[from];
+    this.#beginnings.copy(sequence, from);
     this.#tell({ kind: "copy", sequence, from });
   }
 

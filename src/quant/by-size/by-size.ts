@@ -1,6 +1,7 @@
 import { alignUp } from "../../../formats/bytes.js";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { ALIGNMENT_KEY, DEFAULT_ALIGNMENT } from "../../../formats/gguf/gguf.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { rowLength, type Tensor } from "../../tensor.js";
 import { type ChoicesOptions, type Plan, planChoices } from "../plan.js";
@@ -158,16 +159,16 @@ function buy(
       total(free, "price") < WORTH_LESS_OUTPUT * total(safe, "price"));
   const bought = freeIsBetter ? free : safe;
   if (mix !== undefined && (bought === undefined || total(bought, "price") > total(mix.options, "price"))) {
-    return { bought: mix.options, remarks: [`nothing cheaper than ${mix.mix.recipe.name} was found`] };
+    return { bought: mix.options, remarks: [t`nothing cheaper than ${mix.mix.recipe.name} was found`] };
   }
   if (bought === undefined || !freeIsBetter || offers.every(({ least }, k) => bought[k]!.bytes >= least)) {
     return { bought, remarks: [] };
   }
   const why =
     safe === undefined
-      ? "Q6_K does not fit"
-      : `with Q6_K the file would cost ${formatPrice(total(safe, "price"))}`;
-  return { bought, remarks: [`the output has less than Q6_K: ${why}`] };
+      ? t`Q6_K does not fit`
+      : t`with Q6_K the file would cost ${formatPrice(total(safe, "price"))}`;
+  return { bought, remarks: [t`the output has less than Q6_K: ${why}`] };
 }
 
 /** Only what is no smaller and no worse than what the mix has. */
@@ -199,5 +200,5 @@ function explain({ options }: Offer, bought: Option, kind: PriceKind): Choice {
       undefined,
     ),
   };
-  return { dtype: bought.dtype, reason: `${kind} price`, fellBack: false, quote };
+  return { dtype: bought.dtype, reason: t`${kind} price`, fellBack: false, quote };
 }

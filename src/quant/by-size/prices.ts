@@ -1,6 +1,7 @@
 import { type DTypeName, elementCount } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Sensitivity, TensorSensitivity } from "../../../formats/sensitivity.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Tensor } from "../../tensor.js";
 import { candidatesFor, rounds } from "../recipes/candidates.js";
@@ -74,23 +75,23 @@ export function checkSensitivity(
   sensitivity: Sensitivity,
 ): void {
   const { file } = sensitivity;
-  const hint = "sensitivities belong to the model they were measured on: llq sensitivity";
+  const hint = t`sensitivities belong to the model they were measured on: llq sensitivity`;
   if (sensitivity.architecture !== architecture.name) {
-    throw badInput(`${file}: is of a ${sensitivity.architecture} model, not of ${architecture.name}`, hint);
+    throw badInput(t`${file}: is of a ${sensitivity.architecture} model, not of ${architecture.name}`, hint);
   }
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const [name, { shape }] of sensitivity.tensors) {
     const own = byName.get(name);
-    if (own === undefined) throw badInput(`${file}: tensor ${name} is none of this model's`, hint);
+    if (own === undefined) throw badInput(t`${file}: tensor ${name} is none of this model's`, hint);
     if (own.shape.join() !== shape.join()) {
-      const message = `${file}: tensor ${name} is ${shape.join(" x ")}, in this model ${own.shape.join(" x ")}`;
+      const message = t`${file}: tensor ${name} is ${shape.join(" x ")}, in this model ${own.shape.join(" x ")}`;
       throw badInput(message, hint);
     }
   }
   const missing = open.find(
     (tensor) => !sensitivity.tensors.has(tensor.name) && candidatesFor(tensor).some(rounds),
   );
-  if (missing !== undefined) throw badInput(`${file}: has nothing of tensor ${missing.name}`, hint);
+  if (missing !== undefined) throw badInput(t`${file}: has nothing of tensor ${missing.name}`, hint);
 }
 
 /** A price in a few digits. */

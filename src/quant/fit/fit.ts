@@ -1,5 +1,6 @@
 import { byteLength } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Outline } from "../../outline.js";
 import { FLOATS } from "../plan.js";
 import { RECIPES, type Recipe } from "../recipes/recipes.js";
@@ -54,8 +55,8 @@ export function planFit(outline: Outline, { memory, context: wanted, kvType = "f
   const { contextLength } = hparams;
   const context = wanted ?? Math.min(DEFAULT_CONTEXT, contextLength);
   if (context > contextLength) {
-    throw new LlqError("usage", `${path}: trained for ${contextLength} tokens; ${context} are beyond it`, {
-      hint: `--context ${contextLength} or less`,
+    throw new LlqError("usage", t`${path}: trained for ${contextLength} tokens; ${context} are beyond it`, {
+      hint: t`--context ${contextLength} or less`,
     });
   }
   const weights = weightCount(tensors);
@@ -95,13 +96,13 @@ export function checkSomeFit({ path }: Outline, fit: Fit, memory: number): void 
   if (fit.rows.some(({ fits }) => fits)) return;
   const smallest = fit.rows.at(-1)!;
   const [needed, given] = [smallest.totalBytes, memory].map((bytes) => `${(bytes / 1e9).toFixed(2)} GB`);
-  const name = smallest.recipe ?? "the model as it is";
-  const message = `${path}: nothing fits ${given} with ${fit.context} tokens: ${name}, the smallest, needs ${needed}`;
+  const name = smallest.recipe ?? t`the model as it is`;
+  const message = t`${path}: nothing fits ${given} with ${fit.context} tokens: ${name}, the smallest, needs ${needed}`;
   const shorter = smallest.largestContext;
   throw new LlqError("no-space", message, {
     hint:
       shorter === undefined
-        ? `--memory ${(Math.ceil(smallest.totalBytes / 1e8) / 10).toFixed(1)}GB, or a smaller model`
-        : `--context ${shorter} fits, as does --memory ${(Math.ceil(smallest.totalBytes / 1e8) / 10).toFixed(1)}GB`,
+        ? t`--memory ${(Math.ceil(smallest.totalBytes / 1e8) / 10).toFixed(1)}GB, or a smaller model`
+        : t`--context ${shorter} fits, as does --memory ${(Math.ceil(smallest.totalBytes / 1e8) / 10).toFixed(1)}GB`,
   });
 }

@@ -2,6 +2,7 @@ import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { HParams } from "../../arch/hparams.js";
 import { type AttentionTraits, type MixerTraits, mixersOf } from "../../arch/traits.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Amount, Described } from "./amount.js";
 import { recurrentStates } from "./recurrent.js";
@@ -75,7 +76,7 @@ function keptBy(mixer: MixerTraits | AttentionTraits, { latent, layers }: HParam
   const heads = (count: number, key: number, value: number): Kept => ({
     window: "window" in mixer ? mixer.window : undefined,
     numbers: count * (key + value),
-    formula: `${count} KV heads × ${key === value ? `2 × ${key}` : `(${key} + ${value})`}`,
+    formula: t`${count} KV heads × ${key === value ? `2 × ${key}` : `(${key} + ${value})`}`,
     widths: [key, value],
   });
   switch (mixer.kind) {
@@ -85,11 +86,11 @@ function keptBy(mixer: MixerTraits | AttentionTraits, { latent, layers }: HParam
       return [heads(headCount, latent.keyLength, latent.valueLength)];
     case "latent": {
       const width = latent.rank + ropeDimensionCount;
-      const formula = `(${latent.rank} of a latent + ${ropeDimensionCount})`;
+      const formula = t`(${latent.rank} of a latent + ${ropeDimensionCount})`;
       const kept = { window: undefined, numbers: width, formula, widths: [width] };
       const { indexerKeyLength: key, indexed } = latent;
       if (key === 0 || indexed?.[layer] === false) return [kept];
-      return [kept, { window: undefined, numbers: key, formula: `${key} of an index`, widths: [key] }];
+      return [kept, { window: undefined, numbers: key, formula: t`${key} of an index`, widths: [key] }];
     }
   }
   return [];
@@ -112,14 +113,14 @@ function keysAndValues({ architecture, hparams }: Described, context: number, kv
     const seen = window === undefined || !isMixed ? context : roundUp(window + BATCH);
     const tokens = Math.min(context, seen);
     const perElement = kvElementBytes(kvType, ...widths);
-    const formula = `${tokens} tokens × ${ofToken} × ${perElement} bytes`;
+    const formula = t`${tokens} tokens × ${ofToken} × ${perElement} bytes`;
     const { layers } = parts.get(formula) ?? { layers: 0 };
     parts.set(formula, { layers: layers + 1, bytes: tokens * numbers * perElement, formula });
   }
   const all = [...parts.values()];
   return {
     bytes: all.reduce((sum, { layers, bytes }) => sum + layers * bytes, 0),
-    formula: all.map(({ layers, formula }) => `${layers} layers × ${formula}`).join(" + "),
+    formula: all.map(({ layers, formula }) => t`${layers} layers × ${formula}`).join(" + "),
   };
 }
 
@@ -131,8 +132,8 @@ export function kvElementBytes(kvType: KvType, ...widths: readonly number[]): nu
   const { name, blockSize, typeSize } = dtype(KV_DTYPE[kvType]);
   const odd = widths.find((length) => length % blockSize !== 0);
   if (odd !== undefined) {
-    throw new LlqError("usage", `heads of ${odd} do not divide into ${name} blocks of ${blockSize}`, {
-      hint: "--kv-type f16",
+    throw new LlqError("usage", t`heads of ${odd} do not divide into ${name} blocks of ${blockSize}`, {
+      hint: t`--kv-type f16`,
     });
   }
   return typeSize / blockSize;
@@ -152,7 +153,7 @@ export function computeBuffer(model: Described, context: number): Amount {
   const largest = `max(${vocabSize} + 2 × ${embd}, ${feedForward.formula} + 4 × ${embd})`;
   return {
     bytes: batch * (4 * elements + 2 * seen),
-    formula: `${batch} tokens × (4 × ${largest}${seen === 0 ? "" : ` + 2 × ${seen}`}) bytes`,
+    formula: t`${batch} tokens × (4 × ${largest}${seen === 0 ? "" : ` + 2 × ${seen}`}) bytes`,
   };
 }
 
@@ -164,7 +165,7 @@ function feedForwardProducts({ hparams, tensors }: Described): { elements: numbe
     const sharedFormula = shared === 0 ? "" : ` + 3 × ${shared}`;
     return {
       elements: used * (3 * width + 2 * embd) + 3 * shared,
-      formula: `${used} experts × (3 × ${width} + 2 × ${embd})${sharedFormula}`,
+      formula: t`${used} experts × (3 × ${width} + 2 × ${embd})${sharedFormula}`,
     };
   }
   const first = (role: string) => tensors.find((tensor) => tensor.role === role);
@@ -186,7 +187,7 @@ export function overhead({ hparams }: Described): Amount {
   const { vocabSize } = hparams;
   return {
     bytes: PROGRAM + BYTES_PER_TOKEN * vocabSize,
-    formula: `${PROGRAM >> 20} MiB + ${BYTES_PER_TOKEN} bytes × ${vocabSize} vocabulary`,
+    formula: t`${PROGRAM >> 20} MiB + ${BYTES_PER_TOKEN} bytes × ${vocabSize} vocabulary`,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { HParams } from "../../arch/hparams.js";
 import { mixersOf } from "../../arch/traits.js";
+import { t } from "../../language/t.js";
 import type { Amount, Described } from "./amount.js";
 
 /** The floats that a layer of a kind keeps, however long the context is. */
@@ -7,14 +8,14 @@ const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
   // Channels × (state and what the convolution still sees).
   mamba: ({ ssm: { innerSize, stateSize, convKernel } }) => ({
     floats: innerSize * (stateSize + convKernel - 1),
-    formula: `${innerSize} channels × (${stateSize} + ${convKernel - 1})`,
+    formula: t`${innerSize} channels × (${stateSize} + ${convKernel - 1})`,
   }),
   // Channels × state, and what the convolution still sees of channels, inputs and outputs.
   mamba2: ({ ssm: { innerSize, stateSize, groupCount, convKernel } }) => {
     const channels = innerSize + 2 * groupCount * stateSize;
     return {
       floats: innerSize * stateSize + channels * (convKernel - 1),
-      formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
+      formula: t`(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
     };
   },
   // Of value heads keys × values, and what the convolution still sees of queries, keys and values.
@@ -22,17 +23,17 @@ const FLOATS: Readonly<Record<string, (hparams: HParams) => Kept>> = {
     const channels = 2 * groupCount * stateSize + innerSize;
     return {
       floats: innerSize * stateSize + channels * (convKernel - 1),
-      formula: `(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
+      formula: t`(${innerSize} × ${stateSize} + ${channels} channels × ${convKernel - 1})`,
     };
   },
   // Of heads keys × values, and what the convolutions still see of queries, keys and values.
   kda: ({ ssm: { innerSize, stateSize, convKernel } }) => ({
     floats: innerSize * (stateSize + 3 * (convKernel - 1)),
-    formula: `${innerSize} channels × (${stateSize} + 3 × ${convKernel - 1})`,
+    formula: t`${innerSize} channels × (${stateSize} + 3 × ${convKernel - 1})`,
   }),
   "short-conv": ({ embeddingLength, ssm: { convKernel } }) => ({
     floats: embeddingLength * (convKernel - 1),
-    formula: `${embeddingLength} channels × ${convKernel - 1}`,
+    formula: t`${embeddingLength} channels × ${convKernel - 1}`,
   }),
 };
 
@@ -51,7 +52,7 @@ export function recurrentStates({ architecture, hparams }: Described): Amount {
   return {
     bytes: kept.reduce((sum, { count, floats }) => sum + 4 * count * floats, 0),
     formula: kept
-      .map(({ count, formula }) => `${count} layers × ${formula} × 4 bytes, for any context`)
+      .map(({ count, formula }) => t`${count} layers × ${formula} × 4 bytes, for any context`)
       .join(" + "),
   };
 }

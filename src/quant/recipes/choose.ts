@@ -1,4 +1,5 @@
 import { type DTypeName, dtype } from "../../../formats/dtype.js";
+import { t } from "../../language/t.js";
 import type { Role } from "../../role.js";
 import { rowLength, type Tensor } from "../../tensor.js";
 import type { Quote } from "../by-size/allocate.js";
@@ -122,7 +123,7 @@ const FLOATS: ReadonlySet<DTypeName> = new Set(["F32", "F16", "BF16"]);
  */
 function stayFloat(tensor: Described, { isGguf }: ModelFacts, recipe?: Recipe): Choice {
   const { role, dtype } = tensor;
-  const own = (type: DTypeName) => ({ dtype: type, reason: `${role} stays ${type}`, fellBack: false });
+  const own = (type: DTypeName) => ({ dtype: type, reason: t`${role} stays ${type}`, fellBack: false });
   if (!isConvertible(tensor)) return own("F32");
   if (recipe !== undefined && FLOATS.has(recipe.base)) {
     return { dtype: recipe.base, reason: recipe.name, fellBack: false };
@@ -214,7 +215,7 @@ function wishedType(
   { overrides = [], tensorTypes = [], outputType, embeddingType, leaveOutput, allowRequantize }: TypeOptions,
 ): [DTypeName, string] | undefined {
   const override = overrides.find((each) => matches(each, tensor));
-  if (override !== undefined) return [override.dtype, `--tensor ${override.pattern}`];
+  if (override !== undefined) return [override.dtype, t`--tensor ${override.pattern}`];
   const expressed = tensorTypeOf(tensorTypes, tensor);
   // Of the tensors that an option is of, only the one it is named after is not left to the expressions.
   if (embeddingType !== undefined && (KIND[tensor.role] ?? tensor.role) === "token_embd") {
@@ -224,10 +225,10 @@ function wishedType(
   if (kind === "output" && leaveOutput === true) return [tensor.dtype, "--leave-output"];
   const isOutput = tensor.role === "output" || expressed === undefined;
   if (kind === "output" && outputType !== undefined && isOutput) return [outputType, "--output-type"];
-  if (expressed !== undefined) return [expressed.dtype, `--tensor-type ${expressed.pattern}`];
+  if (expressed !== undefined) return [expressed.dtype, t`--tensor-type ${expressed.pattern}`];
   // Experts that were trained in it are published in it; any other type would only lose.
   const isPublished = tensor.dtype === "MXFP4" && tensor.role.endsWith("_exps");
-  if (isPublished && allowRequantize !== true) return ["MXFP4", "as it is published"];
+  if (isPublished && allowRequantize !== true) return ["MXFP4", t`as it is published`];
   return undefined;
 }
 
@@ -236,6 +237,6 @@ export function fitRow(wanted: DTypeName, length: number, reason: string): Choic
   let name = wanted;
   while (length % dtype(name).blockSize !== 0) name = dtype(name).fallback as DTypeName;
   if (name === wanted) return { dtype: name, reason, fellBack: false };
-  const blocks = `rows of ${length} are no whole number of ${wanted} blocks of ${dtype(wanted).blockSize}`;
+  const blocks = t`rows of ${length} are no whole number of ${wanted} blocks of ${dtype(wanted).blockSize}`;
   return { dtype: name, reason: `${reason}; ${blocks}`, fellBack: true };
 }

@@ -1,5 +1,6 @@
 import { DTYPES, type DTypeName, dtype, findDType } from "../../../formats/dtype.js";
 import { LlqError, nearest } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { Tensor } from "../../tensor.js";
 
 /** A type for the tensors that a role, a glob over names or a regular expression picks. */
@@ -23,8 +24,8 @@ export function parseOverride(text: string): Override {
   }
   const [pattern, name, ...rest] = text.split("=");
   if (!pattern || !name || rest.length > 0) {
-    throw new LlqError("usage", `--tensor ${text}: a role or a glob, an equals sign and a type are needed`, {
-      hint: "--tensor ffn_down=Q6_K, --tensor 'blk.[0-3].*=Q8_0', or --tensor '/blk\\.(0|31)\\./=Q8_0'",
+    throw new LlqError("usage", t`--tensor ${text}: a role or a glob, an equals sign and a type are needed`, {
+      hint: t`--tensor ffn_down=Q6_K, --tensor 'blk.[0-3].*=Q8_0', or --tensor '/blk\\.(0|31)\\./=Q8_0'`,
     });
   }
   return { pattern, names: globToRegExp(pattern), dtype: findWritableType(name) };
@@ -34,13 +35,15 @@ export function parseOverride(text: string): Override {
 export function compileExpression(what: string, expression: string): RegExp {
   // in JavaScript these are other classes, without an error
   if (/\[[.:=]/.test(expression)) {
-    throw new LlqError("usage", `${what}: classes such as [[:digit:]] are not understood`, { hint: "[0-9]" });
+    throw new LlqError("usage", t`${what}: classes such as [[:digit:]] are not understood`, {
+      hint: "[0-9]",
+    });
   }
   try {
     return new RegExp(expression);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.replace(/^.*: /, "") : "";
-    throw new LlqError("usage", `${what}: not a regular expression: ${why}`, { cause });
+    throw new LlqError("usage", t`${what}: not a regular expression: ${why}`, { cause });
   }
 }
 
@@ -49,13 +52,13 @@ export function findWritableType(name: string): DTypeName {
   const found = findDType(name);
   if (found !== undefined && dtype(found).kernels !== "read") return found;
   const names = DTYPES.map((row) => row.name).filter((each) => dtype(each).kernels !== "read");
-  const known = `known: ${names.join(", ")}`;
+  const known = t`known: ${names.join(", ")}`;
   if (found !== undefined) {
-    throw new LlqError("usage", `tensor type ${name} can be read but not written`, { hint: known });
+    throw new LlqError("usage", t`tensor type ${name} can be read but not written`, { hint: known });
   }
   const near = nearest(name, names);
-  throw new LlqError("usage", `tensor type ${name} is unknown`, {
-    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
+  throw new LlqError("usage", t`tensor type ${name} is unknown`, {
+    hint: `${near === undefined ? "" : t`did you mean ${near}? `}${known}`,
   });
 }
 
@@ -78,8 +81,8 @@ export function globToRegExp(glob: string, option = "--tensor"): RegExp {
   try {
     return new RegExp(`^${source.join("")}$`, "s");
   } catch (cause) {
-    throw new LlqError("usage", `${option} ${glob}: not a glob`, {
-      hint: "a range goes up, as in [0-3]",
+    throw new LlqError("usage", t`${option} ${glob}: not a glob`, {
+      hint: t`a range goes up, as in [0-3]`,
       cause,
     });
   }

@@ -1,5 +1,6 @@
 import { dtype, findDType } from "../../../formats/dtype.js";
 import { LlqError, nearest } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { CODEBOOK_RECIPES } from "./codebooks.js";
 import { ATTN_OUTPUT_OF_EIGHT_EXPERTS, COMMON, type Recipe, type Rule } from "./rules.js";
 
@@ -166,14 +167,14 @@ export function findRecipe(name: string): Recipe {
   const found = recipeNamed(name);
   if (found !== undefined) return found;
   const names = RECIPES.map((recipe) => recipe.name);
-  const known = `known: ${names.join(", ")}`;
+  const known = t`known: ${names.join(", ")}`;
   const stored = findDType(name);
   if (stored !== undefined && dtype(stored).kernels === "read") {
-    throw new LlqError("usage", `type ${name} can be read but not written`, { hint: known });
+    throw new LlqError("usage", t`type ${name} can be read but not written`, { hint: known });
   }
   const near = likeliest(name) ?? nearest(name, names);
-  throw new LlqError("usage", `unknown type ${name}`, {
-    hint: `${near === undefined ? "" : `did you mean ${near}? `}${known}`,
+  throw new LlqError("usage", t`unknown type ${name}`, {
+    hint: `${near === undefined ? "" : t`did you mean ${near}? `}${known}`,
   });
 }
 
@@ -199,5 +200,5 @@ function likeliest(name: string): string | undefined {
   const own = mix && (recipeNamed(`${mix}_M`) ?? recipeNamed(mix));
   if (own) return own.name;
   const [, bits] = /^(?:i?q|int)?_?(\d)(?:[-_ ]?bits?)?$/i.exec(name) ?? [];
-  return bits === undefined || !Object.hasOwn(BITS, bits) ? undefined : `${BITS[bits]} (--bits ${bits})`;
+  return bits === undefined || !Object.hasOwn(BITS, bits) ? undefined : t`${BITS[bits]} (--bits ${bits})`;
 }

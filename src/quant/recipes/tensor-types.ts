@@ -1,6 +1,7 @@
 import { readText } from "../../../formats/bytes.js";
 import { dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { compileExpression, findWritableType, type Override } from "./override.js";
 import type { Recipe } from "./rules.js";
 
@@ -17,9 +18,9 @@ export function parseTensorType(text: string, where = "--tensor-type"): Override
   if (at <= 0 || at === text.length - 1) {
     throw new LlqError(
       "usage",
-      `${where} ${text}: a regular expression, an equals sign and a type are needed`,
+      t`${where} ${text}: a regular expression, an equals sign and a type are needed`,
       {
-        hint: "such as attn_v=q8_0 or blk\\.(0|1)\\.ffn=q6_k",
+        hint: t`such as attn_v=q8_0 or blk\\.(0|1)\\.ffn=q6_k`,
       },
     );
   }
@@ -35,8 +36,8 @@ const MAX_REPETITIONS = 4;
 function checkTime(entry: string, path: string): void {
   const repetitions = entry.match(/[*+]|\{\d+,/g)?.length ?? 0;
   if (repetitions <= MAX_REPETITIONS && !/\)[*+{]/.test(entry)) return;
-  throw new LlqError("usage", `--tensor-type-file ${path}: ${entry} may take forever`, {
-    hint: `no repeated groups, and at most ${MAX_REPETITIONS} of * and +; --tensor-type takes any expression`,
+  throw new LlqError("usage", t`--tensor-type-file ${path}: ${entry} may take forever`, {
+    hint: t`no repeated groups, and at most ${MAX_REPETITIONS} of * and +; --tensor-type takes any expression`,
   });
 }
 
@@ -49,8 +50,8 @@ export function readTensorTypes(path: string): Override[] {
   for (const entry of entries) checkTime(entry, path);
   const types = entries.map((entry) => parseTensorType(entry, path));
   if (types.length > 0) return types;
-  throw new LlqError("usage", `--tensor-type-file ${path}: names no tensor`, {
-    hint: "a line such as attn_v=q8_0 for each type",
+  throw new LlqError("usage", t`--tensor-type-file ${path}: names no tensor`, {
+    hint: t`a line such as attn_v=q8_0 for each type`,
   });
 }
 
@@ -74,13 +75,13 @@ export function checkTensorTypes(
   types: readonly Override[],
 ): void {
   if (dtype(recipe.base).blockSize === 1) {
-    throw new LlqError("usage", `--tensor-type changes nothing of ${recipe.name}, as in llama-quantize`, {
-      hint: "--tensor does",
+    throw new LlqError("usage", t`--tensor-type changes nothing of ${recipe.name}, as in llama-quantize`, {
+      hint: t`--tensor does`,
     });
   }
   if (types.some(({ names }) => open.some(({ name }) => names.test(name)))) return;
   const [{ pattern } = { pattern: "" }] = types;
-  throw new LlqError("usage", `--tensor-type ${pattern} is found in no name of a tensor`, {
-    hint: `such as ${open[0]?.name}`,
+  throw new LlqError("usage", t`--tensor-type ${pattern} is found in no name of a tensor`, {
+    hint: t`such as ${open[0]?.name}`,
   });
 }

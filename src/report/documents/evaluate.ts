@@ -143,14 +143,22 @@ const asked = { schema, model: text, file: text, protocol: is(text, "llq or harn
 /** llq eval-choice */
 export const CHOICE = v.object({ ...asked, format: is(text, "of the questions"), ...answers });
 
-/** llq eval-choice of a folder with a file for each subject */
-export const CHOICE_FOLDER = v.object({
-  ...asked,
-  format: is(text, "of the questions"),
+const means = {
   accuracy: is(interval, "of all questions alike, with its 95 % interval"),
   accuracyNormalized: maybe(is(interval, "the same by log-likelihood over length of the ending")),
   macro: is(number, "mean of the subjects' accuracies"),
   macroNormalized: maybe(number),
+};
+
+/** llq eval-choice of a folder with a file for each subject */
+export const CHOICE_FOLDER = v.object({
+  ...asked,
+  format: is(text, "of the questions"),
+  ...means,
+  categories: is(
+    v.array(v.object({ category: text, subjects: is(count, "of its own"), ...means })),
+    "STEM, humanities and so on, of MMLU, C-Eval and CMMLU",
+  ),
   subjects: v.array(v.object({ subject: text, result: v.object(answers) })),
   leftOut: is(v.array(text), "subjects of which no question fits the context"),
   seconds,

@@ -3,6 +3,7 @@ import { EXIT_CODE } from "../../../formats/errors.js";
 import { ANSWERED, CHOICE, CHOICE_FOLDER, COMPARISON, GENERATED, PERPLEXITY } from "./evaluate.js";
 import { is, maybe, schema, text } from "./fields.js";
 import { FIT, HASH_CHECK, HASHES, INSPECTED, METADATA, VALUE } from "./look.js";
+import { FINISHED, PART_DONE } from "./parts.js";
 import {
   COPIED,
   IMATRIX,
@@ -55,5 +56,7 @@ export const DOCUMENTS = {
   push: PUSHED,
   hash: HASHES,
   "hash --check": HASH_CHECK,
+  "any command with --part": PART_DONE,
+  "finish of a model": FINISHED,
   "any command that fails": FAILURE,
 } as const satisfies Readonly<Record<string, v.GenericSchema>>;

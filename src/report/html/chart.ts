@@ -14,7 +14,7 @@ export interface Frame {
 }
 
 export function frameOf(height: number): Frame {
-  return { left: 48, right: WIDTH - 10, top: 30, bottom: height - 40 };
+  return { left: 48, right: WIDTH - 14, top: 30, bottom: height - 40 };
 }
 
 /** From values to coordinates. */
@@ -88,7 +88,7 @@ export function axes(frame: Frame, x: Axis, y: Axis): string {
   });
   const columns = x.scale.ticks.map((tick) => {
     const at = round(x.scale.at(tick));
-    const text = `<text x="${at}" y="${bottom + 16}" text-anchor="middle">${(x.format ?? formatTick)(tick)}</text>`;
+    const text = `<text x="${at}" y="${bottom + 18}" text-anchor="middle">${(x.format ?? formatTick)(tick)}</text>`;
     return `${line(at, bottom, at, bottom + 4, "axis")}${text}`;
   });
   return [
@@ -96,7 +96,7 @@ export function axes(frame: Frame, x: Axis, y: Axis): string {
     ...rows,
     ...columns,
     line(left, bottom, right, bottom, "axis"),
-    `<text class="label" x="${right}" y="${bottom + 34}" text-anchor="end">${escapeXml(x.label)}</text>`,
+    `<text class="label" x="${right}" y="${bottom + 36}" text-anchor="end">${escapeXml(x.label)}</text>`,
   ].join("");
 }
 

@@ -10,7 +10,7 @@ export function distinctNames(paths: readonly string[]): string[] {
       const own = name(i, count);
       if (paths.every((other, j) => other === path || name(j, count) !== own)) return own;
     }
-    return path;
+    return name(i, parts[i]!.length);
   });
 }
 

@@ -1,8 +1,10 @@
 import { escapeXml } from "../../escape.js";
-import type { ComparedModel } from "../../eval/compare/compare-models.js";
-import { formatBytes } from "../../ui.js";
+import type { ComparedModel, MeasuredModel } from "../../eval/compare/compare-models.js";
+import { t } from "../../language/t.js";
 import { VERSION } from "../../version.js";
-import { COLUMNS, type ComparisonReport, comparisonExtent, comparisonRows } from "../comparison.js";
+import { type ComparisonReport, comparisonExtent } from "../comparison.js";
+import { details, legend, note, table } from "./elements.js";
+import { dateText, type Made } from "./made.js";
 import {
   binName,
   divergenceHistogramChart,
@@ -13,32 +15,36 @@ import {
   percentOf,
 } from "./model-charts.js";
 import { distinctNames, shortLabels } from "./names.js";
+import { layersOverlay, lineClasses, tokensOverlay } from "./overlay.js";
 import { divergenceChart, perplexityChart } from "./size-quality.js";
 import { STYLE } from "./style.js";
+import { summaryTable } from "./summary.js";
+import { CLOSE, describeFile, MIN_KLD, verdict } from "./verdict.js";
+
+interface Named {
+  readonly model: ComparedModel;
+  readonly name: string;
+}
 
 /**
- * A page that stands alone: nothing in it is loaded from elsewhere, nothing in it runs. The same comparison gives the
- * same bytes. It is well-formed XML too, but for the first line.
+ * A page that stands alone: nothing in it is loaded from elsewhere, nothing in it runs. It is well-formed XML too, but for
+ * the first line, and names files without the folders that they are in. The same comparison gives the same bytes, but for
+ * when and where it was made.
  */
-export function comparisonPage(report: ComparisonReport): string {
-  const { base, candidates } = report.result;
-  const [baseName, ...names] = distinctNames([base.path, ...candidates.map(({ path }) => path)]) as [
-    string,
-    ...string[],
-  ];
+export function comparisonPage(report: ComparisonReport, made?: Made): string {
+  const candidates = report.result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes);
+  const sorted = { ...report, result: { ...report.result, candidates } };
+  const { base } = report.result;
+  const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
+  const [baseName, ...fileNames] = names as [string, ...string[]];
+  const files = candidates.map((model, i) => ({ model, name: fileNames[i]! }));
   // What does not differ would take all the room of charts that show how others differ.
-  const named = candidates.map((model, i) => ({ model, name: names[i]! }));
-  const differing = named.filter(({ model }) => model.divergence.kld.value >= MIN_KLD);
-  const models = differing.map(({ model }) => model);
-  const limits = limitsOf(models);
-  const equal = named.filter((one) => !differing.includes(one)).map(({ name }) => escapeXml(name));
-  const same =
-    equal.length === 0
-      ? ""
-      : `Not drawn, as nothing measurable sets them apart from the base: ${equal.join(", ")}.`;
-  const title = `${names.length === 1 ? names[0] : `${names.length} models`} against ${baseName}`;
+  const differing = files.filter(({ model }) => model.divergence.kld.value >= MIN_KLD);
+  const what = files.length === 1 ? fileNames[0] : t`${files.length} files`;
+  const title = t`${what} compared with ${baseName}`;
+  const text = report.text === "-" ? t`standard input` : distinctNames([report.text])[0]!;
   return `<!doctype html>
-<html lang="en">
+<html lang="${t`en`}">
 <head>
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -50,80 +56,86 @@ export function comparisonPage(report: ComparisonReport): string {
 <body>
 <header>
 <h1>${escapeXml(title)}</h1>
-<p class="lead">${escapeXml(`${report.text}: ${comparisonExtent(report)}`)}</p>
+<p class="verdict">${escapeXml(verdict(base, files))}</p>
+<p class="lead">${escapeXml(`${text}: ${comparisonExtent(report)}`)}</p>
 </header>
 <main>
-<section aria-labelledby="table">
-<h2 id="table">Summary</h2>
-${summaryTable(report, [baseName, ...names])}
-</section>
-<section aria-labelledby="size">
-<h2 id="size">Size and quality</h2>
-<p class="note">Lower is better. Lines through the points are standard errors, with what base and file both find
-hard taken out. The dashed line joins the files that no smaller one equals.</p>
-${same === "" ? "" : `<p class="note">${same}</p>`}
-${models.length === 0 ? "" : sizeCharts(models, shortLabels(differing.map(({ name }) => name)))}
-${details("The points as a table", sizeTable(candidates, names))}
-</section>
-<section aria-labelledby="models">
-<h2 id="models">Where the loss is</h2>
-<p class="note">Left, how far each layer's weights are from the base's; right, how the divergence is spread over the
-tokens. The axes are the same for all files.</p>
-${differing.map(({ model, name }, i) => card(model, `model-${i + 1}`, name, limits)).join("\n")}
-</section>
+${section("table", t`Summary`, summaryTable(sorted, names) + readingNotes())}
+${section("size", t`Size and quality`, sizeCharts(files, differing))}
+${differing.length === 0 ? "" : section("loss", t`Where the loss is`, overlays(differing))}
+${differing.length === 0 ? "" : section("models", t`File by file`, cards(base, differing))}
 </main>
-<footer>Made by llq ${VERSION}. Tokens a second are this machine's; all else is the same everywhere.</footer>
+<footer>${escapeXml(footer(made))}</footer>
 </body>
 </html>
 `;
 }
 
-/** A mean divergence below this is what rounding leaves of none. */
-const MIN_KLD = 1e-6;
-
-function sizeCharts(models: readonly ComparedModel[], labels: readonly string[]): string {
-  return `<div class="pair">
-<figure>${divergenceChart(models, labels)}</figure>
-<figure>${perplexityChart(models, labels)}</figure>
-</div>`;
+function section(id: string, title: string, content: string): string {
+  return `<section aria-labelledby="${id}">\n<h2 id="${id}">${escapeXml(title)}</h2>\n${content}\n</section>`;
 }
 
-function summaryTable(report: ComparisonReport, names: readonly string[]): string {
-  const { base } = report.result;
-  const rows = comparisonRows(report).map(({ model, cells }, i) => {
-    const tag = model === base ? '<span class="tag">base</span>' : "";
-    const values = cells.map((cell, column) => {
-      const [value, error] = cell.split(" ± ") as [string, string | undefined];
-      const bar = error === undefined ? "" : `<span class="error-bar"> ± ${escapeXml(error)}</span>`;
-      const name = escapeXml(COLUMNS[column]!.name);
-      return `<td role="cell" data-name="${name}"><span>${escapeXml(value)}${bar}</span></td>`;
-    });
-    const name = `<td role="cell">${escapeXml(names[i]!)}${tag}</td>`;
-    return `<tr role="row">${name}${values.join("")}</tr>`;
-  });
-  // The roles survive the layout for phones, where rows are no table rows any more.
-  const heads = ["model", ...COLUMNS.map(({ name }) => name)].map(
-    (name) => `<th role="columnheader" scope="col">${escapeXml(name)}</th>`,
-  );
+/** What the numbers mean, for who has not met them. */
+function readingNotes(): string {
+  const notes = [
+    t`Perplexity: how surprised a model is by the text; lower is better. PPL / base is 1 for a file that predicts as well as the base.`,
+    t`KLD (Kullback-Leibler divergence): how far a file's probabilities of the next token are from the base's; 0 is the same. Here a file is called close below a mean of ${CLOSE}.`,
+    t`Same top: in how many places the file and the base find the same token likeliest.`,
+    t`Numbers behind ± are standard errors: on another text of this kind, a value would be within two of them in 19 of 20 cases.`,
+  ];
+  return details(t`How to read this`, notes.map(note).join(""));
+}
+
+function sizeCharts(files: readonly Named[], differing: readonly Named[]): string {
+  const models = differing.map(({ model }) => model);
+  const labels = shortLabels(differing.map(({ name }) => name));
+  const equal = files.filter((file) => !differing.includes(file)).map(({ name }) => name);
+  const rows = files.map(({ model: { fileBytes, divergence }, name }) => [
+    name,
+    String(fileBytes),
+    divergence.kld.value.toPrecision(4),
+    (100 * (divergence.pplRatio.value - 1)).toFixed(3),
+  ]);
   return [
-    '<table class="summary" role="table">',
-    `<thead role="rowgroup"><tr role="row">${heads.join("")}</tr></thead>`,
-    `<tbody role="rowgroup">${rows.join("\n")}</tbody>`,
-    "</table>",
+    note(
+      t`Lower is better, left is smaller. A point is a file, the line through it its standard error. The dashed line joins the files that no smaller one equals.`,
+    ),
+    equal.length === 0
+      ? ""
+      : note(t`Not drawn, as nothing measurable sets them apart from the base: ${equal.join(", ")}.`),
+    models.length === 0 ? "" : pair(divergenceChart(models, labels), perplexityChart(models, labels)),
+    details(t`The points as a table`, table([t`model`, t`bytes`, t`mean KLD`, t`PPL change, %`], rows)),
   ].join("\n");
 }
 
-function sizeTable(models: readonly ComparedModel[], names: readonly string[]): string {
-  const rows = models.map(({ fileBytes, divergence: { kld, pplRatio } }, i) => [
-    names[i]!,
-    String(fileBytes),
-    kld.value.toPrecision(4),
-    (100 * (pplRatio.value - 1)).toFixed(3),
-  ]);
-  return table(["model", "bytes", "mean KLD", "PPL change, %"], rows);
+function overlays(files: readonly Named[]): string {
+  const models = files.map(({ model }) => model);
+  const classes = lineClasses(files.length);
+  const hasParts = models.some(({ parts }) => parts.length > 0);
+  const tokens = tokensOverlay(models, classes);
+  return [
+    note(
+      t`Left, how far the weights of each layer are from the base's: peaks are layers that more bits would help. Right, how many tokens diverge by more than so much.`,
+    ),
+    legend(
+      files.map(({ name }) => name),
+      classes,
+    ),
+    hasParts ? pair(layersOverlay(models, classes), tokens) : `<figure>${tokens}</figure>`,
+  ].join("\n");
 }
 
-function card(model: ComparedModel, id: string, name: string, limits: Limits): string {
+function pair(left: string, right: string): string {
+  return `<div class="pair">\n<figure>${left}</figure>\n<figure>${right}</figure>\n</div>`;
+}
+
+function cards(base: MeasuredModel, files: readonly Named[]): string {
+  const limits = limitsOf(files.map(({ model }) => model));
+  const about = note(t`Right, the axes are the same for all files; left, each has its own.`);
+  return about + files.map((file, i) => card(base, file, `model-${i + 1}`, limits)).join("\n");
+}
+
+function card(base: MeasuredModel, { model, name }: Named, id: string, limits: Limits): string {
   const { parts, histogram } = model;
   const layers = parts.map((part) => {
     const worst = part.tensors.reduce((a, b) => (b.relativeError > a.relativeError ? b : a));
@@ -136,34 +148,21 @@ function card(model: ComparedModel, id: string, name: string, limits: Limits): s
   const bins = histogram.counts.flatMap((count, i) =>
     count === 0 ? [] : [[binName(histogram.edges, i), String(count)]],
   );
-  const { kld, sameTop } = model.divergence;
-  const facts = [
-    formatBytes(model.fileBytes),
-    `mean KLD ${kld.value.toPrecision(3)}`,
-    `same top token ${(100 * sameTop.value).toFixed(1)} %`,
-  ];
-  const left =
+  const spread = divergenceHistogramChart(model, `${id}-kld`, name, limits);
+  const charts =
     parts.length === 0
-      ? "<p>No tensor is of the base's name and shape.</p>"
-      : `<figure>${layerChart(model, `${id}-layers`, name, limits)}</figure>`;
+      ? `${note(t`No tensor is of the base's name and shape.`)}<figure>${spread}</figure>`
+      : pair(layerChart(model, `${id}-layers`, name, limitsOf([model])), spread);
   return `<article class="card" aria-labelledby="${id}">
 <h3 id="${id}">${escapeXml(name)}</h3>
-<p class="note">${escapeXml(facts.join(" · "))}</p>
-<div class="pair">
-${left}
-<figure>${divergenceHistogramChart(model, `${id}-kld`, name, limits)}</figure>
-</div>
-${details("Layers as a table", table(["part", "error", "worst tensor"], layers, "words"))}
-${details("Divergence as a table", table(["KLD, nats", "tokens"], bins))}
+${note(describeFile(base, model))}
+${charts}
+${details(t`Layers as a table`, table([t`part`, t`error`, t`worst tensor`], layers, "words"))}
+${details(t`Divergence as a table`, table([t`KLD, nats`, t`tokens`], bins))}
 </article>`;
 }
 
-function details(summary: string, content: string): string {
-  return `<details><summary>${escapeXml(summary)}</summary>${content}</details>`;
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[], className = ""): string {
-  const head = heads.map((name) => `<th scope="col">${escapeXml(name)}</th>`).join("");
-  const body = rows.map((row) => `<tr>${row.map((cell) => `<td>${escapeXml(cell)}</td>`).join("")}</tr>`);
-  return `<table class="${className}"><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
+function footer(made: Made | undefined): string {
+  if (made === undefined) return t`Made by llq ${VERSION}.`;
+  return t`Made by llq ${VERSION} on ${dateText(made.date)}, on ${made.machine}.`;
 }

@@ -1,6 +1,7 @@
 import { escapeXml } from "../../escape.js";
 import type { ComparedModel } from "../../eval/compare/compare-models.js";
 import type { Estimate } from "../../eval/perplexity/statistics.js";
+import { t } from "../../language/t.js";
 import { axes, type Frame, frameOf, line, linearScale, logScale, round, type Scale, svg } from "./chart.js";
 import { type Dot, type PlacedLabel, placeLabels } from "./place-labels.js";
 
@@ -14,13 +15,13 @@ export function divergenceChart(models: readonly ComparedModel[], labels: readon
   const highest = Math.max(2 * lowest, ...values.map(({ value, error }) => value + error));
   const frame = frameOf(HEIGHT);
   const y = logScale(lowest / 1.5, highest * 1.4, frame.bottom, frame.top);
-  const text = models.map((_, i) => `${labels[i]}: ${values[i]!.value.toPrecision(3)} nats`).join("; ");
+  const text = models.map((_, i) => t`${labels[i]}: ${values[i]!.value.toPrecision(3)} nats`).join("; ");
   return svg({
     id: "size-kld",
-    title: "Divergence from the base by size",
-    description: `Mean Kullback-Leibler divergence of each file, on a logarithmic axis, over its size. ${text}.`,
+    title: t`Divergence from the base by size`,
+    description: t`Mean Kullback-Leibler divergence of each file, on a logarithmic axis, over its size. ${text}.`,
     height: HEIGHT,
-    body: scatter(models, labels, values, { frame, y, label: "mean KLD, nats" }),
+    body: scatter(models, labels, values, { frame, y, label: t`mean KLD, nats` }),
   });
 }
 
@@ -37,10 +38,10 @@ export function perplexityChart(models: readonly ComparedModel[], labels: readon
   const text = models.map((_, i) => `${labels[i]}: ${percent(values[i]!.value)}`).join("; ");
   return svg({
     id: "size-ppl",
-    title: "Change of perplexity by size",
-    description: `How much larger the perplexity of each file is than the base's, over its size. ${text}.`,
+    title: t`Change of perplexity by size`,
+    description: t`How much larger the perplexity of each file is than the base's, over its size. ${text}.`,
     height: HEIGHT,
-    body: zero + scatter(models, labels, values, { frame, y, label: "perplexity against the base, %" }),
+    body: zero + scatter(models, labels, values, { frame, y, label: t`perplexity against the base, %` }),
   });
 }
 
@@ -72,13 +73,16 @@ function scatter(
   const texts = placeLabels(places, frame);
   const best = smallestLosses(sizes, values).map((i) => `${round(places[i]!.x)},${round(places[i]!.y)}`);
   return [
-    axes(frame, { scale: x, label: `size, ${unit.name}` }, { scale: y, label }),
+    axes(frame, { scale: x, label: t`size, ${unit.name}` }, { scale: y, label }),
     `<polyline class="frontier" points="${best.join(" ")}"/>`,
-    ...places.map((at, i) => named(at, texts[i]!)),
+    ...places.flatMap((at, i) => {
+      const text = texts[i];
+      return text === undefined ? [] : named(at, text);
+    }),
     ...places.map((at, i) => {
       const { value, error } = values[i]!;
       const whisker = line(at.x, y.at(value - error), at.x, y.at(value + error), "error");
-      return `${whisker}<circle class="dot" cx="${round(at.x)}" cy="${round(at.y)}" r="4"/>`;
+      return `${whisker}<circle class="dot" cx="${round(at.x)}" cy="${round(at.y)}" r="4"><title>${escapeXml(labels[i]!)}</title></circle>`;
     }),
   ].join("");
 }

@@ -4,17 +4,20 @@ export const STYLE = `
   color-scheme: light dark;
   --paper: #fcfcfb; --card: #ffffff; --ink: #1b1f24; --muted: #59636e; --rule: #d8dde2; --grid: #eceff2;
   --accent: #0a5fb4; --fill: #7fb2e5; --mean: #b3450b;
+  --c0: #0a5fb4; --c1: #c2500a; --c2: #0b7f5b; --c3: #8b3fb0; --c4: #8a6a00; --c5: #c2326b; --c6: #2e8fb5; --c7: #56606b;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #0f1317; --card: #161b21; --ink: #e6eaee; --muted: #9aa6b2; --rule: #2f3842; --grid: #232b33;
     --accent: #74b4f7; --fill: #35689c; --mean: #f0935a;
+    --c0: #74b4f7; --c1: #f0935a; --c2: #4fd1a5; --c3: #cf9bf0; --c4: #e3c04f; --c5: #f58fb6; --c6: #7fd4ee; --c7: #aab4be;
   }
 }
 * { box-sizing: border-box; }
 body {
   margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
+    "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
 }
 header, main, footer { max-width: 1000px; margin: 0 auto; padding: 0 20px; }
 header { padding-top: 36px; }
@@ -22,6 +25,7 @@ h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; letter-spacing: -0.01em; o
 h2 { margin: 44px 0 6px; font-size: 1.2rem; line-height: 1.3; }
 h3 { margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
 p { margin: 0 0 12px; max-width: 70ch; }
+.verdict { margin-top: 12px; font-size: 1.05rem; font-weight: 500; overflow-wrap: anywhere; }
 .lead { margin-top: 8px; color: var(--muted); overflow-wrap: anywhere; }
 .note { color: var(--muted); font-size: 0.9rem; }
 footer { padding-top: 36px; padding-bottom: 36px; color: var(--muted); font-size: 0.85rem; }
@@ -53,6 +57,13 @@ svg .name { fill: var(--ink); stroke: var(--halo, var(--paper)); stroke-width: 3
 .error { stroke: var(--accent); stroke-width: 1.5; }
 .leader { stroke: var(--muted); stroke-width: 0.75; }
 .frontier { fill: none; stroke: var(--fill); stroke-width: 1.5; stroke-dasharray: 4 4; }
+.line { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.dash1 { stroke-dasharray: 6 3; } .dash2 { stroke-dasharray: 2 3; }
+.c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); } .c3 { stroke: var(--c3); }
+.c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); } .c6 { stroke: var(--c6); } .c7 { stroke: var(--c7); }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 0 0 12px; padding: 0; list-style: none; font-size: 0.9rem; }
+.legend li { overflow-wrap: anywhere; }
+.swatch { display: inline-block; width: 28px; height: 8px; margin-right: 6px; vertical-align: middle; }
 .mark { stroke: var(--ink); stroke-width: 1.5; }
 .mark.mean { stroke: var(--mean); stroke-dasharray: 5 3; }
 
@@ -65,8 +76,7 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
   header, main, footer { padding-left: 16px; padding-right: 16px; }
   .pair { grid-template-columns: minmax(0, 1fr); }
   .card { padding: 14px 12px; }
-  svg text, svg .label { font-size: 13px; }
-  svg .name { font-size: 12px; }
+  svg text, svg .label, svg .name { font-size: 12px; }
   th, td { padding-left: 8px; }
   thead th { white-space: normal; }
   .summary, .summary tbody, .summary tr, .summary td { display: block; }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { RawSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { locateAwq } from "./awq.js";
 import { groupSize, wholeNumber } from "./config.js";
 import { type GptqCoding, gptq, locateGptq } from "./gptq.js";
@@ -45,19 +46,19 @@ export const autoRound: Packing<GptqCoding, Settings> = {
     const format = settings.packing_format ?? settings.backend ?? "unnamed";
     const form = Object.hasOwn(FORMATS, format) ? FORMATS[format]! : undefined;
     if (form === undefined) {
-      return parts.unsupported(`AutoRound's packing_format ${format}`, Object.keys(FORMATS).join(", "));
+      return parts.unsupported(t`AutoRound's packing_format ${format}`, Object.keys(FORMATS).join(", "));
     }
     const { data_type: type = "int" } = settings;
     if (type !== "int" && type !== "int_sym" && type !== "int_asym" && type !== null) {
-      return parts.unsupported(`AutoRound with numbers of the type ${type}`, "int");
+      return parts.unsupported(t`AutoRound with numbers of the type ${type}`, "int");
     }
     refuseOthers(parts, settings, ["rotation_config", "hadamard_config", "transform_config", "super_bits"]);
     const { bits, columns, groups } = numbersOf(parts, name, raw, form === "awq");
     const others = Object.values(settings.extra_config ?? {});
     if (bits !== settings.bits && !others.some((each) => each.bits === bits)) {
-      parts.fail(`${name} is of ${bits} bits, and no module is said to be`);
+      parts.fail(t`${name} is of ${bits} bits, and no module is said to be`);
     }
-    if (form === "awq" && bits !== 4) return parts.unsupported(`AWQ with ${bits} bits`, "4");
+    if (form === "awq" && bits !== 4) return parts.unsupported(t`AWQ with ${bits} bits`, "4");
     const sizes = [settings.group_size, ...others.flatMap(({ group_size: size }) => size ?? [])];
     const fitting = sizes
       .map((size) => (size === -1 ? columns : size))
@@ -65,7 +66,7 @@ export const autoRound: Packing<GptqCoding, Settings> = {
     const [size, other] = new Set(fitting.map((each) => Math.min(each, columns)));
     if (size === undefined || other !== undefined) {
       return parts.fail(
-        `${name} has ${groups} groups of ${columns} columns, of ${other === undefined ? "no known size" : "several sizes"}`,
+        t`${name} has ${groups} groups of ${columns} columns, of ${other === undefined ? t`no known size` : t`several sizes`}`,
       );
     }
     if (form === "awq") return locateAwq(parts, name, raw, size);
@@ -83,13 +84,13 @@ function numbersOf(
   const stem = name.replace(/\.qweight$/, "");
   const zeros = parts.raw(`${stem}.qzeros`);
   const [down] = parts.integers(name, raw, 2) as [number, number];
-  if (zeros === undefined) return parts.fail(`${stem} has no qzeros or no scales`);
+  if (zeros === undefined) return parts.fail(t`${stem} has no qzeros or no scales`);
   const [groups, words] = parts.integers(`${stem}.qzeros`, zeros, 2) as [number, number];
   const scales = parts.peek(`${stem}.scales`)?.shape;
-  if (scales?.length !== 2) return parts.fail(`${stem} has no qzeros or no scales`);
+  if (scales?.length !== 2) return parts.fail(t`${stem} has no qzeros or no scales`);
   const bits = (words * 32) / scales[1]!;
   if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
-    return parts.fail(`${stem}.qzeros is ${groups} x ${words}, and scales of ${scales.join(" x ")}`);
+    return parts.fail(t`${stem}.qzeros is ${groups} x ${words}, and scales of ${scales.join(" x ")}`);
   }
   return { bits, columns: isAwq ? down : (down * 32) / bits, groups };
 }

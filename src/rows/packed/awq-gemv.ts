@@ -1,4 +1,5 @@
 import type { Coding, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { type AwqFields, awqFields, checkAwq } from "./awq.js";
@@ -45,9 +46,9 @@ export const awqGemv: Packing<AwqGemvCoding, AwqFields> = {
     const [, zeroWords] = parts.integers(`${stem}.qzeros`, zeros, 2) as [number, number];
     const padded = zeroWords * PER_WORD;
     if (scales?.shape.join() !== [rows, padded].join() || padded < groups) {
-      const what = scales === undefined ? "missing" : scales.shape.join(" x ");
+      const what = scales === undefined ? t`missing` : scales.shape.join(" x ");
       return parts.fail(
-        `${stem}.scales is ${what}; ${rows} x ${padded}, ${groups} of them used, were expected`,
+        t`${stem}.scales is ${what}; ${rows} x ${padded}, ${groups} of them used, were expected`,
       );
     }
     return codedSource<AwqGemvCoding>(raw, [rows, columns], {
@@ -101,7 +102,7 @@ export const awqGemvFast: Packing<AwqFastCoding, AwqFields> = {
     const stem = name.replace(/\.qweight$/, "");
     const [quarter, columns] = raw.shape;
     if (!quarter || !columns || raw.shape.length > 2 || columns % RUN !== 0) {
-      return parts.fail(`${name} is I16 of shape ${raw.shape.join(" x ")}; runs of ${RUN} were expected`);
+      return parts.fail(t`${name} is I16 of shape ${raw.shape.join(" x ")}; runs of ${RUN} were expected`);
     }
     const rows = quarter * ROWS;
     const { size, groups } = groupsOf(parts, name, columns, settings);
@@ -109,8 +110,8 @@ export const awqGemvFast: Packing<AwqFastCoding, AwqFields> = {
       const table = parts.take(`${stem}.${part}`);
       const [padded = 0, across] = table?.shape ?? [];
       if (table?.shape.length === 2 && across === rows && padded >= groups) return transposed(table);
-      const what = table === undefined ? "missing, or no float" : table.shape.join(" x ");
-      return parts.fail(`${stem}.${part} is ${what}; ${groups} groups of ${rows} rows were expected`);
+      const what = table === undefined ? t`missing, or no float` : table.shape.join(" x ");
+      return parts.fail(t`${stem}.${part} is ${what}; ${groups} groups of ${rows} rows were expected`);
     }) as [TensorSource, TensorSource];
     return codedSource<AwqFastCoding>(raw, [rows, columns], {
       kind: "awq-gemv-fast",
@@ -154,5 +155,5 @@ function placeInRun(column: number): number {
 function groupsOf(parts: Parts, name: string, columns: number, { group_size: said }: AwqFields) {
   const size = said === -1 ? columns : said;
   if (columns % size === 0) return { size, groups: columns / size };
-  return parts.fail(`${name} has ${columns} columns, no whole groups of ${size}`);
+  return parts.fail(t`${name} has ${columns} columns, no whole groups of ${size}`);
 }

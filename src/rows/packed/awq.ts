@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { groupSize, wholeNumber } from "./config.js";
@@ -71,12 +72,12 @@ export function checkAwq(
   { bits, version, checkpoint_format }: AwqFields,
   versions: readonly string[],
 ): void {
-  if (bits !== 4) parts.unsupported(`AWQ with ${bits ?? "unknown"} bits`, "4");
+  if (bits !== 4) parts.unsupported(t`AWQ with ${bits ?? t`unknown`} bits`, "4");
   const said = version ?? checkpoint_format ?? "gemm";
   if (versions.includes(said.toLowerCase())) return;
   parts.unsupported(
-    `AWQ packed for ${said}, with tensors of another shape`,
-    "gemm, gemv, gemv_fast and llm-awq",
+    t`AWQ packed for ${said}, with tensors of another shape`,
+    t`gemm, gemv, gemv_fast and llm-awq`,
   );
 }
 

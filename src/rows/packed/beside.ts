@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { parseJson } from "../../../formats/json.js";
+import { t } from "../../language/t.js";
 
 const MAX_BYTES = 16 << 20;
 
@@ -22,7 +23,7 @@ export function withQuantConfig(folder: string, json: unknown): unknown {
   const isSaid = Object.keys(Object(json)).some((key) => /^(quantization|compression)/.test(key));
   if (isSaid || !existsSync(file)) return json;
   const said = v.safeParse(exported, parseJson(file, readSmallFile(file, MAX_BYTES)));
-  if (!said.success) throw badInput(`${file}: no object named quantization`);
+  if (!said.success) throw badInput(t`${file}: no object named quantization`);
   const { producer, quantization } = said.output;
   if (quantization["quant_algo"] == null) return json; // only keys and values are in fewer bits
   return { ...Object(json), quantization_config: { quant_method: "modelopt", producer, ...quantization } };

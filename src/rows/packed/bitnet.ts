@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Packing } from "./packing.js";
 import { codedSource } from "./parts.js";
@@ -36,7 +37,7 @@ export const bitnet: Packing<TernaryCoding, v.InferOutput<typeof fields>> = {
   locate(parts, name, raw, { linear_class }) {
     const [packed, columns] = raw.shape;
     if (packed === undefined || columns === undefined || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const rows = 4 * packed;
     const scale = { ...parts.floats(`${name}_scale`, 1), shape: [1, 1] };

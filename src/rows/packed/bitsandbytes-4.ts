@@ -3,6 +3,7 @@ import type { Coding, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
 import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
@@ -51,20 +52,20 @@ export const bitsandbytes4: Packing<BlockwiseCoding> = {
     const json = parseJson(`${parts.where}: ${name}`, parts.bytes(name, raw));
     const read = v.safeParse(state, json);
     if (!read.success) {
-      return parts.unsupported(`${name}: ${faultsOf(read.issues)}`, "what bitsandbytes 0.50 writes");
+      return parts.unsupported(`${name}: ${faultsOf(read.issues)}`, t`what bitsandbytes 0.50 writes`);
     }
     const { quant_type, blocksize, shape, nested_blocksize, nested_offset } = read.output;
     const count = elementCount(shape);
     // bytes, or numbers of another type that stand for as many (bnb_4bit_quant_storage)
     const codes = parts.take(weight) ?? parts.raw(weight);
     if (codes === undefined || codes.byteLength < Math.ceil(count / 2)) {
-      return parts.fail(`${weight} has ${codes?.byteLength ?? 0} bytes for ${count} numbers of 4 bits`);
+      return parts.fail(t`${weight} has ${codes?.byteLength ?? 0} bytes for ${count} numbers of 4 bits`);
     }
     const type = quant_type === "nf4" ? "NF4" : "FP4";
     const blocks = Math.ceil(count / blocksize);
     const isNested = parts.raw(`${weight}.absmax`) !== undefined;
     if (isNested !== (nested_blocksize !== undefined)) {
-      return parts.fail(`${weight}.absmax and ${name} differ on double quantization`);
+      return parts.fail(t`${weight}.absmax and ${name} differ on double quantization`);
     }
     return codedSource<BlockwiseCoding>(codes, shape, {
       kind: "bitsandbytes-4",
@@ -116,7 +117,7 @@ function nestedScales(
   const codes = parts.raw(`${weight}.absmax`)!;
   if (codes.type !== "U8" || codes.byteLength !== blocks) {
     return parts.fail(
-      `${weight}.absmax has ${codes.byteLength} numbers of ${codes.type}, not ${blocks} of U8`,
+      t`${weight}.absmax has ${codes.byteLength} numbers of ${codes.type}, not ${blocks} of U8`,
     );
   }
   return codedSource<BlockwiseCoding>(codes, [blocks, 1], {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Packing } from "./packing.js";
 import { codedSource } from "./parts.js";
@@ -28,12 +29,15 @@ export const bitsandbytes8: Packing<RowwiseCoding> = {
   locate(parts, name, raw) {
     const [rows, columns] = raw.shape;
     if (rows === undefined || columns === undefined || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is I8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is I8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const format = parts.raw(`${name}_format`);
     const order = format && parts.bytes(`${name}_format`, format);
     if (order?.some((byte) => byte !== 0)) {
-      return parts.unsupported(`${name} in the order ${order.join()} of a GPU`, "rows one after another (0)");
+      return parts.unsupported(
+        t`${name} in the order ${order.join()} of a GPU`,
+        t`rows one after another (0)`,
+      );
     }
     const scales = { ...parts.floats(scalesOf(name), rows), shape: [rows, 1] };
     return codedSource<RowwiseCoding>(raw, raw.shape, { kind: "bitsandbytes-8", scales });

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
+import { t } from "../../language/t.js";
 
 /** config.json's `quantization_config`: what is said of weights that are packed already. */
 export interface Quantization {
@@ -42,13 +43,13 @@ export function readQuantization(
   const unnamed = whole.quantization ? "mlx" : "";
   const { quant_method: method = unnamed, transform_config: rotations } = readFields(common, { file, json });
   if (Object.keys(rotations ?? {}).length > 0) {
-    throw new LlqError("unsupported", `${file}: weights that a transform_config rotates`, {
-      hint: "take the original checkpoint",
+    throw new LlqError("unsupported", t`${file}: weights that a transform_config rotates`, {
+      hint: t`take the original checkpoint`,
     });
   }
   if (methods.includes(method)) return { file, method, json };
-  throw new LlqError("unsupported", `${file}: weights quantized by ${method || "an unnamed method"}`, {
-    hint: `supported are ${methods.join(", ")}; otherwise take the original checkpoint`,
+  throw new LlqError("unsupported", t`${file}: weights quantized by ${method || t`an unnamed method`}`, {
+    hint: t`supported are ${methods.join(", ")}; otherwise take the original checkpoint`,
   });
 }
 
@@ -65,11 +66,11 @@ export function readFields<S>(
   if (unknown !== undefined) {
     throw new LlqError(
       "unsupported",
-      `${file}: quantization_config has ${v.getDotPath(unknown)}, which may change weights`,
+      t`${file}: quantization_config has ${v.getDotPath(unknown)}, which may change weights`,
       {
-        hint: "take the original checkpoint",
+        hint: t`take the original checkpoint`,
       },
     );
   }
-  throw badInput(`${file}: quantization_config: ${faultsOf(result.issues)}`);
+  throw badInput(t`${file}: quantization_config: ${faultsOf(result.issues)}`);
 }

@@ -1,6 +1,7 @@
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { byteLength, dtype } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Fp4Coding } from "./fp4.js";
 import type { Decoder } from "./packing.js";
@@ -34,7 +35,7 @@ export const fp4Blocks: Decoder<Fp4BlocksCoding> = {
     if (odd >= 0) {
       const row = first + Math.floor(odd / perRow);
       throw badInput(
-        `tensor ${reader.name}: row ${row}: a scale is the byte ${scale[odd]}, no positive number`,
+        t`tensor ${reader.name}: row ${row}: a scale is the byte ${scale[odd]}, no positive number`,
       );
     }
     const out = reader.kernels.bytes(dst, byteLength(source.dtype, [count, columns]));

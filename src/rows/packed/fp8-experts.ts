@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import { type Fp4Coding, fp4Decoder } from "./fp4.js";
 import type { Packing } from "./packing.js";
 import { codedSource } from "./parts.js";
@@ -18,19 +19,19 @@ export const fp8Experts: Packing<Fp4Coding, ScaledFields> = {
   locate(parts, name, raw, { expert_dtype }) {
     if (expert_dtype !== "fp4") {
       return parts.unsupported(
-        `${name} is ${raw.type} with scales of powers of two`,
-        "an expert_dtype of fp4",
+        t`${name} is ${raw.type} with scales of powers of two`,
+        t`an expert_dtype of fp4`,
       );
     }
     const [rows, stored] = raw.shape;
     // F4 counts numbers, the others bytes
     const columns = raw.type === "F4" ? stored : (stored ?? 0) * 2;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const scales = scaleNames(name).flatMap((each) => powersOf(parts.raw(each)) ?? [])[0]!;
     if (scales.shape.join() !== [rows, columns / MX_COLUMNS].join()) {
-      return parts.fail(`the scales of ${name}, ${rows} x ${columns}, are ${scales.shape.join(" x ")}`);
+      return parts.fail(t`the scales of ${name}, ${rows} x ${columns}, are ${scales.shape.join(" x ")}`);
     }
     return codedSource<Fp4Coding>(raw, [rows, columns], {
       kind: "fp4",

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { unpackBits, unpackRows } from "./bits.js";
@@ -59,12 +60,12 @@ export const gptq: Packing<GptqCoding, v.InferOutput<typeof fields>> = {
     const planar = format === "gptq_p";
     const known = planar ? [2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 8];
     if (bits === undefined || !known.includes(bits)) {
-      return parts.unsupported(`GPTQ with ${bits ?? "unknown"} bits`, known.join(", "));
+      return parts.unsupported(t`GPTQ with ${bits ?? t`unknown`} bits`, known.join(", "));
     }
     if (format != null && !planar && format !== "gptq" && format !== "gptq_v2") {
-      return parts.unsupported(`GPTQ in the format ${format}`, "gptq, gptq_v2 and gptq_p");
+      return parts.unsupported(t`GPTQ in the format ${format}`, t`gptq, gptq_v2 and gptq_p`);
     }
-    if (words != null && words !== "int32") return parts.unsupported(`GPTQ packed in ${words}`, "int32");
+    if (words != null && words !== "int32") return parts.unsupported(t`GPTQ packed in ${words}`, "int32");
     refuseOthers(parts, settings, ["rotation", "adapter"]);
     return locateGptq(parts, name, raw, {
       bits,
@@ -106,16 +107,16 @@ export function locateGptq(
   const [wordRows, rows] = parts.integers(name, raw, 2) as [number, number];
   const columns = (wordRows * 32) / bits;
   if (!Number.isInteger(columns))
-    parts.fail(`${name} has ${wordRows} rows, which hold no whole number of ${bits} bits`);
+    parts.fail(t`${name} has ${wordRows} rows, which hold no whole number of ${bits} bits`);
   if (planar && (columns % 32 !== 0 || rows % 32 !== 0)) {
-    parts.fail(`${name} is of ${rows} x ${columns} numbers in planes, which are of 32`);
+    parts.fail(t`${name} is of ${rows} x ${columns} numbers in planes, which are of 32`);
   }
   const size = groupSize === -1 ? columns : groupSize;
   const { zeros, scales } = groupTables(parts, stem, rows, Math.ceil(columns / size), bits);
   const order = parts.raw(`${stem}.g_idx`);
   if (order !== undefined) {
     const [length] = parts.integers(`${stem}.g_idx`, order, 1);
-    if (length !== columns) parts.fail(`${stem}.g_idx has ${length} columns of ${columns}`);
+    if (length !== columns) parts.fail(t`${stem}.g_idx has ${length} columns of ${columns}`);
   }
   return codedSource<GptqCoding>(raw, [rows, columns], {
     kind: "gptq",

@@ -1,5 +1,6 @@
 import type { TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { transposed } from "../transposed.js";
 import { type Parts, wordSource } from "./parts.js";
 import type { Reader } from "./reader.js";
@@ -21,15 +22,15 @@ export function groupTables(
   bits: number,
 ): { zeros: TensorSource; scales: TensorSource } {
   const [zeros, scales] = [parts.raw(`${stem}.qzeros`), parts.take(`${stem}.scales`)];
-  if (zeros === undefined || scales === undefined) return parts.fail(`${stem} has no qzeros or no scales`);
+  if (zeros === undefined || scales === undefined) return parts.fail(t`${stem} has no qzeros or no scales`);
   const shapeOfZeros = parts.integers(`${stem}.qzeros`, zeros, 2);
   if (shapeOfZeros.join() !== [groups, (rows * bits) / 32].join()) {
     parts.fail(
-      `${stem}.qzeros is ${zeros.shape.join(" x ")}; ${groups} groups of ${rows} rows were expected`,
+      t`${stem}.qzeros is ${zeros.shape.join(" x ")}; ${groups} groups of ${rows} rows were expected`,
     );
   }
   if (scales.shape.join() !== [groups, rows].join()) {
-    parts.fail(`${stem}.scales is ${scales.shape.join(" x ")}; ${groups} x ${rows} were expected`);
+    parts.fail(t`${stem}.scales is ${scales.shape.join(" x ")}; ${groups} x ${rows} were expected`);
   }
   return { zeros: transposed(wordSource(zeros)), scales: transposed(scales) };
 }
@@ -67,8 +68,8 @@ export function groupOfColumns(
   const group = reader.words(groups, 0, 1).slice();
   const wrong = group.findIndex((g) => g >= groupCount);
   if (wrong < 0) return group;
-  const message = `tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
-  throw badInput(message, "g_idx is damaged, or of another layer");
+  const message = t`tensor ${reader.name}: column ${wrong} is in group ${group[wrong]! | 0} of ${groupCount}`;
+  throw badInput(message, t`g_idx is damaged, or of another layer`);
 }
 
 /** @throws LlqError `unsupported` for fields by which weights would be others, when they are set */
@@ -78,5 +79,5 @@ export function refuseOthers(
   names: readonly string[],
 ): void {
   const set = names.find((name) => settings[name] != null && settings[name] !== false);
-  if (set !== undefined) parts.unsupported(`weights quantized with ${set}`, "none of it");
+  if (set !== undefined) parts.unsupported(t`weights quantized with ${set}`, t`none of it`);
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
@@ -49,24 +50,25 @@ export const hqq: Packing<HqqCoding> = {
     const stem = name.replace(/\.packing$/, "");
     const packing = Buffer.from(parts.bytes(name, raw)).toString("latin1");
     if (!isPacking(packing)) {
-      return parts.unsupported(`${stem} of HQQ's packing ${packing}`, Object.keys(PACKINGS).join(", "));
+      return parts.unsupported(t`${stem} of HQQ's packing ${packing}`, Object.keys(PACKINGS).join(", "));
     }
     for (const each of NESTED) {
       if (parts.has(`${stem}.${each}`) && integers(parts, `${stem}.${each}`)[0] !== 0) {
-        return parts.unsupported(`${stem} with ${each}`, "scales and zeros that are floats");
+        return parts.unsupported(t`${stem} with ${each}`, t`scales and zeros that are floats`);
       }
     }
     const shape = integers(parts, `${stem}.shape`);
     const [groupSize = 0] = integers(parts, `${stem}.group_size`);
     const [axis = -1] = integers(parts, `${stem}.axis`);
-    if (axis !== 0 && axis !== 1) return parts.unsupported(`${stem} with groups of axis ${axis}`, "0 and 1");
+    if (axis !== 0 && axis !== 1)
+      return parts.unsupported(t`${stem} with groups of axis ${axis}`, t`0 and 1`);
     if (shape.length === 0 || shape.some((length) => length < 1)) {
-      return parts.fail(`${stem}.shape is ${shape.join(" x ")}`);
+      return parts.fail(t`${stem}.shape is ${shape.join(" x ")}`);
     }
     const count = elementCount(shape);
     const groups = count / groupSize;
     if (groupSize < 1 || !Number.isInteger(groups)) {
-      return parts.fail(`${stem} of ${shape.join(" x ")} is no whole number of groups of ${groupSize}`);
+      return parts.fail(t`${stem} of ${shape.join(" x ")} is no whole number of groups of ${groupSize}`);
     }
     // bytes, or floats that stand for as many (view_as_float)
     const stored = parts.take(`${stem}.W_q`) ?? parts.raw(`${stem}.W_q`);
@@ -74,7 +76,7 @@ export const hqq: Packing<HqqCoding> = {
     const room = ((stored?.byteLength ?? 0) / unit) * codes;
     // 3 bits fill up to ten runs of whole groups
     if (stored === undefined || room < count || (unit === 1 && room > count) || !Number.isInteger(room)) {
-      return parts.fail(`${stem}.W_q has room for ${room} numbers of ${count}`);
+      return parts.fail(t`${stem}.W_q has room for ${room} numbers of ${count}`);
     }
     parts.take(`${stem}.nbits`); // a float where it is 1.58; packed as 2
     const column = (part: string) => ({ ...parts.floats(`${stem}.${part}`, groups), shape: [groups, 1] });
@@ -125,7 +127,7 @@ function isPacking(text: string): text is keyof typeof PACKINGS {
 /** What a small tensor of whole numbers holds. */
 function integers(parts: Parts, name: string): number[] {
   const raw = parts.raw(name);
-  if (raw === undefined) return parts.fail(`${name} is missing`);
+  if (raw === undefined) return parts.fail(t`${name} is missing`);
   const bytes = Buffer.from(parts.bytes(name, raw));
   switch (raw.type) {
     case "U8":
@@ -135,6 +137,6 @@ function integers(parts: Parts, name: string): number[] {
     case "I64":
       return Array.from({ length: bytes.length / 8 }, (_, i) => Number(bytes.readBigInt64LE(i * 8)));
     default:
-      return parts.fail(`${name} is ${raw.type}, not a whole number`);
+      return parts.fail(t`${name} is ${raw.type}, not a whole number`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Coding, Container, RawSource, TensorSource } from "../../../formats/container.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import type { Tensor } from "../../tensor.js";
 import type { Descriptors } from "../stored.js";
 import { autoRound } from "./auto-round.js";
@@ -104,7 +105,7 @@ function computedInFull(file: string, scales: readonly string[]): string[] {
   if (scales.length === 0) return [];
   const kinds = [...new Set(scales.map((name) => name.replace(/^.*\./s, "")))].join(", ");
   return [
-    `${file}: ${scales.length} scales of activations, keys and values (${kinds}) are left out: weights alone are rounded here`,
+    t`${file}: ${scales.length} scales of activations, keys and values (${kinds}) are left out: weights alone are rounded here`,
   ];
 }
 
@@ -127,8 +128,8 @@ function unpack(parts: Parts, expected: readonly Expected[], name: string, raw: 
 /** @throws LlqError `unsupported` for weights of MLX's, whose words can be of any number of bits */
 function refuseUntoldMlx(parts: Parts, name: string, raw: RawSource): void {
   if (mlxScales(name, raw, parts) === undefined || !parts.has(name.replace(/weight$/, "scales"))) return;
-  throw new LlqError("unsupported", `${parts.where}: ${name} is packed by MLX, in words of unknown bits`, {
-    hint: 'MLX puts "quantization": {"group_size": ..., "bits": ...} into config.json: take that config.json, or write what the model was packed with',
+  throw new LlqError("unsupported", t`${parts.where}: ${name} is packed by MLX, in words of unknown bits`, {
+    hint: t`MLX puts "quantization": {"group_size": ..., "bits": ...} into config.json: take that config.json, or write what the model was packed with`,
   });
 }
 
@@ -136,12 +137,12 @@ function unknownPacking({ where }: Parts, stem: string, method: string | undefin
   const told = PACKINGS.filter(({ untold }) => !untold).map(({ title }) => title);
   return new LlqError(
     "unsupported",
-    `${where}: ${stem} is packed in integers by ${method ?? "no known method"}`,
+    t`${where}: ${stem} is packed in integers by ${method ?? t`no known method`}`,
     {
       hint:
         method === undefined
-          ? "config.json has no quantization_config; older files have it in quantize_config.json: copy it there, with quant_method"
-          : `${[...new Set(told)].join(", ")} are supported; take the original checkpoint`,
+          ? t`config.json has no quantization_config; older files have it in quantize_config.json: copy it there, with quant_method`
+          : t`${[...new Set(told)].join(", ")} are supported; take the original checkpoint`,
     },
   );
 }

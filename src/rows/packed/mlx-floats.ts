@@ -1,5 +1,6 @@
 import type { RawSource, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
+import { t } from "../../language/t.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import { type MlxFields, mlxFields, mlxScales, mlxSettings } from "./mlx.js";
 import type { Packing } from "./packing.js";
@@ -41,12 +42,12 @@ function bitsOf(name: string, raw: RawSource, parts: Parts): number | undefined 
 function locate(parts: Parts, name: string, raw: RawSource, all: MlxFields): Located {
   const stem = name.replace(/\.weight$/, "");
   const said = mlxSettings(all, stem);
-  if (said.mode === "affine") parts.fail(`${name} has scales that are bytes, and is of the mode affine`);
+  if (said.mode === "affine") parts.fail(t`${name} has scales that are bytes, and is of the mode affine`);
   const mode = Object.hasOwn(MODES, said.mode) ? MODES[said.mode]! : undefined;
   if (mode === undefined || said.bits !== mode.bits || said.group_size !== mode.columns) {
-    const what = `${name} of MLX's mode ${said.mode}, ${said.bits} bits in groups of ${said.group_size}`;
+    const what = t`${name} of MLX's mode ${said.mode}, ${said.bits} bits in groups of ${said.group_size}`;
     const known = Object.entries(MODES).map(
-      ([each, { bits, columns }]) => `${each} (${bits} bits in groups of ${columns})`,
+      ([each, { bits, columns }]) => t`${each} (${bits} bits in groups of ${columns})`,
     );
     return parts.unsupported(what, ["affine", ...known].join(", "));
   }
@@ -54,8 +55,8 @@ function locate(parts: Parts, name: string, raw: RawSource, all: MlxFields): Loc
   const shape = [...raw.shape.slice(0, -1), ((raw.shape.at(-1) ?? 0) * 32) / mode.bits];
   const expected = [...raw.shape.slice(0, -1), shape.at(-1)! / mode.columns];
   if (raw.shape.length < 2 || table.type !== "U8" || table.shape.join() !== expected.join()) {
-    const of = `${name} of ${raw.shape.join(" x ")} words in ${said.mode}`;
-    return parts.fail(`${stem}.scales of ${of}, is ${table.type} of ${table.shape.join(" x ")}`);
+    const of = t`${name} of ${raw.shape.join(" x ")} words in ${said.mode}`;
+    return parts.fail(t`${stem}.scales of ${of}, is ${table.type} of ${table.shape.join(" x ")}`);
   }
   return {
     shape,
@@ -75,11 +76,11 @@ function largestOf(
   const name = `${stem}.global_scale`;
   const found = parts.take(name);
   if (found === undefined) return undefined;
-  if (mode !== "nvfp4") return parts.unsupported(`${name} of MLX's mode ${mode}`, "those of nvfp4");
+  if (mode !== "nvfp4") return parts.unsupported(t`${name} of MLX's mode ${mode}`, t`those of nvfp4`);
   const matrices = elementCount(shape.slice(0, -2));
   const count = elementCount(found.shape);
   if (count !== 1 && count !== matrices) {
-    return parts.fail(`${name} of ${matrices} matrices is ${found.shape.join(" x ")}`);
+    return parts.fail(t`${name} of ${matrices} matrices is ${found.shape.join(" x ")}`);
   }
   return { ...found, shape: [1, count] };
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
@@ -49,17 +50,17 @@ export const mlx: Packing<AffineCoding, MlxFields> = {
     const stem = name.replace(/\.weight$/, "");
     const { bits, group_size, mode } = mlxSettings(all, stem);
     if (mode !== "affine")
-      return parts.fail(`${name} has scales that are floats, and is of the mode ${mode}`);
-    if (!BITS.includes(bits)) return parts.unsupported(`${name} of ${bits} bits`, BITS.join(", "));
+      return parts.fail(t`${name} has scales that are floats, and is of the mode ${mode}`);
+    if (!BITS.includes(bits)) return parts.unsupported(t`${name} of ${bits} bits`, BITS.join(", "));
     const columns = ((raw.shape.at(-1) ?? 0) * 32) / bits;
     const shape = [...raw.shape.slice(0, -1), columns];
     const tables = ["scales", "biases"].map((part) => {
       const table = parts.take(`${stem}.${part}`);
-      if (table === undefined) return parts.fail(`${stem}.${part} is missing`);
+      if (table === undefined) return parts.fail(t`${stem}.${part} is missing`);
       const expected = [...raw.shape.slice(0, -1), columns / group_size];
       if (raw.shape.length > 1 && table.shape.join() === expected.join()) return table;
-      const of = `${name} of ${raw.shape.join(" x ")} words, ${bits} bits in groups of ${group_size}`;
-      return parts.fail(`${stem}.${part} of ${of}, is ${table.shape.join(" x ")}`);
+      const of = t`${name} of ${raw.shape.join(" x ")} words, ${bits} bits in groups of ${group_size}`;
+      return parts.fail(t`${stem}.${part} of ${of}, is ${table.shape.join(" x ")}`);
     });
     const [scales, biases] = tables as [TensorSource, TensorSource];
     return codedSource<AffineCoding>(raw, shape, { kind: "mlx", bits, scales, biases });

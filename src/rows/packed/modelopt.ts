@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { wholeNumber } from "./config.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
 import type { Packing } from "./packing.js";
@@ -50,13 +51,13 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
     const algorithm = check(parts, name, settings);
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const stored = parts.raw(`${name}_scale`);
     const powers = powersOf(stored);
     if (powers === undefined && stored?.type !== "F8_E4M3") {
-      const what = parts.peek(`${name}_scale`)?.dtype ?? "missing";
-      return parts.unsupported(`${name} is U8, and its weight_scale ${what}`, "scales of F8_E4M3 and U8");
+      const what = parts.peek(`${name}_scale`)?.dtype ?? t`missing`;
+      return parts.unsupported(t`${name} is U8, and its weight_scale ${what}`, t`scales of F8_E4M3 and U8`);
     }
     const scales = powers ?? byteScales(stored!, "F8_E4M3");
     const columns = bytes * 2;
@@ -66,12 +67,16 @@ export const modeloptFp4: Packing<Fp4Coding, Settings> = {
     const fits = groupSize % 2 === 0 && (said.size === 0 || said.has(groupSize));
     if (!fits || stored!.shape.join() !== [rows, groups].join()) {
       return parts.fail(
-        `${name}_scale is ${stored!.shape.join(" x ")} for ${rows} x ${columns} in groups of ${[...said].join(" or ") || "any size"}`,
+        t`${name}_scale is ${stored!.shape.join(" x ")} for ${rows} x ${columns} in groups of ${[...said].join(" or ") || t`any size`}`,
       );
     }
     const factor = parts.take(`${name}_scale_2`);
     if ((factor === undefined) !== (powers !== undefined)) {
-      return parts.fail(`${name} has scales of ${stored!.type}, and ${factor ? "a" : "no"} weight_scale_2`);
+      return parts.fail(
+        factor
+          ? t`${name} has scales of ${stored!.type}, and a weight_scale_2`
+          : t`${name} has scales of ${stored!.type}, and no weight_scale_2`,
+      );
     }
     return codedSource<Fp4Coding>(raw, [rows, columns], {
       kind: "fp4",
@@ -98,7 +103,7 @@ export const modeloptScaled: Packing<ScaledCoding, Settings> = {
     check(parts, name, settings);
     const [rows, columns] = raw.shape;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const type = raw.type as ScaledCoding["type"];
     const scale = scaleOf(parts, name, rows, columns);
@@ -117,10 +122,10 @@ function scaleOf(
   if (powers !== undefined) {
     const shape = [rows, Math.ceil(columns / MX_COLUMNS)];
     if (powers.shape.join() === shape.join()) return { source: powers, rows: 1, columns: MX_COLUMNS };
-    return parts.fail(`${name} of ${rows} x ${columns} weights is ${powers.shape.join(" x ")}`);
+    return parts.fail(t`${name} of ${rows} x ${columns} weights is ${powers.shape.join(" x ")}`);
   }
   const scale = parts.take(name);
-  if (scale === undefined) return parts.fail(`${name} is missing, or of another type`);
+  if (scale === undefined) return parts.fail(t`${name} is missing, or of another type`);
   const [down = 0, one, across = 0, other] = scale.shape;
   // scales of blocks keep the rows and the columns of a block, as 1
   const isOfBlocks = scale.shape.length === 4 && one === 1 && other === 1;
@@ -130,7 +135,7 @@ function scaleOf(
 
 function single(parts: Parts, name: string, source: TensorSource): TensorSource {
   if (source.shape.some((length) => length !== 1)) {
-    return parts.fail(`${name} is ${source.shape.join(" x ")}; one number was expected`);
+    return parts.fail(t`${name} is ${source.shape.join(" x ")}; one number was expected`);
   }
   return { ...source, shape: [1, 1] };
 }
@@ -143,11 +148,15 @@ function check(
 ): string | null | undefined {
   const layers = Object.values(quantized_layers ?? {}).map((layer) => layer.quant_algo);
   const other = [quant_algo, ...layers].find((each) => each != null && !ALGORITHMS.test(each));
-  if (other !== undefined) parts.unsupported(`weights quantized by ModelOpt's ${other}`, "NVFP4, FP8 and MX");
+  if (other !== undefined)
+    parts.unsupported(t`weights quantized by ModelOpt's ${other}`, t`NVFP4, FP8 and MX`);
   const module = name.replace(/\.weight$/, "");
   for (const suffix of ["pre_quant_scale", "svdquant_lora_a", "weight_zero_point"]) {
     if (!parts.has(`${module}.${suffix}`)) continue;
-    parts.unsupported(`${module}.${suffix}, which changes what ${name} is`, "weights and their scales alone");
+    parts.unsupported(
+      t`${module}.${suffix}, which changes what ${name} is`,
+      t`weights and their scales alone`,
+    );
   }
   for (let part = module; part !== ""; part = part.slice(0, Math.max(0, part.lastIndexOf(".")))) {
     const layer = quantized_layers?.[part];

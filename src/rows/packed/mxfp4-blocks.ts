@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { byteLength } from "../../../formats/dtype.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { inHalves } from "./fp4-blocks.js";
 import type { Packing } from "./packing.js";
@@ -37,7 +38,7 @@ export const mxfp4Blocks: Packing<Mxfp4Coding> = {
     const [experts, rows, blocks, quants] = shape;
     if (shape.length !== 4 || !experts || !rows || !blocks || quants !== QUANTS) {
       return parts.fail(
-        `${name} is U8 of shape ${shape.join(" x ")}; blocks of ${QUANTS} bytes were expected`,
+        t`${name} is U8 of shape ${shape.join(" x ")}; blocks of ${QUANTS} bytes were expected`,
       );
     }
     const scales = scalesOf(parts, name.replace(/_blocks$/, "_scales"), [experts, rows, blocks]);
@@ -70,7 +71,7 @@ function scalesOf(parts: Parts, name: string, shape: readonly number[]): Mxfp4Co
   const isOfBytes = raw?.type === "U8" || raw?.type === "F8_E8M0";
   if (raw === undefined || !isOfBytes || raw.shape.join() !== shape.join()) {
     return parts.fail(
-      `${name} is ${raw === undefined ? "missing" : `${raw.type} of ${raw.shape.join(" x ")}`}`,
+      t`${name} is ${raw === undefined ? t`missing` : t`${raw.type} of ${raw.shape.join(" x ")}`}`,
     );
   }
   return { file: raw.file, offset: raw.offset };

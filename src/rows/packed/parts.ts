@@ -2,6 +2,7 @@ import { withFile } from "../../../formats/bytes.js";
 import type { Coding, Container, RawSource, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 const MAX_BYTES = 1 << 16;
 
@@ -13,13 +14,13 @@ export class Parts {
   readonly #carried = new Set<string>();
 
   constructor(container: Container) {
-    this.where = container.files[0] ?? "the checkpoint";
+    this.where = container.files[0] ?? t`the checkpoint`;
     this.#container = container;
     this.#tensors = new Map(container.tensors);
   }
 
   add(name: string, source: TensorSource): void {
-    if (this.#tensors.has(name)) throw badInput(`${this.where}: ${name} is there packed and not packed`);
+    if (this.#tensors.has(name)) throw badInput(t`${this.where}: ${name} is there packed and not packed`);
     this.#tensors.set(name, source);
   }
 
@@ -52,16 +53,16 @@ export class Parts {
 
   /** What a small tensor holds that says how others are to be read. */
   bytes(name: string, { file, offset, byteLength }: RawSource): Uint8Array {
-    if (byteLength > MAX_BYTES) this.fail(`${name} has ${byteLength} bytes; at most ${MAX_BYTES} are read`);
+    if (byteLength > MAX_BYTES) this.fail(t`${name} has ${byteLength} bytes; at most ${MAX_BYTES} are read`);
     return withFile(this.#container.files[file]!, (source) => source.read(offset, byteLength).slice());
   }
 
   /** Floats of a weight, which have to be so many. */
   floats(name: string, length: number): TensorSource {
     const found = this.take(name);
-    if (found === undefined) return this.fail(`${name} is missing`);
+    if (found === undefined) return this.fail(t`${name} is missing`);
     const count = elementCount(found.shape);
-    if (count !== length) this.fail(`${name} has ${count} numbers of ${length}`);
+    if (count !== length) this.fail(t`${name} has ${count} numbers of ${length}`);
     return found;
   }
 
@@ -69,7 +70,7 @@ export class Parts {
   integers(name: string, { type, shape }: RawSource, rank: number): readonly number[] {
     if (type === "I32" && shape.length === rank && shape.every((length) => length > 0)) return shape;
     return this.fail(
-      `${name} is ${type} of shape ${shape.join(" x ")}; I32 of ${rank} dimensions was expected`,
+      t`${name} is ${type} of shape ${shape.join(" x ")}; I32 of ${rank} dimensions was expected`,
     );
   }
 
@@ -91,13 +92,13 @@ export class Parts {
   fail(message: string): never {
     throw badInput(
       `${this.where}: ${message}`,
-      "the checkpoint is incomplete, or its config.json is of another",
+      t`the checkpoint is incomplete, or its config.json is of another`,
     );
   }
 
   unsupported(what: string, known: string): never {
     throw new LlqError("unsupported", `${this.where}: ${what}`, {
-      hint: `supported: ${known}; otherwise take the original checkpoint`,
+      hint: t`supported: ${known}; otherwise take the original checkpoint`,
     });
   }
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { wholeNumber } from "./config.js";
 import type { Packing } from "./packing.js";
@@ -88,19 +89,19 @@ export const scaled: Packing<ScaledCoding, ScaledFields | undefined> = {
   locate(parts, name, raw, settings) {
     const [columns, rows, experts] = raw.shape.toReversed();
     if (rows === undefined || columns === undefined || raw.shape.length > 3) {
-      const what = `${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
-      return parts.unsupported(what, "matrices");
+      const what = t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`;
+      return parts.unsupported(what, t`matrices`);
     }
     const names = scaleNames(name);
     const [found] = names.flatMap((each) => parts.take(each) ?? powersOf(parts.raw(each)) ?? []);
     const zero = `${name}_zero_point`;
     if (parts.raw(zero) !== undefined || parts.take(zero) !== undefined) {
-      return parts.unsupported(`${name} has zero points`, "scales alone");
+      return parts.unsupported(t`${name} has zero points`, t`scales alone`);
     }
     const type = raw.type as SmallType;
     if (found === undefined) {
       if (settings !== undefined || type === "I8") {
-        parts.fail(`${name} is ${type} and has no ${names[0]} or ${names[1]}`);
+        parts.fail(t`${name} is ${type} and has no ${names[0]} or ${names[1]}`);
       }
       return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type });
     }
@@ -154,7 +155,7 @@ function scalesOfEach(
   const [count, down = 1, across = 1] = source.shape;
   if (source.shape.length > 3 || count !== experts) {
     return parts.fail(
-      `the scales of ${name}, ${experts} x ${rows} x ${columns}, are ${source.shape.join(" x ")}`,
+      t`the scales of ${name}, ${experts} x ${rows} x ${columns}, are ${source.shape.join(" x ")}`,
     );
   }
   const one = scaleBlocks(parts, name, [rows, columns], { ...source, shape: [down, across] }, block);
@@ -194,7 +195,7 @@ export function scaleBlocks(
     if (down === rows && columns === across * MX_COLUMNS)
       return { source: matrix, rows: 1, columns: MX_COLUMNS };
   }
-  return parts.fail(`the scales of ${name}, ${rows} x ${columns}, are ${source.shape.join(" x ")}`);
+  return parts.fail(t`the scales of ${name}, ${rows} x ${columns}, are ${source.shape.join(" x ")}`);
 }
 
 function float8(byte: number, mantissaBits: number, bias: number): number {

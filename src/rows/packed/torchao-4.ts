@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Coding, RawSource, TensorSource } from "../../../formats/container.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import { transposed } from "../transposed.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "./fp4.js";
@@ -38,19 +39,19 @@ export const torchaoInt4: Packing<TorchaoInt4Coding> = {
     checkTorchao(parts, stem, ["Int4Tensor"]);
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const columns = bytes * 2;
     const [scales, zeros] = ["scale", "zero_point"].map((of) => {
       const table = parts.take(torchaoPart(stem, of));
       const [groups = 0, across] = table?.shape ?? [];
       if (table?.shape.length === 2 && across === rows && groups > 0 && columns % groups === 0) return table;
-      const what = table === undefined ? "missing" : table.shape.join(" x ");
-      return parts.fail(`${torchaoPart(stem, of)} of ${rows} x ${columns} weights is ${what}`);
+      const what = table === undefined ? t`missing` : table.shape.join(" x ");
+      return parts.fail(t`${torchaoPart(stem, of)} of ${rows} x ${columns} weights is ${what}`);
     }) as [TensorSource, TensorSource];
     if (scales.shape.join() !== zeros.shape.join()) {
       parts.fail(
-        `${stem} has other scales than zeros: ${scales.shape.join(" x ")}, ${zeros.shape.join(" x ")}`,
+        t`${stem} has other scales than zeros: ${scales.shape.join(" x ")}, ${zeros.shape.join(" x ")}`,
       );
     }
     return codedSource<TorchaoInt4Coding>(raw, [rows, columns], {
@@ -102,7 +103,7 @@ function groupsOf(parts: Parts, name: string, rows: number, columns: number): Gr
   const said = checkTorchao(parts, stem, [isMx ? "MXTensor" : "NVFP4Tensor"]);
   const width = isMx ? MX_COLUMNS : NV_COLUMNS;
   if ((said?.block_size ?? width) !== width) {
-    return parts.unsupported(`${name} in groups of ${said?.block_size}`, `groups of ${width}`);
+    return parts.unsupported(t`${name} in groups of ${said?.block_size}`, t`groups of ${width}`);
   }
   const type = isMx ? "F8_E8M0" : "F8_E4M3";
   const groups = columns / width;
@@ -112,7 +113,7 @@ function groupsOf(parts: Parts, name: string, rows: number, columns: number): Gr
     return { type: isMx ? "MXFP4" : "NVFP4", columns: width, scales };
   }
   return parts.fail(
-    `${torchaoPart(stem, "scale")} of ${rows} x ${columns} weights is ${raw.shape.join(" x ")}`,
+    t`${torchaoPart(stem, "scale")} of ${rows} x ${columns} weights is ${raw.shape.join(" x ")}`,
   );
 }
 
@@ -128,13 +129,13 @@ export const torchaoFp4: Packing<Fp4Coding> = {
     const stem = torchaoStem(name)!;
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(`${name}, U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const { type, columns, scales } = groupsOf(parts, name, rows, bytes * 2);
     parts.take(torchaoPart(stem, "act_per_tensor_scale")); // of what runs through
     const factor = parts.take(torchaoPart(stem, "per_tensor_scale"));
     if (factor?.shape.some((length) => length !== 1)) {
-      return parts.fail(`${torchaoPart(stem, "per_tensor_scale")} is ${factor.shape.join(" x ")}`);
+      return parts.fail(t`${torchaoPart(stem, "per_tensor_scale")} is ${factor.shape.join(" x ")}`);
     }
     return codedSource<Fp4Coding>(raw, [rows, bytes * 2], {
       kind: "fp4",
@@ -156,7 +157,7 @@ export const torchaoMx: Packing<ScaledCoding> = {
   locate(parts, name, raw) {
     const [rows, columns] = raw.shape;
     if (!rows || !columns || raw.shape.length > 2) {
-      return parts.unsupported(`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const { columns: width, scales } = groupsOf(parts, name, rows, columns);
     const scale = { source: scales, rows: 1, columns: width };

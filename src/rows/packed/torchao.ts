@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { parseJson } from "../../../formats/json.js";
+import { t } from "../../language/t.js";
 import { rowLength } from "../../tensor.js";
 import type { Packing } from "./packing.js";
 import { codedSource, type Parts } from "./parts.js";
@@ -49,11 +50,11 @@ export const torchao: Packing<TorchaoCoding> = {
     const hasFloatZeros = zeros === undefined && parts.has(part("zero_point"));
     const [rows, columns] = raw.shape;
     if (!Object.hasOwn(SMALL_VALUES, raw.type) || raw.shape.length !== 2 || hasFloatZeros) {
-      const what = `${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`;
-      return parts.unsupported(`${what}${hasFloatZeros ? " with zeros that are floats" : ""}`, TYPES);
+      const what = t`${name}, ${raw.type} of shape ${raw.shape.join(" x ")}`;
+      return parts.unsupported(`${what}${hasFloatZeros ? t` with zeros that are floats` : ""}`, TYPES);
     }
     const scales = parts.take(part("scale"));
-    if (scales === undefined) return parts.fail(`${part("scale")} is missing, or no float`);
+    if (scales === undefined) return parts.fail(t`${part("scale")} is missing, or no float`);
     const [down = 0, across = 0] = scales.shape;
     if (
       scales.shape.length !== 2 ||
@@ -63,12 +64,12 @@ export const torchao: Packing<TorchaoCoding> = {
       columns! % across !== 0
     ) {
       return parts.fail(
-        `the scales of ${stem}.weight, ${raw.shape.join(" x ")}, are ${scales.shape.join(" x ")}`,
+        t`the scales of ${stem}.weight, ${raw.shape.join(" x ")}, are ${scales.shape.join(" x ")}`,
       );
     }
     if (zeros !== undefined && (zeros.type !== "I8" || zeros.byteLength !== down * across)) {
       return parts.fail(
-        `${part("zero_point")} is ${zeros.type} of ${zeros.byteLength} bytes for ${down * across}`,
+        t`${part("zero_point")} is ${zeros.type} of ${zeros.byteLength} bytes for ${down * across}`,
       );
     }
     return codedSource<TorchaoCoding>(raw, raw.shape, {
@@ -127,17 +128,17 @@ export function checkTorchao(
 ): { readonly block_size?: unknown } | undefined {
   const weight = `${stem}.weight`;
   if (parts.has(torchaoPart(stem, "act_pre_scale"))) {
-    return parts.unsupported(`${weight} with an act_pre_scale`, "weights alone");
+    return parts.unsupported(t`${weight} with an act_pre_scale`, t`weights alone`);
   }
   const text = parts.metadata(weight);
   if (text === undefined) return undefined;
   const read = v.safeParse(said, parseJson(parts.where, Buffer.from(text)));
-  const type = read.success ? read.output._type : "a tensor without _type";
+  const type = read.success ? read.output._type : t`a tensor without _type`;
   if (!read.success || !classes.includes(type))
-    return parts.unsupported(`${weight} is torchao's ${type}`, TYPES);
+    return parts.unsupported(t`${weight} is torchao's ${type}`, TYPES);
   const element = read.output._data?.elem_dtype?._data;
   if (element !== undefined && !ELEMENTS.includes(element)) {
-    return parts.unsupported(`${weight} is of torchao's ${element}`, ELEMENTS.join(", "));
+    return parts.unsupported(t`${weight} is of torchao's ${element}`, ELEMENTS.join(", "));
   }
   return read.output._data;
 }

@@ -2,6 +2,7 @@ import type { DTypeName } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import type { Sensitivity } from "../../../formats/sensitivity.js";
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Menu } from "../../quant/by-size/menu.js";
 import { checkSensitivity, measuredPrices, type PriceList, priorPrices } from "../../quant/by-size/prices.js";
@@ -61,8 +62,8 @@ export async function appraise(model: Model, menu: Menu, options: AppraiseOption
 /** @throws LlqError `bad-input` for other weights in tensors of the same names and shapes */
 function checkWeights(model: Model, { file, fingerprint }: Sensitivity): void {
   if (fingerprint === modelFingerprint(model)) return;
-  const message = `${file}: was measured on other weights than those of ${model.path}`;
-  throw badInput(message, "measure this model: llq sensitivity");
+  const message = t`${file}: was measured on other weights than those of ${model.path}`;
+  throw badInput(message, t`measure this model: llq sensitivity`);
 }
 
 function byType(trials: readonly Trial[], errors: readonly number[]): Map<DTypeName, number> {

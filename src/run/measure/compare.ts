@@ -1,6 +1,7 @@
 import { dtype } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import { checkFinite } from "../../rows/finite.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
@@ -34,7 +35,7 @@ export interface CompareResult {
 export function compare(job: CompareJob, kernels: Kernels): CompareResult {
   kernels.reset();
   const { written, source, rows } = job;
-  if (written.shape.join() !== source.shape.join()) throw badInput(`tensor ${written.name}: shapes differ`);
+  if (written.shape.join() !== source.shape.join()) throw badInput(t`tensor ${written.name}: shapes differ`);
   const n = rows * rowLength(written);
   const bytes = rowBytes(written, written.dtype);
   const stored = kernels.reserve(rows * bytes);

@@ -1,3 +1,4 @@
+import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { CALIBRATION_KEY } from "../../quant/metadata.js";
 import { storedType } from "../../rows/packed/index.js";
@@ -23,6 +24,10 @@ export interface TensorVerdict {
 }
 
 export interface VerifyOptions extends Pick<PoolOptions, "threads" | "signal"> {
+  /** The source's tensors to look at. Default: all. */
+  readonly tensors?: readonly Tensor[] | undefined;
+  /** Called with each verdict as it is found. */
+  readonly onVerdict?: ((tensor: Tensor, verdict: TensorVerdict) => void) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -42,31 +47,37 @@ export function isCalibrated({ metadata }: Pick<Model, "metadata">): boolean {
 /** What f32 leaves of a weight whose factor stands apart: both sides multiply, in another order. */
 const FACTOR_ERROR = 2 ** -23;
 
-/** Compares every tensor of a written model with the model it was made from. */
+/** Compares every tensor of a written model with the model it was made from, or those that are asked for. */
 export async function verify(
   written: Model,
   source: Model,
   options: VerifyOptions = {},
 ): Promise<TensorVerdict[]> {
-  const total = source.tensors.length;
+  const { tensors = source.tensors } = options;
   const bound = isCalibrated(written) ? CALIBRATED_BOUND : ERROR_BOUND;
   const verdicts = await withFiles((open) => {
     const [writtenFiles, sourceFiles] = [open(written.container.files), open(source.container.files)];
     let done = 0;
     return withPool(options, (pool) =>
       Promise.all(
-        source.tensors.map(async (tensor) => {
+        tensors.map(async (tensor) => {
           const found = written.tensors.find(({ name }) => name === tensor.name);
           const verdict = await judge(pool, tensor, found, sourceFiles, writtenFiles, bound);
-          options.onProgress?.(++done, total);
+          options.onVerdict?.(tensor, verdict);
+          options.onProgress?.(++done, tensors.length);
           return verdict;
         }),
       ),
     );
   });
+  return options.tensors === undefined ? [...verdicts, ...surplusOf(written, source)] : verdicts;
+}
+
+/** Verdicts on tensors that the source has not. */
+export function surplusOf(written: Model, source: Model): TensorVerdict[] {
   const names = new Set(source.tensors.map(({ name }) => name));
   const surplus = written.tensors.filter(({ name }) => !names.has(name));
-  return [...verdicts, ...surplus.map((tensor) => wrong(tensor, "is not in the source"))];
+  return surplus.map((tensor) => wrong(tensor, t`is not in the source`));
 }
 
 async function judge(
@@ -77,9 +88,9 @@ async function judge(
   writtenFiles: Descriptors,
   bound: number,
 ): Promise<TensorVerdict> {
-  if (written === undefined) return wrong(source, "is missing");
+  if (written === undefined) return wrong(source, t`is missing`);
   if (written.shape.join() !== source.shape.join()) {
-    return wrong(written, `is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
+    return wrong(written, t`is ${written.shape.join(" x ")} instead of ${source.shape.join(" x ")}`);
   }
   const job = { written, writtenFiles, source, sourceFiles };
   const results = await Promise.all(cutRows(source).map((rows) => pool.run(compareJob, { ...job, ...rows })));
@@ -103,11 +114,11 @@ function verdictOf(
   const fresh = relative(sum((result) => result.freshSquaredError));
   const nonFinite = sum((result) => result.nonFinite);
   const faults: string[] = [];
-  if (nonFinite > 0) faults.push(`${nonFinite} weights are infinite or NaN`);
-  if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push("every weight is zero");
+  if (nonFinite > 0) faults.push(t`${nonFinite} weights are infinite or NaN`);
+  if (squaredSum > 0 && results.every((result) => result.allZero)) faults.push(t`every weight is zero`);
   if (!(relativeError <= bound * fresh + slack)) {
     faults.push(
-      `relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
+      t`relative RMS error ${relativeError.toPrecision(3)}, quantizing afresh gives ${fresh.toPrecision(3)}`,
     );
   }
   const identical = sum((result) => result.identicalRows) === rows;

@@ -1,6 +1,7 @@
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
-import type { Kernels } from "../../kernels/kernels.js";
+import type { Kernels, Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
+import type { Catalogue } from "../../language/t.js";
 import { VERSION } from "../../version.js";
 
 // What goes between the main thread and the workers; all of it is plain data.
@@ -31,10 +32,17 @@ export function aboutRows(tensor: { readonly name: string }, firstRow: number, r
   return `tensor ${tensor.name}, rows ${firstRow} to ${firstRow + rows - 1}`;
 }
 
-/** What a thread starts with. */
+/** The modules of WebAssembly that a thread works with. */
 export interface WorkerModules {
   readonly kernels: WebAssembly.Module;
   readonly products: Products | undefined;
+  readonly searches?: Searches | undefined;
+}
+
+/** What a thread starts with. */
+export interface WorkerStart extends WorkerModules {
+  /** Of the language that is spoken; none for English. */
+  readonly catalogue: Catalogue | undefined;
 }
 
 export interface Request {

@@ -2,15 +2,16 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
 import { installedPath } from "../../installed.js";
-import { compileKernels, Kernels } from "../../kernels/kernels.js";
+import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
+import { spoken, t } from "../../language/t.js";
 import {
   errorFromData,
   type JobKind,
   type Reply,
   type Request,
   runJob,
-  type WorkerModules,
+  type WorkerStart,
 } from "./messages.js";
 
 /** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
@@ -36,11 +37,14 @@ export class WorkerPool {
   #nextId = 0;
   #failure: Error | undefined;
 
-  /** @param products for jobs that multiply */
-  constructor(threads: number = availableParallelism(), products?: Products) {
+  /**
+   * @param products for jobs that multiply
+   * @param searches for jobs that round
+   */
+  constructor(threads: number = availableParallelism(), products?: Products, searches?: Searches) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), products };
-    if (threads === 0) this.#own = new Kernels(modules.kernels, products);
+    const modules = { kernels: compileKernels(), products, searches, catalogue: spoken() };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, products, searches);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
 
@@ -74,7 +78,7 @@ export class WorkerPool {
    * descriptor any more, so files may be closed.
    */
   async close(): Promise<void> {
-    this.#failure ??= new LlqError("interrupted", "the work was stopped");
+    this.#failure ??= new LlqError("interrupted", t`the work was stopped`);
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     this.#rejectAll(this.#failure);
   }
@@ -114,7 +118,7 @@ export class WorkerPool {
     }
   }
 
-  #start(modules: WorkerModules): Thread {
+  #start(modules: WorkerStart): Thread {
     const worker = new Worker(installedPath("program/worker.js"), { workerData: modules });
     const thread: Thread = { worker, inHand: new Map() };
     worker.on("message", (reply: Reply) => {

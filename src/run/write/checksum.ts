@@ -1,5 +1,6 @@
 import { readFully } from "../../../formats/bytes.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import type { JobKind } from "../threads/messages.js";
 
 /**
@@ -56,5 +57,5 @@ function endChecksum(kernels: Kernels, state: number, length: number): number {
 export const checksumJob: JobKind<ChecksumJob, ChecksumResult> = {
   name: "checksum",
   run: checksum,
-  about: ({ file, offset }) => `${file.name} from byte ${offset}`,
+  about: ({ file, offset }) => t`${file.name} from byte ${offset}`,
 };

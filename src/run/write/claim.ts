@@ -2,7 +2,8 @@ import { lstatSync, realpathSync, type Stats, statfsSync, statSync } from "node:
 import { dirname, join } from "node:path";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { freeOutput, lookUp, refuseInput, reserveOutput } from "../../../formats/inputs.js";
-import { type Lock, tryLock } from "./lock.js";
+import { t } from "../../language/t.js";
+import { type Lock, type Owner, tryLock } from "./lock.js";
 
 /** Where an output grows until it is complete. */
 export function partialPath(output: string): string {
@@ -37,16 +38,16 @@ export function checkOutputs(
   { byteLength = 0, inputs = [], force = false }: OutputOptions,
 ): void {
   const first = outputs[0]!;
-  if (outputs.includes("")) throw new LlqError("usage", "an output has no name");
+  if (outputs.includes("")) throw new LlqError("usage", t`an output has no name`);
   if (outputs.includes("-")) {
-    const hint = "name a file; ./- is one of that name";
-    throw new LlqError("usage", "-: outputs are written in many places at once, which stdout cannot be", {
+    const hint = t`name a file; ./- is one of that name`;
+    throw new LlqError("usage", t`-: outputs are written in many places at once, which stdout cannot be`, {
       hint,
     });
   }
   const folder = dirname(first);
   if (!lookUp(folder)?.isDirectory()) {
-    const message = `${first}: the folder ${folder} does not exist`;
+    const message = t`${first}: the folder ${folder} does not exist`;
     throw new LlqError("usage", message, { hint: `mkdir -p ${folder}` });
   }
   for (const output of outputs) checkPlace(output, inputs, force);
@@ -54,8 +55,8 @@ export function checkOutputs(
   const kept = outputs.flatMap((output) => statSync(partialPath(output), { throwIfNoEntry: false }) ?? []);
   const free = kept.reduce((sum, { blocks }) => sum + blocks * 512, bavail * bsize);
   if (free < byteLength) {
-    const message = `${first}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
-    throw new LlqError("no-space", message, { hint: "free some space or choose another output folder" });
+    const message = t`${first}: needs ${byteLength} bytes, but ${realpathSync(folder)} has ${free} free`;
+    throw new LlqError("no-space", message, { hint: t`free some space or choose another output folder` });
   }
 }
 
@@ -64,12 +65,12 @@ function checkPlace(output: string, inputs: readonly string[], force: boolean): 
     refuseInput(path, inputs);
     const stat = placeOf(path);
     if (stat?.isSymbolicLink()) {
-      const hint = "name the file itself: a link is neither followed nor replaced";
-      throw new LlqError("usage", `${path}: is a symbolic link`, { hint });
+      const hint = t`name the file itself: a link is neither followed nor replaced`;
+      throw new LlqError("usage", t`${path}: is a symbolic link`, { hint });
     }
     if (stat === undefined || stat.isFile()) continue;
-    const hint = stat.isDirectory() ? `name a file in it: ${join(path, "model.gguf")}` : undefined;
-    throw new LlqError("usage", `${path}: is not a regular file`, { hint });
+    const hint = stat.isDirectory() ? t`name a file in it: ${join(path, "model.gguf")}` : undefined;
+    throw new LlqError("usage", t`${path}: is not a regular file`, { hint });
   }
   if (!force) refuseExisting(output);
 }
@@ -79,13 +80,15 @@ export function placeOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (cause) {
-    throw new LlqError("usage", `${path}: cannot be written (${systemErrorCode(cause) ?? cause})`, { cause });
+    throw new LlqError("usage", t`${path}: cannot be written (${systemErrorCode(cause) ?? cause})`, {
+      cause,
+    });
   }
 }
 
 export function refuseExisting(output: string): void {
   if (placeOf(output) === undefined) return;
-  throw new LlqError("usage", `${output}: exists already`, { hint: "--force replaces it" });
+  throw new LlqError("usage", t`${output}: exists already`, { hint: t`--force replaces it` });
 }
 
 /** Outputs that are this run's alone. */
@@ -123,11 +126,16 @@ export function claimOutputs(outputs: readonly string[], options: OutputOptions)
 function claimOne(output: string): Lock {
   const lock = tryLock(lockPath(output));
   if ("release" in lock) return lock;
-  const { owner } = lock;
-  if (owner?.pid === process.pid) throw new LlqError("usage", `${output}: is to be written twice at once`);
-  const who = owner === undefined ? "another run" : `process ${owner.pid} on ${owner.place.split(" ")[0]}`;
-  const since = owner === undefined ? "" : `, since ${owner.since}`;
-  throw new LlqError("usage", `${output}: is being written by ${who}${since}`, {
-    hint: "wait for it, or choose another name",
+  if (lock.owner?.pid === process.pid)
+    throw new LlqError("usage", t`${output}: is to be written twice at once`);
+  throw new LlqError("usage", t`${output}: is being written by ${nameOfOwner(lock.owner)}`, {
+    hint: t`wait for it, or choose another name`,
   });
+}
+
+/** For people. */
+export function nameOfOwner(owner: Owner | undefined): string {
+  return owner === undefined
+    ? t`another run`
+    : t`process ${owner.pid} on ${owner.place.split(" ")[0]}, since ${owner.since}`;
 }

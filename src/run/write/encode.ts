@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import { checkFinite } from "../../rows/finite.js";
 import { isAcross } from "../../rows/packed/index.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes, widenRows } from "../../rows/rows.js";
@@ -167,7 +168,7 @@ export const encodeJob: JobKind<EncodeJob, EncodeResult[]> = {
   name: "encode",
   run: encode,
   about: ({ tensor, targets, firstRow, rows }) =>
-    `${aboutRows(tensor, firstRow, rows)} to ${targets.map(({ dtype }) => dtype).join(", ")}`,
+    t`${aboutRows(tensor, firstRow, rows)} to ${targets.map(({ dtype }) => dtype).join(", ")}`,
 };
 
 /**
@@ -246,11 +247,11 @@ export function writeFully(output: EncodeOutput, bytes: Uint8Array): void {
 export function writeError(name: string, cause: unknown): LlqError {
   const code = systemErrorCode(cause);
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new LlqError("no-space", `${name}: the disk is full`, {
-      hint: "free some space or choose another output folder",
+    return new LlqError("no-space", t`${name}: the disk is full`, {
+      hint: t`free some space or choose another output folder`,
       cause,
     });
   }
   const kind = code === "EMFILE" || code === "ENFILE" ? "system" : "no-space";
-  return new LlqError(kind, `${name}: cannot be written (${code ?? cause})`, { cause });
+  return new LlqError(kind, t`${name}: cannot be written (${code ?? cause})`, { cause });
 }

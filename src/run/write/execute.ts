@@ -1,7 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
+import { elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { chooseSearches, SEARCHED } from "../../kernels/searches.js";
+import { t } from "../../language/t.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
+import { listRecords, startOver } from "../parts/record.js";
 import { type PoolOptions, withFiles, withPool } from "../threads/scope.js";
 import { claimOutputs, partialPath } from "./claim.js";
 import { isResumable, withResumeHint } from "./output.js";
@@ -57,7 +61,7 @@ export async function executeTogether(
 ): Promise<Summary[][]> {
   const plans = models.flat().map(({ plan }) => plan);
   if (plans.some(({ files }) => !isDeepStrictEqual(files, plans[0]!.files))) {
-    throw new LlqError("usage", "models that are written together must be of the same sources");
+    throw new LlqError("usage", t`models that are written together must be of the same sources`);
   }
   const summaries = await executeRounds(models, [models.flat()], options);
   return models.map(({ length }) => summaries.splice(0, length));
@@ -74,14 +78,16 @@ async function executeRounds(
   const outputs = parts.map(({ output }) => output);
   const { force = false } = options;
   const sources = parts[0]!.plan.files;
+  for (const output of outputs) refuseParts(output);
   const claim = claimOutputs(outputs, { byteLength: total, inputs: sources, force });
   const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
+  const searches = chooseSearches(searchedElements(parts));
   let current = parts[0]!.output;
   try {
     await withFiles((open) => {
       const files = open(sources);
-      return withPool(options, async (pool) => {
+      return withPool({ ...options, searches }, async (pool) => {
         const work = { pool, files, progress, resume: options.resume === true };
         for (const round of rounds) {
           current = round[0]!.output;
@@ -102,6 +108,22 @@ async function executeRounds(
   } finally {
     claim.release();
   }
+}
+
+/** A run by itself must not take away what several do together. */
+function refuseParts(output: string): void {
+  const [part] = listRecords(output);
+  if (part === undefined) return;
+  const message = t`${output}: is being made in ${part.count} parts, of which ${part.path} is one`;
+  throw new LlqError("usage", message, {
+    hint: t`llq finish ${output} when all are done, or ${startOver(output)}`,
+  });
+}
+
+/** Weights that get a type which has a search of its own. */
+export function searchedElements(parts: readonly PlanPart[]): number {
+  const searched = parts.flatMap(({ plan }) => plan.tensors.filter(({ dtype }) => SEARCHED.has(dtype)));
+  return searched.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
 }
 
 /** Weights done of those of all parts. */

@@ -2,11 +2,13 @@ import { closeSync, readFileSync, rmSync, statSync, writeFileSync } from "node:f
 import { decodeMulti, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { EncodeResult } from "./encode.js";
 import { writeError } from "./encode.js";
 import { createFile } from "./output.js";
 
-const encodeResult = v.object({
+/** A job's result, as it is kept. */
+export const encodeResult = v.object({
   byteLength: v.number(),
   checksum: v.number(),
   squaredError: v.number(),
@@ -71,8 +73,8 @@ export function readJournal(path: string, fingerprint: string): Finished | undef
 
 /** The error for a record of other work. */
 export function foreignJournal(path: string): LlqError {
-  const message = `${path}: was left by other options, another source or another version of llq`;
-  return new LlqError("usage", message, { hint: "run again without --resume to start over" });
+  const message = t`${path}: was left by other options, another source or another version of llq`;
+  return new LlqError("usage", message, { hint: t`run again without --resume to start over` });
 }
 
 /** What tells a file from a changed one without reading it, for fingerprints. */

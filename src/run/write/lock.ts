@@ -18,6 +18,7 @@ import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { writeError } from "./encode.js";
 
 // A lock is a file that says who has it. Its owner is gone when its process is, where that can be seen; elsewhere,
@@ -82,6 +83,24 @@ export async function withLock<T>(
     return await work();
   } finally {
     lock.release();
+  }
+}
+
+/**
+ * Takes a lock that is free, or whose owner is gone. An owner on another machine may have been killed just now: it is waited
+ * for until it gives a sign of life, or has given none for long.
+ */
+export async function lockOfTheDead(
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Lock | { readonly owner: Owner | undefined }> {
+  const first = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  for (;;) {
+    const lock = tryLock(path);
+    if ("release" in lock || lock.owner?.place === place()) return lock;
+    if (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs !== first) return lock;
+    signal?.throwIfAborted();
+    await delay(POLL);
   }
 }
 
@@ -155,7 +174,9 @@ function readLock(path: string): Found | undefined {
 }
 
 function notOurs(path: string): LlqError {
-  return new LlqError("usage", `${path}: is no lock of llq`, { hint: "remove it, or choose another output" });
+  return new LlqError("usage", t`${path}: is no lock of llq`, {
+    hint: t`remove it, or choose another output`,
+  });
 }
 
 function parseOwner(text: string): Owner | undefined {

@@ -23,6 +23,7 @@ import {
   refuseInput,
   stampOf,
 } from "../../../formats/inputs.js";
+import { t } from "../../language/t.js";
 import { partialPath, refuseExisting } from "./claim.js";
 import { writeError, writeFully } from "./encode.js";
 
@@ -48,7 +49,7 @@ export function reopenFile(path: string): number {
   const stat = fstatSync(fd);
   if (stat.isFile() && stat.nlink === 1) return fd;
   closeSync(fd);
-  throw new LlqError("usage", `${path}: is not a file of one name`, { hint: "remove it" });
+  throw new LlqError("usage", t`${path}: is not a file of one name`, { hint: t`remove it` });
 }
 
 /** Opens the partial output at its full length; what it holds already stays. */
@@ -61,6 +62,25 @@ export function openPartial(partial: string, byteLength: number): number {
     closeSync(fd);
     throw writeError(partial, cause);
   }
+}
+
+/**
+ * Another descriptor of a file that is open, for writing alone. Where machines write to one file over NFS, the client of each
+ * writes a whole page back if it knows all of it, as it does of files that are read as well: what another machine has written
+ * to the rest of that page meanwhile would be lost.
+ * @throws LlqError `usage` when its name leads to another file by now
+ */
+export function openForWriting(path: string, fd: number): number {
+  let writer: number;
+  try {
+    writer = openSync(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  } catch (cause) {
+    throw writeError(path, cause);
+  }
+  const [here, there] = [fd, writer].map((each) => stampOf(fstatSync(each, { bigint: true })));
+  if (isSame(here!, there!)) return writer;
+  closeSync(writer);
+  throw new LlqError("usage", t`${path}: another process has put something else in its place`);
 }
 
 /** Bytes worth a flush: each also costs the disk a commit of its journal. */
@@ -117,7 +137,7 @@ export function settle(fd: number, output: string, byteLength: number): FileStam
   }
   const stamp = stampOf(fstatSync(fd, { bigint: true }));
   if (stamp.size !== BigInt(byteLength)) {
-    const message = `${output}: ${byteLength} bytes were written, but the file has ${stamp.size}`;
+    const message = t`${output}: ${byteLength} bytes were written, but the file has ${stamp.size}`;
     throw new LlqError("no-space", message);
   }
   return stamp;
@@ -133,7 +153,7 @@ export function publish(output: string, written: FileStamp, force: boolean): voi
   const partial = partialPath(output);
   const found = lstatSync(partial, { bigint: true, throwIfNoEntry: false });
   if (found === undefined || !isSame(found, written)) {
-    throw new LlqError("usage", `${partial}: another process has put something else in its place`);
+    throw new LlqError("usage", t`${partial}: another process has put something else in its place`);
   }
   freeOutput(output);
   refuseInput(output);
@@ -158,8 +178,8 @@ export function checkReadBack(fd: number, output: string, written: number, byteL
     crc = crc32(part, crc);
   }
   if (crc === written) return;
-  throw new LlqError("no-space", `${output}: reads back other than it was written`, {
-    hint: "the disk or its connection is failing",
+  throw new LlqError("no-space", t`${output}: reads back other than it was written`, {
+    hint: t`the disk or its connection is failing`,
   });
 }
 
@@ -189,12 +209,12 @@ export function isResumable(error: unknown): error is LlqError {
 /** The error, telling how to go on if what is done was `kept`. */
 export function withResumeHint(error: LlqError, kept: string): LlqError {
   if (!existsSync(kept)) return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${kept}`;
+  const hint = t`${error.hint === undefined ? "" : `${error.hint}; `}--resume goes on from ${kept}`;
   return new LlqError(error.code, error.message, { hint, cause: error });
 }
 
 /** Makes the rename last through a power cut, where the system allows to sync a folder. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   try {
     const fd = openSync(folder, "r");
     fsyncSync(fd);

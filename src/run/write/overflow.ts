@@ -1,6 +1,7 @@
 import { type DTypeName, dtype } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
+import { t } from "../../language/t.js";
 import { checkFinite } from "../../rows/finite.js";
 import { rowBytes } from "../../rows/rows.js";
 import type { Tensor } from "../../tensor.js";
@@ -74,11 +75,12 @@ export function checkOverflow(
   const row = original.subarray(start, start + length);
   const column = row.reduce((at, value, i) => (Math.abs(value) > Math.abs(row[at]!) ? i : at), 0);
   const value = row[column]!;
-  const place = `row ${firstRow + start / length}, column ${column}`;
-  const why = blockSize === 1 ? `which ${type} has as Infinity` : `too large for a block of ${type}`;
+  const place = t`row ${firstRow + start / length}, column ${column}`;
+  const why = blockSize === 1 ? t`which ${type} has as Infinity` : t`too large for a block of ${type}`;
   const wide = Math.abs(value) <= LARGEST_BF16 ? "BF16" : "F32";
-  const limit = type === "F16" || blockSize > 1 ? ` (F16, its scales' type too, ends at ${LARGEST_F16})` : "";
-  throw new LlqError("bad-input", `tensor ${name}: ${place}: the weight is ${value}, ${why}`, {
-    hint: `${wide} would hold it${limit}: --tensor ${name}=${wide} for quantize, --type ${wide.toLowerCase()} for convert and generate`,
+  const limit =
+    type === "F16" || blockSize > 1 ? t` (F16, its scales' type too, ends at ${LARGEST_F16})` : "";
+  throw new LlqError("bad-input", t`tensor ${name}: ${place}: the weight is ${value}, ${why}`, {
+    hint: t`${wide} would hold it${limit}: --tensor ${name}=${wide} for quantize, --type ${wide.toLowerCase()} for convert and generate`,
   });
 }

@@ -155,7 +155,7 @@ class Partial {
       elements: planElements(plan),
       seconds: (performance.now() - started) / 1000,
       resumed: this.#resumed,
-      tensors: plan.tensors.map((tensor, i) => report(tensor, done.get(i)!)),
+      tensors: plan.tensors.map(({ tensor, dtype }, i) => reportOf(tensor.name, dtype, done.get(i)!)),
     };
     return { summary, stamp };
   }
@@ -247,9 +247,9 @@ function sameBytes(shares: readonly Share[]): Share[][] {
 }
 
 /** Of everything the output's bytes depend on: the plan, the sources' identity, the version. */
-function fingerprint(plan: Plan): string {
+export function fingerprint(plan: Plan, identity: (file: string) => string = fileIdentity): string {
   const hash = createHash("sha256").update(VERSION).update(plan.header);
-  for (const file of plan.files) hash.update(fileIdentity(file));
+  for (const file of plan.files) hash.update(identity(file));
   for (const { weights = [], ...tensor } of plan.tensors) {
     hash.update(JSON.stringify(tensor));
     for (const values of weights) hash.update(values);
@@ -257,12 +257,13 @@ function fingerprint(plan: Plan): string {
   return hash.digest("hex");
 }
 
-function report({ tensor, dtype }: TensorPlan, results: readonly EncodeResult[]): TensorReport {
+/** What became of a tensor, by the results of all its jobs. */
+export function reportOf(name: string, dtype: string, results: readonly EncodeResult[]): TensorReport {
   const sum = (of: (result: EncodeResult) => number) =>
     results.reduce((total, result) => total + of(result), 0);
   const squaredSum = sum((result) => result.squaredSum);
   return {
-    name: tensor.name,
+    name,
     dtype,
     relativeError: squaredSum > 0 ? Math.sqrt(sum((result) => result.squaredError) / squaredSum) : 0,
     maxError: results.reduce((largest, result) => Math.max(largest, result.maxError), 0),

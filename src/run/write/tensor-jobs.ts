@@ -1,4 +1,5 @@
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { TensorPlan } from "../../quant/plan.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { matrixOf, rowCount } from "../../tensor.js";
@@ -72,6 +73,6 @@ export async function checkTensor(
   results: readonly EncodeResult[],
 ): Promise<void> {
   if (await isIntact(pool, tensor, file, results)) return;
-  const message = `${file.name}: tensor ${tensor.tensor.name} reads back other than it was written`;
-  throw new LlqError("no-space", message, { hint: "the disk or its connection is failing" });
+  const message = t`${file.name}: tensor ${tensor.tensor.name} reads back other than it was written`;
+  throw new LlqError("no-space", message, { hint: t`the disk or its connection is failing` });
 }

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { addedIds, addedSplitter } from "../added.js";
 import { PieceCache } from "../cache.js";
 import { type Fragment, userDefinedSplitter } from "../fragments.js";
@@ -82,7 +83,7 @@ class BpeEncoder {
     const results = new Int32Array(merges.length);
     for (const [rank, merge] of merges.entries()) {
       const space = merge.indexOf(" ", 1);
-      if (space < 0) throw badInput(`merge ${rank} is not a pair of tokens: ${JSON.stringify(merge)}`);
+      if (space < 0) throw badInput(t`merge ${rank} is not a pair of tokens: ${JSON.stringify(merge)}`);
       const left = this.#tokens.get(merge.slice(0, space));
       const right = this.#tokens.get(merge.slice(space + 1));
       const result = this.#tokens.get(merge.slice(0, space) + merge.slice(space + 1));

@@ -1,4 +1,5 @@
 import { LlqError, nearest } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 /** How byte-level BPE cuts a text before it merges. */
 export interface PreTokenizer {
@@ -142,8 +143,8 @@ export function preTokenizer(name: string): PreTokenizer {
     name,
     PRE_TOKENIZERS.flatMap(({ names }) => names),
   );
-  throw new LlqError("unsupported", `pre-tokenizer ${name} is not known`, {
-    hint: near && `the nearest known is ${near}`,
+  throw new LlqError("unsupported", t`pre-tokenizer ${name} is not known`, {
+    hint: near && t`the nearest known is ${near}`,
   });
 }
 
@@ -172,8 +173,8 @@ export function recognizePreTokenizer(name: string, request: SplitRequest): PreT
     PRE_TOKENIZERS.map(({ split }) => splitKey(split)),
   );
   const row = PRE_TOKENIZERS.find(({ split }) => splitKey(split) === near);
-  throw new LlqError("unsupported", `${name}: unknown pre-tokenizer, which splits by ${wanted}`, {
-    hint: row && `the nearest known is ${row.names[0]}, which splits by ${near}`,
+  throw new LlqError("unsupported", t`${name}: unknown pre-tokenizer, which splits by ${wanted}`, {
+    hint: row && t`the nearest known is ${row.names[0]}, which splits by ${near}`,
   });
 }
 

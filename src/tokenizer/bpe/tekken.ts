@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
+import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import { TokenTable } from "../token-table.js";
 import { DEFAULTS, type SpecialToken, type SpecialTokens, TOKEN_TYPE, type Vocab } from "../types.js";
@@ -45,7 +46,7 @@ export function vocabFromTekken(name: string, json: unknown, config: TokenizerCo
   }
   const { pattern, default_vocab_size: size, default_num_special_tokens: controls } = result.output.config;
   const { special_tokens: listed } = result.output;
-  if (controls > size) throw badInput(`${name}: ${controls} special tokens among ${size}`);
+  if (controls > size) throw badInput(t`${name}: ${controls} special tokens among ${size}`);
   const { names } = recognizePreTokenizer(name, { split: [pattern], ignoreMerges: true, nfc: false });
   const control = controlTokens(
     name,
@@ -82,10 +83,10 @@ function controlTokens(
   const tokens = Array.from({ length }, (_, id) => `<SPECIAL_${id}>`);
   for (const [i, { rank, token_str: text }] of listed.entries()) {
     if (rank !== i || rank >= length)
-      throw badInput(`${name}: special token ${i} has the rank ${rank} of ${length}`);
+      throw badInput(t`${name}: special token ${i} has the rank ${rank} of ${length}`);
     tokens[rank] = text;
   }
-  if (new Set(tokens).size < length) throw badInput(`${name}: a special token is there twice`);
+  if (new Set(tokens).size < length) throw badInput(t`${name}: a special token is there twice`);
   return tokens;
 }
 
@@ -95,18 +96,18 @@ function rankedTokens(
   vocab: readonly { readonly rank: number; readonly token_bytes: string }[],
   length: number,
 ): string[] {
-  if (vocab.length < length) throw badInput(`${name}: ${vocab.length} tokens; ${length} are used`);
+  if (vocab.length < length) throw badInput(t`${name}: ${vocab.length} tokens; ${length} are used`);
   const tokens = vocab.slice(0, length).map(({ rank, token_bytes: base64 }, i) => {
     const bytes = Buffer.from(base64, "base64");
     if (rank !== i || bytes.length === 0 || bytes.toString("base64") !== base64) {
-      throw badInput(`${name}: vocab[${i}] is not the token of rank ${i}`);
+      throw badInput(t`${name}: vocab[${i}] is not the token of rank ${i}`);
     }
     return spellBytes(bytes);
   });
-  if (new Set(tokens).size < length) throw badInput(`${name}: a token is there twice`);
+  if (new Set(tokens).size < length) throw badInput(t`${name}: a token is there twice`);
   const apart = tokens.slice(0, 256).findIndex((token) => token.length !== 1);
   if (apart >= 0 || length < 256) {
-    throw new LlqError("unsupported", `${name}: the first 256 tokens are not the 256 bytes`);
+    throw new LlqError("unsupported", t`${name}: the first 256 tokens are not the 256 bytes`);
   }
   return tokens;
 }

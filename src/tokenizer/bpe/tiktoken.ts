@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import { resolveSpecial } from "../special.js";
 import { TokenTable } from "../token-table.js";
@@ -72,8 +73,8 @@ export function vocabFromTiktoken(name: string, text: string, config: TokenizerC
   const family = FAMILIES.find(({ ranks }) => ranks === tokens.length);
   if (family === undefined) {
     const known = FAMILIES.map(({ ranks, pre }) => `${ranks} (${pre})`);
-    throw new LlqError("unsupported", `${name}: ${tokens.length} tokens are no known model's`, {
-      hint: `known are ${known.join(", ")}; any other needs a tokenizer.json`,
+    throw new LlqError("unsupported", t`${name}: ${tokens.length} tokens are no known model's`, {
+      hint: t`known are ${known.join(", ")}; any other needs a tokenizer.json`,
     });
   }
   const all = tokens.length + family.control.length;
@@ -105,7 +106,7 @@ function parseRanks(name: string, text: string): string[] {
     const token = parseUsual(line, i) ?? parseLine(line, i);
     if (token === undefined) {
       throw badInput(
-        `${name}: line ${i + 1} is not a token and rank ${i}: ${JSON.stringify(line.slice(0, 80))}`,
+        t`${name}: line ${i + 1} is not a token and rank ${i}: ${JSON.stringify(line.slice(0, 80))}`,
       );
     }
     tokens.push(token);

@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { preTokenizer } from "../bpe/pretokenize.js";
 import type { SpecialToken, Vocab } from "../types.js";
 import type { TokenizerConfig } from "./hf-config.js";
@@ -29,10 +30,10 @@ export function vocabFromGpt2Files(
   const tokenizerClass = (config.tokenizerClass ?? "GPT2Tokenizer").replace(/Fast$/, "");
   const pre = CLASSES.get(tokenizerClass);
   if (pre === undefined) {
-    const message = `${name}: how ${tokenizerClass} splits text is not known`;
-    throw new LlqError("unsupported", message, { hint: "save the tokenizer as tokenizer.json" });
+    const message = t`${name}: how ${tokenizerClass} splits text is not known`;
+    throw new LlqError("unsupported", message, { hint: t`save the tokenizer as tokenizer.json` });
   }
-  if (typeof vocab !== "object" || vocab === null) throw badInput(`${name}: not a table of tokens`);
+  if (typeof vocab !== "object" || vocab === null) throw badInput(t`${name}: not a table of tokens`);
   const { split, nfc } = preTokenizer(pre);
   const end = (vocab as Record<string, unknown>)[END_OF_TEXT];
   const json = {

@@ -4,6 +4,7 @@ import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
 import { parseJson } from "../../../formats/json.js";
+import { t } from "../../language/t.js";
 import { DEFAULT_TEMPLATE, type SpecialToken } from "../types.js";
 
 /** What the files beside a vocabulary say about it. A file that is not there says nothing. */
@@ -114,7 +115,7 @@ export function readTokenizerConfig(folder: string): TokenizerConfig {
     imageTokens: config?.num_image_tokens ?? 0,
     remarks: own.success
       ? []
-      : [`${join(folder, "tokenizer_config.json")}: chat_template is no template, and left out`],
+      : [t`${join(folder, "tokenizer_config.json")}: chat_template is no template, and left out`],
   };
 }
 

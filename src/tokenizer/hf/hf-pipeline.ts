@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
+import { t } from "../../language/t.js";
 
 // tokenizer.json holds a pipeline: normalizer → pre_tokenizer → model → post_processor, and a decoder back.
 // Each of its stages is an object with a `type`, or a Sequence of such objects.
@@ -54,7 +55,7 @@ export type TokenizerJson = v.InferOutput<typeof schema>;
 export function parseTokenizerJson(name: string, json: unknown): TokenizerJson {
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;
-  throw badInput(`${name}: not a tokenizer.json: ${faultsOf(result.issues, 3)}`);
+  throw badInput(t`${name}: not a tokenizer.json: ${faultsOf(result.issues, 3)}`);
 }
 
 /** The stages of a part of the pipeline in order, Sequences opened up. */
@@ -67,12 +68,12 @@ export function stages(part: Stage | null | undefined): Stage[] {
 
 /** The tokens of a BPE model by id. @throws LlqError `bad-input` unless each has an id of its own */
 export function bpeTokens(name: string, { model }: TokenizerJson): Map<number, string> {
-  if (typeof model.vocab !== "object" || model.vocab === null) throw badInput(`${name}: no model.vocab`);
+  if (typeof model.vocab !== "object" || model.vocab === null) throw badInput(t`${name}: no model.vocab`);
   const tokens = new Map<number, string>();
   for (const [text, id] of Object.entries(model.vocab)) {
     if (!v.is(tokenId, id) || tokens.has(id)) {
       throw badInput(
-        `${name}: token ${JSON.stringify(text)} has id ${id}, which is no id or another token's`,
+        t`${name}: token ${JSON.stringify(text)} has id ${id}, which is no id or another token's`,
       );
     }
     tokens.set(id, text);
@@ -82,11 +83,11 @@ export function bpeTokens(name: string, { model }: TokenizerJson): Map<number, s
 
 /** The merges of a BPE model, first come first: `["a", "b"]`, or `"a b"` in older files. */
 export function bpeMerges(name: string, { model }: TokenizerJson): [left: string, right: string][] {
-  if (!Array.isArray(model.merges)) throw badInput(`${name}: no model.merges`);
+  if (!Array.isArray(model.merges)) throw badInput(t`${name}: no model.merges`);
   return model.merges.map((merge: unknown, i) => {
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     if (!v.is(stringPair, pair))
-      throw badInput(`${name}: merge ${i} is not a pair: ${JSON.stringify(merge)}`);
+      throw badInput(t`${name}: merge ${i} is not a pair: ${JSON.stringify(merge)}`);
     return pair;
   });
 }
@@ -94,7 +95,7 @@ export function bpeMerges(name: string, { model }: TokenizerJson): [left: string
 /** Tokens and log-probabilities of a Unigram model in order of id. */
 export function unigramTokens(name: string, { model }: TokenizerJson): [text: string, score: number][] {
   const pairs = v.safeParse(v.array(v.tuple([v.string(), v.number()])), model.vocab);
-  if (!pairs.success) throw badInput(`${name}: model.vocab is not a list of tokens and scores`);
+  if (!pairs.success) throw badInput(t`${name}: model.vocab is not a list of tokens and scores`);
   return pairs.output;
 }
 

@@ -1,5 +1,7 @@
 // What the stages of a tokenizer.json come to, in the terms of a Vocab.
+
 import { LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { DIGIT, DIGIT_RUNS, GPT2, PUNCTUATION, type SplitRequest } from "../bpe/pretokenize.js";
 import { type FolderRules, SPACE } from "../types.js";
 import type { TokenizerConfig } from "./hf-config.js";
@@ -128,5 +130,5 @@ function someSpansWords(tokens: Iterable<string>): boolean {
 
 function refuse(name: string, part: string, { type, ...settings }: Stage): never {
   const shown = JSON.stringify(settings).slice(0, 400);
-  throw new LlqError("unsupported", `${name}: ${part} ${type} ${shown} is not supported`);
+  throw new LlqError("unsupported", t`${name}: ${part} ${type} ${shown} is not supported`);
 }

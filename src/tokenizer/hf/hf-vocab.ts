@@ -1,4 +1,5 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { byteCharacter } from "../bpe/byte-alphabet.js";
 import { recognizePreTokenizer } from "../bpe/pretokenize.js";
 import { resolveSpecial } from "../special.js";
@@ -49,7 +50,7 @@ export function vocabFromTokenizerJson(
   const source = { name, json, config, rows };
   for (const affix of ["continuing_subword_prefix", "end_of_word_suffix"] as const) {
     if (json.model[affix]) {
-      throw new LlqError("unsupported", `${name}: ${affix} ${json.model[affix]} is not supported`);
+      throw new LlqError("unsupported", t`${name}: ${affix} ${json.model[affix]} is not supported`);
     }
   }
   switch (json.model.type) {
@@ -59,8 +60,8 @@ export function vocabFromTokenizerJson(
     case "Unigram":
       return unigramVocab(source);
     default:
-      throw new LlqError("unsupported", `${name}: models of type ${json.model.type} are not supported`, {
-        hint: "supported are BPE and Unigram",
+      throw new LlqError("unsupported", t`${name}: models of type ${json.model.type} are not supported`, {
+        hint: t`supported are BPE and Unigram`,
       });
   }
 }
@@ -147,7 +148,7 @@ function checkMerges(
   for (const [i, [left, right]] of merges.entries()) {
     const odd = [left, right, left + right].find((text) => !tokens.has(text));
     if (odd === undefined) continue;
-    throw badInput(`${name}: merge ${i} is of ${JSON.stringify(odd)}, which is no token`);
+    throw badInput(t`${name}: merge ${i} is of ${JSON.stringify(odd)}, which is no token`);
   }
 }
 

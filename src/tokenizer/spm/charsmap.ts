@@ -2,7 +2,9 @@
 // The trie is a double array (darts-clone) over UTF-8; a leaf's value is where its replacement starts, and a
 // replacement ends with a zero byte.
 //   bits of a node: 0-7 label, 8 has a leaf, 9 the offset is in 256s, 10-30 offset, 31 is a leaf
+
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 
 const LEAF = 0x80000000;
 
@@ -65,5 +67,5 @@ function characterLength(first: number): number {
 }
 
 function damaged(): never {
-  throw badInput("the tokenizer's table of character replacements (precompiled_charsmap) is damaged");
+  throw badInput(t`the tokenizer's table of character replacements (precompiled_charsmap) is damaged`);
 }

@@ -1,5 +1,6 @@
 import { ByteReader, type ByteSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { byteTokenText, DEFAULTS, SPACE, TOKEN_TYPE, type Vocab } from "../types.js";
 
 /** Ids 3 to 258 are the bytes, in order. */
@@ -16,23 +17,23 @@ export function vocabFromLlama2c(source: ByteSource, rows: number): Vocab {
   const r = new ByteReader(source);
   const longest = r.u32();
   if (longest > MAX_TOKEN)
-    r.fail(`tokens of ${longest} bytes; at most ${MAX_TOKEN} are allowed`, undefined, 0);
+    r.fail(t`tokens of ${longest} bytes; at most ${MAX_TOKEN} are allowed`, undefined, 0);
   const tokens: string[] = [];
   const types: number[] = [];
   const scores = new Float32Array(rows);
   while (r.remaining > 0) {
     const id = tokens.length;
-    if (id === rows) throw otherModel(source, `more than the model's ${rows} tokens`);
+    if (id === rows) throw otherModel(source, t`more than the model's ${rows} tokens`);
     const at = r.offset;
     scores[id] = r.f32();
     const length = r.u32();
     if (length > longest)
-      r.fail(`token ${id} has ${length} bytes, the longest should have ${longest}`, undefined, at);
+      r.fail(t`token ${id} has ${length} bytes, the longest should have ${longest}`, undefined, at);
     const { text, type } = tokenOf(id, decode(r, length, id));
     tokens.push(text);
     types.push(type);
   }
-  if (tokens.length < rows) throw otherModel(source, `${tokens.length} tokens, the model has ${rows}`);
+  if (tokens.length < rows) throw otherModel(source, t`${tokens.length} tokens, the model has ${rows}`);
   const { special, addBos, addEos, addSpacePrefix } = DEFAULTS.spm;
   return {
     kind: "spm",
@@ -49,7 +50,7 @@ function decode(r: ByteReader, length: number, id: number): string {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(r.bytes(length));
   } catch (cause) {
     if (cause instanceof TypeError)
-      return r.fail(`the text of token ${id} is not valid UTF-8`, undefined, at);
+      return r.fail(t`the text of token ${id} is not valid UTF-8`, undefined, at);
     throw cause;
   }
 }
@@ -66,5 +67,5 @@ function tokenOf(id: number, stored: string): { text: string; type: number } {
 }
 
 function otherModel({ name }: ByteSource, what: string) {
-  return badInput(`${name}: has ${what}`, "is it the tokenizer of another model?");
+  return badInput(t`${name}: has ${what}`, t`is it the tokenizer of another model?`);
 }

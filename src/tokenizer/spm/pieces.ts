@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { NONE } from "../bpe/merger.js";
 import { byteOfTokenText, SPACE, TOKEN_TYPE, type Vocab } from "../types.js";
 
@@ -38,7 +39,7 @@ export function decodePieces(vocab: Vocab, ids: ArrayLike<number>): string {
 /** @throws LlqError `bad-input` for an id out of range */
 export function tokenText(vocab: Vocab, id: number): string {
   const text = vocab.tokens[id];
-  if (text === undefined) throw badInput(`token ${id} is not in a vocabulary of ${vocab.tokens.length}`);
+  if (text === undefined) throw badInput(t`token ${id} is not in a vocabulary of ${vocab.tokens.length}`);
   return text;
 }
 
@@ -57,5 +58,5 @@ export function byteIds(vocab: Vocab): Int32Array | undefined {
 }
 
 function badByteToken(text: string): never {
-  throw badInput(`byte token ${JSON.stringify(text)} is not of the form <0x0A>`);
+  throw badInput(t`byte token ${JSON.stringify(text)} is not of the form <0x0A>`);
 }

@@ -1,5 +1,6 @@
 import { LlqError } from "../../../formats/errors.js";
 import type { SentencePieceModel } from "../../../formats/sentencepiece/sentencepiece.js";
+import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import type { TokenizerJson } from "../hf/hf-pipeline.js";
 import { isByteLevel } from "../hf/hf-stages.js";
@@ -25,7 +26,7 @@ export function vocabFromSentencePiece(
   json?: TokenizerJson,
 ): Vocab {
   if (model.modelType !== "bpe" && model.modelType !== "unigram") {
-    const message = `${name}: SentencePiece models of type ${model.modelType} are not supported`;
+    const message = t`${name}: SentencePiece models of type ${model.modelType} are not supported`;
     throw new LlqError("unsupported", message);
   }
   const kind = model.modelType === "bpe" ? "spm" : "unigram";

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { addedIds } from "../added.js";
 import { NONE } from "../bpe/merger.js";
 import { PieceCache } from "../cache.js";
@@ -91,7 +92,7 @@ class SpmEncoder {
     this.#unknown = vocab.special.unk;
     this.#fuseUnknown = vocab.rules?.fuseUnknown ?? true;
     if (this.#byteIds === undefined && this.#unknown === undefined) {
-      throw badInput("the vocabulary has neither the 256 byte tokens nor an unknown token");
+      throw badInput(t`the vocabulary has neither the 256 byte tokens nor an unknown token`);
     }
     const joining = vocab.kind === "pieceBpe" ? joiningByMerges : joiningByScores;
     this.#joining = joining(vocab, this.#pieces);

@@ -1,4 +1,5 @@
 import { badInput } from "../../../formats/errors.js";
+import { t } from "../../language/t.js";
 import { addedIds } from "../added.js";
 import { NONE } from "../bpe/merger.js";
 import { IdList } from "../ids.js";
@@ -69,7 +70,7 @@ class UnigramEncoder {
     this.#unknownScore = Math.fround(min - UNKNOWN_PENALTY);
     this.#byteIds = byteIds(vocab);
     if (this.#byteIds === undefined && vocab.special.unk === undefined) {
-      throw badInput("the vocabulary has neither the 256 byte tokens nor an unknown token");
+      throw badInput(t`the vocabulary has neither the 256 byte tokens nor an unknown token`);
     }
     this.#unknown = vocab.special.unk ?? NONE;
   }

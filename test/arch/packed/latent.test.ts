@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { TensorSource } from "../../../formats/container.js";
 import { openContainer } from "../../../formats/open.js";
 import { withoutLatentPairs } from "../../../src/arch/checkpoint/latent.js";
 import { deepseek2 } from "../../../src/arch/families/deepseek2.js";
@@ -87,6 +88,24 @@ test.each(packed)("%s: %s has its halves wherever it is packed", (file, name, ty
   }
   expect(storedType({ dtype: "F32", sources: [k] })).toBe(type);
   expect(isAcross(k)).toBe(true);
+});
+
+test.each([
+  ["a row too many", [25, 5]],
+  ["a rank too large", [24, 6]],
+  ["heads apart", [2, 12, 5]],
+])("keys and values of another shape are refused: %s", (_, shape) => {
+  // 2 heads, each with 4 rows of keys and 8 of values, of a latent of 5.
+  const latent = { rank: 5, keyLength: 5, valueLength: 8 };
+  const hparams = { headCount: 2, latent, ropeDimensionCount: 1 } as HParams;
+  const source = { file: "x", offset: 0, byteLength: 0, dtype: "F32", shape } as const;
+  const container = {
+    ...unpack("fp8", packed[0]![3]),
+    tensors: new Map([["a.kv_b_proj.weight", source as unknown as TensorSource]]),
+  };
+  expect(refusal(() => withoutLatentPairs(container, deepseek2, hparams))).toBe(
+    `bad-input: tensor a.kv_b_proj.weight is ${shape.join(" x ")}; the configuration asks for 24 x 5`,
+  );
 });
 
 test("experts in FP8 that are stacked are what transformers dequantizes, together and one by one", () => {

@@ -24,10 +24,12 @@ import lm_eval
 import lm_eval.api.task
 import torch
 import transformers
+from gguf import GGUFReader
 from lm_eval.api.model import LM
 from lm_eval.api.samplers import FirstNSampler
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager, get_task_dict
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
 logging.disable(logging.WARNING)
 torch.set_num_threads(1)
@@ -186,13 +188,13 @@ class Canned(LM):
     loglikelihood_rolling = loglikelihood
 
 
-def load(manager, task, test, train):
+def load(manager, task, test, train, bbh_examples=BBH_EXAMPLES):
     rows = {split: datasets.Dataset.from_list(test) for split in ("validation", "test")}
     rows["train"] = datasets.Dataset.from_list(train)
     lm_eval.api.task.datasets.load_dataset = lambda **_: datasets.DatasetDict(rows)
     (loaded,) = get_task_dict([dict(task) if isinstance(task, dict) else task], manager).values()
-    if loaded.config.task.startswith("bbh"):
-        loaded.sampler = FirstNSampler(BBH_EXAMPLES)
+    if loaded.config.task.startswith("bbh") and bbh_examples is not None:
+        loaded.sampler = FirstNSampler(bbh_examples)
     return loaded
 
 
@@ -213,8 +215,9 @@ def scores(samples, number):
     return found
 
 
-def ask(lm, manager, questions, task, name, count, shots, context, chat):
-    loaded = load(manager, task, questions[name]["test"][:count], questions[name].get("train", questions[name]["test"]))
+def ask(lm, manager, questions, task, name, count, shots, context, chat, bbh_examples=BBH_EXAMPLES):
+    rows = questions[name]
+    loaded = load(manager, task, rows["test"][:count], rows.get("train", rows["test"]), bbh_examples)
     loaded.set_config("num_fewshot", shots)
     lm._max_length = context or 1024
     lm.tokenizer.chat_template = TEMPLATE
@@ -244,6 +247,19 @@ def ask(lm, manager, questions, task, name, count, shots, context, chat):
     return results
 
 
+def open_model(path):
+    """A folder, or a GGUF of floats."""
+    if path.suffix != ".gguf":
+        return HFLM(pretrained=str(path), dtype="float32", device="cpu", batch_size=1)
+    lm = HFLM(pretrained=str(path.parent), gguf_file=path.name, dtype="float32", device="cpu", batch_size=1)
+    pre = GGUFReader(path).get_field("tokenizer.ggml.pre")
+    if pre is not None and pre.contents() == "smollm":
+        # transformers 5.24 reads no pre-tokenizer from a GGUF: the model's own cuts digits off first
+        own = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False, use_regex=True)]
+        lm.tokenizer.backend_tokenizer.pre_tokenizer = Sequence(own)
+    return lm
+
+
 def main(model, folder, most):
     questions = {
         name: {"test": [make(i) for i in range(COUNTS.get(name, 20))]} | (
@@ -258,8 +274,7 @@ def main(model, folder, most):
         for name, splits in (questions | {"bbh examples": {"test": BBH_EXAMPLES}}).items()
     )
     (folder / "written-questions.json").write_text("{\n" + text + "\n}\n", encoding="utf-8")
-    place = {"pretrained": str(model.parent), "gguf_file": model.name} if model.suffix == ".gguf" else {"pretrained": str(model)}
-    lm = HFLM(**place, dtype="float32", device="cpu", batch_size=1)
+    lm = open_model(model)
     manager = TaskManager()
     versions = {"lm_eval": lm_eval.__version__, "transformers": transformers.__version__, "torch": torch.__version__}
     lines = []
@@ -283,4 +298,5 @@ def main(model, folder, most):
     (folder / "written.json").write_text(out, encoding="utf-8")
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1000)
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1000)

@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import { LlqError } from "../../../../formats/errors.js";
 import { openSensitivity } from "../../../../formats/sensitivity.js";
+import { t } from "../../../language/t.js";
 import type { Model } from "../../../model.js";
 import { type Limit, planBySize } from "../../../quant/by-size/by-size.js";
 import { menuOf } from "../../../quant/by-size/menu.js";
@@ -33,41 +34,41 @@ const DEFAULT_CONTEXT = 4096;
 /** They stand together in the help. */
 export const sizeOptions = () =>
   [
-    new Option("--fit <memory>", "the best file that runs in so much memory, such as 8GB").conflicts([
+    new Option("--fit <memory>", t`the best file that runs in so much memory, such as 8GB`).conflicts([
       ...MIX_OPTIONS,
       "targetSize",
       "targetBpw",
     ]),
     new Option(
       "--context <n>",
-      `tokens that --fit leaves room for (default: ${DEFAULT_CONTEXT}, or all the model has); without it, in a chunk of --calibrate (default: 512)`,
+      t`tokens that --fit leaves room for (default: ${DEFAULT_CONTEXT}, or all the model has); without it, in a chunk of --calibrate (default: 512)`,
     ).argParser(wholeNumber(1)),
-    new Option("--kv-type <type>", "how --fit takes keys and values to be kept")
+    new Option("--kv-type <type>", t`how --fit takes keys and values to be kept`)
       .choices(KV_TYPES)
       .default("f16"),
-    new Option("--target-size <size>", "the best file of at most this size, such as 4.5GB").conflicts([
+    new Option("--target-size <size>", t`the best file of at most this size, such as 4.5GB`).conflicts([
       ...MIX_OPTIONS,
       "targetBpw",
     ]),
-    new Option("--target-bpw <x>", "the best file of at most so many bits per weight")
+    new Option("--target-bpw <x>", t`the best file of at most so many bits per weight`)
       .argParser(positiveNumber())
       .conflicts(MIX_OPTIONS),
     new Option(
       "--sensitivity <file>",
-      "what llq sensitivity measured: where --fit and --target-* spend bytes",
+      t`what llq sensitivity measured: where --fit and --target-* spend bytes`,
     ),
-  ].map((option) => option.helpGroup("Options for a size instead of a mix:"));
+  ].map((option) => option.helpGroup(t`Options for a size instead of a mix:`));
 
 /** Whether a size is asked for. @throws LlqError `usage` for options that mean nothing without one */
 export function asksForSize(options: SizeOptions): boolean {
   const { fit, context, targetSize, targetBpw, sensitivity, calibrate } = options;
   if (context !== undefined && fit === undefined && calibrate === undefined) {
-    throw new LlqError("usage", "--context says what --fit leaves room for, but there is no --fit");
+    throw new LlqError("usage", t`--context says what --fit leaves room for, but there is no --fit`);
   }
   const asks = fit !== undefined || targetSize !== undefined || targetBpw !== undefined;
   if (sensitivity !== undefined && !asks) {
-    throw new LlqError("usage", "--sensitivity says where bytes go, but a mix has its own rules", {
-      hint: "--fit, --target-size or --target-bpw instead of --bits or --type",
+    throw new LlqError("usage", t`--sensitivity says where bytes go, but a mix has its own rules`, {
+      hint: t`--fit, --target-size or --target-bpw instead of --bits or --type`,
     });
   }
   return asks;
@@ -89,22 +90,22 @@ export async function planForSize(
   const sensitivity = options.sensitivity === undefined ? undefined : openSensitivity(options.sensitivity);
   const pruned = wanted.pruneLayers ?? [];
   if (sensitivity !== undefined && pruned.length > 0) {
-    throw new LlqError("usage", "--sensitivity is of the model with all its layers", {
-      hint: "prune first: llq quantize --type F16 --prune-layers, then llq sensitivity on the result",
+    throw new LlqError("usage", t`--sensitivity is of the model with all its layers`, {
+      hint: t`prune first: llq quantize --type F16 --prune-layers, then llq sensitivity on the result`,
     });
   }
   // A matrix that calibration makes of its text is another one every time.
   const isOther = options.calibrate === undefined && sensitivity?.imatrix !== fingerprintOf(wanted);
   if (sensitivity !== undefined && isOther) {
     warn(
-      `${sensitivity.file} was measured with another importance matrix, or without: its prices are less exact`,
+      t`${sensitivity.file} was measured with another importance matrix, or without: its prices are less exact`,
     );
   }
   const [model, guide] = pruneLayers(source, wanted.imatrix, pruned);
   const asked = askedSize(model, options);
   const choicesOptions = { ...wanted, guide };
   const menu = menuOf(model, choicesOptions, { codebooks: options.calibrate === undefined });
-  const progress = createProgress("try types", options.json);
+  const progress = createProgress(t`try types`, options.json);
   const prices = await interruptible((signal) =>
     appraise(model, menu, {
       imatrix: guide,
@@ -130,9 +131,9 @@ function askedSize(model: Model, { fit, context, kvType, targetSize, targetBpw }
     if (length > contextLength) {
       throw new LlqError(
         "usage",
-        `${model.path}: trained for ${contextLength} tokens; ${length} are beyond it`,
+        t`${model.path}: trained for ${contextLength} tokens; ${length} are beyond it`,
         {
-          hint: `--context ${contextLength} or less`,
+          hint: t`--context ${contextLength} or less`,
         },
       );
     }
@@ -142,9 +143,13 @@ function askedSize(model: Model, { fit, context, kvType, targetSize, targetBpw }
     return {
       limit: { bytes: parseBytes("--target-size", targetSize), of: "file" },
       refusal: (needed) =>
-        new LlqError("usage", `--target-size ${targetSize}: the smallest file takes ${formatBytes(needed)}`, {
-          hint: `--target-size ${needed}B`,
-        }),
+        new LlqError(
+          "usage",
+          t`--target-size ${targetSize}: the smallest file takes ${formatBytes(needed)}`,
+          {
+            hint: t`--target-size ${needed}B`,
+          },
+        ),
     };
   }
   const elements = weightCount(model.tensors);
@@ -154,9 +159,9 @@ function askedSize(model: Model, { fit, context, kvType, targetSize, targetBpw }
       const least = (Math.ceil((needed * 8 * 1000) / elements) / 1000).toFixed(3);
       return new LlqError(
         "usage",
-        `--target-bpw ${targetBpw}: the smallest file has ${least} bits per weight`,
+        t`--target-bpw ${targetBpw}: the smallest file has ${least} bits per weight`,
         {
-          hint: `--target-bpw ${least}`,
+          hint: t`--target-bpw ${least}`,
         },
       );
     },
@@ -171,11 +176,11 @@ function memoryLimit(memory: number, text: string, context: number, needs: RunMe
     limit: { bytes, of: "file" },
     refusal: (needed) => {
       const program = formatBytes(compute.bytes + overhead.bytes);
-      const taken = `${formatBytes(kv.bytes)} for ${context} tokens and ${program} for the program`;
-      const left = bytes > 0 ? `leave ${formatBytes(bytes)}` : "leave nothing";
-      const message = `--fit ${text}: ${taken} ${left} for the weights; the smallest file takes ${formatBytes(needed)}`;
+      const taken = t`${formatBytes(kv.bytes)} for ${context} tokens and ${program} for the program`;
+      const left = bytes > 0 ? t`leave ${formatBytes(bytes)}` : t`leave nothing`;
+      const message = t`--fit ${text}: ${taken} ${left} for the weights; the smallest file takes ${formatBytes(needed)}`;
       const enough = Math.ceil((needed + beside) / 1e6) / 1000;
-      return new LlqError("no-space", message, { hint: `--fit ${enough}GB, or a shorter --context` });
+      return new LlqError("no-space", message, { hint: t`--fit ${enough}GB, or a shorter --context` });
     },
   };
 }

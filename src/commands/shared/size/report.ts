@@ -1,3 +1,4 @@
+import { t } from "../../../language/t.js";
 import type { Option, Quote } from "../../../quant/by-size/allocate.js";
 import { formatPrice } from "../../../quant/by-size/prices.js";
 import type { BySize, Plan, TensorPlan } from "../../../quant/plan.js";
@@ -12,20 +13,21 @@ export function whyOf({ reason, quote, byteLength }: TensorPlan): string {
 function alternatives({ smaller, larger }: Quote, byteLength: number): string[] {
   const describe = ({ dtype, price, bytes }: Option) => {
     const difference = bytes - byteLength;
-    const size = `${formatBytes(Math.abs(difference))} ${difference < 0 ? "less" : "more"}`;
-    return `${dtype} ${formatPrice(price)} for ${size}`;
+    const amount = formatBytes(Math.abs(difference));
+    const size = difference < 0 ? t`${amount} less` : t`${amount} more`;
+    return t`${dtype} ${formatPrice(price)} for ${size}`;
   };
   return [smaller, larger].flatMap((option) => (option === undefined ? [] : [describe(option)]));
 }
 
 /** How a file of a size was chosen. */
 export function printBySize({ byteLength }: Plan, { limit, kind, price, mix, remarks }: BySize): void {
-  printLine(`${formatBytes(byteLength)} of at most ${formatBytes(limit)}`);
-  const cost = `${formatPrice(price)} ${kind === "measured" ? "nats" : "by the mixes' priorities"}`;
-  if (mix === undefined) printLine(`price ${cost}; no fixed mix fits`);
+  printLine(t`${formatBytes(byteLength)} of at most ${formatBytes(limit)}`);
+  const cost = `${formatPrice(price)} ${kind === "measured" ? "nats" : t`by the mixes' priorities`}`;
+  if (mix === undefined) printLine(t`price ${cost}; no fixed mix fits`);
   else {
-    const other = `${formatPrice(mix.price)} of ${mix.name} (${formatBytes(mix.byteLength)})`;
-    printLine(`price ${cost}, against ${other}, the best fixed mix that fits`);
+    const other = t`${formatPrice(mix.price)} of ${mix.name} (${formatBytes(mix.byteLength)})`;
+    printLine(t`price ${cost}, against ${other}, the best fixed mix that fits`);
   }
   for (const remark of remarks) printLine(remark);
 }

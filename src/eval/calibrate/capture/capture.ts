@@ -1,5 +1,6 @@
 import { badInput } from "../../../../formats/errors.js";
 import type { Kernels } from "../../../kernels/kernels.js";
+import { t } from "../../../language/t.js";
 import { outputInput } from "../../../net/head.js";
 import { runLayer } from "../../../net/layer.js";
 import type { HeadPlan, LayerInputs, LayerPlan } from "../../../net/plan/types.js";
@@ -43,7 +44,7 @@ export interface Wanted {
   readonly weights: Weights;
 }
 
-/** Work for one thread: run some chunks through a layer until what is wanted has passed by. Plain data. */
+/** Work for one thread: run some chunks through a layer until all that is wanted has passed by. Plain data. */
 export interface CaptureJob {
   readonly files: Descriptors;
   readonly span: Span;
@@ -52,8 +53,10 @@ export interface CaptureJob {
   /** Hidden states of a token. */
   readonly states: number;
   readonly inputs: LayerInputs | undefined;
-  /** Absent: the layer is run to its end, and the hidden states are those behind it. */
-  readonly wanted?: Wanted | undefined;
+  /** Each of another input. */
+  readonly wanted: readonly Wanted[];
+  /** The layer is run to its end, and the hidden states are those behind it. */
+  readonly isPass: boolean;
 }
 
 /** Rows of an expert, one after the other in the place for the group. */
@@ -71,15 +74,18 @@ const ENOUGH = Symbol("enough");
 export const captureJob: JobKind<CaptureJob, readonly ExpertRows[]> = {
   name: "capture",
   run: capture,
-  about: ({ wanted, span }) => `${wanted?.input ?? "the whole layer"} of ${aboutSpan(span)}`,
+  about: ({ wanted, isPass, span }) => {
+    const what = [...wanted.map(({ input }) => input), ...(isPass ? [t`the whole layer`] : [])];
+    return t`${what.join(", ")} of ${aboutSpan(span)}`;
+  },
 };
 
 /** @throws LlqError `bad-input` for activations that are no finite numbers */
 function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   kernels.reset();
-  const { files, span, layer, rope, inputs, wanted } = job;
+  const { files, span, layer, rope, inputs, wanted, isPass } = job;
   const states = loadStates(kernels, span, job.states);
-  const squares = wanted && new Capture(kernels, span, wanted);
+  const squares = wanted.length > 0 ? new Captures(kernels, span, wanted, isPass) : undefined;
   const { kept: columns = [], stateOf } = layer.mixer.plan;
   const kept = columns.map((each) => (stateOf === undefined ? roomFor : loadColumns)(kernels, span, each));
   const work = { kernels, weights: streamWeights(files), activations: "f32", batch: span, rope } as const;
@@ -88,9 +94,9 @@ function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
   } catch (error) {
     if (error !== ENOUGH) throw error;
   }
-  if (squares !== undefined) return squares.experts;
+  if (!isPass) return squares?.experts ?? [];
   for (const x of states) {
-    checkActivations(kernels, x, batchTokens(span) * span.width, "the hidden states behind a layer");
+    checkActivations(kernels, x, batchTokens(span) * span.width, t`the hidden states behind a layer`);
   }
   storeStates(kernels, span, states);
   if (stateOf === undefined) {
@@ -98,7 +104,7 @@ function capture(job: CaptureJob, kernels: Kernels): readonly ExpertRows[] {
       storeColumns(kernels, span, each, kept[i]!);
     });
   }
-  return [];
+  return squares?.experts ?? [];
 }
 
 /** Work for one thread: what goes into the output matrix. Plain data. */
@@ -124,8 +130,42 @@ export const captureHeadJob: JobKind<CaptureHeadJob, undefined> = {
   about: ({ span }) => aboutSpan(span),
 };
 
-class Capture implements InputTap {
+/** Looks for several inputs at once. */
+class Captures implements InputTap {
+  readonly #each: readonly Capture[];
+  readonly #isPass: boolean;
+
+  constructor(kernels: Kernels, span: Span, wanted: readonly Wanted[], isPass: boolean) {
+    this.#each = wanted.map((each) => new Capture(kernels, span, each));
+    this.#isPass = isPass;
+  }
+
+  get experts(): ExpertRows[] {
+    return this.#each.flatMap(({ experts }) => experts);
+  }
+
+  add(...what: Parameters<Capture["add"]>): void {
+    this.#tell((each) => each.add(...what));
+  }
+
+  added(...what: Parameters<Capture["added"]>): void {
+    this.#tell((each) => each.added(...what));
+  }
+
+  addExpert(...what: Parameters<Capture["addExpert"]>): void {
+    this.#tell((each) => each.addExpert(...what));
+  }
+
+  #tell(what: (each: Capture) => void): void {
+    for (const each of this.#each) what(each);
+    if (!this.#isPass && this.#each.every(({ isDone }) => isDone)) throw ENOUGH;
+  }
+}
+
+class Capture {
   readonly experts: ExpertRows[] = [];
+  /** Whether all tokens have passed. */
+  isDone = false;
   readonly #kernels: Kernels;
   readonly #span: Span;
   readonly #wanted: Wanted;
@@ -143,7 +183,7 @@ class Capture implements InputTap {
     const place = this.#wanted.x;
     if (place !== undefined) this.#put(place, this.#seen, { input, x, columns, tokens });
     this.#seen += tokens;
-    if (this.#wanted.added === undefined) this.#endIfAll(this.#seen);
+    if (this.#wanted.added === undefined) this.#count(this.#seen);
   }
 
   added(x: number, tokens: number): void {
@@ -152,7 +192,7 @@ class Capture implements InputTap {
     if (added === undefined || this.#seen !== this.#added + tokens) return;
     this.#put(added, this.#added, { input, x, columns: this.#span.width, tokens });
     this.#added += tokens;
-    this.#endIfAll(this.#added);
+    this.#count(this.#added);
   }
 
   addExpert(input: string, x: number, tokens: readonly number[], columns: number, expert: number): void {
@@ -164,7 +204,7 @@ class Capture implements InputTap {
     const weight = tokens.reduce((sum, _, i) => sum + weightOf(i), 0);
     this.experts.push({ expert, row, rows: tokens.length, weight });
     this.#seen += tokens.length;
-    this.#endIfAll(this.#seen / rowsOfToken);
+    this.#count(this.#seen / rowsOfToken);
   }
 
   /** Puts down rows of the job's tokens from the `first` on. */
@@ -181,8 +221,8 @@ class Capture implements InputTap {
     return this.#span.first * this.#span.context;
   }
 
-  #endIfAll(tokens: number): void {
-    if (tokens === batchTokens(this.#span)) throw ENOUGH;
+  #count(tokens: number): void {
+    this.isDone = tokens === batchTokens(this.#span);
   }
 }
 
@@ -202,7 +242,7 @@ function put(
   { input, x, columns, tokens }: Rows,
   weightOf: (row: number) => number,
 ): void {
-  checkActivations(kernels, x, tokens * columns, `what goes into ${input}`);
+  checkActivations(kernels, x, tokens * columns, t`what goes into ${input}`);
   for (let row = 0; row < tokens; row++) {
     const own = kernels.floats(x + row * columns * 4, columns);
     const at = (first + row) * columns * 4;
@@ -217,5 +257,5 @@ function put(
 
 function checkActivations(kernels: Kernels, x: number, floats: number, what: string): void {
   if (kernels.call("first_nonfinite")(x, floats) < 0) return;
-  throw badInput(`${what} is not finite`, "weights are damaged, or too large for f32 arithmetic");
+  throw badInput(t`${what} is not finite`, t`weights are damaged, or too large for f32 arithmetic`);
 }

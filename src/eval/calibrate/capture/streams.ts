@@ -124,19 +124,28 @@ export class Streams {
     }
   }
 
-  /** Runs a group up to what is wanted of a layer, from the states in a slot. */
+  /**
+   * Runs a group up to what is wanted of a layer, from the states in a slot; or, in a pass, to the layer's end, and puts the
+   * states there into the other slot.
+   */
   async capture(
     group: Group,
     stream: Stream,
     slot: number,
     scratch: Scratch,
     runner: Runner,
-    wanted: Omit<Wanted, "weights">,
+    wanted: readonly Omit<Wanted, "weights">[],
+    isPass = false,
   ): Promise<ExpertRows[]> {
     this.#load(group, stream, slot, scratch);
+    const { weights } = group;
+    const all = wanted.map((each) => ({ ...each, weights }));
     const rows = await this.#inSpans(group, (span) =>
-      this.#session.pool.run(captureJob, { ...runner, span, wanted: { ...wanted, weights: group.weights } }),
+      this.#session.pool.run(captureJob, { ...runner, span, wanted: all, isPass }),
     );
+    if (isPass) {
+      scratch.writeStates(1 - slot, this.#number(stream), this.#start(group), this.#statesOf(group));
+    }
     return rows.flat();
   }
 
@@ -156,11 +165,7 @@ export class Streams {
 
   /** Runs all groups through a layer, from one slot into the other. */
   async pass(stream: Stream, slot: number, scratch: Scratch, runner: Runner): Promise<void> {
-    for (const group of this.groups) {
-      this.#load(group, stream, slot, scratch);
-      await this.#inSpans(group, (span) => this.#session.pool.run(captureJob, { ...runner, span }));
-      scratch.writeStates(1 - slot, this.#number(stream), this.#start(group), this.#statesOf(group));
-    }
+    for (const group of this.groups) await this.capture(group, stream, slot, scratch, runner, [], true);
   }
 
   #load(group: Group, stream: Stream, slot: number, scratch: Scratch): void {

@@ -8,8 +8,9 @@ import { writeFully } from "../../../run/write/encode.js";
 import { checkOverflow } from "../../../run/write/overflow.js";
 import { rowLength, type Tensor } from "../../../tensor.js";
 import type { Factor } from "../moments/factor.js";
-import { floatsOf, loadColumns, type Matrix, roundUp } from "../moments/moments.js";
+import { floatsOf, loadColumns, type Matrix } from "../moments/moments.js";
 import { gridOf } from "./grids.js";
+import { type Held, heldErrors } from "./held.js";
 import { openLanes, PANEL, solveInLanes, sweepLanes } from "./lanes.js";
 
 /**
@@ -22,15 +23,6 @@ export interface Wanted {
   readonly moments: Matrix;
   /** Part of it that is made up for. */
   readonly correction: number;
-}
-
-/** Tokens that are kept out of the moments, to judge by. */
-export interface Held {
-  readonly tokens: number;
-  /** x̂ [tokens][columns] */
-  readonly x: Matrix;
-  /** x - x̂ [tokens][columns], or what is missing [tokens][rows]; undefined: nothing. */
-  readonly wanted: (Pick<Wanted, "of"> & { readonly values: Matrix }) | undefined;
 }
 
 /** Work for one thread: codes for some rows of a tensor. Plain data. */
@@ -114,7 +106,8 @@ function roundRows(job: FeedbackJob, kernels: Kernels): FeedbackResult {
     const own = kernels.reserve(rows * size);
     feedBack(at, factor, own);
     if (held !== undefined) {
-      errors = { plain: heldErrors(at, held, plain), own: heldErrors(at, held, own) };
+      const [ofPlain, ofOwn] = heldErrors(kernels, at, held, [plain, own]);
+      errors = { plain: ofPlain!, own: ofOwn! };
     }
     for (let row = 0; row < rows; row++) {
       if (errors !== undefined && !(errors.own[row]! < errors.plain[row]!)) continue;
@@ -210,70 +203,6 @@ function wantedRows({ kernels, job, n, rows, groups, w }: Rows, { of, moments }:
     kernels.reset(inner);
   }
   kernels.reset(mark);
-}
-
-/** Tokens that are judged together. */
-const HELD_TOKENS = 256;
-
-/** For each row, Σ over the tokens that are kept out of (what is wanted - (Ŵ - W) · x̂)². */
-function heldErrors({ kernels, job, n, rows, groups, w }: Rows, held: Held, stored: number): Float64Array {
-  const errors = new Float64Array(rows);
-  const mark = kernels.mark();
-  const [lost, packed, own] = [0, 1, 2].map(() => kernels.reserve(groups * 16 * n)) as [
-    number,
-    number,
-    number,
-  ];
-  kernels.toF32(job.dtype, stored, lost, rows * n);
-  const [values, weights] = [kernels.floats(lost, rows * n), kernels.floats(w, rows * n)];
-  for (let i = 0; i < values.length; i++) values[i]! -= weights[i]!;
-  kernels.call("pack_panels4")(lost, n * 4, rows, n, packed);
-  kernels.call("pack_panels4")(w, n * 4, rows, n, own);
-  const inner = kernels.mark();
-  for (let first = 0; first < held.tokens; first += HELD_TOKENS) {
-    const tokens = Math.min(HELD_TOKENS, held.tokens - first);
-    const made = multiplyTokens(kernels, packed, held.x, first, tokens, n, groups);
-    const stride = roundUp(tokens, 8);
-    const { wanted } = held;
-    const missing =
-      wanted?.of === "input"
-        ? multiplyTokens(kernels, own, wanted.values, first, tokens, n, groups)
-        : undefined;
-    const y = kernels.floats(made, groups * 4 * stride);
-    const m = missing === undefined ? undefined : kernels.floats(missing, groups * 4 * stride);
-    const values = wanted?.of === "output" ? floatsOf(wanted.values) : undefined;
-    for (let row = 0; row < rows; row++) {
-      for (let t = 0; t < tokens; t++) {
-        const want =
-          m?.[row * stride + t] ?? values?.[(first + t) * wanted!.values.columns + job.matrixRow + row] ?? 0;
-        const off = want - y[row * stride + t]!;
-        errors[row]! += off * off;
-      }
-    }
-    kernels.reset(inner);
-  }
-  kernels.reset(mark);
-  return errors;
-}
-
-/** y[rows][tokens] = packed rows · x[tokens]ᵀ, rows of y as long as tokens in eights. */
-function multiplyTokens(
-  kernels: Kernels,
-  packed: number,
-  x: Matrix,
-  first: number,
-  tokens: number,
-  n: number,
-  groups: number,
-): number {
-  const stride = roundUp(tokens, 8);
-  const y = kernels.reserve(groups * 4 * stride * 4);
-  kernels.bytes(y, groups * 16 * stride).fill(0);
-  const right = kernels.reserve(stride * n * 4);
-  const raw = loadColumns(kernels, x, first, tokens, 0, n);
-  kernels.call("pack_panels8")(raw, n * 4, tokens, n, right);
-  kernels.call("add_panels")(packed, n * 16, right, n * 32, y, stride * 4, groups * 4, stride, n);
-  return y;
 }
 
 /** How far what is stored is from the weights. @throws LlqError `bad-input` for what reads back as no number */

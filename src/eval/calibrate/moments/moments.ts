@@ -12,6 +12,10 @@ export interface Matrix {
 
 /** Columns of a tile, and rows. */
 export const TILE = 512;
+/** Tokens that are added up before they are added to a tile, as many as assembly/gemm takes at once (KC). */
+const STEPS = 256;
+/** Rows of a tile on the diagonal that are worked on together. */
+const STRIP = 64;
 
 /** Work for one thread: a tile of sums[i][j] += Σ over the tokens of a[token][i] · b[token][j]. Plain data. */
 export interface MomentsJob {
@@ -19,6 +23,8 @@ export interface MomentsJob {
   readonly b: Matrix;
   readonly tokens: number;
   readonly sums: Matrix;
+  /** `a` is `b`: what is above the diagonal does not count. */
+  readonly isSymmetric: boolean;
   readonly i: number;
   readonly rows: number;
   readonly j: number;
@@ -44,40 +50,61 @@ export async function addMoments(
 ): Promise<void> {
   if (tokens === 0) return;
   const jobs: Promise<undefined>[] = [];
+  const isSymmetric = a === b;
   for (let i = 0; i < a.columns; i += TILE) {
-    const end = a === b ? i + 1 : b.columns;
+    const end = isSymmetric ? i + 1 : b.columns;
     for (let j = 0; j < end; j += TILE) {
       const size = { rows: Math.min(TILE, a.columns - i), columns: Math.min(TILE, b.columns - j) };
-      jobs.push(pool.run(momentsJob, { a, b, tokens, sums, i, j, ...size }));
+      jobs.push(pool.run(momentsJob, { a, b, tokens, sums, isSymmetric, i, j, ...size }));
     }
   }
   await Promise.all(jobs);
 }
 
-function addTile({ a, b, tokens, sums, i, rows, j, columns }: MomentsJob, kernels: Kernels): undefined {
+function addTile(job: MomentsJob, kernels: Kernels): undefined {
   kernels.reset();
+  const { a, b, tokens, sums, i, rows, j, columns } = job;
   const [height, width] = [roundUp(rows, 4), roundUp(columns, 8)];
   const y = kernels.reserve(height * width * 4);
-  const left = kernels.reserve(height * tokens * 4);
-  const right = kernels.reserve(width * tokens * 4);
-  const mark = kernels.mark();
-  const x = loadColumns(kernels, a, 0, tokens, i, rows, height);
-  kernels.call("pack_columns4")(x, height * 4, tokens, height, left);
-  kernels.reset(mark);
-  const w = loadColumns(kernels, b, 0, tokens, j, columns, width);
-  kernels.call("pack_columns8")(w, width * 4, tokens, width, right);
-  kernels.reset(mark);
   const to = floatsOf(sums);
-  const memory = kernels.floats(y, height * width);
-  memory.fill(0);
+  const own = kernels.floats(y, height * width).fill(0);
   for (let r = 0; r < rows; r++) {
     const at = (i + r) * sums.columns + j;
-    memory.set(to.subarray(at, at + columns), r * width);
+    own.set(to.subarray(at, at + columns), r * width);
   }
-  kernels.call("add_panels")(left, tokens * 16, right, tokens * 32, y, width * 4, height, width, tokens);
-  for (let r = 0; r < rows; r++)
-    to.set(memory.subarray(r * width, r * width + columns), (i + r) * sums.columns + j);
+  const mark = kernels.mark();
+  for (let first = 0; first < tokens; first += STEPS) {
+    const k = Math.min(STEPS, tokens - first);
+    const left = kernels.reserve(height * k * 4);
+    const x = loadColumns(kernels, a, first, k, i, rows, height);
+    kernels.call("pack_columns4")(x, height * 4, k, height, left);
+    const right = kernels.reserve(width * k * 4);
+    const w = loadColumns(kernels, b, first, k, j, columns, width);
+    kernels.call("pack_columns8")(w, width * 4, k, width, right);
+    for (const [row, count, across] of stripsOf(job, height, width)) {
+      const [from, at] = [left + row * k * 4, y + row * width * 4];
+      kernels.call("add_panels")(from, k * 16, right, k * 32, at, width * 4, count, across, k);
+    }
+    kernels.reset(mark);
+  }
+  const made = kernels.floats(y, height * width);
+  for (let r = 0; r < rows; r++) {
+    to.set(made.subarray(r * width, r * width + columns), (i + r) * sums.columns + j);
+  }
   return undefined;
+}
+
+/** What is worked on together of a tile: rows, and how far across. Of symmetric sums no more than the diagonal asks for. */
+function stripsOf(
+  { isSymmetric, i, j }: MomentsJob,
+  height: number,
+  width: number,
+): (readonly [row: number, rows: number, columns: number])[] {
+  if (!isSymmetric || i !== j) return [[0, height, width]];
+  return Array.from({ length: Math.ceil(height / STRIP) }, (_, n) => {
+    const row = n * STRIP;
+    return [row, Math.min(STRIP, height - row), Math.min(width, row + STRIP)];
+  });
 }
 
 /** Columns of some rows at a fresh address, [rows][width] with zeros behind them. */

@@ -2,7 +2,14 @@ import type { Kernels } from "../../../kernels/kernels.js";
 import type { Weights } from "../../products/weights.js";
 import type { Work } from "../../work.js";
 import type { Had, StateOptions } from "../mixer.js";
-import { type Attending, type KvCache, type KvShape, kvCells, type Queries } from "../state/kv-cache.js";
+import {
+  type Attending,
+  KvCache,
+  type KvShape,
+  kvCells,
+  type Queries,
+  sharedCells,
+} from "../state/kv-cache.js";
 import { placeOfHeads } from "./alibi.js";
 import { gateHeads, type Heads, widthsOf } from "./heads.js";
 import type { AttentionPlan } from "./plan.js";
@@ -17,27 +24,33 @@ export function attendCached(
   const { kernels, weights, batch } = work;
   const mark = kernels.mark();
   const { headsKv, keyLength, valueLength, scale, softcap: cap, chunked } = plan;
-  const { chunks, context, prefixes } = batch;
+  const { chunks, context, prefixes, begun = 0 } = batch;
   const width = widthsOf(plan);
   const group = plan.heads / headsKv;
   const [first, count] = weights.share(headsKv);
   const { slopes, sinks } = placeOfHeads(work, plan);
   const [qStride, kStride, vStride, oStride] = [width.q * 4, width.k * 4, width.v * 4, width.o * 4];
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const cache = caches[chunk]!;
-    const at = chunk * context;
-    const [ownK, ownV] = [first * keyLength * 4, first * valueLength * 4];
-    if (plan.stateOf === undefined) {
+  const [ownK, ownV] = [first * keyLength * 4, first * valueLength * 4];
+  const own = (floats: number) => floats && floats + first * group * 4;
+  const attending = { group, scale, cap, chunked, slopes: own(slopes), sinks: own(sinks) };
+  const queriesAt = (at: number): Queries => ({
+    ...{ q: q + at * qStride + group * ownK, qStride },
+    ...{ o: o + at * oStride + group * ownV, oStride },
+  });
+  if (plan.stateOf === undefined) {
+    for (const [chunk, cache] of caches.entries()) {
+      const at = chunk * context;
       cache.append(k + at * kStride + ownK, kStride, v + at * vStride + ownV, vStride, context);
     }
-    const queries = {
-      ...{ q: q + at * qStride + group * ownK, qStride },
-      ...{ o: o + at * oStride + group * ownV, oStride },
-    };
-    const prefix = prefixes?.[chunk]?.length ?? 0;
-    const own = (floats: number) => floats && floats + first * group * 4;
-    const attending = { group, scale, cap, chunked, prefix, slopes: own(slopes), sinks: own(sinks) };
-    attendWhere(kernels, cache, queries, context, attending);
+  }
+  const shared =
+    context === 1 && count > 0 && prefixes === undefined ? sharedCells(caches, attending, kernels, begun) : 0;
+  if (shared > 0) KvCache.attendTogether(caches, shared, queriesAt(0), attending);
+  else {
+    for (const [chunk, cache] of caches.entries()) {
+      const prefix = prefixes?.[chunk]?.length ?? 0;
+      attendWhere(kernels, cache, queriesAt(chunk * context), context, { ...attending, prefix });
+    }
   }
   kernels.reset(mark);
   const columns = [first * group * valueLength, count * group * valueLength] as const;

@@ -1,5 +1,6 @@
 import { LlqError } from "../../../../formats/errors.js";
 import type { LatentTraits, Temperature } from "../../../arch/traits.js";
+import { t } from "../../../language/t.js";
 import { rowCount, rowLength } from "../../../tensor.js";
 import { normalize } from "../../norm.js";
 import type { Linear, MixerPlan, NormPlan, RopePlan } from "../../plan/types.js";
@@ -97,9 +98,9 @@ function checkLength({ batch: { chunks, context, starts } }: Work, { most }: Lat
     if (tokens <= most) continue;
     throw new LlqError(
       "unsupported",
-      `a text of ${tokens} tokens, of which the model sees ${most} by an index`,
+      t`a text of ${tokens} tokens, of which the model sees ${most} by an index`,
       {
-        hint: `--context ${most} and less are evaluated`,
+        hint: t`--context ${most} and less are evaluated`,
       },
     );
   }

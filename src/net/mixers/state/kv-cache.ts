@@ -37,6 +37,28 @@ export function kvBytes(shape: KvShape): number {
   return heads * kvCells(shape) * (keyLength + valueLength) * kvElementBytes(type, keyLength, valueLength);
 }
 
+/** Shared beginnings count in whole blocks of so many tokens, whose values are added up on their own (cached_attention.ts). */
+const SHARED_BLOCK = 256;
+/** Query heads that go through a cache together. */
+const MOST_ROWS = 32;
+/** Bytes of what is told of a cache: keys, values, position. */
+const TABLE_ENTRY = 12;
+
+/** How many of the tokens that several sequences begin with are read once for all of them: 0 where it does not pay. */
+export function sharedCells(
+  caches: readonly KvCache[],
+  { group, chunked = false }: Attending,
+  here: Kernels,
+  begun: number,
+): number {
+  const canShare =
+    caches.length > 1 &&
+    2 * group <= MOST_ROWS &&
+    !chunked &&
+    caches.every(({ kernels, shape }) => kernels === here && shape.window === 0);
+  return canShare ? begun - (begun % SHARED_BLOCK) : 0;
+}
+
 /** Queries of tokens, and where their outputs go. */
 export interface Queries {
   /** Rows of tokens, in each heads × group × keyLength floats, positions applied. */
@@ -167,6 +189,37 @@ export class KvCache {
         window,
         Number(chunked),
         prefix,
+        scratch,
+      );
+    }
+    kernels.reset(mark);
+  }
+
+  /**
+   * Attention of the token that was appended last to each of several caches, which begin with the same `shared` tokens: what
+   * `attend` gives, a row of queries for each. None is a ring, all are of one shape and in this one's memory.
+   */
+  static attendTogether(
+    caches: readonly KvCache[],
+    shared: number,
+    queries: Queries,
+    { group, scale, cap = 0, slopes = 0, sinks = 0 }: Attending,
+  ): void {
+    const [{ shape, cells, kernels }] = caches as [KvCache];
+    const { type, heads, keyLength, valueLength } = shape;
+    const mark = kernels.mark();
+    const scratch = kernels.reserve(caches[0]!.attendBytes(caches.length, group));
+    const table = kernels.reserve(caches.length * TABLE_ENTRY);
+    const attention = kernels.call("shared_attention");
+    for (let head = 0; head < heads; head++) {
+      const entries = caches.flatMap((cache) => [...cache.#head(head), cache.#length - 1]);
+      new Uint32Array(kernels.memory.buffer, table, entries.length).set(entries);
+      attention(
+        ...[KV_TYPES.indexOf(type), table, caches.length, shared, cells],
+        ...[queries.q + head * group * keyLength * 4, queries.qStride],
+        ...[queries.o + head * group * valueLength * 4, queries.oStride],
+        ...[group, keyLength, valueLength, scale, cap],
+        ...[slopes && slopes + head * group * 4, sinks && sinks + head * group * 4],
         scratch,
       );
     }

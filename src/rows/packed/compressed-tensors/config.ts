@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { boundedExpression } from "../../../expression.js";
+import { t } from "../../../language/t.js";
 import { wholeNumber } from "../config.js";
 import type { Parts } from "../parts.js";
 
@@ -96,9 +97,10 @@ export function schemeOf(
     if (fits(scheme)) schemes.set(JSON.stringify({ ...scheme, format: undefined }), scheme);
   }
   const [scheme, other] = schemes.values();
-  const what = other === undefined ? "no config_group of its shapes" : "several config_groups of its shapes";
+  const what =
+    other === undefined ? t`no config_group of its shapes` : t`several config_groups of its shapes`;
   if (scheme === undefined || other !== undefined) {
-    return parts.unsupported(`${module} is packed and has ${what}`, "one for each module");
+    return parts.unsupported(t`${module} is packed and has ${what}`, t`one for each module`);
   }
   return scheme;
 }
@@ -106,7 +108,7 @@ export function schemeOf(
 function refuseSparse(parts: Parts, { format, sparsity_config: sparsity }: CompressedTensors): void {
   const sparse = [sparsity?.format ?? "dense", format ?? "dense"].find((each) => /sparse|marlin/.test(each));
   if (sparse !== undefined)
-    parts.unsupported(`weights compressed as ${sparse}`, "weights that are all there");
+    parts.unsupported(t`weights compressed as ${sparse}`, t`weights that are all there`);
 }
 
 /** As match_name of compressed-tensors: a whole name, or an expression for how it begins. */
@@ -114,7 +116,7 @@ function isNamed(parts: Parts, module: string, target: string): boolean {
   if (!target.startsWith("re:")) return target === module;
   const bounded = boundedExpression(target.slice(3), (source) => `^(?:${source})`);
   return (
-    bounded?.test(module) ?? parts.unsupported(`targets ${JSON.stringify(target)}`, "simple expressions")
+    bounded?.test(module) ?? parts.unsupported(t`targets ${JSON.stringify(target)}`, t`simple expressions`)
   );
 }
 
@@ -130,5 +132,5 @@ function toScheme(parts: Parts, args: Arguments, format: string | undefined): Sc
   if ((strategy === "group" || strategy === "tensor_group") && size != null && size > 0) {
     return { ...common, rows: 1, columns: size };
   }
-  return parts.unsupported(`weights scaled by ${strategy}`, "tensor, channel, group and block");
+  return parts.unsupported(t`weights scaled by ${strategy}`, t`tensor, channel, group and block`);
 }

@@ -1,4 +1,5 @@
 import type { TensorSource } from "../../../../formats/container.js";
+import { t } from "../../../language/t.js";
 import { byteScales, type Fp4Coding, fp4Decoder } from "../fp4.js";
 import type { Packing } from "../packing.js";
 import { codedSource, type Parts } from "../parts.js";
@@ -20,10 +21,10 @@ export const fp4: Packing<Fp4Coding, CompressedTensors> = {
     const part = (suffix: string) => `${module}.weight_${suffix}`;
     const [rows, bytes] = raw.shape;
     if (!rows || !bytes || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is U8 of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is U8 of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     if (parts.raw(part("zero_point")) !== undefined || parts.take(part("zero_point")) !== undefined) {
-      return parts.unsupported(`${part("zero_point")} of 4-bit floats`, "scales alone");
+      return parts.unsupported(t`${part("zero_point")} of 4-bit floats`, t`scales alone`);
     }
     const columns = bytes * 2;
     const scales = scalesOf(parts, part("scale"));
@@ -36,7 +37,9 @@ export const fp4: Packing<Fp4Coding, CompressedTensors> = {
     const isWhole = divisor === undefined || divisor.shape.every((length) => length === 1);
     if ((divisor !== undefined) !== (scales.type === "NVFP4") || !isWhole) {
       return parts.fail(
-        `${module} has scales of ${scales.type}, and ${divisor ? "a" : "no"} weight_global_scale`,
+        divisor
+          ? t`${module} has scales of ${scales.type}, and a weight_global_scale`
+          : t`${module} has scales of ${scales.type}, and no weight_global_scale`,
       );
     }
     return codedSource<Fp4Coding>(raw, [rows, columns], {
@@ -55,6 +58,6 @@ function scalesOf(parts: Parts, name: string): { type: Fp4Coding["type"]; source
   const powers = powersOf(raw);
   if (powers !== undefined) return { type: "MXFP4", source: powers };
   if (raw?.type !== "F8_E4M3")
-    return parts.fail(`${name} is ${raw?.type ?? "missing"}; F8_E4M3 or U8 was expected`);
+    return parts.fail(t`${name} is ${raw?.type ?? t`missing`}; F8_E4M3 or U8 was expected`);
   return { type: "NVFP4", source: byteScales(raw, "F8_E4M3") };
 }

@@ -1,5 +1,6 @@
 import type { Coding, RawSource, TensorSource } from "../../../../formats/container.js";
 import { badInput } from "../../../../formats/errors.js";
+import { t } from "../../../language/t.js";
 import { rowLength } from "../../../tensor.js";
 import { type Layout, unpackBits, unpackRows, wordsFor } from "../bits.js";
 import { groupOfColumns, scaleGroups } from "../groups.js";
@@ -42,9 +43,9 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
     const [rows, words] = parts.integers(name, raw, 2) as [number, number];
     const scale = parts.take(part("scale"));
     const shape = parts.raw(part("shape"));
-    if (scale === undefined) return parts.fail(`${module} has no weight_scale`);
+    if (scale === undefined) return parts.fail(t`${module} has no weight_scale`);
     if (shape?.type !== "I64" || shape.shape.join() !== "2")
-      return parts.fail(`${module} has no weight_shape`);
+      return parts.fail(t`${module} has no weight_shape`);
     const [down, groups] =
       scale.shape.length === 2 ? (scale.shape as [number, number]) : [scale.shape[0] ?? 1, 1];
     const zeros = parts.raw(part("zero_point"));
@@ -59,7 +60,7 @@ export const packQuantized: Packing<PackQuantizedCoding, CompressedTensors> = {
     const { columns, layout } = sizes(scheme)!;
     const order = parts.raw(part("g_idx"));
     if (order !== undefined && parts.integers(part("g_idx"), order, 1)[0] !== columns) {
-      parts.fail(`${part("g_idx")} has ${order.shape[0]} columns of ${columns}`);
+      parts.fail(t`${part("g_idx")} has ${order.shape[0]} columns of ${columns}`);
     }
     return codedSource<PackQuantizedCoding>(raw, [rows, columns], {
       kind: "pack-quantized",
@@ -150,8 +151,8 @@ function isDense(parts: Parts, module: string, version: string | null | undefine
   const [, major, minor] = /^(\d+)\.(\d+)\./.exec(version ?? "") ?? [];
   if (minor === undefined) {
     return parts.unsupported(
-      `${module} is packed by an unknown version`,
-      "a quantization_config that has the version",
+      t`${module} is packed by an unknown version`,
+      t`a quantization_config that has the version`,
     );
   }
   return Number(major) > 0 || Number(minor) >= 18;
@@ -159,14 +160,14 @@ function isDense(parts: Parts, module: string, version: string | null | undefine
 
 function zeroSource(parts: Parts, name: string, raw: RawSource, shape: readonly number[]): TensorSource {
   if (parts.integers(name, raw, 2).join() === shape.join()) return wordSource(raw);
-  return parts.fail(`${name} is ${raw.shape.join(" x ")}; ${shape.join(" x ")} were expected`);
+  return parts.fail(t`${name} is ${raw.shape.join(" x ")}; ${shape.join(" x ")} were expected`);
 }
 
 function checkShape(reader: Reader, stored: TensorSource, shape: readonly number[]): void {
   const [rows, highRows, columns, highColumns] = reader.words(stored, 0, 1);
   if (rows === shape[0] && columns === shape[1] && highRows === 0 && highColumns === 0) return;
   throw badInput(
-    `tensor ${reader.name}: weight_shape says ${rows} x ${columns}; ${shape.join(" x ")} numbers are packed`,
-    "damaged, or columns that do not fill their last word, which are not supported",
+    t`tensor ${reader.name}: weight_shape says ${rows} x ${columns}; ${shape.join(" x ")} numbers are packed`,
+    t`damaged, or columns that do not fill their last word, which are not supported`,
   );
 }

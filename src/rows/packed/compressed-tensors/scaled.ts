@@ -1,4 +1,5 @@
 import type { TensorSource } from "../../../../formats/container.js";
+import { t } from "../../../language/t.js";
 import type { Packing } from "../packing.js";
 import { codedSource, type Parts } from "../parts.js";
 import { powersOf, type ScaledCoding, scaled } from "../scaled.js";
@@ -16,10 +17,10 @@ export const compressedScaled: Packing<ScaledCoding, CompressedTensors> = {
     if (Object.keys(settings.config_groups).length === 0) return scaled.locate(parts, name, raw, {});
     const [rows, columns] = raw.shape;
     if (rows === undefined || columns === undefined || raw.shape.length > 2) {
-      return parts.unsupported(`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, "matrices");
+      return parts.unsupported(t`${name} is ${raw.type} of shape ${raw.shape.join(" x ")}`, t`matrices`);
     }
     const scale = parts.take(`${name}_scale`) ?? powersOf(parts.raw(`${name}_scale`));
-    if (scale === undefined) return parts.fail(`${name} is ${raw.type} and has no ${name}_scale`);
+    if (scale === undefined) return parts.fail(t`${name} is ${raw.type} and has no ${name}_scale`);
     const [down, across] = matrix(scale.shape);
     const scheme = schemeOf(parts, settings, name.replace(/\.weight$/, ""), (each) => {
       if (
@@ -53,11 +54,11 @@ function zerosOf(parts: Parts, name: string, shape: readonly number[]): TensorSo
   const raw = parts.raw(name);
   if (raw === undefined) {
     if (parts.take(name) === undefined) return undefined;
-    return parts.unsupported(`${name} is of floats`, "zero points of type I8");
+    return parts.unsupported(t`${name} is of floats`, t`zero points of type I8`);
   }
-  if (raw.type !== "I8") return parts.unsupported(`${name} is ${raw.type}`, "zero points of type I8");
+  if (raw.type !== "I8") return parts.unsupported(t`${name} is ${raw.type}`, t`zero points of type I8`);
   if (raw.shape.join() !== shape.join()) {
-    parts.fail(`${name} is ${raw.shape.join(" x ")}; ${shape.join(" x ")} were expected`);
+    parts.fail(t`${name} is ${raw.shape.join(" x ")}; ${shape.join(" x ")} were expected`);
   }
   return codedSource<ScaledCoding>(raw, raw.shape, { kind: "scaled", type: "I8" });
 }

@@ -1,12 +1,14 @@
-import { describeVerdict } from "../../eval/perplexity/gate.js";
-import type { PERPLEXITY } from "../../report/documents/evaluate.js";
-import { addToSummary, isGithub, markTold, toAnnotations } from "../../report/github.js";
-import { toJunit } from "../../report/junit.js";
-import { toMarkdown } from "../../report/markdown.js";
-import { extent, measures, type Report, toDocument } from "../../report/report.js";
-import { type Claim, claimOutputs } from "../../run/write/claim.js";
-import { writeOutput } from "../../run/write/output.js";
-import { formatSeconds, printJson, printLine } from "../../ui.js";
+import { describeVerdict } from "../../../eval/perplexity/gate.js";
+import { t } from "../../../language/t.js";
+import { padText } from "../../../language/width.js";
+import type { PERPLEXITY } from "../../../report/documents/evaluate.js";
+import { addToSummary, isGithub, markTold, toAnnotations } from "../../../report/github.js";
+import { toJunit } from "../../../report/junit.js";
+import { toMarkdown } from "../../../report/markdown.js";
+import { extent, measures, type Report, toDocument } from "../../../report/report.js";
+import { type Claim, claimOutputs } from "../../../run/write/claim.js";
+import { writeOutput } from "../../../run/write/output.js";
+import { formatSeconds, printJson, printLine } from "../../../ui.js";
 
 export interface DeliverOptions {
   readonly json?: boolean;
@@ -60,8 +62,8 @@ export function writeReport(path: string, text: string): void {
 function printReport(report: Report): void {
   const { model, gate, result } = report;
   printLine(model);
-  for (const [name, value] of measures(report)) printLine(`  ${name.padEnd(26)}  ${value}`);
+  for (const [name, value] of measures(report)) printLine(`  ${padText(name, 26)}  ${value}`);
   for (const verdict of gate?.verdicts ?? []) printLine(`  ${describeVerdict(verdict)}`);
-  const speed = `${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
+  const speed = t`${formatSeconds(result.seconds)}, ${result.tokensPerSecond.toFixed(0)} tokens/s`;
   printLine(`${extent(report)}; ${speed}`);
 }

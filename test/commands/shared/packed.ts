@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "llq-packed-"));
 const TEMPLATE =
   "{% for message in messages %}{{ message.role + ': ' + message.content + '\n' }}{% endfor %}assistant:";

@@ -1,5 +1,6 @@
-import type { ImatrixStatistics } from "../eval/imatrix/statistics.js";
-import { printLine, printTable, warn } from "../ui.js";
+import type { ImatrixStatistics } from "../../eval/imatrix/statistics.js";
+import { t } from "../../language/t.js";
+import { printLine, printTable, warn } from "../../ui.js";
 
 /** As C prints it: of an f32 half-way between two, the even one. */
 function fixed(value: number, digits: number): string {
@@ -12,9 +13,9 @@ const percent = (share: number, digits = 2) => `${fixed(Math.fround(100 * share)
 
 /** The figures of an importance matrix, with the digits that llama-imatrix prints. */
 export function printStatistics(file: string, { matrices, layers, empty }: ImatrixStatistics): void {
-  for (const name of empty) warn(`${file}: entry ${name} has seen no token`);
+  for (const name of empty) warn(t`${file}: entry ${name} has seen no token`);
   printTable(
-    ["layer", "matrix", "Σ(act²)", "min", "max", "μ", "σ", "active", "N", "entropy", "of most", "ZD", "cos"],
+    ["layer", "matrix", "Σ(act²)", "min", "max", "μ", "σ", "active", "N", "entropy", t`of most`, "ZD", "cos"],
     matrices.map((each) => [
       each.layer === undefined ? "-" : String(each.layer),
       each.name,
@@ -33,7 +34,7 @@ export function printStatistics(file: string, { matrices, layers, empty }: Imatr
   );
   printLine();
   printTable(
-    ["layer", "mean Σ(act²)", "mean ZD", "mean cos"],
+    ["layer", "mean Σ(act²)", t`mean ZD`, t`mean cos`],
     layers.map(({ layer, sum, outliers, similarity }) => [
       String(layer),
       fixed(sum, 2),
@@ -43,7 +44,7 @@ export function printStatistics(file: string, { matrices, layers, empty }: Imatr
   );
   printLine();
   printLine(
-    "act²: mean square of what goes into a column; active: columns above 1e-5; of most: entropy as a",
+    t`act²: mean square of what goes into a column; active: columns above 1e-5; of most: entropy as a`,
   );
-  printLine("share of what N columns can have; ZD: columns more than σ above μ; cos: to the block before");
+  printLine(t`share of what N columns can have; ZD: columns more than σ above μ; cos: to the block before`);
 }

@@ -1,0 +1,16 @@
+// The modules of WebAssembly as one compressed file: they have most of their code in common. `node release/modules.mjs [folder]`
+// packs what is in the folder, dist/ of the repository unless another is named.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
+import { encode } from "@msgpack/msgpack";
+
+const folder = process.argv[2] ?? fileURLToPath(new URL("../dist", import.meta.url));
+const names = readdirSync(folder).filter((name) => name.endsWith(".wasm"));
+const modules = Object.fromEntries(
+  names.sort().map((name) => [name.slice(0, -".wasm".length), readFileSync(join(folder, name))]),
+);
+const params = { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_SIZE_HINT]: 1 << 20 };
+writeFileSync(join(folder, "modules.br"), brotliCompressSync(encode(modules), { params }));
