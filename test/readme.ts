@@ -1,9 +1,10 @@
 // usage: npm run readme
-// Writes the parts of README.md that are made of the program's own tables, and docs/json.md.
+// Writes the parts of README.md that are made of the program's own tables, docs/json.md and docs/commands.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Architecture } from "../src/arch/architecture.js";
 import { ARCHITECTURES } from "../src/arch/index.js";
+import { COMMANDS_PAGE, commandsPage } from "./commands-page.js";
 import { JSON_PAGE, jsonPage } from "./json-page.js";
 
 export const README = fileURLToPath(new URL("../../README.md", import.meta.url));
@@ -30,4 +31,5 @@ export function withModels(text: string, architectures: readonly Architecture[] 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(README, withModels(readFileSync(README, "utf8")));
   writeFileSync(JSON_PAGE, jsonPage());
+  writeFileSync(COMMANDS_PAGE, await commandsPage());
 }

@@ -177,7 +177,7 @@ function subnormalF16(magnitude: number): number {
   return Math.fround(multiples + 2 ** 23) - 2 ** 23; // a float of 2^23 has no room for a fraction: it rounds to even
 }
 
-function copyTokenizer(folder: string): void {
+export function copyTokenizer(folder: string): void {
   for (const name of ["tokenizer.json", "tokenizer.model", "tokenizer_config.json"]) {
     copyFileSync(join("samples/tiny-llama", name), join(folder, name));
   }

@@ -1,8 +1,9 @@
 // ggml's make_qx_quants, the search for a scale without a min.
 //
 // As in search_qkx2.ts, the best inverse scale stands for the levels it gave.
-import { ISCALES, nearest_levels, OFFSETS, SCALES, SUMS } from "../blocks/k/superblock";
-import { EPSILON, first_extreme, L, lane, TILES, W } from "../blocks/k/tiles";
+import { absmax_scale, ISCALES, nearest_levels, OFFSETS, SCALES, SUMS } from "../blocks/k/superblock";
+import { EPSILON, first_extreme, L, lane, W } from "../blocks/k/tiles";
+import { search_qx_16 } from "./search_32";
 
 /** What make_qx_quants found for four sub-blocks, a vector each. */
 const BEST_SCALE: usize = memory.data(16, 16);
@@ -26,18 +27,11 @@ export function make_qx_quants(nmax: i32): void {
   }
 }
 
-/**
- * The same for the 16 SCALES, weighted by SUMS: writes their levels plus nmax as bytes at `q` and returns their unit.
- * All lanes do the same.
- */
+/** The same for the 16 SCALES, weighted by SUMS: writes their levels plus nmax as bytes at `q` and returns their unit. */
 export function make_qx_scales(nmax: i32, q: usize): f32 {
-  for (let i: usize = 0; i < 16; i++) {
-    v128.store(TILES + i * 32, v128.load32_splat(SCALES + i * 4));
-    v128.store(TILES + i * 32, v128.load32_splat(SUMS + i * 4), W);
-  }
-  search_four(TILES, nmax);
+  const unit = search_qx_16(SCALES, SUMS, nmax, absmax_scale(), BEST_ISCALE);
   nearest_levels(SCALES, 16, load<f32>(BEST_ISCALE), 0, -nmax, nmax - 1, q);
-  return load<f32>(BEST_SCALE);
+  return unit;
 }
 
 /** make_qx_quants for the four sub-blocks at `t`. */

@@ -12,10 +12,10 @@ import { computeImatrixPart } from "../eval/parts/imatrix.js";
 import { t } from "../language/t.js";
 import type { Activations } from "../net/products/matmul.js";
 import type { IMATRIX, IMATRIX_STATISTICS } from "../report/documents/write.js";
+import { printStatistics } from "../report/statistics.js";
 import type { Part } from "../run/parts/part.js";
 import { createProgress, interruptible, printJson, warn } from "../ui.js";
 import { printImatrix } from "./printed/imatrix.js";
-import { printStatistics } from "./printed/statistics.js";
 import {
   activationsOption,
   forceOption,

@@ -27,6 +27,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   split: async () => (await import("./gguf/split.js")).splitCommand,
   merge: async () => (await import("./gguf/merge.js")).mergeCommand,
   meta: async () => (await import("./gguf/meta.js")).metaCommand,
+  push: async () => (await import("./push.js")).pushCommand,
   hash: async () => (await import("./gguf/hash.js")).hashCommand,
   completion: async () => (await import("./completion/command.js")).createCompletionCommand(COMMANDS),
 };

@@ -35,6 +35,7 @@ import {
 import { refuseForPart } from "./shared/parts/part.js";
 import { asksForSize, planForSize, type SizeOptions, sizeOptions } from "./shared/size/by-size.js";
 import { MODEL_ARGUMENT, openSource } from "./shared/source.js";
+import { typeHelp } from "./shared/type-help.js";
 import { refuseForCopy, type WishOptions, wishesOf, wishOptions } from "./shared/wishes.js";
 import { printPlan, printPlans, type WriteOptions, writeModels, writeParts } from "./shared/write.js";
 
@@ -73,7 +74,7 @@ export const quantizeCommand = new Command("quantize")
   .addOption(
     new Option(
       "-t, --type <name>",
-      t`exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; a wrong name lists them all`,
+      t`exact mix or type, such as Q4_K_M, or several, such as Q4_K_M,Q8_0; COPY keeps all types; those there are stand below`,
     ),
   )
   .addOption(new Option("--prune-layers <list>", t`leave layers out; the others move up`))
@@ -127,7 +128,9 @@ ${t`Examples:`}
   llq quantize ./Llama-2-70b -o out.gguf --bits 4 --part 2/8
 
 ${t`--bits ${listed(Object.entries(BITS))};
-with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`}`,
+with --imatrix, which 1 needs, ${listed(Object.entries(GUIDED_BITS).filter(([bits, name]) => name !== BITS[bits]))}.`}
+
+${typeHelp()}`,
   )
   .action(async (path: string, given: GivenOptions) => {
     refuseForPart(given.part, {

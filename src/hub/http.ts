@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { LlqError, systemErrorCode } from "../../formats/errors.js";
 import { t } from "../language/t.js";
+import { IdleTimer } from "./idle-timer.js";
 import type { HubSettings } from "./settings.js";
 
 /** Failures in a row, without a byte gained between them, before we give up. */
@@ -93,6 +94,48 @@ export class HubClient {
     }
   }
 
+  /**
+   * One request that sends something, and goes nowhere else. What it may take grows with what it sends.
+   * @throws LlqError `network` for what is refused or redirected; what may pass, only retry() sees
+   */
+  async send(
+    url: URL,
+    { method, headers, body }: { method: string; headers: Record<string, string>; body: string | Blob },
+  ): Promise<Answer> {
+    const { idleTimeout, slowest } = this.settings;
+    const size = typeof body === "string" ? body.length : body.size;
+    const idle = new IdleTimer({
+      ...this.settings,
+      idleTimeout: idleTimeout + (1000 * size) / slowest,
+      slowTime: 2 ** 31 - 1,
+    });
+    const signal = this.#signal === undefined ? idle.signal : AbortSignal.any([this.#signal, idle.signal]);
+    try {
+      const { authorization: _, ...rest } = headers;
+      const init = {
+        method,
+        headers: this.#headersFor(url, rest),
+        body,
+        redirect: "manual",
+        signal,
+      } as const;
+      const response = await fetch(url, init).catch((cause) => {
+        throw connectionLost(url, cause);
+      });
+      const answer = { status: response.status, headers: response.headers, etag: undefined };
+      const isThere = response.status === 409 && url.pathname.endsWith("/repos/create");
+      if (response.ok || isThere) return { ...answer, body: chunks(url, response, idle) };
+      await response.body?.cancel();
+      if (response.status >= 300 && response.status < 400) {
+        throw new LlqError("network", t`${shown(url)}: sends elsewhere what it was to take`);
+      }
+      throw this.#refusal(url, response, "write");
+    } catch (error) {
+      idle.stop(); // otherwise the answer's body does
+      throw error;
+    }
+  }
+
   async #follow(url: URL, headers: Readonly<Record<string, string>>, idle: IdleTimer): Promise<Answer> {
     const signal = this.#signal === undefined ? idle.signal : AbortSignal.any([this.#signal, idle.signal]);
     let etag: string | undefined;
@@ -126,7 +169,7 @@ export class HubClient {
     return token !== undefined && isOwn ? { ...all, authorization: `Bearer ${token}` } : all;
   }
 
-  #refusal(url: URL, { status, headers }: Response): Error {
+  #refusal(url: URL, { status, headers }: Response, access: "read" | "write" = "read"): Error {
     const where = shown(url);
     if (status === 408 || status === 429 || status >= 500) {
       const hint =
@@ -151,7 +194,10 @@ export class HubClient {
     }
     if (status === 403) {
       return new LlqError("network", t`${where}: access is refused (status 403)`, {
-        hint: t`ask for access on the model's page, and set HF_TOKEN to a token that may read it`,
+        hint:
+          access === "read"
+            ? t`ask for access on the model's page, and set HF_TOKEN to a token that may read it`
+            : t`HF_TOKEN must be a token that may write to the repository`,
       });
     }
     if (status === 404) {
@@ -242,35 +288,4 @@ function retryAfter(headers: Headers): number | undefined {
   if (text === null) return undefined;
   const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return wait >= 0 ? wait : undefined;
-}
-
-/** Aborts when nothing has happened for a while, or so little that it would go on for ever. */
-class IdleTimer {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly #rate: NodeJS.Timeout;
-  #received = 0;
-
-  constructor({ idleTimeout, slowest, slowTime }: HubSettings) {
-    const abort = (why: string) => this.#controller.abort(new DOMException(why, "TimeoutError"));
-    this.#timer = setTimeout(() => abort(t`nothing arrives`), idleTimeout);
-    this.#rate = setInterval(() => {
-      if (this.#received * 1000 < slowest * slowTime) abort(t`less than ${slowest} bytes a second arrive`);
-      this.#received = 0;
-    }, slowTime);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  refresh(bytes: number): void {
-    this.#received += bytes;
-    this.#timer.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    clearInterval(this.#rate);
-  }
 }

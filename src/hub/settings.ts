@@ -38,7 +38,7 @@ export const HUB_LIMITS = {
   maxPages: 1000,
 } as const;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The settings that the environment gives, by the names and defaults of huggingface_hub: HF_ENDPOINT,

@@ -14,6 +14,19 @@ export function compileKernels(): WebAssembly.Module {
   return new WebAssembly.Module(readModule("kernels"));
 }
 
+let running = false;
+
+/** Whether any kernels have been made ready to run in this thread. */
+export function haveRun(): boolean {
+  return running;
+}
+
+/** Functions of a module that stand in for the kernels' own of the same name. Plain data. */
+export interface Searches {
+  readonly module: WebAssembly.Module;
+  readonly functions: readonly string[];
+}
+
 /** Everything a module exports, addresses and counts as numbers. */
 type KernelFunction = (...args: number[]) => number;
 
@@ -38,7 +51,8 @@ export class Kernels {
   readonly #prepared = new Set<DTypeName>();
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
-  constructor(module: WebAssembly.Module = compileKernels(), products?: Products) {
+  constructor(module: WebAssembly.Module = compileKernels(), products?: Products, searches?: Searches) {
+    running = true;
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
@@ -51,7 +65,12 @@ export class Kernels {
     const exports = this.#instantiate(module);
     const better = products && this.#instantiate(products.module);
     if (better !== undefined) (better["bits"] as WebAssembly.Global).value = products!.bits;
-    this.#exports = { ...exports, ...better } as Record<string, KernelFunction>;
+    const wider = searches && this.#instantiate(searches.module);
+    const chosen = searches?.functions.map((name) => [name, wider![name]]) ?? [];
+    this.#exports = { ...exports, ...better, ...Object.fromEntries(chosen) } as Record<
+      string,
+      KernelFunction
+    >;
     this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
     this.#top = this.#heapBase;
   }

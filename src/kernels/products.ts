@@ -1,5 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { readModule } from "./modules.js";
+import { whilePairing } from "./pairing.js";
 
 // The modules of products (assembly/products.ts, assembly/generation.ts). None is to be used before it has been tried
 // (src/net/products/products.ts).
@@ -29,16 +30,6 @@ const FLAGGED = 20;
 /** Earlier the i32 product is not even tried: V8 compiled it wrongly until it came to optimize it. */
 const I32_SINCE = 24;
 
-/**
- * The versions of V8, those of Node 24 and 26, that can work on two vectors at once, on x64, and what keeps them from
- * optimizing code when they compile it. Inlining does, as it needs counts of calls. Other versions may end the process
- * when they are told to.
- */
-const PAIRING: ReadonlyMap<string, readonly string[]> = new Map([
-  ["13.6", ["liftoff", "wasm-lazy-compilation", "wasm-inlining"]],
-  ["14.6", ["liftoff", "wasm-lazy-compilation", "wasm-inlining", "wasm-inlining-call-indirect"]],
-]);
-
 const RELAXED: readonly Dot[] = NODE >= I32_SINCE ? ["i16", "i32"] : ["i16"];
 
 const FILES: Readonly<Record<Purpose, string>> = { evaluation: "products", generation: "generation" };
@@ -61,19 +52,11 @@ export function untriedProducts(purpose: Purpose): readonly UntriedProducts[] {
  * @param purposes what will be done; default: anything
  */
 export function pairVectors(...purposes: readonly Purpose[]): void {
-  const postponing = PAIRING.get(/^(\d+\.\d+)\..*-node/.exec(process.versions.v8)?.[1] ?? "");
-  if (process.arch !== "x64" || postponing === undefined) return;
   const wanted = purposes.length > 0 ? purposes : (["evaluation", "generation"] as const);
   const missing = wanted.filter((purpose) => !paired.has(purpose));
-  const set = (flags: readonly string[]) => {
-    for (const flag of flags) setFlagsFromString(`--${flag}`);
-  };
-  set(["experimental-wasm-revectorize", ...postponing.map((flag) => `no-${flag}`)]);
-  try {
+  whilePairing(() => {
     for (const purpose of missing) paired.set(purpose, compileAll(purpose, ["plain", ...RELAXED], 256));
-  } finally {
-    set(["no-experimental-wasm-revectorize", ...postponing]);
-  }
+  });
 }
 
 /** Without those for which the engine lacks something. */

@@ -16,6 +16,7 @@ const FORM = () =>
   t`key=value keeps the key's type; key=type:value sets one, such as u32, f32, bool, string, u32[] or int`;
 
 const INTEGERS: readonly MetaType[] = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"];
+const INTEGER_LIST = /^\s*\[\s*(?:-?\d+\s*(?:,\s*-?\d+\s*)*)?\]\s*$/;
 /** What llama-quantize calls them. */
 const LLAMA_TYPES: ReadonlyMap<string, MetaType> = new Map([
   ["int", "u32"],
@@ -61,6 +62,11 @@ function checkKey(text: string, key: string): void {
 
 function fieldOf(text: string, type: MetaType, isArray: boolean, value: string): MetaField {
   if (!isArray) return { type, value: readValue(text, type, value) };
+  // As digits: a JSON number beyond 2^53 is another.
+  if (INTEGERS.includes(type) && INTEGER_LIST.test(value)) {
+    const digits = value.match(/-?\d+/g) ?? [];
+    return { type: "array", item: type, value: digits.map((each) => readValue(text, type, each)) };
+  }
   let items: unknown;
   try {
     items = JSON.parse(value);

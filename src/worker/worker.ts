@@ -6,7 +6,7 @@ import { JOB_KINDS } from "./job-kinds.js";
 
 const modules = workerData as WorkerStart;
 speak(modules.catalogue);
-const kernels = new Kernels(modules.kernels, modules.products);
+const kernels = new Kernels(modules.kernels, modules.products, modules.searches);
 const kinds = new Map(JOB_KINDS.map((kind) => [kind.name, kind]));
 
 parentPort!.on("message", ({ id, kind, job }: Request) => {

@@ -11,7 +11,7 @@ export async function checkFinish({ model, scratch }: Ground): Promise<void> {
   const output = join(scratch, "finish.gguf");
   const records = ["1-of-2", "2-of-2"].map((part) => `${output}.part-${part}`);
   for (const part of ["1/2", "2/2"])
-    await runLlq(["convert", model, "-o", output, "--type", "F32", "--threads", "2", "-q", "--part", part]);
+    await runLlq(["convert", model, "-o", output, "--type", "f32", "--threads", "2", "-q", "--part", part]);
   for (const record of records) copyFileSync(record, `${record}.kept`);
   const { size } = statSync(`${output}.partial`);
   const seconds: number[] = [];

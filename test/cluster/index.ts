@@ -1,4 +1,4 @@
-// usage: npm run cluster -- [slurm|parallel|kills|speed|finish ...] [--model folder] [--folder scratch]
+// usage: npm run cluster -- [slurm|parallel|kills|speed|finish|large ...] [--model folder] [--folder scratch]
 // Parts as clusters run them, for real: under a Slurm of this machine alone, which is started for it, under GNU parallel, as
 // plain processes in random order with kills; and what parts cost. 2.2 GB of a synthetic model and up to 5 GB of outputs.
 // Not part of CI: ten minutes of two cores.
@@ -11,6 +11,7 @@ import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
 import { checkFinish } from "./finish.js";
 import { checkKills } from "./kills.js";
+import { checkLarge } from "./large.js";
 import { checkParallel } from "./parallel.js";
 import { checkSlurm, SLURM_PROGRAMS } from "./slurm.js";
 import { checkSpeed } from "./speed.js";
@@ -24,6 +25,7 @@ const CHECKS: Readonly<
   kills: { run: checkKills },
   speed: { run: checkSpeed },
   finish: { run: checkFinish },
+  large: { run: checkLarge },
 };
 
 const { values, positionals } = parseArgs({
@@ -47,6 +49,8 @@ async function main(): Promise<number> {
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) return 2;
   const scratch = mkdtempSync(join(values.folder, "llq cluster 100%-"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+  process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
   let failed = 0;
   try {
     const model = values.model ?? join(scratch, "model");

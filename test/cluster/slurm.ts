@@ -23,6 +23,8 @@ const PARTS = 4;
 /** The part that is killed. */
 const KILLED = 3;
 const PATIENCE = 1_800_000;
+/** Milliseconds for the daemons to go. */
+const STOPPING = 30_000;
 
 /**
  * A Slurm of this machine alone, its daemons on loopback, runs samples/cluster/slurm-submit.sh: an array whose third task is
@@ -30,6 +32,8 @@ const PATIENCE = 1_800_000;
  */
 export async function checkSlurm(ground: Ground): Promise<void> {
   const cluster = await Cluster.start();
+  const stop = () => cluster.stop();
+  process.once("exit", stop);
   try {
     const output = join(ground.scratch, "slurm.gguf");
     const submit = ["bash", join(SAMPLES, "slurm-submit.sh"), ground.model, output, `${PARTS}`];
@@ -52,7 +56,8 @@ export async function checkSlurm(ground: Ground): Promise<void> {
     );
     rmSync(output);
   } finally {
-    cluster.stop();
+    process.off("exit", stop);
+    stop();
   }
 }
 
@@ -177,14 +182,27 @@ class Cluster {
     } catch {
       // there is no controller
     }
-    for (const path of this.#pids.toReversed()) {
+    const pids = this.#pids.toReversed().flatMap((path) => {
       try {
-        process.kill(Number(readFileSync(path, "utf8")), "SIGTERM");
+        return Number(readFileSync(path, "utf8"));
       } catch {
-        // it never was, or is gone
+        return []; // it never was
       }
-    }
+    });
+    const alive = pids.filter((pid) => signal(pid, "SIGTERM"));
+    // they write down their state; what is called while a process ends cannot wait otherwise
+    for (const end = Date.now() + STOPPING; alive.some((pid) => signal(pid, 0)) && Date.now() < end; )
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+  }
+}
+
+/** Whether there is such a process. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
   }
 }
 

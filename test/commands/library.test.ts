@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as library from "../../src/index.js";
+import { unexportedTypes } from "../public-types.js";
 import { scratchFolder } from "../support/scratch.js";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -44,4 +45,19 @@ test("what the examples import is there when they run", () => {
       if (name !== "" && !name.startsWith("type ")) expect(Object.keys(library)).toContain(name);
     }
   }
+});
+
+test("every type that a public declaration names is exported", () => {
+  expect([...unexportedTypes(join(ROOT, "dist"))]).toEqual([]);
+});
+
+test("a type that is not exported would be found", () => {
+  const types = join(folder, "types");
+  mkdirSync(join(types, "src"), { recursive: true });
+  writeFileSync(join(types, "src/index.d.ts"), 'export { one, type Two } from "./a.js";\n');
+  writeFileSync(
+    join(types, "src/a.d.ts"),
+    "interface Inner {\n    x: number;\n}\nexport interface Two {\n    /** Not Other. */\n    inner: Inner;\n}\nexport declare function one(two: Two): void;\ninterface Other {\n}\n",
+  );
+  expect([...unexportedTypes(types)]).toEqual([["src/a.d.ts Inner", "Two"]]);
 });

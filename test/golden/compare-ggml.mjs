@@ -1,5 +1,6 @@
 // Compares the quantization kernels with ggml on millions of weights, byte for byte, and prints the speed of both.
-//   npm run build && node test/golden/compare-ggml.mjs <program> [type ...]
+//   npm run build && node test/golden/compare-ggml.mjs <program> [--paired] [type ...]
+// --paired: the searches of 256 bits, on an engine that pairs vectors.
 // The program is make/ggml_rows.c. It is called as  <program> <type id> <n_per_row> <in.f32> <out.bin> [imatrix.f32]  and
 // writes what ggml_quantize_chunk makes of the input; "<number> weights/s" in its output is taken as ggml's speed.
 import { execFileSync } from "node:child_process";
@@ -7,9 +8,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DTYPES } from "../../dist/formats/dtype.js";
+import { pairedSearches } from "../../dist/src/kernels/searches.js";
 
-const [program, ...names] = process.argv.slice(2);
-if (program === undefined) throw new Error("usage: compare-ggml.mjs <program> [type ...]");
+const [program, ...rest] = process.argv.slice(2);
+if (program === undefined) throw new Error("usage: compare-ggml.mjs <program> [--paired] [type ...]");
+const isPaired = rest.includes("--paired");
+const names = rest.filter((name) => name !== "--paired");
+const paired = isPaired ? pairedSearches() : undefined;
+if (isPaired && paired === undefined) throw new Error("this engine pairs no vectors");
 
 const ROW = 4096;
 const ROWS = 2562;
@@ -19,7 +25,9 @@ const TIMED_ROWS = 8;
 
 const memory = new WebAssembly.Memory({ initial: 2048, maximum: 65536 });
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../dist/kernels.wasm", import.meta.url)));
-const kernels = new WebAssembly.Instance(wasm, { env: { memory } }).exports;
+const instance = (module) => new WebAssembly.Instance(module, { env: { memory } }).exports;
+const searches = paired === undefined ? {} : instance(paired);
+const kernels = { ...instance(wasm), ...searches };
 
 /** Types that ggml does not write without an importance matrix: one of ones stands for none. */
 const GUIDED = new Set(["IQ1_S", "IQ2_XXS", "IQ2_XS"]);
@@ -104,6 +112,7 @@ try {
   for (const type of DTYPES) {
     if (type.ggml === undefined || type.blockSize === 1 || type.kernels === "read") continue;
     if (names.length > 0 && !names.includes(type.name)) continue;
+    if (isPaired && searches[`quantize_row_${type.kernel}_weighted`] === undefined) continue;
     for (const weights of type.kernels === "weighted" ? [undefined, imatrix] : [undefined]) {
       const ours = quantize(type, x, weights);
       const guide = weights ? weightsFile : GUIDED.has(type.name) ? onesFile : undefined;

@@ -78,8 +78,8 @@ export class Copy {
   }
 
   restoreModules(): void {
-    for (const name of ["kernels", "products", "generation"]) {
-      for (const kind of name === "kernels" ? [""] : ["-plain", "-i16", "-i32"]) {
+    for (const name of ["kernels", "searches", "products", "generation"]) {
+      for (const kind of ["kernels", "searches"].includes(name) ? [""] : ["-plain", "-i16", "-i32"]) {
         const file = `dist/${name}${kind}.wasm`;
         cpSync(join(this.#origin, file), join(this.root, file));
       }

@@ -32,9 +32,7 @@ export function quantize_row_q2_k(x: usize, y: usize, n: i32): void {
     load_tiles(x, 16);
     weigh_by_absolute();
     make_qkx2_quants(16, 3, -0.5, 0.1, 15, true);
-    store<u16>(y + 80, <u16>f32_to_f16(round_scales(SCALES, 16, 15, SUB_SCALES)));
-    store<u16>(y + 82, <u16>f32_to_f16(round_scales(MINS, 16, 15, SUB_MINS)));
-    store_block(x, y);
+    store_searched(x, y);
   }
 }
 
@@ -43,10 +41,22 @@ export function quantize_row_q2_k_weighted(x: usize, y: usize, n: i32, w: usize)
     load_tiles(x, 16);
     weigh_by_importance(x, w, 16, 1);
     make_qkx2_quants(16, 3, -0.9, 0.05, 36, false);
-    store<u16>(y + 80, <u16>f32_to_f16(make_qp_quants(16, 15, SCALES, SUMS, SUB_SCALES)));
-    store<u16>(y + 82, <u16>f32_to_f16(make_qp_quants(16, 15, MINS, SUMS, SUB_MINS)));
-    store_block(x, y);
+    store_searched_weighted(x, y);
   }
+}
+
+/** A block for what the search found. */
+export function store_searched(x: usize, y: usize): void {
+  store<u16>(y + 80, <u16>f32_to_f16(round_scales(SCALES, 16, 15, SUB_SCALES)));
+  store<u16>(y + 82, <u16>f32_to_f16(round_scales(MINS, 16, 15, SUB_MINS)));
+  store_block(x, y);
+}
+
+/** The same where there is an importance matrix. */
+export function store_searched_weighted(x: usize, y: usize): void {
+  store<u16>(y + 80, <u16>f32_to_f16(make_qp_quants(16, 15, SCALES, SUMS, SUB_SCALES)));
+  store<u16>(y + 82, <u16>f32_to_f16(make_qp_quants(16, 15, MINS, SUMS, SUB_MINS)));
+  store_block(x, y);
 }
 
 /** The rest of a block, for the d and dmin it has, SUB_SCALES and SUB_MINS. */

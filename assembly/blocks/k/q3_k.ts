@@ -46,12 +46,17 @@ export function quantize_row_q3_k_weighted(x: usize, y: usize, n: i32, w: usize)
     weigh_by_importance(x, w, 16, 2);
     sum_weights();
     make_qx_quants(4);
-    store<u16>(y + 108, <u16>f32_to_f16(make_qx_scales(32, SUB_SCALES)));
-    pack_scales(y + 96);
-    unpack_scales(y);
-    search_levels(x, 16, -4, 3);
-    store_levels(x, y);
+    store_searched_weighted(x, y);
   }
+}
+
+/** A block for what the search with an importance matrix found. */
+export function store_searched_weighted(x: usize, y: usize): void {
+  store<u16>(y + 108, <u16>f32_to_f16(make_qx_scales(32, SUB_SCALES)));
+  pack_scales(y + 96);
+  unpack_scales(y);
+  search_levels(x, 16, -4, 3);
+  store_levels(x, y);
 }
 
 /** Rounds SCALES to SUB_SCALES, the largest to -32, all shifted up by 32, and returns the unit; all 0 if they are. */

@@ -34,10 +34,7 @@ export function quantize_row_q5_k(x: usize, y: usize, n: i32): void {
     load_tiles(x, 32);
     weigh_by_magnitude(32);
     make_qkx2_quants(32, 31, -0.5, 0.1, 15, false);
-    store<u16>(y, <u16>f32_to_f16(round_scales(SCALES, 8, 63, SCALES_MINS)));
-    store<u16>(y + 2, <u16>f32_to_f16(round_scales(MINS, 8, 63, SCALES_MINS + 8)));
-    cut_scales_mins();
-    store_block(x, y);
+    store_searched(x, y);
   }
 }
 
@@ -46,11 +43,24 @@ export function quantize_row_q5_k_weighted(x: usize, y: usize, n: i32, w: usize)
     load_tiles(x, 32);
     weigh_by_importance(x, w, 32, 2);
     make_qkx2_quants(32, 31, -0.9, 0.05, 36, false);
-    store<u16>(y, <u16>f32_to_f16(make_qp_quants(8, 63, SCALES, SUMS, SCALES_MINS)));
-    store<u16>(y + 2, <u16>f32_to_f16(make_qp_quants(8, 63, MINS, SUMS, SCALES_MINS + 8)));
-    cut_scales_mins();
-    store_block(x, y);
+    store_searched_weighted(x, y);
   }
+}
+
+/** A block for what the search found. */
+export function store_searched(x: usize, y: usize): void {
+  store<u16>(y, <u16>f32_to_f16(round_scales(SCALES, 8, 63, SCALES_MINS)));
+  store<u16>(y + 2, <u16>f32_to_f16(round_scales(MINS, 8, 63, SCALES_MINS + 8)));
+  cut_scales_mins();
+  store_block(x, y);
+}
+
+/** The same where there is an importance matrix. */
+export function store_searched_weighted(x: usize, y: usize): void {
+  store<u16>(y, <u16>f32_to_f16(make_qp_quants(8, 63, SCALES, SUMS, SCALES_MINS)));
+  store<u16>(y + 2, <u16>f32_to_f16(make_qp_quants(8, 63, MINS, SUMS, SCALES_MINS + 8)));
+  cut_scales_mins();
+  store_block(x, y);
 }
 
 /** The rest of a block, for the d and dmin it has and SCALES_MINS. */

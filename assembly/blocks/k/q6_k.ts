@@ -42,7 +42,7 @@ export function quantize_row_q6_k_weighted(x: usize, y: usize, n: i32, w: usize)
 }
 
 /** A block for what the search found. */
-function store_block(x: usize, y: usize): void {
+export function store_block(x: usize, y: usize): void {
   const largest = absmax_scale();
   if (abs(largest) < EPSILON) {
     memory.fill(y, 0, 210);

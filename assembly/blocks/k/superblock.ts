@@ -38,6 +38,9 @@ export function nearest_int4(f: v128): v128 {
   return i32x4.sub(bits, i32x4.splat(0x400000));
 }
 
+/** Constants of nearest_int4. */
+const ROUND_AND_BITS: usize = memory.data<u32>([0x4b400000, 0x7fffff, 0x400000]);
+
 /**
  * Writes LEVELS for the final scales SUB_D and mins (SUB_M or NO_MINS): nearest_int((x + m) / d) cut to lo..hi, less
  * lo. `n` weights in a sub-block. Leaves those whose scale came out as zero to search_levels.
@@ -45,23 +48,29 @@ export function nearest_int4(f: v128): v128 {
 export function round_levels(x: usize, n: usize, mins: usize, lo: i32, hi: i32): void {
   const low = i8x16.splat(<i8>lo);
   const high = i8x16.splat(<i8>hi);
+  const round = v128.load32_splat(ROUND_AND_BITS);
+  const bits = v128.load32_splat(ROUND_AND_BITS, 4);
+  const zero = v128.load32_splat(ROUND_AND_BITS, 8);
   for (let q = LEVELS, j: usize = 0; q < LEVELS + 256; j += 4, q += n, x += n * 4) {
     if (load<f32>(SUB_D + j) === 0) continue;
     const d = v128.load32_splat(SUB_D + j);
     const m = v128.load32_splat(mins + j);
     for (let i: usize = 0; i < n; i += 16) {
-      const level = round_sixteen(x + i * 4, d, m);
+      const p = x + i * 4;
+      // nearest_int4, its constants loaded once.
+      const a_a = v128.and(f32x4.add(f32x4.div(f32x4.add(v128.load(p), m), d), round), bits);
+      const a_b = v128.and(f32x4.add(f32x4.div(f32x4.add(v128.load(p, 16), m), d), round), bits);
+      const a_c = v128.and(f32x4.add(f32x4.div(f32x4.add(v128.load(p, 32), m), d), round), bits);
+      const a_d = v128.and(f32x4.add(f32x4.div(f32x4.add(v128.load(p, 48), m), d), round), bits);
+      const level = narrow_i8(
+        i32x4.sub(a_a, zero),
+        i32x4.sub(a_b, zero),
+        i32x4.sub(a_c, zero),
+        i32x4.sub(a_d, zero),
+      );
       v128.store(q + i, i8x16.sub(i8x16.max_s(i8x16.min_s(level, high), low), low));
     }
   }
-}
-
-function round_sixteen(x: usize, d: v128, m: v128): v128 {
-  return narrow_i8(quotient(x, d, m), quotient(x + 16, d, m), quotient(x + 32, d, m), quotient(x + 48, d, m));
-}
-
-function quotient(x: usize, d: v128, m: v128): v128 {
-  return nearest_int4(f32x4.div(f32x4.add(v128.load(x), m), d));
 }
 
 /** Writes LEVELS where the final scale is zero: there the levels of the search stay, as in ggml. */

@@ -53,12 +53,17 @@ function lengthOf(field: MetaField): number {
 /** Rows of a table of keys and values. */
 export function metadataRows(metadata: Metadata): string[][] {
   return [...metadata].map(([key, field]) => {
-    const value = shortValue(field);
-    const isBig = field.type === "u64" || field.type === "i64";
-    const text =
-      typeof value === "number" ? numberText(value) : isBig ? String(value) : JSON.stringify(value);
+    const { isLong, item, value } = lookAt(field);
+    const text = isLong ? `${lengthOf(field)} x ${item}` : valueText(value());
     return [key, text.length > 80 ? `${text.slice(0, 77)}...` : text];
   });
+}
+
+/** As JSON has it, but for small numbers, and for integers beyond 2^53, which keep all their digits. */
+function valueText(value: MetaValue): string {
+  if (Array.isArray(value)) return `[${value.map(valueText).join(",")}]`;
+  if (typeof value === "number") return numberText(value);
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value);
 }
 
 /** What a type is called, such as `u32` or `string[]`. */
@@ -79,7 +84,5 @@ export function findKey(path: string, metadata: Metadata, key: string): MetaFiel
 /** One value alone, for scripts: text with its lines, a list as JSON. */
 export function printValue({ value }: MetaField): void {
   if (typeof value === "string") for (const line of value.replace(/\n$/, "").split("\n")) printLine(line);
-  else if (typeof value === "number") printLine(numberText(value));
-  else if (Array.isArray(value)) printLine(JSON.stringify(plainValue(value)));
-  else printLine(String(value));
+  else printLine(valueText(value));
 }

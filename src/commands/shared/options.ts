@@ -110,7 +110,7 @@ export const activationsOption = () =>
     .choices(["int8", "f32"] satisfies Activations[])
     .default(DEFAULT_ACTIVATIONS);
 
-export const forceOption = () => new Option("-f, --force", t`replace the output if it exists`);
+export const forceOption = (what = t`replace the output if it exists`) => new Option("-f, --force", what);
 
 export const jsonOption = () => new Option("--json", t`print one JSON document instead of text`);
 

@@ -11,7 +11,7 @@ import { encodeFrame, frameContent } from "../../run/parts/frames.js";
 /** Where the distributions after the scored tokens of some chunks are in a file. Plain data. */
 export type BaselineFile = TopBaseline | FullBaseline | CodesBaseline;
 
-interface FileBase {
+export interface FileBase {
   /** An open descriptor; it is process-wide. */
   readonly file: { readonly fd: number; readonly name: string };
   readonly vocabSize: number;

@@ -41,9 +41,10 @@ function checkTime(entry: string, path: string): void {
   });
 }
 
-/** Reads a file of them, with white space between. @throws LlqError `usage`, and as readText does */
+/** Reads a file of them, with white space between; from # at a word's start a line is a comment. @throws LlqError `usage`, and as readText does */
 export function readTensorTypes(path: string): Override[] {
   const entries = readText(path, MAX_FILE_BYTES)
+    .replace(/(?<!\S)#.*/g, "")
     .split(/\s+/)
     .filter((entry) => entry !== "");
   for (const entry of entries) checkTime(entry, path);

@@ -107,6 +107,18 @@ export const COPIED = v.strictObject({
   files: v.array(v.strictObject({ output: text, tensors: count, byteLength: bytes })),
 });
 
+/** llq push */
+export const PUSHED = v.strictObject({
+  schema,
+  url: is(text, "of the repository"),
+  branch: text,
+  uploaded: is(flag, "false without --yes"),
+  commit: maybe(is(text, "that has the files")),
+  unchanged: maybe(is(v.array(text), "files that were there already")),
+  files: v.array(v.strictObject({ path: text, byteLength: bytes, sha256: text })),
+  card: is(text, "README.md"),
+});
+
 /** llq imatrix */
 export const IMATRIX = v.strictObject({
   schema,

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync } from "node:fs";
 import * as v from "valibot";
+import { chooseSearches } from "../../kernels/searches.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import { rowLength } from "../../tensor.js";
 import type { WorkerPool } from "../threads/pool.js";
@@ -7,7 +8,7 @@ import { withFiles, withPool } from "../threads/scope.js";
 import { checksumJob } from "../write/checksum.js";
 import { partialPath } from "../write/claim.js";
 import { type EncodeJob, type EncodeResult, encodeJob, writeError, writeFully } from "../write/encode.js";
-import type { ExecuteOptions } from "../write/execute.js";
+import { type ExecuteOptions, searchedElements } from "../write/execute.js";
 import { encodeResult } from "../write/journal.js";
 import { Flusher, openForWriting, openPartial } from "../write/output.js";
 import { fingerprint } from "../write/partials.js";
@@ -100,6 +101,7 @@ async function writeRegions(plan: Plan, output: string, head: PartHead, options:
   const reading = { fd: openPartial(partial, plan.byteLength), name: output };
   let writing: OpenOutput | undefined;
   let flusher: Flusher | undefined;
+  const searches = chooseSearches(searchedElements([{ plan, output }]) / head.count);
   let record: PartRecord | undefined;
   try {
     const file = { fd: openForWriting(partial, reading.fd), name: output };
@@ -108,7 +110,7 @@ async function writeRegions(plan: Plan, output: string, head: PartHead, options:
     flusher = flushed;
     const counts = await withFiles((open) => {
       const files = open(plan.files);
-      return withPool(options, async (pool) => {
+      return withPool({ ...options, searches }, async (pool) => {
         const own = ownJobs(plan, files, file, head);
         const kept = await keptJobs(pool, findOwnRecord(output, head), own, reading);
         record = PartRecord.create(recordPath(output, head), head);

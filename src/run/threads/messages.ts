@@ -1,5 +1,5 @@
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
-import type { Kernels } from "../../kernels/kernels.js";
+import type { Kernels, Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import type { Catalogue } from "../../language/t.js";
 import { VERSION } from "../../version.js";
@@ -36,6 +36,7 @@ export function aboutRows(tensor: { readonly name: string }, firstRow: number, r
 export interface WorkerModules {
   readonly kernels: WebAssembly.Module;
   readonly products: Products | undefined;
+  readonly searches?: Searches | undefined;
 }
 
 /** What a thread starts with. */

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlqError } from "../../../formats/errors.js";
 import { installedPath } from "../../installed.js";
-import { compileKernels, Kernels } from "../../kernels/kernels.js";
+import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import { spoken, t } from "../../language/t.js";
 import {
@@ -37,11 +37,14 @@ export class WorkerPool {
   #nextId = 0;
   #failure: Error | undefined;
 
-  /** @param products for jobs that multiply */
-  constructor(threads: number = availableParallelism(), products?: Products) {
+  /**
+   * @param products for jobs that multiply
+   * @param searches for jobs that round
+   */
+  constructor(threads: number = availableParallelism(), products?: Products, searches?: Searches) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), products, catalogue: spoken() };
-    if (threads === 0) this.#own = new Kernels(modules.kernels, products);
+    const modules = { kernels: compileKernels(), products, searches, catalogue: spoken() };
+    if (threads === 0) this.#own = new Kernels(modules.kernels, products, searches);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
   }
 

@@ -1,5 +1,6 @@
 import { closeSync } from "node:fs";
 import { checkUnchanged, type FileStamp, openInput } from "../../../formats/inputs.js";
+import type { Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import { closeLate } from "../../rows/late.js";
 import type { Descriptors } from "../../rows/rows.js";
@@ -15,15 +16,17 @@ export interface PoolOptions {
   readonly signal?: AbortSignal | undefined;
   /** For jobs that multiply. */
   readonly products?: Products | undefined;
+  /** For jobs that round. */
+  readonly searches?: Searches | undefined;
 }
 
 /** Starts threads for as long as `work` takes. A signal that comes with the last of the work counts too. */
 export async function withPool<T>(
-  { threads, signal, products }: PoolOptions,
+  { threads, signal, products, searches }: PoolOptions,
   work: (pool: WorkerPool) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  const pool = new WorkerPool(threads, products);
+  const pool = new WorkerPool(threads, products, searches);
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
   try {

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import { elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
+import { chooseSearches, SEARCHED } from "../../kernels/searches.js";
 import { t } from "../../language/t.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
@@ -80,11 +82,12 @@ async function executeRounds(
   const claim = claimOutputs(outputs, { byteLength: total, inputs: sources, force });
   const written: Written[] = [];
   const progress = new Progress(parts, options.onProgress);
+  const searches = chooseSearches(searchedElements(parts));
   let current = parts[0]!.output;
   try {
     await withFiles((open) => {
       const files = open(sources);
-      return withPool(options, async (pool) => {
+      return withPool({ ...options, searches }, async (pool) => {
         const work = { pool, files, progress, resume: options.resume === true };
         for (const round of rounds) {
           current = round[0]!.output;
@@ -115,6 +118,12 @@ function refuseParts(output: string): void {
   throw new LlqError("usage", message, {
     hint: t`llq finish ${output} when all are done, or ${startOver(output)}`,
   });
+}
+
+/** Weights that get a type which has a search of its own. */
+export function searchedElements(parts: readonly PlanPart[]): number {
+  const searched = parts.flatMap(({ plan }) => plan.tensors.filter(({ dtype }) => SEARCHED.has(dtype)));
+  return searched.reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
 }
 
 /** Weights done of those of all parts. */

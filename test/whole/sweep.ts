@@ -3,11 +3,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { evaluatePerplexity } from "../src/eval/perplexity/perplexity.js";
-import { type Model, openModel } from "../src/model.js";
-import { planConvert } from "../src/quant/plan.js";
-import { findRecipe } from "../src/quant/recipes/recipes.js";
-import { execute } from "../src/run/write/execute.js";
+import { evaluatePerplexity } from "../../src/eval/perplexity/perplexity.js";
+import { type Model, openModel } from "../../src/model.js";
+import { planConvert } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { execute } from "../../src/run/write/execute.js";
 
 /** Relative difference of a perplexity. */
 const LIMIT = 1e-6;

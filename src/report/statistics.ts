@@ -1,6 +1,6 @@
-import type { ImatrixStatistics } from "../../eval/imatrix/statistics.js";
-import { t } from "../../language/t.js";
-import { printLine, printTable, warn } from "../../ui.js";
+import type { ImatrixStatistics } from "../eval/imatrix/statistics.js";
+import { t } from "../language/t.js";
+import { printLine, printTable, warn } from "../ui.js";
 
 /** As C prints it: of an f32 half-way between two, the even one. */
 function fixed(value: number, digits: number): string {

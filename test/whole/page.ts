@@ -7,10 +7,10 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { useLanguage } from "../src/language/catalogue.js";
-import { LANGUAGES } from "../src/language/language.js";
-import { comparisonPage } from "../src/report/html/page.js";
-import { reportOf, someFiles } from "./report/comparisons.js";
+import { useLanguage } from "../../src/language/catalogue.js";
+import { LANGUAGES } from "../../src/language/language.js";
+import { comparisonPage } from "../../src/report/html/page.js";
+import { reportOf, someFiles } from "../report/comparisons.js";
 
 const [chromium = "chromium", target = "dist/pages"] = process.argv.slice(2);
 const folder = resolve(target);

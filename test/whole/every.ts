@@ -4,17 +4,17 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openImatrix } from "../formats/imatrix/imatrix.js";
-import { compareModels } from "../src/eval/compare/compare-models.js";
-import { writeImatrix } from "../src/eval/imatrix/imatrix-file.js";
-import { writeSensitivity } from "../src/eval/sensitivity/sensitivity-file.js";
-import { type Model, openModel } from "../src/model.js";
-import { planConvert, planQuantize } from "../src/quant/plan.js";
-import { findRecipe } from "../src/quant/recipes/recipes.js";
-import { verify } from "../src/run/measure/verify.js";
-import { execute } from "../src/run/write/execute.js";
+import { openImatrix } from "../../formats/imatrix/imatrix.js";
+import { compareModels } from "../../src/eval/compare/compare-models.js";
+import { writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
+import { writeSensitivity } from "../../src/eval/sensitivity/sensitivity-file.js";
+import { type Model, openModel } from "../../src/model.js";
+import { planConvert, planQuantize } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { verify } from "../../src/run/measure/verify.js";
+import { execute } from "../../src/run/write/execute.js";
 
-const GOLDEN = new URL("../../test/golden/families", import.meta.url).pathname;
+const GOLDEN = new URL("../../../test/golden/families", import.meta.url).pathname;
 const TOKENS = 128;
 const CHUNK = { context: 32, chunks: 2, threads: 0, force: true };
 /** A mean divergence of a tiny random model in Q4_K_M, whose rows are too short for most types of it. */
