@@ -50,7 +50,7 @@ export default {
           test: /\/src\/(escape|version|language\/(t|language|width))\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
         },
         // Read before anything is said in another language, and so before what says something at once.
-        { name: "installed", test: /\/src\/installed\.js$/ },
+        { name: "catalogue", test: /\/src\/language\/catalogue\.js$/ },
         { name: "work", test: /\/src\/worker\/job-kinds\.js$/ },
         { name: "model", test: /\/src\/(model|lora|outline|commands\/shared\/source)\.js$/ },
         { name: "shared", minShareCount: 2 },

@@ -119,6 +119,7 @@ test("help is in the language of the system, and no description is left in Engli
       .split(/\n {2}(?=-)/)
       .slice(1);
     expect(options.length).toBeGreaterThan(2);
+    expect(stdout, command).not.toContain("model folder"); // said as soon as its module is loaded
     for (const option of options) expect(option, command).toMatch(/[\u4e00-\u9fff]/);
   }
 }, 240_000);
