@@ -47,7 +47,7 @@ export default {
       groups: [
         {
           name: "base",
-          test: /\/src\/(escape|version|language\/(t|language|width))\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
+          test: /\/src\/(escape|version|language\/(t|language)|commands\/shared\/general)\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
         },
         // Read before anything is said in another language, and so before what says something at once.
         { name: "catalogue", test: /\/src\/language\/catalogue\.js$/ },

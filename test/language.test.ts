@@ -140,6 +140,13 @@ test("columns of a terminal: characters of Chinese take two", () => {
   expect(lines.at(-1)).toBe("第二行");
 });
 
+test("to start, one chunk is loaded, and no language", () => {
+  for (const name of ["program", "main"]) {
+    const code = readFileSync(new URL(`../dist/program/${name}.js`, import.meta.url), "utf8");
+    expect([...code.matchAll(/from"(\.[^"]*)"/g)].map(([, from]) => from)).toEqual(["./base.js"]);
+  }
+});
+
 test("what the README says of languages is so", () => {
   const readme = readFileSync(new URL("../README.zh-CN.md", import.meta.url), "utf8");
   expect(readme).toContain("--lang zh");
