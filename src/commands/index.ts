@@ -3,7 +3,10 @@ import type { Command } from "commander";
 /** Each in a file of its own, of which a run needs one. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import("./convert.js")).convertCommand,
-  quantize: async () => (await import("./quantize.js")).quantizeCommand,
+  quantize: async () =>
+    (await import("./quantize.js")).quantizeCommand.hook("preAction", async () =>
+      (await import("../kernels/searches.js")).allowPairedSearches(),
+    ),
   imatrix: async () => paired((await import("./imatrix.js")).imatrixCommand),
   sensitivity: async () => paired((await import("./sensitivity.js")).sensitivityCommand),
   "eval-ppl": async () => paired((await import("./eval-ppl.js")).evalPplCommand),

@@ -9,16 +9,17 @@ const MAX_PAGES = 65536;
 /** As much as the table of a codebook takes, and a little: that of IQ1 has 3,370,844 bytes. */
 const MOST_TABLE_BYTES = 3.5 * 2 ** 20;
 
-/** A compiled kernels module; compile once and hand it to threads. */
-export function compileKernels(): WebAssembly.Module {
-  return new WebAssembly.Module(readModule("kernels"));
-}
-
 let running = false;
 
-/** Whether any kernels have been made ready to run in this thread. */
+/** Whether kernels may have run, in this thread or in those it handed the module to. */
 export function haveRun(): boolean {
   return running;
+}
+
+/** A compiled kernels module; compile once and hand it to threads. */
+export function compileKernels(): WebAssembly.Module {
+  running = true;
+  return new WebAssembly.Module(readModule("kernels"));
 }
 
 /** Functions of a module that stand in for the kernels' own of the same name. Plain data. */
@@ -52,7 +53,6 @@ export class Kernels {
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
   constructor(module: WebAssembly.Module = compileKernels(), products?: Products, searches?: Searches) {
-    running = true;
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {

@@ -13,15 +13,25 @@ export const SEARCHED: ReadonlySet<DTypeName> = new Set<DTypeName>(["Q2_K", "Q3_
 /** Weights to round that are worth compiling the module for: its 30 ms are won back. */
 const ENOUGH = 1 << 24;
 
+let allowed = false;
+
+/**
+ * Lets this process compile the searches when they are worth it. For programs that run no WebAssembly but ours: of other code
+ * that the engine compiles in that moment it might make wrong code.
+ */
+export function allowPairedSearches(): void {
+  allowed = true;
+}
+
 let chosen: { readonly searches: Searches | undefined } | undefined;
 
 /**
  * The searches that are exact on this engine, for so many weights of SEARCHED types; undefined where there are none, it is
- * not worth while, or WebAssembly has run in this process without them.
+ * not worth while or not allowed, or kernels may have run in this process, whose code the engine may be making better.
  */
 export function chooseSearches(weights: number): Searches | undefined {
   if (chosen !== undefined) return chosen.searches;
-  if (weights < ENOUGH || haveRun()) return undefined;
+  if (!allowed || weights < ENOUGH || haveRun()) return undefined;
   chosen = { searches: exactOf(pairedSearches()) };
   return chosen.searches;
 }

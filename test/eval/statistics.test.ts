@@ -8,6 +8,7 @@ import {
   needsBase,
   type Verdict,
 } from "../../src/eval/perplexity/gate.js";
+import { boundary, LOOKS, looksAt, spreadOrder } from "../../src/eval/perplexity/sequential.js";
 import {
   covarianceOfMeans,
   mean,
@@ -160,5 +161,91 @@ describe("the gate", () => {
       "max-kld broken: 0.2500 ± 0.1250, 0.2500 beyond the bound of 0.5",
       "max-kld undecided, the error bar reaches the bound: 0.2500 ± 0.1250, 0.2500 within the bound of 0.5",
     ]);
+  });
+});
+
+describe("judging", () => {
+  const chunk = (nll: number, baseNll: number) => ({
+    chunk: 0,
+    nll,
+    base: { nll: baseNll, kld: nll - baseNll, sameTop: 0.9 },
+  });
+
+  test("pairs the chunks: what both find hard does not count as doubt", () => {
+    const chunks = [1, 9, 3, 7, 5, 2, 8, 4].map((nll, i) => chunk(nll + 0.1 + 0.001 * (i % 2), nll));
+    const [ppl, ratio] = judge({ maxPpl: 150, maxPplRatio: 1.2 }, chunks);
+    expect(ppl).toMatchObject({ bound: "max-ppl", outcome: "undecided", isWithin: true });
+    expect(ratio).toMatchObject({ bound: "max-ppl-ratio", outcome: "met" });
+    expect(ratio!.value).toBeCloseTo(Math.exp(0.1005), 10);
+  });
+
+  test("error bars are those of the mean of few chunks: by hand", () => {
+    // Mean 2, variance ((-1)² + 0 + 1²) / (3 - 1) = 1, of the mean 1 / 3.
+    const chunks = [1, 2, 3].map((kld) => ({ chunk: 0, nll: 1, base: { nll: 1, kld, sameTop: 0.9 } }));
+    const error = Math.sqrt(1 / 3);
+    const [verdict] = judge({ maxKld: 4 }, chunks);
+    expect(verdict!.value).toBe(2);
+    expect(verdict!.error).toBeCloseTo(error, 12);
+    // Student's t with 2 degrees of freedom: 4.303 errors leave 5 % outside, 2.920 leave 10 %; with 3 it would be 3.182.
+    const far = (errors: number, clear: number) =>
+      judge({ maxKld: 2 + errors * error }, chunks, clear)[0]!.outcome;
+    expect([far(3.2, 1.96), far(4.9, 1.96)]).toEqual(["undecided", "met"]);
+    expect([far(2.7, 1.645), far(3.3, 1.645)]).toEqual(["undecided", "met"]);
+  });
+
+  test("chunks that all say the same leave no doubt; one chunk says nothing of its spread", () => {
+    const same = [chunk(2, 1), chunk(2, 1)];
+    expect(judge({ minTop1: 0.9, maxKld: 0.99 }, same)).toMatchObject([
+      { bound: "max-kld", outcome: "broken" },
+      { bound: "min-top1", outcome: "met" },
+    ]);
+    const one = judge({ maxKld: 0.1 }, [chunk(2, 1)]);
+    expect(one).toMatchObject([{ outcome: "undecided", isWithin: false }]);
+    expect(isSettled(one)).toBe(false);
+    expect(gateResult(one, true)).toBe("undecided");
+    expect(gateResult(one, false)).toBe("failed");
+  });
+});
+
+describe("looking early", () => {
+  test("takes chunks from all over the text, each once", () => {
+    expect(spreadOrder(10)).toEqual([0, 4, 8, 2, 6, 1, 5, 9, 3, 7]);
+    expect(looksAt(10)).toEqual([
+      { look: 1, chunks: 3 },
+      { look: 2, chunks: 5 },
+      { look: 3, chunks: 8 },
+      { look: 4, chunks: 10 },
+    ]);
+    expect(looksAt(3).map(({ chunks }) => chunks)).toEqual([2, 3]);
+    expect(looksAt(1)).toEqual([]);
+  });
+
+  test("errs once in forty, as a single look would: by integration over the looks", () => {
+    // Density of the sum of the increments, as far as no boundary was crossed; the sum's spread is sqrt(look).
+    const step = 0.02;
+    const half = 400;
+    let density = new Float64Array(2 * half + 1);
+    const normal = (x: number) => Math.exp(-(x * x) / 2) / Math.sqrt(2 * Math.PI);
+    density = density.map((_, i) => normal((i - half) * step));
+    let crossed = 0;
+    for (let look = 1; look <= LOOKS; look++) {
+      const limit = boundary(look) * Math.sqrt(look);
+      if (look > 1) {
+        const before = density;
+        density = before.map((_, i) =>
+          before.reduce((sum, value, j) => sum + value * normal((i - j) * step) * step, 0),
+        );
+      }
+      // The upper tail only; trapezoids, as the boundary falls between two points.
+      density.forEach((value, i) => {
+        const over = Math.min(1, Math.max(0, ((i - half) * step - limit) / step + 0.5));
+        crossed += over * value * step;
+      });
+      density = density.map(
+        (value, i) => value * Math.min(1, Math.max(0, (limit - Math.abs(i - half) * step) / step + 0.5)),
+      );
+    }
+    expect(crossed).toBeGreaterThan(0.0245);
+    expect(crossed).toBeLessThan(0.0255);
   });
 });

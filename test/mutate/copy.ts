@@ -10,6 +10,7 @@ const LINKED = [
   "samples",
   "asconfig.json",
   "README.md",
+  "README.zh-CN.md",
   "CHANGELOG.md",
   "action",
   "action.yml",

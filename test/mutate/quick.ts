@@ -118,7 +118,7 @@ export class Quick {
     for (const mutant of mutants) {
       const names = this.#families.get(mutant.file);
       const tests = testsFor(mutant.file, names !== undefined);
-      if (names === undefined) for (const test of tests) all.add(test);
+      for (const test of tests) if (!FAMILY_TESTS.includes(test)) all.add(test); // these take minutes for all families
       files.set(this.#write(this.#switched(mutant.id, tests, names)), mutant);
     }
     const unharmed = this.#write(this.#switched("", [...all], undefined));

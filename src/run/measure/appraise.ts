@@ -1,7 +1,8 @@
-import type { DTypeName } from "../../../formats/dtype.js";
+import { type DTypeName, elementCount } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import type { Sensitivity } from "../../../formats/sensitivity.js";
+import { chooseSearches } from "../../kernels/searches.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import type { Menu } from "../../quant/by-size/menu.js";
@@ -30,6 +31,8 @@ export interface AppraiseOptions extends Pick<PoolOptions, "threads" | "signal">
 export async function appraise(model: Model, menu: Menu, options: AppraiseOptions): Promise<PriceList> {
   const { imatrix, sensitivity, onProgress } = options;
   const open = model.tensors.filter((_, i) => menu.settled[i]!.choice === undefined);
+  // Before kernels run here; what is tried now will be written.
+  const searches = chooseSearches(open.reduce((sum, { shape }) => sum + elementCount(shape), 0));
   if (sensitivity !== undefined) {
     checkSensitivity(model, open, sensitivity);
     checkWeights(model, sensitivity);
@@ -54,7 +57,9 @@ export async function appraise(model: Model, menu: Menu, options: AppraiseOption
   };
   const prices = await withFiles((open) => {
     const files = open(model.container.files);
-    return withPool(options, (pool) => Promise.all(model.tensors.map((_, i) => priceOf(pool, files, i))));
+    return withPool({ ...options, searches }, (pool) =>
+      Promise.all(model.tensors.map((_, i) => priceOf(pool, files, i))),
+    );
   });
   return { kind: sensitivity === undefined ? "prior" : "measured", prices };
 }

@@ -186,13 +186,18 @@ function aboutOf(plan: Plan): FileAbout {
   };
 }
 
+/** Jobs are only made of tensors that have some of this part: of all of them there may be hundreds of thousands. */
 function ownJobs(plan: Plan, files: EncodeJob["files"], output: OpenOutput, part: Part): PlannedJob[] {
-  const all = plan.tensors.flatMap((each, tensor) =>
-    encodeJobs(each, files, output).map((encode, job) => ({ tensor, job, encode })),
-  );
-  const works = all.map(({ encode }) => weightsOf(encode));
-  const { first, end } = shareOf(works, part);
-  return all.slice(first, end);
+  const works = plan.tensors.map((each) => encodeJobs(each, files, output).map(weightsOf));
+  const { first, end } = shareOf(works.flat(), part);
+  let before = 0;
+  return plan.tensors.flatMap((each, tensor) => {
+    const start = before;
+    before += works[tensor]!.length;
+    if (before <= first || start >= end) return [];
+    const jobs = encodeJobs(each, files, output).map((encode, job) => ({ tensor, job, encode }));
+    return jobs.slice(Math.max(first - start, 0), end - start);
+  });
 }
 
 function weightsOf({ tensor, rows }: EncodeJob): number {

@@ -49,7 +49,7 @@ test("every command and option that the samples show is there", async () => {
     for (const [option] of line.replace(/"[^"]*"/g, "").matchAll(/(?<= )--?[a-z][\w-]*/g))
       expect(options, line).toContain(option);
   }
-});
+}, 600_000);
 
 test("Slurm: the tasks of an array, in any order, and the job that finishes", () => {
   const env = { MODEL: TINY_LLAMA, OUT: join(folder, "of slurm.gguf"), PARTS: "4", SLURM_CPUS_PER_TASK: "1" };
