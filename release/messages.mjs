@@ -81,7 +81,8 @@ function readSource(file) {
       const isBare = text?.type === "TemplateLiteral" || typeof text?.value === "string";
       const whole = isBare ? source.slice(text.start + 1, text.end - 1).replace(/\$\{[^}]*\}/g, "{}") : "";
       const raw = whole.replace(/^ {2}.*$/gm, ""); // examples are indented
-      if (hasWords(raw)) problems.push(`${at(text)}: people read this, so write t\`${raw}\``);
+      const isRead = /^Option$|\.(summary|description|argument|option|requiredOption)$/.test(called);
+      if (isRead ? /[a-z]{2}/.test(raw) : hasWords(raw)) problems.push(`${at(text)}: people read this, so write t\`${raw}\``);
     }
   }
   return { sentences, problems };
