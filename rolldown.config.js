@@ -47,8 +47,10 @@ export default {
       groups: [
         {
           name: "base",
-          test: /\/src\/(escape|version|language\/(t|language|width))\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
+          test: /\/src\/(escape|version|language\/(t|language)|commands\/shared\/general)\.js$|\/formats\/(errors|inputs)\.js$|\/node_modules\/commander\//,
         },
+        // Read before anything is said in another language, and so before what says something at once.
+        { name: "catalogue", test: /\/src\/language\/catalogue\.js$/ },
         { name: "work", test: /\/src\/worker\/job-kinds\.js$/ },
         { name: "model", test: /\/src\/(model|lora|outline|commands\/shared\/source)\.js$/ },
         { name: "shared", minShareCount: 2 },

@@ -117,6 +117,8 @@ export function problemsOf(language, said) {
     if (!said.has(key)) problems.push(`${file}: no source says ${quoted}: remove it, or correct the English`);
     else if (placeholders(text) !== placeholders(key)) {
       problems.push(`${file}: ${quoted} needs ${placeholders(key) || "no values"} in ${JSON.stringify(text)}`);
+    } else if (key.startsWith("{0}: ") && !text.startsWith("{0}: ")) {
+      problems.push(`${file}: ${quoted} begins with a file, by ": " behind which programs find it: so must ${JSON.stringify(text)}`);
     }
   }
   for (const [key, { file, at }] of said) {

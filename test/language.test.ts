@@ -119,12 +119,13 @@ test("help is in the language of the system, and no description is left in Engli
       .split(/\n {2}(?=-)/)
       .slice(1);
     expect(options.length).toBeGreaterThan(2);
+    expect(stdout, command).not.toContain("model folder"); // said as soon as its module is loaded
     for (const option of options) expect(option, command).toMatch(/[\u4e00-\u9fff]/);
   }
 }, 240_000);
 
 test("columns of a terminal: characters of Chinese take two", () => {
-  expect(textWidth("量化 Q4_K，")).toBe(12);
+  expect(textWidth("量化 Q4_K，")).toBe(11);
   expect(padText("量化", 6)).toBe("量化  ");
   expect(padText("量化", 6, "start")).toBe("  量化");
   expect(cutText("abc", 3)).toBe("abc");
@@ -137,6 +138,13 @@ test("columns of a terminal: characters of Chinese take two", () => {
     expect(line).not.toMatch(/^[，。；：、）]/);
   }
   expect(lines.at(-1)).toBe("第二行");
+});
+
+test("to start, one chunk is loaded, and no language", () => {
+  for (const name of ["program", "main"]) {
+    const code = readFileSync(new URL(`../dist/program/${name}.js`, import.meta.url), "utf8");
+    expect([...code.matchAll(/from"(\.[^"]*)"/g)].map(([, from]) => from)).toEqual(["./base.js"]);
+  }
 });
 
 test("what the README says of languages is so", () => {

@@ -74,7 +74,7 @@ ${t`Examples:`}
 /** Of a GGUF that holds no model that is known, what it says can be listed all the same. */
 function withMetaHint(error: unknown, path: string): unknown {
   if (!(error instanceof LlqError) || !path.includes(".gguf")) return error;
-  if (error.code !== "unsupported" && !error.message.includes("this GGUF holds no model")) return error;
+  if (error.code !== "unsupported" && !error.message.includes("general.architecture")) return error;
   const hint = t`${error.hint === undefined ? "" : `${error.hint}; `}llq meta ${path} lists its metadata`;
   return new LlqError(error.code, error.message, { hint, cause: error });
 }

@@ -71,7 +71,7 @@ export function readWrittenQuestions(
 function checkLength(path: string, { line }: Row, { prompt, target, gold }: WrittenQuestion): void {
   const length = [prompt, target, ...gold].reduce((sum, text) => sum + text.length, 0);
   if (length <= MAX_LINE_BYTES) return;
-  const where = line === undefined ? path : `${path}: question ${line}`;
+  const where = line === undefined ? path : t`${path}: question ${line}`;
   throw badInput(t`${where}: ${length} characters; a question has at most ${MAX_LINE_BYTES}`);
 }
 
