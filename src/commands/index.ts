@@ -3,7 +3,7 @@ import type { Command } from "commander";
 /** Each in a file of its own, of which a run needs one. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import("./convert.js")).convertCommand,
-quantize: async () => {
+  quantize: async () => {
     const command = (await import("./quantize.js")).quantizeCommand.hook("preAction", async () =>
       (await import("../kernels/searches.js")).allowPairedSearches(),
     );
