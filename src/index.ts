@@ -30,6 +30,7 @@ export {
   type FolderResult,
   readQuestionFolder,
   type SubjectFile,
+  type SubjectResult,
 } from "./eval/choice/folder.js";
 export type { ProtocolName } from "./eval/choice/protocols.js";
 export type { NumberedQuestion } from "./eval/choice/questions.js";
@@ -140,6 +141,7 @@ export { type FetchedModel, type FetchOptions, fetchModel } from "./hub/fetch-mo
 export { type HubReference, parseHubReference } from "./hub/reference.js";
 export type { Environment as HubEnvironment } from "./hub/settings.js";
 export { type HubSettings, readHubSettings } from "./hub/settings.js";
+export type { Searches } from "./kernels/kernels.js";
 export type { Dot, Products, Purpose, UntriedProducts } from "./kernels/products.js";
 export { pairVectors } from "./kernels/products.js";
 export { useLanguage } from "./language/catalogue.js";

@@ -3,10 +3,12 @@ import type { Command } from "commander";
 /** Each in a file of its own, of which a run needs one. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import("./convert.js")).convertCommand,
-  quantize: async () =>
-    (await import("./quantize.js")).quantizeCommand.hook("preAction", async () =>
+  quantize: async () => {
+    const command = (await import("./quantize.js")).quantizeCommand.hook("preAction", async () =>
       (await import("../kernels/searches.js")).allowPairedSearches(),
-    ),
+    );
+    return paired(command, "evaluation", "calibrate");
+  },
   imatrix: async () => paired((await import("./imatrix.js")).imatrixCommand),
   sensitivity: async () => paired((await import("./sensitivity.js")).sensitivityCommand),
   "eval-ppl": async () => paired((await import("./eval-ppl.js")).evalPplCommand),
@@ -20,7 +22,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   finish: async () => (await import("./finish/command.js")).finishCommand,
   inspect: async () => (await import("./inspect.js")).inspectCommand,
   fit: async () => (await import("./fit.js")).fitCommand,
-  verify: async () => (await import("./verify.js")).verifyCommand,
+  verify: async () => paired((await import("./verify.js")).verifyCommand, "evaluation", "calibrate"),
   generate: async () => {
     const { createGenerateCommand } = await import("./generate/command.js");
     const { loadEngine } = await import("../generate/load-engine.js");
@@ -35,7 +37,17 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   completion: async () => (await import("./completion/command.js")).createCompletionCommand(COMMANDS),
 };
 
-/** The command, whose products are to be chosen for what it does. */
-function paired(command: Command, work: "evaluation" | "generation" = "evaluation"): Command {
-  return command.hook("preAction", async () => (await import("../kernels/products.js")).pairVectors(work));
+/**
+ * The command, whose products are to be chosen for what it does.
+ * @param option without which it multiplies nothing
+ */
+function paired(
+  command: Command,
+  work: "evaluation" | "generation" = "evaluation",
+  option?: string,
+): Command {
+  return command.hook("preAction", async (_, running) => {
+    if (option !== undefined && running.opts()[option] === undefined) return;
+    (await import("../kernels/products.js")).pairVectors(work);
+  });
 }

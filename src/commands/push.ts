@@ -56,7 +56,7 @@ commit. Without --yes nothing is sent: it prints what would be, and the card. HF
       "private",
     ]),
   )
-  .addOption(new Option("-y, --yes", t`upload`))
+  .addOption(new Option("-y, --yes", t`upload what would be said without it`))
   .addOption(forceOption(t`replace files of the repository, and the file of --card`))
   .addOption(jsonOption())
   .addHelpText(

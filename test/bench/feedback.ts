@@ -166,7 +166,7 @@ class Bench {
     const { model, imatrix } = this;
     const fixed = await this.#fixedFile(mix);
     const options = { imatrix, guide: imatrix };
-    const menu = menuOf(model, options);
+    const menu = menuOf(model, options, { codebooks: false });
     const prices = await appraise(model, menu, {
       imatrix,
       sensitivity: openSensitivity(await this.#measured()),
@@ -197,7 +197,7 @@ class Bench {
     const options = { imatrix, overrides: overrides.filter(({ dtype }) => dtype !== "F32") };
     const same = planQuantize(model, findRecipe("Q4_K_M"), options);
     const bySize = { imatrix, guide: imatrix };
-    const menu = menuOf(model, bySize);
+    const menu = menuOf(model, bySize, { codebooks: false });
     const sensitivity = openSensitivity(await this.#measured());
     const prices = await appraise(model, menu, { imatrix, sensitivity });
     const own = planBySize(model, { bytes, of: "tensors" }, menu, prices, bySize);

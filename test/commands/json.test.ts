@@ -106,6 +106,10 @@ test("what evaluates", () => {
   check("convert, quantize", "quantize", TINY_LLAMA, "-o", "c.gguf", "--bits", "4", ...calibrated);
 }, 240_000);
 
+test("what would be pushed", () => {
+  check("push", "push", "me/model", "q.gguf");
+});
+
 test("what is done in parts", () => {
   for (const part of ["1/2", "2/2"]) {
     check("any command with --part", "quantize", TINY_LLAMA, "-o", "p.gguf", "--bits", "4", "--part", part);

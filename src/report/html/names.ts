@@ -16,6 +16,7 @@ export function distinctNames(paths: readonly string[]): string[] {
 
 /** Labels for charts: without the ending and what all of them begin with, up to a hyphen or a dot. */
 export function shortLabels(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
   const stems = names.map((name) => name.replace(/\.(gguf|safetensors)$/, ""));
   let common = 0;
   while (
