@@ -143,7 +143,7 @@ function compile(language) {
   for (const { key, text } of readCatalogue(language)) {
     const name = fingerprint(key);
     if (name in texts) throw new Error(`two sentences have the fingerprint ${name}: word one otherwise: ${key}`);
-    texts[name] = text;
+    if (text !== key) texts[name] = text;
   }
   const path = join(ROOT, `dist/${language}.br`);
   mkdirSync(dirname(path), { recursive: true });
