@@ -6,16 +6,23 @@ import { fileURLToPath } from "node:url";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 const found = new Set(["src/index.d.ts"]);
+/** What the library exports, and not only names. */
+const exported = new Set();
 for (const file of found) {
   const text = readFileSync(join(dist, file), "utf8");
   for (const [, path] of text.matchAll(/(?:\bfrom |\bimport\(|^import )"(\.[^"]+)\.js"/gm)) {
-    found.add(posix.join(posix.dirname(file), `${path}.d.ts`));
+    const other = posix.join(posix.dirname(file), `${path}.d.ts`);
+    found.add(other);
+    if (file === "src/index.d.ts") exported.add(other);
   }
 }
 const target = join(dist, "types");
 rmSync(target, { recursive: true, force: true });
 for (const file of found) {
-  const text = readFileSync(join(dist, file), "utf8");
+  const whole = readFileSync(join(dist, file), "utf8");
+  // What families and layers are made of is explained where it is written: the package must stay below 600 kB.
+  const isInner = /^src\/(arch|net|rows)\//.test(file) && !exported.has(file);
+  const text = isInner ? whole.replace(/^ *\/\*\*[^]*?\*\/\n/gm, "") : whole;
   const names = [...new Set([...text.matchAll(/\bWebAssembly\.(\w+)/g)].map(([, name]) => name))];
   mkdirSync(dirname(join(target, file)), { recursive: true });
   writeFileSync(join(target, file), `${text}${names.length > 0 ? declared(names) : ""}`);

@@ -39,7 +39,7 @@ export function knownCommand(command: Command): KnownCommand {
 }
 
 /** Names in `<...>` of values that are no files. */
-const NO_FILE = /^(n|x|k|size|memory|name|key|list|glob|.*=.*)$/;
+const NO_FILE = /^(n|i\/n|x|k|size|memory|name|key|list|glob|.*=.*)$/;
 /** Texts that are typed, where others are in files. */
 const TYPED = ["--include-weights", "--exclude-weights", "--stop", "--system"];
 

@@ -17,13 +17,20 @@ interface HashCommandOptions {
   readonly json?: boolean;
 }
 
+/** Repeatable: each value is looked at by digestOf; shells offer them. */
+function digestOption(): Option {
+  const option = repeatable("-t, --type <name>", t`which hash; all without it`);
+  option.argChoices = [...DIGESTS];
+  return option;
+}
+
 export const hashCommand = new Command("hash")
   .summary(t`hashes of a GGUF's tensors, as gguf-hash prints them`)
   .description(
     t`Print hashes of each tensor's bytes and of all of them, in gguf-hash's lines. Metadata and the cut into parts do not change them.`,
   )
   .argument("<model>", GGUF_ARGUMENT)
-  .addOption(repeatable("-t, --type <name>", t`${DIGESTS.join(", ")}; all without it`))
+  .addOption(digestOption())
   .addOption(new Option("--no-tensors", t`of all tensors together only`))
   .addOption(
     new Option(

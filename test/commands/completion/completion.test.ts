@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { COMMANDS } from "../../../src/commands/index.js";
 import { RECIPES } from "../../../src/quant/recipes/recipes.js";
+import { DIGESTS } from "../../../src/run/measure/hash.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // The shells themselves say what they would offer. zsh's own functions need a terminal, so there it is looked at
@@ -56,6 +57,8 @@ test.each([
     ["--target-size", "--target-bpw"],
   ],
   [["quantize", "m", "--type", ""], types],
+  [["hash", "m", "--type", ""], [...DIGESTS]],
+  [["quantize", "m", "--part", ""], []],
   [
     ["quantize", "m", "-t", "Q4_K"],
     ["Q4_K_S", "Q4_K_M"],
