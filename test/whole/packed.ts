@@ -50,12 +50,16 @@ const shell = (line: string, env: Record<string, string> = {}) =>
 
 /** Models under the names of the READMEs, with a chat template; texts, and questions of each form. */
 function prepare(): void {
-  for (const name of ["Llama-3.2-1B", "model", "Qwen3.5-4B", "GLM-4.7-Flash"]) {
+  for (const name of ["Llama-3.2-1B", "model", "Qwen3.5-4B", "GLM-4.7-Flash", "Qwen3-235B-A22B"]) {
     const model = join(folder, name);
     cpSync(join(ROOT, "samples/tiny-llama"), model, { recursive: true });
     const config = join(model, "tokenizer_config.json");
     const settings = { ...JSON.parse(readFileSync(config, "utf8")), chat_template: TEMPLATE };
     writeFileSync(config, JSON.stringify(settings));
+    // the READMEs' models were trained for more tokens than this one
+    const numbers = join(model, "config.json");
+    const wide = { ...JSON.parse(readFileSync(numbers, "utf8")), max_position_embeddings: 32_768 };
+    writeFileSync(numbers, JSON.stringify(wide));
   }
   const text = readFileSync(join(ROOT, "samples/text.txt"), "utf8").slice(0, 30_000);
   for (const name of ["wiki.test.raw", "wiki.txt", "text.txt", "calibration.txt", "校准文本.txt"]) {
@@ -106,7 +110,10 @@ function filled(line: string): string {
 /** Where a command writes is free before it runs. */
 function clear(line: string): void {
   const [, output] = /(?:^| )-o (\S+)/.exec(line) ?? [];
-  const pattern = output?.replace(/["']/g, "").replace(/\{[^}]*\}/g, ".*");
+  const pattern = output
+    ?.replace(/["']/g, "")
+    .replace("{type}", "[A-Z]\\w*")
+    .replace(/\{[^}]*\}/g, ".*");
   for (const name of pattern === undefined ? [] : readdirSync(folder)) {
     if (new RegExp(`^${pattern}$`).test(name)) rmSync(join(folder, name), { recursive: true });
   }
