@@ -10,7 +10,7 @@ import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
 
 /** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */
 const SHAPE: LlamaShape = { hidden: 2048, layers: 10, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
-const TYPES = ["Q8_0", "Q4_0", "Q4_K_M", "Q6_K"];
+const TYPES = ["Q8_0", "Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "Q3_K_M", "IQ4_XS"];
 const PAIRS = 3;
 const THREADS = "2";
 
