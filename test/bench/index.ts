@@ -35,9 +35,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
   tokenizer: benchTokenizer,
   quantize: () => benchQuantize(["Q8_0", "Q4_0"]),
   native: () => {
-    if (llamaCpp === undefined)
-      console.log(`
-native: not measured, --llama-cpp names no build`);
+    if (llamaCpp === undefined) console.log("\nnative: not measured, --llama-cpp names no build");
     else benchNative(llamaCpp);
   },
   eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
@@ -46,23 +44,18 @@ native: not measured, --llama-cpp names no build`);
     const [file, shown] = questions;
     if (files[0] === undefined || file === undefined || shown === undefined) {
       console.log(
-        `
-eval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions and examples`,
+        "\neval-gen: not measured, it takes a GGUF and two files of GSM8K's form, questions and examples",
       );
     } else await benchEvalGen(files[0], file, shown);
   },
   allocation: async () => {
     const shared = process.env["LLQ_SHARED"];
-    if (shared === undefined)
-      console.log(`
-allocation: not measured, LLQ_SHARED names no folder of models`);
+    if (shared === undefined) console.log("\nallocation: not measured, LLQ_SHARED names no folder of models");
     else await benchAllocation(shared);
   },
   feedback: async () => {
     const shared = process.env["LLQ_SHARED"];
-    if (shared === undefined)
-      console.log(`
-feedback: not measured, LLQ_SHARED names no folder of models`);
+    if (shared === undefined) console.log("\nfeedback: not measured, LLQ_SHARED names no folder of models");
     else await benchFeedback(shared, asked.includes("feedback") ? files : [], values.beside);
   },
 };
