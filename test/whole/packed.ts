@@ -71,6 +71,9 @@ function prepare(): void {
   };
   choice("arc.jsonl", "questions.jsonl");
   for (const kind of ["val", "dev"]) choice("ceval.csv", `${kind}/computer_network_${kind}.csv`);
+  // enough of them for five shots
+  const [head, ...rows] = readFileSync(join(ROOT, "test/golden/choice/ceval.csv"), "utf8").split(/(?<=\n)/);
+  writeFileSync(join(folder, "dev/computer_network_dev.csv"), [head, ...rows, ...rows, ...rows].join(""));
   for (const kind of ["test", "dev"]) choice("cmmlu.csv", `${kind}/ancient_chinese.csv`);
   const question = { question: "What is two and two?", answer: "Two and two are four. #### 4" };
   writeFileSync(join(folder, "gsm8k.jsonl"), `${JSON.stringify(question)}\n`);
