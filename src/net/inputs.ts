@@ -57,6 +57,6 @@ export function besideExperts({ routerNorm, router, latent, shared, sharedRouter
 }
 
 /** How many numbers are kept of an input: a sum for each column, of each expert; then the experts' tokens. */
-export function squaresLength({ columns, experts }: InputPlan): number {
+export function squaresLength({ columns, experts }: Pick<InputPlan, "columns" | "experts">): number {
   return experts === 0 ? columns : experts * (columns + 1);
 }

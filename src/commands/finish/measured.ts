@@ -4,7 +4,7 @@ import { imatrixBytes } from "../../eval/imatrix/imatrix-file.js";
 import { finishImatrix } from "../../eval/parts/imatrix.js";
 import { finishSensitivity } from "../../eval/parts/sensitivity.js";
 import type { IMATRIX, SENSITIVITY } from "../../report/documents/write.js";
-import { type FoundRecord, removeRecords } from "../../run/parts/record.js";
+import { removeRecords, secondsOf } from "../../run/parts/record.js";
 import { claimOutputs } from "../../run/write/claim.js";
 import { writeOutput } from "../../run/write/output.js";
 import { printJson } from "../../ui.js";
@@ -42,10 +42,6 @@ export const sensitivity: Kind = {
     else printSensitivity(written);
   },
 };
-
-function secondsOf(records: readonly FoundRecord[]): number {
-  return records.reduce((sum, { seconds = 0 }) => sum + seconds, 0);
-}
 
 function writeResult(output: string, bytes: Uint8Array, force: boolean): void {
   const claim = claimOutputs([output], { force });

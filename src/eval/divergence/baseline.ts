@@ -7,7 +7,7 @@ import { badInput } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
 import { LLAMA_LOGITS_MAGIC, MAX_CHUNKS, readLlamaLogits } from "../../../formats/llama-logits.js";
 import { t } from "../../language/t.js";
-import { encodeFrame, FRAME_HEAD } from "../../run/parts/frames.js";
+import { encodeFrame, FRAME_HEAD, whole } from "../../run/parts/frames.js";
 import { claimOutputs, partialPath } from "../../run/write/claim.js";
 import { writeFully } from "../../run/write/encode.js";
 import { checkReadBack, createFile, publish, settle } from "../../run/write/output.js";
@@ -38,7 +38,6 @@ const MAX_HEAD = 1 << 16;
 const TOKENS_HEAD = 5;
 const DAMAGED = () => t`the file is truncated or damaged: make it again with --save`;
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const baselineHead = v.object({
   version: v.literal(VERSION),
   model: v.string(),

@@ -81,15 +81,21 @@ export class Totals {
   entries(context: number): Map<string, ImatrixEntry> {
     const entries = new Map<string, ImatrixEntry>();
     for (const { inputs, sums, chunks } of this.#layers) {
-      for (const [input, { matrices, columns, experts }] of inputs) {
-        const all = sums.get(input)!;
-        const entry =
-          experts === 0
-            ? { sums: all, counts: [chunks * context] }
-            : { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
-        for (const { weight } of matrices) entries.set(weight.name, entry);
+      for (const [input, plan] of inputs) {
+        const entry = entryOf(plan, sums.get(input)!, chunks * context);
+        for (const { weight } of plan.matrices) entries.set(weight.name, entry);
       }
     }
     return entries;
   }
+}
+
+/** What a file says of an input: `all` are its sums, of experts followed by their tokens. @param tokens that were run */
+export function entryOf(
+  { columns, experts }: Pick<InputPlan, "columns" | "experts">,
+  all: Float64Array,
+  tokens: number,
+): ImatrixEntry {
+  if (experts === 0) return { sums: all, counts: [tokens] };
+  return { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
 }

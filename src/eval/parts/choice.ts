@@ -3,11 +3,12 @@ import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
-import type { PartSummary } from "../../run/parts/file.js";
+import type { PartSummary } from "../../run/parts/do-part.js";
+import { whole } from "../../run/parts/frames.js";
 import { contentIdentity } from "../../run/parts/identity.js";
 import { aboutOf, executeItems, resultsOf } from "../../run/parts/items.js";
 import type { Part } from "../../run/parts/part.js";
-import type { FoundRecord } from "../../run/parts/record.js";
+import { type FoundRecord, secondsOf } from "../../run/parts/record.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import {
   answerOf,
@@ -25,7 +26,6 @@ import { hashWork } from "../imatrix/checkpoint.js";
 
 export const CHOICE_KIND = "eval-choice";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const about = v.object({
   model: v.string(),
   /** The file, or the folder. */
@@ -135,7 +135,7 @@ export function finishChoice(records: readonly FoundRecord[]): FinishedChoice {
     const options = each.logLikelihoods.map(() => ({ prompt: "", ending: "" }));
     said[item] = { ...each, question: { options, answer: each.answer, truths: truths ?? undefined } };
   }
-  const seconds = records.reduce((sum, each) => sum + (each.seconds ?? 0), 0);
+  const seconds = secondsOf(records);
   let at = 0;
   const results = subjects.map(({ subject, asked, skipped, shots }) => {
     const own = said.slice(at, at + asked);

@@ -5,11 +5,12 @@ import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import { measureDeviations, type TensorDeviation } from "../../run/measure/deviations.js";
-import type { PartSummary } from "../../run/parts/file.js";
+import type { PartSummary } from "../../run/parts/do-part.js";
+import { whole } from "../../run/parts/frames.js";
 import { contentIdentity } from "../../run/parts/identity.js";
 import { aboutOf, executeItems, floatBytes, floats, resultsOf } from "../../run/parts/items.js";
 import type { Part } from "../../run/parts/part.js";
-import type { FoundRecord } from "../../run/parts/record.js";
+import { type FoundRecord, secondsOf } from "../../run/parts/record.js";
 import { scoreCandidates } from "../compare/candidates.js";
 import { type CompareOptions, conclude, describe, type ModelComparison } from "../compare/compare-models.js";
 import { hashWork } from "../imatrix/checkpoint.js";
@@ -21,7 +22,6 @@ import { Tally } from "../perplexity/tally.js";
 
 export const COMPARE_KIND = "compare";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const described = v.object({
   path: v.string(),
   fileBytes: whole,
@@ -191,7 +191,7 @@ export function finishCompare(records: readonly FoundRecord[]): {
         candidates: candidates.map((_, i) => sum((each) => each.candidates[i] ?? 0)),
       },
       timed: sum(({ timed }) => timed),
-      seconds: records.reduce((total, { seconds = 0 }) => total + seconds, 0),
+      seconds: secondsOf(records),
     }),
   };
 }

@@ -6,7 +6,8 @@ import type { Model } from "../../model.js";
 import { type InputPlan, squaresLength } from "../../net/inputs.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
 import type { LayerSquares } from "../../net/squares.js";
-import type { PartSummary } from "../../run/parts/file.js";
+import type { PartSummary } from "../../run/parts/do-part.js";
+import { whole } from "../../run/parts/frames.js";
 import { contentIdentity } from "../../run/parts/identity.js";
 import { aboutOf, executeItems, floatBytes, floats, resultsOf } from "../../run/parts/items.js";
 import type { Part } from "../../run/parts/part.js";
@@ -21,11 +22,11 @@ import {
   tokensFrom,
 } from "../imatrix/imatrix.js";
 import { formOf, type ImatrixForm } from "../imatrix/imatrix-file.js";
+import { entryOf } from "../imatrix/totals.js";
 import { cutChunks } from "../perplexity/chunks.js";
 
 export const IMATRIX_KIND = "imatrix";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const about = v.object({
   model: v.string(),
   dataset: v.string(),
@@ -154,9 +155,7 @@ export function finishImatrix(
   records: readonly FoundRecord[],
 ): ImatrixSums & { readonly chunkSize: number; readonly form: ImatrixForm } {
   const { items, model, dataset, context, inputs, form } = aboutOf(records, about);
-  const lengths = inputs.map(({ columns, experts }) =>
-    experts === 0 ? columns : experts * columns + experts,
-  );
+  const lengths = inputs.map(squaresLength);
   const length = lengths.reduce((sum, each) => sum + each, 0);
   let total = new Float64Array();
   let next = 0;
@@ -173,14 +172,10 @@ export function finishImatrix(
   }
   const entries = new Map<string, ImatrixEntry>();
   let at = 0;
-  for (const [i, { matrices, columns, experts }] of inputs.entries()) {
-    const all = total.subarray(at, at + lengths[i]!);
+  for (const [i, input] of inputs.entries()) {
+    const entry = entryOf(input, total.subarray(at, at + lengths[i]!), items * context);
     at += lengths[i]!;
-    const entry =
-      experts === 0
-        ? { sums: all, counts: [items * context] }
-        : { sums: all.subarray(0, experts * columns), counts: [...all.subarray(experts * columns)] };
-    for (const name of matrices) entries.set(name, entry);
+    for (const name of input.matrices) entries.set(name, entry);
   }
   return { entries, datasets: [dataset], chunks: items, chunkSize: context, form };
 }

@@ -1,26 +1,25 @@
 import * as v from "valibot";
 import type { Model } from "../../model.js";
 import { DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
-import type { PartSummary } from "../../run/parts/file.js";
+import type { PartSummary } from "../../run/parts/do-part.js";
+import { whole } from "../../run/parts/frames.js";
 import { contentIdentity } from "../../run/parts/identity.js";
 import { aboutOf, executeItems, floatBytes, floats, resultsOf } from "../../run/parts/items.js";
 import type { Part } from "../../run/parts/part.js";
-import type { FoundRecord } from "../../run/parts/record.js";
+import { type FoundRecord, secondsOf } from "../../run/parts/record.js";
 import { hashWork } from "../imatrix/checkpoint.js";
 import { type ChunkScores, scoreChunks } from "../perplexity/forward.js";
 import {
-  checkVocabulary,
-  chunksOf,
   type Perplexity,
   type PerplexityOptions,
+  planPerplexity,
   reorder,
 } from "../perplexity/perplexity.js";
-import { chooseProtocol, PROTOCOL_NAMES } from "../perplexity/protocol.js";
+import { PROTOCOL_NAMES } from "../perplexity/protocol.js";
 import { Tally } from "../perplexity/tally.js";
 
 export const PERPLEXITY_KIND = "eval-ppl";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const about = v.object({
   model: v.string(),
   text: v.optional(v.nullable(v.string())),
@@ -61,10 +60,7 @@ export async function evaluatePerplexityPart(
   options: PerplexityPartOptions = {},
 ): Promise<PartSummary> {
   const { activations = DEFAULT_ACTIVATIONS, threads, maxMemory, signal, onProgress, base, text } = options;
-  const baseline = base !== undefined && "protocol" in base ? base : undefined;
-  const protocol = baseline?.protocol ?? chooseProtocol(options);
-  const chunks = chunksOf(model, tokens, protocol, options);
-  checkVocabulary(model, base);
+  const { baseline, protocol, chunks } = planPerplexity(model, tokens, options);
   const hash = hashWork(model, chunks, contentIdentity).update(JSON.stringify([protocol, activations]));
   if (baseline !== undefined) hash.update(contentIdentity(baseline.path));
   else if (base !== undefined) hash.update(hashWork(base as Model, [], contentIdentity).digest());
@@ -113,7 +109,7 @@ export function finishPerplexity(records: readonly FoundRecord[]): FinishedPerpl
   for (const [chunk, { nll, base }] of resultsOf(records, items, chunkResult)) {
     tally.add(chunk, { nll, base });
   }
-  const seconds = records.reduce((sum, each) => sum + (each.seconds ?? 0), 0);
+  const seconds = secondsOf(records);
   return {
     model,
     text: text ?? undefined,

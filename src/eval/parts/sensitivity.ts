@@ -4,7 +4,8 @@ import { badInput } from "../../../formats/errors.js";
 import type { Sensitivity } from "../../../formats/sensitivity.js";
 import { t } from "../../language/t.js";
 import { planDecoder } from "../../net/plan/decoder.js";
-import type { PartSummary } from "../../run/parts/file.js";
+import type { PartSummary } from "../../run/parts/do-part.js";
+import { whole } from "../../run/parts/frames.js";
 import { contentIdentity } from "../../run/parts/identity.js";
 import { aboutOf, executeItems, floatBytes, floats, resultsOf } from "../../run/parts/items.js";
 import type { Part } from "../../run/parts/part.js";
@@ -27,7 +28,6 @@ import {
 
 export const SENSITIVITY_KIND = "sensitivity";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const about = v.object({
   model: v.string(),
   architecture: v.string(),

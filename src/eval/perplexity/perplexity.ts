@@ -85,10 +85,7 @@ export async function evaluatePerplexity(
     save,
     isEnough,
   } = options;
-  const baseline = base !== undefined && "protocol" in base ? base : undefined;
-  const protocol = baseline?.protocol ?? chooseProtocol(options);
-  const chunks = chunksOf(model, tokens, protocol, options);
-  checkVocabulary(model, base);
+  const { baseline, protocol, chunks } = planPerplexity(model, tokens, options);
   const order = isEnough === undefined ? chunks.map((_, i) => i) : spreadOrder(chunks.length);
   const looks = isEnough === undefined ? [] : looksAt(chunks.length);
   const tally = new Tally(model.path, order);
@@ -139,8 +136,22 @@ export async function evaluatePerplexity(
   };
 }
 
+/** What will be scored, and how. @throws LlqError as evaluatePerplexity */
+export function planPerplexity(
+  model: Model,
+  tokens: Int32Array | undefined,
+  options: ProtocolOptions & Pick<PerplexityOptions, "base" | "chunks">,
+) {
+  const { base } = options;
+  const baseline = base !== undefined && "protocol" in base ? base : undefined;
+  const protocol = baseline?.protocol ?? chooseProtocol(options);
+  const chunks = chunksOf(model, tokens, protocol, options);
+  checkVocabulary(model, base);
+  return { baseline, protocol, chunks };
+}
+
 /** The chunks to evaluate: those of the text, which must be those of the baseline if there is one. */
-export function chunksOf(
+function chunksOf(
   model: Model,
   tokens: Int32Array | undefined,
   protocol: Protocol,

@@ -13,25 +13,16 @@ import { encodeResult } from "../write/journal.js";
 import { Flusher, openForWriting, openPartial } from "../write/output.js";
 import { fingerprint } from "../write/partials.js";
 import { encodeJobs, type OpenOutput } from "../write/tensor-jobs.js";
-import { claimPart } from "./claim-part.js";
+import { doPart, type PartSummary } from "./do-part.js";
+import { whole } from "./frames.js";
 import { contentIdentity } from "./identity.js";
 import { type Part, shareOf } from "./part.js";
-import {
-  checkSiblings,
-  type FoundRecord,
-  type PartHead,
-  PartRecord,
-  readEntries,
-  recordPath,
-} from "./record.js";
-import { findOwnRecord } from "./resume.js";
+import { type FoundRecord, type PartHead, PartRecord, readEntries, recordPath } from "./record.js";
 
 // One file that several runs write, each its own regions: jobs are cut by cumulative weights from the plan, which is the same
 // in every run, so that runs need nothing of one another. finish-file.ts makes a file of it.
 
 export const FILE_KIND = "file";
-
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** What finishing needs to know of the file. */
 export const fileAbout = v.object({
@@ -52,17 +43,6 @@ export const fileEntry = v.union([
 ]);
 export type FileEntry = v.InferOutput<typeof fileEntry>;
 
-export interface PartSummary extends Part {
-  readonly output: string;
-  /** What finishing reads. */
-  readonly record: string;
-  /** Weights of this part. */
-  readonly elements: number;
-  /** Weights of it that an earlier run had done. */
-  readonly resumed: number;
-  readonly seconds: number;
-}
-
 interface PlannedJob {
   readonly tensor: number;
   readonly job: number;
@@ -80,23 +60,24 @@ export async function executePart(
   part: Part,
   options: ExecuteOptions = {},
 ): Promise<PartSummary> {
-  const started = performance.now();
   const { force, signal } = options;
   const { byteLength, files: inputs } = plan;
-  const lock = await claimPart(output, part, { byteLength, inputs, force, signal });
-  try {
-    const print = fingerprint(plan, contentIdentity);
-    const head: PartHead = { ...part, kind: FILE_KIND, fingerprint: print, about: aboutOf(plan) };
-    checkSiblings(output, head);
-    const counts = await writeRegions(plan, output, head, options);
-    const seconds = (performance.now() - started) / 1000;
-    return { ...part, output, record: recordPath(output, part), ...counts, seconds };
-  } finally {
-    lock.release();
-  }
+  return doPart(
+    output,
+    part,
+    { byteLength, inputs, force, signal },
+    () => ({ kind: FILE_KIND, fingerprint: fingerprint(plan, contentIdentity), about: aboutOf(plan) }),
+    (head, found) => writeRegions(plan, output, head, found, options),
+  );
 }
 
-async function writeRegions(plan: Plan, output: string, head: PartHead, options: ExecuteOptions) {
+async function writeRegions(
+  plan: Plan,
+  output: string,
+  head: PartHead,
+  found: FoundRecord | undefined,
+  options: ExecuteOptions,
+) {
   const partial = partialPath(output);
   const reading = { fd: openPartial(partial, plan.byteLength), name: output };
   let writing: OpenOutput | undefined;
@@ -112,7 +93,7 @@ async function writeRegions(plan: Plan, output: string, head: PartHead, options:
       const files = open(plan.files);
       return withPool({ ...options, searches }, async (pool) => {
         const own = ownJobs(plan, files, file, head);
-        const kept = await keptJobs(pool, findOwnRecord(output, head), own, reading);
+        const kept = await keptJobs(pool, found, own, reading);
         record = PartRecord.create(recordPath(output, head), head);
         for (const [{ tensor, job }, result] of kept) record.add({ tensor, job, result } satisfies FileEntry);
         if (head.no === 1) await writeHeader(plan, pool, { file, reading }, record);

@@ -13,26 +13,17 @@ import { withPool } from "../threads/scope.js";
 import { checksumJob } from "../write/checksum.js";
 import { type ExecuteOptions, executeParts } from "../write/execute.js";
 import { fingerprint } from "../write/partials.js";
-import { claimPart } from "./claim-part.js";
-import type { PartSummary } from "./file.js";
+import { doPart, type PartSummary } from "./do-part.js";
 import type { FinishOptions } from "./finish-file.js";
+import { whole } from "./frames.js";
 import { contentIdentity } from "./identity.js";
 import { nameOf, type Part, shareOf } from "./part.js";
-import {
-  checkSiblings,
-  type FoundRecord,
-  type PartHead,
-  PartRecord,
-  readEntries,
-  recordPath,
-  removeRecords,
-} from "./record.js";
+import { type FoundRecord, PartRecord, readEntries, recordPath, removeRecords, secondsOf } from "./record.js";
 
 // A model in several files, each written as a whole by one of the parts: machines need no folder in common.
 
 export const FILES_KIND = "files";
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const filesAbout = v.object({
   recipe: v.string(),
   elements: whole,
@@ -52,24 +43,24 @@ export async function executeFiles(
   part: Part,
   options: ExecuteOptions = {},
 ): Promise<PartSummary> {
-  const started = performance.now();
-  const { force = false, signal } = options;
-  const lock = await claimPart(output, part, { inputs: parts[0]!.plan.files, force, signal });
-  try {
+  const { force, signal } = options;
+  const works = parts.map(({ plan }) => planElements(plan));
+  const { first, end } = shareOf(works, part);
+  const sum = (elements: readonly number[]) => elements.reduce((all, each) => all + each, 0);
+  const describe = () => {
     const prints = parts.map(({ plan }) => fingerprint(plan, contentIdentity));
-    const head: PartHead = {
-      ...part,
+    return {
       kind: FILES_KIND,
       fingerprint: createHash("sha256").update(prints.join()).digest("hex"),
       about: {
         recipe: parts[0]!.plan.recipe,
-        elements: parts.reduce((sum, { plan }) => sum + planElements(plan), 0),
+        elements: sum(works),
         files: parts.map((each) => ({ name: basename(each.output), byteLength: each.plan.byteLength })),
       } satisfies v.InferOutput<typeof filesAbout>,
     };
-    checkSiblings(output, head);
-    const works = parts.map(({ plan }) => planElements(plan));
-    const { first, end } = shareOf(works, part);
+  };
+  const inputs = parts[0]!.plan.files;
+  return doPart(output, part, { inputs, force, signal }, describe, async (head) => {
     const own = parts.slice(first, end);
     const missing = own.filter((each) => !isThere(each));
     if (missing.length > 0) await executeParts(missing, { ...options, resume: true });
@@ -85,19 +76,9 @@ export async function executeFiles(
     } finally {
       record.close();
     }
-    const weights = (some: readonly PlanPart[]) =>
-      some.reduce((sum, { plan }) => sum + planElements(plan), 0);
-    return {
-      ...part,
-      output,
-      record: recordPath(output, part),
-      elements: weights(own),
-      resumed: weights(own) - weights(missing),
-      seconds: (performance.now() - started) / 1000,
-    };
-  } finally {
-    lock.release();
-  }
+    const elements = sum(works.slice(first, end));
+    return { elements, resumed: elements - sum(missing.map(({ plan }) => planElements(plan))) };
+  });
 }
 
 /** Whether the file is there as a killed run of this part has left it: files get their names when they are complete. */
@@ -199,7 +180,7 @@ export async function finishFiles(
   return {
     ...{ output, recipe, elements },
     parts: records.length,
-    seconds: records.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
+    seconds: secondsOf(records),
     files: files.map(({ byteLength }, i) => ({ output: paths[i]!, byteLength })),
   };
 }

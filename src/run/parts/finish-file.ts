@@ -12,7 +12,7 @@ import { openPartial, settle } from "../write/output.js";
 import { publishParts, reportOf, type TensorReport } from "../write/partials.js";
 import { type FileAbout, fileAbout, fileEntry } from "./file.js";
 import { nameOf } from "./part.js";
-import { type FoundRecord, readEntries, removeRecords } from "./record.js";
+import { type FoundRecord, readEntries, removeRecords, secondsOf } from "./record.js";
 
 export interface FinishOptions extends Pick<PoolOptions, "threads" | "signal"> {
   /** Replace an output that exists. */
@@ -66,7 +66,7 @@ export async function finishFile(
   return {
     ...{ output, recipe, byteLength, elements },
     parts: records.length,
-    seconds: records.reduce((sum, { seconds = 0 }) => sum + seconds, 0),
+    seconds: secondsOf(records),
     tensors: tensors.map(({ name, dtype }, i) =>
       reportOf(
         name,

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { encode } from "@msgpack/msgpack";
+import * as v from "valibot";
 
 // Files that grow record by record:  byte length u32 | CRC-32 u32 | a MessagePack record.
 
@@ -24,3 +25,6 @@ export function frameContent(frame: Uint8Array): Uint8Array | undefined {
   const isWhole = view.getUint32(0, true) === bytes.length && view.getUint32(4, true) === crc32(bytes);
   return isWhole ? bytes : undefined;
 }
+
+/** A count, a length or a place in a record. */
+export const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

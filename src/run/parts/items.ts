@@ -2,18 +2,10 @@ import * as v from "valibot";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { OutputOptions } from "../write/claim.js";
-import { claimPart } from "./claim-part.js";
-import type { PartSummary } from "./file.js";
+import { doPart, type PartSummary } from "./do-part.js";
+import { whole } from "./frames.js";
 import { nameOf, type Part, shareOf } from "./part.js";
-import {
-  checkSiblings,
-  type FoundRecord,
-  type PartHead,
-  PartRecord,
-  readEntries,
-  recordPath,
-} from "./record.js";
-import { findOwnRecord } from "./resume.js";
+import { type FoundRecord, PartRecord, readEntries, recordPath } from "./record.js";
 
 // Work that is a list of items, each with a result of its own: chunks of a text, questions, tensors. A part notes the results
 // of its items; what one run adds up of all of them is added up when all are there, in the same order.
@@ -39,7 +31,6 @@ export interface ItemOptions extends Pick<OutputOptions, "inputs" | "force"> {
   readonly run: (items: readonly number[], note: (item: number, result: unknown) => void) => Promise<unknown>;
 }
 
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const itemEntry = v.object({ item: whole, result: v.unknown() });
 
 /**
@@ -52,13 +43,9 @@ export async function executeItems(
   { works, ...work }: ItemWork,
   { run, ...options }: ItemOptions,
 ): Promise<PartSummary> {
-  const started = performance.now();
-  const lock = await claimPart(output, part, options);
-  try {
-    const head: PartHead = { ...part, ...work, about: { ...work.about, items: works.length } };
-    checkSiblings(output, head);
-    const { first, end } = shareOf(works, part);
-    const found = findOwnRecord(output, head);
+  const { first, end } = shareOf(works, part);
+  const describe = () => ({ ...work, about: { ...work.about, items: works.length } });
+  return doPart(output, part, options, describe, async (head, found) => {
     const done = found === undefined ? [] : [...doneItems(found)];
     const isDone = new Set(done);
     const missing = Array.from({ length: end - first }, (_, i) => first + i).filter(
@@ -75,17 +62,8 @@ export async function executeItems(
     } finally {
       record.close();
     }
-    return {
-      ...part,
-      output,
-      record: recordPath(output, part),
-      elements: end - first,
-      resumed: end - first - missing.length,
-      seconds: (performance.now() - started) / 1000,
-    };
-  } finally {
-    lock.release();
-  }
+    return { elements: end - first, resumed: end - first - missing.length };
+  });
 }
 
 function* doneItems(found: FoundRecord): Generator<number> {

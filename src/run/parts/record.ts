@@ -8,15 +8,13 @@ import { openGrowing } from "../../../formats/inputs.js";
 import { t } from "../../language/t.js";
 import { writeError, writeFully } from "../write/encode.js";
 import { createFile, reopenFile, syncFolder } from "../write/output.js";
-import { encodeFrame, FRAME_HEAD, frameContent } from "./frames.js";
+import { encodeFrame, FRAME_HEAD, frameContent, whole } from "./frames.js";
 import { nameOf, type Part } from "./part.js";
 
 // What a part has done stands in a file of its own beside the output: "llq_part", then frames (frames.ts) of a head, of what
 // is done, and of an end. Nobody else writes to it, so parts on many machines need nothing of one another.
 
 const MAGIC = "llq_part";
-const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-
 const headRecord = v.object({
   version: v.literal(1),
   /** What the work is, such as `file` or `eval-ppl`: llq finish has a row for each. */
@@ -248,10 +246,12 @@ function headLength(fd: number, path: string): number {
 }
 
 /**
- * Refuses what other parts have left of other work.
+ * Refuses what parts have left of other work.
+ * @returns what an earlier run of the same part has left
  * @throws LlqError `usage`
  */
-export function checkSiblings(output: string, own: PartHead): void {
+export function checkParts(output: string, own: PartHead): FoundRecord | undefined {
+  let ownFound: FoundRecord | undefined;
   for (const { path, no, count } of listRecords(output)) {
     if (count !== own.count) {
       const message = t`${path}: is one of ${count} parts, and this is ${nameOf(own)}`;
@@ -260,13 +260,20 @@ export function checkSiblings(output: string, own: PartHead): void {
     const found = readBegun(path);
     const isAlike = found === undefined || (found.kind === own.kind && found.fingerprint === own.fingerprint);
     if (!isAlike) throw foreignPart(output, no, count);
+    if (no === own.no) ownFound = found;
   }
+  return ownFound;
 }
 
 export function foreignPart(output: string, no: number, count: number): LlqError {
   const path = recordPath(output, { no, count });
   const message = t`${path}: is of other options, another source or another version of llq`;
   return new LlqError("usage", message, { hint: startOver(output) });
+}
+
+/** Of all parts together, each in the run that ended it. */
+export function secondsOf(records: readonly FoundRecord[]): number {
+  return records.reduce((sum, { seconds = 0 }) => sum + seconds, 0);
 }
 
 export function startOver(output: string): string {

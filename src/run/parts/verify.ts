@@ -10,7 +10,7 @@ import {
   type VerifyOptions,
   verify,
 } from "../measure/verify.js";
-import type { PartSummary } from "./file.js";
+import type { PartSummary } from "./do-part.js";
 import { contentIdentity } from "./identity.js";
 import { aboutOf, executeItems, resultsOf } from "./items.js";
 import type { Part } from "./part.js";

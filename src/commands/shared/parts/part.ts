@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { LlqError } from "../../../../formats/errors.js";
 import { t } from "../../../language/t.js";
 import type { PART_DONE } from "../../../report/documents/parts.js";
-import type { PartSummary } from "../../../run/parts/file.js";
+import type { PartSummary } from "../../../run/parts/do-part.js";
 import { nameOf, type Part } from "../../../run/parts/part.js";
 import {
   createProgress,
