@@ -5,19 +5,11 @@ import { escapeMarkdown } from "../escape.js";
 import { t } from "../language/t.js";
 import type { Model } from "../model.js";
 import { globToRegExp } from "../quant/recipes/override.js";
-import type { INSPECTED, VALUE } from "../report/documents/look.js";
+import type { INSPECTED } from "../report/documents/look.js";
 import { storedType } from "../rows/packed/index.js";
 import type { Tensor } from "../tensor.js";
 import { formatBytes, formatCount, printJson, printLine, printTable } from "../ui.js";
-import {
-  asWritten,
-  findKey,
-  metadataRows,
-  plainValue,
-  printValue,
-  shortValue,
-  typeText,
-} from "./shared/metadata.js";
+import { asWritten, metadataRows, printKey, shortValue } from "./shared/metadata.js";
 import { jsonOption } from "./shared/options.js";
 import { describeSource, MODEL_ARGUMENT } from "./shared/source.js";
 
@@ -49,16 +41,7 @@ ${t`Examples:`}
       throw withMetaHint(error, path);
     });
     if (key !== undefined) {
-      const field = findKey(path, model.metadata, key);
-      if (json)
-        printJson<typeof VALUE>({
-          schema: 1,
-          path,
-          key,
-          type: typeText(field),
-          value: plainValue(field.value),
-        });
-      else printValue(field);
+      printKey(path, model.metadata, key, json);
       return;
     }
     const description = describe(model);

@@ -13,6 +13,12 @@ export interface ComparisonReport {
 /** Of `comparisonDocument`. Grows when a reader of the old form would go wrong. */
 const SCHEMA = 1 as const;
 
+/** The same with its files in the order in which all forms of the report have them. */
+export function largestFirst(report: ComparisonReport): ComparisonReport {
+  const candidates = report.result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes);
+  return { ...report, result: { ...report.result, candidates } };
+}
+
 /** One JSON document. */
 export function comparisonDocument({ text, result }: ComparisonReport) {
   const { protocol, base, candidates, ...rest } = result;

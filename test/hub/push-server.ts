@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
-import { gitSha1, sha256 } from "../support/hub-server.js";
+import { gitSha1, hangUp, listen, originOf, sha256 } from "../support/hub-server.js";
 
 export interface SentRequest {
   readonly method: string;
@@ -45,16 +44,11 @@ export class FakeUploads {
   }
 
   async start(): Promise<void> {
-    for (const server of [this.#hub, this.#storage]) {
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    }
+    await listen(this.#hub, this.#storage);
   }
 
   async stop(): Promise<void> {
-    for (const server of [this.#hub, this.#storage]) {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    }
+    await hangUp(this.#hub, this.#storage);
   }
 
   get endpoint(): string {
@@ -159,8 +153,4 @@ function entry(path: string, bytes: Buffer): object {
   return path.endsWith(".gguf")
     ? { ...own, lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 130 } }
     : own;
-}
-
-function originOf(server: Server): string {
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

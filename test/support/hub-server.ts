@@ -63,16 +63,11 @@ export class FakeHub {
   }
 
   async start(): Promise<void> {
-    for (const server of [this.#hub, this.#storage]) {
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    }
+    await listen(this.#hub, this.#storage);
   }
 
   async stop(): Promise<void> {
-    for (const server of [this.#hub, this.#storage]) {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    }
+    await hangUp(this.#hub, this.#storage);
   }
 
   get endpoint(): string {
@@ -189,6 +184,17 @@ export function gitSha1(bytes: Buffer): string {
   return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }
 
-function originOf(server: Server): string {
+export async function listen(...servers: readonly Server[]): Promise<void> {
+  for (const server of servers) await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+}
+
+export async function hangUp(...servers: readonly Server[]): Promise<void> {
+  for (const server of servers) {
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+  }
+}
+
+export function originOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

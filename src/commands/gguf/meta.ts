@@ -7,10 +7,10 @@ import { t } from "../../language/t.js";
 import { checkGguf, planCopy } from "../../quant/copy.js";
 import { editMetadata, parseSet, parseSpecialToken } from "../../quant/meta-edit.js";
 import type { KeyValue } from "../../quant/metadata.js";
-import type { METADATA, VALUE } from "../../report/documents/look.js";
+import type { METADATA } from "../../report/documents/look.js";
 import { printJson, printTable, warn } from "../../ui.js";
 import { GGUF_ARGUMENT, openGguf, writeCopies } from "../shared/gguf.js";
-import { findKey, metadataRows, plainValue, printValue, shortValue, typeText } from "../shared/metadata.js";
+import { metadataRows, printKey, shortValue, typeText } from "../shared/metadata.js";
 import { forceOption, jsonOption, repeatable } from "../shared/options.js";
 import { describeContainer } from "../shared/source.js";
 
@@ -120,16 +120,7 @@ function warnOfChanges(before: Metadata, after: Metadata): void {
 
 function show(path: string, { metadata, files }: Container, key: string | undefined, json = false): void {
   if (key !== undefined) {
-    const field = findKey(path, metadata, key);
-    if (json)
-      printJson<typeof VALUE>({
-        schema: 1,
-        path,
-        key,
-        type: typeText(field),
-        value: plainValue(field.value),
-      });
-    else printValue(field);
+    printKey(path, metadata, key, json);
     return;
   }
   if (json) {

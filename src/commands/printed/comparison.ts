@@ -6,6 +6,7 @@ import {
   comparisonExtent,
   comparisonMarkdown,
   comparisonRows,
+  largestFirst,
 } from "../../report/comparison.js";
 import type { COMPARISON } from "../../report/documents/evaluate.js";
 import { madeHere } from "../../report/html/made.js";
@@ -19,8 +20,7 @@ export function deliverComparison(
   report: ComparisonReport,
   { json, html, markdown }: { readonly json?: boolean; readonly html?: string; readonly markdown?: string },
 ): void {
-  const candidates = report.result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes);
-  const sorted = { ...report, result: { ...report.result, candidates } };
+  const sorted = largestFirst(report);
   if (json) printJson<typeof COMPARISON>(comparisonDocument(sorted));
   else printReport(sorted);
   if (markdown !== undefined) writeReport(markdown, comparisonMarkdown(sorted));

@@ -1,7 +1,8 @@
 import type { Metadata, MetaField, MetaType, MetaValue } from "../../../formats/container.js";
 import { LlqError, nearest } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
-import { printLine } from "../../ui.js";
+import type { VALUE } from "../../report/documents/look.js";
+import { printJson, printLine } from "../../ui.js";
 
 /** Items of an array that are shown where all would be too many. */
 const FEW = 16;
@@ -29,7 +30,7 @@ export function numberText(value: number): string {
 }
 
 /** A value for JSON: numbers as written, those beyond 2^53 as text. */
-export function plainValue(value: MetaValue): unknown {
+function plainValue(value: MetaValue): unknown {
   if (Array.isArray(value)) return value.map(plainValue);
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   return typeof value === "number" ? asWritten(value) : value;
@@ -71,8 +72,18 @@ export function typeText({ type, item }: MetaField): string {
   return type === "array" ? `${item as MetaType}[]` : type;
 }
 
-/** @throws LlqError `usage` when there is no such key */
-export function findKey(path: string, metadata: Metadata, key: string): MetaField {
+/** Prints what one key says. @throws LlqError `usage` when there is no such key */
+export function printKey(path: string, metadata: Metadata, key: string, json = false): void {
+  const field = findKey(path, metadata, key);
+  const { value } = field;
+  if (!json) printValue(field);
+  else {
+    const type = typeText(field);
+    printJson<typeof VALUE>({ schema: 1, path, key, type, value: plainValue(value) });
+  }
+}
+
+function findKey(path: string, metadata: Metadata, key: string): MetaField {
   const field = metadata.get(key);
   if (field !== undefined) return field;
   const near = nearest(key, metadata.keys());
@@ -82,7 +93,7 @@ export function findKey(path: string, metadata: Metadata, key: string): MetaFiel
 }
 
 /** One value alone, for scripts: text with its lines, a list as JSON. */
-export function printValue({ value }: MetaField): void {
+function printValue({ value }: MetaField): void {
   if (typeof value === "string") for (const line of value.replace(/\n$/, "").split("\n")) printLine(line);
   else printLine(valueText(value));
 }

@@ -1,5 +1,7 @@
 import { cpus, totalmem } from "node:os";
+import { t } from "../../language/t.js";
 import { formatBytes } from "../../ui.js";
+import { VERSION } from "../../version.js";
 
 /** When and where something was measured. */
 export interface Made {
@@ -18,4 +20,10 @@ export function madeHere(): Made {
 /** To the minute, in UTC. */
 export function dateText(date: Date): string {
   return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** By what, when and where a page was made, as far as that is to be said. */
+export function madeText(made: Made | undefined): string {
+  if (made === undefined) return t`Made by llq ${VERSION}.`;
+  return t`Made by llq ${VERSION} on ${dateText(made.date)}, on ${made.machine}.`;
 }

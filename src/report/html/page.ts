@@ -1,10 +1,9 @@
 import { escapeXml } from "../../escape.js";
 import type { ComparedModel, MeasuredModel } from "../../eval/compare/compare-models.js";
 import { t } from "../../language/t.js";
-import { VERSION } from "../../version.js";
-import { type ComparisonReport, comparisonExtent } from "../comparison.js";
+import { type ComparisonReport, comparisonExtent, largestFirst } from "../comparison.js";
 import { details, legend, note, table } from "./elements.js";
-import { dateText, type Made } from "./made.js";
+import { type Made, madeText } from "./made.js";
 import {
   binName,
   divergenceHistogramChart,
@@ -16,8 +15,8 @@ import {
 } from "./model-charts.js";
 import { distinctNames, shortLabels } from "./names.js";
 import { layersOverlay, lineClasses, tokensOverlay } from "./overlay.js";
+import { section, standalonePage } from "./shell.js";
 import { divergenceChart, perplexityChart } from "./size-quality.js";
-import { STYLE } from "./style.js";
 import { summaryTable } from "./summary.js";
 import { CLOSE, describeFile, MIN_KLD, verdict } from "./verdict.js";
 
@@ -32,9 +31,8 @@ interface Named {
  * when and where it was made.
  */
 export function comparisonPage(report: ComparisonReport, made?: Made): string {
-  const candidates = report.result.candidates.toSorted((a, b) => b.fileBytes - a.fileBytes);
-  const sorted = { ...report, result: { ...report.result, candidates } };
-  const { base } = report.result;
+  const sorted = largestFirst(report);
+  const { base, candidates } = sorted.result;
   const names = distinctNames([base.path, ...candidates.map(({ path }) => path)]);
   const [baseName, ...fileNames] = names as [string, ...string[]];
   const files = candidates.map((model, i) => ({ model, name: fileNames[i]! }));
@@ -43,36 +41,19 @@ export function comparisonPage(report: ComparisonReport, made?: Made): string {
   const what = files.length === 1 ? fileNames[0] : t`${files.length} files`;
   const title = t`${what} compared with ${baseName}`;
   const text = report.text === "-" ? t`standard input` : distinctNames([report.text])[0]!;
-  return `<!doctype html>
-<html lang="${t`en`}">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
-<meta name="generator" content="llq ${VERSION}"/>
-<title>${escapeXml(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<h1>${escapeXml(title)}</h1>
-<p class="verdict">${escapeXml(verdict(base, files))}</p>
-<p class="lead">${escapeXml(`${text}: ${comparisonExtent(report)}`)}</p>
-</header>
-<main>
-${section("table", t`Summary`, summaryTable(sorted, names) + readingNotes())}
-${section("size", t`Size and quality`, sizeCharts(files, differing))}
-${differing.length === 0 ? "" : section("loss", t`Where the loss is`, overlays(differing))}
-${differing.length === 0 ? "" : section("models", t`File by file`, cards(base, differing))}
-</main>
-<footer>${escapeXml(footer(made))}</footer>
-</body>
-</html>
-`;
-}
-
-function section(id: string, title: string, content: string): string {
-  return `<section aria-labelledby="${id}">\n<h2 id="${id}">${escapeXml(title)}</h2>\n${content}\n</section>`;
+  const main = [
+    section("table", t`Summary`, summaryTable(sorted, names) + readingNotes()),
+    section("size", t`Size and quality`, sizeCharts(files, differing)),
+    differing.length === 0 ? "" : section("loss", t`Where the loss is`, overlays(differing)),
+    differing.length === 0 ? "" : section("models", t`File by file`, cards(base, differing)),
+  ];
+  return standalonePage({
+    title,
+    header: `<p class="verdict">${escapeXml(verdict(base, files))}</p>
+<p class="lead">${escapeXml(`${text}: ${comparisonExtent(report)}`)}</p>`,
+    main: main.join("\n"),
+    footer: madeText(made),
+  });
 }
 
 /** What the numbers mean, for who has not met them. */
@@ -160,9 +141,4 @@ ${charts}
 ${details(t`Layers as a table`, table([t`part`, t`error`, t`worst tensor`], layers, "words"))}
 ${details(t`Divergence as a table`, table([t`KLD, nats`, t`tokens`], bins))}
 </article>`;
-}
-
-function footer(made: Made | undefined): string {
-  if (made === undefined) return t`Made by llq ${VERSION}.`;
-  return t`Made by llq ${VERSION} on ${dateText(made.date)}, on ${made.machine}.`;
 }

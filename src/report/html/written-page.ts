@@ -4,13 +4,12 @@ import { describeWrittenVerdict } from "../../eval-gen/gate.js";
 import type { PairedRun } from "../../eval-gen/pairs.js";
 import type { FiledQuestion } from "../../eval-gen/questions.js";
 import { t } from "../../language/t.js";
-import { VERSION } from "../../version.js";
 import { interval, percent } from "../shares.js";
 import { type WrittenReport, writtenExtent, writtenMeasures } from "../written.js";
 import { details, note, table } from "./elements.js";
-import { dateText, type Made } from "./made.js";
+import { type Made, madeText } from "./made.js";
 import { distinctNames } from "./names.js";
-import { STYLE } from "./style.js";
+import { section, standalonePage } from "./shell.js";
 
 /** What stands behind the numbers. */
 export interface Asked {
@@ -42,34 +41,22 @@ export function writtenPage(report: WrittenReport, asked: Asked, made?: Made): s
   const what = baseName === undefined ? name : t`${name} compared with ${baseName}`;
   const title = `${report.title}: ${what}`;
   const groups = Object.entries(result.groups).map(([group, share]) => [group, interval(share)]);
-  return `<!doctype html>
-<html lang="${t`en`}">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
-<meta name="generator" content="llq ${VERSION}"/>
-<title>${escapeXml(title)}</title>
-<style>${STYLE}${WRITTEN_STYLE}</style>
-</head>
-<body>
-<header>
-<h1>${escapeXml(title)}</h1>
-<p class="lead">${escapeXml(writtenExtent(report))}</p>
-</header>
-<main>
-<section aria-labelledby="accuracy">
-<h2 id="accuracy">${escapeXml(t`Right answers`)}</h2>
-${verdicts.map((verdict) => `<p>${escapeXml(describeWrittenVerdict(verdict))}</p>`).join("\n")}
-${table([t`score`, t`share`], writtenMeasures({ ...report, paired: undefined }), "words")}
-${groups.length === 0 ? "" : details(t`By part`, table([t`part`, result.counts], groups, "words"))}
-</section>
-${paired === undefined || asked.base === undefined ? "" : turned(report, paired, asked, asked.base)}
-</main>
-<footer>${escapeXml(footer(made))}</footer>
-</body>
-</html>
-`;
+  const accuracy = [
+    verdicts.map((verdict) => `<p>${escapeXml(describeWrittenVerdict(verdict))}</p>`).join("\n"),
+    table([t`score`, t`share`], writtenMeasures({ ...report, paired: undefined }), "words"),
+    groups.length === 0 ? "" : details(t`By part`, table([t`part`, result.counts], groups, "words")),
+  ];
+  const main = [
+    section("accuracy", t`Right answers`, accuracy.join("\n")),
+    paired === undefined || asked.base === undefined ? "" : turned(report, paired, asked, asked.base),
+  ];
+  return standalonePage({
+    title,
+    style: WRITTEN_STYLE,
+    header: `<p class="lead">${escapeXml(writtenExtent(report))}</p>`,
+    main: main.join("\n"),
+    footer: `${madeText(made)} ${t`Nothing that a model wrote was executed.`}`,
+  });
 }
 
 function turned(
@@ -95,20 +82,25 @@ function turned(
     return `<h3>${escapeXml(kind)}: ${ids.length}</h3>
 ${cards.join("\n")}${left > 0 ? note(t`And ${left} more, which --json names.`) : ""}`;
   };
-  return `<section aria-labelledby="beside">
-<h2 id="beside">${escapeXml(t`Beside the base, question by question`)}</h2>
-<div class="share" role="img" aria-label="${escapeXml(label)}">${bar.join("")}</div>
-${note(t`Of ${n} questions: ${label}. The drop is ${percent(drop)} ± ${percent(error)}; were turns a coin's, as many to one side would come with a probability of ${p.toPrecision(3)} (McNemar, exact).`)}
-${table(
-  [t`a loss of`, t`is seen with`],
-  needed.map(({ loss, questions: count }) => [percent(loss), t`${count} questions`]),
-)}
-${note(t`Questions that it takes to see a loss with a chance of 80 %, when as many turn as have turned here.`)}
-</section>
-<section aria-labelledby="turned">
-<h2 id="turned">${escapeXml(t`Questions that turned`)}</h2>
-${lost.length + gained.length === 0 ? note(t`None.`) : `${list(t`Lost`, lost)}\n${list(t`Gained`, gained)}`}
-</section>`;
+  const beside = [
+    `<div class="share" role="img" aria-label="${escapeXml(label)}">${bar.join("")}</div>`,
+    note(
+      t`Of ${n} questions: ${label}. The drop is ${percent(drop)} ± ${percent(error)}; were turns a coin's, as many to one side would come with a probability of ${p.toPrecision(3)} (McNemar, exact).`,
+    ),
+    table(
+      [t`a loss of`, t`is seen with`],
+      needed.map(({ loss, questions: count }) => [percent(loss), t`${count} questions`]),
+    ),
+    note(
+      t`Questions that it takes to see a loss with a chance of 80 %, when as many turn as have turned here.`,
+    ),
+  ];
+  const lists =
+    lost.length + gained.length === 0 ? note(t`None.`) : `${list(t`Lost`, lost)}\n${list(t`Gained`, gained)}`;
+  return [
+    section("beside", t`Beside the base, question by question`, beside.join("\n")),
+    section("turned", t`Questions that turned`, lists),
+  ].join("\n");
 }
 
 function card(
@@ -131,13 +123,6 @@ function card(
     summary,
     `${asked}<div class="pair"><div><h4>${escapeXml(t`The base`)}</h4>${said(before)}</div><div><h4>${escapeXml(t`The model`)}</h4>${said(own)}</div></div>`,
   );
-}
-
-function footer(made: Made | undefined): string {
-  const safe = t`Nothing that a model wrote was executed.`;
-  return made === undefined
-    ? `${t`Made by llq ${VERSION}.`} ${safe}`
-    : `${t`Made by llq ${VERSION} on ${dateText(made.date)}, on ${made.machine}.`} ${safe}`;
 }
 
 /** Text as it stands, line by line: other control characters are shown. */
