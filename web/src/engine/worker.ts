@@ -1,0 +1,2 @@
+// placeholder until llq/browser is there
+export {};
