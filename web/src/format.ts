@@ -1,6 +1,7 @@
 /** How a language writes numbers and units. */
 export interface Formats {
   bytes(bytes: number): string;
+  /** Short: `1.24B`. */
   count(count: number): string;
   percent(share: number, digits?: number): string;
   decimal(value: number, digits: number): string;
@@ -16,27 +17,26 @@ export interface Units {
 }
 
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
-const COUNTS = ["", " k", " M", " G", " T"];
 
 /** Bytes in powers of 1000, as the Hub, disks and browsers count them. */
 export function formats(locale: string, units: Units): Formats {
   const decimal = (value: number, digits: number) =>
     value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  const scaled = (value: number, names: readonly string[], separator: string) => {
+  const bytes = (value: number) => {
     let unit = 0;
     let rest = value;
-    // 999.95 would be written 1000
-    while (rest >= 999.5 && unit < names.length - 1) {
+    // 999.5 would be written 1000.
+    while (rest >= 999.5 && unit < BYTES.length - 1) {
       rest /= 1000;
       unit++;
     }
     const digits = unit === 0 || rest >= 99.95 ? 0 : rest >= 9.995 ? 1 : 2;
-    return `${decimal(rest, digits)}${separator}${names[unit]}`;
+    return `${decimal(rest, digits)} ${BYTES[unit]}`;
   };
   return {
     decimal,
-    bytes: (bytes) => scaled(bytes, BYTES, " "),
-    count: (count) => scaled(count, COUNTS, ""),
+    bytes,
+    count: (count) => count.toLocaleString(locale, { notation: "compact", maximumSignificantDigits: 3 }),
     percent: (share, digits = 0) =>
       share.toLocaleString(locale, {
         style: "percent",

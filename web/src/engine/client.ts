@@ -65,7 +65,10 @@ export class EngineClient implements Engine {
   #take(reply: Reply): void {
     const waiting = this.#waiting.get(reply.id);
     if (waiting === undefined) return;
-    if ("progress" in reply) return waiting.watch.onProgress?.(reply.progress);
+    if ("progress" in reply) {
+      waiting.watch.onProgress?.(reply.progress);
+      return;
+    }
     this.#waiting.delete(reply.id);
     if ("problem" in reply) waiting.fail(reply.problem);
     else waiting.done(reply.output);

@@ -186,9 +186,27 @@ export type ProblemKind =
   | "crashed"
   | "unexpected";
 
+/** Sentences of the page's that may stand before a problem's own words. */
+export const PAGE_TEXTS = [
+  "nothingDropped",
+  "hubUnreachable",
+  "hubTooOften",
+  "hubLocked",
+  "hubBadToken",
+  "hubRefused",
+  "hubMissing",
+  "hubNonsense",
+  "hubWrongBytes",
+  "hubSeveral",
+  "hubNoModel",
+] as const;
+export type PageText = (typeof PAGE_TEXTS)[number];
+
 export interface Problem {
   readonly kind: ProblemKind;
-  /** What is wrong, in llq's words. */
+  /** What is wrong, in the page's words. */
+  readonly said?: PageText | undefined;
+  /** What is wrong, in llq's words, or where. */
   readonly message: string;
   /** What to do about it, in llq's words. */
   readonly hint?: string | undefined;

@@ -1,2 +1,1 @@
-// placeholder until llq/browser is there
 export {};

@@ -28,7 +28,9 @@ export function suggestedRecipe(fit: Fit): string {
   const common = commonRows(fit);
   const usual = common.find(({ row }) => row.recipe === USUAL);
   if (usual?.row.fits) return USUAL;
-  const largest = common.filter(({ row }) => row.fits && row.weightBytes < (usual?.row.weightBytes ?? Infinity)).at(-1);
+  const largest = common
+    .filter(({ row }) => row.fits && row.weightBytes < (usual?.row.weightBytes ?? Infinity))
+    .at(-1);
   return (largest ?? common[0])?.row.recipe ?? fit.suggested ?? USUAL;
 }
 

@@ -21,7 +21,10 @@ export class Controller {
 
   openPile(pile: Pile): Promise<void> {
     if (pile.files.length === 0) {
-      this.#store.dispatch({ type: "failed", problem: { kind: "usage", message: "nothingDropped" } });
+      this.#store.dispatch({
+        type: "failed",
+        problem: { kind: "usage", said: "nothingDropped", message: "" },
+      });
       return Promise.resolve();
     }
     return this.#open({ kind: "files", ...pile }, pile.name);

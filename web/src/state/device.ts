@@ -17,6 +17,8 @@ export interface Device {
   /** Addresses of other machines must be https for most of this. */
   readonly secure: boolean;
   readonly simd: boolean;
+  /** A service worker can add the headers that the host does not send. */
+  readonly canIsolate: boolean;
 }
 
 /** The smallest module with a SIMD instruction: `i32.const 0; i8x16.splat; drop`. */
@@ -34,6 +36,7 @@ export interface Surroundings {
   readonly navigator: {
     readonly hardwareConcurrency?: number;
     readonly deviceMemory?: number;
+    readonly serviceWorker?: unknown;
     readonly storage?: {
       getDirectory?: unknown;
       estimate?: () => Promise<{ quota?: number; usage?: number }>;
@@ -54,7 +57,19 @@ export async function examine(window: Surroundings): Promise<Device> {
     canPickFolder: typeof window.showDirectoryPicker === "function",
     secure: window.isSecureContext !== false,
     simd: WebAssembly.validate(SIMD),
+    canIsolate: navigator.serviceWorker !== undefined,
   };
+}
+
+/** Has a service worker add the headers of isolation from now on, and opens the page anew with them. */
+export async function isolate(): Promise<void> {
+  const { serviceWorker } = navigator;
+  const isControlled = new Promise((done) =>
+    serviceWorker.addEventListener("controllerchange", done, { once: true }),
+  );
+  await serviceWorker.register("./isolate.js");
+  if (serviceWorker.controller === null) await isControlled;
+  location.reload();
 }
 
 /** Some browsers refuse to say, as in private windows. */

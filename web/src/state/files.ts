@@ -13,7 +13,9 @@ const MAX_FILES = 2000;
 
 /** Files of a form: a folder's have paths, those chosen one by one have names only. */
 export function fromInput(list: Iterable<File>): Pile {
-  const files = [...list].slice(0, MAX_FILES).map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  const files = [...list]
+    .slice(0, MAX_FILES)
+    .map((file) => ({ path: file.webkitRelativePath || file.name, file }));
   return named(files);
 }
 

@@ -4,8 +4,8 @@ import type {
   PlanInfo,
   Problem,
   Progress,
-  Stage as Work,
   Verified,
+  Stage as Work,
   Written,
 } from "../engine/protocol.js";
 import type { Device } from "./device.js";
@@ -72,8 +72,9 @@ function apply(state: State, event: Event): State {
       return { ...state, stage: progressed(state.stage, event.progress, event.time) };
     default: {
       const stage = next(state.stage, event);
+      if (stage === state.stage) return state;
       // A problem stays until something is tried again.
-      const keepsProblem = stage === state.stage || event.type === "fitted" || event.type === "planned";
+      const keepsProblem = event.type === "fitted" || event.type === "planned";
       return { ...state, stage, problem: keepsProblem ? state.problem : undefined };
     }
   }
@@ -81,7 +82,18 @@ function apply(state: State, event: Event): State {
 
 type StageEvent = Exclude<
   Event,
-  { type: "examined" | "dragged" | "aimed" | "stopping" | "dismissed" | "reset" | "reading" | "failed" | "progressed" }
+  {
+    type:
+      | "examined"
+      | "dragged"
+      | "aimed"
+      | "stopping"
+      | "dismissed"
+      | "reset"
+      | "reading"
+      | "failed"
+      | "progressed";
+  }
 >;
 
 function next(stage: Stage, event: StageEvent): Stage {

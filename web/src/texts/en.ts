@@ -74,10 +74,11 @@ export const en = {
   recipeMeaning8: "No loss to be noticed",
   fits: "fits",
   fitsNot: "too large",
-  fitsUpTo: (tokens: string) => `up to ${tokens} tokens`,
   takes: (bytes: string) => `takes ${bytes} running`,
   memoryLine: (bytes: string) => `memory ${bytes}`,
   suggested: "suggested",
+  nothingFits:
+    "None of these runs in so little memory. Give it more, a shorter text, or take a smaller model.",
   otherMixes: (count: string) => `All ${count} mixes`,
   otherMixesLead: "llama.cpp's names. Those that begin with IQ take longer to make.",
   legendWeights: "Weights",
@@ -195,11 +196,13 @@ export const en = {
   "nextBad-input":
     "Look whether the download is complete: a folder needs config.json, the tokenizer and every file of the weights. Then drop the whole folder again.",
   nextUnsupported: "Take another model, or see on the command line whether a newer llq reads it.",
-  "nextNo-space": "Close other tabs, choose fewer bits, or do it on the command line, where there is no limit but the disk.",
+  "nextNo-space":
+    "Close other tabs, choose fewer bits, or do it on the command line, where there is no limit but the disk.",
   nextQuota:
     "Choose fewer bits, free disk space, or remove what this page has stored. A private window has less room than others.",
   quotaNumbers: (needed: string, available: string) => `It takes ${needed}, and there are ${available}.`,
-  nextNetwork: "Check the connection and the name. What has arrived is kept, so trying again goes on from there.",
+  nextNetwork:
+    "Check the connection and the name. What has arrived is kept, so trying again goes on from there.",
   nextBusy: "Wait until it is done there, or close that tab. Then try again.",
   nextStorage: "Leave the private window, or allow this page to store data in the browser's settings.",
   nextCrashed: "Mostly the memory was used up. Close other tabs, then open the model again.",
@@ -209,7 +212,19 @@ export const en = {
   tidy: "Remove what the page has stored",
   nothingDropped: "There was no file in what you dropped. Drop a folder or files.",
 
-  footer: "llq, open source under the MIT license. No cookies, no statistics, no requests but those to the Hub that you ask for.",
+  hubUnreachable: "The Hub does not answer, or the connection was lost.",
+  hubTooOften: "The Hub has had too many requests from here. Wait a little; with a token it grants more.",
+  hubLocked: "There is no such model, or it is private or gated: then it needs a token.",
+  hubBadToken: "The Hub does not take this token, or there is no such model.",
+  hubRefused: "You have no access yet: ask for it on the model's page, then use a token that may read it.",
+  hubMissing: "The Hub has no model, revision or file of this name.",
+  hubNonsense: "The answer is not one that the Hub gives.",
+  hubWrongBytes: "What arrived is not what the Hub has: its checksum differs. It was thrown away.",
+  hubSeveral: "There are several GGUF files. Write which one behind the name: owner/name/file.gguf",
+  hubNoModel: "There are no weights that llq reads in this repository.",
+
+  footer:
+    "llq, open source under the MIT license. No cookies, no statistics, no requests but those to the Hub that you ask for.",
 };
 
 /** The same sentences in any language: sentences stay sentences, and functions take the same values. */

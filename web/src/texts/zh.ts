@@ -41,7 +41,8 @@ export const zh: Texts = {
   browserNoSimd: "它不支持 WebAssembly SIMD。请更新浏览器，或改用新版 Chrome、Edge、Firefox 或 Safari。",
   browserNoStorage:
     "它不为网页保存文件，因此无处写入。请离开隐私窗口，或改用新版 Chrome、Edge、Firefox 或 Safari。",
-  browserInsecure: "页面通过 http 从另一台机器打开，浏览器因此不提供存储。请通过 https 或在 localhost 上打开。",
+  browserInsecure:
+    "页面通过 http 从另一台机器打开，浏览器因此不提供存储。请通过 https 或在 localhost 上打开。",
 
   reading: (name) => `正在读取 ${name}`,
   stop: "取消",
@@ -75,10 +76,10 @@ export const zh: Texts = {
   recipeMeaning8: "察觉不到损失",
   fits: "装得下",
   fitsNot: "太大",
-  fitsUpTo: (tokens) => `最多 ${tokens} 个词元`,
   takes: (bytes) => `运行时占用 ${bytes}`,
   memoryLine: (bytes) => `内存 ${bytes}`,
   suggested: "推荐",
+  nothingFits: "这么少的内存装不下任何一种。请增加内存、缩短上下文，或换一个更小的模型。",
   otherMixes: (count) => `全部 ${count} 种混合方案`,
   otherMixesLead: "使用 llama.cpp 的名称。以 IQ 开头的制作时间更长。",
   legendWeights: "权重",
@@ -203,6 +204,17 @@ export const zh: Texts = {
   dismiss: "关闭",
   tidy: "删除页面存储的内容",
   nothingDropped: "拖入的内容里没有文件。请拖入文件夹或文件。",
+
+  hubUnreachable: "Hub 没有回应，或连接已断开。",
+  hubTooOften: "来自此处的请求太多。请稍等；使用令牌可以获得更多次数。",
+  hubLocked: "没有这个模型，或者它是私有或受限的：那样就需要令牌。",
+  hubBadToken: "Hub 不接受此令牌，或者没有这个模型。",
+  hubRefused: "你还没有访问权限：请在模型页面申请，然后使用有读取权限的令牌。",
+  hubMissing: "Hub 上没有这个名称的模型、版本或文件。",
+  hubNonsense: "收到的不是 Hub 会给出的回应。",
+  hubWrongBytes: "收到的内容与 Hub 上的不同：校验和不一致。已将其丢弃。",
+  hubSeveral: "有多个 GGUF 文件。请在名称后写明是哪一个：所有者/名称/文件.gguf",
+  hubNoModel: "这个仓库里没有 llq 能读取的权重。",
 
   footer: "llq，以 MIT 许可证开源。没有 Cookie，没有统计；除了你要求的 Hub 下载，不发出任何请求。",
 };

@@ -7,7 +7,10 @@ import { stageText } from "./stage-text.js";
 const STEP = 0.25;
 
 /** What a screen reader says when it changes. */
-export function announcement({ stage, problem, stopping, dragged }: State, { texts: t, formats: f }: Language): string {
+export function announcement(
+  { stage, problem, stopping, dragged }: State,
+  { texts: t, formats: f }: Language,
+): string {
   if (problem !== undefined) return ""; // which is an alert of its own
   if (stopping) return t.stopping;
   if (dragged) return t.dropNow;
@@ -18,7 +21,9 @@ export function announcement({ stage, problem, stopping, dragged }: State, { tex
       return t.reading(stage.name);
     case "planned":
       if (stage.cancelled) return t.cancelled;
-      return stage.busy ? "" : `${t.fileTitle}: ${stage.chosen.plan.recipe}, ${f.bytes(stage.chosen.plan.byteLength)}`;
+      return stage.busy
+        ? ""
+        : `${t.fileTitle}: ${stage.chosen.plan.recipe}, ${f.bytes(stage.chosen.plan.byteLength)}`;
     case "running":
       return stepText(stage.pace, t, f);
     case "done": {

@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "preact/hooks";
 import { shareDone } from "../state/pace.js";
 import { isBusy, type State } from "../state/state.js";
-import { type Language, LANGUAGES } from "../texts/index.js";
+import { LANGUAGES, type Language } from "../texts/index.js";
 import { announcement } from "./announce.js";
-import type { Actions, Words } from "./props.js";
 import { DoneView } from "./done.js";
 import { FileView } from "./file.js";
 import { ModelView } from "./model.js";
 import { ProblemView } from "./problem.js";
+import type { Actions, Words } from "./props.js";
 import { QualityView } from "./quality.js";
 import { SizeView } from "./size.js";
 import { StartView } from "./start.js";
@@ -39,7 +39,13 @@ export function App({ state, language, actions, speak }: AppProps) {
         {problem && <ProblemView problem={problem} actions={actions} {...words} />}
         {stage.at === "empty" && <StartView state={state} actions={actions} {...words} />}
         {stage.at === "reading" && (
-          <ReadingView name={stage.name} pace={stage.pace} stopping={state.stopping} actions={actions} {...words} />
+          <ReadingView
+            name={stage.name}
+            pace={stage.pace}
+            stopping={state.stopping}
+            actions={actions}
+            {...words}
+          />
         )}
         {"chosen" in stage && (
           <>

@@ -34,7 +34,12 @@ export function DoneView({ stage, state, actions, ...words }: DoneProps) {
           <button type="button" class="main" disabled={isBusy} onClick={() => actions.save()}>
             {state.device?.canPickTarget ? t.save : t.download}
           </button>
-          <button type="button" disabled={isBusy} onClick={() => actions.verify()} aria-describedby="verify-help">
+          <button
+            type="button"
+            disabled={isBusy}
+            onClick={() => actions.verify()}
+            aria-describedby="verify-help"
+          >
             {t.verify}
           </button>
         </div>
@@ -88,7 +93,13 @@ export function DoneView({ stage, state, actions, ...words }: DoneProps) {
 export function Check() {
   return (
     <svg class="check" viewBox="0 0 16 16" aria-hidden="true">
-      <path d="M3 8.5 6.5 12 13 4.5" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round" />
+      <path
+        d="M3 8.5 6.5 12 13 4.5"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="2.2"
+        stroke-linecap="round"
+      />
     </svg>
   );
 }

@@ -89,7 +89,11 @@ export function Sizes({ plan, t, f }: Words & { readonly plan: PlanInfo }) {
       <span>{name}</span>
       <div class="stack" aria-hidden="true">
         {sums.map((sum) => (
-          <span key={sum.group} class={`part ${sum.group}`} style={{ width: `${(100 * of(sum)) / scale}%` }} />
+          <span
+            key={sum.group}
+            class={`part ${sum.group}`}
+            style={{ width: `${(100 * of(sum)) / scale}%` }}
+          />
         ))}
       </div>
       <strong class="figure">{f.bytes(bytes)}</strong>
@@ -115,46 +119,39 @@ export function Sizes({ plan, t, f }: Words & { readonly plan: PlanInfo }) {
 
 function Groups({ plan, t, f }: Words & { readonly plan: PlanInfo }) {
   const sums = sumGroups(plan);
-  // Roles say what a phone's layout, which is no table any more to a browser, still is.
   return (
-    <table class="groups" role="table">
+    <table class="groups">
       <caption class="unseen">{t.fileTitle}</caption>
-      <thead role="rowgroup">
-        <tr role="row">
+      <thead>
+        <tr>
           {[t.part, t.tensors, t.types, t.before, t.after].map((name) => (
-            <th key={name} scope="col" role="columnheader">
+            <th key={name} scope="col">
               {name}
             </th>
           ))}
         </tr>
       </thead>
-      <tbody role="rowgroup">
+      <tbody>
         {sums.map((sum) => (
-          <tr key={sum.group} role="row">
-            <th scope="row" role="rowheader">
+          <tr key={sum.group}>
+            <th scope="row">
               <span class={`swatch ${sum.group}`} aria-hidden="true" />
               {t[NAMES[sum.group]]}
             </th>
-            <td role="cell">{sum.count > 0 && f.decimal(sum.count, 0)}</td>
-            <td role="cell" class="types">
-              {sum.to.length > 0 && <TypeChange from={sum.from} to={sum.to} t={t} />}
-            </td>
-            <td role="cell">{sum.bytesBefore > 0 && f.bytes(sum.bytesBefore)}</td>
-            <td role="cell">{f.bytes(sum.bytesAfter)}</td>
+            <td>{sum.count > 0 && f.decimal(sum.count, 0)}</td>
+            <td class="types">{sum.to.length > 0 && <TypeChange from={sum.from} to={sum.to} t={t} />}</td>
+            <td>{sum.bytesBefore > 0 && f.bytes(sum.bytesBefore)}</td>
+            <td>{f.bytes(sum.bytesAfter)}</td>
           </tr>
         ))}
       </tbody>
-      <tfoot role="rowgroup">
-        <tr role="row">
-          <th scope="row" role="rowheader">
-            {t.total}
-          </th>
-          <td role="cell">{f.decimal(plan.tensors.length, 0)}</td>
-          <td role="cell" class="types">
-            {plan.recipe}
-          </td>
-          <td role="cell">{f.bytes(total(sums, (sum) => sum.bytesBefore))}</td>
-          <td role="cell">{f.bytes(plan.byteLength)}</td>
+      <tfoot>
+        <tr>
+          <th scope="row">{t.total}</th>
+          <td>{f.decimal(plan.tensors.length, 0)}</td>
+          <td class="types">{plan.recipe}</td>
+          <td>{f.bytes(total(sums, (sum) => sum.bytesBefore))}</td>
+          <td>{f.bytes(plan.byteLength)}</td>
         </tr>
       </tfoot>
     </table>

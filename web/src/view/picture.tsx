@@ -6,7 +6,6 @@ export function Squeeze() {
     <svg class="squeeze" viewBox="0 0 200 64" aria-hidden="true">
       {HEIGHTS.map((height, i) => (
         <rect
-          // biome-ignore lint/suspicious/noArrayIndexKey: they never change places
           key={i}
           class={i % 4 === 1 ? "kept" : "gone"}
           x={6 + i * 12}

@@ -1,5 +1,4 @@
 import type { Problem } from "../engine/protocol.js";
-import type { Texts } from "../texts/index.js";
 import type { Actions, Words } from "./props.js";
 
 interface ProblemProps extends Words {
@@ -9,25 +8,25 @@ interface ProblemProps extends Words {
 
 /** What went wrong, and what to do next. */
 export function ProblemView({ problem, actions, t, f }: ProblemProps) {
-  const { kind, message, hint, needed, available } = problem;
+  const { kind, said, message, hint, needed, available } = problem;
   if (kind === "cancelled") return null;
   const title = t[`problem${capital(kind)}`];
   const next = t[`next${capital(kind)}`];
-  const said = messageOf(message, t);
   const canTidy = kind === "quota";
   return (
     <section class="card problem" role="alert" aria-labelledby="problem">
       <h2 id="problem" class="title" tabIndex={-1} data-arrival>
         {title}
       </h2>
-      {said !== "" && <p class="message">{said}</p>}
+      {said !== undefined && <p class="message">{t[said]}</p>}
+      {message !== "" && <p class="message where">{message}</p>}
       {needed !== undefined && available !== undefined && (
         <p>{t.quotaNumbers(f.bytes(needed), f.bytes(available))}</p>
       )}
       {hint !== undefined && <p class="message">{hint}</p>}
-      {message !== NOTHING && <p class="note">{next}</p>}
+      {said !== "nothingDropped" && <p class="note">{next}</p>}
       <div class="buttons">
-        {message !== NOTHING && (
+        {said !== "nothingDropped" && (
           <button type="button" class="main" onClick={() => actions.retry()}>
             {t.retry}
           </button>
@@ -47,11 +46,4 @@ export function ProblemView({ problem, actions, t, f }: ProblemProps) {
 
 function capital<K extends string>(word: K): Capitalize<K> {
   return (word.charAt(0).toUpperCase() + word.slice(1)) as Capitalize<K>;
-}
-
-/** The page's own problem is a key of its texts; the engine's are sentences already. */
-const NOTHING = "nothingDropped" satisfies keyof Texts;
-
-function messageOf(message: string, t: Texts): string {
-  return message === NOTHING ? t[NOTHING] : message;
 }

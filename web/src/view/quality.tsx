@@ -1,8 +1,9 @@
 import { useRef, useState } from "preact/hooks";
+import sample from "../../../samples/text.txt?url";
 import type { Estimate, Measured } from "../engine/protocol.js";
+import { isolate } from "../state/device.js";
 import type { DoneProps } from "./done.js";
 import type { Words } from "./props.js";
-import sample from "../../../samples/text.txt?url";
 import { Work } from "./work.js";
 
 /** Characters that two chunks take about: less says nothing. */
@@ -33,7 +34,7 @@ export function QualityView({ stage, state, actions, ...words }: DoneProps) {
         {t.qualityTitle}
       </h2>
       {state.device?.isolated === false ? (
-        <Isolation {...words} />
+        <Isolation canIsolate={state.device.canIsolate} {...words} />
       ) : (
         <>
           <p class="note">{t.qualityLead}</p>
@@ -133,12 +134,20 @@ function Results({ measured, t, f }: Words & { readonly measured: Measured }) {
 
 const HEADERS = "Cross-Origin-Opener-Policy: same-origin\nCross-Origin-Embedder-Policy: require-corp";
 
-function Isolation({ t }: Words) {
+function Isolation({ canIsolate, t }: Words & { readonly canIsolate: boolean }) {
   return (
     <>
       <h3>{t.isolationTitle}</h3>
       <p>{t.isolationText}</p>
-      <p class="note">{t.isolationHost}</p>
+      {canIsolate && (
+        <div class="buttons">
+          <button type="button" onClick={() => isolate()}>
+            {t.isolationTry}
+          </button>
+          <span class="note">{t.isolationTryHelp}</span>
+        </div>
+      )}
+      <p class="note host">{t.isolationHost}</p>
       <pre>
         <code>{HEADERS}</code>
       </pre>

@@ -48,6 +48,7 @@ export function SizeView({ chosen, target, locked, actions, t, f }: SizeProps) {
         <legend class="unseen">{t.sizeTitle}</legend>
         <Aim {...{ target, actions, t, f }} longest={chosen.model.contextLength} used={fit.context} />
         <div class="choices">{common.map((each) => row(each.row, each.bits))}</div>
+        {!fit.rows.some(({ fits }) => fits) && <p class="wrong">{t.nothingFits}</p>}
         <p class="note legend" aria-hidden="true">
           {[
             ["weights", t.legendWeights],
@@ -156,7 +157,8 @@ function Aim({ target, longest, used, actions, t, f }: AimProps) {
           }
         >
           <option value="">
-            {t.contextAuto}: {t.tokens(f.decimal(target.context === undefined ? used : Math.min(4096, longest), 0))}
+            {t.contextAuto}:{" "}
+            {t.tokens(f.decimal(target.context === undefined ? used : Math.min(4096, longest), 0))}
           </option>
           {contexts.map((tokens) => (
             <option key={tokens} value={tokens}>

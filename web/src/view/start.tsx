@@ -101,7 +101,15 @@ function Entrances({ dragged, device, actions, ...words }: EntrancesProps) {
             {t.chooseFiles}
           </button>
         </div>
-        <input ref={folder} hidden type="file" multiple onChange={take} data-input="folder" {...WHOLE_FOLDER} />
+        <input
+          ref={folder}
+          hidden
+          type="file"
+          multiple
+          onChange={take}
+          data-input="folder"
+          {...WHOLE_FOLDER}
+        />
         <input ref={files} hidden type="file" multiple onChange={take} data-input="files" />
       </section>
       <HubEntrance actions={actions} {...words} />
@@ -110,7 +118,8 @@ function Entrances({ dragged, device, actions, ...words }: EntrancesProps) {
 }
 
 /** As the Hub allows names; what stands behind them (a file, a revision) the engine looks at. */
-const REFERENCE = /^(?:hf:|https:\/\/huggingface\.co\/)?([\w][\w.-]{0,95}\/[\w][\w.-]{0,95}(?:\/[^@\s]+)?(?:@\S+)?)\/?$/;
+const REFERENCE =
+  /^(?:hf:|https:\/\/huggingface\.co\/)?([\w][\w.-]{0,95}\/[\w][\w.-]{0,95}(?:\/[^@\s]+)?(?:@\S+)?)\/?$/;
 
 function HubEntrance({ actions, t }: Words & { readonly actions: Actions }) {
   const [isWrong, setWrong] = useState(false);

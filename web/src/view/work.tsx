@@ -34,7 +34,7 @@ export function Work({ pace, stopping, onStop, t, f }: WorkProps) {
         aria-valuemax={100}
         {...(share === undefined ? {} : { "aria-valuenow": Math.round(100 * share) })}
       >
-        <div style={{ width: `${100 * (share ?? 0)}%` }} />
+        <div {...(share === undefined ? {} : { style: { width: `${100 * share}%` } })} />
       </div>
       <div class="work-line">
         <span class="note">
