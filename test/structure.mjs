@@ -26,11 +26,11 @@ const LAYERS = [
   ["src/net"],
   ["src/eval", "src/generate"],
   ["src/eval-gen"],
-  ["src/worker", "src/hub"],
+  ["src/worker", "src/hub", "src/browser"],
   ["src/ui.ts"],
   ["src/report"],
   ["src/commands"],
-  ["src/main.ts", "src/index.ts"],
+  ["src/main.ts", "src/index.ts", "src/browser.ts"],
   ["src/program.ts"],
   ["src/cli.ts"],
 ];
