@@ -1,3 +1,4 @@
+import { concatBytes, decodeUtf8, encodeUtf8 } from "#host/bytes";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { addedIds, addedSplitter } from "../added.js";
@@ -109,7 +110,7 @@ class BpeEncoder {
   }
 
   #encodePiece(piece: string): Int32Array {
-    const bytes = Buffer.from(piece);
+    const bytes = encodeUtf8(piece);
     const whole = this.#ignoreMerges ? this.#tokens.get(spellBytes(bytes)) : undefined;
     if (whole !== undefined) return Int32Array.of(whole);
     const merger = this.#merger;
@@ -133,7 +134,7 @@ export function decodeBpe(vocab: Vocab, ids: ArrayLike<number>): string {
     const type = vocab.types[ids[i]!];
     if (type === TOKEN_TYPE.CONTROL || type === TOKEN_TYPE.UNKNOWN) continue;
     const bytes = type === TOKEN_TYPE.USER_DEFINED ? undefined : bytesOf(text);
-    parts.push(bytes ?? Buffer.from(text));
+    parts.push(bytes ?? encodeUtf8(text));
   }
-  return Buffer.concat(parts).toString();
+  return decodeUtf8(concatBytes(parts));
 }

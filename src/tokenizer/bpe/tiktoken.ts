@@ -1,3 +1,4 @@
+import { decodeBase64 } from "#host/bytes";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
@@ -119,7 +120,7 @@ const LINE_END = /\r?\n/;
 function parseLine(line: string, rank: number): string | undefined {
   const fields = /^([A-Za-z0-9+/]+={0,2}) (\d+)$/.exec(line);
   if (fields === null || Number(fields[2]) !== rank) return undefined;
-  return spellBytes(Buffer.from(fields[1]!, "base64"));
+  return spellBytes(decodeBase64(fields[1]!));
 }
 
 /** What each character stands for in base64; 64 for those that do not. */
