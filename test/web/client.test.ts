@@ -83,9 +83,9 @@ it("says so when the worker crashes, and starts another for what comes next", as
 it("tells the engine the language, at first and later", async () => {
   const spoken: string[] = [];
   const client = new EngineClient(() => worker(new StandIn({}), spoken).port, "zh");
-  await client.call("discard", undefined);
+  await client.call("discard", { what: "file" });
   client.speak("en");
-  await client.call("discard", undefined);
+  await client.call("discard", { what: "file" });
   expect(spoken).toEqual(["zh", "en"]);
 });
 

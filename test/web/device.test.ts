@@ -21,6 +21,7 @@ it("finds what Chromium has", async () => {
     threads: 8,
     memory: 16e9,
     room: 9e9,
+    used: 1e9,
     canStore: true,
     canPickTarget: true,
     canPickFolder: true,

@@ -17,7 +17,7 @@ const engine = new EngineClient(
   () => new Worker(new URL("./engine/worker.js", import.meta.url), { type: "module" }),
   language.code,
 );
-const actions = new Controller(store, engine);
+const actions = new Controller(store, engine, () => examine(window as never));
 
 function speak(next: Language): void {
   language = next;
@@ -65,4 +65,4 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 draw();
-examine(window as never).then((device) => store.dispatch({ type: "examined", device }));
+actions.look();

@@ -16,6 +16,7 @@ import {
   startChromium,
 } from "./browser.js";
 import { findBarriers, findFaults } from "./look.js";
+import { checkReal } from "./real.js";
 import { serveFolder } from "./server.js";
 import { STATES } from "./states.js";
 
@@ -73,6 +74,12 @@ for (const manner of MANNERS) {
     for (const fault of faults) console.error(`${shown}: ${fault}`);
   }
   await context.close();
+}
+if (wanted === undefined || wanted.includes("real")) {
+  const faults = await checkReal(browser, sites.isolated.address, sites.plain.address);
+  if (faults.length === 0) passed++;
+  else failed++;
+  for (const fault of faults) console.error(`real: ${fault}`);
 }
 await browser.close();
 sites.isolated.stop();

@@ -11,9 +11,20 @@ const KINDS: Readonly<Record<string, ProblemKind>> = {
   interrupted: "cancelled",
 };
 
+/** An error of which it is known where it came up what it means to the page. */
+export class KnownProblem extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.message);
+    this.problem = problem;
+  }
+}
+
 /** What an error of llq's, of the browser's or of the Hub's means to the page. */
 export function asProblem(error: unknown): Problem {
   if (!(error instanceof Error)) return { kind: "unexpected", message: String(error) };
+  if (error instanceof KnownProblem) return error.problem;
   const { name, message } = error;
   if (error instanceof HubProblem) {
     return { kind: error.said === "hubNoModel" ? "unsupported" : "network", said: error.said, message };

@@ -154,8 +154,8 @@ export interface Calls {
   quantize: { input: QuantizeOptions; output: Written };
   verify: { input: { readonly threads: number }; output: Verified };
   measure: { input: MeasureOptions; output: Measured };
-  /** Removes the written file, and what was fetched, from the browser's storage. */
-  discard: { input: undefined; output: undefined };
+  /** Removes the written file from the browser's storage, what was fetched of the model too, or all that the page ever left. */
+  discard: { input: { readonly what: "file" | "model" | "everything" }; output: undefined };
 }
 
 export type CallName = keyof Calls;

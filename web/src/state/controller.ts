@@ -1,5 +1,6 @@
 import type { CallName, Engine, Input, Output, Problem, Source, Stage as Work } from "../engine/protocol.js";
 import { fileName, suggestedRecipe } from "./choice.js";
+import type { Device } from "./device.js";
 import type { Pile } from "./files.js";
 import { copyTo, download } from "./keep.js";
 import { chosenOf, type Target, type Task } from "./state.js";
@@ -9,13 +10,15 @@ import type { Store } from "./store.js";
 export class Controller {
   readonly #store: Store;
   readonly #engine: Engine;
+  readonly #examine: () => Promise<Device>;
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #source: Source | undefined;
   #last: (() => unknown) | undefined;
 
-  constructor(store: Store, engine: Engine) {
+  constructor(store: Store, engine: Engine, examine: () => Promise<Device>) {
     this.#store = store;
+    this.#examine = examine;
     this.#engine = engine;
   }
 
@@ -121,19 +124,32 @@ export class Controller {
   /** Back to the choice, with the same model. */
   async again(): Promise<void> {
     this.#store.dispatch({ type: "again" });
-    await this.#long(() => this.#engine.call("discard", undefined));
+    await this.#discard("file");
   }
 
   async reset(): Promise<void> {
     this.#source = undefined;
     this.#store.dispatch({ type: "reset" });
-    await this.#long(() => this.#engine.call("discard", undefined));
+    await this.#discard("model");
   }
 
-  /** Removes all that the page has stored, and has another try at what failed. */
+  /** Removes all that the page has stored; what it has open has to be opened again. */
   async tidy(): Promise<void> {
-    await this.#long(() => this.#engine.call("discard", undefined));
-    await this.retry();
+    const { problem } = this.#store.state;
+    await this.#discard("everything");
+    if (problem !== undefined && this.#source !== undefined) {
+      await this.#open(this.#source, nameOf(this.#source));
+    }
+  }
+
+  /** Asks the browser what it can do, and how much room there is by now. */
+  async look(): Promise<void> {
+    this.#store.dispatch({ type: "examined", device: await this.#examine() });
+  }
+
+  async #discard(what: Input<"discard">["what"]): Promise<void> {
+    await this.#long(() => this.#engine.call("discard", { what }));
+    await this.look();
   }
 
   async retry(): Promise<void> {
@@ -141,8 +157,7 @@ export class Controller {
     this.#store.dispatch({ type: "dismissed" });
     // An engine that has crashed has to open the model again, before anything that was to be done with it.
     if (stage.at === "empty" && this.#source !== undefined) {
-      const { kind } = this.#source;
-      await this.#open(this.#source, kind === "hub" ? this.#source.reference : this.#source.name);
+      await this.#open(this.#source, nameOf(this.#source));
     } else {
       await this.#last?.();
     }
@@ -199,6 +214,10 @@ export class Controller {
       this.#store.dispatch({ type: "failed", problem });
     }
   }
+}
+
+function nameOf(source: Source): string {
+  return source.kind === "hub" ? source.reference : source.name;
 }
 
 const CANCELLED: Problem = { kind: "cancelled", message: "" };

@@ -8,6 +8,8 @@ export interface Device {
   readonly memory: number | undefined;
   /** Bytes that the page may still store; undefined where the browser does not say. */
   readonly room: number | undefined;
+  /** Bytes that the page has stored, in this visit or before. */
+  readonly used: number;
   /** The browser lets a page keep files of its own, to write at any place in them. */
   readonly canStore: boolean;
   /** The browser asks where to save, and lets the page write there. */
@@ -51,7 +53,7 @@ export async function examine(window: Surroundings): Promise<Device> {
     isolated: window.crossOriginIsolated === true,
     threads: Math.max(1, navigator.hardwareConcurrency ?? 1),
     memory: navigator.deviceMemory === undefined ? undefined : navigator.deviceMemory * 1e9,
-    room: await roomOf(storage),
+    ...(await roomOf(storage)),
     canStore: typeof storage?.getDirectory === "function",
     canPickTarget: typeof window.showSaveFilePicker === "function",
     canPickFolder: typeof window.showDirectoryPicker === "function",
@@ -73,11 +75,11 @@ export async function isolate(): Promise<void> {
 }
 
 /** Some browsers refuse to say, as in private windows. */
-async function roomOf(storage: Surroundings["navigator"]["storage"]): Promise<number | undefined> {
+async function roomOf(storage: Surroundings["navigator"]["storage"]): Promise<Pick<Device, "room" | "used">> {
   try {
     const { quota, usage = 0 } = (await storage?.estimate?.()) ?? {};
-    return quota === undefined ? undefined : Math.max(0, quota - usage);
+    return { room: quota === undefined ? undefined : Math.max(0, quota - usage), used: usage };
   } catch {
-    return undefined;
+    return { room: undefined, used: 0 };
   }
 }

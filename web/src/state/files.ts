@@ -11,6 +11,8 @@ const MAX_DEPTH = 3;
 /** More files than any model has; a home folder that was dropped has more. */
 const MAX_FILES = 2000;
 
+const WEIGHTS = /(-\d{5}-of-\d{5})?\.(gguf|safetensors)$/i;
+
 /** Files of a form: a folder's have paths, those chosen one by one have names only. */
 export function fromInput(list: Iterable<File>): Pile {
   const files = [...list]
@@ -73,10 +75,10 @@ async function walkEntry(entry: FileSystemEntry, depth: number, files: SourceFil
   }
 }
 
-/** Called by its folder, or by its one file. */
+/** Called by its folder, or by its one file of weights. */
 function named(files: readonly SourceFile[]): Pile {
   const first = files[0]?.path ?? "";
   const folder = first.includes("/") ? first.split("/")[0]! : undefined;
-  const weights = files.filter(({ path }) => /\.(gguf|safetensors)$/i.test(path)).map(({ path }) => path);
-  return { name: folder ?? weights[0] ?? first, files };
+  const weights = files.map(({ path }) => path).find((path) => WEIGHTS.test(path));
+  return { name: folder ?? (weights ?? first).replace(WEIGHTS, ""), files };
 }

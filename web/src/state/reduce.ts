@@ -46,7 +46,9 @@ export function reduce(state: State, event: Event): State {
 function apply(state: State, event: Event): State {
   switch (event.type) {
     case "examined": {
-      const memory = event.device.memory ?? state.target.memory;
+      // What has been chosen meanwhile counts more than a guess.
+      const guess = state.device === undefined ? event.device.memory : undefined;
+      const memory = guess ?? state.target.memory;
       return { ...state, device: event.device, target: { ...state.target, memory } };
     }
     case "dragged":

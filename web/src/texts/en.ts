@@ -32,6 +32,7 @@ export const en = {
   browserTitle: "What this browser can do",
   browserThreads: (threads: string) => `${threads} processors`,
   browserRoom: (room: string) => `room for ${room}`,
+  browserUsed: (bytes: string) => `Earlier visits have left ${bytes} here.`,
   browserRoomUnknown: "room: not said",
   browserMeasures: "can measure",
   browserNoMeasure: "cannot measure quality here",

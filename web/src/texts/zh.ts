@@ -34,6 +34,7 @@ export const zh: Texts = {
   browserTitle: "此浏览器的能力",
   browserThreads: (threads) => `${threads} 个处理器`,
   browserRoom: (room) => `可存储 ${room}`,
+  browserUsed: (bytes) => `以前的访问在此留下了 ${bytes}。`,
   browserRoomUnknown: "可存储空间未知",
   browserMeasures: "可以测量质量",
   browserNoMeasure: "此处无法测量质量",

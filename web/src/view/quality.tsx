@@ -110,19 +110,21 @@ function Results({ measured, t, f }: Words & { readonly measured: Measured }) {
       ? f.decimal(value, digits)
       : t.plusMinus(f.decimal(value, digits), f.decimal(error, digits));
   const tiles = [
-    [t.pplBefore, number(before, 3), t.pplHelp],
-    [t.pplAfter, number(after, 3), ""],
-    [t.divergence, number(divergence, 4), t.divergenceHelp],
-    [t.sameTop, percent, t.sameTopHelp],
+    [t.pplBefore, before.value, number(before, 3), t.pplHelp],
+    [t.pplAfter, after.value, number(after, 3), t.pplHelp],
+    [t.divergence, divergence.value, number(divergence, 4), t.divergenceHelp],
+    [t.sameTop, sameTop.value, percent, t.sameTopHelp],
   ] as const;
   return (
     <div class="results">
       <p class="verdict">{verdict}</p>
       <dl class="tiles">
-        {tiles.map(([name, value, help]) => (
+        {tiles.map(([name, value, text, help]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd class="figure">{value}</dd>
+            <dd class="figure">
+              <data value={String(value)}>{text}</data>
+            </dd>
             <dd class="note">{help}</dd>
           </div>
         ))}

@@ -42,7 +42,7 @@ export function StartView({ state, actions, ...words }: StartProps) {
           </li>
         ))}
       </ul>
-      {state.device && <Abilities device={state.device} {...words} />}
+      {state.device && <Abilities device={state.device} actions={actions} {...words} />}
     </>
   );
 }
@@ -54,13 +54,31 @@ function lackOf({ simd, canStore, secure }: Device, { t }: Words): string | unde
   return canStore ? undefined : t.browserNoStorage;
 }
 
-function Abilities({ device, t, f }: Words & { readonly device: Device }) {
+/** Bytes of browsers' own bookkeeping: no model is so small. */
+const NOTHING = 1e6;
+
+interface AbilitiesProps extends Words {
+  readonly device: Device;
+  readonly actions: Actions;
+}
+
+function Abilities({ device, actions, t, f }: AbilitiesProps) {
   const room = device.room === undefined ? t.browserRoomUnknown : t.browserRoom(f.bytes(device.room));
   const measures = device.isolated ? t.browserMeasures : t.browserNoMeasure;
   return (
-    <p class="abilities note">
-      {t.browserTitle}: {[t.browserThreads(String(device.threads)), room, measures].join(" · ")}
-    </p>
+    <div class="abilities note">
+      <p>
+        {t.browserTitle}: {[t.browserThreads(String(device.threads)), room, measures].join(" · ")}
+      </p>
+      {device.used > NOTHING && (
+        <p>
+          {t.browserUsed(f.bytes(device.used))}{" "}
+          <button type="button" class="quiet" onClick={() => actions.tidy()}>
+            {t.tidy}
+          </button>
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -1,5 +1,4 @@
-import { BufferSource } from "../../../../formats/bytes.js";
-import { GGUF_MAGIC, readGguf } from "../../../../formats/gguf/gguf.js";
+import { isWholeHeader } from "llq/browser";
 import type { HubFile } from "./listing.js";
 import type { Hub } from "./requests.js";
 
@@ -18,19 +17,6 @@ export async function fetchHollow(hub: Hub, url: URL, file: HubFile): Promise<Bl
     if (start.length === file.size || isWholeHeader(start)) break;
   }
   return new Blob([start, zeros(file.size - start.length)]);
-}
-
-/** Whether a file of safetensors or a GGUF begins so, and its header ends in these bytes. */
-export function isWholeHeader(bytes: Uint8Array): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 8) return false;
-  if (view.getUint32(0, true) !== GGUF_MAGIC) return 8 + Number(view.getBigUint64(0, true)) <= bytes.length;
-  try {
-    readGguf(new BufferSource("header", bytes), { headerOnly: true });
-    return true;
-  } catch {
-    return false; // more of it may make it whole; what is wrong with it is said when it is opened
-  }
 }
 
 const BLOCK = 1 << 20;

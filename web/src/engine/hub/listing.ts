@@ -1,4 +1,4 @@
-import { type HubReference, isSafePath } from "../../../../src/hub/reference.js";
+import { type HubReference, isSafePath } from "llq/browser";
 import { HubProblem } from "./problem.js";
 import type { Hub } from "./requests.js";
 

@@ -1,5 +1,4 @@
-import { formatHubReference, type HubReference, parseHubReference } from "../../../../src/hub/reference.js";
-import { selectFiles } from "../../../../src/hub/select.js";
+import { formatHubReference, type HubReference, parseHubReference, selectFiles } from "llq/browser";
 import type { Progress } from "../protocol.js";
 import { fetchFile, type Growing } from "./fetch-file.js";
 import { fetchHollow } from "./headers.js";
