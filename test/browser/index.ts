@@ -3,20 +3,12 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Part } from "./check.js";
 import { large } from "./large.js";
 import { refusals } from "./refusals.js";
 import { same } from "./same.js";
 import { size } from "./size.js";
 import { speed } from "./speed.js";
-
-/** What holds, or does not. */
-export interface Check {
-  readonly what: string;
-  readonly holds: boolean;
-  readonly found: string;
-}
-
-export type Part = (folder: string) => Promise<readonly Check[]>;
 
 const PARTS: Readonly<Record<string, Part>> = { same, refusals, speed, large, size };
 

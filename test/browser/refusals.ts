@@ -1,8 +1,8 @@
 import { cpSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
+import type { Check } from "./check.js";
 import { addFolder, attempt, call, type Failed, launch, openPage } from "./chromium.js";
-import type { Check } from "./index.js";
 import { serve } from "./serve.js";
 
 const MODEL = join(import.meta.dirname, "../../../samples/tiny-llama");

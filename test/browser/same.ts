@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Check } from "./check.js";
 import { addFolder, call, launch, openPage } from "./chromium.js";
-import type { Check } from "./index.js";
 import { inNode, sha256Of } from "./node-side.js";
 import { serve } from "./serve.js";
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
-import type { Check } from "./index.js";
+import type { Check } from "./check.js";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const MOST = 250_000;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeSynthetic } from "../synthetic.js";
+import type { Check } from "./check.js";
 import { addFolder, call, launch, memoryOf, openPage } from "./chromium.js";
-import type { Check } from "./index.js";
 import { inNode, sha256Of } from "./node-side.js";
 import { serve } from "./serve.js";
 
