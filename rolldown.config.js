@@ -10,7 +10,7 @@ import { esmExternalRequirePlugin } from "rolldown/plugins";
 const EXTERNAL = ["@huggingface/hub", "@huggingface/jinja"];
 
 /** The licenses of the packages that a bundle contains, in a file beside it. */
-const licenses = {
+export const licenses = {
   name: "licenses",
   generateBundle(_, bundle) {
     const modules = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);

@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 // biome-ignore lint/style/noDefaultExport: vitest looks for one
 export default defineConfig({
+  // As package.json has it of compiled code.
+  resolve: { alias: [{ find: /^#host\/(.*)$/, replacement: `${import.meta.dirname}/src/host/node/$1.ts` }] },
   test: {
     dir: "test",
     reporters: ["default", "./test/count-reporter.ts"],

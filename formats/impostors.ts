@@ -1,3 +1,4 @@
+import { decodeLatin1 } from "#host/bytes";
 import { t } from "../src/language/t.js";
 import { badInput, type LlqError } from "./errors.js";
 
@@ -14,7 +15,7 @@ export const IMPOSTORS = [
 
 /** @throws LlqError `bad-input` when the bytes are those of a Git LFS pointer or a web page, and not of a model's file */
 export function refuseImpostor(name: string, bytes: Uint8Array): void {
-  const start = Buffer.from(bytes.subarray(0, 64)).toString("latin1").trimStart();
+  const start = decodeLatin1(bytes.subarray(0, 64)).trimStart();
   const found = IMPOSTORS.find(([known]) => start.startsWith(known));
   if (found !== undefined) throw impostor(name, found);
 }

@@ -1,5 +1,16 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readdirSync, statSync } from "node:fs";
-import { basename, dirname, extname, join } from "node:path";
+import {
+  basename,
+  closeSync,
+  constants,
+  dirname,
+  extname,
+  fstatSync,
+  join,
+  openSync,
+  readdirSync,
+  statSync,
+} from "#host/files";
+import type { BigStat } from "../src/host/types.js";
 import { t } from "../src/language/t.js";
 import { badInput, LlqError, nearest, systemErrorCode } from "./errors.js";
 
@@ -145,7 +156,7 @@ export function checkUnchanged(path: string, stamp: FileStamp): void {
 }
 
 /** What a name leads to; undefined when that is nothing, or nothing that can be reached. */
-export function lookUp(path: string): BigIntStats | undefined {
+export function lookUp(path: string): BigStat | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch {
@@ -153,7 +164,7 @@ export function lookUp(path: string): BigIntStats | undefined {
   }
 }
 
-export function stampOf({ dev, ino, size, mtimeNs }: BigIntStats): FileStamp {
+export function stampOf({ dev, ino, size, mtimeNs }: BigStat): FileStamp {
   return { dev, ino, size, mtimeNs };
 }
 

@@ -1,3 +1,4 @@
+import { encodeUtf8 } from "#host/bytes";
 import { t } from "../src/language/t.js";
 import { badInput, LlqError } from "./errors.js";
 import { refuseImpostor } from "./impostors.js";
@@ -18,7 +19,7 @@ export function parseJson(name: string, bytes: Uint8Array, maxValues = MAX_JSON_
   } catch (cause) {
     if (/Infinity|NaN/.test(text)) {
       const plain = text.replace(PYTHON_NUMBERS, (all, number) => PYTHON_VALUES.get(number) ?? all);
-      if (plain !== text) return parseJson(name, Buffer.from(plain), maxValues);
+      if (plain !== text) return parseJson(name, encodeUtf8(plain), maxValues);
     }
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LlqError("bad-input", t`${name}: not valid JSON: ${why}`, { cause });

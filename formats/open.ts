@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { decodeLatin1 } from "#host/bytes";
+import { join } from "#host/files";
 import { t } from "../src/language/t.js";
 import { type FileSource, listFolder, withFile } from "./bytes.js";
 import type { Container } from "./container.js";
@@ -77,7 +78,7 @@ const STRANGERS: readonly (readonly [
 ];
 
 function readContainer(source: FileSource): Container {
-  const start = Buffer.from(source.read(0, Math.min(32, source.byteLength))).toString("latin1");
+  const start = decodeLatin1(source.read(0, Math.min(32, source.byteLength)));
   if (start.startsWith("GGUF")) return joinSplit(readGguf(source));
   if (start[8] === "{") return readSafetensors(source);
   if (start.startsWith("PK")) return readTorch(source);

@@ -9,6 +9,7 @@
 // alone is rounded to the type.
 
 import * as v from "valibot";
+import { encodeUtf8 } from "#host/bytes";
 import { t } from "../src/language/t.js";
 import { readSmallFile } from "./bytes.js";
 import { nameProblem } from "./container.js";
@@ -95,5 +96,5 @@ export function parseSensitivity(file: string, bytes: Uint8Array): Sensitivity {
 
 export function sensitivityFile({ file: _, tensors, ...rest }: Sensitivity): Uint8Array {
   const rows = [...tensors].map(([name, { shape, kld }]) => ({ name, shape, kld: Object.fromEntries(kld) }));
-  return Buffer.from(`${JSON.stringify({ llq: "sensitivity 1", ...rest, tensors: rows }, null, 1)}\n`);
+  return encodeUtf8(`${JSON.stringify({ llq: "sensitivity 1", ...rest, tensors: rows }, null, 1)}\n`);
 }

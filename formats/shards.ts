@@ -1,5 +1,5 @@
-import { dirname, join, win32 } from "node:path";
 import * as v from "valibot";
+import { dirname, join, win32 } from "#host/files";
 import { t } from "../src/language/t.js";
 import { readSmallFile } from "./bytes.js";
 import { type Container, nameProblem, type RawSource, type TensorSource } from "./container.js";

@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { parseAst } from "rolldown/parseAst";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -146,9 +146,10 @@ function compile(language) {
     if (text !== key) texts[name] = text;
   }
   const path = join(ROOT, `dist/${language}.br`);
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(join(dirname(path), "browser"), { recursive: true });
   const params = { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT };
   writeFileSync(path, brotliCompressSync(JSON.stringify(texts), { params }));
+  writeFileSync(join(ROOT, `dist/browser/${language}.gz`), gzipSync(JSON.stringify(texts), { level: 9 }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,10 +1,10 @@
 // The modules of WebAssembly as one compressed file: they have most of their code in common. `node release/modules.mjs [folder]`
 // packs what is in the folder, dist/ of the repository unless another is named.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { encode } from "@msgpack/msgpack";
 
 const folder = process.argv[2] ?? fileURLToPath(new URL("../dist", import.meta.url));
@@ -14,3 +14,9 @@ const modules = Object.fromEntries(
 );
 const params = { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_SIZE_HINT]: 1 << 20 };
 writeFileSync(join(folder, "modules.br"), brotliCompressSync(encode(modules), { params }));
+
+// Browsers unpack gzip and no brotli; what generates, and what only Node compiles in its own way, they have no use for.
+const inBrowsers = /^(kernels|products-i\d+)$/;
+const few = Object.fromEntries(Object.entries(modules).filter(([name]) => inBrowsers.test(name)));
+mkdirSync(join(folder, "browser"), { recursive: true });
+writeFileSync(join(folder, "browser/modules.gz"), gzipSync(encode(few), { level: 9 }));

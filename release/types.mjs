@@ -5,7 +5,9 @@ import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
-const found = new Set(["src/index.d.ts"]);
+/** What programs import: llq and llq/browser. */
+const ENTRIES = ["src/index.d.ts", "src/browser/index.d.ts"];
+const found = new Set(ENTRIES);
 /** What the library exports, and not only names. */
 const exported = new Set();
 for (const file of found) {
@@ -13,14 +15,14 @@ for (const file of found) {
   for (const [, path] of text.matchAll(/(?:\bfrom |\bimport\(|^import )"(\.[^"]+)\.js"/gm)) {
     const other = posix.join(posix.dirname(file), `${path}.d.ts`);
     found.add(other);
-    if (file === "src/index.d.ts") exported.add(other);
+    if (ENTRIES.includes(file)) exported.add(other);
   }
 }
 const target = join(dist, "types");
 rmSync(target, { recursive: true, force: true });
 for (const file of found) {
   const whole = readFileSync(join(dist, file), "utf8");
-  // What families and layers are made of is explained where it is written: the package must stay below 600 kB.
+  // What families and layers are made of is explained where it is written: the package must stay below 600 kB, beside what browsers get.
   const isInner = /^src\/(arch|net|rows)\//.test(file) && !exported.has(file);
   const text = isInner ? whole.replace(/^ *\/\*\*[^]*?\*\/\n/gm, "") : whole;
   const names = [...new Set([...text.matchAll(/\bWebAssembly\.(\w+)/g)].map(([, name]) => name))];

@@ -1,5 +1,4 @@
-import { existsSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, existsSync, join, resolve, statSync } from "#host/files";
 import { listFolder, readSmallFile } from "../formats/bytes.js";
 import type { Container, Metadata, MetaField } from "../formats/container.js";
 import { badInput, type LlqError } from "../formats/errors.js";

@@ -1,5 +1,4 @@
-import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, join, statSync } from "#host/files";
 import { listFolder, withFile } from "../formats/bytes.js";
 import type { Container, Metadata } from "../formats/container.js";
 import { GGUF_MAGIC, readGguf } from "../formats/gguf/gguf.js";

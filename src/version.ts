@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { decodeUtf8 } from "#host/bytes";
+import { readFileSync } from "#host/files";
 import { installedPath } from "./installed.js";
 
 /** Bundles have it built in. */
@@ -8,4 +9,4 @@ declare const LLQ_VERSION: string | undefined;
 export const VERSION: string =
   typeof LLQ_VERSION === "string"
     ? LLQ_VERSION
-    : JSON.parse(readFileSync(installedPath("package.json"), "utf8")).version;
+    : JSON.parse(decodeUtf8(readFileSync(installedPath("package.json")))).version;

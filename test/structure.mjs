@@ -9,6 +9,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
  * not know each other.
  */
 const LAYERS = [
+  ["src/host"],
   ["src/language/t.ts", "src/language/language.ts", "src/language/width.ts"],
   ["assembly", "formats", "src/escape.ts", "src/expression.ts", "src/pcg32.ts"],
   ["src/installed.ts"],
@@ -27,6 +28,7 @@ const LAYERS = [
   ["src/eval", "src/generate"],
   ["src/eval-gen"],
   ["src/worker", "src/hub"],
+  ["src/browser"],
   ["src/ui.ts"],
   ["src/report"],
   ["src/commands"],
@@ -34,6 +36,33 @@ const LAYERS = [
   ["src/program.ts"],
   ["src/cli.ts"],
 ];
+
+/**
+ * What may use Node itself: commands and what serves them alone. The rest runs in browsers too, and asks `#host/*` (src/host)
+ * for files, threads, bytes and the like.
+ */
+const FOR_NODE = [
+  "src/host/node",
+  "src/hub",
+  "src/report",
+  "src/commands",
+  "src/eval-gen",
+  "src/generate",
+  "src/eval/calibrate/recompute.ts",
+  "src/eval/calibrate/scratch.ts",
+  "src/eval/imatrix/checkpoint.ts",
+  "src/run/measure/hash.ts",
+  "src/run/parts/part.ts",
+  "src/ui.ts",
+  "src/main.ts",
+  "src/program.ts",
+  "src/cli.ts",
+];
+
+/** Node's modules and those of its globals that browsers have not. */
+const OF_NODE =
+  /"(node:[\w/]+|yauzl)"|\b(process\.\w|Buffer\b|setImmediate\b|__filename\b|__dirname\b|require\()/;
+const COMMENTS = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
 /** Source files that a folder holds itself. */
 const MAX_FILES = 15;
@@ -52,7 +81,7 @@ const IMPORT = /(?:\bfrom |^import |\bimport\()"(\.[^"]+)"/gm;
 
 const root = process.argv[2] ?? ".";
 const problems = [
-  ...ROOTS.flatMap(sources).flatMap((file) => [...wrongImports(file), ...tooLong(file)]),
+  ...ROOTS.flatMap(sources).flatMap((file) => [...wrongImports(file), ...usesOfNode(file), ...tooLong(file)]),
   ...crowdedFolders(),
 ];
 for (const problem of problems) console.error(problem);
@@ -79,6 +108,18 @@ function wrongImports(file) {
     const how = "move down what both need, or have it handed in from above (LAYERS in test/structure.mjs)";
     return [`${file} imports ${imported}, which ${why}: ${how}`];
   });
+}
+
+/** @param {string} file */
+function usesOfNode(file) {
+  if (file.startsWith("assembly/") || FOR_NODE.some((each) => file === each || file.startsWith(`${each}/`)))
+    return [];
+  const code = readFileSync(join(root, file), "utf8").replace(COMMENTS, "");
+  const [use] = OF_NODE.exec(code) ?? [];
+  if (use === undefined) return [];
+  return [
+    `${file} uses ${use}, which browsers have not: ask #host/*, or put it into FOR_NODE in test/structure.mjs`,
+  ];
 }
 
 /** @param {string} file */

@@ -103,3 +103,19 @@ test("biome finds a circle that types alone make", () => {
   const found = [...stdout.matchAll(/noImportCycles,file=.*?(\w+\.ts)/g)].map(([, file]) => file);
   expect(found.sort()).toEqual(["a.ts", "b.ts"]);
 });
+
+test("what runs in browsers uses nothing of Node's; comments may speak of it", () => {
+  const root = house("browsers", {
+    "src/rows/a.ts": 'import { readSync } from "node:fs";\n',
+    "src/rows/b.ts": "export const free = () => process.availableMemory();\n",
+    "src/rows/c.ts": '// Node has process.pid and a Buffer\nimport { closeSync } from "#host/files";\n',
+    "src/hub/d.ts": 'import { readSync } from "node:fs";\n',
+  });
+  const { status, problems } = checkLayers(root);
+  expect(status).toBe(1);
+  expect(problems.split("\n")).toEqual([
+    expect.stringMatching(/^src\/rows\/a.ts uses "node:fs", which browsers have not/),
+    expect.stringMatching(/^src\/rows\/b.ts uses process.a, which browsers have not/),
+    "",
+  ]);
+});

@@ -1,5 +1,6 @@
 // Files of big-endian machines differ in every number; what is written is little-endian. Numbers within blocks are
 // where ggml's block structs have them: gguf_convert_endian.py (llama.cpp) lists the types it knows, and these are they.
+import { swap16, swap32 } from "#host/bytes";
 import { t } from "../../src/language/t.js";
 import { BufferSource, ByteReader } from "../bytes.js";
 import type { MetaType } from "../container.js";
@@ -24,16 +25,15 @@ export const TURNED: readonly DTypeName[] = ["F32", ...(Object.keys(HALVES) as D
 
 /** Turns the numbers of whole blocks from one byte order to the other, in place. */
 export function turnBlocks(name: DTypeName, bytes: Uint8Array): void {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const { typeSize } = dtype(name);
-  if (name === "F32") whole.swap32();
-  else if (typeSize === 2) whole.swap16();
+  if (name === "F32") swap32(bytes);
+  else if (typeSize === 2) swap16(bytes);
   else {
     for (const half of HALVES[name]!) {
-      for (let at = half; at < whole.length; at += typeSize) {
-        const first = whole[at]!;
-        whole[at] = whole[at + 1]!;
-        whole[at + 1] = first;
+      for (let at = half; at < bytes.length; at += typeSize) {
+        const first = bytes[at]!;
+        bytes[at] = bytes[at + 1]!;
+        bytes[at + 1] = first;
       }
     }
   }

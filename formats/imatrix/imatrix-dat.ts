@@ -1,3 +1,4 @@
+import { concatBytes, encodeUtf8 } from "#host/bytes";
 import type { ImatrixSums } from "./imatrix.js";
 
 /**
@@ -15,9 +16,9 @@ export function datFile({ entries, datasets, chunks, chunkSize = 0 }: ImatrixSum
       const count = counts[Math.floor(i / columns)]!;
       return (count > 0 ? Math.fround(Math.fround(sum) / Math.fround(count)) : 1) * calls;
     });
-    return [...textOf(name), int32(calls), int32(sums.length), Buffer.from(means.buffer)];
+    return [...textOf(name), int32(calls), int32(sums.length), new Uint8Array(means.buffer)];
   });
-  return Buffer.concat([int32(names.length), ...parts, int32(chunks), ...textOf(datasets.at(-1) ?? "")]);
+  return concatBytes([int32(names.length), ...parts, int32(chunks), ...textOf(datasets.at(-1) ?? "")]);
 }
 
 function mostOf(counts: ArrayLike<number>): number {
@@ -26,13 +27,13 @@ function mostOf(counts: ArrayLike<number>): number {
   return most;
 }
 
-function textOf(text: string): Buffer[] {
-  const bytes = Buffer.from(text);
+function textOf(text: string): Uint8Array[] {
+  const bytes = encodeUtf8(text);
   return [int32(bytes.length), bytes];
 }
 
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
+function int32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
   return bytes;
 }

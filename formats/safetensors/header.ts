@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { isUtf8, latin1Of } from "#host/bytes";
 import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { type MetaField, nameProblem } from "../container.js";
@@ -43,7 +43,8 @@ export class HeaderParser {
   readonly #source: ByteSource;
   readonly #length: number;
   /** A window of the header: with all of it beside all names, a header of 100 MB would be in memory twice. */
-  #json: Buffer = Buffer.alloc(0);
+  #json: Uint8Array = new Uint8Array(0);
+  #latin1 = latin1Of(this.#json);
   /** Where in the header the window begins. */
   #start = 0;
   /** Where in the window to go on. */
@@ -62,7 +63,8 @@ export class HeaderParser {
     const left = this.#length - at;
     if (Math.min(count, left) <= this.#json.length - this.#at) return;
     const bytes = this.#source.read(START + at, Math.min(Math.max(count, WINDOW), left));
-    this.#json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#json = bytes;
+    this.#latin1 = latin1Of(bytes);
     this.#start = at;
     this.#at = 0;
   }
@@ -153,7 +155,7 @@ export class HeaderParser {
       this.#fail(t`expected a whole number`);
     }
     if (Number.isSafeInteger(value)) return value;
-    const shown = this.#json.toString("latin1", start, Math.min(this.#at, start + 80));
+    const shown = this.#latin1(start, Math.min(this.#at, start + 80));
     this.#at = start;
     return this.#fail(t`${shown} is too large for a size or an offset`);
   }
@@ -173,7 +175,7 @@ export class HeaderParser {
     const start = this.#at;
     if (isPlain && start + length < this.#json.length) {
       this.#at += length + 1;
-      return this.#json.toString("latin1", start + 1, start + length);
+      return this.#latin1(start + 1, start + length);
     }
     const stored = this.#json.subarray(start, start + length + 1);
     if (!isUtf8(stored)) throw badInput(t`${this.#source.name}: the header is not valid UTF-8`);

@@ -1,5 +1,6 @@
 // A pickle is a program for a stack machine. This machine has the opcodes that torch.load allows with weights_only,
 // and builds data: a call is written down, never made. See torch.md.
+import { encodeHex, utf8Length } from "#host/bytes";
 import { t } from "../../src/language/t.js";
 import type { ByteReader } from "../bytes.js";
 import { badInput, LlqError } from "../errors.js";
@@ -102,7 +103,7 @@ class Unpickler {
     77: (m, r) => m.#push(r.u16()), // M BININT2
     74: (m, r) => m.#push(r.i32()), // J BININT
     138: (m, r) => m.#push(m.#long(r.bytes(r.u8()))), // LONG1
-    71: (m, r) => m.#push(Buffer.from(r.bytes(8)).readDoubleBE()), // G BINFLOAT
+    71: (m, r) => m.#push(doubleOf(r.bytes(8))), // G BINFLOAT
     88: (m, r) => m.#push(m.#text(r.u32())), // X BINUNICODE
     85: (m, r) => m.#push(m.#text(r.u8())), // U SHORT_BINSTRING
   };
@@ -183,15 +184,14 @@ class Unpickler {
 
   /** Little endian, two's complement. */
   #long(bytes: Uint8Array): number | bigint {
-    const digits = Buffer.from(bytes).reverse().toString("hex");
+    const digits = encodeHex(bytes.slice().reverse());
     const value = digits === "" ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${digits}`));
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   }
 
   #text(length: number): string {
     const text = this.#reader.text(length);
-    if (text.includes("\ufffd") && Buffer.byteLength(text) !== length)
-      throw this.#error(t`text is not UTF-8`);
+    if (text.includes("\ufffd") && utf8Length(text) !== length) throw this.#error(t`text is not UTF-8`);
     return text;
   }
 
@@ -268,6 +268,10 @@ const REFUSED: Readonly<Record<number, string>> = {
   146: "NEWOBJ_EX",
   147: "STACK_GLOBAL",
 };
+
+function doubleOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+}
 
 function shown(key: PickleValue): string {
   return typeof key === "string" ? JSON.stringify(key.slice(0, 80)) : `(${typeof key})`;

@@ -1,4 +1,5 @@
 // A file of torch.save since version 1.6: a zip with a pickle, data.pkl, and a file for each storage. See torch.md.
+import { decodeLatin1 } from "#host/bytes";
 import { t } from "../../src/language/t.js";
 import { ByteReader, type ByteSource, withFile } from "../bytes.js";
 import {
@@ -74,7 +75,7 @@ function checkKind(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>, f
   }
   const order = entries.get(`${folder}byteorder`);
   if (order === undefined) return; // files of the first years have none, and are little-endian
-  const text = Buffer.from(source.read(order.offset, Math.min(16, order.byteLength))).toString("latin1");
+  const text = decodeLatin1(source.read(order.offset, Math.min(16, order.byteLength)));
   if (text === "little") return;
   throw new LlqError("unsupported", t`${source.name}: its byte order is ${JSON.stringify(text)}`, {
     hint: t`load it with PyTorch on a little-endian machine and save it again`,

@@ -1,13 +1,14 @@
 // zip:  [local header | name | extra | data | descriptor?]…  directory  end of directory
 // Of all that zip can be, the part that torch.save writes; see torch.md.
 
+import { compareBytes, decodeLatin1, decodeUtf8, encodeUtf8 } from "#host/bytes";
 import {
   type Entry,
   fromRandomAccessReader,
   type LocalFileHeader,
   RandomAccessReader,
   type ZipFile,
-} from "yauzl";
+} from "#zip";
 import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { nameProblem } from "../container.js";
@@ -75,7 +76,7 @@ class SyncReader extends RandomAccessReader {
   }
 
   override read(
-    buffer: Buffer,
+    buffer: Uint8Array,
     offset: number,
     length: number,
     position: number,
@@ -127,8 +128,8 @@ function recordLength({ fileNameLength, extraFieldLength, fileCommentLength }: E
 }
 
 function entryName(source: ByteSource, raw: Uint8Array): string {
-  const name = Buffer.from(raw).toString();
-  if (!Buffer.from(name).equals(raw)) throw damaged(source, t`a file's name is not UTF-8`);
+  const name = decodeUtf8(raw);
+  if (compareBytes(encodeUtf8(name), raw) !== 0) throw damaged(source, t`a file's name is not UTF-8`);
   const problem = nameProblem(name);
   if (problem !== undefined) throw damaged(source, t`a file's name ${problem}`);
   return name;
@@ -176,7 +177,7 @@ function checkApart(source: ByteSource, spans: Span[]): void {
 
 /** The directory's length is its end's; the number of files, which yauzl goes by, must not leave some of them out. */
 function checkDirectoryEnd(source: ByteSource, at: number): void {
-  const mark = Buffer.from(source.read(at, 4)).toString("latin1");
+  const mark = decodeLatin1(source.read(at, 4));
   if (mark !== "PK\x05\x06" && mark !== "PK\x06\x06") {
     throw badInput(
       t`${source.name}: byte ${at}: the zip's directory should end here`,

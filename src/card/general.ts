@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import * as v from "valibot";
+import { decodeUtf8 } from "#host/bytes";
+import { existsSync, join } from "#host/files";
 import { readSmallFile } from "../../formats/bytes.js";
 import type { MetaField } from "../../formats/container.js";
 import { meta } from "../../formats/gguf/gguf-write.js";
@@ -71,7 +71,7 @@ export function generalKeys({ name, folder, config, tensors }: Publication): Fie
 }
 
 function readCard(path: string): Map<string, CardValue> {
-  return readFrontMatter(Buffer.from(readSmallFile(path, MAX_BYTES)).toString());
+  return readFrontMatter(decodeUtf8(readSmallFile(path, MAX_BYTES)));
 }
 
 function asText(value: CardValue): string {

@@ -1,4 +1,4 @@
-import { setFlagsFromString } from "node:v8";
+import { pairable } from "#host/engine";
 
 /**
  * The versions of V8, those of Node 24 and 26, that can work on two vectors at once, on x64, and what keeps them from
@@ -16,10 +16,11 @@ const PAIRING: ReadonlyMap<string, readonly string[]> = new Map([
  * not written for it: nothing else of WebAssembly may have run in the process.
  */
 export function whilePairing(compile: () => void): void {
-  const postponing = PAIRING.get(/^(\d+\.\d+)\..*-node/.exec(process.versions.v8)?.[1] ?? "");
-  if (process.arch !== "x64" || postponing === undefined) return;
+  const engine = pairable();
+  const postponing = PAIRING.get(engine?.version ?? "");
+  if (engine === undefined || postponing === undefined) return;
   const set = (flags: readonly string[]) => {
-    for (const flag of flags) setFlagsFromString(`--${flag}`);
+    for (const flag of flags) engine.setFlag(flag);
   };
   set(["experimental-wasm-revectorize", ...postponing.map((flag) => `no-${flag}`)]);
   try {

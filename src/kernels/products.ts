@@ -1,4 +1,5 @@
-import { setFlagsFromString } from "node:v8";
+import { concatBytes } from "#host/bytes";
+import { allowRelaxed, relaxedDots } from "#host/engine";
 import { readModule } from "./modules.js";
 import { whilePairing } from "./pairing.js";
 
@@ -24,14 +25,6 @@ export interface Products extends UntriedProducts {
   readonly wide: boolean;
 }
 
-const NODE = Number.parseInt(process.versions.node, 10);
-/** Has relaxed SIMD behind a flag. */
-const FLAGGED = 20;
-/** Earlier the i32 product is not even tried: V8 compiled it wrongly until it came to optimize it. */
-const I32_SINCE = 24;
-
-const RELAXED: readonly Dot[] = NODE >= I32_SINCE ? ["i16", "i32"] : ["i16"];
-
 const FILES: Readonly<Record<Purpose, string>> = { evaluation: "products", generation: "generation" };
 
 const single = new Map<Purpose, readonly UntriedProducts[]>();
@@ -39,7 +32,7 @@ const paired = new Map<Purpose, readonly UntriedProducts[]>();
 
 /** Those that this engine may be tried with. Plain ones of 128 bits are not among them: the kernels have the same. */
 export function untriedProducts(purpose: Purpose): readonly UntriedProducts[] {
-  const own = single.get(purpose) ?? compileAll(purpose, RELAXED, 128);
+  const own = single.get(purpose) ?? compileAll(purpose, relaxedDots, 128);
   single.set(purpose, own);
   return [...own, ...(paired.get(purpose) ?? [])];
 }
@@ -55,13 +48,13 @@ export function pairVectors(...purposes: readonly Purpose[]): void {
   const wanted = purposes.length > 0 ? purposes : (["evaluation", "generation"] as const);
   const missing = wanted.filter((purpose) => !paired.has(purpose));
   whilePairing(() => {
-    for (const purpose of missing) paired.set(purpose, compileAll(purpose, ["plain", ...RELAXED], 256));
+    for (const purpose of missing) paired.set(purpose, compileAll(purpose, ["plain", ...relaxedDots], 256));
   });
 }
 
 /** Without those for which the engine lacks something. */
 function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
-  if (NODE === FLAGGED) setFlagsFromString("--experimental-wasm-relaxed-simd");
+  allowRelaxed();
   return dots.flatMap((dot) => {
     const bytes = readModule(`${FILES[purpose]}-${dot}`);
     // The engine compiles the same bytes only once, so they differ.
@@ -73,5 +66,5 @@ function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): Un
 /** A module with an empty custom section at its end. */
 function withSection(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const chars = new TextEncoder().encode(name);
-  return new Uint8Array(Buffer.concat([bytes, Uint8Array.of(0, chars.length + 1, chars.length), chars]));
+  return new Uint8Array(concatBytes([bytes, Uint8Array.of(0, chars.length + 1, chars.length), chars]));
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { brotliDecompressSync } from "node:zlib";
+import { readCompressed } from "#host/assets";
+import { decodeUtf8 } from "#host/bytes";
 import { installedPath } from "../installed.js";
 import type { Language } from "./language.js";
 import { type Catalogue, speak } from "./t.js";
@@ -12,6 +12,5 @@ export function useLanguage(language: Language): void {
 }
 
 function readCatalogue(language: Language): Catalogue {
-  const bytes = readFileSync(installedPath(`${language}.br`));
-  return JSON.parse(brotliDecompressSync(bytes).toString());
+  return JSON.parse(decodeUtf8(readCompressed(installedPath(`${language}.br`))));
 }

@@ -1,3 +1,4 @@
+import { availableMemory } from "#host/memory";
 import { layerMemory } from "./layer.js";
 import { prefixOf } from "./mixers/prefix.js";
 import type { DecoderPlan } from "./plan/types.js";
@@ -57,7 +58,7 @@ export function fitMemory(
   { plan, pool }: Session,
   count: number,
   context: number,
-  { maxMemory = process.availableMemory() / 2 }: ForwardOptions,
+  { maxMemory = availableMemory() / 2 }: ForwardOptions,
   memoryAfterBlocks: (chunks: number) => number,
 ): GroupSize {
   const workers = Math.max(1, pool.threads);

@@ -1,5 +1,4 @@
-import { lstatSync, readlinkSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, lstatSync, readlinkSync } from "#host/files";
 import { type Metadata, type MetaField, nameProblem } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
 import { ALIGNMENT_KEY } from "../../formats/gguf/gguf.js";

@@ -1,4 +1,4 @@
-import { closeSync, statSync } from "node:fs";
+import { closeSync, statSync } from "#host/files";
 import { badInput } from "../../formats/errors.js";
 import { type FileStamp, isUnchanged, openInput, stampOf } from "../../formats/inputs.js";
 import { t } from "../language/t.js";

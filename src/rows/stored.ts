@@ -1,4 +1,4 @@
-import { readSync } from "node:fs";
+import { readSync } from "#host/files";
 import type { Run, TensorSource } from "../../formats/container.js";
 import { byteLength, dtype } from "../../formats/dtype.js";
 import { badInput } from "../../formats/errors.js";

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { decodeLatin1, decodeUtf8 } from "#host/bytes";
+import { dirname, existsSync, join } from "#host/files";
 import { listFolder, readSmallFile, withFile } from "../../formats/bytes.js";
 import { badInput } from "../../formats/errors.js";
 import { refuseImpostor } from "../../formats/impostors.js";
@@ -133,13 +133,13 @@ function tokenizerJsonBeside(path: string): TokenizerJson | undefined {
 /** Meta's and Zhipu's tokenizer.model may be a rank file, whose first line is `IQ== 0`. */
 function isRankFile(path: string): boolean {
   const start = withFile(path, (source) => source.read(0, Math.min(64, source.byteLength)));
-  return /^[A-Za-z0-9+/]+={0,2} 0\r?\n/.test(Buffer.from(start).toString("latin1"));
+  return /^[A-Za-z0-9+/]+={0,2} 0\r?\n/.test(decodeLatin1(start));
 }
 
 function readText(path: string): string {
   const bytes = readSmallFile(path, MAX_VOCAB_BYTES);
   refuseImpostor(path, bytes);
-  return Buffer.from(bytes).toString();
+  return decodeUtf8(bytes);
 }
 
 function readJson(path: string): unknown {

@@ -1,3 +1,4 @@
+import { utf8Length } from "#host/bytes";
 import { TOKEN_TYPE, type Vocab } from "./types.js";
 
 /** A piece of text still to be encoded, or a token found in it. */
@@ -13,7 +14,7 @@ export function userDefinedSplitter(vocab: Vocab): (text: string) => Fragment[] 
  * whole text before the next: it is not a scan from the left.
  */
 export function tokenSplitter(vocab: Vocab, types: readonly number[]): (text: string) => Fragment[] {
-  const byteLength = (id: number) => Buffer.byteLength(vocab.tokens[id]!);
+  const byteLength = (id: number) => utf8Length(vocab.tokens[id]!);
   const wanted: number[] = [];
   for (let id = 0; id < vocab.tokens.length; id++) {
     if (types.includes(vocab.types[id]!) && vocab.tokens[id] !== "") wanted.push(id);

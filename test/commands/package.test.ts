@@ -1,6 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { beforeAll, expect, test } from "vitest";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
@@ -27,8 +37,13 @@ function run(command: string, ...args: string[]): string {
   return stdout;
 }
 
-test("the package has at most 600 kB, and says where it is from", () => {
-  expect(statSync(join(folder, `llq-${own.version}.tgz`)).size).toBeLessThanOrEqual(600_000);
+test("the package has at most 600 kB, and 320 kB for browsers, and says where it is from", () => {
+  const browser = join(ROOT, "dist/browser");
+  const forBrowsers = readdirSync(browser)
+    .map((name) => gzipSync(readFileSync(join(browser, name)), { level: 9 }).length)
+    .reduce((sum, length) => sum + length);
+  expect(forBrowsers).toBeLessThanOrEqual(320_000);
+  expect(statSync(join(folder, `llq-${own.version}.tgz`)).size - forBrowsers).toBeLessThanOrEqual(600_000);
   for (const field of [
     "repository",
     "homepage",

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, join } from "#host/files";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { badInput } from "../../../formats/errors.js";
 import { openContainer } from "../../../formats/open.js";

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
 import * as v from "valibot";
+import { existsSync } from "#host/files";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";

@@ -1,3 +1,4 @@
+import { compareBytes } from "#host/bytes";
 import { withFile } from "../../../formats/bytes.js";
 import type { Container, TensorSource } from "../../../formats/container.js";
 
@@ -17,7 +18,7 @@ export function isSameTensor({ files }: Container, a: TensorSource, b: TensorSou
     withFile(files[b.file]!, (other) => {
       for (let done = 0; done < a.byteLength; done += PIECE) {
         const length = Math.min(PIECE, a.byteLength - done);
-        if (Buffer.compare(one.read(a.offset + done, length), other.read(b.offset + done, length)) !== 0) {
+        if (compareBytes(one.read(a.offset + done, length), other.read(b.offset + done, length)) !== 0) {
           return false;
         }
       }

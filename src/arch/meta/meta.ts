@@ -1,4 +1,4 @@
-import { basename, dirname, join as joinPath, resolve } from "node:path";
+import { basename, dirname, join as joinPath, resolve } from "#host/files";
 import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";

@@ -1,3 +1,4 @@
+import { availableMemory } from "#host/memory";
 import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Streams } from "./capture/streams.js";
@@ -50,7 +51,7 @@ export function calibrationMemory(
  * Codes must not depend on the memory, so what does not fit is refused.
  * @throws LlqError `no-space` for a limit that is too low
  */
-export function checkMemory(needed: number, limit = process.availableMemory()): void {
+export function checkMemory(needed: number, limit = availableMemory()): void {
   if (needed <= limit) return;
   const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}M`;
   throw new LlqError(

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join } from "#host/files";
 import { listFolder } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";

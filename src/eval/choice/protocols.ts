@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual } from "#host/equal";
 import type { Tokenizer, Vocab } from "../../tokenizer/types.js";
 import { examplePicker } from "../harness/examples.js";
 import type { NumberedQuestion } from "./questions.js";

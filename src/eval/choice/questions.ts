@@ -1,5 +1,6 @@
-import { basename } from "node:path";
 import * as v from "valibot";
+import { encodeUtf8 } from "#host/bytes";
+import { basename } from "#host/files";
 import { readText } from "../../../formats/bytes.js";
 import { parseCsv } from "../../../formats/csv.js";
 import { badInput } from "../../../formats/errors.js";
@@ -82,7 +83,7 @@ function rowsOf(path: string, text: string): Row[] {
 
 /** Questions count as lines, wherever they stand. */
 function arrayRows(path: string, text: string): Row[] {
-  const values = parseJson(path, Buffer.from(text), MAX_ARRAY_VALUES);
+  const values = parseJson(path, encodeUtf8(text), MAX_ARRAY_VALUES);
   if (!Array.isArray(values)) throw badInput(t`${path}: JSON that is no array of questions`);
   if (values.length > MAX_QUESTIONS) throw badInput(t`${path}: more than ${MAX_QUESTIONS} questions`);
   return values.map((value, i) => ({ line: i + 1, value }));
@@ -90,7 +91,7 @@ function arrayRows(path: string, text: string): Row[] {
 
 function jsonRows(path: string, text: string): Row[] {
   const rows: Row[] = [];
-  for (const { line, json } of jsonLines(Buffer.from(text))) {
+  for (const { line, json } of jsonLines(encodeUtf8(text))) {
     if (isBlank(json)) continue;
     if (rows.length === MAX_QUESTIONS)
       throw badInput(t`${path}: line ${line}: more than ${MAX_QUESTIONS} questions`);

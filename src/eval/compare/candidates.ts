@@ -1,3 +1,4 @@
+import { availableMemory } from "#host/memory";
 import type { Model } from "../../model.js";
 import { type Blocks, countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
 import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js";
@@ -123,7 +124,7 @@ function fitTurns(
   context: number,
   options: CandidatesOptions,
 ): Sizes {
-  const half = { ...options, maxMemory: (options.maxMemory ?? process.availableMemory() / 2) / 2 };
+  const half = { ...options, maxMemory: (options.maxMemory ?? availableMemory() / 2) / 2 };
   const sizes = [base, ...candidates].map((session) =>
     fitMemory(session, count, context, half, (chunks) =>
       scoreMemory(session.plan.head.output, chunks, scored),

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { statSync } from "#host/files";
 import { byteLength, elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";

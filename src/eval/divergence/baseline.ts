@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
-import { closeSync, rmSync } from "node:fs";
-import { crc32 } from "node:zlib";
 import * as v from "valibot";
+import { concatBytes, decodeLatin1, encodeUtf8 } from "#host/bytes";
+import { closeSync, rmSync } from "#host/files";
+import { crc32, createHash } from "#host/hash";
 import { type ByteSource, FileSource } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
@@ -80,7 +80,7 @@ export async function withBaseline<T>(
 }
 
 export function readBaseline(source: ByteSource, fd: number, bos: number | undefined): Baseline {
-  const magic = Buffer.from(source.read(0, Math.min(source.byteLength, MAGIC.length))).toString("latin1");
+  const magic = decodeLatin1(source.read(0, Math.min(source.byteLength, MAGIC.length)));
   if (magic === LLAMA_LOGITS_MAGIC) return readLlamaBaseline(source, fd, bos);
   if (magic === MAGIC) return readOwnBaseline(source, fd);
   throw badInput(
@@ -204,7 +204,7 @@ export function createBaseline(
   const tokens = chunks.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   try {
     fd = createFile(partial);
-    for (const bytes of [Buffer.from(MAGIC), encodeFrame(head), encodeFrame(Buffer.concat(tokens))])
+    for (const bytes of [encodeUtf8(MAGIC), encodeFrame(head), encodeFrame(concatBytes(tokens))])
       write(bytes);
   } catch (error) {
     close();

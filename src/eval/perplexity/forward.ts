@@ -1,3 +1,4 @@
+import { availableMemory } from "#host/memory";
 import { elementCount } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
 import { countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
@@ -145,7 +146,7 @@ function fitBoth(
   context: number,
   options: ScoreOptions,
 ): { size: GroupSize; otherSize: GroupSize | undefined } {
-  const { keep, maxMemory = process.availableMemory() / 2 } = options;
+  const { keep, maxMemory = availableMemory() / 2 } = options;
   const base = baseRecords(options.base, 0, count);
   const scored = scoredOf(context, options);
   const memory = (chunks: number) => scoreMemory(session.plan.head.output, chunks, scored, { base, keep });

@@ -1,3 +1,4 @@
+import { compareBytes } from "#host/bytes";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
@@ -173,7 +174,7 @@ function chunksOf(
 }
 
 function isSame(a: Int32Array, b: Int32Array | undefined): boolean {
-  return b !== undefined && Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+  return b !== undefined && compareBytes(bytesOf(a), bytesOf(b)) === 0;
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {

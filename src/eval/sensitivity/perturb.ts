@@ -1,4 +1,4 @@
-import { closeSync, rmSync } from "node:fs";
+import { closeSync, rmSync } from "#host/files";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
 import { planDecoder } from "../../net/plan/decoder.js";

@@ -1,3 +1,4 @@
+import { compareBytes } from "#host/bytes";
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import { type Products, type Purpose, untriedProducts } from "../../kernels/products.js";
 import { prepareTrials, type Trial, WIDE_TRIAL } from "./trials.js";
@@ -40,7 +41,7 @@ export interface Tried {
  */
 export function fastestExact(plain: readonly Trial[], modules: readonly Tried[]): Products | undefined {
   for (const { run } of plain) run();
-  const expected = plain.map(({ result }) => Buffer.from(result()));
+  const expected = plain.map(({ result }) => result().slice());
   const contenders = [
     new Contender(plain, expected),
     ...modules.map(({ products, trials }) => new Contender(trials, expected, products)),
@@ -55,12 +56,12 @@ export function fastestExact(plain: readonly Trial[], modules: readonly Tried[])
 /** A module on trial. */
 class Contender {
   readonly #trials: readonly Trial[];
-  readonly #expected: readonly Buffer[];
+  readonly #expected: readonly Uint8Array[];
   readonly #products: Products | undefined;
   readonly #wrong = new Set<string>();
   readonly #fastest: number[];
 
-  constructor(trials: readonly Trial[], expected: readonly Buffer[], products?: Products) {
+  constructor(trials: readonly Trial[], expected: readonly Uint8Array[], products?: Products) {
     this.#trials = trials;
     this.#expected = expected;
     this.#products = products;
@@ -73,7 +74,7 @@ class Contender {
       const started = performance.now();
       run();
       this.#fastest[i] = Math.min(this.#fastest[i]!, performance.now() - started);
-      if (!this.#expected[i]!.equals(result())) this.#wrong.add(name);
+      if (compareBytes(this.#expected[i]!, result()) !== 0) this.#wrong.add(name);
     }
   }
 

@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism } from "#host/threads";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";

@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import * as v from "valibot";
+import { existsSync, join } from "#host/files";
 import { readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { parseJson } from "../../../formats/json.js";

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { decodeLatin1 } from "#host/bytes";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { elementCount } from "../../../formats/dtype.js";
 import { t } from "../../language/t.js";
@@ -48,7 +49,7 @@ export const hqq: Packing<HqqCoding> = {
 
   locate(parts, name, raw) {
     const stem = name.replace(/\.packing$/, "");
-    const packing = Buffer.from(parts.bytes(name, raw)).toString("latin1");
+    const packing = decodeLatin1(parts.bytes(name, raw));
     if (!isPacking(packing)) {
       return parts.unsupported(t`${stem} of HQQ's packing ${packing}`, Object.keys(PACKINGS).join(", "));
     }
@@ -128,14 +129,15 @@ function isPacking(text: string): text is keyof typeof PACKINGS {
 function integers(parts: Parts, name: string): number[] {
   const raw = parts.raw(name);
   if (raw === undefined) return parts.fail(t`${name} is missing`);
-  const bytes = Buffer.from(parts.bytes(name, raw));
+  const bytes = parts.bytes(name, raw);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (raw.type) {
     case "U8":
       return [...bytes];
     case "I32":
-      return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(i * 4));
+      return Array.from({ length: bytes.length / 4 }, (_, i) => view.getInt32(i * 4, true));
     case "I64":
-      return Array.from({ length: bytes.length / 8 }, (_, i) => Number(bytes.readBigInt64LE(i * 8)));
+      return Array.from({ length: bytes.length / 8 }, (_, i) => Number(view.getBigInt64(i * 8, true)));
     default:
       return parts.fail(t`${name} is ${raw.type}, not a whole number`);
   }

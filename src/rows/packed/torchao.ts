@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { encodeUtf8 } from "#host/bytes";
 import type { Coding, TensorSource } from "../../../formats/container.js";
 import { parseJson } from "../../../formats/json.js";
 import { t } from "../../language/t.js";
@@ -132,7 +133,7 @@ export function checkTorchao(
   }
   const text = parts.metadata(weight);
   if (text === undefined) return undefined;
-  const read = v.safeParse(said, parseJson(parts.where, Buffer.from(text)));
+  const read = v.safeParse(said, parseJson(parts.where, encodeUtf8(text)));
   const type = read.success ? read.output._type : t`a tensor without _type`;
   if (!read.success || !classes.includes(type))
     return parts.unsupported(t`${weight} is torchao's ${type}`, TYPES);

@@ -1,3 +1,4 @@
+import { compareBytes } from "#host/bytes";
 import { dtype } from "../../../formats/dtype.js";
 import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
@@ -85,7 +86,7 @@ export const compareJob: JobKind<CompareJob, CompareResult> = {
 function countEqualRows(a: Uint8Array, b: Uint8Array, rowBytes: number): number {
   let equal = 0;
   for (let at = 0; at < a.length; at += rowBytes) {
-    if (Buffer.compare(a.subarray(at, at + rowBytes), b.subarray(at, at + rowBytes)) === 0) equal++;
+    if (compareBytes(a.subarray(at, at + rowBytes), b.subarray(at, at + rowBytes)) === 0) equal++;
   }
   return equal;
 }

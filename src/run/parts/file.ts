@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync } from "node:fs";
 import * as v from "valibot";
+import { closeSync, fsyncSync } from "#host/files";
 import { chooseSearches } from "../../kernels/searches.js";
 import { type Plan, planElements } from "../../quant/plan.js";
 import { rowLength } from "../../tensor.js";

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
-import { closeSync, fstatSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
+import { compareBytes } from "#host/bytes";
+import { basename, closeSync, dirname, fstatSync, join, statSync } from "#host/files";
+import { createHash } from "#host/hash";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { openInput } from "../../../formats/inputs.js";
@@ -88,7 +88,7 @@ function isThere({ plan, output }: PlanPart): boolean {
   try {
     const header = new Uint8Array(plan.header.length);
     readFully(fd, output, header, 0);
-    return Buffer.compare(header, plan.header) === 0;
+    return compareBytes(header, plan.header) === 0;
   } finally {
     closeSync(fd);
   }

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, statSync } from "node:fs";
 import * as v from "valibot";
+import { closeSync, existsSync, statSync } from "#host/files";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { openGrowing } from "../../../formats/inputs.js";
 import { t } from "../../language/t.js";

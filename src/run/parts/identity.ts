@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { closeSync, fstatSync } from "node:fs";
+import { closeSync, fstatSync } from "#host/files";
+import { createHash } from "#host/hash";
 import { readFully } from "../../../formats/bytes.js";
 import { openInput } from "../../../formats/inputs.js";
 

@@ -1,7 +1,17 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, readdirSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
+import { decodeLatin1, encodeUtf8 } from "#host/bytes";
+import {
+  basename,
+  closeSync,
+  dirname,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  join,
+  readdirSync,
+  rmSync,
+} from "#host/files";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { openGrowing } from "../../../formats/inputs.js";
@@ -94,9 +104,9 @@ export function readBegun(path: string): FoundRecord | undefined {
   if (fd === undefined) return undefined;
   try {
     const { size } = fstatSync(fd);
-    const magic = Buffer.alloc(Math.min(size, MAGIC.length));
+    const magic = new Uint8Array(Math.min(size, MAGIC.length));
     readFully(fd, path, magic, 0);
-    if (!MAGIC.startsWith(magic.toString("latin1"))) throw badInput(t`${path}: is no part of anything`);
+    if (!MAGIC.startsWith(decodeLatin1(magic))) throw badInput(t`${path}: is no part of anything`);
     const all = framesOf(fd, path, size);
     if (all.length === 0) return undefined;
     const parsed = v.safeParse(headRecord, readFrame(fd, path, all[0]!));
@@ -132,10 +142,10 @@ function openIfThere(path: string): number | undefined {
 /** Where its frames are; one that was cut short is left out. */
 function framesOf(fd: number, path: string, size: number): { offset: number; byteLength: number }[] {
   const frames: { offset: number; byteLength: number }[] = [];
-  const head = Buffer.alloc(FRAME_HEAD);
+  const head = new Uint8Array(FRAME_HEAD);
   for (let offset = MAGIC.length; offset + FRAME_HEAD <= size; ) {
     readFully(fd, path, head, offset);
-    const byteLength = FRAME_HEAD + head.readUInt32LE(0);
+    const byteLength = FRAME_HEAD + new DataView(head.buffer).getUint32(0, true);
     if (byteLength > MAX_FRAME || offset + byteLength > size) break;
     frames.push({ offset, byteLength });
     offset += byteLength;
@@ -188,7 +198,7 @@ export class PartRecord {
 
   static create(path: string, { kind, fingerprint, no, count, about }: PartHead): PartRecord {
     const record = new PartRecord(path, createFile(path), 0);
-    record.#append(Buffer.from(MAGIC));
+    record.#append(encodeUtf8(MAGIC));
     record.add({ version: 1, kind, fingerprint, no, count, about });
     record.#flush();
     return record;
@@ -240,9 +250,9 @@ export class PartRecord {
 }
 
 function headLength(fd: number, path: string): number {
-  const head = Buffer.alloc(FRAME_HEAD);
+  const head = new Uint8Array(FRAME_HEAD);
   readFully(fd, path, head, MAGIC.length);
-  return MAGIC.length + FRAME_HEAD + head.readUInt32LE(0);
+  return MAGIC.length + FRAME_HEAD + new DataView(head.buffer).getUint32(0, true);
 }
 
 /**

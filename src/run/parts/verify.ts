@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import * as v from "valibot";
+import { createHash } from "#host/hash";
 import { elementCount } from "../../../formats/dtype.js";
 import type { Model } from "../../model.js";
 import { VERSION } from "../../version.js";

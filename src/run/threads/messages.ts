@@ -1,3 +1,4 @@
+import { engineName } from "#host/engine";
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
 import type { Kernels, Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
@@ -12,6 +13,8 @@ export interface JobKind<J, R> {
   readonly run: (job: J, kernels: Kernels) => R;
   /** What a job is at work on, for a report of a bug. */
   readonly about: (job: J) => string;
+  /** It reads what is being written. */
+  readonly readsOutput?: boolean;
 }
 
 /** Does a job. @throws Error that says what it was at work on, should a kernel trap, which none is to */
@@ -21,7 +24,7 @@ export function runJob<J, R>(kind: JobKind<J, R>, job: J, kernels: Kernels): R {
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
     const message = `a kernel trapped (${error.message}) in the job ${kind.name}, ${kind.about(job)}`;
-    throw new Error(`llq ${VERSION}, Node ${process.version} on ${process.arch}: ${message}`, {
+    throw new Error(`llq ${VERSION}, ${engineName}: ${message}`, {
       cause: error,
     });
   }

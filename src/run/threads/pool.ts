@@ -1,6 +1,7 @@
-import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import { availableParallelism, startThread, threadsReadOutputs } from "#host/threads";
+import { nextTurn } from "#host/time";
 import { LlqError } from "../../../formats/errors.js";
+import type { HostThread } from "../../host/types.js";
 import { installedPath } from "../../installed.js";
 import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
@@ -24,7 +25,7 @@ interface Waiting {
 }
 
 interface Thread {
-  readonly worker: Worker;
+  readonly worker: HostThread;
   readonly inHand: Map<number, Waiting>;
 }
 
@@ -33,7 +34,10 @@ export class WorkerPool {
   readonly threads: number;
   readonly #threads: Thread[] = [];
   readonly #queue: Waiting[] = [];
+  readonly #modules: WorkerStart;
   readonly #own: Kernels | undefined;
+  /** For what this thread alone can read. */
+  #reader: Kernels | undefined;
   #nextId = 0;
   #failure: Error | undefined;
 
@@ -43,15 +47,19 @@ export class WorkerPool {
    */
   constructor(threads: number = availableParallelism(), products?: Products, searches?: Searches) {
     this.threads = threads;
-    const modules = { kernels: compileKernels(), products, searches, catalogue: spoken() };
-    if (threads === 0) this.#own = new Kernels(modules.kernels, products, searches);
-    for (let i = 0; i < threads; i++) this.#threads.push(this.#start(modules));
+    this.#modules = { kernels: compileKernels(), products, searches, catalogue: spoken() };
+    if (threads === 0) this.#own = new Kernels(this.#modules.kernels, products, searches);
+    for (let i = 0; i < threads; i++) this.#threads.push(this.#start());
   }
 
   /** Rejects with what the job threw; jobs that are still waiting go on. */
   run<J, R>(kind: JobKind<J, R>, job: J): Promise<R> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#own !== undefined) return this.#runHere(kind, job, this.#own);
+    if (kind.readsOutput && !threadsReadOutputs) {
+      this.#reader ??= new Kernels(this.#modules.kernels);
+      return this.#runHere(kind, job, this.#reader);
+    }
     return new Promise<unknown>((resolve, reject) => {
       this.#queue.push({ request: { id: this.#nextId++, kind: kind.name, job }, resolve, reject });
       this.#dispatch();
@@ -67,7 +75,7 @@ export class WorkerPool {
         new Promise<unknown>((resolve, reject) => {
           const request = { id: this.#nextId++, kind: kind.name, job: jobs[i] };
           thread.inHand.set(request.id, { request, resolve, reject });
-          thread.worker.postMessage(request);
+          thread.worker.post(request);
         }) as Promise<R>,
     );
     return Promise.all(results);
@@ -91,7 +99,7 @@ export class WorkerPool {
 
   /** After a breath, so that signals and progress get their turn. */
   async #runHere<J, R>(kind: JobKind<J, R>, job: J, kernels: Kernels): Promise<R> {
-    await new Promise(setImmediate);
+    await nextTurn();
     if (this.#failure !== undefined) throw this.#failure;
     return runJob(kind, job, kernels);
   }
@@ -111,28 +119,30 @@ export class WorkerPool {
   /** Rejects a job that cannot be sent: what a step divides by may have to be read for it. */
   #send({ inHand, worker }: Thread, next: Waiting): void {
     try {
-      worker.postMessage(next.request);
+      worker.post(next.request);
       inHand.set(next.request.id, next);
     } catch (error) {
       next.reject(error as Error);
     }
   }
 
-  #start(modules: WorkerStart): Thread {
-    const worker = new Worker(installedPath("program/worker.js"), { workerData: modules });
-    const thread: Thread = { worker, inHand: new Map() };
-    worker.on("message", (reply: Reply) => {
-      const waiting = thread.inHand.get(reply.id);
-      if (waiting === undefined) return; // rejected meanwhile
-      thread.inHand.delete(reply.id);
-      this.#dispatch();
-      if ("result" in reply) waiting.resolve(reply.result);
-      else waiting.reject(errorFromData(reply.error));
+  #start(): Thread {
+    const inHand = new Map<number, Waiting>();
+    const worker = startThread(installedPath("program/worker.js"), this.#modules, {
+      onMessage: (message) => {
+        const reply = message as Reply;
+        const waiting = inHand.get(reply.id);
+        if (waiting === undefined) return; // rejected meanwhile
+        inHand.delete(reply.id);
+        this.#dispatch();
+        if ("result" in reply) waiting.resolve(reply.result);
+        else waiting.reject(errorFromData(reply.error));
+      },
+      onError: (error) => {
+        this.#failure ??= error;
+        this.#rejectAll(this.#failure);
+      },
     });
-    worker.on("error", (error: Error) => {
-      this.#failure ??= error;
-      this.#rejectAll(this.#failure);
-    });
-    return thread;
+    return { worker, inHand };
   }
 }

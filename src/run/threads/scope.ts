@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync } from "#host/files";
 import { checkUnchanged, type FileStamp, openInput } from "../../../formats/inputs.js";
 import type { Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";

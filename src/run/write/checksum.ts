@@ -57,5 +57,6 @@ function endChecksum(kernels: Kernels, state: number, length: number): number {
 export const checksumJob: JobKind<ChecksumJob, ChecksumResult> = {
   name: "checksum",
   run: checksum,
+  readsOutput: true,
   about: ({ file, offset }) => t`${file.name} from byte ${offset}`,
 };

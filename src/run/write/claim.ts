@@ -1,7 +1,8 @@
-import { lstatSync, realpathSync, type Stats, statfsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, lstatSync, realpathSync, statfsSync, statSync } from "#host/files";
+import { ownPid } from "#host/process";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { freeOutput, lookUp, refuseInput, reserveOutput } from "../../../formats/inputs.js";
+import type { Stat } from "../../host/types.js";
 import { t } from "../../language/t.js";
 import { type Lock, type Owner, tryLock } from "./lock.js";
 
@@ -76,7 +77,7 @@ function checkPlace(output: string, inputs: readonly string[], force: boolean): 
 }
 
 /** What has this name, a link itself. @throws LlqError `usage` for a name that nothing can have */
-export function placeOf(path: string): Stats | undefined {
+export function placeOf(path: string): Stat | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (cause) {
@@ -126,8 +127,7 @@ export function claimOutputs(outputs: readonly string[], options: OutputOptions)
 function claimOne(output: string): Lock {
   const lock = tryLock(lockPath(output));
   if ("release" in lock) return lock;
-  if (lock.owner?.pid === process.pid)
-    throw new LlqError("usage", t`${output}: is to be written twice at once`);
+  if (lock.owner?.pid === ownPid) throw new LlqError("usage", t`${output}: is to be written twice at once`);
   throw new LlqError("usage", t`${output}: is being written by ${nameOfOwner(lock.owner)}`, {
     hint: t`wait for it, or choose another name`,
   });

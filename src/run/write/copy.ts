@@ -1,5 +1,5 @@
-import { closeSync } from "node:fs";
-import { crc32 } from "node:zlib";
+import { closeSync } from "#host/files";
+import { crc32 } from "#host/hash";
 import type { Container } from "../../../formats/container.js";
 import type { FileStamp } from "../../../formats/inputs.js";
 import type { CopyPlan } from "../../quant/copy.js";

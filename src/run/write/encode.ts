@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { writeSync } from "#host/files";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual } from "#host/equal";
 import { elementCount } from "../../../formats/dtype.js";
 import { LlqError } from "../../../formats/errors.js";
 import { chooseSearches, SEARCHED } from "../../kernels/searches.js";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash } from "#host/hash";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { Kernels } from "../../kernels/kernels.js";
 import type { Model } from "../../model.js";

@@ -1,22 +1,21 @@
+import * as v from "valibot";
+import { decodeUtf8 } from "#host/bytes";
 import {
   closeSync,
   constants,
+  dirname,
   fstatSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
   openSync,
-  readFileSync,
-  readlinkSync,
   readSync,
   renameSync,
   rmSync,
   writeFileSync,
-} from "node:fs";
-import { hostname } from "node:os";
-import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import * as v from "valibot";
+} from "#host/files";
+import { isAlive, ownPid, ownPlace, startOf } from "#host/process";
+import { delay, repeat } from "#host/time";
 import { LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { writeError } from "./encode.js";
@@ -97,7 +96,7 @@ export async function lockOfTheDead(
   const first = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs;
   for (;;) {
     const lock = tryLock(path);
-    if ("release" in lock || lock.owner?.place === place()) return lock;
+    if ("release" in lock || lock.owner?.place === ownPlace()) return lock;
     if (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs !== first) return lock;
     signal?.throwIfAborted();
     await delay(POLL);
@@ -107,7 +106,7 @@ export async function lockOfTheDead(
 /** The content of a lock of ours; undefined when there is one already. */
 function create(path: string): string | undefined {
   const since = new Date().toISOString();
-  const owner: Owner = { place: place(), pid: process.pid, start: processStart(process.pid) ?? "", since };
+  const owner: Owner = { place: ownPlace(), pid: ownPid, start: startOf(ownPid) ?? "", since };
   const text = JSON.stringify(owner);
   let fd: number;
   try {
@@ -128,17 +127,17 @@ function create(path: string): string | undefined {
 }
 
 function hold(path: string, text: string): Lock {
-  const heartbeat = setInterval(() => {
+  const stop = repeat(HEARTBEAT, () => {
     try {
       const now = new Date();
       lutimesSync(path, now, now);
     } catch {
       // taken from us: see above
     }
-  }, HEARTBEAT).unref();
+  });
   return {
     release() {
-      clearInterval(heartbeat);
+      stop();
       if (readLock(path)?.text === text) rmSync(path, { force: true });
     },
   };
@@ -165,8 +164,8 @@ function readLock(path: string): Found | undefined {
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile() || stat.size > MAX_LOCK_BYTES) throw notOurs(path);
-    const bytes = Buffer.alloc(MAX_LOCK_BYTES);
-    const text = bytes.toString("utf8", 0, readSync(fd, bytes));
+    const bytes = new Uint8Array(MAX_LOCK_BYTES);
+    const text = decodeUtf8(bytes.subarray(0, readSync(fd, bytes)));
     return { text, owner: parseOwner(text), age: Date.now() - stat.mtimeMs };
   } finally {
     closeSync(fd);
@@ -191,45 +190,8 @@ function parseOwner(text: string): Owner | undefined {
 /** Where its process can be seen, whether it is there decides; elsewhere its last sign of life. */
 function isAbandoned({ text, owner, age }: Found): boolean {
   if (owner === undefined) return age > (text === "" ? UNWRITTEN : STALE);
-  if (owner.place !== place()) return age > STALE;
-  return !isAlive(owner.pid) || (processStart(owner.pid) ?? owner.start) !== owner.start;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemErrorCode(error) !== "ESRCH";
-  }
-}
-
-let ownPlace: string | undefined;
-
-/** Two processes of one place see each other: the machine, since it was started, and its space of process numbers. */
-function place(): string {
-  ownPlace ??= [
-    hostname(),
-    attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()),
-    attempt(() => readlinkSync("/proc/self/ns/pid")),
-  ]
-    .join(" ")
-    .trim();
-  return ownPlace;
-}
-
-/** Field 22 of proc(5)'s stat, behind a name that may have anything in it; undefined where there is no proc. */
-function processStart(pid: number): string | undefined {
-  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-}
-
-function attempt<T>(action: () => T): T | undefined {
-  try {
-    return action();
-  } catch {
-    return undefined;
-  }
+  if (owner.place !== ownPlace()) return age > STALE;
+  return !isAlive(owner.pid) || (startOf(owner.pid) ?? owner.start) !== owner.start;
 }
 
 /** Where a lock is on its way out; that of a run that was killed then, the next one takes away. */

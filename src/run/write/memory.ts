@@ -1,3 +1,4 @@
+import { peakResident } from "#host/memory";
 import type { Plan, TensorPlan } from "../../quant/plan.js";
 import { rowBytes } from "../../rows/rows.js";
 import { rowLength } from "../../tensor.js";
@@ -9,14 +10,13 @@ const IDLE_WORKER = 10 << 20;
 
 /** Bytes of memory that executing the plans together takes at most, about: what is in use now, and the workers. */
 export function peakMemory(plans: readonly Plan[], threads: number): number {
-  const { maxRSS } = process.resourceUsage(); // in KiB
   const names = new Map<string, TensorPlan[]>();
   for (const each of plans.flatMap(({ tensors }) => tensors)) {
     const { name } = each.tensor;
     names.set(name, [...(names.get(name) ?? []), each]);
   }
   const largest = [...names.values()].reduce((most, each) => Math.max(most, jobMemory(each)), 0);
-  return maxRSS * 1024 + threads * (IDLE_WORKER + largest);
+  return peakResident() + threads * (IDLE_WORKER + largest);
 }
 
 /** The rows of a job as they are written, of a piece of it as stored and decoded, and of a part as f32 and as read back. */

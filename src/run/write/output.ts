@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  dirname,
   existsSync,
   fdatasync,
   fstatSync,
@@ -10,9 +11,8 @@ import {
   openSync,
   renameSync,
   rmSync,
-} from "node:fs";
-import { dirname } from "node:path";
-import { crc32 } from "node:zlib";
+} from "#host/files";
+import { crc32 } from "#host/hash";
 import { readFully } from "../../../formats/bytes.js";
 import { type ErrorCode, LlqError, systemErrorCode } from "../../../formats/errors.js";
 import {

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
-import { closeSync, existsSync, rmSync } from "node:fs";
-import { isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual } from "#host/equal";
+import { closeSync, existsSync, rmSync } from "#host/files";
+import { createHash } from "#host/hash";
 import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";

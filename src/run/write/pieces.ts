@@ -1,3 +1,4 @@
+import { nextTurn } from "#host/time";
 import { readFully } from "../../../formats/bytes.js";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { dtype } from "../../../formats/dtype.js";
@@ -28,7 +29,7 @@ export async function* tensorPieces(
     readFully(fd, names[source.file]!, piece, source.offset + done);
     if (source.bigEndian) turnBlocks(source.dtype, piece);
     yield piece;
-    await new Promise(setImmediate);
+    await nextTurn();
     signal?.throwIfAborted();
   }
 }

@@ -1,3 +1,4 @@
+import { concatBytes, decodeUtf8, encodeUtf8 } from "#host/bytes";
 import { addedIds, addedSplitter } from "../added.js";
 import { PieceCache } from "../cache.js";
 import { type Fragment, userDefinedSplitter } from "../fragments.js";
@@ -86,7 +87,7 @@ class BpeEncoder {
   }
 
   #encodePiece(piece: string): Int32Array {
-    const bytes = Buffer.from(piece);
+    const bytes = encodeUtf8(piece);
     const whole = this.#ignoreMerges ? this.#tokens.get(spellBytes(bytes)) : NO_TOKEN;
     if (whole !== NO_TOKEN) return Int32Array.of(whole);
     const merger = this.#merger;
@@ -110,7 +111,7 @@ export function decodeBpe(vocab: Vocab, ids: ArrayLike<number>): string {
     const type = vocab.types[ids[i]!];
     if (type === TOKEN_TYPE.CONTROL || type === TOKEN_TYPE.UNKNOWN) continue;
     const bytes = type === TOKEN_TYPE.USER_DEFINED ? undefined : bytesOf(text);
-    parts.push(bytes ?? Buffer.from(text));
+    parts.push(bytes ?? encodeUtf8(text));
   }
-  return Buffer.concat(parts).toString();
+  return decodeUtf8(concatBytes(parts));
 }

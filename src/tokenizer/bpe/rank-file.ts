@@ -18,6 +18,8 @@ for (let i = 0; i < BASE64.length; i++) DIGITS[BASE64.charCodeAt(i)] = i;
 /** The byte alphabet's characters. */
 const SPELLED = Uint16Array.from({ length: 256 }, (_, byte) => byteCharacter(byte).charCodeAt(0));
 
+const UTF16 = new TextDecoder("utf-16le", { ignoreBOM: true });
+
 const [LINE_FEED, RETURN, SPACE, ZERO, EQUALS] = [10, 13, 32, 48, 61];
 
 /**
@@ -72,7 +74,7 @@ function notOfRank(name: string, text: string, start: number, rank: number): Err
 
 /** Each of the texts as a string. */
 export function stringsOf({ units, starts }: Texts): string[] {
-  const all = Buffer.from(units.buffer, units.byteOffset, units.byteLength).toString("utf16le");
+  const all = UTF16.decode(units);
   const strings: string[] = new Array(starts.length - 1);
   for (let i = 0; i + 1 < starts.length; i++) strings[i] = all.slice(starts[i], starts[i + 1]);
   return strings;

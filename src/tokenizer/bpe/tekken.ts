@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { decodeBase64, encodeBase64 } from "#host/bytes";
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
 import { t } from "../../language/t.js";
@@ -99,8 +100,8 @@ function rankedTokens(
 ): string[] {
   if (vocab.length < length) throw badInput(t`${name}: ${vocab.length} tokens; ${length} are used`);
   const tokens = vocab.slice(0, length).map(({ rank, token_bytes: base64 }, i) => {
-    const bytes = Buffer.from(base64, "base64");
-    if (rank !== i || bytes.length === 0 || bytes.toString("base64") !== base64) {
+    const bytes = decodeBase64(base64);
+    if (rank !== i || bytes.length === 0 || encodeBase64(bytes) !== base64) {
       throw badInput(t`${name}: vocab[${i}] is not the token of rank ${i}`);
     }
     return spellBytes(bytes);

@@ -1,5 +1,6 @@
-import { basename, join } from "node:path";
 import * as v from "valibot";
+import { decodeUtf8 } from "#host/bytes";
+import { basename, join } from "#host/files";
 import { listFolder, readSmallFile } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { faultsOf } from "../../../formats/faults.js";
@@ -179,7 +180,7 @@ function chatTemplateFile(
 }
 
 function readText(path: string): string {
-  return Buffer.from(readSmallFile(path, MAX_BYTES)).toString();
+  return decodeUtf8(readSmallFile(path, MAX_BYTES));
 }
 
 /** Beside chat_template.jinja: a file for each template that has a name. */

@@ -1,5 +1,6 @@
 // What the stages of a tokenizer.json come to, in the terms of a Vocab.
 
+import { decodeBase64 } from "#host/bytes";
 import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { DIGIT, DIGIT_RUNS, GPT2, PUNCTUATION, type SplitRequest } from "../bpe/pretokenize.js";
@@ -89,7 +90,7 @@ export function spaceRules(name: string, json: TokenizerJson, tokens: Iterable<s
     const charsmap = stage["precompiled_charsmap"];
     if (stage.type === "Prepend" && stage["prepend"] === SPACE) addSpacePrefix = true;
     else if (stage.type === "Precompiled" && typeof charsmap === "string") {
-      precompiledCharsmap = new Uint8Array(Buffer.from(charsmap, "base64"));
+      precompiledCharsmap = new Uint8Array(decodeBase64(charsmap));
     } else if (stage.type === "Strip" || collapsesSpaces(stage)) removeExtraWhitespaces = true;
     else if (!escapesSpaces(stage)) refuse(name, "normalizer", stage);
   }

@@ -3,6 +3,7 @@
 // replacement ends with a zero byte.
 //   bits of a node: 0-7 label, 8 has a leaf, 9 the offset is in 256s, 10-30 offset, 31 is a leaf
 
+import { concatBytes, decodeUtf8, encodeUtf8 } from "#host/bytes";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 
@@ -38,7 +39,7 @@ export function createCharsmap(table: Uint8Array): (text: string) => string {
   };
 
   return (text) => {
-    const bytes = Buffer.from(text);
+    const bytes = encodeUtf8(text);
     const parts: Uint8Array[] = [];
     let kept = 0; // from here on the text stands as it is
     for (let i = 0; i < bytes.length; ) {
@@ -53,7 +54,7 @@ export function createCharsmap(table: Uint8Array): (text: string) => string {
       i = kept = match.end;
     }
     parts.push(bytes.subarray(kept));
-    return Buffer.concat(parts).toString();
+    return decodeUtf8(concatBytes(parts));
   };
 }
 

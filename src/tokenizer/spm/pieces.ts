@@ -1,3 +1,4 @@
+import { concatBytes, decodeUtf8, encodeUtf8 } from "#host/bytes";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { NONE } from "../bpe/merger.js";
@@ -19,7 +20,7 @@ export function decodePieces(vocab: Vocab, ids: ArrayLike<number>): string {
       case TOKEN_TYPE.UNKNOWN:
         break;
       case TOKEN_TYPE.USER_DEFINED:
-        parts.push(Buffer.from(text));
+        parts.push(encodeUtf8(text));
         afterToken = true;
         break;
       case TOKEN_TYPE.BYTE:
@@ -28,12 +29,12 @@ export function decodePieces(vocab: Vocab, ids: ArrayLike<number>): string {
         break;
       default: {
         const prefixed = vocab.addSpacePrefix && afterToken && text.startsWith(SPACE);
-        parts.push(Buffer.from(text.slice(prefixed ? 1 : 0).replaceAll(SPACE, " ")));
+        parts.push(encodeUtf8(text.slice(prefixed ? 1 : 0).replaceAll(SPACE, " ")));
         afterToken = false;
       }
     }
   }
-  return Buffer.concat(parts).toString();
+  return decodeUtf8(concatBytes(parts));
 }
 
 /** @throws LlqError `bad-input` for an id out of range */

@@ -1,3 +1,4 @@
+import { encodeUtf8 } from "#host/bytes";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { addedIds } from "../added.js";
@@ -157,6 +158,6 @@ class SpmEncoder {
     const id = this.#pieces.get(character);
     if (id !== undefined) return Int32Array.of(id);
     if (this.#byteIds === undefined) return Int32Array.of(this.#unknown!);
-    return Int32Array.from(Buffer.from(character), (byte) => this.#byteIds![byte]!);
+    return Int32Array.from(encodeUtf8(character), (byte) => this.#byteIds![byte]!);
   }
 }

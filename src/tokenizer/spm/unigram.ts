@@ -1,3 +1,4 @@
+import { encodeUtf8, utf8Length } from "#host/bytes";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { addedIds } from "../added.js";
@@ -65,7 +66,7 @@ class UnigramEncoder {
     }
     // sentencepiece's bonus for a user-defined piece: as if each of its bytes were the best piece.
     this.#scores = Float64Array.from(vocab.tokens, (text, id) =>
-      vocab.types[id] === USER_DEFINED ? Math.fround(Buffer.byteLength(text) * max) - 0.1 : scores[id]!,
+      vocab.types[id] === USER_DEFINED ? Math.fround(utf8Length(text) * max) - 0.1 : scores[id]!,
     );
     this.#unknownScore = Math.fround(min - UNKNOWN_PENALTY);
     this.#byteIds = byteIds(vocab);
@@ -115,7 +116,7 @@ class UnigramEncoder {
       const id = piece[end]!;
       if (id !== NONE) out.push(id);
       else if (this.#byteIds !== undefined) {
-        for (const byte of Buffer.from(text.slice(from[end]!, end))) out.push(this.#byteIds[byte]!);
+        for (const byte of encodeUtf8(text.slice(from[end]!, end))) out.push(this.#byteIds[byte]!);
       } else if (!afterUnknown) out.push(this.#unknown);
       afterUnknown = id === NONE;
     }

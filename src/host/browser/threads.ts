@@ -1,0 +1,117 @@
+import type { HostThreads } from "../types.js";
+import { type Entry, type FileEvent, follow, followFiles, unfollowFiles } from "./files.js";
+import { BlobStore, HostError, SentStore, type Store } from "./store.js";
+
+// Threads are workers in the worker that has llq. What files there are goes with the first message that comes after; files
+// of the page's are read by each thread itself. What a thread writes comes with its answer and is written here, in one place:
+// an output is open once, and no memory has to be shared.
+
+/** A file on its way to a thread: without a blob it is written by messages. */
+interface SentEntry {
+  readonly id: number;
+  readonly changed: number;
+  readonly blob: Blob | undefined;
+}
+
+type SentEvent = Exclude<FileEvent, { add: string }> | { readonly add: string; readonly entry: SentEntry };
+
+interface ToThread {
+  readonly events: readonly SentEvent[];
+  readonly message: unknown;
+}
+
+interface Write {
+  readonly id: number;
+  readonly position: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface FromThread {
+  readonly answer: unknown;
+  readonly writes: readonly Write[];
+}
+
+/** @param stores gets those that are written here, by the ids of their files */
+function sent(event: FileEvent, stores: Map<number, Store>): SentEvent {
+  if (!("add" in event)) return event;
+  const { id, changed, store } = event.entry;
+  const blob = store instanceof BlobStore ? store.blob : undefined;
+  if (blob === undefined) stores.set(id, store);
+  return { add: event.add, entry: { id, changed, blob } };
+}
+
+let newWorker: (() => Worker) | undefined;
+
+/** Sets what starts a worker with the code of src/browser/worker.ts: bundlers look for that where it is said. */
+export function startWorkersBy(start: () => Worker): void {
+  newWorker = start;
+}
+
+function writeAll({ id, position, bytes }: Write, stores: ReadonlyMap<number, Store>): void {
+  const store = stores.get(id);
+  if (store === undefined) throw new HostError("EBADF", "what was written is of a file that is gone");
+  for (let done = 0; done < bytes.length; ) done += store.write(bytes.subarray(done), position + done);
+}
+
+export const { availableParallelism, startThread, serveThread, threadsReadOutputs }: HostThreads = {
+  availableParallelism: () => navigator.hardwareConcurrency || 2,
+  startThread: (_entry, data, { onMessage, onError }) => {
+    const worker = newWorker!();
+    const stores = new Map<number, Store>();
+    const queue = followFiles();
+    const post = (message: unknown) => {
+      const news = queue.splice(0).map((event) => sent(event, stores));
+      worker.postMessage({ events: news, message } satisfies ToThread);
+    };
+    worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
+      try {
+        for (const write of data.writes) writeAll(write, stores);
+      } catch (error) {
+        onError(error as Error);
+        return;
+      }
+      onMessage(data.answer);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      onError(new Error(event.message || "a worker could not be started"));
+    };
+    worker.onmessageerror = () => onError(new Error("a message to a worker could not be read"));
+    post(data);
+    return {
+      post,
+      terminate: () => {
+        worker.onmessage = null; // what it has written is written by nobody any more
+        worker.terminate();
+        unfollowFiles(queue);
+        return Promise.resolve();
+      },
+    };
+  },
+  serveThread: (begin) => {
+    let writes: Write[] = [];
+    const made = (entry: Entry | SentEntry): Entry => {
+      const { id, changed, blob } = entry as SentEntry;
+      const store =
+        blob === undefined
+          ? new SentStore((bytes, position) => writes.push({ id, position, bytes }))
+          : new BlobStore(blob);
+      return { id, changed, store };
+    };
+    let answer: ((message: unknown) => unknown) | undefined;
+    self.onmessage = ({ data }: MessageEvent<ToThread>) => {
+      for (const event of data.events) follow(event as FileEvent, made);
+      if (answer === undefined) {
+        answer = begin(data.message);
+        return;
+      }
+      writes = [];
+      const reply = { answer: answer(data.message), writes } satisfies FromThread;
+      (self as unknown as Worker).postMessage(
+        reply,
+        writes.map(({ bytes }) => bytes.buffer),
+      );
+    };
+  },
+  threadsReadOutputs: false,
+};
