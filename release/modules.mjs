@@ -16,7 +16,9 @@ const params = { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_SIZ
 writeFileSync(join(folder, "modules.br"), brotliCompressSync(encode(modules), { params }));
 
 // Browsers unpack gzip and no brotli; what generates, and what only Node compiles in its own way, they have no use for.
-const inBrowsers = /^(kernels|products-i\d+)$/;
-const few = Object.fromEntries(Object.entries(modules).filter(([name]) => inBrowsers.test(name)));
+const inBrowsers = { kernels: /^kernels$/, products: /^products-i\d+$/ };
 mkdirSync(join(folder, "browser"), { recursive: true });
-writeFileSync(join(folder, "browser/modules.gz"), gzipSync(encode(few), { level: 9 }));
+for (const [file, wanted] of Object.entries(inBrowsers)) {
+  const some = Object.fromEntries(Object.entries(modules).filter(([name]) => wanted.test(name)));
+  writeFileSync(join(folder, `browser/${file}.gz`), gzipSync(encode(some), { level: 9 }));
+}

@@ -1,5 +1,4 @@
 import { LlqError } from "../../formats/errors.js";
-import { provideAsset } from "../host/browser/assets.js";
 import { t } from "../language/t.js";
 
 // llq's own files are fetched once, when they are first needed.
@@ -7,21 +6,21 @@ import { t } from "../language/t.js";
 const fetched = new Map<string, Promise<void>>();
 
 /**
- * Fetches a gzipped file from beside the code, to be found by `name`.
+ * Fetches a gzipped file from beside the code, and has its content used before anything else is done with it.
  * @throws LlqError `network` when it cannot be had, which may be tried again
  */
-export function fetchAsset(name: string, url: URL): Promise<void> {
-  const under = fetched.get(name) ?? load(name, url);
-  fetched.set(name, under);
-  under.catch(() => fetched.delete(name));
-  return under;
+export function fetchOnce(url: URL, use: (content: Uint8Array) => void): Promise<void> {
+  const loading = fetched.get(url.href) ?? load(url).then(use);
+  fetched.set(url.href, loading);
+  loading.catch(() => fetched.delete(url.href));
+  return loading;
 }
 
-async function load(name: string, url: URL): Promise<void> {
+async function load(url: URL): Promise<Uint8Array> {
   try {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    provideAsset(name, await unzipped(new Uint8Array(await response.arrayBuffer())));
+    return await unzipped(new Uint8Array(await response.arrayBuffer()));
   } catch (cause) {
     throw new LlqError("network", t`${url.href}: cannot be fetched (${(cause as Error).message})`, { cause });
   }

@@ -5,7 +5,7 @@ import { writeError } from "../run/write/encode.js";
 import { type ExecuteOptions, execute as write } from "../run/write/execute.js";
 import type { BrowserSummary, OutputTarget } from "./api.js";
 import { sha256Of } from "./digest.js";
-import { openOutput } from "./output.js";
+import { noRoom, openOutput } from "./output.js";
 
 /**
  * Writes the planned file, and has it read back and hashed. A run that is stopped or fails leaves nothing.
@@ -29,9 +29,15 @@ export async function execute(
   }
 }
 
+function firstCause(error: unknown): unknown {
+  return error instanceof LlqError && error.cause !== undefined ? firstCause(error.cause) : error;
+}
+
 /** What a failure is to who called: nothing can be gone on with here, so hints to that go. */
 function meaning(error: unknown, name: string): unknown {
-  if (error instanceof HostError) return writeError(name, error);
+  const cause = firstCause(error);
+  if (cause instanceof HostError && cause.code === "ENOSPC") return noRoom(name, cause);
+  if (cause instanceof HostError && cause === error) return writeError(name, cause);
   if (!(error instanceof LlqError)) return error;
   return error.cause instanceof LlqError && error.cause.code === error.code ? error.cause : error;
 }

@@ -5,13 +5,15 @@ import {
   type Perplexity,
   type PerplexityOptions,
 } from "../eval/perplexity/perplexity.js";
+import { provideAsset } from "../host/browser/assets.js";
 import { startWorkersBy } from "../host/browser/threads.js";
+import { addModules } from "../kernels/modules.js";
 import { useLanguage as speak } from "../language/catalogue.js";
 import type { Language } from "../language/language.js";
 import type { Model } from "../model.js";
 import { needSharedMemory } from "./abilities.js";
 import type { AddedModel, ModelInput } from "./api.js";
-import { fetchAsset } from "./assets.js";
+import { fetchOnce } from "./assets.js";
 import { addFiles } from "./input.js";
 
 export type {
@@ -65,8 +67,10 @@ export { execute } from "./execute.js";
 
 // Bundlers look for these two forms, where they stand: what they name is made part of the page.
 startWorkersBy(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }));
-const modules = () => fetchAsset("modules.br", new URL("./modules.gz", import.meta.url));
-const chinese = () => fetchAsset("zh.br", new URL("./zh.gz", import.meta.url));
+const kernels = () => fetchOnce(new URL("./kernels.gz", import.meta.url), addModules);
+const products = () => fetchOnce(new URL("./products.gz", import.meta.url), addModules);
+const chinese = () =>
+  fetchOnce(new URL("./zh.gz", import.meta.url), (content) => provideAsset("zh.br", content));
 
 /**
  * Makes files of the page known, for openModel and all that takes a path.
@@ -75,7 +79,7 @@ const chinese = () => fetchAsset("zh.br", new URL("./zh.gz", import.meta.url));
  * own files cannot be fetched
  */
 export async function addModel(input: ModelInput, name = "model"): Promise<AddedModel> {
-  await modules();
+  await kernels();
   return addFiles(input, name);
 }
 
@@ -95,5 +99,6 @@ export async function evaluatePerplexity(
   options: Omit<PerplexityOptions, "save"> = {},
 ): Promise<Perplexity> {
   needSharedMemory();
+  await products();
   return evaluate(model, tokens, options);
 }

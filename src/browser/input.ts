@@ -1,5 +1,5 @@
 import { badInput, LlqError } from "../../formats/errors.js";
-import { addFile, existsSync, join, readdirSync, removeFiles } from "../host/browser/files.js";
+import { addFile, join, placeFor, readdirSync, removeFiles, statSync } from "../host/browser/files.js";
 import { BlobStore } from "../host/browser/store.js";
 import { t } from "../language/t.js";
 import type { AddedModel, ModelInput, PlacedFile } from "./api.js";
@@ -7,8 +7,6 @@ import type { AddedModel, ModelInput, PlacedFile } from "./api.js";
 /** Files of a folder that are looked at, and folders in folders. */
 const MAX_FILES = 100_000;
 const MAX_DEPTH = 8;
-
-let count = 0;
 
 /**
  * Makes files of the page known, for openModel and all that takes a path.
@@ -20,16 +18,21 @@ export async function addFiles(input: ModelInput, name: string): Promise<AddedMo
   if (files.length === 0) throw new LlqError("usage", t`there are no files in it`);
   const placed = files.map(({ path, file }) => ({ path: checkedPath(path), file }));
   const alone = placed.length === 1 && !placed[0]!.path.includes("/");
-  const hasFolder = placed.every(({ path }) => path.includes("/"));
-  const root = `/models/${++count}${alone || hasFolder ? "" : `/${checkedPath(name)}`}`;
+  const [top] = new Set(placed.map(({ path }) => (path.includes("/") ? path.split("/")[0]! : "")));
+  const isFolder = top !== "" && placed.every(({ path }) => path.startsWith(`${top}/`));
+  const called = alone ? placed[0]!.path : isFolder ? top! : checkedPath(name);
+  const root = placeFor(called);
   const names = new Set<string>();
   for (const { path } of placed) {
     if (names.has(path)) throw badInput(t`${path}: is there twice`);
     names.add(path);
   }
-  for (const { path, file } of placed) addFile(join(root, path), new BlobStore(file), file.lastModified);
+  for (const { path, file } of placed) {
+    const inside = alone ? "" : isFolder ? path.slice(called.length + 1) : path;
+    addFile(join(root, inside), new BlobStore(file), file.lastModified);
+  }
   return {
-    path: alone ? join(root, placed[0]!.path) : modelIn(root),
+    path: alone ? root : modelIn(root),
     byteLength: placed.reduce((sum, { file }) => sum + file.size, 0),
     remove: () => removeFiles(root),
   };
@@ -42,19 +45,7 @@ function modelIn(folder: string): string {
   const describes = ["config.json", "params.json"].some((name) => names.includes(name));
   if (ggufs.length > 0 && !describes) return join(folder, ggufs[0]!);
   const only = join(folder, names[0]!);
-  return names.length === 1 && isFolder(only) ? modelIn(only) : folder;
-}
-
-function isFolder(path: string): boolean {
-  return existsSync(join(path, "/")) && readable(path);
-}
-
-function readable(path: string): boolean {
-  try {
-    return readdirSync(path).length > 0;
-  } catch {
-    return false;
-  }
+  return names.length === 1 && statSync(only).isDirectory() ? modelIn(only) : folder;
 }
 
 async function listInput(input: ModelInput): Promise<PlacedFile[]> {

@@ -1,5 +1,5 @@
 import { LlqError } from "../../formats/errors.js";
-import { forgetPrepared, prepareFile, removeFiles } from "../host/browser/files.js";
+import { forgetPrepared, placeFor, prepareFile, removeFiles } from "../host/browser/files.js";
 import { HandleStore, MemoryStore, storageError } from "../host/browser/store.js";
 import { openSyncAccess } from "../host/browser/worker-types.js";
 import { t } from "../language/t.js";
@@ -18,8 +18,6 @@ export interface Output {
   /** Takes away what is there of it; to be called when the work has failed. */
   discard(): Promise<void>;
 }
-
-let count = 0;
 
 /**
  * Opens an output for this worker alone, with room for all of it.
@@ -41,12 +39,8 @@ export async function openOutput(target: OutputTarget, byteLength: number, force
   return privateOutput(root, target.name, byteLength, force);
 }
 
-function place(name: string): string {
-  return `/output/${++count}/${name}`;
-}
-
 function memoryOutput(name: string): Output {
-  const path = place(name);
+  const path = placeFor(name);
   const store = new MemoryStore();
   prepareFile(partialPath(path), store, Number.POSITIVE_INFINITY);
   const forget = () => {
@@ -73,11 +67,7 @@ async function privateOutput(
   byteLength: number,
   force: boolean,
 ): Promise<Output> {
-  if (!force && (await exists(root, name))) {
-    throw new LlqError("usage", t`${name}: exists already`, {
-      hint: t`choose to replace it, or another name`,
-    });
-  }
+  if (!force && (await exists(root, name))) throw isThere(name);
   const free = await checkQuota(name, byteLength);
   const partialName = `${name}.partial`;
   const handle: Movable = await create(root, partialName);
@@ -86,7 +76,7 @@ async function privateOutput(
       ? isWritten(name)
       : writeError(name, storageError(cause));
   });
-  const path = place(name);
+  const path = placeFor(name);
   const store = new HandleStore(access);
   prepareFile(partialPath(path), store, free);
   let isOpen = true;
@@ -104,14 +94,17 @@ async function privateOutput(
     store.truncate(0);
   } catch (cause) {
     await discard();
-    throw writeError(name, cause);
+    throw noRoom(name, cause);
   }
   return {
     path,
     name,
     publish: async () => {
       close();
-      if (await exists(root, name)) await root.removeEntry(name);
+      if (await exists(root, name)) {
+        if (!force) throw isThere(name);
+        await root.removeEntry(name);
+      }
       if (handle.move !== undefined) await handle.move(name);
       else {
         await copyTo(await create(root, name), await handle.getFile(), name);
@@ -205,6 +198,20 @@ async function checkQuota(name: string, byteLength: number): Promise<number> {
       hint: t`remove files that it keeps, or choose a smaller type`,
     },
   );
+}
+
+/** The browser keeps no more, whatever it has said before. */
+export function noRoom(name: string, cause: unknown): LlqError {
+  return new LlqError("no-space", t`${name}: the browser keeps no more of this page's files`, {
+    hint: t`remove files that it keeps, or choose a smaller type`,
+    cause,
+  });
+}
+
+function isThere(name: string): LlqError {
+  return new LlqError("usage", t`${name}: exists already`, {
+    hint: t`choose to replace it, or another name`,
+  });
 }
 
 function isWritten(name: string): LlqError {

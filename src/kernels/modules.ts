@@ -4,6 +4,11 @@ import { installedPath } from "../installed.js";
 
 let modules: Readonly<Record<string, Uint8Array<ArrayBuffer>>> | undefined;
 
+/** Adds modules, packed as those in the file: where no file can be read when one is wanted. */
+export function addModules(packed: Uint8Array): void {
+  modules = { ...modules, ...(decode(packed) as typeof modules) };
+}
+
 /** A module of WebAssembly by its name: release/modules.mjs has packed them into one file. */
 export function readModule(name: string): Uint8Array<ArrayBuffer> {
   modules ??= decode(readCompressed(installedPath("modules.br"))) as typeof modules;

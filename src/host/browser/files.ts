@@ -47,9 +47,17 @@ function tell(event: FileEvent): void {
   for (const queue of followers) queue.push(event);
 }
 
+let places = 0;
+
+/** A path by that name: of what is there already, nothing is in the way. */
+export function placeFor(name: string): string {
+  const isFree = (path: string) => !byPath.has(path) && !isFolder(path);
+  return isFree(resolve(name)) && isFree(resolve(`${name}.partial`)) ? name : `${++places}/${name}`;
+}
+
 /** Puts a file there. */
 export function addFile(path: string, store: Store, changed = Date.now()): void {
-  place(path, { id: nextId++, store, changed });
+  place(resolve(path), { id: nextId++, store, changed });
 }
 
 function place(path: string, entry: Entry): void {
@@ -59,7 +67,8 @@ function place(path: string, entry: Entry): void {
 
 /** Takes away a file, or all that are in a folder. */
 export function removeFiles(path: string): void {
-  for (const name of [...byPath.keys()]) if (name === path || name.startsWith(`${path}/`)) remove(name);
+  const place = resolve(path);
+  for (const name of [...byPath.keys()]) if (name === place || name.startsWith(`${place}/`)) remove(name);
 }
 
 function remove(path: string): void {
@@ -69,13 +78,13 @@ function remove(path: string): void {
 
 /** The file that is created at `path` is to be in `store`; with `free` bytes for all of the folder. */
 export function prepareFile(path: string, store: Store, free: number): void {
-  prepared.set(path, store);
-  room.set(dirname(path), free);
+  prepared.set(resolve(path), store);
+  room.set(resolve(dirname(path)), free);
 }
 
 export function forgetPrepared(path: string): void {
-  prepared.delete(path);
-  room.delete(dirname(path));
+  prepared.delete(resolve(path));
+  room.delete(resolve(dirname(path)));
 }
 
 /** What another thread has done to files; `made` has a store of this thread's for an entry of that one's. */

@@ -153,7 +153,10 @@ export class HandleStore implements Store {
     });
   }
 
-  /** Off the record, browsers take writes and keep nothing: what they say of it is looked at. */
+  /**
+   * What the browser says of a write is looked at: without room, Chromium throws nothing but gives -8 as a count of 32 bits
+   * without a sign, and off the record browsers may take writes and keep nothing.
+   */
   write(bytes: Uint8Array, position: number): number {
     let written: number;
     try {
@@ -161,7 +164,8 @@ export class HandleStore implements Store {
     } catch (cause) {
       throw storageError(cause);
     }
-    if (written <= 0 && bytes.length > 0) throw new HostError("ENOSPC", "the browser has written nothing");
+    const isCount = written > 0 && written <= bytes.length;
+    if (!isCount && bytes.length > 0) throw new HostError("ENOSPC", "the browser has not written it");
     return written;
   }
 
@@ -171,6 +175,8 @@ export class HandleStore implements Store {
     } catch (cause) {
       throw storageError(cause);
     }
+    // without room it may have done nothing
+    if (this.#handle.getSize() !== byteLength) throw new HostError("ENOSPC", "the browser has not made room");
   }
 
   flush(): void {
