@@ -24,12 +24,15 @@ export type {
   MetaValue,
   TensorSource,
 } from "../../formats/container.js";
-export type { DTypeName } from "../../formats/dtype.js";
+export { byteLength, type DTypeName, elementCount } from "../../formats/dtype.js";
 export { type ErrorCode, LlqError } from "../../formats/errors.js";
 export { type Imatrix, openImatrix } from "../../formats/imatrix/imatrix.js";
 export type { HParams } from "../arch/hparams.js";
 export type { Divergence, Percentiles } from "../eval/divergence/kld.js";
 export type { Perplexity, PerplexityOptions, PerplexityProgress } from "../eval/perplexity/perplexity.js";
+export { formatHubReference, type HubReference, isSafePath, parseHubReference } from "../hub/reference.js";
+export { type Selection, selectFiles } from "../hub/select.js";
+export { isWholeHeader } from "../hub/whole-header.js";
 export { LANGUAGES, type Language } from "../language/language.js";
 export { type Model, openModel } from "../model.js";
 export { configOutline, type Outline, openOutline } from "../outline.js";

@@ -1,8 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { BufferSource } from "../../formats/bytes.js";
-import { GGUF_MAGIC, readGguf } from "../../formats/gguf/gguf.js";
 import { writeError } from "../run/write/encode.js";
 import { RepositoryCache } from "./cache.js";
 import { type FetchOptions, fetchFiles, fetchModel, fileUrl } from "./fetch-model.js";
@@ -11,6 +9,7 @@ import { type HubFile, listRepository } from "./listing.js";
 import { formatHubReference, type HubReference } from "./reference.js";
 import { selectFiles } from "./select.js";
 import type { HubSettings } from "./settings.js";
+import { isWholeHeader } from "./whole-header.js";
 
 export interface HeaderOptions extends FetchOptions {
   /** What else is wanted of a folder: everything but weights, or config.json alone, without headers of weights. */
@@ -97,18 +96,6 @@ async function fetchStart(client: HubClient, url: URL, length: number): Promise<
     const answer = await client.get(url, { range: `bytes=0-${length - 1}` });
     return readBody(answer, url, length, "cut");
   });
-}
-
-function isWholeHeader(bytes: Uint8Array): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 8) return false;
-  if (view.getUint32(0, true) !== GGUF_MAGIC) return 8 + Number(view.getBigUint64(0, true)) <= bytes.length;
-  try {
-    readGguf(new BufferSource("header", bytes), { headerOnly: true });
-    return true;
-  } catch {
-    return false; // more of it may make it whole; what is wrong with it is said when it is opened
-  }
 }
 
 function writeHollow(path: string, start: Uint8Array, size: number): void {
