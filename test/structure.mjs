@@ -35,6 +35,12 @@ const LAYERS = [
   ["src/main.ts", "src/index.ts"],
   ["src/program.ts"],
   ["src/cli.ts"],
+  // The page: of llq itself it knows llq/browser alone, and only its engine does.
+  ["web/src/engine/protocol.ts", "web/src/format.ts", "web/src/style", "web/src/file-system.d.ts", "samples"],
+  ["web/src/engine", "web/src/texts"],
+  ["web/src/state"],
+  ["web/src/view"],
+  ["web/src/main.tsx", "web/vite.config.ts"],
 ];
 
 /**
@@ -57,6 +63,7 @@ const FOR_NODE = [
   "src/main.ts",
   "src/program.ts",
   "src/cli.ts",
+  "web/vite.config.ts",
 ];
 
 /** Node's modules and those of its globals that browsers have not. */
@@ -74,7 +81,7 @@ const COLLECTIONS = ["src/arch/families", "src/rows/packed", "assembly/blocks/",
 const MAX_LINES = 300;
 const WRITTEN_BY_PROGRAM = /^\/\/ .* Written by .* do not edit\.$/m;
 
-const ROOTS = ["assembly", "formats", "src"];
+const ROOTS = ["assembly", "formats", "src", "web"];
 
 /** As biome has them: `from "./a.js"`, `import "./a.js"`, `import("./a.js")`; AssemblyScript's without an ending. */
 const IMPORT = /(?:\bfrom |^import |\bimport\()"(\.[^"]+)"/gm;
@@ -90,7 +97,7 @@ process.exitCode = problems.length > 0 ? 1 : 0;
 /** @param {string} folder */
 function sources(folder) {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join("/"));
 }
 

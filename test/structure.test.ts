@@ -9,7 +9,7 @@ const scratch = scratchFolder();
 /** A house of these files; returns its folder. */
 function house(name: string, files: Readonly<Record<string, string>>): string {
   const root = join(scratch, name);
-  for (const folder of ["assembly", "formats", "src", "test"])
+  for (const folder of ["assembly", "formats", "src", "test", "web"])
     mkdirSync(join(root, folder), { recursive: true });
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });

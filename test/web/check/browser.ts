@@ -1,23 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { delimiter, join } from "node:path";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { rolldown } from "rolldown";
 import type { Scenario } from "./stand-in.js";
-
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-
-/** A Chromium of the system's, or undefined. */
-export function findChromium(): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) =>
-    existsSync(path),
-  );
-}
-
-export function startChromium(path: string): Promise<Browser> {
-  return chromium.launch({ executablePath: path, args: ["--no-sandbox"] });
-}
 
 /** The text of the worker that plays the engine; what it plays comes before it. */
 export async function bundleStandIn(): Promise<(scenario: Scenario) => string> {

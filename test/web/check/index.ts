@@ -1,4 +1,4 @@
-// `npm run web:check -- [folder] [states] [--all]`: opens the built page in the system's Chromium and brings it into every
+// `npm run web:check -- [folder] [states] [widths] [--all]`: opens the built page in the system's Chromium and brings it into every
 // state, in both languages, light and dark, at 390 and 1440 pixels. Fails where something covers something else or leaves the
 // screen, where axe-core finds a barrier (contrast is one), where the page asks another host for anything, or throws. Leaves
 // screenshots in the folder, to be looked at. Needs Chromium, so it is no part of CI.
@@ -6,15 +6,8 @@
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import {
-  axeSource,
-  bundleStandIn,
-  findChromium,
-  type Manner,
-  newContext,
-  openPlayed,
-  startChromium,
-} from "./browser.js";
+import { launch } from "../../browser/chromium.js";
+import { axeSource, bundleStandIn, type Manner, newContext, openPlayed } from "./browser.js";
 import { findBarriers, findFaults } from "./look.js";
 import { checkReal } from "./real.js";
 import { serveFolder } from "./server.js";
@@ -24,10 +17,8 @@ const words = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const isAll = process.argv.includes("--all");
 const folder = words[0] ?? mkdtempSync(join(tmpdir(), "llq-web-"));
 const wanted = words[1]?.split(",");
+const widths = words[2]?.split(",").map(Number);
 mkdirSync(folder, { recursive: true });
-
-const chromium = findChromium();
-if (chromium === undefined) throw new Error("no chromium on the PATH");
 
 /** Every language, scheme and width with every other in four; with --all in eight. */
 const MANNERS: readonly Manner[] = [
@@ -49,10 +40,11 @@ const dist = resolve("web/dist");
 const sites = { isolated: await serveFolder(dist, true), plain: await serveFolder(dist, false) };
 const worker = await bundleStandIn();
 const axe = axeSource();
-const browser = await startChromium(chromium);
+const browser = await launch();
 let passed = 0;
 let failed = 0;
 for (const manner of MANNERS) {
+  if (widths !== undefined && !widths.includes(manner.width)) continue;
   const context = await newContext(browser, manner);
   for (const { name, scenario = {}, isolated = true, reach } of STATES) {
     if (wanted !== undefined && !wanted.includes(name)) continue;
