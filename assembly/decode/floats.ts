@@ -1,6 +1,7 @@
 // Products in f32 with weights that stay as they are stored: panels of 8 rows, [k][8] F32, F16 or BF16. To the bit what
 // matmul_f32 gives for the same weights as floats: sums of KC columns at a time, from the first on.
-import { add8, KC } from "../gemm/matmul_f32";
+import { KC } from "../gemm/matmul_f32";
+import { add8 } from "../gemm/wide_tiles";
 import { from_half, half_bits, half_infinity, infinity, two_112 } from "./scales";
 import { One, take } from "./token";
 

@@ -1,6 +1,7 @@
 // Mins times the sums of one token, added to the eight floats at `y`: what add_mins of ../gemm/multiply.ts does.
-import { add8 } from "../gemm/matmul_f32";
+
 import { add_scaled } from "../gemm/tiles/tile";
+import { add8 } from "../gemm/wide_tiles";
 import { Q2, Q4 } from "./quants";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "./scales";
 import { unit } from "./token";

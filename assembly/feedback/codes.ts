@@ -95,3 +95,74 @@ export function codes_row_q6_k(q: usize, y: usize, n: i32): void {
     }
   }
 }
+
+// Of codebooks: a group's entry in its first two bytes, its signs in the third (codebook.ts).
+
+/** Four groups of eight with seven signs each, from the lowest bits on. */
+function seven_signs(q: usize): u32 {
+  let bits: u32 = 0;
+  for (let j: u32 = 0; j < 4; j++) bits |= (<u32>load<u8>(q + j * 8, 2) & 127) << (j * 7);
+  return bits;
+}
+
+export function codes_row_iq2_xxs(q: usize, y: usize, n: i32): void {
+  for (const end = q + <usize>n; q < end; y += 66) {
+    for (let own = y + 2; own < y + 66; own += 8, q += 32) {
+      for (let j: usize = 0; j < 4; j++) store<u8>(own + j, load<u8>(q + j * 8));
+      store<u32>(own, (load<u32>(own, 4) & 0xf0000000) | seven_signs(q), 4);
+    }
+  }
+}
+
+export function codes_row_iq2_xs(q: usize, y: usize, n: i32): void {
+  for (const end = q + <usize>n; q < end; y += 74) {
+    for (let own = y + 2; own < y + 66; own += 2, q += 8) {
+      store<u16>(own, <u32>load<u16>(q) | ((<u32>load<u8>(q, 2) & 127) << 9));
+    }
+  }
+}
+
+export function codes_row_iq2_s(q: usize, y: usize, n: i32): void {
+  for (const end = q + <usize>n; q < end; y += 82) {
+    for (let k: usize = 0; k < 8; k++) {
+      let high: u32 = 0;
+      for (let j: usize = 0; j < 4; j++, q += 8) {
+        store<u8>(y + k * 4 + j, load<u8>(q), 2);
+        store<u8>(y + k * 4 + j, load<u8>(q, 2), 34);
+        high |= (<u32>load<u8>(q, 1)) << (<u32>j * 2);
+      }
+      store<u8>(y + k, high, 66);
+    }
+  }
+}
+
+export function codes_row_iq3_xxs(q: usize, y: usize, n: i32): void {
+  for (const end = q + <usize>n; q < end; y += 98) {
+    for (let k: usize = 0; k < 8; k++) {
+      let signs: u32 = 0;
+      for (let j: u32 = 0; j < 4; j++, q += 8) {
+        store<u8>(y + k * 8 + j * 2, load<u8>(q), 2);
+        store<u8>(y + k * 8 + j * 2, load<u8>(q, 4), 3);
+        const eight = <u32>load<u8>(q, 2) | ((<u32>load<u8>(q, 6)) << 4);
+        signs |= (eight & 127) << (j * 7);
+      }
+      store<u32>(y + k * 4, (load<u32>(y + k * 4, 66) & 0xf0000000) | signs, 66);
+    }
+  }
+}
+
+export function codes_row_iq3_s(q: usize, y: usize, n: i32): void {
+  for (const end = q + <usize>n; q < end; y += 110) {
+    for (let k: usize = 0; k < 8; k++) {
+      let high: u32 = 0;
+      let signs: u32 = 0;
+      for (let j: u32 = 0; j < 8; j++, q += 4) {
+        store<u8>(y + k * 8 + j, load<u8>(q), 2);
+        high |= (<u32>load<u8>(q, 1)) << j;
+        signs |= (<u32>load<u8>(q, 2)) << (j * 4);
+      }
+      store<u8>(y + k, high, 66);
+      store<u32>(y + k * 4, signs, 74);
+    }
+  }
+}

@@ -100,3 +100,51 @@ export function grid_row_q6_k(x: usize, s: usize, o: usize, n: i32): void {
     fill_sub_blocks(s, o, 16, false);
   }
 }
+
+export function grid_row_iq2_xxs(x: usize, s: usize, o: usize, n: i32): void {
+  for (const end = s + <usize>n * 4; s < end; x += 66) {
+    const d = f16_to_f32(load<u16>(x));
+    for (let k: usize = 0; k < 8; k++, s += 128, o += 128) {
+      fill(s, o, 32, d * (0.5 + <f32>(load<u32>(x + k * 8, 6) >> 28)) * 0.25, 0);
+    }
+  }
+}
+
+/** Sixteen scales of four bits at `scales`, in a block that begins with d. */
+function fill_small_scales(x: usize, scales: usize, s: usize, o: usize): void {
+  const d = f16_to_f32(load<u16>(x));
+  for (let k: usize = 0; k < 8; k++, s += 128, o += 128) {
+    const both = <u32>load<u8>(scales + k);
+    fill(s, o, 16, d * (0.5 + <f32>(both & 15)) * 0.25, 0);
+    fill(s + 64, o + 64, 16, d * (0.5 + <f32>(both >> 4)) * 0.25, 0);
+  }
+}
+
+export function grid_row_iq2_xs(x: usize, s: usize, o: usize, n: i32): void {
+  for (const end = s + <usize>n * 4; s < end; x += 74, s += 1024, o += 1024)
+    fill_small_scales(x, x + 66, s, o);
+}
+
+export function grid_row_iq2_s(x: usize, s: usize, o: usize, n: i32): void {
+  for (const end = s + <usize>n * 4; s < end; x += 82, s += 1024, o += 1024)
+    fill_small_scales(x, x + 74, s, o);
+}
+
+export function grid_row_iq3_xxs(x: usize, s: usize, o: usize, n: i32): void {
+  for (const end = s + <usize>n * 4; s < end; x += 98) {
+    const d = f16_to_f32(load<u16>(x));
+    for (let k: usize = 0; k < 8; k++, s += 128, o += 128) {
+      fill(s, o, 32, d * (0.5 + <f32>(load<u32>(x + k * 4, 66) >> 28)) * 0.5, 0);
+    }
+  }
+}
+
+export function grid_row_iq3_s(x: usize, s: usize, o: usize, n: i32): void {
+  for (const end = s + <usize>n * 4; s < end; x += 110) {
+    const d = f16_to_f32(load<u16>(x));
+    const scales = load<u32>(x, 106);
+    for (let k: u32 = 0; k < 8; k++, s += 128, o += 128) {
+      fill(s, o, 32, d * <f32>(((scales >> (k * 4)) & 15) * 2 + 1), 0);
+    }
+  }
+}

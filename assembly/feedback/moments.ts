@@ -1,7 +1,8 @@
 // What error feedback needs of matrix products beyond those of layers: second moments, and products with parts of a
 // triangle.
 import { bits } from "../gemm/bits";
-import { add_tiles, add_wide_tiles, KC } from "../gemm/matmul_f32";
+import { add_tiles, KC } from "../gemm/matmul_f32";
+import { add_wide_tiles } from "../gemm/wide_tiles";
 
 /** Rows worked on at a time, as in matmul_f32. */
 const ROWS: i32 = 256;

@@ -36,14 +36,11 @@ export function sweep_affine(
       const at = (begin + b) * 16;
       const scale = v128.load(s + at);
       const offset = v128.load(o + at);
-      const target = f32x4.add(v128.load(scratch + b * 16), offset);
-      const none = f32x4.eq(scale, f32x4.splat(0));
-      const level = f32x4.pmax(low, f32x4.pmin(high, f32x4.nearest(f32x4.div(target, scale))));
-      const code = v128.bitselect(f32x4.splat(0), level, none);
+      const code = nearest_affine(f32x4.add(v128.load(scratch + b * 16), offset), scale, low, high);
       const value = f32x4.sub(f32x4.mul(scale, code), offset);
       const lost = f32x4.sub(v128.load(w + at), value);
       v128.store(e + at, lost);
-      store_codes(q + (begin + b) * 4, f32x4.sub(code, low));
+      store_codes(q + (begin + b) * 4, i32x4.trunc_sat_f32x4_s(f32x4.sub(code, low)));
       feed_back(lost, m + b * <usize>columns * 4, b, scratch);
     }
   }
@@ -71,48 +68,65 @@ export function sweep_iq4(
     for (let b = <usize>columns; b-- > 0; ) {
       const at = (begin + b) * 16;
       const scale = v128.load(s + at);
-      const x = f32x4.div(v128.load(scratch + b * 16), scale);
-      let code = i32x4.splat(0);
-      let level = f32x4.splat(<f32>load<i8>(IQ4_LEVELS));
-      for (let i: usize = 1; i < 16; i++) {
-        const below = <f32>load<i8>(IQ4_LEVELS + i - 1);
-        const own = <f32>load<i8>(IQ4_LEVELS + i);
-        const above = f32x4.gt(x, f32x4.splat((below + own) * 0.5));
-        code = i32x4.sub(code, above);
-        level = v128.bitselect(f32x4.splat(own), level, above);
-      }
-      const value = f32x4.mul(scale, level);
+      const code = nearest_iq4(f32x4.div(v128.load(scratch + b * 16), scale));
+      const value = f32x4.mul(scale, value_iq4(code));
       const lost = f32x4.sub(v128.load(w + at), value);
       v128.store(e + at, lost);
-      const bytes = i8x16.shuffle(code, code, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
-      store<u32>(q + (begin + b) * 4, i32x4.extract_lane(bytes, 0));
+      store_codes(q + (begin + b) * 4, code);
       feed_back(lost, m + b * <usize>columns * 4, b, scratch);
     }
   }
 }
 
-/** scratch[b] = w[b] + what has been fed back so far. */
-function load_targets(w: usize, acc: usize, acc_stride: usize, columns: i32, scratch: usize): void {
-  for (let b: usize = 0; b < <usize>columns; b++) {
-    const fed = f32x4(
-      load<f32>(acc + b * 4),
-      load<f32>(acc + acc_stride + b * 4),
-      load<f32>(acc + 2 * acc_stride + b * 4),
-      load<f32>(acc + 3 * acc_stride + b * 4),
+/** The codes nearest to x, which has the offset already; 0 where there is no scale. */
+export function nearest_affine(x: v128, scale: v128, low: v128, high: v128): v128 {
+  const level = f32x4.pmax(low, f32x4.pmin(high, f32x4.nearest(f32x4.div(x, scale))));
+  return v128.bitselect(f32x4.splat(0), level, f32x4.eq(scale, f32x4.splat(0)));
+}
+
+/** The codes of the levels nearest to x, i32. */
+export function nearest_iq4(x: v128): v128 {
+  let code = i32x4.splat(0);
+  for (let i: usize = 1; i < 16; i++) {
+    const middle = <f32>(<i32>load<i8>(IQ4_LEVELS + i - 1) + <i32>load<i8>(IQ4_LEVELS + i)) * 0.5;
+    code = i32x4.sub(code, f32x4.gt(x, f32x4.splat(middle)));
+  }
+  return code;
+}
+
+/** The levels of codes. */
+export function value_iq4(code: v128): v128 {
+  const levels = i8x16.swizzle(v128.load(IQ4_LEVELS), code);
+  return f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(levels, 24), 24));
+}
+
+/** [4][columns], rows `stride` bytes apart, to lanes. */
+export function load_lanes(x: usize, stride: usize, columns: i32, y: usize): void {
+  for (const end = x + <usize>columns * 4; x < end; x += 4, y += 16) {
+    v128.store(
+      y,
+      f32x4(load<f32>(x), load<f32>(x + stride), load<f32>(x + 2 * stride), load<f32>(x + 3 * stride)),
     );
-    v128.store(scratch + b * 16, f32x4.add(v128.load(w + b * 16), fed));
   }
 }
 
-/** scratch[c] += lost × m[c] for the `columns` columns that are not done yet. */
-function feed_back(lost: v128, m: usize, columns: usize, scratch: usize): void {
+/** scratch[b] = w[b] + what has been fed back so far. */
+export function load_targets(w: usize, acc: usize, acc_stride: usize, columns: i32, scratch: usize): void {
+  load_lanes(acc, acc_stride, columns, scratch);
+  for (const end = scratch + <usize>columns * 16; scratch < end; w += 16, scratch += 16) {
+    v128.store(scratch, f32x4.add(v128.load(w), v128.load(scratch)));
+  }
+}
+
+/** scratch[c] += lost × m[c] for `columns` columns: of the sweep those that are not done yet. */
+export function feed_back(lost: v128, m: usize, columns: usize, scratch: usize): void {
   for (const end = m + columns * 4; m < end; m += 4, scratch += 16) {
     v128.store(scratch, f32x4.add(v128.load(scratch), f32x4.mul(lost, v128.load32_splat(m))));
   }
 }
 
-function store_codes(q: usize, code: v128): void {
-  const whole = i32x4.trunc_sat_f32x4_s(code);
-  const bytes = i8x16.shuffle(whole, whole, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+/** Codes of four rows, i32, as bytes. */
+export function store_codes(q: usize, code: v128): void {
+  const bytes = i8x16.shuffle(code, code, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
   store<u32>(q, i32x4.extract_lane(bytes, 0));
 }

@@ -5,6 +5,7 @@
 // for KC steps of k; then it is added to y. The order of additions depends on k alone: neither the number of
 // tokens nor the place of a row changes an output's bits. Where registers have 256 bits, a tile has 16 rows.
 import { bits } from "./bits";
+import { add_wide_tiles, add8 } from "./wide_tiles";
 
 /** Steps of k for which a tile stays in registers: 8 kB of a W panel in the L1 cache. */
 export const KC: i32 = 256;
@@ -139,74 +140,6 @@ export function add_tiles(
   }
 }
 
-/** The same for two panels of W, `w_size` bytes apart, whose sums fill registers of 256 bits: 16 rows. */
-export function add_wide_tiles(
-  x: usize,
-  x_stride: usize,
-  w: usize,
-  w_size: usize,
-  y: usize,
-  y_stride: usize,
-  steps: i32,
-  tokens: i32,
-): void {
-  for (; tokens > 0; tokens -= 4, x += x_stride, y += 4 * y_stride) {
-    let a0 = f32x4.splat(0);
-    let a1 = f32x4.splat(0);
-    let a2 = f32x4.splat(0);
-    let a3 = f32x4.splat(0);
-    let b0 = f32x4.splat(0);
-    let b1 = f32x4.splat(0);
-    let b2 = f32x4.splat(0);
-    let b3 = f32x4.splat(0);
-    let c0 = f32x4.splat(0);
-    let c1 = f32x4.splat(0);
-    let c2 = f32x4.splat(0);
-    let c3 = f32x4.splat(0);
-    let d0 = f32x4.splat(0);
-    let d1 = f32x4.splat(0);
-    let d2 = f32x4.splat(0);
-    let d3 = f32x4.splat(0);
-    let p = x;
-    let q = w;
-    let u = w + w_size;
-    for (const end = q + <usize>steps * 32; q < end; p += 16, q += 32, u += 32) {
-      const w0 = v128.load(q);
-      const w1 = v128.load(q, 16);
-      const w2 = v128.load(u);
-      const w3 = v128.load(u, 16);
-      const a = v128.load32_splat(p);
-      a0 = f32x4.add(a0, f32x4.mul(a, w0));
-      a1 = f32x4.add(a1, f32x4.mul(a, w1));
-      a2 = f32x4.add(a2, f32x4.mul(a, w2));
-      a3 = f32x4.add(a3, f32x4.mul(a, w3));
-      const b = v128.load32_splat(p, 4);
-      b0 = f32x4.add(b0, f32x4.mul(b, w0));
-      b1 = f32x4.add(b1, f32x4.mul(b, w1));
-      b2 = f32x4.add(b2, f32x4.mul(b, w2));
-      b3 = f32x4.add(b3, f32x4.mul(b, w3));
-      const c = v128.load32_splat(p, 8);
-      c0 = f32x4.add(c0, f32x4.mul(c, w0));
-      c1 = f32x4.add(c1, f32x4.mul(c, w1));
-      c2 = f32x4.add(c2, f32x4.mul(c, w2));
-      c3 = f32x4.add(c3, f32x4.mul(c, w3));
-      const d = v128.load32_splat(p, 12);
-      d0 = f32x4.add(d0, f32x4.mul(d, w0));
-      d1 = f32x4.add(d1, f32x4.mul(d, w1));
-      d2 = f32x4.add(d2, f32x4.mul(d, w2));
-      d3 = f32x4.add(d3, f32x4.mul(d, w3));
-    }
-    add8(y, a0, a1);
-    add8(y + 32, a2, a3);
-    add8(y + y_stride, b0, b1);
-    add8(y + y_stride + 32, b2, b3);
-    add8(y + 2 * y_stride, c0, c1);
-    add8(y + 2 * y_stride + 32, c2, c3);
-    add8(y + 3 * y_stride, d0, d1);
-    add8(y + 3 * y_stride + 32, d2, d3);
-  }
-}
-
 /** The same for rows of x as they are, one at a time, and `panels` panels of W: what is left of fours. */
 export function add_rows(
   x: usize,
@@ -267,12 +200,4 @@ export function add_rows(
       add8(to, low, high);
     }
   }
-}
-
-/** Adds eight floats to those at `y`. */
-export function add8(y: usize, low: v128, high: v128): void {
-  const before0 = v128.load(y);
-  const before1 = v128.load(y, 16);
-  v128.store(y, f32x4.add(before0, low));
-  v128.store(y, f32x4.add(before1, high), 16);
 }

@@ -5,9 +5,16 @@
 // equally near ones the lower first: that is the order in which ggml tries them, and the first of equals wins. The
 // lists follow from the grid; they are computed where the caller has memory for them, a few milliseconds' work.
 //
+// Most of them need not be tried. What rounds to a level is, in each element, nearer to an entry than to another that is
+// farther from the level on the same side. An entry that is at least as near as another in each element so wins, whatever the
+// weights: a second list has only those that none before wins against.  But near the middle between two levels floats
+// may round the other way; for points that a value so close to a middle led to, the whole list is tried (`plain` of rounding.ts).
+//
 //   0: a u32 for each point, the sum of level i * levels^i:  ON_GRID | entry,  or  first place << 8 | places
-//   then places. Groups of eight: four neighbours each, four bytes for each element of the group, 4 * level of each
-//   neighbour, and 4 × u16, their entries. Groups of four: a neighbour each, four bytes, 4 * level, and a u16, its entry.
+//   then another for each, of the short lists
+//   then places. Groups of eight: four neighbours each, a byte for each element of the group, the sum of level * 3^j of neighbour
+//   j, and 4 × u16, their entries. Groups of four: two neighbours each, four bytes, 16 * level, and a u32,
+//   OFF_GRID | its entry.
 
 /** The most entries that a grid has, and the most elements that a group has. */
 const MOST: usize = 2048;
@@ -18,21 +25,27 @@ function plane(i: u32): usize {
   return PLANES + <usize>i * MOST;
 }
 
+/** The levels of each entry side by side, eight bytes, and those of the point at hand. */
+const LEVELS: usize = memory.data(16384, 16);
+const POINT: usize = memory.data(8, 16);
+/** u16, the entries near the point at hand, nearest first. */
+const NEAR: usize = memory.data(4096, 16);
 /** From the point at hand to each entry. */
 const DISTANCES: usize = memory.data(2048, 16);
 /** To take the least of sixteen bytes; what is behind them takes no part. */
 const LEAST: usize = memory.data(32, 16);
 
 export const ON_GRID: u32 = 0x80000000;
+/** OFF of search_iq.ts */
+const OFF_GRID: u32 = 0x8000;
 const FAR: i32 = 255;
 
-/** Bytes of a place in the lists of groups of `size`. */
-export function place_bytes(size: u32): u32 {
-  return size === 8 ? 40 : 8;
-}
+/** Bytes of a place in the lists. */
+const PLACE: u32 = 16;
 
 /**
- * Writes the table of a grid to `at`, and returns its length in bytes. Entries are a whole number of sixteen.
+ * Writes the table of a grid to `at`, and returns its length in bytes. Entries are a whole number of sixteen. Not `shortened`,
+ * for levels that are found otherwise than by rounding, both lists are whole.
  */
 export function build_codebook(
   codes: usize,
@@ -41,12 +54,16 @@ export function build_codebook(
   levels: u32,
   rings: u32,
   at: usize,
+  shortened: bool = true,
 ): usize {
+  if (size === 8) fill_choices();
   const bits = 16 / size;
   for (let i: u32 = 0; i < size; i++) {
     for (let e: u32 = 0; e < entries; e++) {
       const code = <u32>load<u16>(codes + <usize>e * 2);
-      store<u8>(plane(i) + e, (code >> (i * bits)) & ((1 << bits) - 1));
+      const level: u8 = <u8>((code >> (i * bits)) & ((1 << bits) - 1));
+      store<u8>(plane(i) + e, level);
+      store<u8>(LEVELS + <usize>e * 8 + i, level);
     }
   }
   let points: u32 = 1;
@@ -55,14 +72,19 @@ export function build_codebook(
   for (let point: u32 = 0; point < points; point++) {
     const nearest = measure(point, entries, size, levels);
     let value = ON_GRID | find(0, 0);
+    let short = value;
     if (nearest > 0) {
-      const count = list(at + points * 4 + places * place_bytes(size), nearest, entries, size, rings);
-      value = (places << 8) | count;
-      places += count;
+      const near = list(nearest, entries, rings);
+      value = write_list(at + points * 8, places, near, size);
+      places += value & 255;
+      const kept = shortened ? prune(point, near, size, levels) : near;
+      short = kept < near ? write_list(at + points * 8, places, kept, size) : value;
+      if (kept < near) places += short & 255;
     }
     store<u32>(at + <usize>point * 4, value);
+    store<u32>(at + <usize>(points + point) * 4, short);
   }
-  return points * 4 + places * place_bytes(size);
+  return points * 8 + places * PLACE;
 }
 
 /** Fills DISTANCES, squares of differences of levels summed, and returns the least. */
@@ -102,37 +124,85 @@ function find(distance: i32, e: u32): u32 {
   return e;
 }
 
-/** Writes the entries at the `rings` least distances, of which `nearest` is one, to `at`; returns how many places they take. */
-function list(at: usize, nearest: i32, entries: u32, size: u32, rings: u32): u32 {
+/** Puts the entries at the `rings` least distances, of which `nearest` is one, into NEAR; returns how many there are. */
+function list(nearest: i32, entries: u32, rings: u32): u32 {
   let count: u32 = 0;
   for (let distance = nearest; rings > 0 && distance < FAR; rings--, distance = beyond(distance, entries)) {
     const ring = i8x16.splat(<i8>distance);
     for (let e: u32 = 0; e < entries; e += 16) {
       let found = i8x16.bitmask(i8x16.eq(v128.load(DISTANCES + e), ring));
-      for (; found !== 0; found &= found - 1, count++) write(at, count, e + ctz(found), size);
+      for (; found !== 0; found &= found - 1, count++) store<u16>(NEAR + <usize>count * 2, e + ctz(found));
     }
   }
-  if (size === 4) return count;
-  // A place is filled up with its last neighbour again, which cannot win against itself.
-  const places = (count + 3) >> 2;
-  for (let k = count; k < places * 4; k++) write(at, k, entry_8(at, k - 1), size);
-  return places;
+  return count;
+}
+
+/** Leaves in NEAR those of `count` entries that none before is between, in every element, and the point. */
+function prune(point: u32, count: u32, size: u32, levels: u32): u32 {
+  store<u64>(POINT, 0);
+  for (let i: u32 = 0; i < size; i++, point /= levels) store<u8>(POINT + i, point % levels);
+  const at = v128.load64_splat(POINT);
+  let kept: u32 = 0;
+  for (let k: u32 = 0; k < count; k++) {
+    const entry = load<u16>(NEAR + <usize>k * 2);
+    const own = v128.load64_splat(LEVELS + <usize>entry * 8);
+    const low = i8x16.min_u(at, own);
+    const high = i8x16.max_u(at, own);
+    let j: u32 = 0;
+    for (; j < kept; j++) {
+      const other = v128.load64_splat(LEVELS + <usize>load<u16>(NEAR + <usize>j * 2) * 8);
+      if (i8x16.all_true(v128.and(i8x16.ge_u(other, low), i8x16.le_u(other, high)))) break;
+    }
+    if (j < kept) continue;
+    store<u16>(NEAR + <usize>kept * 2, entry);
+    kept++;
+  }
+  return kept;
+}
+
+/** Writes the first `count` of NEAR as places from number `first` on; returns what the table says of them. */
+function write_list(lists: usize, first: u32, count: u32, size: u32): u32 {
+  const at = lists + first * PLACE;
+  const bits: u32 = size === 8 ? 2 : 1;
+  const places = (count + (1 << bits) - 1) >> bits;
+  for (let k: u32 = 0; k < places << bits; k++) {
+    // A place is filled up with its last neighbour again, which cannot win against itself.
+    write(at, k, load<u16>(NEAR + <usize>min(k, count - 1) * 2), size);
+  }
+  return (first << 8) | places;
 }
 
 function write(at: usize, k: u32, e: u32, size: u32): void {
   if (size === 4) {
     const place = at + k * 8;
-    for (let i: u32 = 0; i < 4; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 4);
-    store<u16>(place, e, 4);
+    for (let i: u32 = 0; i < 4; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 16);
+    store<u32>(place, OFF_GRID | e, 4);
     return;
   }
-  const place = at + (k >> 2) * 40;
-  for (let i: u32 = 0; i < 8; i++) store<u8>(place + i * 4 + (k & 3), load<u8>(plane(i) + e) * 4);
-  store<u16>(place + (k & 3) * 2, e, 32);
+  const place = at + (k >> 2) * 16;
+  const lane = k & 3;
+  const power = lane === 0 ? 1 : lane === 1 ? 3 : lane === 2 ? 9 : 27;
+  for (let i: u32 = 0; i < 8; i++) {
+    const before = lane > 0 ? <u32>load<u8>(place + i) : 0;
+    store<u8>(place + i, before + <u32>load<u8>(plane(i) + e) * power);
+  }
+  store<u16>(place + lane * 2, e, 8);
 }
 
-function entry_8(at: usize, k: u32): u32 {
-  return load<u16>(at + (k >> 2) * 40 + (k & 3) * 2, 32);
+/** 81 vectors, by the sum of level j * 3^j: the bytes of four floats, float `level j` in lane j. */
+const CHOICES: usize = memory.data(1296, 16);
+
+/** Of four floats in `values` that of each neighbour's level, a lane each: `sum` is an element's byte of a place. */
+export function chosen(values: v128, sum: u8): v128 {
+  return i8x16.swizzle(values, v128.load(CHOICES + ((<usize>sum) << 4)));
+}
+
+function fill_choices(): void {
+  for (let sum: u32 = 0; sum < 81; sum++) {
+    for (let lane: u32 = 0, rest = sum; lane < 4; lane++, rest /= 3) {
+      store<u32>(CHOICES + sum * 16 + lane * 4, 0x03020100 + (rest % 3) * 0x04040404);
+    }
+  }
 }
 
 /**
@@ -140,30 +210,16 @@ function entry_8(at: usize, k: u32): u32 {
  * lane found its own, `entries` where the first place has its entries.
  */
 export function first_of_least(entries: usize, least: v128, at: v128): u32 {
-  let d = f32x4.extract_lane(least, 0);
-  let place = i32x4.extract_lane(at, 0);
-  let lane: usize = 0;
-  let other = f32x4.extract_lane(least, 1);
-  let there = i32x4.extract_lane(at, 1);
-  if (other < d || (other === d && there < place)) {
-    d = other;
-    place = there;
-    lane = 1;
-  }
-  other = f32x4.extract_lane(least, 2);
-  there = i32x4.extract_lane(at, 2);
-  if (other < d || (other === d && there < place)) {
-    d = other;
-    place = there;
-    lane = 2;
-  }
-  other = f32x4.extract_lane(least, 3);
-  there = i32x4.extract_lane(at, 3);
-  if (other < d || (other === d && there < place)) {
-    place = there;
-    lane = 3;
-  }
-  return load<u16>(entries + place + lane * 2);
+  let m = f32x4.pmin(
+    least,
+    i8x16.shuffle(least, least, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7),
+  );
+  m = f32x4.pmin(m, i8x16.shuffle(m, m, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  const others = f32x4.ne(least, m);
+  let p = v128.or(i32x4.add(at, i32x4(0, 2, 4, 6)), v128.and(others, i32x4.splat(0x7fffffff)));
+  p = i32x4.min_s(p, i8x16.shuffle(p, p, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  p = i32x4.min_s(p, i8x16.shuffle(p, p, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  return load<u16>(entries + i32x4.extract_lane(p, 0));
 }
 
 /** w * (value - x)² for the float at `x` and the weight at `w`, a lane for each of four values. */

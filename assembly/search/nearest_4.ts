@@ -1,34 +1,42 @@
 // Groups of four weights and eight levels, 0..7: the codebooks of IQ3 (codebook.ts).
 
-import { nearest_int4 } from "../blocks/k/superblock";
 import { ON_GRID } from "./codebook";
-import { ISCALES, OFF, ROOTS, SCALES, set_entries, X } from "./search_iq";
+import { cut, HALF, halves, ONE, plain, ROUND, rounded_by, SEVEN, SHORT } from "./rounding";
+import { ISCALES, ROOTS, SCALES, set_entries, X } from "./search_iq";
 
-/** 2 level + 1 */
-const ODD: usize = memory.data<f32>([1, 3, 5, 7, 9, 11, 13, 15], 16);
-
-/** Rounds group k to entries under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
+/** Rounds group k to entries under the scales of four columns (set_values): of the first `lanes` of them, or with -1 of the last alone. */
 export function round_4(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
   const iscales = v128.load(ISCALES + column * 4);
   const x = X + k * 16;
-  let octal = i32x4.splat(0);
-  for (let i: usize = 16; i > 0; i -= 4) {
-    // x / scale is nearest to 2 level + 1.
-    const v = f32x4.sub(f32x4.mul(iscales, v128.load32_splat(x + i - 4)), f32x4.splat(1));
-    const level = nearest_int4(f32x4.mul(f32x4.splat(0.5), v));
-    const cut = i32x4.max_s(i32x4.min_s(level, i32x4.splat(7)), i32x4.splat(0));
-    octal = v128.or(i32x4.shl(octal, 3), cut);
-  }
+  const one = v128.load(ONE);
+  const half = v128.load(HALF);
+  const round = v128.load(ROUND);
+  // x / scale is nearest to 2 level + 1.
+  const v0 = halves(iscales, v128.load32_splat(x), one, half);
+  const v1 = halves(iscales, v128.load32_splat(x, 4), one, half);
+  const v2 = halves(iscales, v128.load32_splat(x, 8), one, half);
+  const v3 = halves(iscales, v128.load32_splat(x, 12), one, half);
+  const r0 = f32x4.add(v0, round);
+  const r1 = f32x4.add(v1, round);
+  const r2 = f32x4.add(v2, round);
+  const r3 = f32x4.add(v3, round);
+  let octal = cut(r3, SEVEN);
+  octal = v128.or(i32x4.shl(octal, 3), cut(r2, SEVEN));
+  octal = v128.or(i32x4.shl(octal, 3), cut(r1, SEVEN));
+  octal = v128.or(i32x4.shl(octal, 3), cut(r0, SEVEN));
+  const off = f32x4.max(
+    f32x4.max(rounded_by(v0, r0, round), rounded_by(v1, r1, round)),
+    f32x4.max(rounded_by(v2, r2, round), rounded_by(v3, r3, round)),
+  );
+  // Of the short list where no value is near the middle of two levels.
+  octal = v128.or(octal, v128.and(plain(off), v128.load(SHORT)));
   let entries = i32x4.splat(0);
   // Scales that lie close together often round to the same point, whose neighbours are then tried under all four.
   for (let open: i32 = lanes < 0 ? 8 : (1 << lanes) - 1; open !== 0; ) {
     const point = lane_of(octal, ctz(open));
     const here = i32x4.eq(octal, i32x4.splat(point));
     const value = load<u32>(book + <usize>point * 4);
-    const found =
-      value >= ON_GRID
-        ? i32x4.splat(value & 0xffff)
-        : nearest_4(book, value, x, ROOTS + k * 16, SCALES + column * 4);
+    const found = value >= ON_GRID ? i32x4.splat(value & 0xffff) : nearest_4(book, value, x, ROOTS + k * 16);
     entries = v128.bitselect(found, entries, here);
     open &= ~i32x4.bitmask(here);
   }
@@ -42,12 +50,22 @@ function lane_of(v: v128, lane: i32): i32 {
   return load<i32>(LANES + <usize>lane * 4);
 }
 
+/** What each level stands for under the four scales of the columns at hand: 2 level + 1 times the scale. */
+const VALUES: usize = memory.data(128, 16);
+
+/** For round_4 under the scales of four columns. */
+export function set_values(column: usize): void {
+  const scale = v128.load(SCALES + column * 4);
+  for (let level: usize = 0; level < 8; level++) {
+    v128.store(VALUES + level * 16, f32x4.mul(scale, f32x4.splat(<f32>(<i32>level * 2 + 1))));
+  }
+}
+
 /**
  * With each of the four scales the neighbour with the least sum of w * (scale * odd - x)² over the four floats at `x`, the
  * first of equals; OFF is set. `value` is the table's for the point.
  */
-function nearest_4(book: usize, value: u32, x: usize, w: usize, scales: usize): v128 {
-  const scale = v128.load(scales);
+function nearest_4(book: usize, value: u32, x: usize, w: usize): v128 {
   const x0 = v128.load32_splat(x);
   const x1 = v128.load32_splat(x, 4);
   const x2 = v128.load32_splat(x, 8);
@@ -58,20 +76,28 @@ function nearest_4(book: usize, value: u32, x: usize, w: usize, scales: usize): 
   const w3 = v128.load32_splat(w, 12);
   let least = f32x4.splat(f32.MAX_VALUE);
   let entries = i32x4.splat(0);
-  const first = book + 4096 * 4 + (value >> 8) * 8;
-  for (let place = first, end = first + (value & 255) * 8; place < end; place += 8) {
-    let d = term(scale, load<u8>(place), x0, w0);
-    d = f32x4.add(d, term(scale, load<u8>(place, 1), x1, w1));
-    d = f32x4.add(d, term(scale, load<u8>(place, 2), x2, w2));
-    d = f32x4.add(d, term(scale, load<u8>(place, 3), x3, w3));
-    const nearer = f32x4.lt(d, least);
+  const first = book + 4096 * 8 + (value >> 8) * 16;
+  for (let place = first, end = first + (value & 255) * 16; place < end; place += 16) {
+    let d = term(load<u8>(place), x0, w0);
+    let e = term(load<u8>(place, 8), x0, w0);
+    d = f32x4.add(d, term(load<u8>(place, 1), x1, w1));
+    e = f32x4.add(e, term(load<u8>(place, 9), x1, w1));
+    d = f32x4.add(d, term(load<u8>(place, 2), x2, w2));
+    e = f32x4.add(e, term(load<u8>(place, 10), x2, w2));
+    d = f32x4.add(d, term(load<u8>(place, 3), x3, w3));
+    e = f32x4.add(e, term(load<u8>(place, 11), x3, w3));
+    let nearer = f32x4.lt(d, least);
     least = v128.bitselect(d, least, nearer);
-    entries = v128.bitselect(i32x4.splat(OFF | <u32>load<u16>(place, 4)), entries, nearer);
+    entries = v128.bitselect(v128.load32_splat(place, 4), entries, nearer);
+    nearer = f32x4.lt(e, least);
+    least = v128.bitselect(e, least, nearer);
+    entries = v128.bitselect(v128.load32_splat(place, 12), entries, nearer);
   }
   return entries;
 }
 
-function term(scale: v128, odd: usize, x: v128, w: v128): v128 {
-  const difference = f32x4.sub(f32x4.mul(scale, v128.load32_splat(ODD + odd)), x);
+/** `level` times 16 */
+function term(level: usize, x: v128, w: v128): v128 {
+  const difference = f32x4.sub(v128.load(VALUES + level), x);
   return f32x4.mul(f32x4.mul(w, difference), difference);
 }

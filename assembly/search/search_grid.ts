@@ -1,12 +1,14 @@
 // The search of a sub-block of IQ2 and IQ3: a scale, and an entry of the codebook for each group of weights.
 import { nearest_int } from "../blocks/k/superblock";
-import { round_4 } from "./nearest_4";
+import { round_4, set_values } from "./nearest_4";
 import { round_8 } from "./nearest_8";
+import { SHORT, TAME } from "./rounding";
 import {
   any_off,
   best_column,
   copy_to_final,
   FINAL,
+  farthest,
   fill_scales,
   fitted,
   ISCALES,
@@ -41,8 +43,13 @@ export function search_grid(
   const groups = n / size;
   const count = 2 * reach + 1;
   fill_scales(top, reach, step, most);
-  for (let k: usize = 0; k < groups; k++) {
-    for (let c = 0; c < count; c += 4) round(book, codes, size, k, c, min(4, count - c));
+  const tame = TAME / farthest(n);
+  const points: i32 = size === 8 ? 6561 : 4096;
+  // The last scale is the smallest.
+  set_short(load<f32>(ISCALES + <usize>(count - 1) * 4) < tame ? points : 0);
+  for (let c = 0; c < count; c += 4) {
+    if (size === 4) set_values(c);
+    for (let k: usize = 0; k < groups; k++) round(book, codes, size, k, c, min(4, count - c));
   }
   const best = best_column(n, count);
   let scale = start;
@@ -57,11 +64,17 @@ export function search_grid(
   if (!(scale > 0 && repeat)) return scale;
   store<f32>(ISCALES + FINAL * 4, 1 / scale);
   store<f32>(SCALES + FINAL * 4, scale);
+  set_short(1 / scale < tame ? points : 0);
+  if (size === 4) set_values(FINAL - 3);
   for (let k: usize = 0; k < groups; k++) {
     if (again !== THOSE_OFF || is_off(k, FINAL)) round(book, codes, size, k, FINAL - 3, -1);
   }
   sum_up(n, FINAL - 3);
   return fitted(FINAL, scale);
+}
+
+function set_short(points: i32): void {
+  v128.store(SHORT, i32x4.splat(points));
 }
 
 /** Rounds group k under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */

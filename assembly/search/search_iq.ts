@@ -94,6 +94,14 @@ export function largest(n: usize): f32 {
   return most;
 }
 
+/** Largest absolute value, for values that may be negative. NaN where one is. */
+export function farthest(n: usize): f32 {
+  let most = f32x4.splat(0);
+  for (let i: usize = 0; i < n * 4; i += 16) most = f32x4.max(most, f32x4.abs(v128.load(X + i)));
+  most = f32x4.max(most, i8x16.shuffle(most, most, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1));
+}
+
 /** Columns 0..2 * reach get the scales that map `most` to top + step * (column - reach). */
 export function fill_scales(top: f32, reach: i32, step: f32, most: f32): void {
   for (let c = 0; c <= 2 * reach; c++) set_scale(<usize>c, (top + <f32>(c - reach) * step) / most);

@@ -20,7 +20,7 @@ let book: usize = 0;
 export function codebook_iq1(at: usize): usize {
   if (book) return 0;
   book = at;
-  return build_codebook(IQ1S_GRID, 2048, 8, 3, 3, at);
+  return build_codebook(IQ1S_GRID, 2048, 8, 3, 3, at, false);
 }
 
 /** Fills ORDER for the `n` floats at `x`; equal ones keep their order. */

@@ -1,4 +1,4 @@
-import { isUtf8, latin1Of } from "#host/bytes";
+import { decodeUtf8, isUtf8, latin1Of } from "#host/bytes";
 import { t } from "../../src/language/t.js";
 import type { ByteSource } from "../bytes.js";
 import { type MetaField, nameProblem } from "../container.js";
@@ -180,7 +180,7 @@ export class HeaderParser {
     const stored = this.#json.subarray(start, start + length + 1);
     if (!isUtf8(stored)) throw badInput(t`${this.#source.name}: the header is not valid UTF-8`);
     try {
-      const value: string = JSON.parse(stored.toString());
+      const value: string = JSON.parse(decodeUtf8(stored));
       this.#at += length + 1;
       return value;
     } catch {

@@ -46,8 +46,20 @@ function paired(
   work: "evaluation" | "generation" = "evaluation",
   option?: string,
 ): Command {
-  return command.hook("preAction", async (_, running) => {
-    if (option !== undefined && running.opts()[option] === undefined) return;
-    (await import("../kernels/products.js")).pairVectors(work);
-  });
+  const isMultiplying = (running: Command) => option === undefined || running.opts()[option] !== undefined;
+  return command
+    .hook("preAction", async (_, running) => {
+      if (isMultiplying(running)) (await import("../kernels/products.js")).pairVectors(work);
+    })
+    .hook("postAction", async (_, running) => {
+      if (isMultiplying(running)) await adviseOnNode();
+    });
+}
+
+/** Says at the end of long work that on another Node it takes less. */
+async function adviseOnNode(): Promise<void> {
+  const { adviceOnNode } = await import("../kernels/newer-node.js");
+  const { versions, arch } = process;
+  const advice = adviceOnNode({ node: versions.node, arch, seconds: process.uptime() });
+  if (advice !== undefined) (await import("../ui.js")).warn(advice);
 }

@@ -6,8 +6,8 @@ import type { Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
 const MAX_PAGES = 65536;
-/** As much as the table of a codebook takes, and a little: that of IQ1 has 3,370,844 bytes. */
-const MOST_TABLE_BYTES = 3.5 * 2 ** 20;
+/** As much as the table of a codebook takes, and a little: that of IQ1 has 1,390,328 bytes. */
+const MOST_TABLE_BYTES = 1.5 * 2 ** 20;
 
 let running = false;
 

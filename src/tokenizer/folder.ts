@@ -45,7 +45,8 @@ export function readVocab(
     const name = names.find((each) => find(each, folder));
     if (name === undefined) continue;
     const vocab = read(join(folder, name), config, vocabSize, ofPieces);
-    return config.remarks.length > 0 ? { ...vocab, remarks: config.remarks } : vocab;
+    // not copied: what of it is made when it is asked for would be made
+    return config.remarks.length > 0 ? Object.assign(vocab, { remarks: config.remarks }) : vocab;
   }
   const wanted = t`tokenizer.model, ice_text.model, tokenizer.json, tekken.json, tokenizer.model.v*, *.tiktoken, vocab.json and merges.txt`;
   throw badInput(t`${folder}: no tokenizer here; looked for ${wanted}`);

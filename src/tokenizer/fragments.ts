@@ -15,10 +15,11 @@ export function userDefinedSplitter(vocab: Vocab): (text: string) => Fragment[] 
  */
 export function tokenSplitter(vocab: Vocab, types: readonly number[]): (text: string) => Fragment[] {
   const byteLength = (id: number) => utf8Length(vocab.tokens[id]!);
-  const wanted = vocab.tokens
-    .map((_, id) => id)
-    .filter((id) => types.includes(vocab.types[id]!) && vocab.tokens[id] !== "")
-    .sort((a, b) => byteLength(b) - byteLength(a));
+  const wanted: number[] = [];
+  for (let id = 0; id < vocab.tokens.length; id++) {
+    if (types.includes(vocab.types[id]!) && vocab.tokens[id] !== "") wanted.push(id);
+  }
+  wanted.sort((a, b) => byteLength(b) - byteLength(a));
   return (text) => {
     let fragments: Fragment[] = text === "" ? [] : [text];
     for (const id of wanted) {

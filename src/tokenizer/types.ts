@@ -1,3 +1,5 @@
+import type { TokenIndex } from "./bpe/token-index.js";
+
 /** What text becomes ids by: plain data, the same whichever files it was read from. */
 export interface Vocab {
   /** SentencePiece BPE by scores; byte-level BPE by merges; SentencePiece unigram; SentencePiece's pieces by merges. */
@@ -10,6 +12,11 @@ export interface Vocab {
   readonly scores?: Float32Array | undefined;
   /** bpe, pieceBpe: `left right`, the first is joined first. */
   readonly merges?: readonly string[] | undefined;
+  /**
+   * bpe: merges follow from the tokens' texts, a token's id being its rank, for the first `ranks` of them. Texts of `merges` are
+   * made when they are first asked for.
+   */
+  readonly ranked?: { readonly index: TokenIndex; readonly ranks: number } | undefined;
   /** `tokenizer.ggml.pre`: how bpe splits text before merging; `default` for the others. */
   readonly pre: string;
   /** Ids of the tokens that have a role. */

@@ -56,7 +56,12 @@ export function vocabToMetadata(vocab: Vocab): Map<string, MetaField> {
   set("tokens", meta.strings(vocab.tokens));
   if (vocab.scores !== undefined) set("scores", meta.f32s(vocab.scores));
   set("token_type", meta.i32s(vocab.types));
-  if (vocab.merges !== undefined) set("merges", meta.strings(vocab.merges));
+  if (vocab.ranked !== undefined)
+    set(
+      "merges",
+      meta.lateStrings(() => vocab.merges!),
+    );
+  else if (vocab.merges !== undefined) set("merges", meta.strings(vocab.merges));
   for (const [name, id] of Object.entries(vocab.special)) {
     set(SPECIAL_KEYS[name as SpecialToken], meta.u32(id));
   }

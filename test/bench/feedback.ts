@@ -26,6 +26,12 @@ const CONTEXT = 256;
 const SCORED_CHUNKS = 64;
 const TOKENS = 32_768;
 
+/** What to look at in place of the usual. */
+export interface FeedbackBench {
+  readonly beside?: readonly string[] | undefined;
+  readonly mix?: readonly string[] | undefined;
+}
+
 /** How much is looked at. */
 interface Size {
   readonly scoredChunks: number;
@@ -42,12 +48,13 @@ const PART: Size = { scoredChunks: 16, chunks: 32, tokens: 8192 };
  * model, f32 activations, paired over chunks of other documents than were calibrated on.
  * @param shared the folder of public models and texts, which are too large or not free to be in this repository
  * @param files models to measure in place of the two small ones, less closely
- * @param beside files of tiny-llama that others have made, to be beaten in no more bytes of tensors, in place of all else
+ * @param options `beside`: files of tiny-llama that others have made, to be beaten in no more bytes of tensors, in place of all
+ * else; `mix`: what files are rounded to
  */
 export async function benchFeedback(
   shared: string,
   files: readonly string[] = [],
-  beside: readonly string[] = [],
+  { beside = [], mix: mixes = ["IQ4_NL", "Q3_K_M", "Q2_K"] }: FeedbackBench = {},
 ): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
   const data = (...path: string[]) => join(shared, "data", ...path);
@@ -63,7 +70,7 @@ export async function benchFeedback(
         `\nfeedback: ${file}, calibrated on one half of WikiText-2's test articles, scored on the other`,
       );
       const bench = await Bench.open(file, scratch, texts, PART);
-      for (const mix of ["IQ4_NL", "Q3_K_M", "Q2_K"]) await bench.sameTypes(mix, "full");
+      for (const mix of mixes) await bench.sameTypes(mix, "full");
     }
     if (files.length > 0) return;
     const tiny = await Bench.open(join(SAMPLES, "tiny-llama"), scratch, texts);

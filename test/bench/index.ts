@@ -16,10 +16,14 @@ import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
 // With a folder of llama.cpp's programs, also against those. The sections generate and feedback take GGUF files of yours; with
-// --beside <file.gguf> feedback takes what others have made of samples/tiny-llama.
+// --beside <file.gguf> feedback takes what others have made of samples/tiny-llama. --mix <type> leaves out feedback's other mixes.
 
 const { values, positionals } = parseArgs({
-  options: { "llama-cpp": { type: "string" }, beside: { type: "string", multiple: true } },
+  options: {
+    "llama-cpp": { type: "string" },
+    beside: { type: "string", multiple: true },
+    mix: { type: "string", multiple: true },
+  },
   allowPositionals: true,
 });
 const llamaCpp = values["llama-cpp"];
@@ -56,7 +60,7 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
   feedback: async () => {
     const shared = process.env["LLQ_SHARED"];
     if (shared === undefined) console.log("\nfeedback: not measured, LLQ_SHARED names no folder of models");
-    else await benchFeedback(shared, asked.includes("feedback") ? files : [], values.beside);
+    else await benchFeedback(shared, asked.includes("feedback") ? files : [], values);
   },
 };
 

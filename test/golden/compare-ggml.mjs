@@ -36,10 +36,7 @@ let heap = Math.ceil(kernels.HEAP_BASE.value / 64) * 64;
 
 /** The table of a type that has a codebook, where the heap begins; the heap begins behind it from then on. */
 function prepare({ kernel }) {
-  const write = kernels[`codebook_${kernel}`];
-  const length = write?.(0) ?? 0;
-  if (length === 0) return;
-  write(heap);
+  const length = kernels[`codebook_${kernel}`]?.(heap) ?? 0;
   heap = Math.ceil((heap + length) / 64) * 64;
 }
 

@@ -1,7 +1,7 @@
 // ../mins.ts for eight tokens, those at `x` and those at `z`, whose eight floats each lie one after the other at `y`: mins are
 // taken apart once for all.
 
-import { add8 } from "../../gemm/matmul_f32";
+import { add8 } from "../../gemm/wide_tiles";
 import { Q2, Q4 } from "../quants";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "../scales";
 import { add_scaled_floats } from "./tile";

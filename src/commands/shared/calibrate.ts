@@ -6,7 +6,7 @@ import { LlqError } from "../../../formats/errors.js";
 import type { Imatrix } from "../../../formats/imatrix/imatrix.js";
 import { type Calibration, calibrate } from "../../eval/calibrate/calibrate.js";
 import { gridOf } from "../../eval/calibrate/codes/grids.js";
-import type { Effort } from "../../eval/calibrate/options.js";
+import { EFFORTS, type Effort } from "../../eval/calibrate/options.js";
 import { removeScratch } from "../../eval/calibrate/scratch.js";
 import {
   type CalibrationChunks,
@@ -59,8 +59,8 @@ export const calibrateOptions = () =>
     ).argParser(wholeNumber(32)),
     new Option(
       "--effort <effort>",
-      t`plain: by the model's own activations; full: by those of the quantized model too (default: full)`,
-    ).choices(["plain", "full"] satisfies Effort[]),
+      t`plain: by the model's own activations; full: by those of the quantized model too; max: codes are gone through again, too (default: full)`,
+    ).choices(EFFORTS),
     new Option(
       "--scratch <folder>",
       t`folder for what does not stay in memory (default: that of the output)`,

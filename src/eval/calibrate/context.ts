@@ -26,6 +26,8 @@ export interface Parts {
 export interface Context extends Parts {
   readonly room: Room;
   readonly isFull: boolean;
+  /** Times that rounded columns are gone through again. */
+  readonly descents: number;
   /** See Streams. */
   readonly evidence: number;
   /** What a stream runs a step of a layer with. */

@@ -1,6 +1,7 @@
 import type { ExpertRows } from "./capture/capture.js";
 import type { Group } from "./capture/streams.js";
 import type { FeedbackResult } from "./codes/feedback.js";
+import { groupOf } from "./codes/grids.js";
 import type { Context } from "./context.js";
 import { expertsAtOnce } from "./memory.js";
 import { diagonalOf, type Factor, factorize } from "./moments/factor.js";
@@ -58,7 +59,7 @@ export async function runExperts(
     const total = weights.reduce((sum, each) => sum + each, 0);
     for (const [i, own] of moments.entries()) {
       const expert = first + i;
-      const guide = await guideOf(on, own, weights[expert]!, all && { all, tokens: total });
+      const guide = await guideOf(on, stage, own, weights[expert]!, all && { all, tokens: total });
       const kept = held === undefined || held.counts[expert] === 0 ? undefined : held;
       const judged = kept && {
         tokens: kept.counts[expert]!,
@@ -82,6 +83,7 @@ export async function runExperts(
 /** What an expert is rounded by: its own moments, with those of all experts where they have something to say of it. */
 async function guideOf(
   { session, tuning, evidence, streams }: Context,
+  { tensors }: Stage,
   moments: Matrix,
   count: number,
   others: { readonly all: Matrix; readonly tokens: number } | undefined,
@@ -101,8 +103,9 @@ async function guideOf(
   const importances = importancesOf(diagonal, others === undefined ? count : 1, news);
   const settings = tuning(news / c);
   const isSilent = diagonal.every((value) => value === 0);
+  const group = groupOf(tensors.map(({ dtype }) => dtype));
   const factor: Factor | undefined =
-    settings === undefined || isSilent ? undefined : await factorize(session.pool, moments, settings);
+    settings === undefined || isSilent ? undefined : await factorize(session.pool, moments, settings, group);
   return { factor, wanted: undefined, held: undefined, importances, tokens };
 }
 

@@ -23,7 +23,7 @@ export function calibrationMemory(
   effort: Effort,
   threads: number,
 ): number {
-  const isFull = effort === "full";
+  const isFull = effort !== "plain";
   const tokens = streams.groupTokens;
   const [ofExperts, others] = [true, false].map((isOf) =>
     steps.map(({ stages }) => stages.filter(({ experts }) => experts > 0 === isOf)),

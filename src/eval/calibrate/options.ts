@@ -1,8 +1,12 @@
 import type { ForwardOptions } from "../../net/session.js";
 import type { Tuning } from "./tuning.js";
 
-/** How much is done for it: `plain` looks at the model's own activations, `full` at those of the quantized model too. */
-export type Effort = "plain" | "full";
+/**
+ * How much is done for it: `plain` looks at the model's own activations, `full` at those of the quantized model too; `max` looks
+ * through the codes once they are all there, too.
+ */
+export const EFFORTS = ["plain", "full", "max"] as const;
+export type Effort = (typeof EFFORTS)[number];
 
 export interface CalibrateOptions extends Omit<ForwardOptions, "activations" | "onProgress"> {
   readonly effort: Effort;

@@ -40,7 +40,7 @@ export function importancesOf(diagonal: Float64Array, tokens: number, evidence: 
 
 /** Rounds the rows of one of a tensor's matrices into the scratch file. */
 export async function roundMatrix(
-  { session, scratch, options }: Context,
+  { session, scratch, options, descents }: Context,
   { tensor, dtype, weights, byteLength }: TensorPlan,
   matrix: number,
   { factor, wanted, held, importances }: Guide,
@@ -56,7 +56,7 @@ export async function roundMatrix(
     return session.pool.run(feedbackJob, {
       ...{ tensor, files: session.files, dtype, firstRow, matrixRow: i * step },
       rows: Math.min(step, rows - i * step),
-      ...{ importances: shared, factor, wanted, held },
+      ...{ importances: shared, factor, wanted, held, descents },
       output: { ...place, offset: place.offset + firstRow * rowBytes },
     });
   });

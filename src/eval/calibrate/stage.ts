@@ -1,5 +1,6 @@
 import type { Group, Stream } from "./capture/streams.js";
 import type { Wanted } from "./codes/feedback.js";
+import { groupOf } from "./codes/grids.js";
 import type { Held } from "./codes/held.js";
 import type { Context } from "./context.js";
 import { diagonalOf, factorize } from "./moments/factor.js";
@@ -95,7 +96,9 @@ async function roundStage(
   const { columns: c, adds } = stage;
   const importances = importancesOf(diagonalOf(moments), streams.weight, on.evidence);
   const settings = tuning(on.evidence / c);
-  const factor = settings && (await factorize(session.pool, moments, settings));
+  const factor =
+    settings &&
+    (await factorize(session.pool, moments, settings, groupOf(stage.tensors.map(({ dtype }) => dtype))));
   const held = streams.held && (await hold(streams.held));
   const of = adds ? "output" : "input";
   const wanted: Wanted | undefined = sums &&

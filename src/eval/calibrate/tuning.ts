@@ -17,6 +17,9 @@ const SETTINGS: readonly (readonly [tokensFrom: number, Tuning])[] = [
   [0.1, { shrink: 0.5, damp: 0.3, correction: 0.3 }],
 ];
 
+/** Times that the codes are gone through again when all is to be done, at most. */
+export const DESCENTS = 4;
+
 /** The settings for so many tokens a column; undefined: none make feedback worth while. */
 export type TuningOf = (tokensPerColumn: number) => Tuning | undefined;
 

@@ -13,6 +13,7 @@ import { Room } from "./moments/room.js";
 import type { Done, FeedbackReport } from "./scratch.js";
 import { runStage, runTogether } from "./stage.js";
 import type { Stage, Step } from "./steps.js";
+import { DESCENTS } from "./tuning.js";
 
 /** Whether the last stage of a step runs the own stream through it. */
 function passesOwn({ layer, stages }: Step): boolean {
@@ -41,6 +42,7 @@ export class Work {
       ...parts,
       room: new Room(),
       isFull: this.#isFull,
+      descents: parts.options.effort === "max" ? DESCENTS : 0,
       evidence: streams.evidence,
       decoder: (stream) => (stream === "own" ? session.plan : this.#rounded),
       files: (stream) => (stream === "own" ? ownFiles : allFiles),
@@ -56,7 +58,7 @@ export class Work {
   }
 
   get #isFull(): boolean {
-    return this.#parts.options.effort === "full";
+    return this.#parts.options.effort !== "plain";
   }
 
   /** What comes before the first step, or before the one that an earlier run was stopped at. */

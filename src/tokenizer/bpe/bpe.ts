@@ -1,6 +1,4 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "#host/bytes";
-import { badInput } from "../../../formats/errors.js";
-import { t } from "../../language/t.js";
 import { addedIds, addedSplitter } from "../added.js";
 import { PieceCache } from "../cache.js";
 import { type Fragment, userDefinedSplitter } from "../fragments.js";
@@ -10,8 +8,9 @@ import { tokenText } from "../spm/pieces.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
 import { byteCharacter, bytesOf, spellBytes } from "./byte-alphabet.js";
 import { Merger, NONE } from "./merger.js";
-import { PairMap } from "./pair-map.js";
+import { listedMerges, type PairMerges, rankedMerges } from "./merges.js";
 import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.js";
+import { NO_TOKEN, TokenIndex } from "./token-index.js";
 
 /**
  * Byte-level BPE: the text is cut into pieces, mostly words; in each, starting from single bytes, the two
@@ -57,45 +56,23 @@ function createSplit(vocab: Vocab, nfc: boolean): (text: string) => Fragment[] {
 }
 
 class BpeEncoder {
-  readonly #tokens = new Map<string, number>();
+  readonly #tokens: TokenIndex;
   readonly #byteIds: Int32Array;
-  /** Merges by their two tokens. */
-  readonly #merges: PairMap;
+  readonly #merges: PairMerges;
   readonly #merger: Merger;
   readonly #cache = new PieceCache();
   readonly #splitText: (text: string) => string[];
   readonly #ignoreMerges: boolean;
 
   constructor(vocab: Vocab, rules: PreTokenizer) {
-    const added = addedIds(vocab);
-    for (const [id, text] of vocab.tokens.entries()) if (!added.has(id)) this.#tokens.set(text, id);
-    this.#byteIds = Int32Array.from(
-      { length: 256 },
-      (_, byte) => this.#tokens.get(byteCharacter(byte)) ?? NONE,
-    );
+    const { ranked } = vocab;
+    this.#tokens = ranked?.index ?? TokenIndex.of(vocab.tokens, addedIds(vocab));
+    this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => this.#tokens.get(byteCharacter(byte)));
     this.#splitText = createSplitter(rules);
     this.#ignoreMerges = vocab.rules?.ignoreMerges ?? rules.ignoreMerges ?? false;
-    this.#merges = new PairMap(vocab.merges!.length);
-    this.#merger = this.#readMerges(vocab.merges!);
-  }
-
-  /** Merges of what are no tokens could never be made: they are left out, though they keep their rank. */
-  #readMerges(merges: readonly string[]): Merger {
-    const results = new Int32Array(merges.length);
-    for (const [rank, merge] of merges.entries()) {
-      const space = merge.indexOf(" ", 1);
-      if (space < 0) throw badInput(t`merge ${rank} is not a pair of tokens: ${JSON.stringify(merge)}`);
-      const left = this.#tokens.get(merge.slice(0, space));
-      const right = this.#tokens.get(merge.slice(space + 1));
-      const result = this.#tokens.get(merge.slice(0, space) + merge.slice(space + 1));
-      if (left === undefined || right === undefined || result === undefined) continue;
-      results[rank] = result;
-      this.#merges.add(left, right, rank);
-    }
-    return new Merger(
-      results.map((_, rank) => rank),
-      results,
-    );
+    this.#merges =
+      (ranked && rankedMerges(ranked.index, ranked.ranks)) ?? listedMerges(vocab.merges!, this.#tokens);
+    this.#merger = new Merger(this.#merges);
   }
 
   encode(text: string, out: IdList): void {
@@ -111,15 +88,15 @@ class BpeEncoder {
 
   #encodePiece(piece: string): Int32Array {
     const bytes = encodeUtf8(piece);
-    const whole = this.#ignoreMerges ? this.#tokens.get(spellBytes(bytes)) : undefined;
-    if (whole !== undefined) return Int32Array.of(whole);
+    const whole = this.#ignoreMerges ? this.#tokens.get(spellBytes(bytes)) : NO_TOKEN;
+    if (whole !== NO_TOKEN) return Int32Array.of(whole);
     const merger = this.#merger;
     merger.clear();
     for (const byte of bytes) {
       const id = this.#byteIds[byte]!;
       if (id !== NONE) merger.add(id); // a byte without a token is lost, as in llama.cpp
     }
-    merger.merge((left, right) => this.#merges.get(merger.ids[left]!, merger.ids[right]!));
+    merger.merge((left, right) => this.#merges.find(merger.ids[left]!, merger.ids[right]!));
     const ids = new IdList();
     for (let i = 0; i < merger.count; i = merger.next[i]!) ids.push(merger.ids[i]!);
     return ids.toArray();

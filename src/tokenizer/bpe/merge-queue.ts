@@ -1,8 +1,11 @@
-const SPAN = 2 ** 32;
+/** Symbols of one piece of text are fewer: it would have all of the largest text that is read. */
+const SPAN = 2 ** 28;
+/** A rank is less, so that a number holds both. */
+export const MAX_RANK = 2 ** 25;
 
 /**
  * The merges waiting to be made, lowest rank first, the leftmost first among equals: a binary heap of numbers
- * that hold both, `rank * 2^32 + left`.
+ * that hold both, `rank * 2^28 + left`.
  */
 export class MergeQueue {
   #keys = new Float64Array(256);

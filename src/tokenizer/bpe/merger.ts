@@ -3,6 +3,14 @@ import { leftOf, MergeQueue, rankOf } from "./merge-queue.js";
 /** No token, no merge. */
 export const NONE = -1;
 
+/** What merges there are, each a number from 0 on. */
+export interface Merges {
+  /** When it is made, below MAX_RANK. */
+  rankOf(merge: number): number;
+  /** The token that it makes. */
+  resultOf(merge: number): number;
+}
+
 /** The merge of two neighbouring symbols if there is one, else NONE. */
 export type FindMerge = (left: number, right: number) => number;
 
@@ -11,10 +19,7 @@ export type FindMerge = (left: number, right: number) => number;
  * among equals. Symbols are numbered from the left; two that are joined keep the left one's number.
  */
 export class Merger {
-  /** When each merge is made. */
-  readonly #ranks: ArrayLike<number>;
-  /** The token each merge makes. */
-  readonly #results: ArrayLike<number>;
+  readonly #known: Merges;
   readonly #queue = new MergeQueue();
 
   /** How many symbols there were at first; also the number of the end. */
@@ -27,9 +32,8 @@ export class Merger {
   /** The merge of each symbol with its right neighbour. */
   #merges = new Int32Array(64);
 
-  constructor(ranks: ArrayLike<number>, results: ArrayLike<number>) {
-    this.#ranks = ranks;
-    this.#results = results;
+  constructor(known: Merges) {
+    this.#known = known;
   }
 
   /** Forgets all symbols. */
@@ -51,10 +55,10 @@ export class Merger {
     for (let first = this.#queue.pop(); first !== NONE; first = this.#queue.pop()) {
       const left = leftOf(first);
       const merge = this.#merges[left]!;
-      if (merge === NONE || this.#ranks[merge] !== rankOf(first)) continue; // a neighbour was joined meanwhile
+      if (merge === NONE || this.#known.rankOf(merge) !== rankOf(first)) continue; // a neighbour was joined meanwhile
       const right = this.next[left]!;
       const after = this.next[right]!;
-      this.ids[left] = this.#results[merge]!;
+      this.ids[left] = this.#known.resultOf(merge);
       this.#merges[right] = NONE;
       this.next[left] = after;
       if (after < this.count) this.#previous[after] = left;
@@ -67,7 +71,7 @@ export class Merger {
     const right = this.next[left]!;
     const merge = right < this.count ? find(left, right) : NONE;
     this.#merges[left] = merge;
-    if (merge !== NONE) this.#queue.push(this.#ranks[merge]!, left);
+    if (merge !== NONE) this.#queue.push(this.#known.rankOf(merge), left);
   }
 
   #grow(): void {

@@ -7,8 +7,9 @@ import type { TokenizerConfig } from "../hf/hf-config.js";
 import { TokenTable } from "../token-table.js";
 import { DEFAULTS, type SpecialToken, type SpecialTokens, TOKEN_TYPE, type Vocab } from "../types.js";
 import { spellBytes } from "./byte-alphabet.js";
+import { everyMerge, spellMerges } from "./merge-pairs.js";
 import { recognizePreTokenizer } from "./pretokenize.js";
-import { everyMergeOfRanks } from "./tiktoken.js";
+import { TokenIndex } from "./token-index.js";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 21));
 
@@ -64,7 +65,7 @@ export function vocabFromTekken(name: string, json: unknown, config: TokenizerCo
     tokens: table.tokens,
     types: table.types,
     scores: table.scores,
-    merges: everyMergeOfRanks(tokens),
+    merges: spellMerges(everyMerge(name, TokenIndex.of(tokens)), tokens),
     pre: names[0]!,
     special: specialTokens(control),
     addBos: true,

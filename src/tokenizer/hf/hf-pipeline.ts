@@ -14,7 +14,8 @@ export const MAX_VOCAB_VALUES = 3 * 2 ** 20;
 export type Stage = Readonly<Record<string, unknown>> & { readonly type: string };
 
 const stage = v.looseObject({ type: v.string() });
-const tokenId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+const MAX_TOKEN_ID = 2 ** 31 - 1;
+const tokenId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_TOKEN_ID));
 const schema = v.looseObject({
   normalizer: v.nullish(stage, null),
   pre_tokenizer: v.nullish(stage, null),
@@ -47,7 +48,9 @@ const schema = v.looseObject({
   }),
 });
 
-const stringPair = v.strictTuple([v.string(), v.string()]);
+function isTokenId(id: unknown): id is number {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_TOKEN_ID;
+}
 
 export type TokenizerJson = v.InferOutput<typeof schema>;
 
@@ -69,11 +72,14 @@ export function stages(part: Stage | null | undefined): Stage[] {
 /** The tokens of a BPE model by id. @throws LlqError `bad-input` unless each has an id of its own */
 export function bpeTokens(name: string, { model }: TokenizerJson): Map<number, string> {
   if (typeof model.vocab !== "object" || model.vocab === null) throw badInput(t`${name}: no model.vocab`);
+  const ids = model.vocab as Readonly<Record<string, unknown>>;
   const tokens = new Map<number, string>();
-  for (const [text, id] of Object.entries(model.vocab)) {
-    if (!v.is(tokenId, id) || tokens.has(id)) {
+  // a pair of text and id, and a schema, for each would take as long as all else
+  for (const text of Object.keys(ids)) {
+    const id = ids[text];
+    if (!isTokenId(id) || tokens.has(id)) {
       throw badInput(
-        t`${name}: token ${JSON.stringify(text)} has id ${id}, which is no id or another token's`,
+        t`${name}: token ${JSON.stringify(text)} has id ${String(id)}, which is no id or another token's`,
       );
     }
     tokens.set(id, text);
@@ -82,14 +88,46 @@ export function bpeTokens(name: string, { model }: TokenizerJson): Map<number, s
 }
 
 /** The merges of a BPE model, first come first: `["a", "b"]`, or `"a b"` in older files. */
-export function bpeMerges(name: string, { model }: TokenizerJson): [left: string, right: string][] {
+export function bpeMerges(name: string, json: TokenizerJson): (readonly [left: string, right: string])[] {
+  return mapMerges<readonly [string, string]>(
+    name,
+    json,
+    (merge, space) => [merge.slice(0, space), merge.slice(space + 1)],
+    (pair) => pair,
+  );
+}
+
+/** The same as `left right`, their spaces as `space` has them: others would part them in the wrong place. */
+export function bpeMergeTexts(name: string, json: TokenizerJson, space: string): string[] {
+  const spell = (text: string) => (text.includes(" ") ? text.replaceAll(" ", space) : text);
+  return mapMerges(
+    name,
+    json,
+    (merge) => merge,
+    ([left, right]) => `${spell(left)} ${spell(right)}`,
+  );
+}
+
+function mapMerges<T>(
+  name: string,
+  { model }: TokenizerJson,
+  ofText: (merge: string, space: number) => T,
+  ofPair: (pair: readonly [string, string]) => T,
+): T[] {
   if (!Array.isArray(model.merges)) throw badInput(t`${name}: no model.merges`);
   return model.merges.map((merge: unknown, i) => {
-    const pair = typeof merge === "string" ? merge.split(" ") : merge;
-    if (!v.is(stringPair, pair))
-      throw badInput(t`${name}: merge ${i} is not a pair: ${JSON.stringify(merge)}`);
-    return pair;
+    if (typeof merge === "string") {
+      const space = merge.indexOf(" ");
+      if (space >= 0 && merge.indexOf(" ", space + 1) < 0) return ofText(merge, space);
+    } else if (isPair(merge)) return ofPair(merge);
+    throw badInput(t`${name}: merge ${i} is not a pair: ${JSON.stringify(merge)}`);
   });
+}
+
+function isPair(value: unknown): value is readonly [string, string] {
+  return (
+    Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && typeof value[1] === "string"
+  );
 }
 
 /** Tokens and log-probabilities of a Unigram model in order of id. */

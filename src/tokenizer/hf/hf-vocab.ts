@@ -16,6 +16,7 @@ import type { AddedToken, TokenizerConfig } from "./hf-config.js";
 import {
   addedByPostProcessor,
   bpeMerges,
+  bpeMergeTexts,
   bpeTokens,
   parseTokenizerJson,
   type TokenizerJson,
@@ -72,12 +73,10 @@ function bpeVocab(source: Source): Vocab {
   const tokens = bpeTokens(name, json);
   const table = emptyTable(source, rowsNeeded(tokens.keys()));
   for (const [id, text] of tokens) table.set(id, text, TOKEN_TYPE.NORMAL, 0);
-  // Where merges are lists of two, their parts may have spaces, which would part them in the wrong place.
-  const spell = (text: string) => text.replaceAll(" ", byteCharacter(0x20));
   return {
     ...finish("bpe", source, table, undefined),
     scores: undefined,
-    merges: bpeMerges(name, json).map(([left, right]) => `${spell(left)} ${spell(right)}`),
+    merges: bpeMergeTexts(name, json, byteCharacter(0x20)),
     pre: pre.names[0]!,
   };
 }
@@ -216,7 +215,7 @@ export function folderRules(
     const token = own.get(id);
     if (special || id >= rows) return [];
     return {
-      id: trained.get(content) ?? id, // as in tokenizers: what the model has keeps its id
+      id: trained(content) ?? id, // as in tokenizers: what the model has keeps its id
       content,
       normalized: token?.normalized ?? true,
       singleWord: token?.single_word ?? false,
@@ -227,7 +226,7 @@ export function folderRules(
   const { ignoreMerges, nfc } = isByteLevel(json)
     ? splitRequest(name, json)
     : { ignoreMerges: false, nfc: false };
-  const unmade = added.filter(({ id, content }) => trained.get(content) !== id).map(({ id }) => id);
+  const unmade = added.filter(({ id, content }) => trained(content) !== id).map(({ id }) => id);
   return {
     matched,
     unmade,
@@ -238,11 +237,14 @@ export function folderRules(
   };
 }
 
-/** Ids of the model's own tokens by their texts. */
-function trainedIds({ model: { vocab } }: TokenizerJson): ReadonlyMap<unknown, number> {
-  if (Array.isArray(vocab))
-    return new Map(vocab.map((pair, id) => [Array.isArray(pair) ? pair[0] : pair, id]));
-  return new Map(Object.entries((vocab ?? {}) as Readonly<Record<string, number>>));
+/** The id of a text among the model's own tokens. */
+function trainedIds({ model: { vocab } }: TokenizerJson): (text: string) => number | undefined {
+  if (!Array.isArray(vocab)) {
+    const ids = (vocab ?? {}) as Readonly<Record<string, number>>;
+    return (text) => (Object.hasOwn(ids, text) ? ids[text] : undefined);
+  }
+  const ids = new Map<unknown, number>(vocab.map((pair, id) => [Array.isArray(pair) ? pair[0] : pair, id]));
+  return (text) => ids.get(text);
 }
 
 /** tokenizer.json's added tokens, and those that only the files beside it know. */

@@ -12,9 +12,9 @@ export interface Joining {
 
 /** Any two that make a piece, the piece of highest score first. A merge is known by the token it makes. */
 export function joiningByScores(vocab: Vocab, pieces: ReadonlyMap<string, number>): Joining {
-  const everyId = Int32Array.from(vocab.tokens, (_, id) => id);
+  const ranks = ranksByScore(vocab.scores!);
   return {
-    merger: new Merger(ranksByScore(vocab.scores!), everyId),
+    merger: new Merger({ rankOf: (id) => ranks[id]!, resultOf: (id) => id }),
     start: () => NONE,
     find: (_, __, text) => pieces.get(text()) ?? NONE,
   };
@@ -44,10 +44,7 @@ export function joiningByMerges(vocab: Vocab, pieces: ReadonlyMap<string, number
     const pair = l * size + r;
     if (!merges.has(pair)) merges.set(pair, rank);
   }
-  const merger = new Merger(
-    results.map((_, rank) => rank),
-    results,
-  );
+  const merger = new Merger({ rankOf: (rank) => rank, resultOf: (rank) => results[rank]! });
   return {
     merger,
     start: (character) => pieces.get(character) ?? NONE,

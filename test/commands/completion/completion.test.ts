@@ -75,7 +75,7 @@ test.each([
   [["quantize", "m", "--effort", "p"], ["plain"]],
   [
     ["quantize", "m", "--effort", "="],
-    ["plain", "full"],
+    ["plain", "full", "max"],
   ],
   [["quantize", "m", "--effort", "=", "f"], ["full"]],
   [["convert", "m", "--type", "b"], ["bf16"]],

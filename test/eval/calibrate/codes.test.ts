@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { byteLength, type DTypeName } from "../../../formats/dtype.js";
 import { feedbackJob, type Wanted } from "../../../src/eval/calibrate/codes/feedback.js";
-import { gridOf } from "../../../src/eval/calibrate/codes/grids.js";
+import { gridOf, groupOf } from "../../../src/eval/calibrate/codes/grids.js";
 import { factorize } from "../../../src/eval/calibrate/moments/factor.js";
 import { addMoments, type Matrix } from "../../../src/eval/calibrate/moments/moments.js";
 import { importancesOf } from "../../../src/eval/calibrate/rounding.js";
@@ -24,8 +24,14 @@ const TYPES: readonly DTypeName[] = [
   ...(["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"] as const),
 ];
 
+/** Times that the columns are gone through again, and types that have an entry of a codebook for several. */
+const DESCENTS = 2;
+const BOOKS: readonly DTypeName[] = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"];
+
 const activations = new Int8Array(readFileSync(join(GOLDEN, "activations.i8")));
 const expected = readFileSync(join(GOLDEN, "rows.bin"));
+const again = readFileSync(join(GOLDEN, "descent.bin"));
+const books = readFileSync(join(GOLDEN, "books.bin"));
 
 /** See NOT_MOVED in golden/make/feedback.py. */
 const isMoved = (type: DTypeName) => type !== "Q4_0";
@@ -41,6 +47,13 @@ function goldenRows(type: DTypeName, isWanted: boolean): Buffer {
   throw new Error(type);
 }
 
+/** The i-th of files of rows, which have `each` of every type. */
+function rowsOf(file: Buffer, types: readonly DTypeName[], type: DTypeName, i = 0, each = 1): Buffer {
+  const size = (of: DTypeName) => byteLength(of, [ROWS, COLUMNS]);
+  const before = types.slice(0, types.indexOf(type)).reduce((sum, of) => sum + each * size(of), 0);
+  return file.subarray(before + i * size(type), before + (i + 1) * size(type));
+}
+
 function matrix(rows: number, columns: number, values?: (i: number) => number): Matrix {
   const buffer = new SharedArrayBuffer(rows * columns * 4);
   if (values !== undefined)
@@ -48,7 +61,7 @@ function matrix(rows: number, columns: number, values?: (i: number) => number): 
   return { buffer, columns };
 }
 
-async function quantized(type: DTypeName, isWanted: boolean): Promise<Uint8Array> {
+async function quantized(type: DTypeName, isWanted: boolean, descents = 0): Promise<Uint8Array> {
   const pool = new WorkerPool(0);
   const folder = scratchFolder();
   const file = openSync(join(GOLDEN, "weights.f32"), "r");
@@ -71,7 +84,7 @@ async function quantized(type: DTypeName, isWanted: boolean): Promise<Uint8Array
   const diagonal = Float64Array.from({ length: COLUMNS }, (_, i) => values[i * (COLUMNS + 1)]!);
   const importances = new SharedArrayBuffer(COLUMNS * 4);
   new Float32Array(importances).set(importancesOf(diagonal, TOKENS, 1e30));
-  const factor = await factorize(pool, moments, DAMPING);
+  const factor = await factorize(pool, moments, DAMPING, groupOf([type]));
   const source = {
     file: 0,
     offset: 0,
@@ -98,7 +111,7 @@ async function quantized(type: DTypeName, isWanted: boolean): Promise<Uint8Array
         factor,
         wanted,
       },
-      ...{ held: undefined, output: { fd, name: output, offset: 0 } },
+      ...{ held: undefined, descents, output: { fd, name: output, offset: 0 } },
     },
     new Kernels(),
   );
@@ -116,4 +129,18 @@ describe.each(TYPES)("%s", (type) => {
     test("gets those of the moved target", async () => {
       expect(Buffer.compare(await quantized(type, true), goldenRows(type, true))).toBe(0);
     });
+});
+
+test.each(TYPES)("%s: columns gone through again get what is best beside the others", async (type) => {
+  expect(Buffer.compare(await quantized(type, false, DESCENTS), rowsOf(again, TYPES, type))).toBe(0);
+});
+
+describe.each(BOOKS)("%s", (type) => {
+  test.each([
+    ["group by group, what is lost made up for", 0],
+    ["gone through again", DESCENTS],
+  ])("entries %s", async (_, descents) => {
+    const found = rowsOf(books, BOOKS, type, descents === 0 ? 0 : 1, 2);
+    expect(Buffer.compare(await quantized(type, false, descents), found)).toBe(0);
+  });
 });

@@ -12,7 +12,14 @@ they are packed, and gguf's own dequantization checks that the packed rows are t
 weights.f32 [ROWS][COLUMNS], activations.i8 [2][TOKENS][COLUMNS] in sixteenths: those that the rows meet, and those that
 they met before. rows.bin: for each type, in the order below, the rows as they are quantized, and then those of weights
 that are first moved to the best that makes up for the difference: W + W C H^-1 with C the moments of the difference with
-the activations.
+the activations. descent.bin: the rows of each type once more, without that target, when each column in the same order has been
+gone through DESCENTS times again: of e = w - v, column j is rounded anew from v_j + (e H)_j / H_jj.
+
+books.bin: the same two of the types whose columns have an entry of a codebook together, by the same algorithm a group at a
+time: eight columns, or four, those of the eights with the largest sums first and of two fours the second. S is the inverse of
+the group's block of the inverse of what is left of H; signs are those of what is wanted, t; where the format wants an even number of minuses
+in eight, the sign of the column with the least S_ii t_i^2 changes (of the last four, where the first ones' signs stand); the entry is the
+one of all with the least (t - v) S (t - v)^T. Once more: with H's own block for S and v + (e H) for t, where it is better.
 """
 
 import ctypes
@@ -21,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from gguf import GGMLQuantizationType as Type
+from gguf import quants
 from gguf.quants import dequantize
 
 ROWS, COLUMNS, TOKENS = 5, 512, 80
@@ -29,6 +37,7 @@ SEED = 15
 # target, which float32 does not have.
 NOT_MOVED = [Type.Q4_0]
 SHRINK, DAMP = 0.25, 0.0625
+DESCENTS = 2
 LEVELS = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float64)
 LEGACY = {
     Type.Q4_0: (18, -8, 7, False, 2),
@@ -45,6 +54,14 @@ SUPER = {
     Type.Q5_K: (176, 32, 0, 31),
     Type.Q6_K: (210, 16, -32, 31),
     Type.IQ4_XS: (136, 32, 0, 15),
+}
+# Bytes, columns of a scale, columns of an entry, an even number of minuses in eight columns.
+BOOKS = {
+    Type.IQ2_XXS: (66, 32, 8, True),
+    Type.IQ2_XS: (74, 16, 8, True),
+    Type.IQ2_S: (82, 16, 8, False),
+    Type.IQ3_XXS: (98, 32, 4, True),
+    Type.IQ3_S: (110, 32, 4, False),
 }
 
 
@@ -69,7 +86,7 @@ def main(library: str, folder: str) -> None:
     damped += DAMP * np.diag(moments).mean() * np.eye(COLUMNS)
     order = np.argsort(-np.diag(moments), kind="stable")
     wanted = weights + (weights @ ((y - x).T @ x)) @ np.linalg.inv(damped)
-    rows = []
+    rows, again = [], []
     for kind in [*LEGACY, *SUPER]:
         for target in [weights, *([] if kind in NOT_MOVED else [wanted])]:
             raw = quantize(ggml, kind, target.astype(np.float32), importances)
@@ -78,11 +95,22 @@ def main(library: str, folder: str) -> None:
             packed = pack(kind, raw, codes)
             assert np.abs(dequantize(packed, kind) - values).max() < 1e-6, kind
             rows.append(packed.tobytes())
+        first = quantize(ggml, kind, weights, importances)
+        scale, offset = grid(kind, first)
+        codes, values = gptq(weights.astype(np.float64), damped, order, scale, offset, kind)
+        again.append(pack(kind, first, descend(weights, codes, values, damped, order, scale, offset, kind)).tobytes())
     (out / "rows.bin").write_bytes(b"".join(rows))
+    books = []
+    for kind in BOOKS:
+        raw = quantize(ggml, kind, weights, importances)
+        for packed in by_book(kind, raw, weights.astype(np.float64), damped, np.diag(moments)):
+            books.append(packed.tobytes())
+    (out / "books.bin").write_bytes(b"".join(books))
+    (out / "descent.bin").write_bytes(b"".join(again))
 
 
 def quantize(ggml, kind, rows, importances):
-    size = LEGACY[kind][0] * COLUMNS // 32 if kind in LEGACY else SUPER[kind][0] * COLUMNS // 256
+    size = LEGACY[kind][0] * COLUMNS // 32 if kind in LEGACY else {**SUPER, **BOOKS}[kind][0] * COLUMNS // 256
     raw = np.zeros((ROWS, size), np.uint8)
     rows = np.ascontiguousarray(rows)
     ggml.ggml_quantize_init(int(kind))
@@ -104,6 +132,20 @@ def gptq(weights, moments, order, scale, offset, kind):
     return codes, values
 
 
+def descend(weights, codes, values, moments, order, scale, offset, kind):
+    codes, values = codes.copy(), values.copy()
+    error = lambda: np.einsum("ri,ij,rj->r", weights - values, moments, weights - values)
+    for _ in range(DESCENTS):
+        before = error()
+        for column in order:
+            pull = (weights - values) @ moments[:, column] / moments[column, column]
+            codes[:, column], values[:, column] = nearest(
+                values[:, column] + pull, scale[:, column], offset[:, column], kind
+            )
+        assert (error() <= before).all() and (error() < before).any(), kind
+    return codes
+
+
 def nearest(w, scale, offset, kind):
     if kind in (Type.IQ4_NL, Type.IQ4_XS):
         ratio = np.divide(w, scale, out=np.zeros_like(w), where=scale != 0)
@@ -113,6 +155,106 @@ def nearest(w, scale, offset, kind):
     ratio = np.divide(w + offset, scale, out=np.zeros_like(w), where=scale != 0)
     code = np.clip(np.rint(ratio), lo, hi)
     return code.astype(int), scale * code - offset
+
+
+def by_book(kind, raw, weights, moments, diagonal):
+    """The rows with feedback, and gone through again."""
+    size, each, columns, is_even = BOOKS[kind]
+    book = getattr(quants, kind.name)
+    book.init_grid()
+    levels = book.grid.reshape(-1, columns).astype(np.float64)
+    scale = book_scales(kind, raw.reshape(ROWS, -1, size))
+    eights = np.argsort(-diagonal.reshape(-1, 8).sum(axis=1), kind="stable")
+    groups = [np.arange(i * 8 + j, i * 8 + j + columns) for i in eights for j in range(8 - columns, -1, -columns)]
+    order = np.concatenate(groups)
+    upper = np.linalg.cholesky(np.linalg.inv(moments[np.ix_(order, order)])).T
+    entries, minus = np.zeros((ROWS, COLUMNS // columns), int), np.zeros((ROWS, COLUMNS), bool)
+    values, left = np.zeros(weights.shape), weights[:, order].copy()
+    for i, group in enumerate(groups):
+        at = slice(i * columns, (i + 1) * columns)
+        own = np.linalg.inv(upper[at, at].T @ upper[at, at])
+        for row in range(ROWS):
+            t = left[row, at]
+            first = minus[row, group[0] + 4 : group[0] + 8].sum() if columns == 4 and group[0] % 8 == 0 else 0
+            isFixed = is_even and (columns == 8 or group[0] % 8 == 0)
+            signs = signs_of(t, own, first % 2 if isFixed else None)
+            made = scale[row, group] * levels * np.where(signs, -1, 1)
+            entry = np.einsum("ei,ij,ej->e", t - made, own, t - made).argmin()
+            entries[row, group[0] // columns], minus[row, group], values[row, group] = entry, signs, made[entry]
+        lost = left[:, at] - values[:, group]
+        left[:, i * columns :] -= lost @ np.linalg.inv(upper[at, at]) @ upper[at, i * columns :]
+    yield book_pack(kind, raw, entries, minus, values)
+    for _ in range(DESCENTS):
+        for group in groups:
+            own = moments[np.ix_(group, group)]
+            for row in range(ROWS):
+                old = values[row, group]
+                pull = (weights[row] - values[row]) @ moments[:, group]
+                t = old + np.linalg.solve(own, pull)
+                parity = minus[row, group].sum() % 2 if is_even else None
+                signs = signs_of(old + pull / np.diag(own), own, parity)
+                made = scale[row, group] * levels * np.where(signs, -1, 1)
+                error = np.einsum("ei,ij,ej->e", t - made, own, t - made)
+                if error.min() < (t - old) @ own @ (t - old):
+                    entry = error.argmin()
+                    entries[row, group[0] // columns], minus[row, group] = entry, signs
+                    values[row, group] = made[entry]
+    yield book_pack(kind, raw, entries, minus, values)
+
+
+def signs_of(t, moments, parity):
+    signs = t < 0
+    if parity is not None and signs.sum() % 2 != parity:
+        at = (np.diag(moments) * t * t).argmin()
+        signs[at] = not signs[at]
+    return signs
+
+
+def book_scales(kind, blocks):
+    d, each = halves(blocks[..., 0:2]), BOOKS[kind][1]
+    if kind in (Type.IQ2_XXS, Type.IQ3_XXS):
+        bits = blocks[..., 2:].reshape(ROWS, -1, 8, 8)[..., 4:] if kind == Type.IQ2_XXS else blocks[..., 66:]
+        scales = np.ascontiguousarray(bits).view("<u4").reshape(*blocks.shape[:2], 8) >> 28
+        scale = d * (0.5 + scales) * (0.25 if kind == Type.IQ2_XXS else 0.5)
+    else:
+        packed = blocks[..., {Type.IQ2_XS: 66, Type.IQ2_S: 74, Type.IQ3_S: 106}[kind] :]
+        scales = np.stack([packed & 15, packed >> 4], axis=-1).reshape(*blocks.shape[:2], -1)
+        scale = d * (2 * scales + 1.0) if kind == Type.IQ3_S else d * (0.5 + scales) * 0.25
+    return np.repeat(scale, each, axis=-1).reshape(ROWS, -1)
+
+
+def book_pack(kind, raw, entries, minus, values):
+    """The rows with other entries and signs; gguf's own dequantization checks that they are the values."""
+    size, _, columns, is_even = BOOKS[kind]
+    blocks = raw.reshape(ROWS, -1, size).copy()
+    e = entries.reshape(ROWS, -1, 256 // columns)
+    signs = np.packbits(minus.reshape(ROWS, -1, 32, 8), axis=-1, bitorder="little")[..., 0]
+    if is_even:
+        seven = (signs & 127).reshape(ROWS, -1, 8, 4).astype(np.uint32)
+        sevens = sum(seven[..., j] << np.uint32(7 * j) for j in range(4))
+    if kind == Type.IQ2_XXS:
+        own = blocks[..., 2:].reshape(ROWS, -1, 8, 8).copy()
+        high = np.ascontiguousarray(own[..., 4:]).view("<u4")[..., 0] & np.uint32(0xF0000000)
+        own[..., :4] = e.reshape(ROWS, -1, 8, 4)
+        own[..., 4:] = np.ascontiguousarray((high | sevens)[..., None].astype("<u4")).view(np.uint8)
+        blocks[..., 2:] = own.reshape(ROWS, -1, 64)
+    elif kind == Type.IQ2_XS:
+        words = (e | (signs.astype(int) & 127) << 9).astype("<u2")
+        blocks[..., 2:66] = np.ascontiguousarray(words).view(np.uint8)
+    elif kind == Type.IQ2_S:
+        blocks[..., 2:34], blocks[..., 34:66] = e & 255, signs
+        blocks[..., 66:74] = sum((e >> 8).reshape(ROWS, -1, 8, 4)[..., j] << (2 * j) for j in range(4))
+    elif kind == Type.IQ3_XXS:
+        high = np.ascontiguousarray(blocks[..., 66:]).view("<u4") & np.uint32(0xF0000000)
+        blocks[..., 2:66] = e
+        blocks[..., 66:] = np.ascontiguousarray((high | sevens).astype("<u4")).view(np.uint8)
+    else:
+        blocks[..., 2:66] = e & 255
+        blocks[..., 66:74] = sum((e >> 8).reshape(ROWS, -1, 8, 8)[..., j] << j for j in range(8))
+        blocks[..., 74:106] = signs
+    packed = blocks.reshape(ROWS, -1)
+    assert np.abs(dequantize(packed, kind) - values).max() < 1e-6, kind
+    return packed
 
 
 def halves(raw):

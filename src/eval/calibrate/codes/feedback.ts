@@ -11,7 +11,7 @@ import type { Factor } from "../moments/factor.js";
 import { floatsOf, loadColumns, type Matrix } from "../moments/moments.js";
 import { gridOf } from "./grids.js";
 import { type Held, heldErrors } from "./held.js";
-import { openLanes, PANEL, solveInLanes, sweepLanes } from "./lanes.js";
+import { descendLanes, openLanes, PANEL, solveInLanes, sweepLanes } from "./lanes.js";
 
 /**
  * What is wanted beside what the matrix W makes of its input x̂, whatever it is rounded to. `input`: W · (x - x̂), of matrices
@@ -41,6 +41,8 @@ export interface FeedbackJob {
   readonly factor: Factor | undefined;
   readonly wanted: Wanted | undefined;
   readonly held: Held | undefined;
+  /** Times that all columns are gone through again, at most. */
+  readonly descents: number;
   readonly output: { readonly fd: number; readonly name: string; readonly offset: number };
 }
 
@@ -169,6 +171,7 @@ function feedBack(at: Rows, factor: Factor, to: number): void {
   }
   kernels.reset(mark);
   sweepLanes(lanes, target, grid);
+  for (let i = 0; i < job.descents && descendLanes(lanes, target, grid); i++);
   const codes = natural;
   kernels.call("scatter_bytes")(target.q, rows, n, order, codes);
   for (let row = 0; row < rows; row++)

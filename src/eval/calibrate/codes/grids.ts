@@ -2,13 +2,24 @@ import type { DTypeName } from "../../../../formats/dtype.js";
 
 /** The codes that a column of a row can have, from its scale and its offset on (assembly/feedback). */
 export interface Grid {
-  readonly sweep: "sweep_affine" | "sweep_iq4";
+  readonly sweep: "sweep_affine" | "sweep_iq4" | "sweep_codebook";
+  readonly descent: "descend_affine" | "descend_iq4" | "descend_codebook";
+  /** Of codes; or with a codebook, which it is. */
   readonly lo: number;
   readonly hi: number;
+  /** Columns that have a code together, or an even number of signs. */
+  readonly group: number;
 }
 
-const affine = (lo: number, hi: number): Grid => ({ sweep: "sweep_affine", lo, hi });
-const iq4: Grid = { sweep: "sweep_iq4", lo: 0, hi: 15 };
+const affine = (lo: number, hi: number): Grid => ({
+  ...({ sweep: "sweep_affine", descent: "descend_affine" } as const),
+  ...{ lo, hi, group: 1 },
+});
+const iq4: Grid = { sweep: "sweep_iq4", descent: "descend_iq4", lo: 0, hi: 15, group: 1 };
+const codebook = (kind: number): Grid => ({
+  ...({ sweep: "sweep_codebook", descent: "descend_codebook" } as const),
+  ...{ lo: kind, hi: 0, group: 8 },
+});
 
 /** Types whose columns are rounded one by one, once a block has its scales. */
 const GRIDS: Partial<Record<DTypeName, Grid>> = {
@@ -19,6 +30,11 @@ const GRIDS: Partial<Record<DTypeName, Grid>> = {
   Q8_0: affine(-127, 127),
   IQ4_NL: iq4,
   IQ4_XS: iq4,
+  IQ2_XXS: codebook(0),
+  IQ2_XS: codebook(1),
+  IQ2_S: codebook(2),
+  IQ3_XXS: codebook(3),
+  IQ3_S: codebook(4),
   Q2_K: affine(0, 3),
   Q3_K: affine(-4, 3),
   Q4_K: affine(0, 15),
@@ -32,4 +48,9 @@ export const GRID_TYPES = Object.keys(GRIDS) as readonly DTypeName[];
 /** The grid of a type; undefined when it has none. */
 export function gridOf(type: DTypeName): Grid | undefined {
   return GRIDS[type];
+}
+
+/** Columns that have to stand together in the order in which those of all these types are rounded. */
+export function groupOf(types: readonly DTypeName[]): number {
+  return Math.max(1, ...types.map((type) => gridOf(type)?.group ?? 1));
 }

@@ -11,6 +11,8 @@ export const PANEL = 64;
 export interface Lanes {
   readonly kernels: Kernels;
   readonly l: Float32Array;
+  /** Of the second moments. */
+  readonly diagonal: Float32Array;
   readonly n: number;
   readonly groups: number;
   /** [4 groups][PANEL] */
@@ -19,10 +21,10 @@ export interface Lanes {
   readonly scratch: number;
 }
 
-export function openLanes(kernels: Kernels, { l }: Factor, groups: number): Lanes {
+export function openLanes(kernels: Kernels, { l, diagonal }: Factor, groups: number): Lanes {
   const sums = kernels.reserve(groups * 4 * PANEL * 4);
   return {
-    ...{ kernels, l: floatsOf(l), n: l.columns, groups, sums },
+    ...{ kernels, l: floatsOf(l), diagonal: new Float32Array(diagonal), n: l.columns, groups, sums },
     scratch: kernels.reserve(PANEL * 16),
   };
 }
@@ -89,11 +91,81 @@ export function sweepLanes(
       for (let c = 0; c < b; c++) {
         fed[b * columns + c] = l[(first + b) * n + first + c]! / l[(first + c) * (n + 1)]!;
       }
+      fed[b * columns + b] = l[(first + b) * (n + 1)]! ** 2;
     }
     kernels.call(sweep)(
       ...([w, s, o, e, q, sums, columns * 4, m, first, columns, n, groups, scratch, lo, hi] as const),
     );
     kernels.reset(mark);
+  }
+}
+
+/** Goes through all columns once more, each at its best beside the others. Returns whether any code has changed. */
+export function descendLanes(
+  lanes: Lanes,
+  { w, s, o, e, q }: Swept,
+  { descent, lo, hi }: { readonly descent: string; readonly lo: number; readonly hi: number },
+): boolean {
+  const { kernels, l, diagonal, n, groups, sums, scratch } = lanes;
+  const mark = kernels.mark();
+  let isChanged = false;
+  for (const first of panelsOf(n, true)) {
+    const columns = Math.min(PANEL, n - first);
+    const h = kernels.reserve(columns * columns * 4);
+    const moments = kernels.floats(h, columns * columns);
+    for (let b = 0; b < columns; b++) {
+      moments[b * columns + b] = diagonal[first + b]!;
+      for (let c = 0; c < b; c++) {
+        const value = l[(first + c) * n + first + b]!;
+        moments[b * columns + c] = value;
+        moments[c * columns + b] = value;
+      }
+    }
+    multiplyMoments(lanes, e, first, columns, h);
+    const changed = kernels.call(descent)(
+      ...([w, s, o, e, q, sums, columns * 4, h, first, columns, n, groups, scratch, lo, hi] as const),
+    );
+    isChanged ||= changed !== 0;
+    kernels.reset(mark);
+  }
+  return isChanged;
+}
+
+/** sums = x · the second moments, of the panel, whose own are `h` [columns][columns]. */
+function multiplyMoments(lanes: Lanes, x: number, first: number, columns: number, h: number): void {
+  const { kernels, l, n, groups, sums } = lanes;
+  const mark = kernels.mark();
+  kernels.bytes(sums, groups * 4 * columns * 4).fill(0);
+  const add = (from: number, k: number, panels: number) => {
+    kernels.call("add_panels")(
+      ...([x + from * 16, n * 16, panels, k * 32, sums, columns * 4, groups * 4, columns, k] as const),
+    );
+    kernels.reset(mark);
+  };
+  const beside = (k: number) => {
+    const raw = kernels.reserve(columns * k * 4);
+    return { raw, packed: kernels.reserve(columns * k * 4), rows: kernels.floats(raw, columns * k) };
+  };
+  if (first > 0) {
+    const { raw, packed, rows } = beside(first);
+    for (let i = 0; i < first; i++) {
+      rows.set(l.subarray(i * n + first, i * n + first + columns), i * columns);
+    }
+    kernels.call("pack_columns8")(raw, columns * 4, first, columns, packed);
+    add(0, first, packed);
+  }
+  const own = kernels.reserve(columns * columns * 4);
+  kernels.call("pack_columns8")(h, columns * 4, columns, columns, own);
+  add(first, columns, own);
+  const end = first + columns;
+  if (end < n) {
+    const { raw, packed, rows } = beside(n - end);
+    for (let c = 0; c < columns; c++) {
+      const at = (first + c) * n;
+      rows.set(l.subarray(at + end, at + n), c * (n - end));
+    }
+    kernels.call("pack_panels8")(raw, (n - end) * 4, columns, n - end, packed);
+    add(end, n - end, packed);
   }
 }
 

@@ -13,8 +13,10 @@ export interface Damping {
 
 /** Columns in the order in which their errors are fed back, from the last to the first, and the factor. Plain data. */
 export interface Factor {
-  /** L, below the diagonal and on it, of second moments in that order: L Lᵀ. */
+  /** L, below the diagonal and on it, of second moments in that order: L Lᵀ; what is above the diagonal is of those themselves. */
   readonly l: Matrix;
+  /** Their diagonal; f32 */
+  readonly diagonal: SharedArrayBuffer;
   /** i32 */
   readonly order: SharedArrayBuffer;
 }
@@ -27,25 +29,45 @@ const STRIPE = 64;
  * Makes second moments [columns][columns], of which what is below the diagonal and on it counts, their factor in the same
  * memory. Columns stand by rising diagonal, of equal ones the later first: the sweep goes from the last to the first, as
  * GPTQ's "act-order".
+ * @param group columns that stay together, and go by the sum of theirs
  */
-export async function factorize(pool: WorkerPool, moments: Matrix, damping: Damping): Promise<Factor> {
+export async function factorize(
+  pool: WorkerPool,
+  moments: Matrix,
+  damping: Damping,
+  group = 1,
+): Promise<Factor> {
   const { columns: n } = moments;
   const diagonal = diagonalOf(moments);
   const mean = diagonal.reduce((sum, value) => sum + value, 0) / n;
   const order = new Int32Array(new SharedArrayBuffer(n * 4));
-  order.set(Int32Array.from(diagonal.keys()).sort((a, b) => diagonal[a]! - diagonal[b]! || b - a));
+  order.set(risingOrder(diagonal, group));
   const stripes = Array.from({ length: Math.ceil(n / STRIPE) }, (_, i) => i * STRIPE);
   const common = { moments, order: order.buffer as SharedArrayBuffer, ...damping, mean };
   await Promise.all(stripes.map((row) => pool.run(arrangeJob, { ...common, row, step: "mirror" })));
   permuteRows(moments, order);
   await Promise.all(stripes.map((row) => pool.run(arrangeJob, { ...common, row, step: "columns" })));
+  const damped = new Float32Array(new SharedArrayBuffer(n * 4));
+  damped.set(Float32Array.from(order, (column) => diagonal[column]! + damping.damp * mean));
   const least = mean * damping.damp * 0.5;
   for (let j = 0; j < n; j += TILE) {
     await pool.run(choleskyJob, { l: moments, i: j, j, least });
     const below = Array.from({ length: Math.ceil(n / TILE) }, (_, i) => i * TILE).filter((i) => i > j);
     await Promise.all(below.map((i) => pool.run(choleskyJob, { l: moments, i, j, least })));
   }
-  return { l: moments, order: order.buffer as SharedArrayBuffer };
+  return {
+    ...{ l: moments, diagonal: damped.buffer as SharedArrayBuffer },
+    order: order.buffer as SharedArrayBuffer,
+  };
+}
+
+/** Places of values in groups, those of small sums first, of equal ones the later. */
+function risingOrder(values: Float64Array, group: number): Int32Array {
+  const sums = Float64Array.from({ length: values.length / group }, (_, i) =>
+    values.subarray(i * group, (i + 1) * group).reduce((sum, value) => sum + value, 0),
+  );
+  const groups = Int32Array.from(sums.keys()).sort((a, b) => sums[a]! - sums[b]! || b - a);
+  return Int32Array.from(values, (_, i) => groups[Math.floor(i / group)]! * group + (i % group));
 }
 
 export function diagonalOf(moments: Matrix): Float64Array {
@@ -108,7 +130,7 @@ function arrangeColumns({ moments, order: buffer, mean, row, shrink, damp }: Arr
   for (let i = row; i < Math.min(n, row + STRIPE); i++) {
     const own = values.subarray(i * n, (i + 1) * n);
     before.set(own);
-    for (let j = 0; j < i; j++) own[j] = before[order[j]!]! * (1 - shrink);
+    for (let j = 0; j < n; j++) own[j] = before[order[j]!]! * (1 - shrink);
     own[i] = before[order[i]!]! + damp * mean;
   }
   return undefined;

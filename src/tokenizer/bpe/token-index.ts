@@ -1,0 +1,145 @@
+import type { Texts } from "./rank-file.js";
+
+/** No such token. */
+export const NO_TOKEN = -1;
+
+/** Drawn anew by each process, so that no file can be made whose tokens all fall into one place. */
+const BASE = ((Math.random() * 2 ** 32) & ~7) | 5;
+const MIX = (Math.random() * 2 ** 32) | 1;
+
+/** BASE to the power of each length met so far. */
+let powers = Int32Array.of(1);
+
+/**
+ * BASE to the powers 0 to `length`, modulo 2^32. A text's hash is the sum of its units times BASE to the number of those behind
+ * them: that of two texts joined is `left * powers[right.length] + right`, and so that of a part follows from those of the whole.
+ */
+export function powersTo(length: number): Int32Array {
+  if (length < powers.length) return powers;
+  const larger = new Int32Array(Math.max(length + 1, 2 * powers.length, 256));
+  larger.set(powers);
+  for (let i = powers.length; i < larger.length; i++) larger[i] = Math.imul(larger[i - 1]!, BASE);
+  powers = larger;
+  return powers;
+}
+
+/** The hash of a text that goes on with `unit`. */
+export function hashOn(hash: number, unit: number): number {
+  return (Math.imul(hash, BASE) + unit) | 0;
+}
+
+/** Ids of tokens by their texts, whose UTF-16 units stand one behind the other: a text to look up needs no string. */
+export class TokenIndex {
+  /** Units of all tokens. */
+  readonly units: Uint16Array;
+  /** Where each token's begin, and where the last's end. */
+  readonly starts: Int32Array;
+  /** Different texts. */
+  readonly size: number;
+  /** Units of the longest token. */
+  readonly longest: number;
+  readonly #mask: number;
+  /** By id. */
+  readonly #hashes: Int32Array;
+  /** Room for a text. */
+  readonly #text: Uint16Array;
+  /** A token's hash and its id, NO_TOKEN where there is none. */
+  readonly #slots: Int32Array;
+
+  /** Of two tokens with one text the last is found; those `without` are not. */
+  constructor({ units, starts }: Texts, without: ReadonlySet<number> = new Set()) {
+    this.units = units;
+    this.starts = starts;
+    const slots = 2 ** Math.ceil(Math.log2(1.5 * starts.length + 16));
+    this.#mask = slots - 1;
+    this.#slots = new Int32Array(2 * slots).fill(NO_TOKEN);
+    this.#hashes = new Int32Array(starts.length - 1);
+    let [size, longest] = [0, 0];
+    for (let id = 0; id + 1 < starts.length; id++) {
+      if (without.size > 0 && without.has(id)) continue;
+      const end = starts[id + 1]!;
+      let hash = 0;
+      for (let at = starts[id]!; at < end; at++) hash = hashOn(hash, units[at]!);
+      const slot = this.#find(units, starts[id]!, end, hash);
+      if (this.#slots[slot + 1] === NO_TOKEN) size++;
+      this.#slots[slot] = hash;
+      this.#slots[slot + 1] = id;
+      this.#hashes[id] = hash;
+      if (end - starts[id]! > longest) longest = end - starts[id]!;
+    }
+    this.size = size;
+    this.longest = longest;
+    this.#text = new Uint16Array(longest);
+    powersTo(longest);
+  }
+
+  static of(tokens: readonly string[], without?: ReadonlySet<number>): TokenIndex {
+    const starts = new Int32Array(tokens.length + 1);
+    for (let id = 0; id < tokens.length; id++) starts[id + 1] = starts[id]! + tokens[id]!.length;
+    const units = new Uint16Array(starts[tokens.length]!);
+    let to = 0;
+    for (let id = 0; id < tokens.length; id++) {
+      const text = tokens[id]!;
+      for (let i = 0; i < text.length; i++) units[to++] = text.charCodeAt(i);
+    }
+    return new TokenIndex({ units, starts }, without);
+  }
+
+  /** The token of a text. */
+  get(text: string): number {
+    const { length } = text;
+    if (length > this.longest) return NO_TOKEN;
+    let hash = 0;
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      this.#text[i] = unit;
+      hash = hashOn(hash, unit);
+    }
+    return this.find(this.#text, 0, length, hash);
+  }
+
+  /** The token of the text from `start` to `end`, whose hash is `hash`. */
+  find(text: Uint16Array, start: number, end: number, hash: number): number {
+    return this.#slots[this.#find(text, start, end, hash) + 1]!;
+  }
+
+  /** The token of the texts of two tokens, one behind the other. */
+  findJoined(left: number, right: number): number {
+    const { units, starts } = this;
+    const slots = this.#slots;
+    const [from, seam] = [starts[left]!, starts[left + 1]! - starts[left]!];
+    const [on, length] = [starts[right]! - seam, seam + starts[right + 1]! - starts[right]!];
+    if (length > this.longest) return NO_TOKEN;
+    const hash = (Math.imul(this.#hashes[left]!, powers[length - seam]!) + this.#hashes[right]!) | 0;
+    const mixed = Math.imul(hash ^ (hash >>> 15), MIX);
+    for (let slot = (mixed ^ (mixed >>> 13)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const id = slots[2 * slot + 1]!;
+      if (id === NO_TOKEN) return NO_TOKEN;
+      if (slots[2 * slot] !== hash) continue;
+      const start = starts[id]!;
+      if (starts[id + 1]! - start !== length) continue;
+      let at = 0;
+      while (at < seam && units[start + at] === units[from + at]) at++;
+      if (at < seam) continue;
+      while (at < length && units[start + at] === units[on + at]) at++;
+      if (at === length) return id;
+    }
+  }
+
+  /** Where it is, or would be. */
+  #find(text: Uint16Array, start: number, end: number, hash: number): number {
+    const { units, starts } = this;
+    const slots = this.#slots;
+    const mixed = Math.imul(hash ^ (hash >>> 15), MIX);
+    for (let slot = (mixed ^ (mixed >>> 13)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const id = slots[2 * slot + 1]!;
+      if (id === NO_TOKEN) return 2 * slot;
+      if (slots[2 * slot] !== hash) continue;
+      const shift = starts[id]! - start;
+      if (starts[id + 1]! - end !== shift) continue;
+      let at = start;
+      while (at < end && text[at] === units[at + shift]) at++;
+      if (at === end) return 2 * slot;
+    }
+  }
+}
