@@ -90,5 +90,9 @@ async function drawPicture(page: Page): Promise<void> {
   await page.press(".aim input", "Tab");
   await page.waitForSelector(".choice.large");
   await page.evaluate(() => (document.activeElement as HTMLElement).blur());
-  await page.screenshot({ path: "docs/web.png", clip: { x: 180, y: 0, width: 1080, height: 1130 } });
+  await page.screenshot({
+    path: "docs/web.png",
+    fullPage: true,
+    clip: { x: 180, y: 0, width: 1080, height: 1130 },
+  });
 }

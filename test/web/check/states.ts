@@ -95,8 +95,8 @@ async function tabTo(page: Page, wanted: string): Promise<void> {
 
 /** All the way by keyboard alone. */
 async function byKeyboard(page: Page): Promise<void> {
+  const chooser = page.waitForEvent("filechooser"); // early: the browser has to be told to leave the dialog to us
   await tabTo(page, ".drop button:not(.main)");
-  const chooser = page.waitForEvent("filechooser");
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(MODEL);
   await page.waitForSelector("#model:focus");
