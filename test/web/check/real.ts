@@ -93,5 +93,48 @@ export async function checkReal(browser: Browser, isolated: string, plain: strin
     await page.close();
   }
   await context.close();
+  return [...faults, ...(await checkRefused(browser, isolated))];
+}
+
+/** Another tab that writes the same file, and a browser that gives no room: said, and mended by trying again. */
+async function checkRefused(browser: Browser, address: string): Promise<string[]> {
+  const context = await browser.newContext({ locale: "en-US" });
+  const other = await context.newPage();
+  await other.goto(new URL("icon.svg", address).href); // of the same origin, and without the page's policy
+  await other.evaluate(async () => {
+    const text = `navigator.storage.getDirectory()
+      .then((root) => root.getFileHandle("tiny-llama-Q4_K_M.gguf.partial", { create: true }))
+      .then((handle) => handle.createSyncAccessHandle())
+      .then((access) => { self.held = access; postMessage("held"); });`;
+    const worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+    Object.assign(window, { worker });
+    await new Promise((done) => worker.addEventListener("message", done));
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(120_000);
+  const plan = async () => {
+    await page.goto(address);
+    await page.waitForSelector(".abilities");
+    await page.setInputFiles("[data-input=folder]", SAMPLE);
+    await page.waitForSelector("#file");
+  };
+  const faults: string[] = [];
+  const make = "section:has(#file) button.main";
+  await plan();
+  await page.click(make);
+  const said = await page.textContent(".problem h2");
+  if (said !== "Another tab is writing this file") faults.push(`a second tab is told: ${said}`);
+  await other.close();
+  await page.click(".problem button.main");
+  await page.waitForSelector("#done");
+  // The tools' own way to give an origin less does nothing to what estimate() says.
+  await page.addInitScript(() => {
+    navigator.storage.estimate = async () => ({ quota: 3_000_000, usage: 2_000_000 });
+  });
+  await plan();
+  const room = await page.textContent("#no-room");
+  if (!/takes 2\.\d+ MB/.test(room ?? "") || !(await page.isDisabled(make)))
+    faults.push(`without room: ${room}`);
+  await context.close();
   return faults;
 }
