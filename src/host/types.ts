@@ -164,9 +164,17 @@ export interface HostProcess {
   readonly startOf: (pid: number) => string | undefined;
 }
 
+/** A part of an open file. */
+export interface FileRegion {
+  readonly fd: number;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
 /** A thread, from outside. */
 export interface HostThread {
-  post(message: unknown): void;
+  /** @param reads what the thread will read then: asked where it is worth while to have it read before */
+  post(message: unknown, reads?: () => readonly FileRegion[]): void;
   /** When it resolves the thread touches nothing any more. */
   terminate(): Promise<unknown>;
 }

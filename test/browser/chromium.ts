@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
 /** Where a Chromium is, on the PATH; undefined when there is none. */
 export function findChromium(): string | undefined {
@@ -11,16 +11,23 @@ export function findChromium(): string | undefined {
     .find((path) => existsSync(path));
 }
 
-export async function launch(args: readonly string[] = []): Promise<Browser> {
+/** A browser off the record: what pages keep is in memory. */
+export async function launch(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("no chromium on the PATH");
-  return chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
+  return chromium.launch({ executablePath, args: ["--no-sandbox"] });
+}
+
+/** A browser with a profile on the disk, as people have one. */
+export async function launchProfile(profile: string): Promise<BrowserContext> {
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error("no chromium on the PATH");
+  return chromium.launchPersistentContext(profile, { executablePath, args: ["--no-sandbox"] });
 }
 
 /** A page of the tests, which tells of what goes wrong in it. */
-export async function openPage(browser: Browser, url: string): Promise<Page> {
-  const context = await browser.newContext();
-  const page = await context.newPage();
+export async function openPage(browser: Browser | BrowserContext, url: string): Promise<Page> {
+  const page = await ("newContext" in browser ? await browser.newContext() : browser).newPage();
   page.on("pageerror", (error) => console.error(`page: ${error}`));
   page.on("console", (message) => {
     if (message.type() === "error") console.error(`page: ${message.text()}`);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeSynthetic } from "../synthetic.js";
 import type { Check } from "./check.js";
-import { addFolder, call, launch, memoryOf, openPage } from "./chromium.js";
+import { addFolder, call, launchProfile, memoryOf, openPage } from "./chromium.js";
 import { inNode, sha256Of } from "./node-side.js";
 import { serve } from "./serve.js";
 
@@ -23,14 +23,15 @@ export async function speed(folder: string): Promise<Check[]> {
   const model = join(folder, "synthetic");
   writeSynthetic(model, SHAPE);
   const served = await serve(true);
-  const browser = await launch([`--user-agent=llq-${process.pid}`]);
+  const profile = join(folder, "profile");
+  const browser = await launchProfile(profile);
   const checks: Check[] = [];
   try {
     const page = await openPage(browser, served.url);
-    const empty = memoryOf(String(`llq-${process.pid}`));
+    const empty = memoryOf(profile);
     let most = 0;
     const watch = setInterval(() => {
-      most = Math.max(most, memoryOf(`llq-${process.pid}`));
+      most = Math.max(most, memoryOf(profile));
     }, 500);
     await addFolder(page, model, "source");
     for (const type of ["Q4_K_M", "Q8_0"]) {

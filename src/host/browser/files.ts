@@ -114,6 +114,11 @@ function missing(path: string): HostError {
   return new HostError("ENOENT", `no such file or folder, ${path}`);
 }
 
+/** The file of a descriptor, if it is open. */
+export function openEntry(fd: number): Entry | undefined {
+  return opened.get(fd)?.entry;
+}
+
 function entryOf(fd: number): { readonly path: string; readonly entry: Entry; cursor: number } {
   const found = opened.get(fd);
   if (found === undefined) throw new HostError("EBADF", `descriptor ${fd} is closed`);

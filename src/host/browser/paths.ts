@@ -12,7 +12,7 @@ export const { basename, dirname, extname, join, resolve, win32 }: HostPaths = {
     if (folder === undefined) return path.startsWith("/") ? "/" : ".";
     return folder.replace(/\/+$/, "") || "/";
   },
-  extname: (path) => /[^./]+(\.[^./]*)$/.exec(path)?.[1] ?? "",
+  extname: (path) => /[^/](\.[^./]*)\/*$/.exec(path)?.[1] ?? "",
   join: (...parts) => normalized(parts.filter((part) => part !== "").join("/")),
   resolve: (...parts) => {
     const whole = parts.reduce((before, part) => (part.startsWith("/") ? part : `${before}/${part}`), "/");
@@ -37,6 +37,6 @@ function normalized(path: string): string {
     else if (kept.length > 0 && kept.at(-1) !== "..") kept.pop();
     else if (!isAbsolute) kept.push(part);
   }
-  const end = path.endsWith("/") && kept.length > 0 ? "/" : "";
-  return `${isAbsolute ? "/" : ""}${kept.join("/")}${end}` || ".";
+  if (kept.length === 0) return isAbsolute ? "/" : path.endsWith("/") ? "./" : ".";
+  return `${isAbsolute ? "/" : ""}${kept.join("/")}${path.endsWith("/") ? "/" : ""}`;
 }

@@ -21,6 +21,12 @@ export class HostError extends Error {
   }
 }
 
+/** A part of a file, where it begins. */
+export interface Offered {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A file or a part of one that the page was given: read a slice at a time, and never written. */
 export class BlobStore implements Store {
   readonly blob: Blob;
@@ -31,8 +37,16 @@ export class BlobStore implements Store {
   #next = 0;
   #ahead = LEAST_AHEAD;
 
+  /** Parts that were read before, for what is being done. */
+  #offered: readonly Offered[] = [];
+
   constructor(blob: Blob) {
     this.blob = blob;
+  }
+
+  /** Takes parts that were read already, in the place of those before. */
+  offer(parts: readonly Offered[]): void {
+    this.#offered = parts;
   }
 
   get byteLength(): number {
@@ -42,6 +56,15 @@ export class BlobStore implements Store {
   read(target: Uint8Array, offset: number, length: number, position: number): number {
     const end = Math.min(position + length, this.blob.size);
     if (end <= position) return 0;
+    const offered = this.#offered.find(
+      (part) => position >= part.position && position < part.position + part.bytes.length,
+    );
+    if (offered !== undefined) {
+      const at = position - offered.position;
+      const some = offered.bytes.subarray(at, at + end - position);
+      target.set(some, offset);
+      return some.length;
+    }
     const held = position - this.#start;
     if (held < 0 || held >= this.#window.length) this.#fill(position, end);
     const from = position - this.#start;

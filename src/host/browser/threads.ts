@@ -1,5 +1,5 @@
-import type { HostThreads } from "../types.js";
-import { type Entry, type FileEvent, follow, followFiles, unfollowFiles } from "./files.js";
+import type { FileRegion, HostThreads } from "../types.js";
+import { type Entry, type FileEvent, follow, followFiles, openEntry, unfollowFiles } from "./files.js";
 import { BlobStore, HostError, SentStore, type Store } from "./store.js";
 
 // Threads are workers in the worker that has llq. What files there are goes with the first message that comes after; files
@@ -15,9 +15,17 @@ interface SentEntry {
 
 type SentEvent = Exclude<FileEvent, { add: string }> | { readonly add: string; readonly entry: SentEntry };
 
+/** A part of a file that the thread will read, by the id of that. */
+interface Ahead {
+  readonly id: number;
+  readonly position: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 interface ToThread {
   readonly events: readonly SentEvent[];
   readonly message: unknown;
+  readonly ahead: readonly Ahead[];
 }
 
 interface Write {
@@ -29,6 +37,18 @@ interface Write {
 interface FromThread {
   readonly answer: unknown;
   readonly writes: readonly Write[];
+}
+
+/** Reads a part of a page's file, while others are read and threads work; nothing where that fails, as the thread will tell. */
+async function readAhead({ fd, offset, byteLength }: FileRegion): Promise<Ahead[]> {
+  const entry = openEntry(fd);
+  if (!(entry?.store instanceof BlobStore)) return [];
+  try {
+    const buffer = await entry.store.blob.slice(offset, offset + byteLength).arrayBuffer();
+    return [{ id: entry.id, position: offset, bytes: new Uint8Array(buffer) }];
+  } catch {
+    return [];
+  }
 }
 
 /** @param stores gets those that are written here, by the ids of their files */
@@ -59,9 +79,32 @@ export const { availableParallelism, startThread, serveThread, threadsReadOutput
     const worker = newWorker!();
     const stores = new Map<number, Store>();
     const queue = followFiles();
-    const post = (message: unknown) => {
+    let waiting = 0;
+    let sentAll: Promise<void> = Promise.resolve();
+    const send = (events: readonly SentEvent[], message: unknown, ahead: readonly Ahead[]) => {
+      const data: ToThread = { events, message, ahead };
+      worker.postMessage(
+        data,
+        ahead.map(({ bytes }) => bytes.buffer),
+      );
+    };
+    // Messages stay in order: those behind one that waits for a file wait too.
+    const post = (message: unknown, reads?: () => readonly FileRegion[]) => {
       const news = queue.splice(0).map((event) => sent(event, stores));
-      worker.postMessage({ events: news, message } satisfies ToThread);
+      const regions = reads?.() ?? [];
+      if (regions.length === 0 && waiting === 0) {
+        send(news, message, []);
+        return;
+      }
+      waiting++;
+      const read = Promise.all(regions.map(readAhead));
+      sentAll = sentAll
+        .then(async () => {
+          const ahead = (await read).flat();
+          waiting--;
+          send(news, message, ahead);
+        })
+        .catch(onError);
     };
     worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
       try {
@@ -90,12 +133,18 @@ export const { availableParallelism, startThread, serveThread, threadsReadOutput
   },
   serveThread: (begin) => {
     let writes: Write[] = [];
+    const blobs = new Map<number, BlobStore>();
     const made = (entry: Entry | SentEntry): Entry => {
       const { id, changed, blob } = entry as SentEntry;
-      const store =
-        blob === undefined
-          ? new SentStore((bytes, position) => writes.push({ id, position, bytes }))
-          : new BlobStore(blob);
+      if (blob === undefined) {
+        return {
+          id,
+          changed,
+          store: new SentStore((bytes, position) => writes.push({ id, position, bytes })),
+        };
+      }
+      const store = new BlobStore(blob);
+      blobs.set(id, store);
       return { id, changed, store };
     };
     let answer: ((message: unknown) => unknown) | undefined;
@@ -106,11 +155,14 @@ export const { availableParallelism, startThread, serveThread, threadsReadOutput
         return;
       }
       writes = [];
+      const offered = new Set(data.ahead.map(({ id }) => id));
+      for (const one of offered) blobs.get(one)?.offer(data.ahead.filter(({ id }) => id === one));
       const reply = { answer: answer(data.message), writes } satisfies FromThread;
       (self as unknown as Worker).postMessage(
         reply,
         writes.map(({ bytes }) => bytes.buffer),
       );
+      for (const id of offered) blobs.get(id)?.offer([]);
     };
   },
   threadsReadOutputs: false,

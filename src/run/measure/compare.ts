@@ -4,6 +4,7 @@ import { badInput } from "../../../formats/errors.js";
 import type { Kernels } from "../../kernels/kernels.js";
 import { t } from "../../language/t.js";
 import { checkFinite } from "../../rows/finite.js";
+import { storedRegions } from "../../rows/regions.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes } from "../../rows/rows.js";
 import { rowLength, type Tensor } from "../../tensor.js";
 import { aboutRows, type JobKind } from "../threads/messages.js";
@@ -80,6 +81,10 @@ export function compare(job: CompareJob, kernels: Kernels): CompareResult {
 export const compareJob: JobKind<CompareJob, CompareResult> = {
   name: "compare",
   run: compare,
+  reads: ({ written, writtenFiles, source, sourceFiles, firstRow, rows }) => [
+    ...storedRegions(writtenFiles, written, firstRow, rows),
+    ...storedRegions(sourceFiles, source, firstRow, rows),
+  ],
   about: ({ written, firstRow, rows }) => `${aboutRows(written, firstRow, rows)} in ${written.dtype}`,
 };
 

@@ -1,5 +1,6 @@
 import { engineName } from "#host/engine";
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
+import type { FileRegion } from "../../host/types.js";
 import type { Kernels, Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
 import type { Catalogue } from "../../language/t.js";
@@ -13,6 +14,8 @@ export interface JobKind<J, R> {
   readonly run: (job: J, kernels: Kernels) => R;
   /** What a job is at work on, for a report of a bug. */
   readonly about: (job: J) => string;
+  /** What of open files it reads for the most part, where that is known before. */
+  readonly reads?: (job: J) => readonly FileRegion[];
   /** It reads what is being written. */
   readonly readsOutput?: boolean;
 }

@@ -1,7 +1,7 @@
 import { availableParallelism, startThread, threadsReadOutputs } from "#host/threads";
 import { nextTurn } from "#host/time";
 import { LlqError } from "../../../formats/errors.js";
-import type { HostThread } from "../../host/types.js";
+import type { FileRegion, HostThread } from "../../host/types.js";
 import { installedPath } from "../../installed.js";
 import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
 import type { Products } from "../../kernels/products.js";
@@ -20,6 +20,7 @@ const IN_HAND = 2;
 
 interface Waiting {
   readonly request: Request;
+  readonly reads: (() => readonly FileRegion[]) | undefined;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -61,7 +62,8 @@ export class WorkerPool {
       return this.#runHere(kind, job, this.#reader);
     }
     return new Promise<unknown>((resolve, reject) => {
-      this.#queue.push({ request: { id: this.#nextId++, kind: kind.name, job }, resolve, reject });
+      const reads = kind.reads && (() => kind.reads!(job));
+      this.#queue.push({ request: { id: this.#nextId++, kind: kind.name, job }, reads, resolve, reject });
       this.#dispatch();
     }) as Promise<R>;
   }
@@ -74,7 +76,7 @@ export class WorkerPool {
       (thread, i) =>
         new Promise<unknown>((resolve, reject) => {
           const request = { id: this.#nextId++, kind: kind.name, job: jobs[i] };
-          thread.inHand.set(request.id, { request, resolve, reject });
+          thread.inHand.set(request.id, { request, reads: undefined, resolve, reject });
           thread.worker.post(request);
         }) as Promise<R>,
     );
@@ -119,7 +121,7 @@ export class WorkerPool {
   /** Rejects a job that cannot be sent: what a step divides by may have to be read for it. */
   #send({ inHand, worker }: Thread, next: Waiting): void {
     try {
-      worker.post(next.request);
+      worker.post(next.request, next.reads);
       inHand.set(next.request.id, next);
     } catch (error) {
       next.reject(error as Error);

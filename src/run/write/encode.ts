@@ -5,6 +5,7 @@ import type { Kernels } from "../../kernels/kernels.js";
 import { t } from "../../language/t.js";
 import { checkFinite } from "../../rows/finite.js";
 import { isAcross } from "../../rows/packed/index.js";
+import { storedRegions } from "../../rows/regions.js";
 import { type Descriptors, readRowsF32, readStoredRows, rowBytes, widenRows } from "../../rows/rows.js";
 import { keepsStoredValues, matrixOf, rowLength, type Tensor } from "../../tensor.js";
 import { aboutRows, type JobKind } from "../threads/messages.js";
@@ -167,6 +168,7 @@ function roundRows(
 export const encodeJob: JobKind<EncodeJob, EncodeResult[]> = {
   name: "encode",
   run: encode,
+  reads: ({ tensor, files, firstRow, rows }) => storedRegions(files, tensor, firstRow, rows),
   about: ({ tensor, targets, firstRow, rows }) =>
     t`${aboutRows(tensor, firstRow, rows)} to ${targets.map(({ dtype }) => dtype).join(", ")}`,
 };

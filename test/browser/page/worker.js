@@ -74,8 +74,6 @@ const calls = {
     for await (const name of (await navigator.storage.getDirectory()).keys()) names.push(name);
     return names.sort();
   },
-  /** A file of so many bytes that takes no room: its header, and zeros a slice at a time. */
-  sparse: () => undefined,
 };
 
 self.onmessage = async ({ data: { id, name, args } }) => {
