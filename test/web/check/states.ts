@@ -77,6 +77,38 @@ const LATER: Readonly<Record<string, Problem>> = {
   crashed: { kind: "crashed", message: "" },
 };
 
+/** Presses Tab until something has the focus; whatever had it on the way must show so. */
+async function tabTo(page: Page, wanted: string): Promise<void> {
+  for (let presses = 0; presses < 40; presses++) {
+    await page.keyboard.press("Tab");
+    const focus = await page.evaluate((selector) => {
+      const element = document.activeElement as HTMLElement;
+      const around = [element, element.nextElementSibling, element.closest("label")];
+      const isShown = around.some((each) => each !== null && getComputedStyle(each).outlineStyle !== "none");
+      return { isThere: element.matches(selector), isShown, name: element.outerHTML.slice(0, 80) };
+    }, wanted);
+    if (!focus.isShown) throw new Error(`nothing shows that ${focus.name} has the focus`);
+    if (focus.isThere) return;
+  }
+  throw new Error(`${wanted} cannot be reached by keyboard`);
+}
+
+/** All the way by keyboard alone. */
+async function byKeyboard(page: Page): Promise<void> {
+  const chooser = page.waitForEvent("filechooser"); // early: the browser has to be told to leave the dialog to us
+  await tabTo(page, ".drop button:not(.main)");
+  await page.keyboard.press("Enter");
+  await (await chooser).setFiles(MODEL);
+  await page.waitForSelector("#model:focus");
+  await tabTo(page, "[name=recipe-bits]");
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction(() => document.querySelector(".sizes .note")?.textContent?.startsWith("Q5_K_M"));
+  await tabTo(page, "section:has(#file) button.main");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#done:focus");
+  await tabTo(page, "section:has(#done) button.main");
+}
+
 /** Every state that the page has. */
 export const STATES: readonly Shown[] = [
   { name: "empty", reach: async () => {} },
@@ -130,6 +162,7 @@ export const STATES: readonly Shown[] = [
     },
   },
   { name: "done", reach: done },
+  { name: "by-keyboard", reach: byKeyboard },
   {
     name: "verified",
     reach: async (page) => {

@@ -113,6 +113,6 @@ function useFocus(place: string): void {
   useEffect(() => {
     if (last.current === place) return;
     last.current = place;
-    document.querySelector<HTMLElement>("[data-arrival]")?.focus();
+    document.querySelector<HTMLElement>(`[data-arrival="${place}"]`)?.focus();
   }, [place]);
 }

@@ -23,7 +23,7 @@ export function DoneView({ stage, state, actions, ...words }: DoneProps) {
           <p class="eyebrow good">
             <Check /> {t.doneTitle}
           </p>
-          <h2 id="done" class="title" tabIndex={-1} data-arrival>
+          <h2 id="done" class="title" tabIndex={-1} data-arrival="done">
             {written.name}
           </h2>
           <p class="note">

@@ -21,7 +21,7 @@ export function FileView({ stage, state, actions, ...words }: FileProps) {
   const isRunning = stage.at === "running";
   return (
     <section class="card" aria-labelledby="file" aria-busy={stage.at === "planned" && stage.busy}>
-      <h2 id="file" class="title" {...(isRunning ? { tabIndex: -1, "data-arrival": true } : {})}>
+      <h2 id="file" class="title" {...(isRunning ? { tabIndex: -1, "data-arrival": "running" } : {})}>
         {isRunning ? t.running : t.fileTitle}
       </h2>
       <Sizes plan={plan} {...words} />

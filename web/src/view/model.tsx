@@ -24,7 +24,7 @@ export function ModelView({ model, locked, actions, t, f }: ModelProps) {
       <div class="head">
         <div>
           <p class="eyebrow">{t.modelTitle}</p>
-          <h1 id="model" class="title" tabIndex={-1} data-arrival>
+          <h1 id="model" class="title" tabIndex={-1} data-arrival="planned">
             {model.name}
           </h1>
         </div>

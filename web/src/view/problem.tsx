@@ -15,7 +15,7 @@ export function ProblemView({ problem, actions, t, f }: ProblemProps) {
   const canTidy = kind === "quota";
   return (
     <section class="card problem" role="alert" aria-labelledby="problem">
-      <h2 id="problem" class="title" tabIndex={-1} data-arrival>
+      <h2 id="problem" class="title" tabIndex={-1} data-arrival="problem">
         {title}
       </h2>
       {said !== undefined && <p class="message">{t[said]}</p>}

@@ -17,7 +17,7 @@ export function StartView({ state, actions, ...words }: StartProps) {
   return (
     <>
       <div class="hero">
-        <h1 tabIndex={-1} data-arrival>
+        <h1 tabIndex={-1} data-arrival="empty">
           {t.headline}
         </h1>
         <p class="lead">{t.lead}</p>

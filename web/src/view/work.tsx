@@ -60,7 +60,7 @@ interface ReadingProps extends Words {
 export function ReadingView({ name, pace, stopping, actions, ...words }: ReadingProps) {
   return (
     <section class="card" aria-labelledby="reading">
-      <h1 id="reading" class="title" tabIndex={-1} data-arrival>
+      <h1 id="reading" class="title" tabIndex={-1} data-arrival="reading">
         {words.t.reading(name)}
       </h1>
       <Work pace={pace} stopping={stopping} onStop={() => actions.cancel()} {...words} />
