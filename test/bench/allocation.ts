@@ -15,8 +15,8 @@ import { type Plan, planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { appraise } from "../../src/run/measure/appraise.js";
 import { execute } from "../../src/run/write/execute.js";
+import { printTable } from "./measure.js";
 import { mean, pair } from "./paired.js";
-import { printTable } from "./table.js";
 
 const SAMPLES = fileURLToPath(new URL("../../../samples", import.meta.url)); // from dist/test/bench
 const MIXES = ["Q4_K_M", "Q4_K_S", "Q3_K_M"];

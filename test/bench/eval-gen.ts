@@ -10,8 +10,7 @@ import { generateBatch } from "../../src/generate/batch.js";
 import { loadEngine } from "../../src/generate/load-engine.js";
 import { endTokens } from "../../src/generate/text/end-tokens.js";
 import { openModel } from "../../src/model.js";
-import { load } from "./measure.js";
-import { printTable } from "./table.js";
+import { load, printTable } from "./measure.js";
 
 const QUESTIONS = 100;
 const MAX_TOKENS = 256;

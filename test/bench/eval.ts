@@ -5,8 +5,7 @@ import { fileURLToPath } from "node:url";
 import { formatBytes } from "../../src/ui.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
-import { printTable } from "./table.js";
+import { load, measureLlq, measureProgram, medianAndRange, printTable } from "./measure.js";
 
 /** About 0.4 G weights. */
 const SHAPE: LlamaShape = { hidden: 1024, layers: 24, heads: 16, kvHeads: 8, ffn: 4096, vocab: 32000 };

@@ -6,8 +6,7 @@ import { openModel } from "../../src/model.js";
 import { formatBytes } from "../../src/ui.js";
 import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { measureLlq } from "./measure.js";
-import { printTable } from "./table.js";
+import { measureLlq, printTable } from "./measure.js";
 
 const SAMPLE = fileURLToPath(new URL("../../../samples/text.txt", import.meta.url)); // from dist/test/bench
 const SHAPES = ["mistral-7b", "chatglm2-6b"] as const;

@@ -13,8 +13,7 @@ import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
 import { createMemoryGroup } from "./cgroup.js";
 import { benchFullContext } from "./full-size-generate.js";
-import { load, measureLlq } from "./measure.js";
-import { printTable } from "./table.js";
+import { load, measureLlq, printTable } from "./measure.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -10,8 +10,7 @@ import {
 } from "../../src/net/products/int8.js";
 import { chooseProducts } from "../../src/net/products/products.js";
 import { Random } from "../support/random.js";
-import { bestCpuOf, load } from "./measure.js";
-import { printTable } from "./table.js";
+import { bestCpuOf, load, printTable } from "./measure.js";
 
 /** The product of a chunk with a matrix of a 7B model, the matrix taken in slabs as the evaluator does. */
 const TOKENS = 512;

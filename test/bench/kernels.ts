@@ -1,7 +1,6 @@
 import { byteLength, DTYPES, type DType, type DTypeName } from "../../formats/dtype.js";
 import { Kernels } from "../../src/kernels/kernels.js";
-import { load } from "./measure.js";
-import { printTable } from "./table.js";
+import { load, printTable } from "./measure.js";
 
 /** Weights in a row of the benchmark, and in all: 16 MiB as f32, so that nothing stays in a core's own cache. */
 const ROW = 4096;

@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { openContainer } from "../../formats/open.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
-import { printTable } from "./table.js";
+import { load, measureLlq, measureProgram, medianAndRange, printTable } from "./measure.js";
 
 /** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */
 const SHAPE: LlamaShape = { hidden: 2048, layers: 10, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { formatBytes } from "../../src/ui.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { emptyNodeRss, measureLlq } from "./measure.js";
-import { printTable } from "./table.js";
+import { emptyNodeRss, measureLlq, printTable } from "./measure.js";
 
 /** About 1.07 G weights, 2.1 GB as BF16. */
 const TWO_GIGABYTES: LlamaShape = {

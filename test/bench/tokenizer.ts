@@ -3,8 +3,7 @@ import { fileURLToPath } from "node:url";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../src/tokenizer/types.js";
 import { readVocab, type Vocab } from "../../src/tokenizer/vocab.js";
-import { bestOf } from "./measure.js";
-import { printTable } from "./table.js";
+import { bestOf, printTable } from "./measure.js";
 
 const SAMPLES = fileURLToPath(new URL("../../../samples/", import.meta.url)); // from dist/test/bench
 const SHARED = process.env["LLQ_SHARED"];

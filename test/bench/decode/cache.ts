@@ -3,8 +3,7 @@ import { KvCache, kvBytes } from "../../../src/net/mixers/state/kv-cache.js";
 import { chooseProducts } from "../../../src/net/products/products.js";
 import type { KvType } from "../../../src/quant/fit/memory.js";
 import { Random } from "../../support/random.js";
-import { bestCpuOf, load } from "../measure.js";
-import { printTable } from "../table.js";
+import { bestCpuOf, load, printTable } from "../measure.js";
 
 /** A layer of a model of 8B, far into its context. */
 const SHAPE = { heads: 8, keyLength: 128, valueLength: 128, capacity: 4096, window: 0, batch: 512 };

@@ -3,8 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../../src/kernels/kernels.js";
 import { chooseProducts } from "../../../src/net/products/products.js";
-import { load } from "../measure.js";
-import { printTable } from "../table.js";
+import { load, printTable } from "../measure.js";
 import type { Question, Setting } from "./decode-worker.js";
 
 const TYPES: readonly DTypeName[] = ["Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16", "BF16", "F32"];

@@ -8,8 +8,7 @@ import { loadEngine } from "../../../src/generate/load-engine.js";
 import { type Model, openModel } from "../../../src/model.js";
 import { PRESETS } from "../../support/shapes.js";
 import { writeSynthetic } from "../../synthetic.js";
-import { load, measureLlq, measureProgram, median, medianAndRange } from "../measure.js";
-import { printTable } from "../table.js";
+import { load, measureLlq, measureProgram, median, medianAndRange, printTable } from "../measure.js";
 
 const TYPES = ["Q4_0", "Q4_K_M", "Q8_0"];
 const PROMPT = 512;
