@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { parseAst } from "rolldown/parseAst";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -145,11 +145,9 @@ function compile(language) {
     if (name in texts) throw new Error(`two sentences have the fingerprint ${name}: word one otherwise: ${key}`);
     if (text !== key) texts[name] = text;
   }
-  const path = join(ROOT, `dist/${language}.br`);
-  mkdirSync(join(dirname(path), "browser"), { recursive: true });
-  const params = { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT };
-  writeFileSync(path, brotliCompressSync(JSON.stringify(texts), { params }));
-  writeFileSync(join(ROOT, `dist/browser/${language}.gz`), gzipSync(JSON.stringify(texts), { level: 9 }));
+  const path = join(ROOT, `dist/browser/${language}.gz`); // the program reads it too
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, gzipSync(JSON.stringify(texts), { level: 9 }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -23,7 +23,7 @@ rmSync(target, { recursive: true, force: true });
 for (const file of found) {
   const whole = readFileSync(join(dist, file), "utf8");
   // What families and layers are made of is explained where it is written: the package must stay below 600 kB, beside what browsers get.
-  const isInner = /^src\/(arch|net|rows)\//.test(file) && !exported.has(file);
+  const isInner = /^src\/(arch|host|net|rows)\//.test(file) && !exported.has(file);
   const text = isInner ? whole.replace(/^ *\/\*\*[^]*?\*\/\n/gm, "") : whole;
   const names = [...new Set([...text.matchAll(/\bWebAssembly\.(\w+)/g)].map(([, name]) => name))];
   mkdirSync(dirname(join(target, file)), { recursive: true });

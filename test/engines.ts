@@ -81,6 +81,20 @@ function fingerprints(node: string, scratch: string): Map<string, string> {
   const calibration = ["--calibrate", TEXT, "--calibrate-tokens", "2048", "--force"];
   run(node, ["quantize", MODEL, "-o", calibrated, "--type", "Q4_K_M", ...calibration]);
   found.set("error feedback", createHash("sha256").update(readFileSync(calibrated)).digest("hex"));
+  const codebook = ["--tensor", "blk.0.attn_q.weight=IQ2_S", "--tensor", "blk.0.ffn_down.weight=IQ3_XXS"];
+  run(node, [
+    "quantize",
+    MODEL,
+    "-o",
+    calibrated,
+    "--type",
+    "F16",
+    ...codebook,
+    ...calibration,
+    "--effort",
+    "max",
+  ]);
+  found.set("the same of codebooks", createHash("sha256").update(readFileSync(calibrated)).digest("hex"));
   found.set("perplexity", perplexity(node, MODEL));
   return found;
 }

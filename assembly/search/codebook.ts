@@ -172,11 +172,18 @@ function write_list(lists: usize, first: u32, count: u32, size: u32): u32 {
   return (first << 8) | places;
 }
 
+/** The levels of an entry, four bits each. */
+function code_4(e: u32): u32 {
+  let code: u32 = 0;
+  for (let i: u32 = 0; i < 4; i++) code |= (<u32>load<u8>(plane(i) + e)) << (4 * i);
+  return code;
+}
+
 function write(at: usize, k: u32, e: u32, size: u32): void {
   if (size === 4) {
     const place = at + k * 8;
     for (let i: u32 = 0; i < 4; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 16);
-    store<u32>(place, OFF_GRID | e, 4);
+    store<u32>(place, OFF_GRID | e | (code_4(e) << 16), 4);
     return;
   }
   const place = at + (k >> 2) * 16;

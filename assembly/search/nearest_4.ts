@@ -2,7 +2,7 @@
 
 import { ON_GRID } from "./codebook";
 import { cut, HALF, halves, ONE, plain, ROUND, rounded_by, SEVEN, SHORT } from "./rounding";
-import { ISCALES, ROOTS, SCALES, set_entries, X } from "./search_iq";
+import { ISCALES, ROOTS, SCALES, set_fours, X } from "./search_iq";
 
 /** Rounds group k to entries under the scales of four columns (set_values): of the first `lanes` of them, or with -1 of the last alone. */
 export function round_4(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
@@ -30,17 +30,26 @@ export function round_4(book: usize, codes: usize, k: usize, column: usize, lane
   );
   // Of the short list where no value is near the middle of two levels.
   octal = v128.or(octal, v128.and(plain(off), v128.load(SHORT)));
-  let entries = i32x4.splat(0);
+  const none = i32x4.splat(with_code(codes, 0));
+  let entries = none;
   // Scales that lie close together often round to the same point, whose neighbours are then tried under all four.
   for (let open: i32 = lanes < 0 ? 8 : (1 << lanes) - 1; open !== 0; ) {
     const point = lane_of(octal, ctz(open));
     const here = i32x4.eq(octal, i32x4.splat(point));
     const value = load<u32>(book + <usize>point * 4);
-    const found = value >= ON_GRID ? i32x4.splat(value & 0xffff) : nearest_4(book, value, x, ROOTS + k * 16);
+    const found =
+      value >= ON_GRID
+        ? i32x4.splat(with_code(codes, value & 0xffff))
+        : nearest_4(book, value, x, ROOTS + k * 16, none);
     entries = v128.bitselect(found, entries, here);
     open &= ~i32x4.bitmask(here);
   }
-  set_entries(codes, 4, k, column, entries);
+  set_fours(k, column, entries);
+}
+
+/** An entry with the levels of `codes` in the upper half, as the lists have it. */
+function with_code(codes: usize, entry: u32): u32 {
+  return entry | ((<u32>load<u16>(codes + ((<usize>entry) << 1))) << 16);
 }
 
 const LANES: usize = memory.data(16, 16);
@@ -63,9 +72,9 @@ export function set_values(column: usize): void {
 
 /**
  * With each of the four scales the neighbour with the least sum of w * (scale * odd - x)² over the four floats at `x`, the
- * first of equals; OFF is set. `value` is the table's for the point.
+ * first of equals; OFF is set, and `none` where there is none. `value` is the table's for the point.
  */
-function nearest_4(book: usize, value: u32, x: usize, w: usize): v128 {
+function nearest_4(book: usize, value: u32, x: usize, w: usize, none: v128): v128 {
   const x0 = v128.load32_splat(x);
   const x1 = v128.load32_splat(x, 4);
   const x2 = v128.load32_splat(x, 8);
@@ -75,7 +84,7 @@ function nearest_4(book: usize, value: u32, x: usize, w: usize): v128 {
   const w2 = v128.load32_splat(w, 8);
   const w3 = v128.load32_splat(w, 12);
   let least = f32x4.splat(f32.MAX_VALUE);
-  let entries = i32x4.splat(0);
+  let entries = none;
   const first = book + 4096 * 8 + (value >> 8) * 16;
   for (let place = first, end = first + (value & 255) * 16; place < end; place += 16) {
     let d = term(load<u8>(place), x0, w0);

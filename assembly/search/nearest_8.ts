@@ -2,7 +2,7 @@
 
 import { chosen, first_of_least, ON_GRID, terms } from "./codebook";
 import { cut, HALF, halves, ONE, plain, ROUND, rounded_by, SHORT, TWO } from "./rounding";
-import { ISCALES, OFF, ROOTS, SCALES, set_entries, X } from "./search_iq";
+import { ISCALES, OFF, ROOTS, SCALES, set_eights, X } from "./search_iq";
 
 /** Number of the point of eight levels, two bits each in `code`. */
 export function point_of_code(code: u32): u32 {
@@ -38,7 +38,7 @@ export function round_8(book: usize, codes: usize, k: usize, column: usize, lane
   if (lanes < 0 || lanes > 3) {
     entries = i32x4.replace_lane(entries, 3, entry_of(book, i32x4.extract_lane(at, 3), k, column + 3));
   }
-  set_entries(codes, 8, k, column, entries);
+  set_eights(codes, k, column, entries);
 }
 
 /** `at` is where in the table. */

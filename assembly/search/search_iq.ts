@@ -147,21 +147,47 @@ export function fitted(column: usize, scale: f32): f32 {
   return qq > 0 ? load<f32>(SUM_QX + column * 4) / qq : scale;
 }
 
-/** Four columns of group k get entries, OFF among their bits, of groups of `size` in a grid of `codes`. */
-export function set_entries(codes: usize, size: usize, k: usize, column: usize, entries: v128): void {
+/** Four columns of group k of eight weights get entries of a grid of `codes`, OFF among their bits. */
+export function set_eights(codes: usize, k: usize, column: usize, entries: v128): void {
   const numbers = v128.and(entries, i32x4.splat(OFF - 1));
   let code = i32x4.splat(load<u16>(codes + <usize>i32x4.extract_lane(numbers, 0) * 2));
   code = i32x4.replace_lane(code, 1, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 1) * 2));
   code = i32x4.replace_lane(code, 2, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 2) * 2));
   code = i32x4.replace_lane(code, 3, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 3) * 2));
-  const bits = 16 / <i32>size;
-  const level = i32x4.splat((1 << bits) - 1);
-  for (let i: usize = 0; i < size; i++, code = i32x4.shr_u(code, bits)) {
-    const l = v128.and(code, level);
-    const odd = f32x4.convert_i32x4_s(i32x4.add(i32x4.add(l, l), i32x4.splat(1)));
-    v128.store(ODDS + (k * size + i) * 128 + column * 4, odd);
-  }
+  const levels = v128.load(TWO_BITS);
+  const one = v128.load(ONES);
+  const to = ODDS + k * 1024 + column * 4;
+  set_odd(to, v128.and(i32x4.shl(code, 1), levels), one);
+  set_odd(to + 128, v128.and(i32x4.shr_u(code, 1), levels), one);
+  set_odd(to + 256, v128.and(i32x4.shr_u(code, 3), levels), one);
+  set_odd(to + 384, v128.and(i32x4.shr_u(code, 5), levels), one);
+  set_odd(to + 512, v128.and(i32x4.shr_u(code, 7), levels), one);
+  set_odd(to + 640, v128.and(i32x4.shr_u(code, 9), levels), one);
+  set_odd(to + 768, v128.and(i32x4.shr_u(code, 11), levels), one);
+  set_odd(to + 896, v128.and(i32x4.shr_u(code, 13), levels), one);
   v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(entries, entries), 0);
+}
+
+/** Four columns of group k of four weights get entries, OFF among their bits, whose levels are in the upper halves, four bits each. */
+export function set_fours(k: usize, column: usize, entries: v128): void {
+  const levels = v128.load(FOUR_BITS);
+  const one = v128.load(ONES);
+  const to = ODDS + k * 512 + column * 4;
+  set_odd(to, v128.and(i32x4.shr_u(entries, 15), levels), one);
+  set_odd(to + 128, v128.and(i32x4.shr_u(entries, 19), levels), one);
+  set_odd(to + 256, v128.and(i32x4.shr_u(entries, 23), levels), one);
+  set_odd(to + 384, v128.and(i32x4.shr_u(entries, 27), levels), one);
+  const numbers = v128.and(entries, i32x4.splat(0xffff));
+  v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(numbers, numbers), 0);
+}
+
+/** Where twice a level is. */
+const TWO_BITS: usize = memory.data<i32>([6, 6, 6, 6], 16);
+const FOUR_BITS: usize = memory.data<i32>([30, 30, 30, 30], 16);
+const ONES: usize = memory.data<i32>([1, 1, 1, 1], 16);
+
+function set_odd(to: usize, twice: v128, one: v128): void {
+  v128.store(to, f32x4.convert_i32x4_s(v128.or(twice, one)));
 }
 
 /** Whether group k of a column was off the grid. */

@@ -73,7 +73,7 @@ startWorkersBy(() => new Worker(new URL("./worker.js", import.meta.url), { type:
 const kernels = () => fetchOnce(new URL("./kernels.gz", import.meta.url), addModules);
 const products = () => fetchOnce(new URL("./products.gz", import.meta.url), addModules);
 const chinese = () =>
-  fetchOnce(new URL("./zh.gz", import.meta.url), (content) => provideAsset("zh.br", content));
+  fetchOnce(new URL("./zh.gz", import.meta.url), (content) => provideAsset("browser/zh.gz", content));
 
 /**
  * Makes files of the page known, for openModel and all that takes a path.

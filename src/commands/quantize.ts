@@ -239,7 +239,7 @@ function partsOf(plan: Plan, { output, keepSplit, splitMaxSize }: CommandOptions
 }
 
 function chosenTypes({ bits, type, imatrix, calibrate }: GivenOptions): Type[] {
-  const isGuided = imatrix !== undefined && calibrate === undefined; // error feedback has no grids of codebooks
+  const isGuided = imatrix !== undefined && calibrate === undefined; // with --calibrate the mixes stay those of its measurements
   const names = type ?? (bits === undefined ? undefined : (isGuided ? GUIDED_BITS : BITS)[bits]);
   if (names !== undefined) return names.split(",").map((name) => chosenType(name.trim()));
   throw new LlqError("usage", t`how many bits? neither --bits nor --type nor a size is given`, {

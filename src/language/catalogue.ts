@@ -12,5 +12,5 @@ export function useLanguage(language: Language): void {
 }
 
 function readCatalogue(language: Language): Catalogue {
-  return JSON.parse(decodeUtf8(readCompressed(installedPath(`${language}.br`))));
+  return JSON.parse(decodeUtf8(readCompressed(installedPath(`browser/${language}.gz`))));
 }

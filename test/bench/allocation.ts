@@ -15,7 +15,7 @@ import { type Plan, planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { appraise } from "../../src/run/measure/appraise.js";
 import { execute } from "../../src/run/write/execute.js";
-import { formatTable } from "../../src/ui.js";
+import { printTable } from "./measure.js";
 import { mean, pair } from "./paired.js";
 
 const SAMPLES = fileURLToPath(new URL("../../../samples", import.meta.url)); // from dist/test/bench
@@ -74,7 +74,7 @@ export async function benchAllocation(shared: string): Promise<void> {
       "change",
       "p",
     ];
-    console.log(formatTable(header, rows));
+    printTable(header, rows);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

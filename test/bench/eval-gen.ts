@@ -10,8 +10,7 @@ import { generateBatch } from "../../src/generate/batch.js";
 import { loadEngine } from "../../src/generate/load-engine.js";
 import { endTokens } from "../../src/generate/text/end-tokens.js";
 import { openModel } from "../../src/model.js";
-import { formatTable } from "../../src/ui.js";
-import { load } from "./measure.js";
+import { load, printTable } from "./measure.js";
 
 const QUESTIONS = 100;
 const MAX_TOKENS = 256;
@@ -92,7 +91,7 @@ export async function benchEvalGen(model: string, file: string, examples: string
     `\n${basename(model)}, ${questions.length} questions of ${basename(file)}, 5 shots, ${THREADS} threads, ${load()}`,
   );
   const head = ["", "tokens", "as the last", "s", "s of CPU", "tokens/s", "times", "times, CPU"];
-  console.log(formatTable(head, rows));
+  printTable(head, rows);
 }
 
 async function measured(name: string, way: () => Promise<Run["answers"]>): Promise<Run> {

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { formatBytes, formatTable } from "../../src/ui.js";
+import { formatBytes } from "../../src/ui.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
+import { load, measureLlq, measureProgram, medianAndRange, printTable } from "./measure.js";
 
 /** About 0.4 G weights. */
 const SHAPE: LlamaShape = { hidden: 1024, layers: 24, heads: 16, kvHeads: 8, ffn: 4096, vocab: 32000 };
@@ -55,7 +55,7 @@ export function benchEval(types: readonly string[], llamaCpp?: string): void {
       "ratio of the best",
       "median of the pairs (range)",
     ];
-    console.log(formatTable([...columns, ...theirs], rows));
+    printTable([...columns, ...theirs], rows);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -7,6 +7,7 @@ import { type Imatrix, openImatrix } from "../../formats/imatrix/imatrix.js";
 import { openSensitivity } from "../../formats/sensitivity.js";
 import { chunkBos, modelTokenizer } from "../../src/commands/shared/text.js";
 import { calibrate } from "../../src/eval/calibrate/calibrate.js";
+import { WITHOUT_GRID } from "../../src/eval/calibrate/codes/grids.js";
 import type { Effort } from "../../src/eval/calibrate/options.js";
 import { calibrationChunks } from "../../src/eval/calibrate/text.js";
 import { type ImatrixSource, writeImatrix } from "../../src/eval/imatrix/imatrix-file.js";
@@ -173,7 +174,7 @@ class Bench {
     const { model, imatrix } = this;
     const fixed = await this.#fixedFile(mix);
     const options = { imatrix, guide: imatrix };
-    const menu = menuOf(model, options, { codebooks: false });
+    const menu = menuOf(model, options, WITHOUT_GRID);
     const prices = await appraise(model, menu, {
       imatrix,
       sensitivity: openSensitivity(await this.#measured()),
@@ -204,7 +205,7 @@ class Bench {
     const options = { imatrix, overrides: overrides.filter(({ dtype }) => dtype !== "F32") };
     const same = planQuantize(model, findRecipe("Q4_K_M"), options);
     const bySize = { imatrix, guide: imatrix };
-    const menu = menuOf(model, bySize, { codebooks: false });
+    const menu = menuOf(model, bySize, WITHOUT_GRID);
     const sensitivity = openSensitivity(await this.#measured());
     const prices = await appraise(model, menu, { imatrix, sensitivity });
     const own = planBySize(model, { bytes, of: "tensors" }, menu, prices, bySize);

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { modelTokenizer } from "../../src/commands/shared/text.js";
 import { openModel } from "../../src/model.js";
-import { formatBytes, formatTable } from "../../src/ui.js";
+import { formatBytes } from "../../src/ui.js";
 import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { measureLlq } from "./measure.js";
+import { measureLlq, printTable } from "./measure.js";
 
 const SAMPLE = fileURLToPath(new URL("../../../samples/text.txt", import.meta.url)); // from dist/test/bench
 const SHAPES = ["mistral-7b", "chatglm2-6b"] as const;
@@ -48,7 +48,7 @@ export function benchFullContext(scratch: string, threads: string): void {
   });
   const fits = ["llq fit, llama.cpp", "peak / that", "llq fit, llq generate", "peak / that"];
   const columns = ["Q4_K_M of", "prompt", "tokens/s", "tokens/s behind it", "peak RSS", ...fits];
-  console.log(formatTable(columns, rows));
+  printTable(columns, rows);
 }
 
 /** Text of about PROMPT tokens. */

@@ -2,17 +2,18 @@
 // The whole way of a 7B checkpoint (13.5 GB of BF16, random weights): quantize in one pass, verify, inspect, eval-ppl,
 // each step with its time and memory, and with a limit of memory where control groups can be made. With "generate": what
 // llq generate takes with a long context instead.
+
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { formatBytes, formatTable } from "../../src/ui.js";
+import { formatBytes } from "../../src/ui.js";
 import { PRESETS } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
 import { createMemoryGroup } from "./cgroup.js";
 import { benchFullContext } from "./full-size-generate.js";
-import { load, measureLlq } from "./measure.js";
+import { load, measureLlq, printTable } from "./measure.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -80,7 +81,7 @@ function main(): void {
     head();
     console.log(`7B Llama, 13.5 GB of BF16 in shards, ${threads} threads`);
     const columns = ["step", "wall time", "CPU time", "peak RSS", "memory limit", "bytes/s", ""];
-    console.log(formatTable(columns, [made, ...rows]));
+    printTable(columns, [made, ...rows]);
   } finally {
     cleanUp();
   }

@@ -9,9 +9,8 @@ import {
   quantizeActivations,
 } from "../../src/net/products/int8.js";
 import { chooseProducts } from "../../src/net/products/products.js";
-import { formatTable } from "../../src/ui.js";
 import { Random } from "../support/random.js";
-import { bestCpuOf, load } from "./measure.js";
+import { bestCpuOf, load, printTable } from "./measure.js";
 
 /** The product of a chunk with a matrix of a 7B model, the matrix taken in slabs as the evaluator does. */
 const TOKENS = 512;
@@ -47,7 +46,7 @@ export function benchGemm(): void {
   console.log(
     `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time, ${load()}`,
   );
-  console.log(formatTable(["type", ...modules.map(nameOf)], rows));
+  printTable(["type", ...modules.map(nameOf)], rows);
   console.log(`the evaluator takes ${nameOf(chosen)} here`);
 }
 

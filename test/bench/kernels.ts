@@ -1,7 +1,6 @@
 import { byteLength, DTYPES, type DType, type DTypeName } from "../../formats/dtype.js";
 import { Kernels } from "../../src/kernels/kernels.js";
-import { formatTable } from "../../src/ui.js";
-import { load } from "./measure.js";
+import { load, printTable } from "./measure.js";
 
 /** Weights in a row of the benchmark, and in all: 16 MiB as f32, so that nothing stays in a core's own cache. */
 const ROW = 4096;
@@ -23,7 +22,7 @@ export function benchKernels(): void {
     .filter((type) => type.kernels !== "read")
     .map((type) => benchType(kernels, type, x, y, weights));
   console.log(`\nkernels, one thread, millions of weights a second (best of many short runs), ${load()}`);
-  console.log(formatTable(["type", "quantize", "with imatrix", "dequantize"], rows));
+  printTable(["type", "quantize", "with imatrix", "dequantize"], rows);
 }
 
 function benchType(kernels: Kernels, type: DType, x: number, y: number, weights: number): string[] {

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import { formatTable } from "../../src/ui.js";
 import type { MemoryGroup } from "./cgroup.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url)); // from dist/test/bench
@@ -110,4 +111,9 @@ export function bestCpuOf(runs: number, work: () => void): number {
     best = Math.min(best, user + system);
   }
   return best / 1e6;
+}
+
+/** Columns of numbers to the right, on standard output. */
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  console.log(formatTable(header, rows).join("\n"));
 }

@@ -3,10 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openContainer } from "../../formats/open.js";
-import { formatTable } from "../../src/ui.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { load, measureLlq, measureProgram, medianAndRange } from "./measure.js";
+import { load, measureLlq, measureProgram, medianAndRange, printTable } from "./measure.js";
 
 /** About 520 M weights: long enough that starting up does not count, short enough to do it several times. */
 const SHAPE: LlamaShape = { hidden: 2048, layers: 10, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16384 };
@@ -63,7 +62,7 @@ export function benchNative(folder: string): void {
       "its CPU time",
       "times less",
     ];
-    console.log(formatTable([...columns, "differing tensors"], rows));
+    printTable([...columns, "differing tensors"], rows);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

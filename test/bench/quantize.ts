@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { formatBytes, formatTable } from "../../src/ui.js";
+import { formatBytes } from "../../src/ui.js";
 import type { LlamaShape } from "../support/shapes.js";
 import { writeSynthetic } from "../synthetic.js";
-import { emptyNodeRss, measureLlq } from "./measure.js";
+import { emptyNodeRss, measureLlq, printTable } from "./measure.js";
 
 /** About 1.07 G weights, 2.1 GB as BF16. */
 const TWO_GIGABYTES: LlamaShape = {
@@ -55,7 +55,7 @@ export function benchQuantize(types: readonly string[], folder: string = tmpdir(
       }
     }
     console.log("\nllq quantize, from a synthetic 2 GB BF16 checkpoint (page cache warm)");
-    console.log(formatTable(["type", "threads", "weights", "written", "peak RSS", "above Node's own"], rows));
+    printTable(["type", "threads", "weights", "written", "peak RSS", "above Node's own"], rows);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -3,8 +3,7 @@ import { fileURLToPath } from "node:url";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../src/tokenizer/types.js";
 import { readVocab, type Vocab } from "../../src/tokenizer/vocab.js";
-import { formatTable } from "../../src/ui.js";
-import { bestOf } from "./measure.js";
+import { bestOf, printTable } from "./measure.js";
 
 const SAMPLES = fileURLToPath(new URL("../../../samples/", import.meta.url)); // from dist/test/bench
 const SHARED = process.env["LLQ_SHARED"];
@@ -33,9 +32,7 @@ export function benchTokenizer(): void {
   console.log(
     `\ntokenizers, one thread, ${existsSync(wikitext) ? "WikiText-2 test" : "repeated sample text"}`,
   );
-  console.log(
-    formatTable(["vocabulary", "kind", "pre-tokenizer", "tokens", "k tokens/s", "loaded in"], rows),
-  );
+  printTable(["vocabulary", "kind", "pre-tokenizer", "tokens", "k tokens/s", "loaded in"], rows);
 }
 
 function benchVocab(name: string, folder: string, vocabSize: number, text: string): string[] {

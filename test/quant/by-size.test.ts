@@ -218,7 +218,7 @@ describe("a file of a size", () => {
     }
   });
 
-  test("has codebooks for guided tensors alone, and none for error feedback, which has no grid of theirs", () => {
+  test("has codebooks for guided tensors alone, and not those that are ruled out, nor mixes that have them", () => {
     const [unguided] = model.tensors.filter(({ name }) => name.includes("ffn_up")).map(({ name }) => name);
     const entries = new Map([...imatrix.entries].filter(([name]) => name !== unguided));
     const guide = { ...imatrix, entries };
@@ -228,7 +228,11 @@ describe("a file of a size", () => {
     const matrices = model.tensors.filter(({ name }) => entries.has(name)).map(({ name }) => name);
     expect(named).toEqual(expect.arrayContaining(matrices));
     expect(named).not.toContain(unguided);
-    expect(withCodebooks(menuOf(model, { guide, imatrix: guide }, { codebooks: false }))).toEqual([]);
+    expect(withCodebooks(menuOf(model, { guide, imatrix: guide }, GUIDED))).toEqual([]);
+    const without = menuOf(model, { guide, imatrix: guide }, new Set(["IQ1_M"] as const));
+    expect(withCodebooks(without)).toEqual(named);
+    expect(without.types.flat()).not.toContain("IQ1_M");
+    expect(without.mixes.map(({ recipe }) => recipe.name)).not.toContain("IQ1_M");
     expect(withCodebooks(menuOf(model, { guide: undefined }))).toEqual([]);
   });
 

@@ -11,6 +11,6 @@ export function provideAsset(name: string, content: Uint8Array): void {
 
 export const { codePath, findInstalled, readCompressed }: HostAssets = {
   codePath: () => import.meta.url,
-  findInstalled: (name) => (name.endsWith(".br") && !loaded.has(name) ? undefined : name),
+  findInstalled: (name) => (/\.(br|gz)$/.test(name) && !loaded.has(name) ? undefined : name),
   readCompressed: (path) => loaded.get(path)!,
 };

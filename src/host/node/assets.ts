@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliDecompressSync } from "node:zlib";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { HostAssets } from "../types.js";
 
 // Files of this package beside its code: modules of WebAssembly, the entry of threads and catalogues of languages. A program
@@ -23,7 +23,7 @@ export const { codePath, findInstalled, readCompressed }: HostAssets = {
   findInstalled: (name) => {
     const code = ownPath();
     const places = [
-      () => createRequire(code).resolve(OWN[name] ?? `#${name.replace(/\.br$/, "")}`),
+      () => createRequire(code).resolve(OWN[name] ?? `#${name.replace(/^.*\/|\.\w+$/g, "")}`),
       () => inPackage(code, name),
     ];
     for (const place of places) {
@@ -33,7 +33,7 @@ export const { codePath, findInstalled, readCompressed }: HostAssets = {
     }
     return undefined;
   },
-  readCompressed: (path) => brotliDecompressSync(readFileSync(path)),
+  readCompressed: (path) => (path.endsWith(".gz") ? gunzipSync : brotliDecompressSync)(readFileSync(path)),
 };
 
 function inPackage(code: string, name: string): string {

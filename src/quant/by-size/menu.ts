@@ -26,18 +26,25 @@ const MIXES = ["Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ4_XS", "Q4_K_S", "Q4_K_M
 // biome-ignore format: one line
 const GUIDED_MIXES = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M"];
 
-/** @param codebooks whether types whose weights are entries of a codebook may be chosen: error feedback has no grid of theirs */
-export function menuOf(model: Model, options: ChoicesOptions, { codebooks = true } = {}): Menu {
+/** @param without types that are not to be chosen, though an importance matrix would guide them, nor mixes that have them */
+export function menuOf(
+  model: Model,
+  options: ChoicesOptions,
+  without: ReadonlySet<DTypeName> = new Set(),
+): Menu {
   const facts = factsOf(model, options.guide);
   const settled = settleTypes(model.tensors, facts, options);
   const mixOf = (recipe: Recipe): Mix => ({
     recipe,
     choices: chooseTypes(recipe, model.tensors, facts, options),
   });
-  const isGuided = (tensor: Tensor) => codebooks && options.guide?.entries.has(tensor.name) === true;
+  const isGuided = (tensor: Tensor) => options.guide?.entries.has(tensor.name) === true;
   const isBlind = ({ choices }: Mix) =>
-    model.tensors.some((tensor, i) => GUIDED.has(choices[i]!.dtype) && !isGuided(tensor));
-  const low = options.guide === undefined || !codebooks ? [] : GUIDED_MIXES.map(findRecipe).map(mixOf);
+    model.tensors.some((tensor, i) => {
+      const { dtype } = choices[i]!;
+      return without.has(dtype) || (GUIDED.has(dtype) && !isGuided(tensor));
+    });
+  const low = options.guide === undefined ? [] : GUIDED_MIXES.map(findRecipe).map(mixOf);
   const mixes = [
     ...low.filter((mix) => !isBlind(mix)),
     ...[...MIXES.map(findRecipe), losslessType(model)].map(mixOf),
@@ -45,7 +52,8 @@ export function menuOf(model: Model, options: ChoicesOptions, { codebooks = true
   const types = model.tensors.map((tensor, i) => {
     if (settled[i]!.choice !== undefined) return [];
     const ofMixes = mixes.map(({ choices }) => choices[i]!.dtype);
-    return [...new Set([...candidatesFor(tensor, ladderOf(isGuided(tensor))), ...ofMixes])];
+    const all = new Set([...candidatesFor(tensor, ladderOf(isGuided(tensor))), ...ofMixes]);
+    return [...all].filter((type) => !without.has(type));
   });
   return { settled, mixes, types };
 }

@@ -2,9 +2,8 @@ import { compileKernels, Kernels } from "../../../src/kernels/kernels.js";
 import { KvCache, kvBytes } from "../../../src/net/mixers/state/kv-cache.js";
 import { chooseProducts } from "../../../src/net/products/products.js";
 import type { KvType } from "../../../src/quant/fit/memory.js";
-import { formatTable } from "../../../src/ui.js";
 import { Random } from "../../support/random.js";
-import { bestCpuOf, load } from "../measure.js";
+import { bestCpuOf, load, printTable } from "../measure.js";
 
 /** A layer of a model of 8B, far into its context. */
 const SHAPE = { heads: 8, keyLength: 128, valueLength: 128, capacity: 4096, window: 0, batch: 512 };
@@ -30,7 +29,7 @@ export function benchCache(): void {
     `\nattention to ${SHAPE.capacity} tokens of ${SHAPE.heads} heads × ${SHAPE.keyLength}, one thread, per second of processor time, ${load()}`,
   );
   const bits = `${products?.bits ?? 128} bits`;
-  console.log(formatTable(["type", "group", ...head, ...head.map((name) => `${name}, ${bits}`)], rows));
+  printTable(["type", "group", ...head, ...head.map((name) => `${name}, ${bits}`)], rows);
 }
 
 function seconds(

@@ -3,8 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { compileKernels } from "../../../src/kernels/kernels.js";
 import { chooseProducts } from "../../../src/net/products/products.js";
-import { formatTable } from "../../../src/ui.js";
-import { load } from "../measure.js";
+import { load, printTable } from "../measure.js";
 import type { Question, Setting } from "./decode-worker.js";
 
 const TYPES: readonly DTypeName[] = ["Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16", "BF16", "F32"];
@@ -38,5 +37,5 @@ export async function benchDecode(): Promise<void> {
   console.log(
     `\nproducts with weights in memory, 10^9 bytes of them per second, threads × tokens, ${load()}`,
   );
-  console.log(formatTable(["type", ...columns], rows));
+  printTable(["type", ...columns], rows);
 }

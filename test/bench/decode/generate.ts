@@ -6,10 +6,9 @@ import type { Engine } from "../../../src/generate/engine.js";
 import { generate } from "../../../src/generate/generate.js";
 import { loadEngine } from "../../../src/generate/load-engine.js";
 import { type Model, openModel } from "../../../src/model.js";
-import { formatTable } from "../../../src/ui.js";
 import { PRESETS } from "../../support/shapes.js";
 import { writeSynthetic } from "../../synthetic.js";
-import { load, measureLlq, measureProgram, median, medianAndRange } from "../measure.js";
+import { load, measureLlq, measureProgram, median, medianAndRange, printTable } from "../measure.js";
 
 const TYPES = ["Q4_0", "Q4_K_M", "Q8_0"];
 const PROMPT = 512;
@@ -50,7 +49,7 @@ export async function benchGenerate(files: readonly string[], llamaCpp?: string)
   else await withSynthetic(async (file) => rows.push(...(await benchFile(file, llamaCpp))));
   console.log(`\ngenerating, ${THREADS} threads, medians of ${RUNS} runs in turns, tokens/s, ${load()}`);
   const theirs = llamaCpp === undefined ? [] : ["llama.cpp", "median of the ratios (range)"];
-  console.log(formatTable(["file", "what", "llq", ...theirs], rows));
+  printTable(["file", "what", "llq", ...theirs], rows);
 }
 
 async function withSynthetic(use: (file: string) => Promise<unknown>): Promise<void> {

@@ -19,6 +19,7 @@ import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { type Model, openModel } from "../../../src/model.js";
 import { calibrationMetadata } from "../../../src/quant/metadata.js";
 import { type Plan, planQuantize } from "../../../src/quant/plan.js";
+import { parseOverride } from "../../../src/quant/recipes/override.js";
 import { findRecipe } from "../../../src/quant/recipes/recipes.js";
 import { verify } from "../../../src/run/measure/verify.js";
 import { execute } from "../../../src/run/write/execute.js";
@@ -103,6 +104,22 @@ describe.each(["llama", "mixtral", "deepseek-v2-lite", "gemma2", "granite-4-hybr
     );
     for (const { error, plainError } of calibration.reports) expect(error).toBeLessThanOrEqual(plainError);
   });
+});
+
+test("codes are gone through again, of codebooks too, the same for every number of threads", async () => {
+  const model = openModel(TINY_LLAMA);
+  const chunks = calibrationChunks(model, readTokens(model, SAMPLE_TEXT), { tokens: 512, context: 64 });
+  const plan = planQuantize(model, findRecipe("F16"), {
+    imatrix: unknownImatrix(model, "text.txt", chunks.text.length),
+    overrides: [parseOverride("blk.0.attn_k.weight=IQ2_XS"), parseOverride("blk.0.attn_v.weight=Q4_K")],
+  });
+  const [one, two, full] = [
+    await write(model, plan, chunks, { effort: "max" }),
+    await write(model, plan, chunks, { effort: "max", threads: 2 }),
+    await write(model, plan, chunks),
+  ];
+  expect(two.hash).toBe(one.hash);
+  expect(full.hash).not.toBe(one.hash);
 });
 
 test("a file is verified by its bounds, and by doing it again", async () => {

@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import { LlqError } from "../../../../formats/errors.js";
 import { openSensitivity } from "../../../../formats/sensitivity.js";
+import { WITHOUT_GRID } from "../../../eval/calibrate/codes/grids.js";
 import { t } from "../../../language/t.js";
 import type { Model } from "../../../model.js";
 import { type Limit, planBySize } from "../../../quant/by-size/by-size.js";
@@ -104,7 +105,7 @@ export async function planForSize(
   const [model, guide] = pruneLayers(source, wanted.imatrix, pruned);
   const asked = askedSize(model, options);
   const choicesOptions = { ...wanted, guide };
-  const menu = menuOf(model, choicesOptions, { codebooks: options.calibrate === undefined });
+  const menu = menuOf(model, choicesOptions, options.calibrate === undefined ? undefined : WITHOUT_GRID);
   const progress = createProgress(t`try types`, options.json);
   const prices = await interruptible((signal) =>
     appraise(model, menu, {

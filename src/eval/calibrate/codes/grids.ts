@@ -1,4 +1,5 @@
 import type { DTypeName } from "../../../../formats/dtype.js";
+import { GUIDED } from "../../../quant/recipes/candidates.js";
 
 /** The codes that a column of a row can have, from its scale and its offset on (assembly/feedback). */
 export interface Grid {
@@ -49,6 +50,11 @@ export const GRID_TYPES = Object.keys(GRIDS) as readonly DTypeName[];
 export function gridOf(type: DTypeName): Grid | undefined {
   return GRIDS[type];
 }
+
+/** Types that an importance matrix guides, and feedback cannot: beside those that it can they are worth less than their price says. */
+export const WITHOUT_GRID: ReadonlySet<DTypeName> = new Set(
+  [...GUIDED].filter((type) => GRIDS[type] === undefined),
+);
 
 /** Columns that have to stand together in the order in which those of all these types are rounded. */
 export function groupOf(types: readonly DTypeName[]): number {
