@@ -187,6 +187,8 @@ export interface ThreadEvents {
 
 export interface HostThreads {
   readonly availableParallelism: () => number;
+  /** Jobs a thread has at once, so that it need not wait for the next message, nor for files that are read for it. */
+  readonly jobsInHand: number;
   /** @param entry of the code that the thread runs @param data what it starts with */
   readonly startThread: (entry: string, data: unknown, events: ThreadEvents) => HostThread;
   /** In a thread: `begin` gets what it starts with and gives what answers messages. */

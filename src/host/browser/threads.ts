@@ -1,4 +1,5 @@
 import type { FileRegion, HostThreads } from "../types.js";
+import { Ahead } from "./ahead.js";
 import { type Entry, type FileEvent, follow, followFiles, openEntry, unfollowFiles } from "./files.js";
 import { BlobStore, HostError, SentStore, type Store } from "./store.js";
 
@@ -16,7 +17,7 @@ interface SentEntry {
 type SentEvent = Exclude<FileEvent, { add: string }> | { readonly add: string; readonly entry: SentEntry };
 
 /** A part of a file that the thread will read, by the id of that. */
-interface Ahead {
+interface ReadPart {
   readonly id: number;
   readonly position: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -25,7 +26,7 @@ interface Ahead {
 interface ToThread {
   readonly events: readonly SentEvent[];
   readonly message: unknown;
-  readonly ahead: readonly Ahead[];
+  readonly ahead: readonly ReadPart[];
 }
 
 interface Write {
@@ -39,13 +40,16 @@ interface FromThread {
   readonly writes: readonly Write[];
 }
 
-/** Reads a part of a page's file, while others are read and threads work; nothing where that fails, as the thread will tell. */
-async function readAhead({ fd, offset, byteLength }: FileRegion): Promise<Ahead[]> {
+const streams = new WeakMap<BlobStore, Ahead>();
+
+/** Reads a part of a page's file, while threads work; nothing where that fails, as the thread will tell. */
+async function readAhead({ fd, offset, byteLength }: FileRegion): Promise<ReadPart[]> {
   const entry = openEntry(fd);
   if (!(entry?.store instanceof BlobStore)) return [];
+  const stream = streams.get(entry.store) ?? new Ahead(entry.store.blob);
+  streams.set(entry.store, stream);
   try {
-    const buffer = await entry.store.blob.slice(offset, offset + byteLength).arrayBuffer();
-    return [{ id: entry.id, position: offset, bytes: new Uint8Array(buffer) }];
+    return [{ id: entry.id, position: offset, bytes: await stream.read(offset, byteLength) }];
   } catch {
     return [];
   }
@@ -73,97 +77,99 @@ function writeAll({ id, position, bytes }: Write, stores: ReadonlyMap<number, St
   for (let done = 0; done < bytes.length; ) done += store.write(bytes.subarray(done), position + done);
 }
 
-export const { availableParallelism, startThread, serveThread, threadsReadOutputs }: HostThreads = {
-  availableParallelism: () => navigator.hardwareConcurrency || 2,
-  startThread: (_entry, data, { onMessage, onError }) => {
-    const worker = newWorker!();
-    const stores = new Map<number, Store>();
-    const queue = followFiles();
-    let waiting = 0;
-    let sentAll: Promise<void> = Promise.resolve();
-    const send = (events: readonly SentEvent[], message: unknown, ahead: readonly Ahead[]) => {
-      const data: ToThread = { events, message, ahead };
-      worker.postMessage(
-        data,
-        ahead.map(({ bytes }) => bytes.buffer),
-      );
-    };
-    // Messages stay in order: those behind one that waits for a file wait too.
-    const post = (message: unknown, reads?: () => readonly FileRegion[]) => {
-      const news = queue.splice(0).map((event) => sent(event, stores));
-      const regions = reads?.() ?? [];
-      if (regions.length === 0 && waiting === 0) {
-        send(news, message, []);
-        return;
-      }
-      waiting++;
-      const read = Promise.all(regions.map(readAhead));
-      sentAll = sentAll
-        .then(async () => {
-          const ahead = (await read).flat();
-          waiting--;
-          send(news, message, ahead);
-        })
-        .catch(onError);
-    };
-    worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-      try {
-        for (const write of data.writes) writeAll(write, stores);
-      } catch (error) {
-        onError(error as Error);
-        return;
-      }
-      onMessage(data.answer);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      onError(new Error(event.message || "a worker could not be started"));
-    };
-    worker.onmessageerror = () => onError(new Error("a message to a worker could not be read"));
-    post(data);
-    return {
-      post,
-      terminate: () => {
-        worker.onmessage = null; // what it has written is written by nobody any more
-        worker.terminate();
-        unfollowFiles(queue);
-        return Promise.resolve();
-      },
-    };
-  },
-  serveThread: (begin) => {
-    let writes: Write[] = [];
-    const blobs = new Map<number, BlobStore>();
-    const made = (entry: Entry | SentEntry): Entry => {
-      const { id, changed, blob } = entry as SentEntry;
-      if (blob === undefined) {
-        return {
-          id,
-          changed,
-          store: new SentStore((bytes, position) => writes.push({ id, position, bytes })),
-        };
-      }
-      const store = new BlobStore(blob);
-      blobs.set(id, store);
-      return { id, changed, store };
-    };
-    let answer: ((message: unknown) => unknown) | undefined;
-    self.onmessage = ({ data }: MessageEvent<ToThread>) => {
-      for (const event of data.events) follow(event as FileEvent, made);
-      if (answer === undefined) {
-        answer = begin(data.message);
-        return;
-      }
-      writes = [];
-      const offered = new Set(data.ahead.map(({ id }) => id));
-      for (const one of offered) blobs.get(one)?.offer(data.ahead.filter(({ id }) => id === one));
-      const reply = { answer: answer(data.message), writes } satisfies FromThread;
-      (self as unknown as Worker).postMessage(
-        reply,
-        writes.map(({ bytes }) => bytes.buffer),
-      );
-      for (const id of offered) blobs.get(id)?.offer([]);
-    };
-  },
-  threadsReadOutputs: false,
-};
+export const { availableParallelism, jobsInHand, startThread, serveThread, threadsReadOutputs }: HostThreads =
+  {
+    availableParallelism: () => navigator.hardwareConcurrency || 2,
+    jobsInHand: 4,
+    startThread: (_entry, data, { onMessage, onError }) => {
+      const worker = newWorker!();
+      const stores = new Map<number, Store>();
+      const queue = followFiles();
+      let waiting = 0;
+      let sentAll: Promise<void> = Promise.resolve();
+      const send = (events: readonly SentEvent[], message: unknown, ahead: readonly ReadPart[]) => {
+        const data: ToThread = { events, message, ahead };
+        worker.postMessage(
+          data,
+          ahead.map(({ bytes }) => bytes.buffer),
+        );
+      };
+      // Messages stay in order: those behind one that waits for a file wait too.
+      const post = (message: unknown, reads?: () => readonly FileRegion[]) => {
+        const news = queue.splice(0).map((event) => sent(event, stores));
+        const regions = reads?.() ?? [];
+        if (regions.length === 0 && waiting === 0) {
+          send(news, message, []);
+          return;
+        }
+        waiting++;
+        const read = Promise.all(regions.map(readAhead));
+        sentAll = sentAll
+          .then(async () => {
+            const ahead = (await read).flat();
+            waiting--;
+            send(news, message, ahead);
+          })
+          .catch(onError);
+      };
+      worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
+        try {
+          for (const write of data.writes) writeAll(write, stores);
+        } catch (error) {
+          onError(error as Error);
+          return;
+        }
+        onMessage(data.answer);
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        onError(new Error(event.message || "a worker could not be started"));
+      };
+      worker.onmessageerror = () => onError(new Error("a message to a worker could not be read"));
+      post(data);
+      return {
+        post,
+        terminate: () => {
+          worker.onmessage = null; // what it has written is written by nobody any more
+          worker.terminate();
+          unfollowFiles(queue);
+          return Promise.resolve();
+        },
+      };
+    },
+    serveThread: (begin) => {
+      let writes: Write[] = [];
+      const blobs = new Map<number, BlobStore>();
+      const made = (entry: Entry | SentEntry): Entry => {
+        const { id, changed, blob } = entry as SentEntry;
+        if (blob === undefined) {
+          return {
+            id,
+            changed,
+            store: new SentStore((bytes, position) => writes.push({ id, position, bytes })),
+          };
+        }
+        const store = new BlobStore(blob);
+        blobs.set(id, store);
+        return { id, changed, store };
+      };
+      let answer: ((message: unknown) => unknown) | undefined;
+      self.onmessage = ({ data }: MessageEvent<ToThread>) => {
+        for (const event of data.events) follow(event as FileEvent, made);
+        if (answer === undefined) {
+          answer = begin(data.message);
+          return;
+        }
+        writes = [];
+        const offered = new Set(data.ahead.map(({ id }) => id));
+        for (const one of offered) blobs.get(one)?.offer(data.ahead.filter(({ id }) => id === one));
+        const reply = { answer: answer(data.message), writes } satisfies FromThread;
+        (self as unknown as Worker).postMessage(
+          reply,
+          writes.map(({ bytes }) => bytes.buffer),
+        );
+        for (const id of offered) blobs.get(id)?.offer([]);
+      };
+    },
+    threadsReadOutputs: false,
+  };

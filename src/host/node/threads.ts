@@ -2,17 +2,19 @@ import * as os from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { HostThreads } from "../types.js";
 
-export const { availableParallelism, startThread, serveThread, threadsReadOutputs }: HostThreads = {
-  availableParallelism: () => os.availableParallelism(),
-  startThread: (entry, data, { onMessage, onError }) => {
-    const worker = new Worker(entry, { workerData: data });
-    worker.on("message", onMessage);
-    worker.on("error", onError);
-    return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
-  },
-  serveThread: (begin) => {
-    const answer = begin(workerData);
-    parentPort!.on("message", (message) => parentPort!.postMessage(answer(message)));
-  },
-  threadsReadOutputs: true,
-};
+export const { availableParallelism, jobsInHand, startThread, serveThread, threadsReadOutputs }: HostThreads =
+  {
+    availableParallelism: () => os.availableParallelism(),
+    jobsInHand: 2,
+    startThread: (entry, data, { onMessage, onError }) => {
+      const worker = new Worker(entry, { workerData: data });
+      worker.on("message", onMessage);
+      worker.on("error", onError);
+      return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
+    },
+    serveThread: (begin) => {
+      const answer = begin(workerData);
+      parentPort!.on("message", (message) => parentPort!.postMessage(answer(message)));
+    },
+    threadsReadOutputs: true,
+  };

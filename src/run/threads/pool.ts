@@ -1,4 +1,4 @@
-import { availableParallelism, startThread, threadsReadOutputs } from "#host/threads";
+import { availableParallelism, jobsInHand, startThread, threadsReadOutputs } from "#host/threads";
 import { nextTurn } from "#host/time";
 import { LlqError } from "../../../formats/errors.js";
 import type { FileRegion, HostThread } from "../../host/types.js";
@@ -14,9 +14,6 @@ import {
   runJob,
   type WorkerStart,
 } from "./messages.js";
-
-/** Jobs a worker has in hand at once: a second one, so that it need not wait for the next message. */
-const IN_HAND = 2;
 
 interface Waiting {
   readonly request: Request;
@@ -107,7 +104,7 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
-    for (let depth = 0; depth < IN_HAND; depth++) {
+    for (let depth = 0; depth < jobsInHand; depth++) {
       for (const thread of this.#threads) {
         while (thread.inHand.size <= depth) {
           const next = this.#queue.shift();
