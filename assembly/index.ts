@@ -1,37 +1,10 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
 
-export * from "./attention/attention";
 export { cached_attention, cached_attention_scratch } from "./attention/cached_attention";
 export { copy_cells, store_keys, store_values } from "./attention/kv_cells";
 export { shared_attention } from "./attention/shared_attention";
-export * from "./blocks/iq/iq1_m";
-export * from "./blocks/iq/iq1_s";
-export * from "./blocks/iq/iq2_s";
-export * from "./blocks/iq/iq2_xs";
-export * from "./blocks/iq/iq2_xxs";
-export * from "./blocks/iq/iq3_s";
-export * from "./blocks/iq/iq3_xxs";
-export * from "./blocks/iq/iq4_nl";
-export * from "./blocks/iq/iq4_xs";
-export * from "./blocks/k/q2_k";
-export * from "./blocks/k/q3_k";
-export * from "./blocks/k/q4_k";
-export * from "./blocks/k/q5_k";
-export * from "./blocks/k/q6_k";
-export * from "./blocks/legacy/q4_0";
-export * from "./blocks/legacy/q4_1";
-export * from "./blocks/legacy/q5_0";
-export * from "./blocks/legacy/q5_1";
-export * from "./blocks/legacy/q8_0";
-export * from "./blocks/legacy/q8_1";
-export * from "./blocks/small/mxfp4";
-export * from "./blocks/small/nvfp4";
-export * from "./blocks/small/q1_0";
-export * from "./blocks/small/q2_0";
-export * from "./blocks/small/tq1_0";
-export * from "./blocks/small/tq2_0";
-export * from "./decode";
+export * from "./browser";
 export { descend_codebook, sweep_codebook } from "./feedback/codebook";
 export * from "./feedback/codes";
 export * from "./feedback/descent";
@@ -40,30 +13,3 @@ export * from "./feedback/grids";
 export { gather_lanes, scatter_bytes, scatter_lanes } from "./feedback/lanes";
 export * from "./feedback/moments";
 export { sweep_affine, sweep_iq4 } from "./feedback/sweep";
-export * from "./gemm";
-export * from "./gemm/matmul_f32";
-export * from "./numbers/checksum";
-export * from "./numbers/f16";
-export * from "./numbers/f64";
-export * from "./ops/activations";
-export * from "./ops/delta";
-export * from "./ops/divergence";
-export * from "./ops/kda";
-export * from "./ops/low_rank";
-export * from "./ops/nibbles";
-export * from "./ops/ops";
-export * from "./ops/parametric";
-export * from "./ops/rows";
-export * from "./ops/scores";
-export * from "./ops/short_conv";
-export * from "./ops/squares";
-export * from "./ops/ssm";
-export * from "./ops/ssm2";
-
-/**
- * Where memory is free for the caller. Below lies what the modules that share the memory keep there: these kernels
- * from 0, those of a module of products from where asconfig.json puts them (memoryBase).
- */
-export const HEAP_BASE: usize = 1 << 20;
-/** Where the kernels' own data ends. */
-export const DATA_END: usize = __heap_base;

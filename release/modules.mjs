@@ -8,17 +8,18 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { encode } from "@msgpack/msgpack";
 
 const folder = process.argv[2] ?? fileURLToPath(new URL("../dist", import.meta.url));
+const BROWSER = /-browser\.wasm$/;
 const names = readdirSync(folder).filter((name) => name.endsWith(".wasm"));
-const modules = Object.fromEntries(
-  names.sort().map((name) => [name.slice(0, -".wasm".length), readFileSync(join(folder, name))]),
-);
+const read = (wanted) =>
+  Object.fromEntries(wanted.map((name) => [name.replace(/(-browser)?\.wasm$/, ""), readFileSync(join(folder, name))]));
+const modules = read(names.filter((name) => !BROWSER.test(name)).sort());
 const params = { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_SIZE_HINT]: 1 << 20 };
 writeFileSync(join(folder, "modules.br"), brotliCompressSync(encode(modules), { params }));
 
 // Browsers unpack gzip and no brotli; what generates, and what only Node compiles in its own way, they have no use for.
-const inBrowsers = { kernels: /^kernels$/, products: /^products-i\d+$/ };
+const inBrowsers = { kernels: BROWSER, products: /^products-i\d+\.wasm$/ };
 mkdirSync(join(folder, "browser"), { recursive: true });
 for (const [file, wanted] of Object.entries(inBrowsers)) {
-  const some = Object.fromEntries(Object.entries(modules).filter(([name]) => wanted.test(name)));
+  const some = read(names.filter((name) => wanted.test(name)).sort());
   writeFileSync(join(folder, `browser/${file}.gz`), gzipSync(encode(some), { level: 9 }));
 }
