@@ -1,6 +1,10 @@
-// What browsers have of the kernels: all but generating and error feedback, which a page does not do and would have to fetch.
+// What browsers have of the kernels: all but what error feedback alone takes: a page does none, and would have to
+// fetch it.
 
 export * from "./attention/attention";
+export { cached_attention, cached_attention_scratch } from "./attention/cached_attention";
+export { copy_cells, store_keys, store_values } from "./attention/kv_cells";
+export { shared_attention } from "./attention/shared_attention";
 export * from "./blocks/iq/iq1_m";
 export * from "./blocks/iq/iq1_s";
 export * from "./blocks/iq/iq2_s";
@@ -28,6 +32,7 @@ export * from "./blocks/small/q2_0";
 export * from "./blocks/small/tq1_0";
 export * from "./blocks/small/tq2_0";
 export * from "./decode";
+export * from "./feedback/moments";
 export * from "./gemm";
 export * from "./gemm/matmul_f32";
 export * from "./numbers/checksum";

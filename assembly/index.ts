@@ -1,9 +1,6 @@
 // The one list of what the kernels module exports. Rows are f32 in memory, 16-byte aligned where the caller can;
 // x is input, y is output, n counts weights.
 
-export { cached_attention, cached_attention_scratch } from "./attention/cached_attention";
-export { copy_cells, store_keys, store_values } from "./attention/kv_cells";
-export { shared_attention } from "./attention/shared_attention";
 export * from "./browser";
 export { descend_codebook, sweep_codebook } from "./feedback/codebook";
 export * from "./feedback/codes";
@@ -11,5 +8,4 @@ export * from "./feedback/descent";
 export { cholesky_tile, solve_panel } from "./feedback/factor";
 export * from "./feedback/grids";
 export { gather_lanes, scatter_bytes, scatter_lanes } from "./feedback/lanes";
-export * from "./feedback/moments";
 export { sweep_affine, sweep_iq4 } from "./feedback/sweep";
