@@ -163,7 +163,7 @@ function aim(w: usize, m: usize, stride: usize, fed: usize): void {
   }
 }
 
-/** PULL = G x, and what is at \`more\`, if it is anywhere. */
+/** PULL = G x, and what is at `more`, if it is anywhere. */
 function pull(g: usize, x: usize, more: usize): void {
   for (let i: usize = 0; i < size; i++) {
     let sum = more ? v128.load(more + i * 16) : f32x4.splat(0);
@@ -175,7 +175,7 @@ function pull(g: usize, x: usize, more: usize): void {
 }
 
 /**
- * MINUS is where T is negative; where there is a \`g\` their number is made as odd as \`odd\` says, by the change of sign that harms
+ * MINUS is where T is negative; where there is a `g` their number is made as odd as `odd` says, by the change of sign that harms
  * least. Returns where it is odd.
  */
 function set_signs(g: usize, odd: v128): v128 {
@@ -265,7 +265,7 @@ function cost(g: usize, v: usize): v128 {
   return sum;
 }
 
-/** The codes of the rows that \`these\` says. */
+/** The codes of the rows that `these` says. */
 function put_entry(entry: v128, these: v128, q: usize): void {
   let signs = i32x4.splat(0);
   for (let i: usize = 0; i < size; i++) {

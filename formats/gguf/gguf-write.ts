@@ -139,26 +139,20 @@ export const meta = {
   bool: (value: boolean): MetaField => ({ type: "bool", value }),
   string: (value: string): MetaField => ({ type: "string", value }),
   strings: (values: Iterable<string>): MetaField => array("string", values),
-  /** Strings that are made when they are first asked for. */
-  lateStrings: (make: () => readonly string[]): MetaField => late(make),
+  /** Strings that are asked for when they are needed: `get` gives the same each time. */
+  lateStrings: (get: () => readonly string[]): MetaField => ({
+    type: "array",
+    item: "string",
+    get value() {
+      return get();
+    },
+  }),
   f32s: (values: Iterable<number>): MetaField => array("f32", values),
   i32s: (values: Iterable<number>): MetaField => array("i32", values),
   u32s: (values: Iterable<number>): MetaField => array("u32", values),
   u8s: (values: Iterable<number>): MetaField => array("u8", values),
   bools: (values: Iterable<boolean>): MetaField => array("bool", values),
 };
-
-function late(make: () => readonly string[]): MetaField {
-  let made: readonly string[] | undefined;
-  return {
-    type: "array",
-    item: "string",
-    get value() {
-      made ??= make();
-      return made;
-    },
-  };
-}
 
 function array(item: MetaType, values: Iterable<MetaValue>): MetaField {
   return { type: "array", item, value: [...values] };

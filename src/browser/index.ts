@@ -31,6 +31,7 @@ export type { HParams } from "../arch/hparams.js";
 export type { Divergence, Percentiles } from "../eval/divergence/kld.js";
 export type { Perplexity, PerplexityOptions, PerplexityProgress } from "../eval/perplexity/perplexity.js";
 export { formatHubReference, type HubReference, isSafePath, parseHubReference } from "../hub/reference.js";
+export { type Patience, retried, retryAfter, Transient } from "../hub/retry.js";
 export { type Selection, selectFiles } from "../hub/select.js";
 export { isWholeHeader } from "../hub/whole-header.js";
 export { LANGUAGES, type Language } from "../language/language.js";

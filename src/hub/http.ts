@@ -1,35 +1,17 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { LlqError, systemErrorCode } from "../../formats/errors.js";
 import { t } from "../language/t.js";
 import { IdleTimer } from "./idle-timer.js";
+import { retried, retryAfter, Transient } from "./retry.js";
 import type { HubSettings } from "./settings.js";
 
-/** Failures in a row, without a byte gained between them, before we give up. */
-const MAX_FAILURES = 5;
 const MAX_REDIRECTS = 5;
 
-/** A failure that may pass. Never leaves this folder: who gives up throws its error. */
-class Transient extends Error {
-  readonly error: LlqError;
-  /** Milliseconds that the server asks to wait. */
-  readonly wait: number | undefined;
-
-  constructor(error: LlqError, wait?: number) {
-    super(error.message);
-    this.error = error;
-    this.wait = wait;
-  }
-}
-
-function givenUp(last: Transient): LlqError {
+/** What is left of the last failure; `wait` where the server asks for longer than is waited. */
+function givenUp(last: Transient<LlqError>, wait?: number): LlqError {
   const { code, message, hint } = last.error;
-  return new LlqError(code, message, { hint, cause: last });
-}
-
-function tooLong(last: Transient, wait: number): LlqError {
-  const { code, message } = last.error;
-  const hint = t`the server asks to come back in ${Math.ceil(wait / 60_000)} minutes`;
-  return new LlqError(code, message, { hint, cause: last });
+  const asked =
+    wait === undefined ? hint : t`the server asks to come back in ${Math.ceil(wait / 60_000)} minutes`;
+  return new LlqError(code, message, { hint: asked, cause: last });
 }
 
 /** Whether an error is what is left of a failure that may pass some other time. */
@@ -62,21 +44,8 @@ export class HubClient {
    * @throws LlqError `network` of the last failure
    */
   async retry<T>(work: (gained: () => void) => Promise<T>): Promise<T> {
-    for (let failures = 0; ; ) {
-      try {
-        return await work(() => {
-          failures = 0;
-        });
-      } catch (error) {
-        this.#signal?.throwIfAborted();
-        if (!(error instanceof Transient)) throw error;
-        if (++failures === MAX_FAILURES) throw givenUp(error);
-        const wait = error.wait ?? this.settings.retryDelay * 2 ** (failures - 1);
-        if (wait > this.settings.longestWait) throw tooLong(error, wait);
-        await delay(wait, undefined, { signal: this.#signal }).catch(() => {});
-        this.#signal?.throwIfAborted();
-      }
-    }
+    const { retryDelay, longestWait } = this.settings;
+    return retried(work, { delay: retryDelay, longest: longestWait, signal: this.#signal, givenUp });
   }
 
   /**
@@ -280,12 +249,4 @@ function redirected(from: URL, location: string): URL {
 /** `W/"abc"` and `"abc"` as abc. */
 function plainEtag(header: string | null): string | undefined {
   return header?.replace(/^W\//, "").replaceAll('"', "") || undefined;
-}
-
-/** Milliseconds of a Retry-After header, which has seconds or a date. */
-function retryAfter(headers: Headers): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return wait >= 0 ? wait : undefined;
 }

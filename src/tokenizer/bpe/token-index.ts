@@ -111,8 +111,7 @@ export class TokenIndex {
     const [on, length] = [starts[right]! - seam, seam + starts[right + 1]! - starts[right]!];
     if (length > this.longest) return NO_TOKEN;
     const hash = (Math.imul(this.#hashes[left]!, powers[length - seam]!) + this.#hashes[right]!) | 0;
-    const mixed = Math.imul(hash ^ (hash >>> 15), MIX);
-    for (let slot = (mixed ^ (mixed >>> 13)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    for (let slot = this.#first(hash); ; slot = (slot + 1) & this.#mask) {
       const id = slots[2 * slot + 1]!;
       if (id === NO_TOKEN) return NO_TOKEN;
       if (slots[2 * slot] !== hash) continue;
@@ -126,12 +125,17 @@ export class TokenIndex {
     }
   }
 
+  /** The slot to look at first. */
+  #first(hash: number): number {
+    const mixed = Math.imul(hash ^ (hash >>> 15), MIX);
+    return (mixed ^ (mixed >>> 13)) & this.#mask;
+  }
+
   /** Where it is, or would be. */
   #find(text: Uint16Array, start: number, end: number, hash: number): number {
     const { units, starts } = this;
     const slots = this.#slots;
-    const mixed = Math.imul(hash ^ (hash >>> 15), MIX);
-    for (let slot = (mixed ^ (mixed >>> 13)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    for (let slot = this.#first(hash); ; slot = (slot + 1) & this.#mask) {
       const id = slots[2 * slot + 1]!;
       if (id === NO_TOKEN) return 2 * slot;
       if (slots[2 * slot] !== hash) continue;

@@ -1,5 +1,6 @@
+import { Transient } from "llq/browser";
 import type { HubFile } from "./listing.js";
-import { BrokenOff, HubProblem } from "./problem.js";
+import { HubProblem } from "./problem.js";
 import type { Hub } from "./requests.js";
 
 /** A file that grows: the browser's own storage, or a test's memory. */
@@ -68,6 +69,6 @@ async function receiveAll(
       most = target.size;
       gained();
     }
-    if (target.size < file.size) throw new BrokenOff(new HubProblem("hubUnreachable", url.origin));
+    if (target.size < file.size) throw new Transient(new HubProblem("hubUnreachable", url.origin));
   });
 }

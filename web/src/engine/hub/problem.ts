@@ -10,16 +10,3 @@ export class HubProblem extends Error {
     this.said = said;
   }
 }
-
-/** A failure that may pass. Never leaves this folder: who gives up throws its problem. */
-export class BrokenOff extends Error {
-  readonly problem: HubProblem;
-  /** Milliseconds that the server asks to wait. */
-  readonly wait: number | undefined;
-
-  constructor(problem: HubProblem, wait?: number) {
-    super(problem.message);
-    this.problem = problem;
-    this.wait = wait;
-  }
-}

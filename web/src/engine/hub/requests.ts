@@ -1,4 +1,5 @@
-import { BrokenOff, HubProblem } from "./problem.js";
+import { retried, retryAfter, Transient } from "llq/browser";
+import { HubProblem } from "./problem.js";
 
 /** Where the Hub is, and how it is asked. */
 export interface HubSettings {
@@ -9,8 +10,6 @@ export interface HubSettings {
   readonly patience: number;
 }
 
-/** Failures in a row, without a byte gained between them, before we give up. */
-const MAX_FAILURES = 5;
 /** Milliseconds that a server may ask to wait. */
 const LONGEST_WAIT = 120_000;
 /** Milliseconds without a byte. */
@@ -30,26 +29,19 @@ export class Hub {
    * Runs `work` again as long as it fails in ways that may pass. `gained` says that something was achieved, so that the
    * failures before count no longer.
    */
-  async retry<T>(work: (gained: () => void) => Promise<T>): Promise<T> {
-    for (let failures = 0; ; ) {
-      try {
-        return await work(() => {
-          failures = 0;
-        });
-      } catch (error) {
-        this.#signal?.throwIfAborted();
-        if (!(error instanceof BrokenOff)) throw error;
-        const wait = error.wait ?? this.settings.patience * 2 ** failures;
-        if (++failures === MAX_FAILURES || wait > LONGEST_WAIT) throw error.problem;
-        await pause(wait, this.#signal);
-      }
-    }
+  retry<T>(work: (gained: () => void) => Promise<T>): Promise<T> {
+    return retried(work, {
+      delay: this.settings.patience,
+      longest: LONGEST_WAIT,
+      signal: this.#signal,
+      givenUp: (last) => last.error,
+    });
   }
 
   /**
    * One GET, whose body is still to come. Browsers follow redirects themselves, and take the token off when they lead to
    * another host.
-   * @throws BrokenOff what may pass, HubProblem
+   * @throws Transient what may pass, HubProblem
    */
   async get(url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
     const { endpoint, token, fetch } = this.settings;
@@ -74,8 +66,8 @@ export class Hub {
       throw refusal(url, response, token !== undefined);
     } catch (error) {
       clearTimeout(timer);
-      if (error instanceof HubProblem || error instanceof BrokenOff) throw error;
-      throw new BrokenOff(new HubProblem("hubUnreachable", url.origin));
+      if (error instanceof HubProblem || error instanceof Transient) throw error;
+      throw new Transient(new HubProblem("hubUnreachable", url.origin));
     }
   }
 
@@ -120,7 +112,7 @@ async function* bodyOf(
       yield next.value;
     }
   } catch {
-    throw new BrokenOff(new HubProblem("hubUnreachable", new URL(response.url).origin));
+    throw new Transient(new HubProblem("hubUnreachable", new URL(response.url).origin));
   } finally {
     over();
     await reader?.cancel().catch(() => {});
@@ -131,31 +123,9 @@ function refusal(url: URL, { status, headers }: Response, hasToken: boolean): Er
   const where = `${url.origin}${url.pathname} (${status})`; // signed addresses have secrets in their queries
   if (status === 408 || status === 429 || status >= 500) {
     const said = status === 429 ? "hubTooOften" : "hubUnreachable";
-    return new BrokenOff(new HubProblem(said, where), retryAfter(headers));
+    return new Transient(new HubProblem(said, where), retryAfter(headers));
   }
   if (status === 401) return new HubProblem(hasToken ? "hubBadToken" : "hubLocked", where);
   if (status === 403) return new HubProblem("hubRefused", where);
   return new HubProblem("hubMissing", where);
-}
-
-/** Milliseconds of a Retry-After header, which has seconds or a date. */
-function retryAfter(headers: Headers): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return wait >= 0 ? wait : undefined;
-}
-
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((done, fail) => {
-    const stop = () => {
-      clearTimeout(timer);
-      fail(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      done();
-    }, milliseconds);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }
