@@ -51,7 +51,7 @@ export default {
         },
         // Read before anything is said in another language, and so before what says something at once.
         { name: "catalogue", test: /\/src\/language\/catalogue\.js$/ },
-        { name: "work", test: /\/src\/worker\/job-kinds\.js$/ },
+        { name: "work", test: /\/src\/(worker\/job-kinds|host\/node\/threads)\.js$/ },
         { name: "model", test: /\/src\/(model|lora|outline|commands\/shared\/source)\.js$/ },
         { name: "shared", minShareCount: 2 },
       ],

@@ -37,6 +37,16 @@ function run(command: string, ...args: string[]): string {
   return stdout;
 }
 
+test("a thread reads neither what opens models nor what commands have in common", () => {
+  const program = join(installed, "dist/program");
+  const read = new Set(["worker.js"]);
+  for (const name of read) {
+    const code = readFileSync(join(program, name), "utf8");
+    for (const [, other] of code.matchAll(/(?:from|import)"\.\/([^"]+)"/g)) read.add(other!);
+  }
+  expect([...read].sort()).toEqual(["base.js", "rolldown-runtime.js", "work.js", "worker.js"]);
+});
+
 test("the package has at most 600 kB beside what browsers get, and that 320 kB, and says where it is from", () => {
   const browser = join(ROOT, "dist/browser");
   const forBrowsers = readdirSync(browser)
