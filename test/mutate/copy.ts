@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -42,6 +51,7 @@ export class Copy {
   /** @param origin the repository, built */
   constructor(origin: string) {
     this.#origin = origin;
+    chmodSync(this.root, 0o755); // some tests run it as a user who may write nowhere
     for (const name of COPIED) cpSync(join(origin, name), join(this.root, name), { recursive: true });
     for (const name of LINKED) symlinkSync(join(origin, name), join(this.root, name));
     const golden = join(origin, "test/golden");

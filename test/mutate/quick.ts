@@ -1,60 +1,15 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Copy } from "./copy.js";
-import { FAMILY_TESTS, FIELD_TESTS } from "./families.js";
+import { FAMILY_TESTS } from "./families.js";
 import { type Instrumented, type Mutant, place, SWITCH } from "./instrumented.js";
+import { quickTests, widerTests } from "./quick-tests.js";
 import { Server } from "./server-process.js";
 
 // Many mutants in one process: the sources are loaded once, and each mutant is a file of tests that switches it on and then
 // imports the tests that are for it. What a module computes when it is loaded, its tables, is computed once, so mutants there
 // cannot be tried like this. Every few mutants the same tests run unharmed: what a mutant has spoiled for good, say a cache,
 // would be noticed there, and what was killed since the last time does not count.
-
-/** Tests by source, in-process ones that take seconds. */
-const TESTS: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
-  [/^formats\/flax\//, "formats/flax", "formats/properties"],
-  [/^formats\/imatrix\//, "formats/imatrix", "formats/properties"],
-  [/^formats\/llama2c\//, "formats/llama2c"],
-  [/^formats\/safetensors\//, "formats/safetensors", "formats/properties"],
-  [/^formats\/sentencepiece\//, "formats/sentencepiece"],
-  [/^formats\/torch\//, "formats/torch"],
-  [/^formats\/gguf\//, "formats/gguf", "formats/properties", "formats/budgets", "formats/big-endian"],
-  [/^formats\//, "formats/gguf", "formats/safetensors", "formats/properties", "formats/dtype", "quant/words"],
-  [/^src\/quant\/fit\//, "quant/fit", "quant/fit-hybrids", "quant/fit-latent"],
-  [/^src\/quant\/recipes\//, "quant/words", "quant/keep", "quant/plan"],
-  [/^src\/quant\/by-size\//, "quant/by-size"],
-  [/^src\/quant\//, "quant/words", "quant/keep", "quant/properties", "quant/plan"],
-  [/^src\/run\/write\/lock/, "run/lock", "run/one-writer"],
-  [/^src\/run\/write\/overflow/, "run/overflow"],
-  [/^src\/run\/threads\//, "run/threads", "run/execute"],
-  [/^src\/run\/measure\//, "run/verify"],
-  [/^src\/run\//, "run/checksum", "run/execute", "run/disk", "run/resume", "run/together"],
-  [/^src\/eval\/perplexity\/(gate|sequential|statistics)/, "eval/statistics"],
-  [/^src\/eval\/perplexity\//, "eval/eval"],
-  [/^src\/eval\/choice\//, "eval/choice"],
-  [/^src\/eval\/harness\//, "eval/choice-harness"],
-  [/^src\/eval\/divergence\//, "eval/kld"],
-  [/^src\/eval\/imatrix\//, "eval/imatrix-compute"],
-  [/^src\/eval\/sensitivity\//, "eval/sensitivity"],
-  [/^src\/eval\/compare\//, "eval/compare"],
-  [/^src\/eval\/calibrate\//, "eval/calibrate/codes", "eval/calibrate/calibrate"],
-  [/^src\/hub\//, "hub/hub-settings", "hub/hub", "hub/hub-hostile"],
-  [/^src\/arch\/meta\//, "arch/meta/meta", "arch/meta/mistral"],
-  [/^src\/arch\/adapter\//, "arch/lora"],
-  [/^src\/arch\/checkpoint\/mlx/, "arch/forms/mlx"],
-  [/^src\/arch\/checkpoint\/latent/, "arch/packed/latent"],
-  [/^src\/arch\/checkpoint\/(tied|zero)/, "arch/tied"],
-  [/^src\/arch\/checkpoint\/gguf/, "arch/forms/gguf-forms"],
-  [/^src\/arch\/checkpoint\//, "arch/forms/published-forms", "arch/views", "arch/containers"],
-  [/^src\/arch\/rope-scaling|^src\/arch\/numbers\//, "arch/configs/keys", "arch/configs/fields", "net/rope"],
-  [/^src\/arch\//, "arch/configs/keys", "arch/configs/fields", "arch/views", "arch/configs/class-names"],
-];
-
-function testsFor(file: string, isFamily: boolean): string[] {
-  const [, ...tests] = TESTS.find(([source]) => source.test(file)) ?? [/$/];
-  const named = tests.map((name) => `test/${name}.test.ts`);
-  return isFamily ? [...FIELD_TESTS, ...FAMILY_TESTS] : named;
-}
 
 export interface QuickResult {
   readonly mutant: Mutant;
@@ -112,21 +67,32 @@ export class Quick {
     }
   }
 
+  /** Those that the quick tests let live meet some more. */
   async *#group(mutants: readonly Mutant[]): AsyncGenerator<QuickResult> {
-    const files = new Map<string, Mutant>();
-    const all = new Set<string>();
+    const lived: Mutant[] = [];
+    for await (const result of this.#meet(mutants, quickTests)) {
+      if (result.fate === "lived" && widerTests(result.mutant.file).length > 0) lived.push(result.mutant);
+      else yield result;
+    }
+    if (lived.length > 0) yield* this.#meet(lived, widerTests);
+  }
+
+  async *#meet(
+    mutants: readonly Mutant[],
+    testsFor: (file: string, isFamily: boolean) => string[],
+  ): AsyncGenerator<QuickResult> {
+    const files = new Map<string, { mutant: Mutant; tests: readonly string[] }>();
     for (const mutant of mutants) {
       const names = this.#families.get(mutant.file);
       const tests = testsFor(mutant.file, names !== undefined);
-      for (const test of tests) if (!FAMILY_TESTS.includes(test)) all.add(test); // these take minutes for all families
-      files.set(this.#write(this.#switched(mutant.id, tests, names)), mutant);
+      files.set(this.#write(this.#switched(mutant.id, tests, names)), { mutant, tests });
     }
-    const unharmed = this.#write(this.#switched("", [...all], undefined));
-    const { ended, stuck } = await this.#run([...files.keys(), unharmed]);
-    const check = ended.get(unharmed);
-    const isSpoiled = check !== undefined && !check.passed;
-    if (isSpoiled) console.log(`the unharmed tests failed, kills do not count: ${check.failure}`);
-    for (const [file, mutant] of files) {
+    const { ended, stuck } = await this.#run([...files.keys()]);
+    const noticed = [...files].flatMap(([file, { tests }]) =>
+      ended.get(file)?.passed === false ? tests : [],
+    );
+    const isSpoiled = stuck === undefined && (await this.#isSpoiled(new Set(noticed)));
+    for (const [file, { mutant }] of files) {
       const result = ended.get(file);
       if (file === stuck) yield { mutant, fate: "timeout", by: "no word from the tests" };
       else if (result?.passed === true) yield { mutant, fate: "lived", by: "" };
@@ -134,6 +100,18 @@ export class Quick {
         yield { mutant, fate: "killed", by: result.failure ?? "does not load" };
     }
     if (isSpoiled || stuck !== undefined) this.#end();
+  }
+
+  /** Whether tests fail unharmed. */
+  async #isSpoiled(tests: ReadonlySet<string>): Promise<boolean> {
+    const quick = [...tests].filter((test) => !FAMILY_TESTS.includes(test)); // these take minutes for all families
+    if (quick.length === 0) return false;
+    const unharmed = this.#write(this.#switched("", quick, undefined));
+    const { ended } = await this.#run([unharmed]);
+    const check = ended.get(unharmed);
+    if (check?.passed === true) return false;
+    console.log(`the unharmed tests failed, kills do not count: ${check?.failure ?? "no word from them"}`);
+    return true;
   }
 
   #switched(id: string, tests: readonly string[], names: string | undefined): string[] {
