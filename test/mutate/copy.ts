@@ -23,6 +23,7 @@ const LINKED = [
   "CHANGELOG.md",
   "action",
   "action.yml",
+  "docs",
 ];
 
 /** Longer than any test file takes; a mutant may go round for ever. */
@@ -61,7 +62,7 @@ export class Copy {
     });
     symlinkSync(golden, join(this.root, "test/golden"));
     mkdirSync(join(this.root, "dist"));
-    for (const name of ["src", "formats", "program"]) {
+    for (const name of ["src", "formats", "program", "browser/zh.gz"]) {
       cpSync(join(origin, "dist", name), join(this.root, "dist", name), { recursive: true });
     }
     this.restoreModules();

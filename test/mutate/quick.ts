@@ -4,7 +4,7 @@ import { Copy } from "./copy.js";
 import { FAMILY_TESTS } from "./families.js";
 import { type Instrumented, type Mutant, place, SWITCH } from "./instrumented.js";
 import { quickTests, widerTests } from "./quick-tests.js";
-import { Server } from "./server-process.js";
+import { type Ended, Server } from "./server-process.js";
 
 // Many mutants in one process: the sources are loaded once, and each mutant is a file of tests that switches it on and then
 // imports the tests that are for it. What a module computes when it is loaded, its tables, is computed once, so mutants there
@@ -21,7 +21,7 @@ export interface QuickResult {
 const GROUP = 10;
 
 /** Seconds without a word from the tests, beyond which a mutant goes round for ever. */
-const SILENCE = 150;
+const SILENCE = 90;
 
 export class Quick {
   readonly #copy: Copy;
@@ -70,16 +70,17 @@ export class Quick {
   /** Those that the quick tests let live meet some more. */
   async *#group(mutants: readonly Mutant[]): AsyncGenerator<QuickResult> {
     const lived: Mutant[] = [];
-    for await (const result of this.#meet(mutants, quickTests)) {
+    for await (const result of this.#meet(mutants, quickTests, SILENCE)) {
       if (result.fate === "lived" && widerTests(result.mutant.file).length > 0) lived.push(result.mutant);
       else yield result;
     }
-    if (lived.length > 0) yield* this.#meet(lived, widerTests);
+    if (lived.length > 0) yield* this.#meet(lived, widerTests, 4 * SILENCE);
   }
 
   async *#meet(
     mutants: readonly Mutant[],
     testsFor: (file: string, isFamily: boolean) => string[],
+    silence: number,
   ): AsyncGenerator<QuickResult> {
     const files = new Map<string, { mutant: Mutant; tests: readonly string[] }>();
     for (const mutant of mutants) {
@@ -87,31 +88,43 @@ export class Quick {
       const tests = testsFor(mutant.file, names !== undefined);
       files.set(this.#write(this.#switched(mutant.id, tests, names)), { mutant, tests });
     }
-    const { ended, stuck } = await this.#run([...files.keys()]);
-    const noticed = [...files].flatMap(([file, { tests }]) =>
-      ended.get(file)?.passed === false ? tests : [],
-    );
-    const isSpoiled = stuck === undefined && (await this.#isSpoiled(new Set(noticed)));
+    const ended = new Map<string, Ended>();
+    const stuck = new Set<string>();
+    for (let waiting = [...files.keys()]; waiting.length > 0; ) {
+      const run = await this.#run(waiting, silence);
+      for (const [file, result] of run.ended) ended.set(file, result);
+      if (run.stuck === undefined) break;
+      stuck.add(run.stuck);
+      waiting = waiting.slice(waiting.indexOf(run.stuck) + 1);
+    }
+    const noticed = [...files].filter(([file]) => stuck.has(file) || ended.get(file)?.passed === false);
+    const unharmed = await this.#unharmed(new Set(noticed.flatMap(([, { tests }]) => tests)), silence);
     for (const [file, { mutant }] of files) {
       const result = ended.get(file);
-      if (file === stuck) yield { mutant, fate: "timeout", by: "no word from the tests" };
-      else if (result?.passed === true) yield { mutant, fate: "lived", by: "" };
-      else if (result !== undefined && !isSpoiled)
-        yield { mutant, fate: "killed", by: result.failure ?? "does not load" };
+      if (result?.passed === true) yield { mutant, fate: "lived", by: "" };
+      else if (!unharmed.passed) yield { mutant, fate: "timeout", by: "the tests fail unharmed" };
+      else if (result !== undefined) yield { mutant, fate: "killed", by: result.failure ?? "does not load" };
+      else if (unharmed.seconds < silence / 3) yield { mutant, fate: "killed", by: "goes round for ever" };
+      else yield { mutant, fate: "timeout", by: "no word from the tests" };
     }
-    if (isSpoiled || stuck !== undefined) this.#end();
+    if (!unharmed.passed) this.#end();
   }
 
-  /** Whether tests fail unharmed. */
-  async #isSpoiled(tests: ReadonlySet<string>): Promise<boolean> {
+  /** What the tests say without a mutant, and how long it takes. */
+  async #unharmed(
+    tests: ReadonlySet<string>,
+    silence: number,
+  ): Promise<{ passed: boolean; seconds: number }> {
     const quick = [...tests].filter((test) => !FAMILY_TESTS.includes(test)); // these take minutes for all families
-    if (quick.length === 0) return false;
-    const unharmed = this.#write(this.#switched("", quick, undefined));
-    const { ended } = await this.#run([unharmed]);
-    const check = ended.get(unharmed);
-    if (check?.passed === true) return false;
-    console.log(`the unharmed tests failed, kills do not count: ${check?.failure ?? "no word from them"}`);
-    return true;
+    if (quick.length === 0) return { passed: true, seconds: 0 };
+    const file = this.#write(this.#switched("", quick, undefined));
+    const from = performance.now();
+    const { ended } = await this.#run([file], silence);
+    const check = ended.get(file);
+    const passed = check?.passed === true;
+    if (!passed)
+      console.log(`the unharmed tests failed, kills do not count: ${check?.failure ?? "no word from them"}`);
+    return { passed, seconds: (performance.now() - from) / 1000 };
   }
 
   #switched(id: string, tests: readonly string[], names: string | undefined): string[] {
@@ -148,9 +161,9 @@ export class Quick {
     return join(this.#copy.root, name);
   }
 
-  async #run(files: readonly string[]) {
+  async #run(files: readonly string[], silence = SILENCE) {
     this.#server ??= await Server.start("quick-server.js", this.#copy.root);
-    const { ended, stuck } = await this.#server.runAll(files, SILENCE);
+    const { ended, stuck } = await this.#server.runAll(files, silence);
     if (stuck !== undefined) this.#end();
     return { ended, stuck };
   }

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 
-interface Ended {
+export interface Ended {
   readonly passed: boolean;
   readonly failure: string | undefined;
 }
