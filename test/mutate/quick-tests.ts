@@ -18,7 +18,8 @@ const TESTS: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
   [/^src\/run\/write\/overflow/, "run/overflow"],
   [/^src\/run\/threads\//, "run/threads", "run/execute"],
   [/^src\/run\/measure\//, "run/verify"],
-  [/^src\/run\//, "run/checksum", "run/execute", "run/disk", "run/resume", "run/together"],
+  [/^src\/run\/parts\//, "run/parts/part", "run/parts/file"],
+  [/^src\/run\//, "run/checksum", "run/execute", "run/late"],
   [/^src\/eval\/perplexity\/(gate|sequential|statistics)/, "eval/statistics"],
   [/^src\/eval\/perplexity\//, "eval/eval"],
   [/^src\/eval\/choice\//, "eval/choice"],
@@ -54,7 +55,7 @@ const WIDER: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
   [/^src\/quant\/fit\//, "quant/fit-published", "arch/published-shapes", "commands/json", "mistakes"],
   [/^src\/quant\/by-size\//, "quant/fit", "mistakes"],
   [/^src\/quant\//, "quant/quantize", "quant/split", "quant/fit", "run/execute", "mistakes"],
-  [/^src\/run\/parts\//, "run/parts/file", "run/parts/samples", "eval/parts"],
+  [/^src\/run\/parts\//, "run/parts/samples", "eval/parts"],
   [
     /^src\/run\//,
     "run/one-writer",
@@ -96,5 +97,15 @@ const WIDER: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
 
 export function widerTests(file: string): string[] {
   const [, ...tests] = WIDER.find(([source]) => source.test(file)) ?? [/$/];
+  return tests.map((name) => `test/${name}.test.ts`);
+}
+
+/** Tests that have something in the place of a module, which they cannot where modules are loaded once: each is a run of its own. */
+const ALONE: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
+  [/^src\/run\/write\//, "run/disk", "run/resume", "run/together"],
+];
+
+export function testsAlone(file: string): string[] {
+  const [, ...tests] = ALONE.find(([source]) => source.test(file)) ?? [/$/];
   return tests.map((name) => `test/${name}.test.ts`);
 }

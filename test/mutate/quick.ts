@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Copy } from "./copy.js";
 import { FAMILY_TESTS } from "./families.js";
 import { type Instrumented, type Mutant, place, SWITCH } from "./instrumented.js";
-import { quickTests, widerTests } from "./quick-tests.js";
+import { quickTests, testsAlone, widerTests } from "./quick-tests.js";
 import { type Ended, Server } from "./server-process.js";
 
 // Many mutants in one process: the sources are loaded once, and each mutant is a file of tests that switches it on and then
@@ -74,7 +74,22 @@ export class Quick {
       if (result.fate === "lived" && widerTests(result.mutant.file).length > 0) lived.push(result.mutant);
       else yield result;
     }
-    if (lived.length > 0) yield* this.#meet(lived, widerTests, 4 * SILENCE);
+    if (lived.length === 0) return;
+    for await (const result of this.#meet(lived, widerTests, 4 * SILENCE)) {
+      const tests = result.fate === "lived" ? testsAlone(result.mutant.file) : [];
+      yield tests.length === 0 ? result : this.#alone(result.mutant, tests);
+    }
+  }
+
+  #alone(mutant: Mutant, tests: readonly string[]): QuickResult {
+    const run = (active: string) => {
+      this.#copy.write(SWITCH, JSON.stringify({ active }));
+      return this.#copy.test(tests);
+    };
+    const { ok, timedOut } = run(mutant.id);
+    if (ok) return { mutant, fate: "lived", by: "" };
+    if (timedOut || !run("").ok) return { mutant, fate: "timeout", by: "tests in runs of their own" };
+    return { mutant, fate: "killed", by: tests.join(", ") };
   }
 
   async *#meet(
