@@ -133,6 +133,7 @@ export const glm: Architecture = {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
       keys: [...decoderKeys(config), ...ropeKeys(config, dimensions)],
+      optional: config.attention_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
     };
   }),
   tensors: [

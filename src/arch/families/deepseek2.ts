@@ -95,7 +95,12 @@ export function readDeepSeek(config: Config, usual: Usual): HfModel {
       ...ropeKeys(config, rotary, { logMultiplier: true, logShare: 0.1 }),
       ...mixtureKeys(config, usual),
     ],
-    optional: config.attention_bias === true ? ["attn_q_a_bias", "attn_kv_a_bias", "attn_output_bias"] : [],
+    optional: [
+      ...(config.attention_bias === true
+        ? (["attn_q_a_bias", "attn_kv_a_bias", "attn_output_bias"] as const)
+        : []),
+      ...((config.scoring_func ?? usual.gating) === "sigmoid" ? (["selection_bias"] as const) : []),
+    ],
     ...(config.rope_interleave === false && { transforms: IN_HALVES }),
     remarks: unloadable(config),
   };

@@ -36,7 +36,7 @@ export const glm4: Architecture = {
         ...decoderKeys(config),
         ...ropeKeys(config, Math.floor(headDim(config) * rotaryShare(config, 0.5))),
       ],
-      optional: config.attention_bias === true ? ["attn_q_bias", "attn_k_bias", "attn_v_bias"] : [],
+      optional: config.attention_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
     };
   }),
   tensors: [

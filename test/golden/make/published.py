@@ -80,7 +80,11 @@ def checkpoint(name, parameters, config, code=None, folder=None):
     own = {key: list(value.shape) for key, value in model.named_parameters()}
     total = sum(map(prod, own.values()))
     assert parameters in (total, None), (name, total, parameters)
-    buffers = {key: list(value.shape) for key, value in model.state_dict().items() if "inv_freq" in key}
+    buffers = {
+        key: list(value.shape)
+        for key, value in model.state_dict().items()
+        if "inv_freq" in key or "e_score_correction_bias" in key
+    }
     return [each for key, shape in (own | buffers).items() for each in unfused(key, shape)], total, made_by
 
 
