@@ -4,7 +4,7 @@
 // Not in CI. Of a place: formats, arch, quant, run, gate, eval, hub, or what a path begins with; `all` for all. The minutes are
 // those after the survey, which runs every test once (again only what has changed) to see what it comes by.
 import { runHanded } from "./handed.js";
-import { runQuick } from "./quick-sample.js";
+import { runQuick } from "./quick/sample.js";
 import { runSample } from "./sample.js";
 
 const root = new URL("../../../", import.meta.url).pathname;

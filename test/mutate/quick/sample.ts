@@ -1,7 +1,7 @@
-import { testsOfFamilies } from "./families.js";
-import { instrument, type Mutant } from "./instrumented.js";
+import { testsOfFamilies } from "../families.js";
+import { instrument, type Mutant } from "../instrumented.js";
+import { printScores, shuffledPlaces } from "../sample.js";
 import { Quick, type QuickResult } from "./quick.js";
-import { printScores, shuffledPlaces } from "./sample.js";
 
 /** Mutants of a place that are tried before the next place has its turn. */
 const TURN = 10;

@@ -1,4 +1,4 @@
-import { FAMILY_TESTS, FIELD_TESTS } from "./families.js";
+import { FAMILY_TESTS, FIELD_TESTS } from "../families.js";
 
 /** Tests by source, in-process ones that take seconds. */
 const TESTS: readonly (readonly [source: RegExp, ...tests: string[]])[] = [

@@ -1,10 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Copy } from "./copy.js";
-import { FAMILY_TESTS } from "./families.js";
-import { type Instrumented, type Mutant, place, SWITCH } from "./instrumented.js";
-import { quickTests, testsAlone, widerTests } from "./quick-tests.js";
-import { type Ended, Server } from "./server-process.js";
+import { Copy } from "../copy.js";
+import { FAMILY_TESTS } from "../families.js";
+import { type Instrumented, type Mutant, place, SWITCH } from "../instrumented.js";
+import { type Ended, Server } from "../server-process.js";
+import { quickTests, testsAlone, widerTests } from "./tests.js";
 
 // Many mutants in one process: the sources are loaded once, and each mutant is a file of tests that switches it on and then
 // imports the tests that are for it. What a module computes when it is loaded, its tables, is computed once, so mutants there
@@ -177,7 +177,7 @@ export class Quick {
   }
 
   async #run(files: readonly string[], silence = SILENCE) {
-    this.#server ??= await Server.start("quick-server.js", this.#copy.root);
+    this.#server ??= await Server.start("quick/server.js", this.#copy.root);
     const { ended, stuck } = await this.#server.runAll(files, silence);
     if (stuck !== undefined) this.#end();
     return { ended, stuck };
