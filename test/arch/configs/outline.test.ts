@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openModel } from "../../src/model.js";
-import { configOutline } from "../../src/outline.js";
-import { GOLDEN_FAMILIES } from "../support/families.js";
+import { openModel } from "../../../src/model.js";
+import { configOutline } from "../../../src/outline.js";
+import { GOLDEN_FAMILIES } from "../../support/families.js";
 
 // What is known of a model from its config.json alone, beside the checkpoint that transformers wrote for it.
 
