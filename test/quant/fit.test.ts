@@ -8,6 +8,8 @@ import { configOutline, type Outline, openOutline } from "../../src/outline.js";
 import { parseBytes } from "../../src/quant/bytes.js";
 import { checkSomeFit, planFit } from "../../src/quant/fit/fit.js";
 import { largestContext } from "../../src/quant/fit/memory.js";
+import { planQuantize } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
@@ -120,6 +122,17 @@ test("never suggests a type that a k-quant of no larger size surpasses", () => {
     // The k-quants are of about as many bits: 5_1 has 6, Q5_K_M 5.7; Q4_0 has 4.5, Q4_K_S 4.6.
     expect(chosen.bitsPerWeight).toBeGreaterThan(0.9 * (Number(type[1]) + (type.endsWith("1") ? 1 : 0.5)));
   }
+});
+
+test("says of a type that it needs an importance matrix where quantizing is refused without one", () => {
+  const model = openModel(TINY_LLAMA);
+  const { rows } = planFit({ ...model, stored: false }, { memory: 1e9, context: 256 });
+  const refused = rows.flatMap(({ recipe }) => {
+    const said = refusal(() => planQuantize(model, findRecipe(recipe!)));
+    return /importance matrix/.test(said) ? [recipe] : [];
+  });
+  expect(refused).toContain("IQ2_XXS"); // as llama-quantize refuses it
+  expect(rows.filter(({ needsImatrix }) => needsImatrix).map(({ recipe }) => recipe)).toEqual(refused);
 });
 
 test("windows are kept with a batch, in whole steps, as llama.cpp pads them", () => {
