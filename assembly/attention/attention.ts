@@ -6,7 +6,7 @@
 //
 // Both products are matrix products over packed panels (matmul_f32.ts). K and V are packed once for each
 // key/value head; a block of queries then sees its keys only, and the scores of one block are all that is kept.
-import { matmul_panels, pack_panels4, pack_panels8 } from "../gemm/matmul_f32";
+import { matmul_panels, pack_blocks4, pack_panels8 } from "../gemm/matmul_f32";
 import { bend_row, first_seen, scale_row, softmax_row } from "./softmax";
 
 /** Queries in a block; its scores take QUERIES × tokens floats. */
@@ -85,7 +85,7 @@ export function attention(
         const first_key = first_seen(first, window, chunked) & ~7;
         const keys = round_up8(max(first + count, prefix) - first_key);
 
-        pack_panels4(
+        pack_blocks4(
           q + <usize>first * q_stride + <usize>(head * k_length) * 4,
           q_stride,
           count,
@@ -110,7 +110,7 @@ export function attention(
           store<f32>(factors + ((<usize>i) << 2), factor);
         }
 
-        pack_panels4(scores, <usize>keys * 4, count, keys, weights);
+        pack_blocks4(scores, <usize>keys * 4, count, keys, weights);
         const seen_v = v_panels + <usize>first_key * 32;
         matmul_panels(weights, seen_v, <usize>padded * 32, outputs, count, v_length, keys);
         for (let i = 0; i < count; i++) {

@@ -19,7 +19,7 @@ export function lean_scratch_f32(tokens: usize, k: usize): usize {
   return 128 + (tokens === 1 ? k * 4 : 0);
 }
 
-/** y[tokens, rows] = x[tokens, k] · W[rows, k]ᵀ; `x` is what pack_panels4 gives, tokens of y are `stride` bytes apart. */
+/** y[tokens, rows] = x[tokens, k] · W[rows, k]ᵀ; `x` is what pack_blocks4 gives, tokens of y are `stride` bytes apart. */
 export function multiply_lean_f32(
   type: i32,
   x: usize,
@@ -33,6 +33,7 @@ export function multiply_lean_f32(
 ): void {
   const token = scratch + 128;
   if (tokens === 1) take<One>(x, k * 16, token);
+  const panels = (tokens + 3) >> 2;
   const w_size = k * (type === F32 ? 32 : 16);
   for (let row: usize = 0; row < rows; row += 8, w += w_size, y += 32) {
     const size = min(rows - row, 8) * 4;
@@ -44,10 +45,9 @@ export function multiply_lean_f32(
       continue;
     }
     for (let t: usize = 0; t < tokens; t += 4) {
-      const panel = x + t * k * 4;
-      if (type === F32) multiply_tile<Single>(panel, w, scratch, k);
-      else if (type === F16) multiply_tile<Half>(panel, w, scratch, k);
-      else multiply_tile<Brain>(panel, w, scratch, k);
+      if (type === F32) multiply_tile<Single>(x, panels, t >> 2, w, scratch, k);
+      else if (type === F16) multiply_tile<Half>(x, panels, t >> 2, w, scratch, k);
+      else multiply_tile<Brain>(x, panels, t >> 2, w, scratch, k);
       for (let i: usize = 0; i < min(tokens - t, 4); i++)
         memory.copy(y + (t + i) * stride, scratch + i * 32, size);
     }
@@ -77,14 +77,16 @@ function multiply_row<T>(x: usize, w: usize, y: usize, k: usize): void {
   v128.store(y, y1, 16);
 }
 
-/** Eight rows times the four tokens at `x`. */
-function multiply_tile<T>(x: usize, w: usize, y: usize, k: usize): void {
+/** Eight rows times the four tokens of one of the panels at `x`. */
+function multiply_tile<T>(x: usize, panels: usize, panel: usize, w: usize, y: usize, k: usize): void {
   const c0 = half_bits();
   const c1 = half_infinity();
   const c2 = two_112();
   const c3 = infinity();
   memory.fill(y, 0, 128);
-  for (const x_end = x + k * 16; x < x_end; ) {
+  for (let done: usize = 0; done < k; done += KC) {
+    const steps = min(<usize>KC, k - done);
+    let p = x + (panels * done + panel * steps) * 16;
     let s00 = f32x4.splat(0);
     let s01 = f32x4.splat(0);
     let s10 = f32x4.splat(0);
@@ -93,13 +95,13 @@ function multiply_tile<T>(x: usize, w: usize, y: usize, k: usize): void {
     let s21 = f32x4.splat(0);
     let s30 = f32x4.splat(0);
     let s31 = f32x4.splat(0);
-    for (const end = min(x + KC * 16, x_end); x < end; x += 16, w += step_size<T>()) {
+    for (const end = p + steps * 16; p < end; p += 16, w += step_size<T>()) {
       const w0 = low<T>(w, c0, c1, c2, c3);
       const w1 = high<T>(w, c0, c1, c2, c3);
-      const a = v128.load32_splat(x);
-      const b = v128.load32_splat(x, 4);
-      const c = v128.load32_splat(x, 8);
-      const d = v128.load32_splat(x, 12);
+      const a = v128.load32_splat(p);
+      const b = v128.load32_splat(p, 4);
+      const c = v128.load32_splat(p, 8);
+      const d = v128.load32_splat(p, 12);
       s00 = f32x4.add(s00, f32x4.mul(a, w0));
       s01 = f32x4.add(s01, f32x4.mul(a, w1));
       s10 = f32x4.add(s10, f32x4.mul(b, w0));

@@ -2,9 +2,11 @@
 //
 // Both operands are packed, so that the inner loop reads straight on: x as panels of 4 tokens, W as panels of
 // 8 rows, each panel [k][4 or 8], the last one filled up with zeros. A tile of 4 × 8 outputs stays in registers
-// for KC steps of k; then it is added to y. The order of additions depends on k alone: neither the number of
+// for KC steps of k; then it is added to y. Of x the same KC steps of all panels lie together, as they are read:
+// a quarter faster where k is large than panels that each go on to their end. The order of additions depends on k alone: neither the number of
 // tokens nor the place of a row changes an output's bits. Where registers have 256 bits, a tile has 16 rows.
 import { bits } from "./bits";
+import { madd } from "./madd";
 import { add_wide_tiles, add8 } from "./wide_tiles";
 
 /** Steps of k for which a tile stays in registers: 8 kB of a W panel in the L1 cache. */
@@ -15,6 +17,16 @@ const TOKENS: i32 = 256;
 /** Packs `rows` rows of `n` floats, `stride` bytes apart, into panels of four [n][4]. */
 export function pack_panels4(x: usize, stride: usize, rows: i32, n: i32, y: usize): void {
   for (; rows > 0; rows -= 4, x += 4 * stride, y += <usize>n * 16) pack4(x, stride, min(rows, 4), n, y, 16);
+}
+
+/** The same, cut after every KC floats: [n / KC][panels][KC][4], where the last KC may be fewer. */
+export function pack_blocks4(x: usize, stride: usize, rows: i32, n: i32, y: usize): void {
+  const padded = <usize>((rows + 3) & ~3);
+  for (let done = 0; done < n; done += KC, x += KC * 4) {
+    const steps = min(KC, n - done);
+    pack_panels4(x, stride, rows, steps, y);
+    y += padded * <usize>steps * 4;
+  }
 }
 
 /** Packs `rows` rows of `n` floats, `stride` bytes apart, into panels of eight [n][8]. */
@@ -53,7 +65,7 @@ export function pack4(x: usize, stride: usize, rows: i32, n: i32, y: usize, step
 }
 
 /**
- * The product of packed operands. y has rows of round_up(rows, 8) floats, and round_up(tokens, 4) of them;
+ * The product of operands from pack_blocks4 and pack_panels8. y has rows of round_up(rows, 8) floats, and round_up(tokens, 4) of them;
  * what is beyond tokens and rows is zero.
  */
 export function matmul_f32(x: usize, w: usize, y: usize, tokens: i32, rows: i32, k: i32): void {
@@ -71,14 +83,14 @@ export function matmul_panels(
   k: i32,
 ): void {
   const padded = (tokens + 3) & ~3;
-  const x_stride = <usize>k * 16;
   const y_stride = <usize>((rows + 7) & ~7) * 4;
   memory.fill(y, 0, <usize>padded * y_stride);
   for (let first = 0; first < padded; first += TOKENS) {
     const count = min(TOKENS, padded - first);
     for (let done = 0; done < k; done += KC) {
       const steps = min(KC, k - done);
-      const tokens4 = x + <usize>(first >> 2) * x_stride + <usize>done * 16;
+      const x_stride = <usize>steps * 16;
+      const tokens4 = x + <usize>padded * <usize>done * 4 + <usize>(first >> 2) * x_stride;
       for (let row = 0; row < rows; ) {
         const panel = w + <usize>(row >> 3) * w_stride + <usize>done * 32;
         const to = y + <usize>first * y_stride + <usize>row * 4;
@@ -124,14 +136,14 @@ export function add_tiles(
       const b = v128.load32_splat(p, 4);
       const c = v128.load32_splat(p, 8);
       const d = v128.load32_splat(p, 12);
-      a0 = f32x4.add(a0, f32x4.mul(a, w0));
-      a1 = f32x4.add(a1, f32x4.mul(a, w1));
-      b0 = f32x4.add(b0, f32x4.mul(b, w0));
-      b1 = f32x4.add(b1, f32x4.mul(b, w1));
-      c0 = f32x4.add(c0, f32x4.mul(c, w0));
-      c1 = f32x4.add(c1, f32x4.mul(c, w1));
-      d0 = f32x4.add(d0, f32x4.mul(d, w0));
-      d1 = f32x4.add(d1, f32x4.mul(d, w1));
+      a0 = madd(a0, a, w0);
+      a1 = madd(a1, a, w1);
+      b0 = madd(b0, b, w0);
+      b1 = madd(b1, b, w1);
+      c0 = madd(c0, c, w0);
+      c1 = madd(c1, c, w1);
+      d0 = madd(d0, d, w0);
+      d1 = madd(d1, d, w1);
     }
     add8(y, a0, a1);
     add8(y + y_stride, b0, b1);
@@ -173,14 +185,14 @@ export function add_rows(
       let d = panel + 3 * w_stride;
       for (const end = p + <usize>steps * 4; p < end; p += 4, a += 32, b += 32, c += 32, d += 32) {
         const by = v128.load32_splat(p);
-        a0 = f32x4.add(a0, f32x4.mul(by, v128.load(a)));
-        a1 = f32x4.add(a1, f32x4.mul(by, v128.load(a, 16)));
-        b0 = f32x4.add(b0, f32x4.mul(by, v128.load(b)));
-        b1 = f32x4.add(b1, f32x4.mul(by, v128.load(b, 16)));
-        c0 = f32x4.add(c0, f32x4.mul(by, v128.load(c)));
-        c1 = f32x4.add(c1, f32x4.mul(by, v128.load(c, 16)));
-        d0 = f32x4.add(d0, f32x4.mul(by, v128.load(d)));
-        d1 = f32x4.add(d1, f32x4.mul(by, v128.load(d, 16)));
+        a0 = madd(a0, by, v128.load(a));
+        a1 = madd(a1, by, v128.load(a, 16));
+        b0 = madd(b0, by, v128.load(b));
+        b1 = madd(b1, by, v128.load(b, 16));
+        c0 = madd(c0, by, v128.load(c));
+        c1 = madd(c1, by, v128.load(c, 16));
+        d0 = madd(d0, by, v128.load(d));
+        d1 = madd(d1, by, v128.load(d, 16));
       }
       add8(to, a0, a1);
       add8(to + 32, b0, b1);
@@ -194,8 +206,8 @@ export function add_rows(
       let a = panel;
       for (const end = p + <usize>steps * 4; p < end; p += 4, a += 32) {
         const by = v128.load32_splat(p);
-        low = f32x4.add(low, f32x4.mul(by, v128.load(a)));
-        high = f32x4.add(high, f32x4.mul(by, v128.load(a, 16)));
+        low = madd(low, by, v128.load(a));
+        high = madd(high, by, v128.load(a, 16));
       }
       add8(to, low, high);
     }

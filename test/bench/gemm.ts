@@ -103,7 +103,7 @@ function floatProduct(kernels: Kernels, x: number): Product {
   const packed = kernels.reserve(SLAB * K * 4);
   const y = kernels.reserve(TOKENS * SLAB * 4);
   return {
-    quantize: () => kernels.call("pack_panels4")(x, K * 4, TOKENS, K, activations),
+    quantize: () => kernels.call("pack_blocks4")(x, K * 4, TOKENS, K, activations),
     pack: () => kernels.call("pack_panels8")(x, K * 4, SLAB, K, packed),
     multiply: () => kernels.call("matmul_f32")(activations, packed, y, TOKENS, SLAB, K),
   };

@@ -150,7 +150,7 @@ describe.each(modules.map((products) => ({ name: nameOf(products), products })))
       for (const tokens of [1, 2, 3, 4, 5, 8, 13]) {
         const mark = kernels.mark();
         const x = kernels.reserve(16 * k * 4);
-        kernels.call("pack_panels4")(inputs, k * 4, tokens, k, x);
+        kernels.call("pack_blocks4")(inputs, k * 4, tokens, k, x);
         const [y, own] = [kernels.reserve(16 * padded * 4), kernels.reserve(16 * padded * 4)] as const;
         kernels.call("matmul_f32")(x, packed, y, tokens, rows, k);
         kernels.floats(own, 16 * padded).fill(0);

@@ -35,7 +35,7 @@ function product(x: Float32Array, w: Float32Array, tokens: number, rows: number,
     room(stride * k),
     room(roundUp(tokens, 4) * stride),
   );
-  call("pack_panels4", from!, k * 4, tokens, k, xPanels!);
+  call("pack_blocks4", from!, k * 4, tokens, k, xPanels!);
   call("pack_panels8", weights!, k * 4, rows, k, wPanels!);
   call("matmul_f32", xPanels!, wPanels!, y!, tokens, rows, k);
   const padded = floats(y!, tokens * stride);

@@ -45,7 +45,7 @@ describe.each(modules)("$dot, $bits bits", (products) => {
       const packedX = kernels.reserve(roundUp(tokens, 4) * k * 4);
       const packedW = kernels.reserve(roundUp(rows, 8) * k * 4);
       const y = kernels.reserve(size * 4);
-      kernels.call("pack_panels4")(x, k * 4, tokens, k, packedX);
+      kernels.call("pack_blocks4")(x, k * 4, tokens, k, packedX);
       kernels.call("pack_panels8")(w, k * 4, rows, k, packedW);
       kernels.call("matmul_f32")(packedX, packedW, y, tokens, rows, k);
       return kernels.floats(y, size).slice();

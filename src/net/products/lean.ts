@@ -84,7 +84,7 @@ function packFloats(
 
 /**
  * y[tokens, rows] = x · Wᵀ for `rows` rows at `w`. `x` is what quantizeActivations gives for the type's form, or
- * pack_panels4 for floats. Tokens of y are `stride` bytes apart; no more than `rows` floats of each are written.
+ * pack_blocks4 for floats. Tokens of y are `stride` bytes apart; no more than `rows` floats of each are written.
  */
 export function multiplyLean(
   kernels: Kernels,

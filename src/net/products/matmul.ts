@@ -57,7 +57,7 @@ export function packInput(on: Multiplier, x: number, tokens: number, weights: re
 
 function packFloats(kernels: Kernels, x: number, tokens: number, k: number): number {
   const address = kernels.reserve(roundUp(tokens, 4) * k * 4);
-  kernels.call("pack_panels4")(x, k * 4, tokens, k, address);
+  kernels.call("pack_blocks4")(x, k * 4, tokens, k, address);
   return address;
 }
 

@@ -82,9 +82,12 @@ function leanProduct(kernels: Kernels, label: string, type: DTypeName, form: For
 function leanFloats(kernels: Kernels, type: DTypeName): Trial {
   const w = leanWeights(kernels, type);
   const floats = place(kernels, extremes());
-  const x = kernels.reserve(16 * LEAN.k * 4);
-  kernels.call("pack_panels4")(floats, LEAN.k * 4, 13, LEAN.k, x);
-  return { name: `lean ${type}`, ...leanRuns(kernels, type, w, [x, x, x]) };
+  const inputs = LEAN.tokens.map((tokens) => {
+    const x = kernels.reserve(16 * LEAN.k * 4);
+    kernels.call("pack_blocks4")(floats, LEAN.k * 4, tokens, LEAN.k, x);
+    return x;
+  });
+  return { name: `lean ${type}`, ...leanRuns(kernels, type, w, inputs) };
 }
 
 /** As they are stored, by type: quantizing takes longer than all trials. */
@@ -137,7 +140,7 @@ function floatProduct(kernels: Kernels): Trial {
     kernels.reserve(32 * k * 4),
     kernels.reserve(32 * 32 * 4),
   ] as const;
-  kernels.call("pack_panels4")(floats, k * 4, tokens, k, x);
+  kernels.call("pack_blocks4")(floats, k * 4, tokens, k, x);
   kernels.call("pack_panels8")(floats, k * 4, rows, k, w);
   return {
     name: "f32",

@@ -39,7 +39,7 @@ function speed({ type, tokens }: Question): number {
   kernels.floats(x, tokens * K).set(random.floats(tokens * K));
   const form = int8Form(type, kernels.products);
   const packed = kernels.reserve(Math.ceil(tokens / 4) * 4 * K * 4);
-  if (form === undefined) kernels.call("pack_panels4")(x, K * 4, tokens, K, packed);
+  if (form === undefined) kernels.call("pack_blocks4")(x, K * 4, tokens, K, packed);
   const input = form === undefined ? packed : quantizeActivations(kernels, form, x, tokens, K);
   const y = kernels.reserve(tokens * SLAB * 4);
   const slab = leanSize(kernels, type, SLAB, K);
