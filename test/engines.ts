@@ -58,6 +58,7 @@ function products(node: string): string {
     "kernels/gemm",
     "kernels/products",
     "kernels/lean",
+    "net/products/fused",
     "eval/eval-int8",
     "net/kv-cache",
     "net/team",

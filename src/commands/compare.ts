@@ -9,6 +9,7 @@ import type { ComparisonReport } from "../report/comparison.js";
 import type { Part } from "../run/parts/part.js";
 import { createProgress, interruptible, warn } from "../ui.js";
 import { deliverComparison } from "./printed/comparison.js";
+import { chooseFast, fastOption } from "./shared/measure/fast.js";
 import {
   activationsOption,
   jsonOption,
@@ -28,6 +29,7 @@ interface CompareCommandOptions {
   readonly context: number;
   readonly chunks?: number;
   readonly activations: Activations;
+  readonly fast?: boolean | undefined;
   readonly maxMemory?: number;
   readonly html?: string;
   readonly markdown?: string;
@@ -49,6 +51,7 @@ same top tokens, speed; and how far the weights of each layer are from the base'
   .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
   .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(fastOption())
   .addOption(maxMemoryOption())
   .option("--html <file>", t`write a page with charts, which needs nothing but a browser`)
   .option("--markdown <file>", t`write the table as Markdown`)
@@ -67,22 +70,23 @@ ${t`Examples:`}
   .action(async (paths: readonly string[], options: CompareCommandOptions) => {
     const { html, markdown, part } = options;
     const name = partName(part, options.output);
+    const fast = chooseFast(options.fast, { "--part": part !== undefined });
     refuseForPart(part, { "--html": html !== undefined, "--markdown": markdown !== undefined });
     if (part !== undefined) await measurePart(paths, options, part, name);
     else {
       await withReports([html, markdown], async () => {
-        deliverComparison(await measure(paths, options), options);
+        deliverComparison(await measure(paths, { ...options, fast }), options);
       });
     }
   });
 
 async function measure(paths: readonly string[], options: CompareCommandOptions): Promise<ComparisonReport> {
-  const { text, context, chunks, activations, maxMemory, threads, json } = options;
+  const { text, context, chunks, activations, fast, maxMemory, threads, json } = options;
   const { base, candidates, tokens } = await openAll(paths, options);
   const progress = { weights: createProgress(t`weights`, json), text: createProgress(t`text`, json) };
   const result = await interruptible((signal) =>
     compareModels(base, candidates, tokens, {
-      ...{ context, chunks, activations, maxMemory, threads },
+      ...{ context, chunks, activations, fast, maxMemory, threads },
       bos: chunkBos(base),
       signal,
       onProgress: (stage, done, total) => {
@@ -93,7 +97,7 @@ async function measure(paths: readonly string[], options: CompareCommandOptions)
   ).finally(() => {
     for (const stage of Object.values(progress)) stage.stop();
   });
-  return { text, result };
+  return { text, result, fast };
 }
 
 async function measurePart(

@@ -11,6 +11,7 @@ import type { CHOICE, CHOICE_FOLDER } from "../report/documents/evaluate.js";
 import type { Part } from "../run/parts/part.js";
 import { createProgress, interruptible, printJson } from "../ui.js";
 import { printChoice, printFolder } from "./printed/choice.js";
+import { chooseFast, fastOption } from "./shared/measure/fast.js";
 import {
   activationsOption,
   jsonOption,
@@ -30,6 +31,7 @@ interface EvalChoiceOptions {
   readonly subject?: string;
   readonly limit?: number;
   readonly activations: Activations;
+  readonly fast?: boolean | undefined;
   readonly maxMemory?: number;
   readonly threads?: number;
   readonly part?: Part;
@@ -63,6 +65,7 @@ are left out and counted.`,
   .option("--subject <name>", t`what the prompt says they are about (default: by the file's name)`)
   .option("--limit <n>", t`questions to ask, from the start of each file (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(fastOption())
   .addOption(maxMemoryOption())
   .addOption(threadsOption())
   .addOption(partOption())
@@ -91,6 +94,7 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
         hint: t`--dev <file> names questions of the same form`,
       });
     }
+    const fast = chooseFast(options.fast, { "--part": part !== undefined });
     const files = readQuestionFolder(filePath, dev);
     if (files !== undefined && subject !== undefined) {
       throw new LlqError("usage", t`--subject is of one file; those of a folder have one each`);
@@ -113,8 +117,8 @@ longer than the context is cut at its beginning; C-Eval's header is that of the 
     }
     const progress = createProgress("eval-choice", json);
     const onProgress = (done: number, total: number) => progress.update(done, total);
-    const common = { protocol, shots, limit, activations, maxMemory, threads, onProgress };
-    const about = { model: path, file: filePath, format: file.task.name };
+    const common = { protocol, shots, limit, activations, fast, maxMemory, threads, onProgress };
+    const about = { model: path, file: filePath, fast, format: file.task.name };
     if (files === undefined) {
       const result = await interruptible((signal) =>
         evaluateChoice(model, tokenizer, file, { ...common, examples, subject, signal }),

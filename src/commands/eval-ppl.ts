@@ -13,6 +13,7 @@ import type { Report } from "../report/report.js";
 import type { Part } from "../run/parts/part.js";
 import { checkOutputs } from "../run/write/claim.js";
 import { createProgress, interruptible } from "../ui.js";
+import { chooseFast, fastOption } from "./shared/measure/fast.js";
 import {
   activationsOption,
   forceOption,
@@ -34,6 +35,7 @@ interface EvalPplOptions extends DeliverOptions, BoundOptions {
   readonly context: number;
   readonly chunks?: number;
   readonly activations: Activations;
+  readonly fast?: boolean | undefined;
   readonly maxMemory?: number;
   readonly stride?: number;
   readonly fullWindow?: boolean;
@@ -68,6 +70,7 @@ With a base, also how far the model's distributions are from the base's (Kullbac
   .option("-c, --context <n>", t`tokens in a chunk; the second half of each is scored`, wholeNumber(3), 512)
   .option("--chunks <n>", t`chunks to evaluate (default: all)`, wholeNumber(1))
   .addOption(activationsOption())
+  .addOption(fastOption())
   .addOption(maxMemoryOption())
   .option("--stride <n>", t`overlapping chunks, as llama-perplexity --ppl-stride`, wholeNumber(1))
   .option("--full-window", t`score every token of each chunk, as papers on quantization do`)
@@ -106,12 +109,17 @@ ${t`Examples:`}
 ${t`A baseline of --save has the likeliest tokens only; of the others it estimates what they add to the divergence: the mean
 was right to 0.5 % on the models it was tried on. Exact are --base-model, and --full-logits, whose file is larger.
 With --activations f32 the loss is that of the weights alone; int8 is faster, and what a device will compute.
-Weights that are floats are multiplied in f32 either way.
+Weights that are floats are multiplied in f32 either way; --fast rounds there once instead of twice, where the engine can: the
+same with every number of threads, but not on every machine. What is saved for others is exact.
 In GitHub Actions the result is added to the job's summary, and broken bounds are annotated.`}`,
   )
   .action(async (path: string, textPath: string | undefined, options: EvalPplOptions) => {
     checkOptions(textPath, options);
     const { part, output } = options;
+    const fast = chooseFast(options.fast, {
+      "--part": part !== undefined,
+      "--save": options.save !== undefined,
+    });
     refuseForPart(part, {
       "--save": options.save !== undefined,
       "--sequential": options.sequential === true,
@@ -127,7 +135,7 @@ In GitHub Actions the result is added to the job's summary, and broken bounds ar
     const { save, junit, markdown, force } = options;
     const report = await withReports([junit, markdown], async () => {
       if (save !== undefined) checkOutputs([save], { force });
-      const measured = await measure(path, textPath, options);
+      const measured = await measure(path, textPath, { ...options, fast });
       deliver(measured, options);
       return measured;
     });
@@ -201,7 +209,7 @@ async function evaluate(
   base: Model | Baseline | undefined,
 ): Promise<Report> {
   const { context, chunks, activations, stride, fullWindow, threads, save, fullLogits, top } = options;
-  const { maxMemory } = options;
+  const { maxMemory, fast } = options;
   const { sequential } = options;
   if (options.baseline === undefined) warnOfContext(model, context, t`perplexity suffers beyond`);
   const progress = createProgress("eval-ppl", options.json);
@@ -217,6 +225,7 @@ async function evaluate(
       context,
       chunks,
       activations,
+      fast,
       maxMemory,
       stride,
       fullWindow,
@@ -241,6 +250,7 @@ async function evaluate(
     text: textPath,
     base: base?.path,
     result,
+    fast,
     gate: gateOf(options, result.chunkMeans, clear),
   };
 }

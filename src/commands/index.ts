@@ -49,7 +49,10 @@ function paired(
   const isMultiplying = (running: Command) => option === undefined || running.opts()[option] !== undefined;
   return command
     .hook("preAction", async (_, running) => {
-      if (isMultiplying(running)) (await import("../kernels/products.js")).pairVectors(work);
+      if (!isMultiplying(running)) return;
+      const { pairVectors } = await import("../kernels/products.js");
+      if (running.opts()["fast"]) pairVectors(work, "fused");
+      else pairVectors(work);
     })
     .hook("postAction", async (_, running) => {
       if (isMultiplying(running)) await adviseOnNode();

@@ -2,7 +2,7 @@ import { type DTypeName, dtype } from "../../formats/dtype.js";
 import { LlqError } from "../../formats/errors.js";
 import { t } from "../language/t.js";
 import { readModule } from "./modules.js";
-import type { Products } from "./products.js";
+import type { Fused, Products } from "./products.js";
 
 const PAGE_SIZE = 65536;
 const MAX_PAGES = 65536;
@@ -19,7 +19,7 @@ export function haveRun(): boolean {
 /** A compiled kernels module; compile once and hand it to threads. */
 export function compileKernels(): WebAssembly.Module {
   running = true;
-  return new WebAssembly.Module(readModule("kernels"));
+  return new WebAssembly.Module(readModule("kernels")!);
 }
 
 /** Functions of a module that stand in for the kernels' own of the same name. Plain data. */
@@ -52,7 +52,12 @@ export class Kernels {
   readonly #prepared = new Set<DTypeName>();
 
   /** @throws LlqError `no-space` when the engine cannot reserve address space for the memory */
-  constructor(module: WebAssembly.Module = compileKernels(), products?: Products, searches?: Searches) {
+  constructor(
+    module: WebAssembly.Module = compileKernels(),
+    products?: Products,
+    searches?: Searches,
+    fused?: Fused,
+  ) {
     try {
       this.memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
     } catch (cause) {
@@ -63,16 +68,18 @@ export class Kernels {
     }
     this.products = products;
     const exports = this.#instantiate(module);
-    const better = products && this.#instantiate(products.module);
-    if (better !== undefined) (better["bits"] as WebAssembly.Global).value = products!.bits;
+    const better = [products, fused].map((one) => one && this.#widest(one));
     const wider = searches && this.#instantiate(searches.module);
     const chosen = searches?.functions.map((name) => [name, wider![name]]) ?? [];
-    this.#exports = { ...exports, ...better, ...Object.fromEntries(chosen) } as Record<
-      string,
-      KernelFunction
-    >;
+    this.#exports = Object.assign({}, exports, ...better, Object.fromEntries(chosen));
     this.#heapBase = (exports["HEAP_BASE"] as WebAssembly.Global).value;
     this.#top = this.#heapBase;
+  }
+
+  #widest({ module, bits }: Fused): WebAssembly.Exports {
+    const exports = this.#instantiate(module);
+    (exports["bits"] as WebAssembly.Global).value = bits;
+    return exports;
   }
 
   #instantiate(module: WebAssembly.Module): WebAssembly.Exports {

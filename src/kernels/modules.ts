@@ -9,8 +9,8 @@ export function addModules(packed: Uint8Array): void {
   modules = { ...modules, ...(decode(packed) as typeof modules) };
 }
 
-/** A module of WebAssembly by its name: release/modules.mjs has packed them into one file. */
-export function readModule(name: string): Uint8Array<ArrayBuffer> {
+/** A module of WebAssembly by its name: release/modules.mjs has packed them into one file. Pages have not all of them. */
+export function readModule(name: string): Uint8Array<ArrayBuffer> | undefined {
   modules ??= decode(readCompressed(installedPath("modules.br"))) as typeof modules;
-  return modules![name]!;
+  return modules![name];
 }

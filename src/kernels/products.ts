@@ -25,10 +25,14 @@ export interface Products extends UntriedProducts {
   readonly wide: boolean;
 }
 
+/** Products of floats whose last bits are the engine's own (assembly/fused.ts), beside a module of the others. Plain data. */
+export type Fused = Pick<UntriedProducts, "module" | "bits">;
+
 const FILES: Readonly<Record<Purpose, string>> = { evaluation: "products", generation: "generation" };
 
 const single = new Map<Purpose, readonly UntriedProducts[]>();
 const paired = new Map<Purpose, readonly UntriedProducts[]>();
+let fused: Fused | undefined;
 
 /** Those that this engine may be tried with. Plain ones of 128 bits are not among them: the kernels have the same. */
 export function untriedProducts(purpose: Purpose): readonly UntriedProducts[] {
@@ -37,17 +41,25 @@ export function untriedProducts(purpose: Purpose): readonly UntriedProducts[] {
   return [...own, ...(paired.get(purpose) ?? [])];
 }
 
+/** The widest that this engine may be tried with, if any: so a second run here takes none of other bits. */
+export function untriedFused(): Fused | undefined {
+  allowRelaxed();
+  fused ??= compile("fused", 128);
+  return fused;
+}
+
 /**
  * Lets evaluations and generation use registers of 256 bits, where the engine can work on two vectors at once: it is about 1.5 times as
  * fast. Call it before anything else in the process runs WebAssembly, in the main thread, or not at all: this way of
  * compiling is an experiment of V8's that breaks code which was not written for it, and for a moment it is on for
  * all that the engine compiles. Does nothing where the engine cannot.
- * @param purposes what will be done; default: anything
+ * @param purposes what will be done, fused where floats may meet fast; default: anything
  */
-export function pairVectors(...purposes: readonly Purpose[]): void {
-  const wanted = purposes.length > 0 ? purposes : (["evaluation", "generation"] as const);
-  const missing = wanted.filter((purpose) => !paired.has(purpose));
+export function pairVectors(...purposes: readonly (Purpose | "fused")[]): void {
+  const wanted = purposes.length > 0 ? purposes : (["evaluation", "generation", "fused"] as const);
   whilePairing(() => {
+    if (wanted.includes("fused") && fused?.bits !== 256) fused = compile("fused", 256);
+    const missing = wanted.filter((purpose) => purpose !== "fused" && !paired.has(purpose)) as Purpose[];
     for (const purpose of missing) paired.set(purpose, compileAll(purpose, ["plain", ...relaxedDots], 256));
   });
 }
@@ -56,11 +68,18 @@ export function pairVectors(...purposes: readonly Purpose[]): void {
 function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): UntriedProducts[] {
   allowRelaxed();
   return dots.flatMap((dot) => {
-    const bytes = readModule(`${FILES[purpose]}-${dot}`);
-    // The engine compiles the same bytes only once, so they differ.
-    const named = withSection(bytes, `${bits} bits`);
-    return WebAssembly.validate(named) ? [{ module: new WebAssembly.Module(named), dot, bits }] : [];
+    const compiled = compile(`${FILES[purpose]}-${dot}`, bits);
+    return compiled === undefined ? [] : [{ ...compiled, dot }];
   });
+}
+
+/** Undefined where the engine lacks something, or a page has not got the module. */
+function compile(name: string, bits: 128 | 256): Fused | undefined {
+  const bytes = readModule(name);
+  if (bytes === undefined) return undefined;
+  // The engine compiles the same bytes only once, so they differ.
+  const named = withSection(bytes, `${bits} bits`);
+  return WebAssembly.validate(named) ? { module: new WebAssembly.Module(named), bits } : undefined;
 }
 
 /** A module with an empty custom section at its end. */

@@ -41,7 +41,7 @@ export function chooseSearches(weights: number): Searches | undefined {
 export function pairedSearches(): WebAssembly.Module | undefined {
   let module: WebAssembly.Module | undefined;
   whilePairing(() => {
-    module = new WebAssembly.Module(readModule("searches"));
+    module = new WebAssembly.Module(readModule("searches")!);
   });
   return module;
 }

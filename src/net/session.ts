@@ -4,6 +4,7 @@ import type { WorkerPool } from "../run/threads/pool.js";
 import { withFiles, withPool } from "../run/threads/scope.js";
 import { planDecoder } from "./plan/decoder.js";
 import type { DecoderPlan } from "./plan/types.js";
+import { chooseFused } from "./products/fused.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "./products/matmul.js";
 import { chooseProducts } from "./products/products.js";
 
@@ -20,6 +21,15 @@ export interface ForwardOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Of what measures; what writes files for others has no choice. */
+export interface MeasureOptions extends ForwardOptions {
+  /**
+   * Whether floats may meet in fused products (chooseFused), whose last digits are the engine's own. Default: exact ones, which are the
+   * same everywhere.
+   */
+  readonly fast?: boolean | undefined;
+}
+
 /** A model that is being run. */
 export interface Session {
   readonly plan: DecoderPlan;
@@ -31,11 +41,12 @@ export interface Session {
 /** Opens the model's files and starts threads, for as long as `work` takes; it may open other models beside it. */
 export async function withSession<T>(
   model: Model,
-  { activations = DEFAULT_ACTIVATIONS, threads, signal }: ForwardOptions,
+  { activations = DEFAULT_ACTIVATIONS, fast, threads, signal }: MeasureOptions,
   work: (session: Session, open: (other: Model) => Session) => Promise<T>,
 ): Promise<T> {
+  const modules = { products: chooseProducts("evaluation"), fused: fast ? chooseFused() : undefined };
   return withFiles((openFiles) =>
-    withPool({ threads, signal, products: chooseProducts("evaluation") }, (pool) => {
+    withPool({ threads, signal, ...modules }, (pool) => {
       const open = (one: Model): Session => {
         const files = openFiles(one.container.files);
         return { plan: planDecoder(one), files, activations, pool };

@@ -8,6 +8,8 @@ import { formatBytes } from "../ui.js";
 export interface ComparisonReport {
   readonly text: string;
   readonly result: ModelComparison;
+  /** With --fast: whether products of floats were fused. */
+  readonly fast?: boolean | undefined;
 }
 
 /** Of `comparisonDocument`. Grows when a reader of the old form would go wrong. */
@@ -20,7 +22,7 @@ export function largestFirst(report: ComparisonReport): ComparisonReport {
 }
 
 /** One JSON document. */
-export function comparisonDocument({ text, result }: ComparisonReport) {
+export function comparisonDocument({ text, result, fast }: ComparisonReport) {
   const { protocol, base, candidates, ...rest } = result;
   const flat = <M extends MeasuredModel>({ path, ppl, ...more }: M) => ({
     model: path,
@@ -33,6 +35,7 @@ export function comparisonDocument({ text, result }: ComparisonReport) {
     text,
     protocol: protocol.name,
     context: protocol.context,
+    fast,
     ...rest,
     base: flat(base),
     models: candidates.map(flat),
@@ -81,10 +84,11 @@ export function comparisonRows({ result }: ComparisonReport): { model: MeasuredM
 }
 
 /** How much was evaluated, and how. */
-export function comparisonExtent({ result }: ComparisonReport): string {
+export function comparisonExtent({ result, fast }: ComparisonReport): string {
   const { chunks, count, protocol, activations } = result;
   const how = t`by ${protocol.name}, ${activations} activations`;
-  return t`${chunks} chunks of ${protocol.context} tokens, ${count} scored, ${how}`;
+  const all = t`${chunks} chunks of ${protocol.context} tokens, ${count} scored, ${how}`;
+  return fast ? `${all}, --fast` : all;
 }
 
 /** A section for a pull request or a job's summary. */

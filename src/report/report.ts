@@ -8,6 +8,8 @@ export interface Report {
   readonly text: string | undefined;
   readonly base: string | undefined;
   readonly result: Perplexity;
+  /** With --fast: whether products of floats were fused. */
+  readonly fast?: boolean | undefined;
   /** Where there were bounds. */
   readonly gate: Gate | undefined;
 }
@@ -23,7 +25,7 @@ export interface Gate {
 const SCHEMA = 1 as const;
 
 /** One JSON document. */
-export function toDocument({ model, text, base, result, gate }: Report) {
+export function toDocument({ model, text, base, result, fast, gate }: Report) {
   const { ppl, activations, running, chunkMeans, protocol, chunksOfText, divergence, ...rest } = result;
   return {
     schema: SCHEMA,
@@ -34,6 +36,7 @@ export function toDocument({ model, text, base, result, gate }: Report) {
     context: protocol.context,
     stride: protocol.stride,
     activations,
+    fast,
     perplexity: ppl,
     chunks: running.length,
     chunksOfText,
@@ -71,9 +74,10 @@ export function resultName(result: GateResult): string {
 }
 
 /** How much was evaluated, and how. */
-export function extent({ result }: Report): string {
+export function extent({ result, fast }: Report): string {
   const { count, protocol, running, chunksOfText } = result;
   const chunks =
     running.length < chunksOfText ? t`${running.length} of ${chunksOfText}` : `${running.length}`;
-  return t`${chunks} chunks of ${protocol.context} tokens, ${count} scored, by ${protocol.name}`;
+  const how = t`${chunks} chunks of ${protocol.context} tokens, ${count} scored, by ${protocol.name}`;
+  return fast ? `${how}, --fast` : how;
 }

@@ -16,7 +16,7 @@ export function serve(jobKinds: readonly JobKind<any, unknown>[]): void {
   serveThread((data) => {
     const start = data as WorkerStart;
     speak(start.catalogue);
-    const kernels = new Kernels(start.kernels, start.products, start.searches);
+    const kernels = new Kernels(start.kernels, start.products, start.searches, start.fused);
     const kinds = new Map(jobKinds.map((kind) => [kind.name, kind]));
     return (message): Reply => {
       const { id, kind, job } = message as Request;

@@ -1,6 +1,6 @@
 import { byteLength, type DTypeName } from "../../formats/dtype.js";
 import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
-import { type Products, untriedProducts } from "../../src/kernels/products.js";
+import { type Fused, type Products, untriedFused, untriedProducts } from "../../src/kernels/products.js";
 import {
   INT8_TYPES,
   int8Form,
@@ -33,35 +33,42 @@ export function benchGemm(): void {
       wide: chosen?.dot === untried.dot && chosen.wide,
     })),
   ];
-  const rounds = Array.from({ length: ROUNDS }, () =>
-    modules.map((products) => speeds(new Kernels(module, products))),
-  );
+  const fused = untriedFused();
+  const rounds = Array.from({ length: ROUNDS }, () => [
+    ...modules.map((products) => speeds(new Kernels(module, products), TYPES)),
+    ...(fused === undefined ? [] : [speeds(new Kernels(module, undefined, undefined, fused), [undefined])]),
+  ]);
   const columns = rounds.reduce((best, round) =>
     best.map((column, m) => column.map((speed, i) => Math.max(speed, round[m]![i]!))),
   );
-  const rows = [...INT8_TYPES.map(({ name }) => name), "F32"].map((type, i) => [
-    type,
+  const ofFused = columns.splice(modules.length);
+  const rows = TYPES.map((type, i) => [
+    type ?? "F32",
     ...columns.map((column) => column[i]!.toFixed(1)),
+    ...ofFused.map(([speed]) => (type === undefined ? speed!.toFixed(1) : "")),
   ]);
   console.log(
     `\nproducts of ${TOKENS} × ${K} activations with ${ROWS} rows, one thread, 10^9 multiply-adds per second of processor time, ${load()}`,
   );
-  printTable(["type", ...modules.map(nameOf)], rows);
+  printTable(["type", ...modules.map(nameOf), ...(fused === undefined ? [] : [nameOf(fused)])], rows);
   console.log(`the evaluator takes ${nameOf(chosen)} here`);
 }
 
+/** undefined stands for f32. */
+const TYPES = [...INT8_TYPES.map(({ name }) => name), undefined];
+
 /** undefined stands for the kernels' own. */
-function nameOf(products: Products | undefined): string {
-  return `${products?.dot ?? "plain"}, ${products?.bits ?? 128} bits`;
+function nameOf(products: Products | Fused | undefined): string {
+  const dot = products === undefined ? "plain" : "dot" in products ? products.dot : "fused";
+  return `${dot}, ${products?.bits ?? 128} bits`;
 }
 
-/** Of each int8 type, and of f32. */
-function speeds(kernels: Kernels): number[] {
+function speeds(kernels: Kernels, types: readonly (DTypeName | undefined)[]): number[] {
   const random = new Random(1);
   const x = kernels.reserve(TOKENS * K * 4);
   kernels.floats(x, TOKENS * K).set(random.floats(TOKENS * K));
   const mark = kernels.mark();
-  return [...INT8_TYPES.map(({ name }) => name), undefined].map((type) => {
+  return types.map((type) => {
     kernels.reset(mark);
     const { quantize, pack, multiply } =
       type === undefined ? floatProduct(kernels, x) : int8Product(kernels, type, x);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { byteLength, type DTypeName, dtype } from "../../formats/dtype.js";
 import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
-import { type Products, pairVectors, untriedProducts } from "../../src/kernels/products.js";
+import { type Products, pairVectors, untriedFused, untriedProducts } from "../../src/kernels/products.js";
 import {
   INT8_TYPES,
   int8Form,
@@ -242,10 +242,10 @@ test("the data of modules that share a memory do not overlap", () => {
     ...untriedProducts("evaluation").map(({ module, dot }) => ({ module, target: `products-${dot}` })),
     ...untriedProducts("generation").map(({ module, dot }) => ({ module, target: `generation-${dot}` })),
   ];
+  const ofFused = [targets["fused"].memoryBase, address(untriedFused()!.module, "DATA_END")];
   for (const { module, target } of modules) {
-    const begin: number = targets[target].memoryBase;
-    const end = address(module, "DATA_END");
-    const bounds = [address(compiled, "DATA_END"), begin, end, address(compiled, "HEAP_BASE")];
+    const own = [targets[target].memoryBase, address(module, "DATA_END")];
+    const bounds = [address(compiled, "DATA_END"), ...ofFused, ...own, address(compiled, "HEAP_BASE")];
     expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
   }
 });

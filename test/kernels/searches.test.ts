@@ -54,6 +54,7 @@ test("its data overlap with no other module's", () => {
     address(compiled),
     targets.searches.memoryBase,
     address(plain),
+    targets.fused.memoryBase,
     targets["products-plain"].memoryBase,
   ];
   expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));

@@ -4,7 +4,9 @@ import { DTYPES, type DType } from "../../formats/dtype.js";
 import { readModule } from "../../src/kernels/modules.js";
 
 const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
-const instance = new WebAssembly.Instance(new WebAssembly.Module(readModule("kernels")), { env: { memory } });
+const instance = new WebAssembly.Instance(new WebAssembly.Module(readModule("kernels")!), {
+  env: { memory },
+});
 
 /** Everything the kernels module exports. */
 export const kernels: WebAssembly.Exports = instance.exports;

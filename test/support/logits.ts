@@ -3,6 +3,7 @@ import type { Model } from "../../src/model.js";
 import { prepareBlocks, runBlocks } from "../../src/net/blocks.js";
 import { spanOf } from "../../src/net/group.js";
 import { openHead } from "../../src/net/head.js";
+import { chooseFused } from "../../src/net/products/fused.js";
 import type { Activations } from "../../src/net/products/matmul.js";
 import { withSession } from "../../src/net/session.js";
 import { hiddenBytes } from "../../src/net/span.js";
@@ -12,15 +13,17 @@ export async function logitsOf(
   model: Model,
   tokens: Int32Array,
   activations: Activations = "f32",
+  fast = false,
 ): Promise<Float32Array> {
   const { vocabSize } = model.hparams;
   const context = tokens.length;
   const logits = new Float32Array(context * vocabSize);
-  await withSession(model, { activations, threads: 0 }, async (session) => {
+  await withSession(model, { activations, fast, threads: 0 }, async (session) => {
     const hidden = new SharedArrayBuffer(hiddenBytes(1, context, session.plan.floats));
     const span = spanOf(session.plan, hidden, [tokens]);
     await runBlocks(session, prepareBlocks(session, context), span, [tokens], () => {});
-    const kernels = new Kernels();
+    const fused = fast ? chooseFused() : undefined;
+    const kernels = new Kernels(undefined, undefined, undefined, fused);
     const head = openHead(kernels, { ...session, ...session.plan.head }, { span, first: 0, count: context });
     for (let first = 0; first < vocabSize; first += 256) {
       const rows = Math.min(256, vocabSize - first);

@@ -2,7 +2,7 @@ import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
-import { type ForwardOptions, withSession } from "../../net/session.js";
+import { type MeasureOptions, withSession } from "../../net/session.js";
 import type { Tokenizer } from "../../tokenizer/types.js";
 import { scoreGroups } from "../perplexity/forward.js";
 import { type Encoded, PROTOCOL, type ProtocolName } from "./protocols.js";
@@ -10,7 +10,7 @@ import { type NumberedQuestion, type QuestionFile, subjectOf } from "./questions
 import { type Answered, type AnsweredQuestion, type Summary, summarize } from "./summary.js";
 import type { Task } from "./tasks/types.js";
 
-export interface ChoiceOptions extends Omit<ForwardOptions, "onProgress"> {
+export interface ChoiceOptions extends Omit<MeasureOptions, "onProgress"> {
   /** How questions are put and judged: llq's way, or that of lm-evaluation-harness. Default: llq. */
   readonly protocol?: ProtocolName | undefined;
   /** Questions with their answers, which come before each question. */
@@ -196,9 +196,9 @@ export async function scoreSequences(
   options: ChoiceOptions,
   onSaid?: (sequence: Sequence, found: ReadonlyMap<Sequence, Said>) => void,
 ): Promise<Map<Sequence, Said>> {
-  const { activations, threads, maxMemory, signal, onProgress } = options;
+  const { activations, fast, threads, maxMemory, signal, onProgress } = options;
   const found = new Map<Sequence, Said>();
-  await withSession(model, { activations, threads, signal }, async (session) => {
+  await withSession(model, { activations, fast, threads, signal }, async (session) => {
     for (const group of groupByLength(sequences)) {
       const length = Math.max(...group.map(({ tokens }) => tokens.length));
       const firstPosition = Math.min(...group.map(({ start }) => start)) - 1;

@@ -2,12 +2,12 @@ import { availableMemory } from "#host/memory";
 import type { Model } from "../../model.js";
 import { type Blocks, countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
 import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js";
-import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
+import { type MeasureOptions, type Session, withSession } from "../../net/session.js";
 import { joinTokens } from "../../net/span.js";
 import { type ChunkScores, headOf, outputSize, scoresOfChunk } from "../perplexity/forward.js";
 import { scoreJob, scoreMemory } from "../perplexity/score.js";
 
-export interface CandidatesOptions extends ForwardOptions {
+export interface CandidatesOptions extends MeasureOptions {
   /** In each chunk, the first position whose next token is scored. */
   readonly firstPosition: number;
   /** Called once for each candidate and chunk, the chunks in any order. */

@@ -4,7 +4,7 @@ import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
-import type { ForwardOptions } from "../../net/session.js";
+import type { MeasureOptions } from "../../net/session.js";
 import { storedType } from "../../rows/packed/index.js";
 import { measureDeviations, type TensorDeviation } from "../../run/measure/deviations.js";
 import { divergenceHistogram, type Histogram } from "../divergence/histogram.js";
@@ -16,7 +16,7 @@ import type { Estimate } from "../perplexity/statistics.js";
 import { Tally } from "../perplexity/tally.js";
 import { scoreCandidates, type Timings } from "./candidates.js";
 
-export interface CompareOptions extends Omit<ForwardOptions, "onProgress"> {
+export interface CompareOptions extends Omit<MeasureOptions, "onProgress"> {
   /** Tokens in a chunk. Default 512. */
   readonly context?: number | undefined;
   /** Chunks to evaluate, from the start of the text. Default: all. */
@@ -86,7 +86,7 @@ export async function compareModels(
 ): Promise<ModelComparison> {
   if (candidates.length === 0) throw new LlqError("usage", t`nothing to compare ${base.path} with`);
   const started = performance.now();
-  const { bos, threads, signal, onProgress, maxMemory, activations = DEFAULT_ACTIVATIONS } = options;
+  const { bos, fast, threads, signal, onProgress, maxMemory, activations = DEFAULT_ACTIVATIONS } = options;
   const protocol = chooseProtocol({ context: options.context, bos });
   const { context, firstPosition } = protocol;
   const chunks = cutChunks(base, tokens, { context, bos, chunks: options.chunks });
@@ -101,7 +101,7 @@ export async function compareModels(
   const order = chunks.map((_, i) => i);
   const tallies = candidates.map(({ path }) => new Tally(path, order));
   const seconds = await scoreCandidates(base, candidates, chunks, {
-    ...{ firstPosition, activations, threads, maxMemory, signal },
+    ...{ firstPosition, activations, fast, threads, maxMemory, signal },
     onProgress: watch("text"),
     onChunk: (candidate, chunk, scores) => tallies[candidate]!.add(chunk, scores),
   });

@@ -4,7 +4,7 @@ import type { Model } from "../../model.js";
 import { countWork, prepareBlocks, runBlocks } from "../../net/blocks.js";
 import { fitMemory, type GroupSize, runGroup, spanOf } from "../../net/group.js";
 import type { Head } from "../../net/head.js";
-import { type ForwardOptions, type Session, withSession } from "../../net/session.js";
+import { type MeasureOptions, type Session, withSession } from "../../net/session.js";
 import { joinTokens, type Span } from "../../net/span.js";
 import type { WorkerPool } from "../../run/threads/pool.js";
 import type { Base } from "../divergence/base.js";
@@ -12,7 +12,7 @@ import type { BaselineFile } from "../divergence/baseline-record.js";
 import type { Keep } from "../divergence/keep.js";
 import { type ScoreJob, type ScoreResult, scoreJob, scoreMemory, type TokenScores } from "./score.js";
 
-export interface ScoreOptions extends ForwardOptions {
+export interface ScoreOptions extends MeasureOptions {
   /** In each chunk, the first position whose next token is scored. */
   readonly firstPosition: number;
   /** For each chunk the token behind its last, to score that position too. */

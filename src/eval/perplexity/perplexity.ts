@@ -3,7 +3,7 @@ import { badInput, LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { Model } from "../../model.js";
 import { type Activations, DEFAULT_ACTIVATIONS } from "../../net/products/matmul.js";
-import type { ForwardOptions } from "../../net/session.js";
+import type { MeasureOptions } from "../../net/session.js";
 import { type Baseline, createBaseline } from "../divergence/baseline.js";
 import type { Keep } from "../divergence/keep.js";
 import type { Divergence } from "../divergence/kld.js";
@@ -13,7 +13,7 @@ import { chooseProtocol, type Protocol, type ProtocolOptions } from "./protocol.
 import { looksAt, spreadOrder } from "./sequential.js";
 import { type ChunkMeans, Tally } from "./tally.js";
 
-export interface PerplexityOptions extends ProtocolOptions, Omit<ForwardOptions, "onProgress"> {
+export interface PerplexityOptions extends ProtocolOptions, Omit<MeasureOptions, "onProgress"> {
   /** Chunks to evaluate, from the start of the text. Default: all. */
   readonly chunks?: number | undefined;
   /** What to compare with: another model, or what a baseline file says of the same text. */
@@ -78,6 +78,7 @@ export async function evaluatePerplexity(
   const started = performance.now();
   const {
     activations = DEFAULT_ACTIVATIONS,
+    fast,
     threads,
     maxMemory,
     signal,
@@ -103,6 +104,7 @@ export async function evaluatePerplexity(
       {
         firstPosition: protocol.firstPosition,
         activations,
+        fast,
         threads,
         maxMemory,
         signal,

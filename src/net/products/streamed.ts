@@ -36,7 +36,7 @@ export function streamWeights(files: Descriptors, member: Membership = ALONE): W
     multiply(kernels, weight, form, x, [first, rows], y, tokens, stride) {
       if (form === "f32") {
         const w = readFloats(kernels, files, weight, first, rows);
-        // Never relaxed: fused multiply-adds would make the result depend on the engine.
+        // Relaxed only where --fast has put another in its place: fused multiply-adds make the result depend on the engine.
         kernels.call("matmul_f32")(x, w, y, tokens, rows, rowLength(weight));
       } else {
         const w = readPacked(kernels, files, weight, form, first, rows);

@@ -25,6 +25,12 @@ const divergence = v.strictObject({
 });
 
 const activations = is(v.picklist(["int8", "f32"]), "what met quantized weights");
+const fast = maybe(
+  is(
+    flag,
+    "with --fast: whether products of floats were fused, so that the last digits are that engine's own",
+  ),
+);
 const protocol = is(text, "llama-perplexity, llama-perplexity --ppl-stride, or full window");
 
 const verdict = v.strictObject({
@@ -46,6 +52,7 @@ export const PERPLEXITY = v.strictObject({
   context: is(count, "tokens in a chunk"),
   stride: maybe(count),
   activations,
+  fast,
   perplexity: number,
   error: is(number, "of the perplexity, standard error"),
   nll: is(number, "mean negative log-likelihood of a token, in nats: ln perplexity"),
@@ -85,6 +92,7 @@ export const COMPARISON = v.strictObject({
   protocol,
   context: is(count, "tokens in a chunk"),
   activations,
+  fast,
   chunks: count,
   count: is(count, "tokens that were scored"),
   seconds,
@@ -141,7 +149,7 @@ const answers = {
 const asked = { schema, model: text, file: text, protocol: is(text, "llq or harness") };
 
 /** llq eval-choice */
-export const CHOICE = v.object({ ...asked, format: is(text, "of the questions"), ...answers });
+export const CHOICE = v.object({ ...asked, fast, format: is(text, "of the questions"), ...answers });
 
 const means = {
   accuracy: is(interval, "of all questions alike, with its 95 % interval"),
@@ -153,6 +161,7 @@ const means = {
 /** llq eval-choice of a folder with a file for each subject */
 export const CHOICE_FOLDER = v.object({
   ...asked,
+  fast,
   format: is(text, "of the questions"),
   ...means,
   categories: is(

@@ -2,7 +2,7 @@ import { engineName } from "#host/engine";
 import { type ErrorCode, LlqError } from "../../../formats/errors.js";
 import type { FileRegion } from "../../host/types.js";
 import type { Kernels, Searches } from "../../kernels/kernels.js";
-import type { Products } from "../../kernels/products.js";
+import type { Fused, Products } from "../../kernels/products.js";
 import type { Catalogue } from "../../language/t.js";
 import { VERSION } from "../../version.js";
 
@@ -43,6 +43,7 @@ export interface WorkerModules {
   readonly kernels: WebAssembly.Module;
   readonly products: Products | undefined;
   readonly searches?: Searches | undefined;
+  readonly fused?: Fused | undefined;
 }
 
 /** What a thread starts with. */

@@ -4,7 +4,7 @@ import { LlqError } from "../../../formats/errors.js";
 import type { FileRegion, HostThread } from "../../host/types.js";
 import { installedPath } from "../../installed.js";
 import { compileKernels, Kernels, type Searches } from "../../kernels/kernels.js";
-import type { Products } from "../../kernels/products.js";
+import type { Fused, Products } from "../../kernels/products.js";
 import { spoken, t } from "../../language/t.js";
 import {
   errorFromData,
@@ -42,11 +42,17 @@ export class WorkerPool {
   /**
    * @param products for jobs that multiply
    * @param searches for jobs that round
+   * @param fused for jobs that multiply floats, in place of those in `products`
    */
-  constructor(threads: number = availableParallelism(), products?: Products, searches?: Searches) {
+  constructor(
+    threads: number = availableParallelism(),
+    products?: Products,
+    searches?: Searches,
+    fused?: Fused,
+  ) {
     this.threads = threads;
-    this.#modules = { kernels: compileKernels(), products, searches, catalogue: spoken() };
-    if (threads === 0) this.#own = new Kernels(this.#modules.kernels, products, searches);
+    this.#modules = { kernels: compileKernels(), products, searches, fused, catalogue: spoken() };
+    if (threads === 0) this.#own = new Kernels(this.#modules.kernels, products, searches, fused);
     for (let i = 0; i < threads; i++) this.#threads.push(this.#start());
   }
 

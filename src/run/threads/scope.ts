@@ -1,7 +1,7 @@
 import { closeSync } from "#host/files";
 import { checkUnchanged, type FileStamp, openInput } from "../../../formats/inputs.js";
 import type { Searches } from "../../kernels/kernels.js";
-import type { Products } from "../../kernels/products.js";
+import type { Fused, Products } from "../../kernels/products.js";
 import { closeLate } from "../../rows/late.js";
 import type { Descriptors } from "../../rows/rows.js";
 import { WorkerPool } from "./pool.js";
@@ -18,15 +18,17 @@ export interface PoolOptions {
   readonly products?: Products | undefined;
   /** For jobs that round. */
   readonly searches?: Searches | undefined;
+  /** For jobs that multiply floats, where their last bits may be the engine's own. */
+  readonly fused?: Fused | undefined;
 }
 
 /** Starts threads for as long as `work` takes. A signal that comes with the last of the work counts too. */
 export async function withPool<T>(
-  { threads, signal, products, searches }: PoolOptions,
+  { threads, signal, products, searches, fused }: PoolOptions,
   work: (pool: WorkerPool) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  const pool = new WorkerPool(threads, products, searches);
+  const pool = new WorkerPool(threads, products, searches, fused);
   const stop = () => void pool.close();
   signal?.addEventListener("abort", stop, { once: true });
   try {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { compileKernels, Kernels } from "../../src/kernels/kernels.js";
-import type { Products } from "../../src/kernels/products.js";
-import { fastestExact } from "../../src/net/products/products.js";
-import { prepareTrials, type Trial, WIDE_TRIAL } from "../../src/net/products/trials.js";
+import { compileKernels, Kernels } from "../../../src/kernels/kernels.js";
+import type { Products } from "../../../src/kernels/products.js";
+import { fastestExact } from "../../../src/net/products/products.js";
+import { prepareTrials, type Trial, WIDE_TRIAL } from "../../../src/net/products/trials.js";
 
 // Which module is chosen: fakes take the plain kernels' place in their trials. They do nothing, so they are the fastest.
 
