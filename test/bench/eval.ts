@@ -26,7 +26,11 @@ interface Speed {
  * Whole runs of `llq eval-ppl` on a synthetic model, beside llama-perplexity on the same file, text and number of
  * threads where `llamaCpp` names the folder of a build.
  */
-export function benchEval(types: readonly string[], llamaCpp?: string): void {
+export function benchEval(
+  types: readonly string[],
+  llamaCpp?: string,
+  options: readonly string[] = [],
+): void {
   const scratch = mkdtempSync(join(tmpdir(), "llq-bench-"));
   const threads = availableParallelism();
   try {
@@ -38,14 +42,14 @@ export function benchEval(types: readonly string[], llamaCpp?: string): void {
       const own: Speed[] = [];
       const other: Speed[] = [];
       for (let run = 0; run < RUNS; run++) {
-        own.push(runLlq(file, threads));
+        own.push(runLlq(file, threads, options));
         if (llamaCpp !== undefined) other.push(runLlamaPerplexity(llamaCpp, file, threads));
       }
       rmSync(file);
       return row(type, own, other);
     });
     console.log(
-      `\nllq eval-ppl, ${CHUNKS} chunks of ${CONTEXT} tokens, 0.4 G weights, ${threads} threads, ${load()}`,
+      `\nllq ${["eval-ppl", ...options].join(" ")}, ${CHUNKS} chunks of ${CONTEXT} tokens, 0.4 G weights, ${threads} threads, ${load()}`,
     );
     const columns = ["type", "best tokens/s", "CPU time", "peak RSS", "perplexity"];
     const theirs = [
@@ -61,9 +65,15 @@ export function benchEval(types: readonly string[], llamaCpp?: string): void {
   }
 }
 
-function runLlq(file: string, threads: number): Speed {
+function runLlq(file: string, threads: number, options: readonly string[]): Speed {
   const args = ["eval-ppl", file, TEXT, "--context", `${CONTEXT}`, "--chunks", `${CHUNKS}`];
-  const { stdout, cpuSeconds, peakRssBytes } = measureLlq([...args, "-j", `${threads}`, "--json"]);
+  const { stdout, cpuSeconds, peakRssBytes } = measureLlq([
+    ...args,
+    ...options,
+    "-j",
+    `${threads}`,
+    "--json",
+  ]);
   const { perplexity, tokensPerSecond } = JSON.parse(stdout);
   return { ppl: perplexity, tokensPerSecond, cpuSeconds, peakRssBytes };
 }

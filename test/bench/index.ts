@@ -16,13 +16,14 @@ import { benchTokenizer } from "./tokenizer.js";
 
 // npm run bench [-- section ... --llama-cpp <dir>]: speeds and memory, as measured in this one run on this machine.
 // With a folder of llama.cpp's programs, also against those. The sections generate and feedback take GGUF files of yours; with
-// --beside <file.gguf> feedback takes what others have made of samples/tiny-llama. --mix <type> leaves out feedback's other mixes.
+// --beside <file.gguf> feedback takes what others have made of samples/tiny-llama, --mix <type> leaves out its other mixes. --fast has eval measure floats that way.
 
 const { values, positionals } = parseArgs({
   options: {
     "llama-cpp": { type: "string" },
     beside: { type: "string", multiple: true },
     mix: { type: "string", multiple: true },
+    fast: { type: "boolean" },
   },
   allowPositionals: true,
 });
@@ -42,7 +43,10 @@ const SECTIONS: Record<string, () => void | Promise<void>> = {
     if (llamaCpp === undefined) console.log("\nnative: not measured, --llama-cpp names no build");
     else benchNative(llamaCpp);
   },
-  eval: () => benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
+  eval: () =>
+    values.fast
+      ? benchEval(["F16", "BF16"], llamaCpp, ["--fast"])
+      : benchEval(["Q4_0", "Q8_0", "Q4_K_M"], llamaCpp),
   generate: () => benchGenerate(files, llamaCpp),
   "eval-gen": async () => {
     const [file, shown] = questions;
