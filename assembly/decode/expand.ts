@@ -39,10 +39,10 @@ import { Iq4, Mxfp4, Q2, Q3, Q4, Q5, Q6, Q8, Trits } from "./quants";
 import { Of32, Of256, takes_words } from "./row";
 import { d_high, d_low, half_bits, half_infinity, infinity, two_112 } from "./scales";
 
-/** The units that stand for 0 in packed weights: quants are moved until it is a whole number (../gemm/pack.ts). */
+/** The units that stand for 0 in packed weights: quants are moved until it is a whole number, or not at all (../gemm/pack). */
 export function units_of(type: i32, form: i32): i32 {
   const unit = zero_unit(form);
-  return unit === 0 ? 0 : max((zero_of(type) + unit - 1) / unit, 1);
+  return unit === 0 || type === Q5_1 ? 0 : max((zero_of(type) + unit - 1) / unit, 1);
 }
 
 /** `rows` rows of `k` weights at `w`, to `dst`: weights_size bytes. */

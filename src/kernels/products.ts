@@ -14,6 +14,7 @@ export type Dot = "plain" | "i16" | "i32";
 
 export interface UntriedProducts {
   readonly module: WebAssembly.Module;
+  readonly purpose: Purpose;
   readonly dot: Dot;
   /** Of the registers it uses. */
   readonly bits: 128 | 256;
@@ -69,7 +70,7 @@ function compileAll(purpose: Purpose, dots: readonly Dot[], bits: 128 | 256): Un
   allowRelaxed();
   return dots.flatMap((dot) => {
     const compiled = compile(`${FILES[purpose]}-${dot}`, bits);
-    return compiled === undefined ? [] : [{ ...compiled, dot }];
+    return compiled === undefined ? [] : [{ ...compiled, purpose, dot }];
   });
 }
 

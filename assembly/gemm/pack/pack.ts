@@ -14,6 +14,9 @@ import { pack_panels8 } from "../matmul_f32";
 import { store_header } from "../multiply";
 import { D, DMIN, MINS, SCALES, UNPACKED_SIZE, Unpack } from "./unpack";
 
+/** For quants that stand for themselves and are too large to be moved by a unit. */
+export const NO_ZERO: i32 = -1;
+
 /** A block of each row of a panel, and its quants as i16. */
 const unpacked = memory.data(8 * 336, 16);
 const words = memory.data(8 * 512, 16);
@@ -21,7 +24,7 @@ const WORDS_SIZE: usize = 512;
 
 /**
  * `rows` rows of `k` weights, stored at `src` in blocks of `block_size` bytes, to panels at `dst`. The last panel is
- * filled up with its last row. `zero` is the quant that stands for 0; `min_length` quants share a min, none if 0.
+ * filled up with its last row. `zero` is the quant that stands for 0, or NO_ZERO; `min_length` quants share a min, none if 0.
  */
 export function pack(
   unpack: Unpack,
@@ -36,8 +39,8 @@ export function pack(
 ): void {
   // Quants are moved until a whole number of units stands for 0.
   const unit = zero_unit(form);
-  const zero_units = unit === 0 ? 0 : max((zero + unit - 1) / unit, 1);
-  const shift = zero_units * unit - zero;
+  const zero_units = unit === 0 || zero === NO_ZERO ? 0 : max((zero + unit - 1) / unit, 1);
+  const shift = zero === NO_ZERO ? 0 : zero_units * unit - zero;
   store_header(dst, form, rows, k, zero_units, min_length);
   const length = block_length(form);
   const row_size = (k / length) * block_size;

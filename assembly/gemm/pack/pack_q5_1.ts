@@ -1,11 +1,11 @@
 import { TYPE_SIZE_Q5_1 } from "../../blocks/legacy/q5_1";
 import { load_high_u5, load_low_u5 } from "../../blocks/pack";
 import { f16_to_f32 } from "../../numbers/f16";
-import { pack } from "./pack";
+import { NO_ZERO, pack } from "./pack";
 import { D, DMIN } from "./unpack";
 
 export function pack_q5_1(form: i32, src: usize, rows: usize, k: usize, dst: usize): void {
-  pack(unpack, TYPE_SIZE_Q5_1, 0, 32, form, src, rows, k, dst);
+  pack(unpack, TYPE_SIZE_Q5_1, NO_ZERO, 32, form, src, rows, k, dst);
 }
 
 function unpack(src: usize, dst: usize): void {

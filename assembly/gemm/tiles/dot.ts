@@ -8,7 +8,7 @@
 
 /**
  * What to begin with, so that `zero` units count as 0: `sums` are those of the token's columns to come, as two i16,
- * times minus the unit. In the first module, whose quants are small, zero is always one unit.
+ * times minus the unit. In the first module, whose quants are small, they begin with one unit always: what has no zero gets it back.
  */
 export function begin(sums: v128, zero: i32): v128 {
   return DOT === 32 ? i32x4.dot_i16x8_s(sums, i16x8.splat(<i16>zero)) : sums;
@@ -29,6 +29,20 @@ export function pair_ones(): v128 {
 /** The sum of each row. */
 export function whole(sum: v128, ones: v128): v128 {
   return DOT === 32 ? sum : i32x4.dot_i16x8_s(sum, ones);
+}
+
+/** What a row's sum is given back of what it began with. Tags for generic functions. */
+export class Nothing {}
+export class Beginning {}
+
+/** What the token's sums began with, whose beginning is at `begun`, where they are given it back. */
+export function given<Z>(begun: usize, ones: v128): v128 {
+  return idof<Z>() === idof<Beginning>() ? whole(v128.load32_splat(begun), ones) : ones;
+}
+
+/** Rows' sums with that: of quants up to 31 i16 have room for the sum less a unit only (Q5_1). */
+export function back<Z>(sum: v128, begun: v128): v128 {
+  return idof<Z>() === idof<Beginning>() ? i32x4.sub(sum, begun) : sum;
 }
 
 /** The sum of each row times its scale, which `scale` holds twice as i16. */

@@ -1,9 +1,16 @@
 // A tile of the product, 4 tokens × 8 rows, with the relaxed dot products. Each function adds `blocks` blocks of the panels `w`
 // and `x` to the floats at `y`, whose tokens are `stride` bytes apart.
-import { begin, dot_add, pair_ones, scaled, whole } from "./dot";
+import { back, begin, dot_add, given, pair_ones, scaled, whole } from "./dot";
 import { add_scaled } from "./tile";
 
-export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, blocks: usize, zero: i32): void {
+export function tile_bytes_32<Z>(
+  x: usize,
+  w: usize,
+  y: usize,
+  stride: usize,
+  blocks: usize,
+  zero: i32,
+): void {
   const ones = pair_ones();
   let y00 = v128.load(y);
   let y01 = v128.load(y, 16);
@@ -40,18 +47,22 @@ export function tile_bytes_32(x: usize, w: usize, y: usize, stride: usize, block
     }
     const d0 = v128.load(w);
     const d1 = v128.load(w, 16);
+    const b0 = given<Z>(x + 0, ones);
     const dx0 = v128.load32_splat(x, 16);
+    const b1 = given<Z>(x + 4, ones);
     const dx1 = v128.load32_splat(x, 20);
+    const b2 = given<Z>(x + 8, ones);
     const dx2 = v128.load32_splat(x, 24);
+    const b3 = given<Z>(x + 12, ones);
     const dx3 = v128.load32_splat(x, 28);
-    y00 = add_scaled(y00, whole(s00, ones), d0, dx0);
-    y01 = add_scaled(y01, whole(s01, ones), d1, dx0);
-    y10 = add_scaled(y10, whole(s10, ones), d0, dx1);
-    y11 = add_scaled(y11, whole(s11, ones), d1, dx1);
-    y20 = add_scaled(y20, whole(s20, ones), d0, dx2);
-    y21 = add_scaled(y21, whole(s21, ones), d1, dx2);
-    y30 = add_scaled(y30, whole(s30, ones), d0, dx3);
-    y31 = add_scaled(y31, whole(s31, ones), d1, dx3);
+    y00 = add_scaled(y00, back<Z>(whole(s00, ones), b0), d0, dx0);
+    y01 = add_scaled(y01, back<Z>(whole(s01, ones), b0), d1, dx0);
+    y10 = add_scaled(y10, back<Z>(whole(s10, ones), b1), d0, dx1);
+    y11 = add_scaled(y11, back<Z>(whole(s11, ones), b1), d1, dx1);
+    y20 = add_scaled(y20, back<Z>(whole(s20, ones), b2), d0, dx2);
+    y21 = add_scaled(y21, back<Z>(whole(s21, ones), b2), d1, dx2);
+    y30 = add_scaled(y30, back<Z>(whole(s30, ones), b3), d0, dx3);
+    y31 = add_scaled(y31, back<Z>(whole(s31, ones), b3), d1, dx3);
     w += 32;
     x += 32;
   }

@@ -2,7 +2,7 @@
 // that what is loaded of a token serves twice as many rows. The sums fill registers of 256 bits; of 128 there are too few.
 // Floats stay in memory, as do sums of a whole block: all of a token's are loaded before one is stored, as V8 pairs nothing
 // across a store.
-import { begin, dot_add, pair_ones, scaled, whole } from "./dot";
+import { back, begin, dot_add, given, pair_ones, scaled, whole } from "./dot";
 import { add_scaled } from "./tile";
 
 /** Whether columns share a scale by 16 or by 32. Tags for generic functions. */
@@ -10,7 +10,7 @@ export class By16 {}
 export class By32 {}
 
 /** Adds `blocks` blocks of the panels at `w` and `x` to the floats at `y`, whose tokens are `stride` bytes apart. */
-export function tile_wide_32(
+export function tile_wide_32<Z>(
   x: usize,
   w: usize,
   w_size: usize,
@@ -68,42 +68,46 @@ export function tile_wide_32(
     const d1 = v128.load(w, 16);
     const d2 = v128.load(u);
     const d3 = v128.load(u, 16);
+    const b0 = given<Z>(x + 0, ones);
     const dx0 = v128.load32_splat(x, 16);
     const y00 = v128.load(y);
     const y01 = v128.load(y, 16);
     const y02 = v128.load(y, 32);
     const y03 = v128.load(y, 48);
-    v128.store(y, add_scaled(y00, whole(s00, ones), d0, dx0));
-    v128.store(y, add_scaled(y01, whole(s01, ones), d1, dx0), 16);
-    v128.store(y, add_scaled(y02, whole(s02, ones), d2, dx0), 32);
-    v128.store(y, add_scaled(y03, whole(s03, ones), d3, dx0), 48);
+    v128.store(y, add_scaled(y00, back<Z>(whole(s00, ones), b0), d0, dx0));
+    v128.store(y, add_scaled(y01, back<Z>(whole(s01, ones), b0), d1, dx0), 16);
+    v128.store(y, add_scaled(y02, back<Z>(whole(s02, ones), b0), d2, dx0), 32);
+    v128.store(y, add_scaled(y03, back<Z>(whole(s03, ones), b0), d3, dx0), 48);
+    const b1 = given<Z>(x + 4, ones);
     const dx1 = v128.load32_splat(x, 20);
     const y10 = v128.load(y + stride);
     const y11 = v128.load(y + stride, 16);
     const y12 = v128.load(y + stride, 32);
     const y13 = v128.load(y + stride, 48);
-    v128.store(y + stride, add_scaled(y10, whole(s10, ones), d0, dx1));
-    v128.store(y + stride, add_scaled(y11, whole(s11, ones), d1, dx1), 16);
-    v128.store(y + stride, add_scaled(y12, whole(s12, ones), d2, dx1), 32);
-    v128.store(y + stride, add_scaled(y13, whole(s13, ones), d3, dx1), 48);
+    v128.store(y + stride, add_scaled(y10, back<Z>(whole(s10, ones), b1), d0, dx1));
+    v128.store(y + stride, add_scaled(y11, back<Z>(whole(s11, ones), b1), d1, dx1), 16);
+    v128.store(y + stride, add_scaled(y12, back<Z>(whole(s12, ones), b1), d2, dx1), 32);
+    v128.store(y + stride, add_scaled(y13, back<Z>(whole(s13, ones), b1), d3, dx1), 48);
+    const b2 = given<Z>(x + 8, ones);
     const dx2 = v128.load32_splat(x, 24);
     const y20 = v128.load(y + 2 * stride);
     const y21 = v128.load(y + 2 * stride, 16);
     const y22 = v128.load(y + 2 * stride, 32);
     const y23 = v128.load(y + 2 * stride, 48);
-    v128.store(y + 2 * stride, add_scaled(y20, whole(s20, ones), d0, dx2));
-    v128.store(y + 2 * stride, add_scaled(y21, whole(s21, ones), d1, dx2), 16);
-    v128.store(y + 2 * stride, add_scaled(y22, whole(s22, ones), d2, dx2), 32);
-    v128.store(y + 2 * stride, add_scaled(y23, whole(s23, ones), d3, dx2), 48);
+    v128.store(y + 2 * stride, add_scaled(y20, back<Z>(whole(s20, ones), b2), d0, dx2));
+    v128.store(y + 2 * stride, add_scaled(y21, back<Z>(whole(s21, ones), b2), d1, dx2), 16);
+    v128.store(y + 2 * stride, add_scaled(y22, back<Z>(whole(s22, ones), b2), d2, dx2), 32);
+    v128.store(y + 2 * stride, add_scaled(y23, back<Z>(whole(s23, ones), b2), d3, dx2), 48);
+    const b3 = given<Z>(x + 12, ones);
     const dx3 = v128.load32_splat(x, 28);
     const y30 = v128.load(y + 3 * stride);
     const y31 = v128.load(y + 3 * stride, 16);
     const y32 = v128.load(y + 3 * stride, 32);
     const y33 = v128.load(y + 3 * stride, 48);
-    v128.store(y + 3 * stride, add_scaled(y30, whole(s30, ones), d0, dx3));
-    v128.store(y + 3 * stride, add_scaled(y31, whole(s31, ones), d1, dx3), 16);
-    v128.store(y + 3 * stride, add_scaled(y32, whole(s32, ones), d2, dx3), 32);
-    v128.store(y + 3 * stride, add_scaled(y33, whole(s33, ones), d3, dx3), 48);
+    v128.store(y + 3 * stride, add_scaled(y30, back<Z>(whole(s30, ones), b3), d0, dx3));
+    v128.store(y + 3 * stride, add_scaled(y31, back<Z>(whole(s31, ones), b3), d1, dx3), 16);
+    v128.store(y + 3 * stride, add_scaled(y32, back<Z>(whole(s32, ones), b3), d2, dx3), 32);
+    v128.store(y + 3 * stride, add_scaled(y33, back<Z>(whole(s33, ones), b3), d3, dx3), 48);
     w += 32;
     u += 32;
     x += 32;

@@ -20,6 +20,8 @@ interface Int8Type {
   readonly minLength: 0 | 16 | 32;
   /** Layout for the relaxed i16 product; none where a sum could exceed 16 bits. */
   readonly i16?: Form;
+  /** Where that is so only with what sums begin with given back at their end, which modules for generation do not. */
+  readonly givenBack?: boolean;
   /** Layout for the relaxed i32 product. */
   readonly i32: Form;
   /** Has quants above 127, where the relaxed products are exact on some machines only. */
@@ -31,7 +33,7 @@ export const INT8_TYPES: readonly Int8Type[] = [
   { name: "Q4_0",   minLength: 0,  i16: BYTES_32,     i32: BYTES_32 },
   { name: "Q4_1",   minLength: 32, i16: BYTES_32,     i32: BYTES_32 },
   { name: "Q5_0",   minLength: 0,  i16: BYTES_32,     i32: BYTES_32 },
-  { name: "Q5_1",   minLength: 32,                    i32: BYTES_32 },
+  { name: "Q5_1",   minLength: 32, i16: BYTES_32,     i32: BYTES_32,     givenBack: true },
   { name: "Q8_0",   minLength: 0,                     i32: BYTES_32,     wide: true },
   { name: "IQ4_NL", minLength: 0,                     i32: BYTES_32,     wide: true },
   { name: "MXFP4",  minLength: 0,  i16: BYTES_32,     i32: BYTES_32 },
@@ -53,6 +55,7 @@ export function int8Form(type: DTypeName, products: Products | undefined): Form 
   if (row === undefined) return undefined;
   const words = dtype(type).blockSize === 32 ? WORDS_32 : WORDS_256;
   if (products === undefined || products.dot === "plain" || (row.wide && !products.wide)) return words;
+  if (row.givenBack && products.dot === "i16" && products.purpose === "generation") return words;
   return row[products.dot] ?? words;
 }
 

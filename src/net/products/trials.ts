@@ -15,8 +15,8 @@ export interface Trial {
   readonly result: () => Uint8Array;
 }
 
-/** One type for each layout of weights, and one with mins in blocks of 32. */
-const TYPES = ["Q4_K", "Q6_K", "Q4_0", "Q4_1"] as const satisfies readonly DTypeName[];
+/** One type for each layout of weights, one with mins in blocks of 32, and one whose sums are given back what they begin with. */
+const TYPES = ["Q4_K", "Q6_K", "Q4_0", "Q4_1", "Q5_1"] as const satisfies readonly DTypeName[];
 /** With quants above 127. A module that gets them wrong is still good for the others. */
 export const WIDE_TRIAL = "Q8_0";
 

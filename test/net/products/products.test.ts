@@ -10,7 +10,7 @@ const compiled = compileKernels();
 const plain = prepareTrials(new Kernels(compiled), "evaluation");
 for (const { run } of plain) run();
 const exact = plain.map(({ name, result }) => ({ name, bytes: Uint8Array.from(result()) }));
-const fake: Products = { module: compiled, dot: "i32", bits: 128, wide: true };
+const fake: Products = { module: compiled, purpose: "evaluation", dot: "i32", bits: 128, wide: true };
 
 /** Trials that come out right but for one byte of the one named, in one round. */
 function trialsOf(wrong?: string, round = 0): Trial[] {
