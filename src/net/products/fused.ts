@@ -23,7 +23,8 @@ export function chooseFused(): Fused | undefined {
   return chosen.fused;
 }
 
-function rightOf(fused: Fused | undefined): Fused | undefined {
+/** The module if it passes its trials. */
+export function rightOf(fused: Fused | undefined): Fused | undefined {
   if (fused === undefined) return undefined;
   const kernels = new Kernels(compileKernels(), undefined, undefined, fused);
   return areRight(KINDS.map((kind) => fusedTrial(kernels, kind))) ? fused : undefined;

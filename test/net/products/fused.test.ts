@@ -7,9 +7,16 @@ import { readQuestions } from "../../../src/eval/choice/questions.js";
 import { compareModels } from "../../../src/eval/compare/compare-models.js";
 import { evaluatePerplexity } from "../../../src/eval/perplexity/perplexity.js";
 import { compileKernels, Kernels } from "../../../src/kernels/kernels.js";
+import { readModule } from "../../../src/kernels/modules.js";
 import { pairVectors, untriedFused } from "../../../src/kernels/products.js";
 import { openModel } from "../../../src/model.js";
-import { areRight, chooseFused, type FusedTrial, fusedTrial } from "../../../src/net/products/fused.js";
+import {
+  areRight,
+  chooseFused,
+  type FusedTrial,
+  fusedTrial,
+  rightOf,
+} from "../../../src/net/products/fused.js";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer.js";
 import { GOLDEN_FAMILIES } from "../../support/families.js";
 import { logitsOf } from "../../support/logits.js";
@@ -70,6 +77,24 @@ describe("a module is right", () => {
     expect(areRight(spoilt(last, 1e-5))).toBe(false);
     expect(areRight(spoilt(last, 1e-5, 23))).toBe(false);
   });
+});
+
+test("no module is taken in which one of the multiply-adds subtracts", () => {
+  const bytes = readModule("fused")!;
+  const taken = (patched: Uint8Array<ArrayBuffer>) =>
+    rightOf({ module: new WebAssembly.Module(patched), bits: 256 }) !== undefined;
+  expect(taken(bytes)).toBe(true);
+  // f32x4.relaxed_madd and relaxed_nmadd
+  const [madd, nmadd] = [Buffer.of(0xfd, 0x85, 0x02), Buffer.of(0xfd, 0x86, 0x02)];
+  let found = 0;
+  for (let at = bytes.indexOf(0xfd); at >= 0; at = bytes.indexOf(0xfd, at + 1)) {
+    if (madd.compare(bytes, at, at + 3) !== 0) continue;
+    found++;
+    const patched = bytes.slice();
+    patched.set(nmadd, at);
+    expect(taken(patched), `at ${at}`).toBe(false);
+  }
+  expect(found).toBeGreaterThanOrEqual(8 + 3 * 16); // of the narrow tile, of the wide one
 });
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
