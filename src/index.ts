@@ -209,6 +209,7 @@ export {
   type TensorReport,
 } from "./run/write/execute.js";
 export type { Tensor } from "./tensor.js";
+export type { MergeList } from "./tokenizer/bpe/merge-list.js";
 export type { Texts } from "./tokenizer/bpe/rank-file.js";
 export type { TokenIndex } from "./tokenizer/bpe/token-index.js";
 export { createTokenizer } from "./tokenizer/tokenizer.js";

@@ -23,7 +23,7 @@ import { unpackWeights } from "../src/rows/packed/index.js";
 import { findPreTokenizer } from "../src/tokenizer/bpe/pretokenize.js";
 import { vocabFromTekken } from "../src/tokenizer/bpe/tekken.js";
 import { NO_CONFIG } from "../src/tokenizer/hf/hf-config.js";
-import { vocabFromTokenizerJson } from "../src/tokenizer/hf/hf-vocab.js";
+import { vocabFromTokenizerFile } from "../src/tokenizer/hf/hf-file.js";
 import { vocabFromLlama2c } from "../src/tokenizer/spm/llama2c.js";
 import { vocabFromSentencePiece } from "../src/tokenizer/spm/sentencepiece.js";
 import { createTokenizer } from "../src/tokenizer/tokenizer.js";
@@ -199,7 +199,7 @@ export const TARGETS: readonly Target[] = [
     name: "tokenizer.json",
     samples: [smallBpeJson("ByteLevel"), smallBpeJson("Metaspace"), smallUnigramJson()].map(jsonSample),
     parse: (bytes) => {
-      tryTokenizer(vocabFromTokenizerJson("x.json", parseJson("x.json", bytes), NO_CONFIG));
+      tryTokenizer(vocabFromTokenizerFile("x.json", bytes, NO_CONFIG));
     },
   },
   {

@@ -10,11 +10,12 @@
 // weights: a second list has only those that none before wins against.  But near the middle between two levels floats
 // may round the other way; for points that a value so close to a middle led to, the whole list is tried (`plain` of rounding.ts).
 //
-//   0: a u32 for each point, the sum of level i * levels^i:  ON_GRID | entry,  or  first place << 8 | places
+//   0: a u32 for each point, the sum of level i * levels^i:  ON_GRID | entry, in groups of four | its code << 16,
+//   or  first place << 8 | places
 //   then another for each, of the short lists
 //   then places. Groups of eight: four neighbours each, a byte for each element of the group, the sum of level * 3^j of neighbour
-//   j, and 4 × u16, their entries. Groups of four: two neighbours each, four bytes, 16 * level, and a u32,
-//   OFF_GRID | its entry.
+//   j, and 4 × u16, their entries; or one each (`alone`), eight bytes, 16 * level, and a u32, OFF_GRID | its entry. Groups of
+//   four: two neighbours each, four bytes, 16 * level, and a u32, OFF_GRID | its entry | its code << 16.
 
 /** The most entries that a grid has, and the most elements that a group has. */
 const MOST: usize = 2048;
@@ -43,9 +44,13 @@ const FAR: i32 = 255;
 /** Bytes of a place in the lists. */
 const PLACE: u32 = 16;
 
+/** Neighbours of a place, as a power of two. */
+let place_bits: u32 = 0;
+
 /**
  * Writes the table of a grid to `at`, and returns its length in bytes. Entries are a whole number of sixteen. Not `shortened`,
  * for levels that are found otherwise than by rounding, both lists are whole.
+ * Neighbours stand `alone` where they are tried under four scales at a time.
  */
 export function build_codebook(
   codes: usize,
@@ -55,7 +60,9 @@ export function build_codebook(
   rings: u32,
   at: usize,
   shortened: bool = true,
+  alone: bool = false,
 ): usize {
+  place_bits = alone ? 0 : size === 8 ? 2 : 1;
   if (size === 8) fill_choices();
   const bits = 16 / size;
   for (let i: u32 = 0; i < size; i++) {
@@ -71,7 +78,11 @@ export function build_codebook(
   let places: u32 = 0;
   for (let point: u32 = 0; point < points; point++) {
     const nearest = measure(point, entries, size, levels);
-    let value = ON_GRID | find(0, 0);
+    let value = ON_GRID;
+    if (nearest === 0) {
+      const entry = find(0, 0);
+      value |= size === 4 ? entry | (code_4(entry) << 16) : entry;
+    }
     let short = value;
     if (nearest > 0) {
       const near = list(nearest, entries, rings);
@@ -163,9 +174,8 @@ function prune(point: u32, count: u32, size: u32, levels: u32): u32 {
 /** Writes the first `count` of NEAR as places from number `first` on; returns what the table says of them. */
 function write_list(lists: usize, first: u32, count: u32, size: u32): u32 {
   const at = lists + first * PLACE;
-  const bits: u32 = size === 8 ? 2 : 1;
-  const places = (count + (1 << bits) - 1) >> bits;
-  for (let k: u32 = 0; k < places << bits; k++) {
+  const places = (count + (1 << place_bits) - 1) >> place_bits;
+  for (let k: u32 = 0; k < places << place_bits; k++) {
     // A place is filled up with its last neighbour again, which cannot win against itself.
     write(at, k, load<u16>(NEAR + <usize>min(k, count - 1) * 2), size);
   }
@@ -184,6 +194,12 @@ function write(at: usize, k: u32, e: u32, size: u32): void {
     const place = at + k * 8;
     for (let i: u32 = 0; i < 4; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 16);
     store<u32>(place, OFF_GRID | e | (code_4(e) << 16), 4);
+    return;
+  }
+  if (place_bits === 0) {
+    const place = at + k * 16;
+    for (let i: u32 = 0; i < 8; i++) store<u8>(place + i, load<u8>(plane(i) + e) * 16);
+    store<u32>(place, OFF_GRID | e, 8);
     return;
   }
   const place = at + (k >> 2) * 16;

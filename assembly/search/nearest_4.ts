@@ -1,62 +1,83 @@
 // Groups of four weights and eight levels, 0..7: the codebooks of IQ3 (codebook.ts).
 
 import { ON_GRID } from "./codebook";
-import { cut, HALF, halves, ONE, plain, ROUND, rounded_by, SEVEN, SHORT } from "./rounding";
-import { ISCALES, ROOTS, SCALES, set_fours, X } from "./search_iq";
+import { cut, HALF, halves, lane_of, ONE, plain, ROUND, rounded_by, SEVEN, SHORT } from "./rounding";
+import { ISCALES, ROOTS, SCALES, set_final, set_fours, X } from "./search_iq";
 
 /** Rounds group k to entries under the scales of four columns (set_values): of the first `lanes` of them, or with -1 of the last alone. */
 export function round_4(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
-  const iscales = v128.load(ISCALES + column * 4);
-  const x = X + k * 16;
-  const one = v128.load(ONE);
-  const half = v128.load(HALF);
-  const round = v128.load(ROUND);
-  // x / scale is nearest to 2 level + 1.
-  const v0 = halves(iscales, v128.load32_splat(x), one, half);
-  const v1 = halves(iscales, v128.load32_splat(x, 4), one, half);
-  const v2 = halves(iscales, v128.load32_splat(x, 8), one, half);
-  const v3 = halves(iscales, v128.load32_splat(x, 12), one, half);
-  const r0 = f32x4.add(v0, round);
-  const r1 = f32x4.add(v1, round);
-  const r2 = f32x4.add(v2, round);
-  const r3 = f32x4.add(v3, round);
-  let octal = cut(r3, SEVEN);
-  octal = v128.or(i32x4.shl(octal, 3), cut(r2, SEVEN));
-  octal = v128.or(i32x4.shl(octal, 3), cut(r1, SEVEN));
-  octal = v128.or(i32x4.shl(octal, 3), cut(r0, SEVEN));
-  const off = f32x4.max(
-    f32x4.max(rounded_by(v0, r0, round), rounded_by(v1, r1, round)),
-    f32x4.max(rounded_by(v2, r2, round), rounded_by(v3, r3, round)),
-  );
-  // Of the short list where no value is near the middle of two levels.
-  octal = v128.or(octal, v128.and(plain(off), v128.load(SHORT)));
+  const octal = places_of(k, column);
   const none = i32x4.splat(with_code(codes, 0));
   let entries = none;
   // Scales that lie close together often round to the same point, whose neighbours are then tried under all four.
-  for (let open: i32 = lanes < 0 ? 8 : (1 << lanes) - 1; open !== 0; ) {
-    const point = lane_of(octal, ctz(open));
+  let point = lanes < 0 ? i32x4.extract_lane(octal, 3) : i32x4.extract_lane(octal, 0);
+  for (let open: i32 = lanes < 0 ? 8 : (1 << lanes) - 1; ; point = lane_of(octal, ctz(open))) {
     const here = i32x4.eq(octal, i32x4.splat(point));
     const value = load<u32>(book + <usize>point * 4);
     const found =
       value >= ON_GRID
-        ? i32x4.splat(with_code(codes, value & 0xffff))
-        : nearest_4(book, value, x, ROOTS + k * 16, none);
+        ? i32x4.splat(value & ~ON_GRID)
+        : nearest_4(book, value, X + k * 16, ROOTS + k * 16, none);
     entries = v128.bitselect(found, entries, here);
     open &= ~i32x4.bitmask(here);
+    if (open === 0) break;
   }
-  set_fours(k, column, entries);
+  if (lanes < 0) set_final(k, entries);
+  else set_fours(k, column, entries);
+}
+
+/** Where in the table the values of group k are under the scales of four columns. */
+function places_of(k: usize, column: usize): v128 {
+  const iscales = v128.load(ISCALES + column * 4);
+  return load<u32>(SHORT) ? tame_points(iscales, X + k * 16) : points(iscales, X + k * 16);
+}
+
+/** Of the four values at `x`: in the short lists where none is near the middle of two levels. */
+function tame_points(iscales: v128, x: usize): v128 {
+  const half = v128.load(HALF);
+  const round = v128.load(ROUND);
+  const lowest = v128.load(LOWEST);
+  const highest = v128.load(HIGHEST);
+  // As halves() has it: halving changes no digits.
+  const scales = f32x4.mul(iscales, half);
+  const v0 = f32x4.sub(f32x4.mul(scales, v128.load32_splat(x)), half);
+  const v1 = f32x4.sub(f32x4.mul(scales, v128.load32_splat(x, 4)), half);
+  const v2 = f32x4.sub(f32x4.mul(scales, v128.load32_splat(x, 8)), half);
+  const v3 = f32x4.sub(f32x4.mul(scales, v128.load32_splat(x, 12)), half);
+  const r0 = f32x4.add(v0, round);
+  const r1 = f32x4.add(v1, round);
+  const r2 = f32x4.add(v2, round);
+  const r3 = f32x4.add(v3, round);
+  let octal = i32x4.min_s(i32x4.max_s(r3, lowest), highest);
+  octal = i32x4.add(i32x4.shl(octal, 3), i32x4.min_s(i32x4.max_s(r2, lowest), highest));
+  octal = i32x4.add(i32x4.shl(octal, 3), i32x4.min_s(i32x4.max_s(r1, lowest), highest));
+  octal = i32x4.add(i32x4.shl(octal, 3), i32x4.min_s(i32x4.max_s(r0, lowest), highest));
+  octal = i32x4.sub(octal, v128.load(LOWEST_OCTAL));
+  const off = f32x4.pmax(
+    f32x4.pmax(rounded_by(v0, r0, round), rounded_by(v1, r1, round)),
+    f32x4.pmax(rounded_by(v2, r2, round), rounded_by(v3, r3, round)),
+  );
+  return v128.or(octal, v128.and(plain(off), v128.load(SHORT)));
+}
+
+/** The bits of levels 0 and 7 with ROUND added, and what four of the first come to in octal. */
+const LOWEST: usize = memory.data<i32>([0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000], 16);
+const HIGHEST: usize = memory.data<i32>([0x4b400007, 0x4b400007, 0x4b400007, 0x4b400007], 16);
+const LOWEST_OCTAL: usize = memory.data<u32>([0xf5400000, 0xf5400000, 0xf5400000, 0xf5400000], 16);
+
+/** The same of the whole lists, for values of any size. */
+function points(iscales: v128, x: usize): v128 {
+  let octal = i32x4.splat(0);
+  for (let i: usize = 16; i > 0; i -= 4) {
+    const v = halves(iscales, v128.load32_splat(x + i - 4), v128.load(ONE), v128.load(HALF));
+    octal = v128.or(i32x4.shl(octal, 3), cut(f32x4.add(v, v128.load(ROUND)), SEVEN));
+  }
+  return octal;
 }
 
 /** An entry with the levels of `codes` in the upper half, as the lists have it. */
 function with_code(codes: usize, entry: u32): u32 {
   return entry | ((<u32>load<u16>(codes + ((<usize>entry) << 1))) << 16);
-}
-
-const LANES: usize = memory.data(16, 16);
-
-function lane_of(v: v128, lane: i32): i32 {
-  v128.store(LANES, v);
-  return load<i32>(LANES + <usize>lane * 4);
 }
 
 /** What each level stands for under the four scales of the columns at hand: 2 level + 1 times the scale. */
@@ -96,10 +117,10 @@ function nearest_4(book: usize, value: u32, x: usize, w: usize, none: v128): v12
     d = f32x4.add(d, term(load<u8>(place, 3), x3, w3));
     e = f32x4.add(e, term(load<u8>(place, 11), x3, w3));
     let nearer = f32x4.lt(d, least);
-    least = v128.bitselect(d, least, nearer);
+    least = f32x4.pmin(least, d);
     entries = v128.bitselect(v128.load32_splat(place, 4), entries, nearer);
     nearer = f32x4.lt(e, least);
-    least = v128.bitselect(e, least, nearer);
+    least = f32x4.pmin(least, e);
     entries = v128.bitselect(v128.load32_splat(place, 12), entries, nearer);
   }
   return entries;

@@ -1,8 +1,8 @@
 // Groups of eight weights and three levels, 0, 1 and 2: the codebooks of IQ1 and IQ2 (codebook.ts).
 
 import { chosen, first_of_least, ON_GRID, terms } from "./codebook";
-import { cut, HALF, halves, ONE, plain, ROUND, rounded_by, SHORT, TWO } from "./rounding";
-import { ISCALES, OFF, ROOTS, SCALES, set_eights, X } from "./search_iq";
+import { CLEAR, cut, HALF, HIGH_MIDDLE, halves, LOW_MIDDLE, ONE, ROUND, SHORT, THREE, TWO } from "./rounding";
+import { ISCALES, OFF, ROOTS, SCALES, set_eights, set_final, X } from "./search_iq";
 
 /** Number of the point of eight levels, two bits each in `code`. */
 export function point_of_code(code: u32): u32 {
@@ -13,21 +13,7 @@ export function point_of_code(code: u32): u32 {
 
 /** Rounds group k to entries under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
 export function round_8(book: usize, codes: usize, k: usize, column: usize, lanes: i32): void {
-  const iscales = v128.load(ISCALES + column * 4);
-  const x = X + k * 32;
-  const one = v128.load(ONE);
-  const half = v128.load(HALF);
-  const round = v128.load(ROUND);
-  let point = i32x4.splat(0);
-  let off = f32x4.splat(0);
-  for (let i: usize = 32; i > 0; i -= 4) {
-    const v = halves(iscales, v128.load32_splat(x + i - 4), one, half);
-    const r = f32x4.add(v, round);
-    off = f32x4.max(off, rounded_by(v, r, round));
-    point = i32x4.add(i32x4.add(i32x4.add(point, point), point), cut(r, TWO));
-  }
-  // Of the short lists where no value is near the middle of two levels.
-  const at = i32x4.add(point, v128.and(plain(off), v128.load(SHORT)));
+  const at = places_of(k, column);
   let entries = i32x4.splat(0);
   if (lanes > 0)
     entries = i32x4.replace_lane(entries, 0, entry_of(book, i32x4.extract_lane(at, 0), k, column));
@@ -38,7 +24,45 @@ export function round_8(book: usize, codes: usize, k: usize, column: usize, lane
   if (lanes < 0 || lanes > 3) {
     entries = i32x4.replace_lane(entries, 3, entry_of(book, i32x4.extract_lane(at, 3), k, column + 3));
   }
-  set_eights(codes, k, column, entries);
+  if (lanes < 0) set_final(k, entries);
+  else set_eights(codes, k, column, entries);
+}
+
+/** Where in the table the values of group k are under the scales of four columns. */
+export function places_of(k: usize, column: usize): v128 {
+  const iscales = v128.load(ISCALES + column * 4);
+  return load<u32>(SHORT) ? tame_points(iscales, X + k * 32) : points(iscales, X + k * 32);
+}
+
+/** Where in the table the eight values at `x` are under four scales: in the short lists where none is near the middle of two levels. */
+function tame_points(iscales: v128, x: usize): v128 {
+  const one = v128.load(ONE);
+  const three = v128.load(THREE);
+  const low = v128.load(LOW_MIDDLE);
+  const high = v128.load(HIGH_MIDDLE);
+  let point = i32x4.splat(0);
+  let clear = one;
+  for (let i: usize = 32; i > 0; i -= 4) {
+    // Halves of odd values less one: half of 2 goes down to the even 0, and one and a half up to 2.
+    const odd = f32x4.mul(iscales, v128.load32_splat(x + i - 4));
+    const levels = i32x4.add(f32x4.gt(odd, low), f32x4.ge(odd, high));
+    clear = f32x4.pmin(clear, f32x4.abs(f32x4.sub(f32x4.abs(f32x4.sub(odd, three)), one)));
+    point = i32x4.sub(i32x4.add(i32x4.add(point, point), point), levels);
+  }
+  return i32x4.add(point, v128.and(f32x4.gt(clear, v128.load(CLEAR)), v128.load(SHORT)));
+}
+
+/** The same of the whole lists, for values of any size. */
+function points(iscales: v128, x: usize): v128 {
+  const one = v128.load(ONE);
+  const half = v128.load(HALF);
+  const round = v128.load(ROUND);
+  let point = i32x4.splat(0);
+  for (let i: usize = 32; i > 0; i -= 4) {
+    const r = f32x4.add(halves(iscales, v128.load32_splat(x + i - 4), one, half), round);
+    point = i32x4.add(i32x4.add(i32x4.add(point, point), point), cut(r, TWO));
+  }
+  return point;
 }
 
 /** `at` is where in the table. */
@@ -77,7 +101,7 @@ export function nearest_8(book: usize, value: u32, x: usize, w: usize, values: v
     d = f32x4.add(d, chosen(t6, load<u8>(r, 6)));
     d = f32x4.add(d, chosen(t7, load<u8>(r, 7)));
     const nearer = f32x4.lt(d, least);
-    least = v128.bitselect(d, least, nearer);
+    least = f32x4.pmin(least, d);
     at = v128.bitselect(here, at, nearer);
     here = i32x4.add(here, step);
   }

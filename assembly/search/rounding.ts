@@ -11,6 +11,11 @@ export const SEVEN: usize = memory.data<i32>([7, 7, 7, 7], 16);
 export const TWO: usize = memory.data<i32>([2, 2, 2, 2], 16);
 /** How far behind the table of a codebook that of its short lists is, 4 × i32; 0 where values are not TAME. */
 export const SHORT: usize = memory.data(16, 16);
+/** Of levels 0, 1 and 2 the middles, as odd values, what is between them, and how far from a middle there is no doubt. */
+export const LOW_MIDDLE: usize = memory.data<f32>([2, 2, 2, 2], 16);
+export const HIGH_MIDDLE: usize = memory.data<f32>([4, 4, 4, 4], 16);
+export const THREE: usize = memory.data<f32>([3, 3, 3, 3], 16);
+export const CLEAR: usize = memory.data<f32>([0.001, 0.001, 0.001, 0.001], 16);
 const NOTHING: usize = memory.data<i32>([0, 0, 0, 0], 16);
 const MIDDLE: usize = memory.data<f32>([0.4995, 0.4995, 0.4995, 0.4995], 16);
 
@@ -40,3 +45,11 @@ export function plain(off: v128): v128 {
 
 /** Smaller values are rounded by adding ROUND as they should. */
 export const TAME: f32 = 1048576;
+
+const LANES: usize = memory.data(16, 16);
+
+/** A lane by its number. */
+export function lane_of(v: v128, lane: i32): i32 {
+  v128.store(LANES, v);
+  return load<i32>(LANES + <usize>lane * 4);
+}

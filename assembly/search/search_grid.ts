@@ -2,9 +2,11 @@
 import { nearest_int } from "../blocks/k/superblock";
 import { round_4, set_values } from "./nearest_4";
 import { round_8 } from "./nearest_8";
+import { round_8_alone } from "./nearest_8_alone";
 import { SHORT, TAME } from "./rounding";
 import {
   any_off,
+  begin_sums,
   best_column,
   copy_to_final,
   FINAL,
@@ -15,7 +17,7 @@ import {
   is_off,
   SCALES,
   set_lowest,
-  sum_up,
+  sum_final,
 } from "./search_iq";
 
 /** Which groups are rounded once more under the best scale: all in any case, or if one was off the grid all or these. */
@@ -25,7 +27,7 @@ export const THOSE_OFF: i32 = 2;
 
 /**
  * Searches the `n` weights of X and W in groups of `size`. Candidates map `most` to `top` + step * -reach..reach.
- * Returns the scale, `start` when no candidate gains; the entries are FINAL's. It may be negative by a hair's breadth: then
+ * The book's neighbours of groups of eight may stand `alone`. Returns the scale, `start` when no candidate gains; the entries are FINAL's. It may be negative by a hair's breadth: then
  * its magnitude is stored and all signs are turned.
  */
 export function search_grid(
@@ -39,6 +41,7 @@ export function search_grid(
   most: f32,
   start: f32,
   again: i32,
+  alone: bool = false,
 ): f32 {
   const groups = n / size;
   const count = 2 * reach + 1;
@@ -47,19 +50,20 @@ export function search_grid(
   const points: i32 = size === 8 ? 6561 : 4096;
   // The last scale is the smallest.
   set_short(load<f32>(ISCALES + <usize>(count - 1) * 4) < tame ? points : 0);
+  begin_sums(n);
   for (let c = 0; c < count; c += 4) {
     if (size === 4) set_values(c);
-    for (let k: usize = 0; k < groups; k++) round(book, codes, size, k, c, min(4, count - c));
+    for (let k: usize = 0; k < groups; k++) round(book, codes, size, k, c, min(4, count - c), alone);
   }
-  const best = best_column(n, count);
+  const best = best_column(count);
   let scale = start;
   let repeat = again !== THOSE_OFF;
   if (best >= 0) {
     scale = fitted(best, start);
-    copy_to_final(n, groups, best);
+    copy_to_final(groups, best);
     repeat = again === ALWAYS_ALL || any_off(groups, best);
   } else {
-    set_lowest(n, groups);
+    set_lowest(groups);
   }
   if (!(scale > 0 && repeat)) return scale;
   store<f32>(ISCALES + FINAL * 4, 1 / scale);
@@ -67,9 +71,9 @@ export function search_grid(
   set_short(1 / scale < tame ? points : 0);
   if (size === 4) set_values(FINAL - 3);
   for (let k: usize = 0; k < groups; k++) {
-    if (again !== THOSE_OFF || is_off(k, FINAL)) round(book, codes, size, k, FINAL - 3, -1);
+    if (again !== THOSE_OFF || is_off(k, FINAL)) round(book, codes, size, k, FINAL - 3, -1, alone);
   }
-  sum_up(n, FINAL - 3);
+  sum_final(codes, n, size);
   return fitted(FINAL, scale);
 }
 
@@ -78,8 +82,17 @@ function set_short(points: i32): void {
 }
 
 /** Rounds group k under the scales of four columns: of the first `lanes` of them, or with -1 of the last alone. */
-function round(book: usize, codes: usize, size: usize, k: usize, column: usize, lanes: i32): void {
-  if (size === 8) round_8(book, codes, k, column, lanes);
+function round(
+  book: usize,
+  codes: usize,
+  size: usize,
+  k: usize,
+  column: usize,
+  lanes: i32,
+  alone: bool,
+): void {
+  if (alone) round_8_alone(book, codes, k, column, lanes);
+  else if (size === 8) round_8(book, codes, k, column, lanes);
   else round_4(book, codes, k, column, lanes);
 }
 

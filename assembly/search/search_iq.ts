@@ -2,16 +2,17 @@
 // magnitudes are rounded under a number of candidate scales, each group of them to an entry of the codebook, and the
 // candidate is kept whose fit by weighted least squares gains most. All in the order of operations of ggml.
 //
-// A candidate is a column: of floats in ODDS (2 level + 1 for each weight) and of entries in ENTRIES. Four go together, a
-// lane each; sums over the weights of a sub-block go one after the other as in ggml.
+// A candidate is a column of entries in ENTRIES. Four go together, a lane each; sums over the weights of a sub-block go one after
+// the other as in ggml, as soon as a group of them has its entries.
 
 /** Of 32 columns that there is room for the last is that of the final scale, behind the 31 candidates of IQ3_XXS. */
 export const FINAL: usize = 31;
 
-/** 32 f32 each: magnitudes, weights, and the roots of the weights. */
+/** 32 f32 each: magnitudes, weights, the roots of the weights, and weights times magnitudes. */
 export const X: usize = memory.data(128, 16);
 export const W: usize = memory.data(128, 16);
 export const ROOTS: usize = memory.data(128, 16);
+const WX: usize = memory.data(128, 16);
 
 /** Inverse scale of each column, the scale itself, and the weighted sums of odd * x and of odd². */
 export const ISCALES: usize = memory.data(128, 16);
@@ -19,8 +20,6 @@ export const SCALES: usize = memory.data(128, 16);
 const SUM_QX: usize = memory.data(128, 16);
 const SUM_QQ: usize = memory.data(128, 16);
 
-/** [weight][column] f32 */
-const ODDS: usize = memory.data(4096, 16);
 /** [group][column] u16, eight groups at most, with OFF where the levels were no entry themselves. */
 const ENTRIES: usize = memory.data(512, 16);
 export const OFF: u32 = 0x8000;
@@ -104,31 +103,28 @@ export function farthest(n: usize): f32 {
 
 /** Columns 0..2 * reach get the scales that map `most` to top + step * (column - reach). */
 export function fill_scales(top: f32, reach: i32, step: f32, most: f32): void {
-  for (let c = 0; c <= 2 * reach; c++) set_scale(<usize>c, (top + <f32>(c - reach) * step) / most);
-}
-
-export function set_scale(column: usize, iscale: f32): void {
-  store<f32>(ISCALES + column * 4, iscale);
-  store<f32>(SCALES + column * 4, 1 / iscale);
-}
-
-/** Sums of `n` weights for the four columns from `column` on. */
-export function sum_up(n: usize, column: usize): void {
-  let sum_qx = f32x4.splat(0);
-  let sum_qq = f32x4.splat(0);
-  for (let i: usize = 0; i < n; i++) {
-    const q = v128.load(ODDS + i * 128 + column * 4);
-    const w = v128.load32_splat(W + i * 4);
-    sum_qx = f32x4.add(sum_qx, f32x4.mul(f32x4.mul(w, v128.load32_splat(X + i * 4)), q));
-    sum_qq = f32x4.add(sum_qq, f32x4.mul(f32x4.mul(w, q), q));
+  for (let c = 0; c <= 2 * reach; c += 4) {
+    const steps = f32x4.convert_i32x4_s(i32x4.add(i32x4.splat(c - reach), i32x4(0, 1, 2, 3)));
+    const tops = f32x4.add(f32x4.splat(top), f32x4.mul(steps, f32x4.splat(step)));
+    const iscales = f32x4.div(tops, f32x4.splat(most));
+    v128.store(ISCALES + <usize>c * 4, iscales);
+    v128.store(SCALES + <usize>c * 4, f32x4.div(f32x4.splat(1), iscales));
   }
-  v128.store(SUM_QX + column * 4, sum_qx);
-  v128.store(SUM_QQ + column * 4, sum_qq);
+}
+
+/** Before the `n` weights of X and W are added up. */
+export function begin_sums(n: usize): void {
+  for (let i: usize = 0; i < n * 4; i += 16) {
+    v128.store(WX + i, f32x4.mul(v128.load(W + i), v128.load(X + i)));
+  }
+  for (let i: usize = 0; i < 128; i += 16) {
+    v128.store(SUM_QX + i, i32x4.splat(0));
+    v128.store(SUM_QQ + i, i32x4.splat(0));
+  }
 }
 
 /** The first of `count` columns that gains most, or -1 when none gains. */
-export function best_column(n: usize, count: i32): i32 {
-  for (let c = 0; c < count; c += 4) sum_up(n, c);
+export function best_column(count: i32): i32 {
   let best = -1;
   let gain: f32 = 0;
   for (let c = 0; c < count; c++) {
@@ -154,40 +150,106 @@ export function set_eights(codes: usize, k: usize, column: usize, entries: v128)
   code = i32x4.replace_lane(code, 1, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 1) * 2));
   code = i32x4.replace_lane(code, 2, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 2) * 2));
   code = i32x4.replace_lane(code, 3, load<u16>(codes + <usize>i32x4.extract_lane(numbers, 3) * 2));
+  store_entries(k, column, entries);
   const levels = v128.load(TWO_BITS);
   const one = v128.load(ONES);
-  const to = ODDS + k * 1024 + column * 4;
-  set_odd(to, v128.and(i32x4.shl(code, 1), levels), one);
-  set_odd(to + 128, v128.and(i32x4.shr_u(code, 1), levels), one);
-  set_odd(to + 256, v128.and(i32x4.shr_u(code, 3), levels), one);
-  set_odd(to + 384, v128.and(i32x4.shr_u(code, 5), levels), one);
-  set_odd(to + 512, v128.and(i32x4.shr_u(code, 7), levels), one);
-  set_odd(to + 640, v128.and(i32x4.shr_u(code, 9), levels), one);
-  set_odd(to + 768, v128.and(i32x4.shr_u(code, 11), levels), one);
-  set_odd(to + 896, v128.and(i32x4.shr_u(code, 13), levels), one);
-  v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(entries, entries), 0);
+  const x = WX + k * 32;
+  const w = W + k * 32;
+  const to = column * 4;
+  let qx = v128.load(SUM_QX + to);
+  let qq = v128.load(SUM_QQ + to);
+  let q = odd(v128.and(i32x4.shl(code, 1), levels), one);
+  qx = f32x4.add(qx, times(x, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 1), levels), one);
+  qx = f32x4.add(qx, times(x + 4, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 4, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 3), levels), one);
+  qx = f32x4.add(qx, times(x + 8, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 8, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 5), levels), one);
+  qx = f32x4.add(qx, times(x + 12, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 12, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 7), levels), one);
+  qx = f32x4.add(qx, times(x + 16, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 16, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 9), levels), one);
+  qx = f32x4.add(qx, times(x + 20, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 20, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 11), levels), one);
+  qx = f32x4.add(qx, times(x + 24, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 24, q), q));
+  q = odd(v128.and(i32x4.shr_u(code, 13), levels), one);
+  qx = f32x4.add(qx, times(x + 28, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 28, q), q));
+  v128.store(SUM_QX + to, qx);
+  v128.store(SUM_QQ + to, qq);
 }
 
 /** Four columns of group k of four weights get entries, OFF among their bits, whose levels are in the upper halves, four bits each. */
 export function set_fours(k: usize, column: usize, entries: v128): void {
+  store_entries(k, column, v128.and(entries, v128.load(LOW_HALVES)));
   const levels = v128.load(FOUR_BITS);
   const one = v128.load(ONES);
-  const to = ODDS + k * 512 + column * 4;
-  set_odd(to, v128.and(i32x4.shr_u(entries, 15), levels), one);
-  set_odd(to + 128, v128.and(i32x4.shr_u(entries, 19), levels), one);
-  set_odd(to + 256, v128.and(i32x4.shr_u(entries, 23), levels), one);
-  set_odd(to + 384, v128.and(i32x4.shr_u(entries, 27), levels), one);
-  const numbers = v128.and(entries, i32x4.splat(0xffff));
-  v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(numbers, numbers), 0);
+  const x = WX + k * 16;
+  const w = W + k * 16;
+  const to = column * 4;
+  let qx = v128.load(SUM_QX + to);
+  let qq = v128.load(SUM_QQ + to);
+  let q = odd(v128.and(i32x4.shr_u(entries, 15), levels), one);
+  qx = f32x4.add(qx, times(x, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w, q), q));
+  q = odd(v128.and(i32x4.shr_u(entries, 19), levels), one);
+  qx = f32x4.add(qx, times(x + 4, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 4, q), q));
+  q = odd(v128.and(i32x4.shr_u(entries, 23), levels), one);
+  qx = f32x4.add(qx, times(x + 8, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 8, q), q));
+  q = odd(v128.and(i32x4.shr_u(entries, 27), levels), one);
+  qx = f32x4.add(qx, times(x + 12, q));
+  qq = f32x4.add(qq, f32x4.mul(times(w + 12, q), q));
+  v128.store(SUM_QX + to, qx);
+  v128.store(SUM_QQ + to, qq);
+}
+
+/** FINAL's group k gets the last of four entries. */
+export function set_final(k: usize, entries: v128): void {
+  store<u16>(ENTRIES + k * 64 + FINAL * 2, i32x4.extract_lane(entries, 3));
+}
+
+function store_entries(k: usize, column: usize, entries: v128): void {
+  v128.store64_lane(ENTRIES + k * 64 + column * 2, i16x8.narrow_i32x4_u(entries, entries), 0);
 }
 
 /** Where twice a level is. */
 const TWO_BITS: usize = memory.data<i32>([6, 6, 6, 6], 16);
 const FOUR_BITS: usize = memory.data<i32>([30, 30, 30, 30], 16);
 const ONES: usize = memory.data<i32>([1, 1, 1, 1], 16);
+const LOW_HALVES: usize = memory.data<i32>([0xffff, 0xffff, 0xffff, 0xffff], 16);
 
-function set_odd(to: usize, twice: v128, one: v128): void {
-  v128.store(to, f32x4.convert_i32x4_s(v128.or(twice, one)));
+function odd(twice: v128, one: v128): v128 {
+  return f32x4.convert_i32x4_s(v128.or(twice, one));
+}
+
+/** The float at `x` times each of four. */
+function times(x: usize, q: v128): v128 {
+  return f32x4.mul(v128.load32_splat(x), q);
+}
+
+/** Sums of the `n` weights of FINAL, whose groups have entries of a grid of `codes`. */
+export function sum_final(codes: usize, n: usize, size: usize): void {
+  const bits: u32 = size === 8 ? 2 : 4;
+  let sum_qx: f32 = 0;
+  let sum_qq: f32 = 0;
+  let code: u32 = 0;
+  for (let i: usize = 0; i < n; i++, code >>= bits) {
+    if (i % size === 0) code = load<u16>(codes + <usize>final_entry(i / size) * 2);
+    const q = <f32>(<i32>((code & ((1 << bits) - 1)) * 2 + 1));
+    sum_qx += load<f32>(WX + i * 4) * q;
+    sum_qq += load<f32>(W + i * 4) * q * q;
+  }
+  store<f32>(SUM_QX + FINAL * 4, sum_qx);
+  store<f32>(SUM_QQ + FINAL * 4, sum_qq);
 }
 
 /** Whether group k of a column was off the grid. */
@@ -207,18 +269,14 @@ export function turned(signs: u32, scale: f32): u32 {
 }
 
 /** Makes FINAL what a column is. */
-export function copy_to_final(n: usize, groups: usize, column: usize): void {
-  for (let i: usize = 0; i < n; i++) {
-    store<f32>(ODDS + i * 128 + FINAL * 4, load<f32>(ODDS + i * 128 + column * 4));
-  }
+export function copy_to_final(groups: usize, column: usize): void {
   for (let k: usize = 0; k < groups; k++) {
     store<u16>(ENTRIES + k * 64 + FINAL * 2, load<u16>(ENTRIES + k * 64 + column * 2));
   }
 }
 
 /** FINAL is entry 0, the lowest levels. */
-export function set_lowest(n: usize, groups: usize): void {
-  for (let i: usize = 0; i < n; i++) store<f32>(ODDS + i * 128 + FINAL * 4, 1);
+export function set_lowest(groups: usize): void {
   for (let k: usize = 0; k < groups; k++) store<u16>(ENTRIES + k * 64 + FINAL * 2, 0);
 }
 

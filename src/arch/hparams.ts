@@ -267,8 +267,10 @@ function readEpsilon(keys: KeyReader, architecture: string): number {
 }
 
 function readVocabSize(keys: KeyReader, architecture: string): number {
-  const tokens = keys.metadata.get("tokenizer.ggml.tokens")?.value;
-  return keys.count(`${architecture}.vocab_size`, Array.isArray(tokens) ? tokens.length : undefined);
+  const key = `${architecture}.vocab_size`;
+  // strings of the tokens are made when they are asked for
+  const tokens = keys.metadata.has(key) ? undefined : keys.metadata.get("tokenizer.ggml.tokens")?.value;
+  return keys.count(key, Array.isArray(tokens) ? tokens.length : undefined);
 }
 
 /** The numbers of a block; outside of blocks, the model's. */

@@ -10,13 +10,13 @@ import { vocabFromTekken } from "./bpe/tekken.js";
 import { vocabFromTiktoken } from "./bpe/tiktoken.js";
 import { vocabFromGpt2Files } from "./hf/gpt2-files.js";
 import { NO_CONFIG, readTokenizerConfig, type TokenizerConfig } from "./hf/hf-config.js";
+import { vocabFromTokenizerFile } from "./hf/hf-file.js";
 import {
   MAX_VOCAB_BYTES,
   MAX_VOCAB_VALUES,
   parseTokenizerJson,
   type TokenizerJson,
 } from "./hf/hf-pipeline.js";
-import { vocabFromTokenizerJson } from "./hf/hf-vocab.js";
 import { vocabFromIceText } from "./spm/ice-text.js";
 import { vocabFromLlama2c } from "./spm/llama2c.js";
 import { vocabFromSentencePiece } from "./spm/sentencepiece.js";
@@ -102,7 +102,7 @@ const KINDS: readonly Kind[] = [
   {
     find: (name) => name === "tokenizer.json",
     read: (path, config, rows, ofPieces) =>
-      vocabFromTokenizerJson(path, readJson(path), config, rows, ofPieces),
+      vocabFromTokenizerFile(path, readSmallFile(path, MAX_VOCAB_BYTES), config, rows, ofPieces),
   },
   {
     find: (name) => name === "tekken.json",

@@ -16,7 +16,7 @@ export function userDefinedSplitter(vocab: Vocab): (text: string) => Fragment[] 
 export function tokenSplitter(vocab: Vocab, types: readonly number[]): (text: string) => Fragment[] {
   const byteLength = (id: number) => utf8Length(vocab.tokens[id]!);
   const wanted: number[] = [];
-  for (let id = 0; id < vocab.tokens.length; id++) {
+  for (let id = 0; id < vocab.types.length; id++) {
     if (types.includes(vocab.types[id]!) && vocab.tokens[id] !== "") wanted.push(id);
   }
   wanted.sort((a, b) => byteLength(b) - byteLength(a));

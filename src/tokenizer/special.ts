@@ -8,11 +8,11 @@ import { SPECIAL_TOKENS, type SpecialToken, type SpecialTokens, type Vocab } fro
  */
 export function resolveSpecial(
   config: TokenizerConfig,
-  tokens: readonly string[],
+  tokens: Pick<readonly string[], "lastIndexOf" | "length">,
   fallback: SpecialTokens,
 ): SpecialTokens {
-  const idOf = (text: string) => {
-    const id = tokens.lastIndexOf(text);
+  const idOf = (text: string | undefined) => {
+    const id = text === undefined ? -1 : tokens.lastIndexOf(text);
     return id < 0 ? undefined : id;
   };
   const special: Partial<Record<SpecialToken, number>> = {};
@@ -22,7 +22,7 @@ export function resolveSpecial(
       if (id !== undefined && id < tokens.length) special[name] = id;
     }
   };
-  take((name) => idOf(config.texts.get(name) ?? ""));
+  take((name) => idOf(config.texts.get(name)));
   take((name) => config.ids.get(name));
   take((name) => fallback[name]);
   return special;

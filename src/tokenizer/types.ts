@@ -1,3 +1,4 @@
+import type { MergeList } from "./bpe/merge-list.js";
 import type { TokenIndex } from "./bpe/token-index.js";
 
 /** What text becomes ids by: plain data, the same whichever files it was read from. */
@@ -17,6 +18,8 @@ export interface Vocab {
    * made when they are first asked for.
    */
   readonly ranked?: { readonly index: TokenIndex; readonly ranks: number } | undefined;
+  /** bpe: the merges by the ids of what they make. Texts of `merges` are made when they are first asked for. */
+  readonly listed?: { readonly index: TokenIndex; readonly merges: MergeList } | undefined;
   /** `tokenizer.ggml.pre`: how bpe splits text before merging; `default` for the others. */
   readonly pre: string;
   /** Ids of the tokens that have a role. */

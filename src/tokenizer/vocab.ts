@@ -53,15 +53,17 @@ export function vocabToMetadata(vocab: Vocab): Map<string, MetaField> {
   const set = (key: string, field: MetaField) => fields.set(PREFIX + key, field);
   set("model", meta.string(MODELS[vocab.kind]));
   if (vocab.kind !== "pieceBpe") set("pre", meta.string(vocab.pre));
-  set("tokens", meta.strings(vocab.tokens));
+  set(
+    "tokens",
+    meta.lateStrings(() => vocab.tokens),
+  );
   if (vocab.scores !== undefined) set("scores", meta.f32s(vocab.scores));
   set("token_type", meta.i32s(vocab.types));
-  if (vocab.ranked !== undefined)
+  if (vocab.ranked ?? vocab.listed ?? vocab.merges)
     set(
       "merges",
       meta.lateStrings(() => vocab.merges!),
     );
-  else if (vocab.merges !== undefined) set("merges", meta.strings(vocab.merges));
   for (const [name, id] of Object.entries(vocab.special)) {
     set(SPECIAL_KEYS[name as SpecialToken], meta.u32(id));
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NO_CONFIG } from "../../src/tokenizer/hf/hf-config.js";
+import { vocabFromTokenizerFile } from "../../src/tokenizer/hf/hf-file.js";
 import { vocabFromTokenizerJson } from "../../src/tokenizer/hf/hf-vocab.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import type { Tokenizer } from "../../src/tokenizer/types.js";
@@ -38,6 +39,19 @@ function tokenizerJson(name: string): object {
   };
 }
 
+/** The same as the tokenizers library writes it: tokens in order of their ids, where JSON.stringify has digits first. */
+function tokenizerFile(name: string): Uint8Array {
+  const tokens = Object.entries(golden.model["vocab"] as Record<string, number>).sort(
+    ([, a], [, b]) => a - b,
+  );
+  const vocab = tokens.map(([text, id]) => `${JSON.stringify(text)}:${id}`).join();
+  const json = {
+    ...tokenizerJson(name),
+    model: { ...golden.model, ignore_merges: golden.pipelines[name]!.ignore_merges, vocab: "vocab" },
+  };
+  return Buffer.from(JSON.stringify(json).replace('"vocab":"vocab"', () => `"vocab":{${vocab}}`));
+}
+
 describe.each(Object.entries(golden.pipelines))(
   "pre-tokenizer %s",
   { timeout: 60_000 },
@@ -50,6 +64,11 @@ describe.each(Object.entries(golden.pipelines))(
     });
     it("gives the ids of Hugging Face's tokenizers", () => {
       expect(disagreements(createTokenizer(vocab), ids, strings)).toEqual([]);
+    });
+    it("gives the same ids when its tables are read from bytes", () => {
+      const scanned = vocabFromTokenizerFile("tokenizer.json", tokenizerFile(name), NO_CONFIG);
+      expect(scanned.listed).toBeDefined();
+      expect(disagreements(createTokenizer(scanned), ids, strings)).toEqual([]);
     });
     it("gives the text back, in Unicode's form C where it asks for it", () => {
       const composed = strings.filter((string) => string === string.normalize("NFC"));

@@ -31,7 +31,7 @@ const EPSILON: f32 = 1e-8;
 /** Writes the table that quantizing needs to `at`; returns its length in bytes. */
 export function codebook_iq2_s(at: usize): usize {
   book = at;
-  return build_codebook(IQ2S_GRID, 1024, 8, 3, 1, at);
+  return build_codebook(IQ2S_GRID, 1024, 8, 3, 1, at, true, true);
 }
 
 export function quantize_row_iq2_s(x: usize, y: usize, n: i32): void {
@@ -67,7 +67,7 @@ function search(x: usize, k: usize, y: usize): f32 {
   let signs = magnitudes(x, 16);
   const most = largest(16);
   if (most < EPSILON) return 0;
-  const scale = search_grid(book, IQ2S_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF);
+  const scale = search_grid(book, IQ2S_GRID, 8, 16, 5, 9, 0.1, most, most / 5, THOSE_OFF, true);
   signs = turned(signs, scale);
   const first = final_entry(0);
   const second = final_entry(1);

@@ -8,7 +8,7 @@ import { tokenText } from "../spm/pieces.js";
 import { TOKEN_TYPE, type Tokenizer, type Vocab } from "../types.js";
 import { byteCharacter, bytesOf, spellBytes } from "./byte-alphabet.js";
 import { Merger, NONE } from "./merger.js";
-import { listedMerges, type PairMerges, rankedMerges } from "./merges.js";
+import { listedMerges, type PairMerges, rankedMerges, seamedMerges } from "./merges.js";
 import { createSplitter, type PreTokenizer, preTokenizer } from "./pretokenize.js";
 import { NO_TOKEN, TokenIndex } from "./token-index.js";
 
@@ -65,13 +65,15 @@ class BpeEncoder {
   readonly #ignoreMerges: boolean;
 
   constructor(vocab: Vocab, rules: PreTokenizer) {
-    const { ranked } = vocab;
-    this.#tokens = ranked?.index ?? TokenIndex.of(vocab.tokens, addedIds(vocab));
+    const { ranked, listed } = vocab;
+    this.#tokens = ranked?.index ?? listed?.index ?? TokenIndex.of(vocab.tokens, addedIds(vocab));
     this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => this.#tokens.get(byteCharacter(byte)));
     this.#splitText = createSplitter(rules);
     this.#ignoreMerges = vocab.rules?.ignoreMerges ?? rules.ignoreMerges ?? false;
     this.#merges =
-      (ranked && rankedMerges(ranked.index, ranked.ranks)) ?? listedMerges(vocab.merges!, this.#tokens);
+      (ranked && rankedMerges(ranked.index, ranked.ranks)) ??
+      (listed && seamedMerges(listed.index, listed.merges)) ??
+      listedMerges(vocab.merges!, this.#tokens);
     this.#merger = new Merger(this.#merges);
   }
 

@@ -1,5 +1,6 @@
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
+import type { MergeList } from "./merge-list.js";
 import { MAX_RANK } from "./merge-queue.js";
 import { type Merges, NONE } from "./merger.js";
 import { PairMap } from "./pair-map.js";
@@ -52,6 +53,38 @@ export function listedMerges(merges: readonly string[], index: TokenIndex): Pair
   };
 }
 
+/**
+ * Merges numbered as they are listed, of which no table of pairs is made: whether two tokens make one is looked up when they meet,
+ * and then whether the list has it.
+ */
+export function seamedMerges(index: TokenIndex, { results, seams }: MergeList): PairMerges {
+  const { starts } = index;
+  return {
+    find: remembered((left, right) => {
+      const result = index.findJoined(left, right);
+      if (result === NO_TOKEN) return NONE;
+      const seam = starts[left + 1]! - starts[left]!;
+      for (let rank = firstOf(results, result); results[rank] === result; rank++) {
+        if (seams[rank] === seam) return rank;
+      }
+      return NONE;
+    }),
+    rankOf: (merge) => merge,
+    resultOf: (merge) => results[merge]!,
+  };
+}
+
+/** The place of the first of ascending numbers that is not below `number`. */
+function firstOf(ascending: Int32Array, number: number): number {
+  let [from, to] = [0, ascending.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (ascending[middle]! < number) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 /** Of making one token of two others: fewer than it has characters. */
 const WAYS_BITS = 7;
 const MAX_WAYS = 2 ** WAYS_BITS;
@@ -100,18 +133,21 @@ export function rankedMerges(index: TokenIndex, ranks: number): PairMerges | und
     if (ways[made] === 0) survey(made);
     return made * MAX_WAYS + (ways[made] === 1 ? 0 : places.get(made, left));
   };
+  return { find: remembered(lookUp), rankOf: (merge) => merge, resultOf: (merge) => merge >> WAYS_BITS };
+}
+
+/** What `lookUp` finds, which it is not asked for again soon. */
+function remembered(
+  lookUp: (left: number, right: number) => number,
+): (left: number, right: number) => number {
   const met = new Int32Array(3 * MET);
-  return {
-    find(left, right) {
-      const at = 3 * ((Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> MET_SHIFT);
-      if (met[at] === left + 1 && met[at + 1] === right) return met[at + 2]!;
-      const merge = lookUp(left, right);
-      met[at] = left + 1;
-      met[at + 1] = right;
-      met[at + 2] = merge;
-      return merge;
-    },
-    rankOf: (merge) => merge,
-    resultOf: (merge) => merge >> WAYS_BITS,
+  return (left, right) => {
+    const at = 3 * ((Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> MET_SHIFT);
+    if (met[at] === left + 1 && met[at + 1] === right) return met[at + 2]!;
+    const merge = lookUp(left, right);
+    met[at] = left + 1;
+    met[at + 1] = right;
+    met[at + 2] = merge;
+    return merge;
   };
 }

@@ -74,10 +74,21 @@ function notOfRank(name: string, text: string, start: number, rank: number): Err
 
 /** Each of the texts as a string. */
 export function stringsOf({ units, starts }: Texts): string[] {
-  const all = UTF16.decode(units);
+  const all = stringOf(units);
   const strings: string[] = new Array(starts.length - 1);
   for (let i = 0; i + 1 < starts.length; i++) strings[i] = all.slice(starts[i], starts[i + 1]);
   return strings;
+}
+
+function stringOf(units: Uint16Array): string {
+  const text = UTF16.decode(units);
+  if (!text.includes("\ufffd")) return text;
+  // half a surrogate pair, perhaps, which a decoder replaces
+  let exact = "";
+  for (let at = 0; at < units.length; at += 1024) {
+    exact += String.fromCharCode(...units.subarray(at, at + 1024));
+  }
+  return exact;
 }
 
 /** The texts, and others behind them. */

@@ -3,10 +3,10 @@ import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import { resolveSpecial } from "../special.js";
 import { TokenTable } from "../token-table.js";
-import { DEFAULTS, type SpecialTokens, TOKEN_TYPE, type Vocab } from "../types.js";
+import { DEFAULTS, type SpecialTokens, type Vocab } from "../types.js";
 import { mergesOfRanks, spellMerges } from "./merge-pairs.js";
 import { preTokenizer } from "./pretokenize.js";
-import { parseRanks, stringsOf, withTexts } from "./rank-file.js";
+import { parseRanks, stringsOf } from "./rank-file.js";
 import { TokenIndex } from "./token-index.js";
 
 /** What a rank file does not say about the model it belongs to: its code does. */
@@ -70,36 +70,35 @@ function numbered(text: string, first: number, last: number): string[] {
  */
 export function vocabFromTiktoken(name: string, text: string, config: TokenizerConfig, rows?: number): Vocab {
   const texts = parseRanks(name, text);
-  const tokens = stringsOf(texts);
-  const family = FAMILIES.find(({ ranks }) => ranks === tokens.length);
+  const ranks = texts.starts.length - 1;
+  const family = FAMILIES.find((each) => each.ranks === ranks);
   if (family === undefined) {
     const known = FAMILIES.map(({ ranks, pre }) => `${ranks} (${pre})`);
-    throw new LlqError("unsupported", t`${name}: ${tokens.length} tokens are no known model's`, {
+    throw new LlqError("unsupported", t`${name}: ${ranks} tokens are no known model's`, {
       hint: t`known are ${known.join(", ")}; any other needs a tokenizer.json`,
     });
   }
-  const all = tokens.length + family.control.length;
-  const table = new TokenTable(name, tokens.length, rows ?? all);
-  for (let id = 0; id < tokens.length; id++) table.set(id, tokens[id]!, TOKEN_TYPE.NORMAL, 0);
+  const index = new TokenIndex(texts);
+  const table = TokenTable.of(name, index, rows ?? ranks + family.control.length);
   for (const [i, content] of family.control.entries()) {
-    table.setAdded({ id: tokens.length + i, content, special: true });
+    table.setAdded({ id: ranks + i, content, special: true });
   }
   for (const token of config.added) table.setAdded(token);
-  const index = new TokenIndex(withTexts(texts, table.tokens.slice(tokens.length)));
-  const isRanked =
-    tokens.length <= table.tokens.length && config.added.every(({ id }) => id >= tokens.length);
+  const all = table.indexOfAll(new Set());
   let merges: readonly string[] | undefined;
   return {
     kind: "bpe",
-    tokens: table.tokens,
+    get tokens() {
+      return table.tokens;
+    },
     types: table.types,
-    ranked: isRanked ? { index, ranks: tokens.length } : undefined,
+    ranked: all && { index: all, ranks },
     get merges() {
-      merges ??= spellMerges(mergesOfRanks(name, new TokenIndex(texts)), tokens);
+      merges ??= spellMerges(mergesOfRanks(name, index), stringsOf(texts));
       return merges;
     },
     pre: family.pre,
-    special: resolveSpecial(config, table.tokens, family.special),
+    special: resolveSpecial(config, table, family.special),
     addBos: config.addBos ?? preTokenizer(family.pre).addBos ?? false,
     addEos: config.addEos ?? false,
     addSpacePrefix: DEFAULTS.bpe.addSpacePrefix,

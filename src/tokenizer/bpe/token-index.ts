@@ -1,4 +1,4 @@
-import type { Texts } from "./rank-file.js";
+import { type Texts, withTexts } from "./rank-file.js";
 
 /** No such token. */
 export const NO_TOKEN = -1;
@@ -28,6 +28,13 @@ export function hashOn(hash: number, unit: number): number {
   return (Math.imul(hash, BASE) + unit) | 0;
 }
 
+/** The hash of a text. */
+export function hashOf(units: Uint16Array, from: number, to: number): number {
+  let hash = 0;
+  for (let i = from; i < to; i++) hash = hashOn(hash, units[i]!);
+  return hash;
+}
+
 /** Ids of tokens by their texts, whose UTF-16 units stand one behind the other: a text to look up needs no string. */
 export class TokenIndex {
   /** Units of all tokens. */
@@ -46,31 +53,55 @@ export class TokenIndex {
   /** A token's hash and its id, NO_TOKEN where there is none. */
   readonly #slots: Int32Array;
 
-  /** Of two tokens with one text the last is found; those `without` are not. */
-  constructor({ units, starts }: Texts, without: ReadonlySet<number> = new Set()) {
+  /**
+   * Of two tokens with one text the last is found; those `without` are not.
+   * @param first an index of the first of the texts, all of which are found
+   */
+  constructor({ units, starts }: Texts, without: ReadonlySet<number> = new Set(), first?: TokenIndex) {
     this.units = units;
     this.starts = starts;
     const slots = 2 ** Math.ceil(Math.log2(1.5 * starts.length + 16));
     this.#mask = slots - 1;
     this.#slots = new Int32Array(2 * slots).fill(NO_TOKEN);
     this.#hashes = new Int32Array(starts.length - 1);
-    let [size, longest] = [0, 0];
-    for (let id = 0; id + 1 < starts.length; id++) {
+    const known = first !== undefined && first.#mask === this.#mask ? first : undefined;
+    let size = known?.size ?? 0;
+    let longest = known?.longest ?? 0;
+    if (known !== undefined) {
+      this.#slots.set(known.#slots);
+      this.#hashes.set(known.#hashes);
+    }
+    for (let id = known?.count ?? 0; id < starts.length - 1; id++) {
       if (without.size > 0 && without.has(id)) continue;
-      const end = starts[id + 1]!;
-      let hash = 0;
-      for (let at = starts[id]!; at < end; at++) hash = hashOn(hash, units[at]!);
-      const slot = this.#find(units, starts[id]!, end, hash);
-      if (this.#slots[slot + 1] === NO_TOKEN) size++;
-      this.#slots[slot] = hash;
-      this.#slots[slot + 1] = id;
-      this.#hashes[id] = hash;
-      if (end - starts[id]! > longest) longest = end - starts[id]!;
+      if (this.#add(id)) size++;
+      longest = Math.max(longest, starts[id + 1]! - starts[id]!);
     }
     this.size = size;
     this.longest = longest;
     this.#text = new Uint16Array(longest);
     powersTo(longest);
+  }
+
+  /** Of all ids. */
+  get count(): number {
+    return this.starts.length - 1;
+  }
+
+  /** The same with texts behind it, but for ids `without`. */
+  with(texts: readonly string[], without: ReadonlySet<number>): TokenIndex {
+    return texts.length === 0 ? this : new TokenIndex(withTexts(this, texts), without, this);
+  }
+
+  /** Enters a token; whether its text is new. A function of its own is compiled after some hundred tokens, the loop much later. */
+  #add(id: number): boolean {
+    const { units, starts } = this;
+    const hash = hashOf(units, starts[id]!, starts[id + 1]!);
+    const slot = this.#find(units, starts[id]!, starts[id + 1]!, hash);
+    const isNew = this.#slots[slot + 1] === NO_TOKEN;
+    this.#slots[slot] = hash;
+    this.#slots[slot + 1] = id;
+    this.#hashes[id] = hash;
+    return isNew;
   }
 
   static of(tokens: readonly string[], without?: ReadonlySet<number>): TokenIndex {
@@ -101,6 +132,17 @@ export class TokenIndex {
   /** The token of the text from `start` to `end`, whose hash is `hash`. */
   find(text: Uint16Array, start: number, end: number, hash: number): number {
     return this.#slots[this.#find(text, start, end, hash) + 1]!;
+  }
+
+  /** Whether there is a token `id`, and its text is the first `length` units. */
+  isAt(id: number, text: Uint16Array, length: number): boolean {
+    const { units, starts } = this;
+    if (id + 1 >= starts.length) return false;
+    const start = starts[id]!;
+    if (starts[id + 1]! - start !== length) return false;
+    let at = 0;
+    while (at < length && text[at] === units[start + at]) at++;
+    return at === length;
   }
 
   /** The token of the texts of two tokens, one behind the other. */

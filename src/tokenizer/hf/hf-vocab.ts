@@ -1,18 +1,14 @@
 import { badInput, LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import { byteCharacter } from "../bpe/byte-alphabet.js";
+import { spellMergeList } from "../bpe/merge-list.js";
 import { recognizePreTokenizer } from "../bpe/pretokenize.js";
+import { stringsOf } from "../bpe/rank-file.js";
 import { resolveSpecial } from "../special.js";
 import { ADDED_SCORE, TokenTable } from "../token-table.js";
-import {
-  byteOfTokenText,
-  DEFAULTS,
-  type FolderRules,
-  TOKEN_TYPE,
-  type Vocab,
-  type VocabKind,
-} from "../types.js";
-import type { AddedToken, TokenizerConfig } from "./hf-config.js";
+import { byteOfTokenText, DEFAULTS, TOKEN_TYPE, type Vocab, type VocabKind } from "../types.js";
+import type { ScannedBpe } from "./bpe-scan.js";
+import type { TokenizerConfig } from "./hf-config.js";
 import {
   addedByPostProcessor,
   bpeMerges,
@@ -22,16 +18,19 @@ import {
   type TokenizerJson,
   unigramTokens,
 } from "./hf-pipeline.js";
-import { isByteLevel, spacePlaces, spaceRules, splitRequest } from "./hf-stages.js";
+import { addedTokens, folderRules, trainedIds } from "./hf-rules.js";
+import { isByteLevel, spaceRules, splitRequest } from "./hf-stages.js";
 
 /** A tokenizer.json and what surrounds it. */
-interface Source {
+export interface Source {
   /** The file, for messages. */
   readonly name: string;
   readonly json: TokenizerJson;
   readonly config: TokenizerConfig;
   /** Embedding rows of the model, where known. */
   readonly rows: number | undefined;
+  /** The tokens and merges of a byte-level BPE, where `json` has none. */
+  readonly scanned?: ScannedBpe;
 }
 
 /**
@@ -67,9 +66,11 @@ export function vocabFromTokenizerJson(
   }
 }
 
-function bpeVocab(source: Source): Vocab {
-  const { name, json } = source;
+/** As vocabFromTokenizerJson, of a pipeline over bytes. */
+export function bpeVocab(source: Source): Vocab {
+  const { name, json, scanned } = source;
   const pre = recognizePreTokenizer(name, splitRequest(name, json));
+  if (scanned !== undefined) return scannedVocab(source, scanned, pre.names[0]!);
   const tokens = bpeTokens(name, json);
   const table = emptyTable(source, rowsNeeded(tokens.keys()));
   for (const [id, text] of tokens) table.set(id, text, TOKEN_TYPE.NORMAL, 0);
@@ -78,6 +79,29 @@ function bpeVocab(source: Source): Vocab {
     scores: undefined,
     merges: bpeMergeTexts(name, json, byteCharacter(0x20)),
     pre: pre.names[0]!,
+  };
+}
+
+/** What bpeVocab makes of tokens and merges in tables: their texts are made when they are first asked for. */
+function scannedVocab(source: Source, { index, merges: list }: ScannedBpe, pre: string): Vocab {
+  const table = TokenTable.of(source.name, index, rowsOf(source, index.count));
+  const described = describe("bpe", source, table, undefined);
+  const unmade = new Set(described.rules.unmade.filter((id) => id < table.length));
+  const all = table.indexOfAll(unmade);
+  let merges: readonly string[] | undefined;
+  return {
+    ...described,
+    get tokens() {
+      return table.tokens;
+    },
+    types: table.types,
+    // else an added token is in the place of another, or two are alike
+    listed: all?.size === table.length - unmade.size ? { index: all, merges: list } : undefined,
+    get merges() {
+      merges ??= spellMergeList(list, stringsOf(index));
+      return merges;
+    },
+    pre,
   };
 }
 
@@ -169,27 +193,33 @@ function unigramVocab(source: Source): Vocab {
 
 /** With room for the tokens of the model and the added ones, or as many rows as the embedding has. */
 function emptyTable(source: Source, trained: number): TokenTable {
-  const all = Math.max(trained, rowsNeeded(addedTokens(source.json, source.config).map(({ id }) => id)));
-  return new TokenTable(source.name, trained, source.rows ?? all);
+  return new TokenTable(source.name, trained, rowsOf(source, trained));
+}
+
+function rowsOf({ json, config, rows }: Source, trained: number): number {
+  return rows ?? Math.max(trained, rowsNeeded(addedTokens(json, config).map(({ id }) => id)));
 }
 
 function trainedType(text: string): number {
   return byteOfTokenText(text) === undefined ? TOKEN_TYPE.NORMAL : TOKEN_TYPE.BYTE;
 }
 
-/** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
+/** The vocabulary of a table that has all tokens but the added ones. */
 function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined): Vocab {
+  const described = describe(kind, source, table, unknown);
+  return { tokens: table.tokens, types: table.types, scores: table.scores, ...described };
+}
+
+/** Enters the added tokens into the table, and says what is known of a vocabulary of any kind. */
+function describe(kind: VocabKind, source: Source, table: TokenTable, unknown: string | undefined) {
   const { name, json, config } = source;
   if (kind !== "pieceBpe") for (const token of addedTokens(json, config)) table.setAdded(token);
   const unk = unknown === undefined ? -1 : table.tokens.indexOf(unknown);
   if (unk >= 0) table.set(unk, table.tokens[unk]!, TOKEN_TYPE.UNKNOWN, table.scores[unk]!);
   const { addBos, addEos } = addedByPostProcessor(json, config.texts);
-  const special = resolveSpecial(config, table.tokens, unk >= 0 ? { unk } : {});
+  const special = resolveSpecial(config, table, unk >= 0 ? { unk } : {});
   return {
     kind,
-    tokens: table.tokens,
-    types: table.types,
-    scores: table.scores,
     pre: "default",
     special,
     addBos: special.bos !== undefined && (addBos ?? config.addBos ?? DEFAULTS[kind].addBos),
@@ -197,61 +227,8 @@ function finish(kind: VocabKind, source: Source, table: TokenTable, unknown: str
     addSpacePrefix: false,
     removeExtraWhitespaces: false,
     chatTemplates: config.chatTemplates,
-    rules: folderRules(name, json, config, table.tokens.length),
+    rules: folderRules(name, json, config, table.length, trainedIds(source)),
   };
-}
-
-/** How a tokenizer.json treats texts. Control tokens are not looked for: in a text to be measured they are spelled out. */
-export function folderRules(
-  name: string,
-  json: TokenizerJson,
-  config: TokenizerConfig,
-  rows: number,
-): FolderRules {
-  const added = addedTokens(json, config);
-  const trained = trainedIds(json);
-  const own = new Map((json.added_tokens ?? []).map((token) => [token.id, token]));
-  const matched = added.flatMap(({ id, content, special }) => {
-    const token = own.get(id);
-    if (special || id >= rows) return [];
-    return {
-      id: trained(content) ?? id, // as in tokenizers: what the model has keeps its id
-      content,
-      normalized: token?.normalized ?? true,
-      singleWord: token?.single_word ?? false,
-      takesLeft: token?.lstrip ?? false,
-      takesRight: token?.rstrip ?? false,
-    };
-  });
-  const { ignoreMerges, nfc } = isByteLevel(json)
-    ? splitRequest(name, json)
-    : { ignoreMerges: false, nfc: false };
-  const unmade = added.filter(({ id, content }) => trained(content) !== id).map(({ id }) => id);
-  return {
-    matched,
-    unmade,
-    ...spacePlaces(json, config),
-    fuseUnknown: json.model.fuse_unk ?? false,
-    ignoreMerges,
-    nfc,
-  };
-}
-
-/** The id of a text among the model's own tokens. */
-function trainedIds({ model: { vocab } }: TokenizerJson): (text: string) => number | undefined {
-  if (!Array.isArray(vocab)) {
-    const ids = (vocab ?? {}) as Readonly<Record<string, number>>;
-    return (text) => (Object.hasOwn(ids, text) ? ids[text] : undefined);
-  }
-  const ids = new Map<unknown, number>(vocab.map((pair, id) => [Array.isArray(pair) ? pair[0] : pair, id]));
-  return (text) => ids.get(text);
-}
-
-/** tokenizer.json's added tokens, and those that only the files beside it know. */
-function addedTokens(json: TokenizerJson, config: TokenizerConfig): AddedToken[] {
-  const own: AddedToken[] = json.added_tokens ?? [];
-  const known = new Set(own.map(({ id }) => id));
-  return [...own, ...config.added.filter(({ id }) => !known.has(id))];
 }
 
 function rowsNeeded(ids: Iterable<number>): number {

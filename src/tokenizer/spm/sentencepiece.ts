@@ -3,8 +3,8 @@ import type { SentencePieceModel } from "../../../formats/sentencepiece/sentence
 import { t } from "../../language/t.js";
 import type { TokenizerConfig } from "../hf/hf-config.js";
 import type { TokenizerJson } from "../hf/hf-pipeline.js";
+import { folderRules } from "../hf/hf-rules.js";
 import { isByteLevel } from "../hf/hf-stages.js";
-import { folderRules } from "../hf/hf-vocab.js";
 import { resolveSpecial } from "../special.js";
 import { TokenTable } from "../token-table.js";
 import { DEFAULTS, type SpecialTokens, TOKEN_TYPE, type Vocab } from "../types.js";
