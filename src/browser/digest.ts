@@ -1,6 +1,6 @@
 import { badInput } from "../../formats/errors.js";
 import { Sha256 } from "../host/browser/sha256.js";
-import { BlobStore } from "../host/browser/store.js";
+import { BlobStore } from "../host/browser/stores/store.js";
 import { nextTurn } from "../host/browser/time.js";
 import { t } from "../language/t.js";
 
