@@ -22,7 +22,7 @@ afterEach(() => {
   takeSpare();
 });
 
-/** Safari's, whose streams have no reader of bytes. */
+/** That of Safari before 26.4, whose streams have no reader of bytes. */
 class PlainBlob extends Blob {
   override slice(start?: number, end?: number): Blob {
     return new PlainBlob([super.slice(start, end)]);
