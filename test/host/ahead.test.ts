@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TensorSource } from "../../formats/container.js";
+import { sha256Of } from "../../src/browser/digest.js";
 import {
   fdatasync,
   forgetPrepared,
@@ -60,8 +62,23 @@ describe("parts of a file", () => {
   test("that lie beyond the end are none, and those after them are read", async () => {
     const ahead = new Ahead(new Blob([BYTES]));
     await expect(ahead.read(600_000, 200_000)).rejects.toThrow(RangeError);
-    expect((await ahead.read(699_999, 1000)).length).toBe(1);
+    await expect(ahead.read(699_999, 1000)).rejects.toThrow(RangeError);
     expect((await ahead.read(1000, 100_000))[0]).toBe(BYTES[1000]);
+  });
+});
+
+test("SHA-256 of a file, or of what is left of it", async () => {
+  const file = new File([BYTES, BYTES], "two");
+  const expected = createHash("sha256").update(BYTES).update(BYTES).digest("hex");
+  const seen: number[] = [];
+  expect(await sha256Of(file, { onProgress: (done) => seen.push(done) })).toBe(expected);
+  expect(seen).toEqual([1 << 20, 1_400_000]);
+  expect(await sha256Of(new File([], "none"))).toBe(createHash("sha256").digest("hex"));
+  await expect(sha256Of(file, { signal: AbortSignal.abort(new Error("stop")) })).rejects.toThrow("stop");
+  const shorter = Object.defineProperty(new File([BYTES], "cut"), "size", { value: 2_000_000 });
+  await expect(sha256Of(shorter)).rejects.toMatchObject({
+    code: "bad-input",
+    message: expect.stringMatching(/cut: byte 0/),
   });
 });
 

@@ -6,7 +6,6 @@ import { giveBuffer, takeBuffer } from "./buffers.js";
  */
 export class Ahead {
   readonly #blob: Blob;
-  /** Held while it is read: Chromium 156 drops a stream that only a read waits for, and then that waits for ever. */
   #stream: ReadableStreamBYOBReader | undefined;
   /** Where the stream goes on. */
   #position = 0;
@@ -42,7 +41,8 @@ export class Ahead {
   async #next(stream: ReadableStreamBYOBReader, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     let bytes = new Uint8Array(takeBuffer(byteLength), 0, byteLength);
     for (let done = 0; done < byteLength; ) {
-      const { value } = await stream.read(bytes.subarray(done));
+      reading.add(stream);
+      const { value } = await stream.read(bytes.subarray(done)).finally(() => reading.delete(stream));
       if (value === undefined || value.length === 0) throw new RangeError("the file ends before");
       done += value.length;
       bytes = new Uint8Array(value.buffer, 0, byteLength);
@@ -57,9 +57,14 @@ export class Ahead {
   }
 }
 
+/** Chromium 156 forgets a stream that nobody has but who waits for it, and then its read is never answered. */
+const reading = new Set<ReadableStreamBYOBReader>();
+
 /** Bytes of a part that is not worth another stream, and of a gap that is read over rather than have one. */
 const SMALL = 1 << 16;
 
 async function slice(blob: Blob, position: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await blob.slice(position, position + byteLength).arrayBuffer());
+  const bytes = new Uint8Array(await blob.slice(position, position + byteLength).arrayBuffer());
+  if (bytes.length < byteLength) throw new RangeError("the file ends before");
+  return bytes;
 }
