@@ -46,7 +46,7 @@ export interface Abilities {
   readonly sharedMemory: boolean;
   /** The origin's private file system with sync access handles; without it outputs stay in memory. */
   readonly privateFiles: boolean;
-  /** A file that the user chooses can be written. */
+  /** Files that the user chooses can be written. That one can be chosen shows in the page, by its `showSaveFilePicker`. */
   readonly chosenFiles: boolean;
   /** Threads that are started unless fewer are asked for. */
   readonly threads: number;

@@ -1,6 +1,7 @@
 import { badInput } from "../../formats/errors.js";
 import { Sha256 } from "../host/browser/sha256.js";
-import { BlobStore } from "../host/browser/store.js";
+import { Ahead } from "../host/browser/stores/ahead.js";
+import { giveBuffer } from "../host/browser/stores/buffers.js";
 import { nextTurn } from "../host/browser/time.js";
 import { t } from "../language/t.js";
 
@@ -10,18 +11,26 @@ export interface DigestOptions {
 }
 
 /** Read at a time, and hashed before others get their turn. */
-const PIECE = 1 << 22;
+const PIECE = 1 << 20;
 
 /** SHA-256 of a file, in hexadecimal. @throws LlqError `bad-input` when it ends early, and the reason of `signal` */
 export async function sha256Of(file: File, { signal, onProgress }: DigestOptions = {}): Promise<string> {
   const hash = new Sha256();
-  const store = new BlobStore(file);
-  const piece = new Uint8Array(Math.min(PIECE, Math.max(1, file.size)));
+  const ahead = new Ahead(file);
+  const read = (from: number) => {
+    const piece = ahead.read(from, Math.min(PIECE, file.size - from));
+    piece.catch(() => {}); // whoever waits for it is told
+    return piece;
+  };
+  let next = read(0);
   for (let done = 0; done < file.size; ) {
-    const got = store.read(piece, 0, piece.length, done);
-    if (got === 0) throw badInput(t`${file.name}: byte ${done}: the file ends`, t`did it change meanwhile?`);
-    hash.update(piece.subarray(0, got));
-    done += got;
+    const piece = await next.catch((): never => {
+      throw badInput(t`${file.name}: byte ${done}: the file ends`, t`did it change meanwhile?`);
+    });
+    done += piece.length;
+    if (done < file.size) next = read(done);
+    hash.update(piece);
+    giveBuffer(piece.buffer);
     onProgress?.(done, file.size);
     await nextTurn();
     signal?.throwIfAborted();

@@ -1,5 +1,5 @@
 import { LlqError } from "../../formats/errors.js";
-import { HostError } from "../host/browser/store.js";
+import { HostError } from "../host/browser/stores/store.js";
 import type { Plan } from "../quant/plan.js";
 import { writeError } from "../run/write/encode.js";
 import { type ExecuteOptions, execute as write } from "../run/write/execute.js";

@@ -1,6 +1,6 @@
 import { badInput, LlqError } from "../../formats/errors.js";
 import { addFile, join, placeFor, readdirSync, removeFiles, statSync } from "../host/browser/files.js";
-import { BlobStore } from "../host/browser/store.js";
+import { BlobStore } from "../host/browser/stores/store.js";
 import { t } from "../language/t.js";
 import type { AddedModel, ModelInput, PlacedFile } from "./api.js";
 

@@ -1,7 +1,7 @@
 import { LlqError } from "../../formats/errors.js";
 import { forgetPrepared, placeFor, prepareFile, removeFiles } from "../host/browser/files.js";
-import { HandleStore, MemoryStore, storageError } from "../host/browser/store.js";
-import { openSyncAccess } from "../host/browser/worker-types.js";
+import { HandleStore, MemoryStore, storageError } from "../host/browser/stores/store.js";
+import { openSyncAccess } from "../host/browser/stores/worker-types.js";
 import { t } from "../language/t.js";
 import { partialPath } from "../run/write/claim.js";
 import { writeError } from "../run/write/encode.js";

@@ -197,6 +197,26 @@ export interface HostThreads {
   readonly threadsReadOutputs: boolean;
 }
 
+/** The most that damaged counts of a record may ask for. */
+export interface RecordLimits {
+  readonly maxArrayLength?: number;
+  readonly maxMapLength?: number;
+  readonly maxStrLength?: number;
+  readonly maxBinLength?: number;
+  readonly maxExtLength?: number;
+}
+
+/** What runs write down for others, in MessagePack: nothing where files do not last. */
+export interface HostRecords {
+  /** Whether another run finds what was written down. */
+  readonly recordsLast: boolean;
+  readonly encode: (record: unknown) => Uint8Array;
+  /** @throws Error for what is none */
+  readonly decode: (bytes: Uint8Array, limits?: RecordLimits) => unknown;
+  /** Records one after the other. */
+  readonly decodeMulti: (bytes: Uint8Array, limits?: RecordLimits) => Iterable<unknown>;
+}
+
 /** Files that belong to llq itself. */
 export interface HostAssets {
   /** Where the code is that looks for them, for messages. */

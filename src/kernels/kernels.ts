@@ -16,10 +16,13 @@ export function haveRun(): boolean {
   return running;
 }
 
-/** A compiled kernels module; compile once and hand it to threads. */
+let compiled: WebAssembly.Module | undefined;
+
+/** The kernels' module, to be handed to threads. It is kept: what the engine has made of its code serves later runs too. */
 export function compileKernels(): WebAssembly.Module {
   running = true;
-  return new WebAssembly.Module(readModule("kernels")!);
+  compiled ??= new WebAssembly.Module(readModule("kernels")!);
+  return compiled;
 }
 
 /** Functions of a module that stand in for the kernels' own of the same name. Plain data. */

@@ -1,3 +1,4 @@
+import type { TensorSource } from "../../formats/container.js";
 import { byteLength } from "../../formats/dtype.js";
 import type { FileRegion } from "../host/types.js";
 import { locateRow, rowLength, type Tensor } from "../tensor.js";
@@ -16,8 +17,12 @@ export function storedRegions(
   first: number,
   count: number,
 ): FileRegion[] {
-  const { sources, shape, joined } = tensor;
-  if (shape.length < 2 || joined === "columns") return [];
+  const { sources, shape, joined, ranges } = tensor;
+  if (joined === "columns") return [];
+  if (shape.length < 2) {
+    const whole = sources.length === 1 && ranges === undefined;
+    return whole ? regionOf(files, sources[0]!, 0, byteLength(tensor.dtype, shape)) : [];
+  }
   const spans = new Map<number, { from: number; to: number }>();
   for (let row = first; row < first + count; row++) {
     const { source, row: at } = locateRow(tensor, row);
@@ -26,12 +31,16 @@ export function storedRegions(
   }
   return [...spans].flatMap(([index, { from, to }]) => {
     const source = sources[index]!;
-    const fd = files[source.file]!;
-    const { coded, strides, runs, dtype, offset } = source;
-    if (typeof fd !== "number" || coded !== undefined || strides !== undefined || runs !== undefined)
-      return [];
-    const row = byteLength(dtype, [rowLength(source)]);
-    const length = (to + 1 - from) * row;
-    return length > MOST ? [] : [{ fd, offset: offset + from * row, byteLength: length }];
+    const row = byteLength(source.dtype, [rowLength(source)]);
+    return regionOf(files, source, from * row, (to + 1 - from) * row);
   });
+}
+
+/** Bytes of a stored tensor from its byte `start` on, where they stand together. */
+function regionOf(files: Descriptors, source: TensorSource, start: number, length: number): FileRegion[] {
+  const fd = files[source.file]!;
+  const { coded, strides, runs, offset } = source;
+  const isPlain = coded === undefined && strides === undefined && runs === undefined;
+  if (typeof fd !== "number" || !isPlain || length > MOST) return [];
+  return [{ fd, offset: offset + start, byteLength: length }];
 }

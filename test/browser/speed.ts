@@ -8,7 +8,7 @@ import { serve } from "./serve.js";
 /** 491 MB in BF16. */
 const SHAPE = { hidden: 2048, layers: 4, heads: 32, kvHeads: 8, ffn: 5632, vocab: 16000 };
 const THREADS = 2;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const MOST_MEMORY = 400e6;
 const LEAST_SPEED = 0.8;
 
@@ -18,7 +18,10 @@ interface Quantized {
   readonly all: number;
 }
 
-/** A folder of 491 MB: how fast beside Node's library with as many threads, in turns, and in how much memory. */
+/**
+ * A folder of 491 MB: how fast beside Node's library with as many threads, in turns, and in how much memory. What counts is the
+ * first run of a page, as Node's is of its process: later ones find code that the engine has made better.
+ */
 export async function speed(folder: string): Promise<Check[]> {
   const model = join(folder, "synthetic");
   writeSynthetic(model, SHAPE);
@@ -27,30 +30,36 @@ export async function speed(folder: string): Promise<Check[]> {
   const browser = await launchProfile(profile);
   const checks: Check[] = [];
   try {
-    const page = await openPage(browser, served.url);
+    await openPage(browser, served.url);
     const empty = memoryOf(profile);
     let most = 0;
     const watch = setInterval(() => {
       most = Math.max(most, memoryOf(profile));
     }, 500);
-    await addFolder(page, model, "source");
     for (const type of ["Q4_K_M", "Q8_0"]) {
       const output = join(folder, `${type}.gguf`);
-      const [here, there]: [Quantized[], number[]] = [[], []];
+      const [here, again, there]: [Quantized[], Quantized[], number[]] = [[], [], []];
       for (let round = 0; round < ROUNDS; round++) {
         const job = { do: "quantize", model, type, output, threads: THREADS };
         there.push(inNode<{ seconds: number }>(job).seconds);
         const target = { kind: "opfs", name: `${type}.gguf` };
         const args = { model: "source", type, target, threads: THREADS, force: true };
+        const page = await openPage(browser, served.url);
+        await addFolder(page, model, "source");
         here.push(await call<Quantized>(page, "quantize", args));
+        again.push(await call<Quantized>(page, "quantize", args));
+        await page.close();
       }
-      const ratios = there.map((seconds, i) => seconds / here[i]!.seconds).sort((a, b) => a - b);
-      const ratio = ratios[Math.floor(ROUNDS / 2)]!;
+      const ratioOf = (all: readonly Quantized[]) => {
+        const ratios = there.map((seconds, i) => seconds / all[i]!.seconds).sort((a, b) => a - b);
+        return ratios[Math.floor(ROUNDS / 2)]!;
+      };
+      const ratio = ratioOf(here);
       const shown = (all: readonly number[]) => all.map((seconds) => `${seconds.toFixed(2)} s`).join(", ");
       checks.push({
         what: `${type} at ${LEAST_SPEED} of Node's speed or more`,
         holds: ratio >= LEAST_SPEED,
-        found: `${ratio.toFixed(2)} (Node ${shown(there)}; Chromium ${shown(here.map(({ seconds }) => seconds))}, with its SHA-256 ${shown(here.map(({ all }) => all))})`,
+        found: `${ratio.toFixed(2)}, a page's second run ${ratioOf(again).toFixed(2)} (Node ${shown(there)}; Chromium ${shown(here.map(({ seconds }) => seconds))}, with its SHA-256 ${shown(here.map(({ all }) => all))})`,
       });
       const expected = sha256Of(output);
       checks.push({

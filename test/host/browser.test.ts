@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from "../../src/host/browser/equal.js";
 import { existsSync, openSync, readdirSync, readSync, statSync } from "../../src/host/browser/files.js";
 import { crc32, createHash as hashOf } from "../../src/host/browser/hash.js";
 import * as paths from "../../src/host/browser/paths.js";
-import { BlobStore, MemoryStore } from "../../src/host/browser/store.js";
+import { BlobStore, MemoryStore } from "../../src/host/browser/stores/store.js";
 import * as there from "../../src/host/node/bytes.js";
 import { installDoubles } from "./doubles.js";
 

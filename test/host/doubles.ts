@@ -1,4 +1,4 @@
-import type { SyncAccessHandle } from "../../src/host/browser/worker-types.js";
+import type { SyncAccessHandle } from "../../src/host/browser/stores/worker-types.js";
 
 // Doubles of what browsers have in workers, as far as llq/browser asks for it. None is a real browser: what one of these lacks
 // or does wrong is what such a browser is documented, or was seen, to lack or to do.

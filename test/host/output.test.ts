@@ -41,7 +41,7 @@ describe("an output", () => {
   test.each<[string, Ways]>([
     ["where files can be renamed", {}],
     ["where they cannot, it is copied", { move: false }],
-    ["in Firefox, which writes no file that a user chose", { createWritable: false }],
+    ["in Safari before 26, which writes no streams", { createWritable: false }],
   ])("in the private file system %s", async (_, ways) => {
     const { names } = browser(ways);
     const output = await openOutput(private_, BYTES.length, false);

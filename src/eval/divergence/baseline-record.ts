@@ -1,5 +1,5 @@
-import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
+import { decode } from "#host/records";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";

@@ -1,6 +1,6 @@
 import type { BigStat, HostFiles, Stat } from "../types.js";
 import { dirname, resolve } from "./paths.js";
-import { HostError, MemoryStore, type Store } from "./store.js";
+import { HostError, MemoryStore, type Store } from "./stores/store.js";
 
 export * from "./paths.js";
 
@@ -242,8 +242,16 @@ export const {
   },
   ftruncateSync: (fd, byteLength) => entryOf(fd).entry.store.truncate(byteLength),
   fsyncSync: (fd) => entryOf(fd).entry.store.flush(),
-  // Flushed once, at the end: until then nothing is lost but what has to be done again anyway.
-  fdatasync: (_fd, done) => queueMicrotask(() => done(null)),
+  // This thread waits for the disk, but others have work meanwhile, and at the end they would have none.
+  fdatasync: (fd, done) =>
+    queueMicrotask(() => {
+      try {
+        entryOf(fd).entry.store.flush();
+        done(null);
+      } catch (error) {
+        done(error as Error);
+      }
+    }),
   fstatSync: (fd: number, options: StatOptions = {}) => sized(statEntry(entryOf(fd).entry), options),
   statSync: statPath,
   lstatSync: statPath,

@@ -1,7 +1,8 @@
 import type { FileRegion, HostThreads } from "../types.js";
-import { Ahead } from "./ahead.js";
 import { type Entry, type FileEvent, follow, followFiles, openEntry, unfollowFiles } from "./files.js";
-import { BlobStore, HostError, SentStore, type Store } from "./store.js";
+import { Ahead } from "./stores/ahead.js";
+import { giveBuffer, takeBuffer, takeSpare } from "./stores/buffers.js";
+import { BlobStore, HostError, SentStore, type Store } from "./stores/store.js";
 
 // Threads are workers in the worker that has llq. What files there are goes with the first message that comes after; files
 // of the page's are read by each thread itself. What a thread writes comes with its answer and is written here, in one place:
@@ -38,6 +39,8 @@ interface Write {
 interface FromThread {
   readonly answer: unknown;
   readonly writes: readonly Write[];
+  /** What the thread has done with. */
+  readonly spare: readonly ArrayBuffer[];
 }
 
 const streams = new WeakMap<BlobStore, Ahead>();
@@ -114,7 +117,11 @@ export const { availableParallelism, jobsInHand, startThread, serveThread, threa
       };
       worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
         try {
-          for (const write of data.writes) writeAll(write, stores);
+          for (const write of data.writes) {
+            writeAll(write, stores);
+            giveBuffer(write.bytes.buffer);
+          }
+          for (const buffer of data.spare) giveBuffer(buffer);
         } catch (error) {
           onError(error as Error);
           return;
@@ -132,6 +139,7 @@ export const { availableParallelism, jobsInHand, startThread, serveThread, threa
         terminate: () => {
           worker.onmessage = null; // what it has written is written by nobody any more
           worker.terminate();
+          takeSpare(); // gives the memory back
           unfollowFiles(queue);
           return Promise.resolve();
         },
@@ -146,7 +154,11 @@ export const { availableParallelism, jobsInHand, startThread, serveThread, threa
           return {
             id,
             changed,
-            store: new SentStore((bytes, position) => writes.push({ id, position, bytes })),
+            store: new SentStore((bytes, position) => {
+              const copy = new Uint8Array(takeBuffer(bytes.length), 0, bytes.length);
+              copy.set(bytes);
+              writes.push({ id, position, bytes: copy });
+            }),
           };
         }
         const store = new BlobStore(blob);
@@ -163,12 +175,14 @@ export const { availableParallelism, jobsInHand, startThread, serveThread, threa
         writes = [];
         const offered = new Set(data.ahead.map(({ id }) => id));
         for (const one of offered) blobs.get(one)?.offer(data.ahead.filter(({ id }) => id === one));
-        const reply = { answer: answer(data.message), writes } satisfies FromThread;
-        (self as unknown as Worker).postMessage(
-          reply,
-          writes.map(({ bytes }) => bytes.buffer),
-        );
+        const result = answer(data.message);
+        const spare = takeSpare();
+        (self as unknown as Worker).postMessage({ answer: result, writes, spare } satisfies FromThread, [
+          ...writes.map(({ bytes }) => bytes.buffer),
+          ...spare,
+        ]);
         for (const id of offered) blobs.get(id)?.offer([]);
+        for (const { bytes } of data.ahead) giveBuffer(bytes.buffer); // the next job's writes go in there
       };
     },
     threadsReadOutputs: false,

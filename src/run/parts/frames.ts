@@ -1,6 +1,6 @@
-import { encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { crc32 } from "#host/hash";
+import { encode } from "#host/records";
 
 // Files that grow record by record:  byte length u32 | CRC-32 u32 | a MessagePack record.
 

@@ -1,4 +1,3 @@
-import { decode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { decodeLatin1, encodeUtf8 } from "#host/bytes";
 import {
@@ -12,6 +11,7 @@ import {
   readdirSync,
   rmSync,
 } from "#host/files";
+import { decode } from "#host/records";
 import { readFully } from "../../../formats/bytes.js";
 import { badInput, LlqError, systemErrorCode } from "../../../formats/errors.js";
 import { openGrowing } from "../../../formats/inputs.js";

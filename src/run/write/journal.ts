@@ -1,6 +1,6 @@
-import { decodeMulti, encode } from "@msgpack/msgpack";
 import * as v from "valibot";
 import { closeSync, readFileSync, rmSync, statSync, writeFileSync } from "#host/files";
+import { decodeMulti, encode } from "#host/records";
 import { LlqError } from "../../../formats/errors.js";
 import { t } from "../../language/t.js";
 import type { EncodeResult } from "./encode.js";

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "#host/equal";
 import { closeSync, existsSync, rmSync } from "#host/files";
 import { createHash } from "#host/hash";
+import { recordsLast } from "#host/records";
 import { checkInputs, type FileStamp } from "../../../formats/inputs.js";
 import { type Plan, planElements, type TensorPlan } from "../../quant/plan.js";
 import type { PlanPart } from "../../quant/split.js";
@@ -96,7 +97,7 @@ interface Found extends PlanPart {
 }
 
 function lookForWork({ plan, output }: PlanPart, resume: boolean): Found {
-  const print = fingerprint(plan);
+  const print = recordsLast ? fingerprint(plan) : "";
   const kept = resume && existsSync(partialPath(output));
   return { plan, output, print, recorded: kept ? readJournal(journalPath(output), print) : undefined };
 }

@@ -220,9 +220,10 @@ export function storageError(cause: unknown): HostError {
 /** An output in a thread that did not open it: what is written is handed to the one that did. */
 export class SentStore implements Store {
   readonly byteLength = 0;
-  readonly #send: (bytes: Uint8Array<ArrayBuffer>, position: number) => void;
+  readonly #send: (bytes: Uint8Array, position: number) => void;
 
-  constructor(send: (bytes: Uint8Array<ArrayBuffer>, position: number) => void) {
+  /** @param send to take a copy of the bytes */
+  constructor(send: (bytes: Uint8Array, position: number) => void) {
     this.#send = send;
   }
 
@@ -231,7 +232,7 @@ export class SentStore implements Store {
   }
 
   write(bytes: Uint8Array, position: number): number {
-    this.#send(bytes.slice() as Uint8Array<ArrayBuffer>, position);
+    this.#send(bytes, position);
     return bytes.length;
   }
 
