@@ -137,6 +137,18 @@ describe("options as llama-quantize has them: types, bytes and metadata", () => 
     expect(refusal(() => withEntries({ ...IMATRIX, file: "x" }, choice))).toBe(message);
   });
 
+  test("from # at the beginning of a word a line is a comment, and within a word it is none", () => {
+    const commented = join(folder, "commented.txt");
+    writeFileSync(
+      commented,
+      "# attn_q=q4_0\nattn_v=q8_0 # attn_k=q4_0\n\t#x=q4_0\nffn#1=q6_k attn_output=q5_k\n",
+    );
+    const plain = join(folder, "plain.txt");
+    writeFileSync(plain, "attn_v=q8_0\nffn#1=q6_k\nattn_output=q5_k\n");
+    expect(readTensorTypes(commented)).toEqual(readTensorTypes(plain));
+    expect(readTensorTypes(plain)).toHaveLength(3);
+  });
+
   test("a list of types without any is refused", () => {
     const empty = join(folder, "empty.txt");
     writeFileSync(empty, " \n");

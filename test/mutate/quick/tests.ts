@@ -54,6 +54,7 @@ const WIDER: readonly (readonly [source: RegExp, ...tests: string[]])[] = [
   [/^formats\//, "arch/containers", "run/execute", "mistakes"],
   [/^src\/quant\/fit\//, "quant/fit-published", "arch/published-shapes", "commands/json", "mistakes"],
   [/^src\/quant\/by-size\//, "quant/fit", "mistakes"],
+  [/^src\/quant\/carried/, "arch/packed/checkpoints", "arch/packed/bitnet"],
   [/^src\/quant\//, "quant/quantize", "quant/split", "quant/fit", "run/execute", "mistakes"],
   [/^src\/run\/parts\//, "run/parts/samples", "eval/parts"],
   [
