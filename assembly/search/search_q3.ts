@@ -16,7 +16,7 @@ export function make_q3_quants(): void {
     const t = lane(j, 16);
     const extreme = first_extreme(t);
     start(t, extreme);
-    for (let i = 0; i < 5 && sweep(t); i++);
+    for (let i = 0, end = t + 512; i < 5 && end > 0; i++) end = sweep(t, end);
     const sum_ll = v128.load(SUM_LL);
     const scale = v128.and(f32x4.div(v128.load(SUM_LX), sum_ll), f32x4.gt(sum_ll, f32x4.splat(0)));
     const is_zero = f32x4.lt(f32x4.abs(extreme), f32x4.splat(EPSILON));
@@ -44,13 +44,16 @@ function start(t: usize, extreme: v128): void {
   v128.store(SUM_LL, sum_ll);
 }
 
-/** Tries to move each level once; returns whether any moved. */
-function sweep(t: usize): bool {
+/**
+ * Tries to move each level once; returns the place behind the last that moved, or 0. What is from `end` on has been tried with the sums
+ * as they are: it is tried again only if one before moves.
+ */
+function sweep(t: usize, end: usize): usize {
   const zero = f32x4.splat(0);
   let sum_lx = v128.load(SUM_LX);
   let sum_ll = v128.load(SUM_LL);
-  let moved = zero;
-  for (let p = t; p < t + 512; p += 32) {
+  let moved: usize = 0;
+  for (let p = t; p < end; p += 32) {
     const x = v128.load(p);
     const w = f32x4.mul(x, x);
     const wx = v128.load(p, W);
@@ -71,11 +74,13 @@ function sweep(t: usize): bool {
     v128.store(p, v128.bitselect(l, old, moves), L);
     sum_lx = v128.bitselect(next_lx, sum_lx, moves);
     sum_ll = v128.bitselect(next_ll, sum_ll, moves);
-    moved = v128.or(moved, moves);
+    if (!v128.any_true(moves)) continue;
+    moved = p + 32;
+    end = t + 512;
   }
   v128.store(SUM_LX, sum_lx);
   v128.store(SUM_LL, sum_ll);
-  return v128.any_true(moved);
+  return moved;
 }
 
 /** nearest_int cut to -4..3, as floats. */
