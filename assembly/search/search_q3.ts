@@ -1,6 +1,7 @@
 // ggml's make_q3_quants, the search for Q3_K's scale without an importance matrix.
-import { LEVELS, nearest_int4, SCALES, SUB_D } from "../blocks/k/superblock";
+import { LEVELS, SCALES, SUB_D } from "../blocks/k/superblock";
 import { choose, EPSILON, first_extreme, L, lane, W } from "../blocks/k/tiles";
+import { BITS, ROUND, ZERO_BITS } from "./rounding";
 
 /** The sums for the levels of four sub-blocks, a vector each: of w * level * x and of w * level², where w = x². */
 const SUM_LX: usize = memory.data(32, 16);
@@ -85,8 +86,14 @@ function sweep(t: usize, end: usize): usize {
 
 /** nearest_int cut to -4..3, as floats. */
 function level(f: v128): v128 {
-  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(nearest_int4(f), i32x4.splat(-4)), i32x4.splat(3)));
+  const bits = v128.and(f32x4.add(f, v128.load(ROUND)), v128.load(BITS));
+  const whole = i32x4.sub(bits, v128.load(ZERO_BITS));
+  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(whole, v128.load(LOWEST)), v128.load(HIGHEST)));
 }
+
+// In memory: V8 would make them anew where they are used.
+const LOWEST: usize = memory.data<i32>([-4, -4, -4, -4], 16);
+const HIGHEST: usize = memory.data<i32>([3, 3, 3, 3], 16);
 
 /** Writes LEVELS where the final scale is zero, as search_levels does for the other searches. */
 export function q3_levels(): void {
