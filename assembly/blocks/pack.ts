@@ -1,14 +1,20 @@
 // Sixteen floats to bytes and back, the way every block of 32 stores its quants.
 
+// In memory: V8 would make them anew where they are used.
+const ROUND: usize = memory.data<f32>([12582912, 12582912, 12582912, 12582912], 16);
+const SIGN: usize = memory.data<u32>([0x80000000, 0x80000000, 0x80000000, 0x80000000], 16);
+const HALF: usize = memory.data<f32>([0.49999997, 0.49999997, 0.49999997, 0.49999997], 16);
+
 /** Whole floats of magnitude below 2^22 as i32; shorter on x86 than the saturating conversion. */
 export function whole_i32(v: v128): v128 {
-  return i32x4.sub(f32x4.add(v, f32x4.splat(12582912)), i32x4.splat(0x4b400000));
+  const round = v128.load(ROUND);
+  return i32x4.sub(f32x4.add(v, round), round);
 }
 
 /** C's roundf (half away from zero) of four floats of magnitude below 2^22, as i32. */
 function round_away(v: v128): v128 {
   // Just under one half: adding 0.5 itself would carry 0.49999997 up to 1.
-  const half = v128.or(v128.and(v, i32x4.splat(<i32>0x80000000)), f32x4.splat(0.49999997));
+  const half = v128.or(v128.and(v, v128.load(SIGN)), v128.load(HALF));
   return whole_i32(f32x4.trunc(f32x4.add(v, half)));
 }
 

@@ -5,8 +5,8 @@ export const ONE: usize = memory.data<f32>([1, 1, 1, 1], 16);
 export const HALF: usize = memory.data<f32>([0.5, 0.5, 0.5, 0.5], 16);
 /** Added to a float it rounds it, as nearest_int4. */
 export const ROUND: usize = memory.data<f32>([12582912, 12582912, 12582912, 12582912], 16);
-const BITS: usize = memory.data<i32>([0x7fffff, 0x7fffff, 0x7fffff, 0x7fffff], 16);
-const ZERO_BITS: usize = memory.data<i32>([0x400000, 0x400000, 0x400000, 0x400000], 16);
+export const BITS: usize = memory.data<i32>([0x7fffff, 0x7fffff, 0x7fffff, 0x7fffff], 16);
+export const ZERO_BITS: usize = memory.data<i32>([0x400000, 0x400000, 0x400000, 0x400000], 16);
 export const SEVEN: usize = memory.data<i32>([7, 7, 7, 7], 16);
 export const TWO: usize = memory.data<i32>([2, 2, 2, 2], 16);
 /** How far behind the table of a codebook that of its short lists is, 4 × i32; 0 where values are not TAME. */

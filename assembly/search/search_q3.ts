@@ -1,6 +1,7 @@
 // ggml's make_q3_quants, the search for Q3_K's scale without an importance matrix.
-import { LEVELS, nearest_int4, SCALES, SUB_D } from "../blocks/k/superblock";
+import { LEVELS, SCALES, SUB_D } from "../blocks/k/superblock";
 import { choose, EPSILON, first_extreme, L, lane, W } from "../blocks/k/tiles";
+import { BITS, ROUND, ZERO_BITS } from "./rounding";
 
 /** The sums for the levels of four sub-blocks, a vector each: of w * level * x and of w * level², where w = x². */
 const SUM_LX: usize = memory.data(32, 16);
@@ -16,7 +17,7 @@ export function make_q3_quants(): void {
     const t = lane(j, 16);
     const extreme = first_extreme(t);
     start(t, extreme);
-    for (let i = 0; i < 5 && sweep(t); i++);
+    for (let i = 0, end = t + 512; i < 5 && end > 0; i++) end = sweep(t, end);
     const sum_ll = v128.load(SUM_LL);
     const scale = v128.and(f32x4.div(v128.load(SUM_LX), sum_ll), f32x4.gt(sum_ll, f32x4.splat(0)));
     const is_zero = f32x4.lt(f32x4.abs(extreme), f32x4.splat(EPSILON));
@@ -44,13 +45,16 @@ function start(t: usize, extreme: v128): void {
   v128.store(SUM_LL, sum_ll);
 }
 
-/** Tries to move each level once; returns whether any moved. */
-function sweep(t: usize): bool {
+/**
+ * Tries to move each level once; returns the place behind the last that moved, or 0. What is from `end` on has been tried with the sums
+ * as they are: it is tried again only if one before moves.
+ */
+function sweep(t: usize, end: usize): usize {
   const zero = f32x4.splat(0);
   let sum_lx = v128.load(SUM_LX);
   let sum_ll = v128.load(SUM_LL);
-  let moved = zero;
-  for (let p = t; p < t + 512; p += 32) {
+  let moved: usize = 0;
+  for (let p = t; p < end; p += 32) {
     const x = v128.load(p);
     const w = f32x4.mul(x, x);
     const wx = v128.load(p, W);
@@ -71,17 +75,25 @@ function sweep(t: usize): bool {
     v128.store(p, v128.bitselect(l, old, moves), L);
     sum_lx = v128.bitselect(next_lx, sum_lx, moves);
     sum_ll = v128.bitselect(next_ll, sum_ll, moves);
-    moved = v128.or(moved, moves);
+    if (!v128.any_true(moves)) continue;
+    moved = p + 32;
+    end = t + 512;
   }
   v128.store(SUM_LX, sum_lx);
   v128.store(SUM_LL, sum_ll);
-  return v128.any_true(moved);
+  return moved;
 }
 
 /** nearest_int cut to -4..3, as floats. */
 function level(f: v128): v128 {
-  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(nearest_int4(f), i32x4.splat(-4)), i32x4.splat(3)));
+  const bits = v128.and(f32x4.add(f, v128.load(ROUND)), v128.load(BITS));
+  const whole = i32x4.sub(bits, v128.load(ZERO_BITS));
+  return f32x4.convert_i32x4_s(i32x4.min_s(i32x4.max_s(whole, v128.load(LOWEST)), v128.load(HIGHEST)));
 }
+
+// In memory: V8 would make them anew where they are used.
+const LOWEST: usize = memory.data<i32>([-4, -4, -4, -4], 16);
+const HIGHEST: usize = memory.data<i32>([3, 3, 3, 3], 16);
 
 /** Writes LEVELS where the final scale is zero, as search_levels does for the other searches. */
 export function q3_levels(): void {

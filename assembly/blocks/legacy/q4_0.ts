@@ -64,8 +64,10 @@ function to_u4(x: usize, id: v128): v128 {
 }
 
 function plus_8_5(x: usize, id: v128): v128 {
-  return f32x4.add(f32x4.mul(v128.load(x), id), f32x4.splat(8.5));
+  return f32x4.add(f32x4.mul(v128.load(x), id), v128.load(MIDDLE));
 }
+
+const MIDDLE: usize = memory.data<f32>([8.5, 8.5, 8.5, 8.5], 16);
 
 const WEIGHTS: usize = memory.data(128, 16);
 const QUANTS: usize = memory.data(32, 16);
