@@ -57,7 +57,7 @@ export class Ahead {
   }
 }
 
-/** Chromium 156 forgets a stream that nobody has but who waits for it, and then its read is never answered. */
+/** Readers are held while they read: in Chromium 156 a read may otherwise never be answered. */
 const reading = new Set<ReadableStreamBYOBReader>();
 
 /** Bytes of a part that is not worth another stream, and of a gap that is read over rather than have one. */
