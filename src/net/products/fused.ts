@@ -1,5 +1,6 @@
 import { compileKernels, Kernels } from "../../kernels/kernels.js";
 import { type Fused, untriedFused } from "../../kernels/products.js";
+import { noise, place } from "./operands.js";
 
 // Whether the module of fused products is right on this engine. Its bits are the engine's own, so it is compared with exact
 // products, within what f32 can be off by, and with itself.
@@ -67,7 +68,7 @@ const KINDS = ["whole", "noise"] as const;
 export function fusedTrial(kernels: Kernels, kind: (typeof KINDS)[number]): FusedTrial {
   const { tokens, rows, k } = SIZE;
   const draw = kind === "whole" ? (value: number) => Math.round(8 * value) : (value: number) => value;
-  const xs = noise(tokens * k, 1).map(draw);
+  const xs = noise(tokens * k).map(draw);
   const ws = noise(rows * k, 2).map(draw);
   ws.copyWithin(AGAIN * k, 0, (rows - AGAIN) * k);
   const [x, w] = [place(kernels, xs), place(kernels, ws)];
@@ -101,19 +102,4 @@ export function fusedTrial(kernels: Kernels, kind: (typeof KINDS)[number]): Fuse
 function errorOf(k: number): number {
   const roundings = 1 + Math.min(k, PART) + Math.ceil(k / PART);
   return (roundings * UNIT) / (1 - roundings * UNIT);
-}
-
-function place(kernels: Kernels, values: Float32Array): number {
-  const address = kernels.reserve(values.byteLength);
-  kernels.floats(address, values.length).set(values);
-  return address;
-}
-
-/** Between -1 and 1. */
-function noise(n: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length: n }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
 }

@@ -5,6 +5,7 @@ import { KV_TYPES, type KvType } from "../../quant/fit/memory.js";
 import { KvCache } from "../mixers/state/kv-cache.js";
 import { type Form, INT8_TYPES, int8Form, multiplyInt8, packWeights, quantizeActivations } from "./int8.js";
 import { leanSize, multiplyLean, packLean } from "./lean.js";
+import { noise, place } from "./operands.js";
 
 // What a module of products is tried with: every path through it, small.
 
@@ -247,20 +248,6 @@ function sharedAttention(kernels: Kernels): Trial {
     result: () => kernels.bytes(o, caches.length * size),
   };
 } // biome-ignore format: one shape
-
-function place(kernels: Kernels, values: Float32Array): number {
-  const address = kernels.reserve(values.byteLength);
-  kernels.floats(address, values.length).set(values);
-  return address;
-}
-
-function noise(n: number): Float32Array {
-  let state = 1;
-  return Float32Array.from({ length: n }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-}
 
 let made: Float32Array | undefined;
 
