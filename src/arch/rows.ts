@@ -198,6 +198,9 @@ export function sharedExpert(
   ];
 }
 
+/** Of queries, keys and values apart. */
+export const QKV_BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const satisfies readonly Role[];
+
 /** Queries, keys and values of their own, by the names of transformers' Llama. */
 export function separateQkv(
   attention: string,

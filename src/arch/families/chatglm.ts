@@ -15,7 +15,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 // ChatGLM2, ChatGLM3 and GLM-4-9b have one graph. What they call `rope_ratio` differs; see ropeRatioKeys.
@@ -133,7 +133,7 @@ export const glm: Architecture = {
       vocabSize: config.vocab_size,
       tied: config.tie_word_embeddings === true,
       keys: [...decoderKeys(config), ...ropeKeys(config, dimensions)],
-      optional: config.attention_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
+      optional: config.attention_bias === false ? [] : QKV_BIASES,
     };
   }),
   tensors: [

@@ -11,7 +11,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({
@@ -36,7 +36,7 @@ export const glm4: Architecture = {
         ...decoderKeys(config),
         ...ropeKeys(config, Math.floor(headDim(config) * rotaryShare(config, 0.5))),
       ],
-      optional: config.attention_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
+      optional: config.attention_bias === false ? [] : QKV_BIASES,
     };
   }),
   tensors: [

@@ -11,7 +11,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm, normBehindAttention, separateQkv, tensor } from "../rows.js";
+import { linear, norm, normBehindAttention, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 import { expertFields, expertKeys, mixtureRows, readExpertFields, routerOf } from "./experts.js";
 
@@ -41,7 +41,7 @@ function readGlm(config: Config, share: number): HfModel {
       ...expertKeys({ ...mixture, sharedCount: mixture.sharedCount ?? 1 }),
     ],
     optional: [
-      ...(config.attention_bias === true ? (["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const) : []),
+      ...(config.attention_bias === true ? QKV_BIASES : []),
       ...(config.use_qk_norm === true ? (["attn_q_norm", "attn_k_norm"] as const) : []),
     ],
   };

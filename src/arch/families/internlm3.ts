@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
 import { flag, reader } from "../config.js";
+import { QKV_BIASES } from "../rows.js";
 import { llama, llamaSchema, readLlama } from "./llama.js";
 
 // InternLM3's models are Llamas, which may have biases.
@@ -18,7 +19,7 @@ export const internlm3: Architecture = {
       ...model,
       optional: [
         ...(model.optional ?? []),
-        ...(config.qkv_bias === true ? (["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const) : []),
+        ...(config.qkv_bias === true ? QKV_BIASES : []),
         ...(config.bias === true ? (["attn_output_bias"] as const) : []),
       ],
     };

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { count, flag, reader } from "../config.js";
-import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { routerOf } from "./experts.js";
 import { gatedSharedExpert, moe, moeFields, readMoe } from "./qwen-moe.js";
 import { qwenDecoder } from "./qwen2.js";
@@ -21,7 +21,7 @@ export const qwen2moe: Architecture = {
     return {
       ...model,
       keys: [...model.keys, ["expert_shared_feed_forward_length", shared] as const],
-      optional: config.qkv_bias === false ? [] : ["attn_q_bias", "attn_k_bias", "attn_v_bias"],
+      optional: config.qkv_bias === false ? [] : QKV_BIASES,
     };
   }),
   tensors: [

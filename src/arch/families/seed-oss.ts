@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { gatedMlp, linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({
@@ -25,7 +25,7 @@ export const seedOss: Architecture = {
       tied: config.tie_word_embeddings === true,
       keys: [...decoderKeys(config), ...ropeKeys(config, headDim(config))],
       optional: [
-        ...(config.attention_bias === false ? [] : (["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const)),
+        ...(config.attention_bias === false ? [] : QKV_BIASES),
         ...(config.attention_out_bias === true ? (["attn_output_bias"] as const) : []),
         ...(config.mlp_bias === true ? (["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const) : []),
       ],

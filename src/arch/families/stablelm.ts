@@ -3,7 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture } from "../architecture.js";
 import { expectField, flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { gatedMlp, linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
@@ -37,7 +37,7 @@ export const stablelm: Architecture = {
         ["use_parallel_residual", meta.bool(isParallel)],
       ],
       optional: [
-        ...(config.use_qkv_bias === true ? (["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const) : []),
+        ...(config.use_qkv_bias === true ? QKV_BIASES : []),
         ...(config.qk_layernorm === true ? (["attn_q_norm", "attn_k_norm"] as const) : []),
         ...(isParallel ? [] : (["ffn_norm", "ffn_norm_bias"] as const)),
       ],
