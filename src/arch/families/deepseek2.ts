@@ -23,6 +23,7 @@ export const deepSeekSchema = v.looseObject({
   moe_intermediate_size: v.nullish(count),
   rms_norm_eps: v.nullish(positive, 1e-6),
   attention_bias: flag,
+  mlp_bias: flag,
   q_lora_rank: v.nullish(count),
   kv_lora_rank: v.nullish(count, 512),
   qk_nope_head_dim: v.nullish(count, 128),
@@ -76,6 +77,7 @@ const IN_HALVES: HfModel["transforms"] = {
 
 export function readDeepSeek(config: Config, usual: Usual): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
+  expectField("mlp_bias", config.mlp_bias ?? false, false);
   const { kv_lora_rank: rank, qk_rope_head_dim: rotary, qk_nope_head_dim: straight } = config;
   const own = new Set(["attention.head_count_kv", "attention.key_length", "attention.value_length"]);
   return {

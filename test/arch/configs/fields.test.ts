@@ -77,7 +77,6 @@ const UNREAD_OF: readonly [path: string, families: RegExp][] = [
   ["mamba_d_head",            /^granite-4-attention$/],
   ["mamba_proj_bias",         /^granite-4-attention$/],
   ["max_position_embeddings", /mamba|^nemotron-h|^qwen$/],
-  ["mlp_bias",                /^(deepseek-v2|deepseek-v3\.2$|glm-5$)/],
   ["norm_type",               /^mpt-norms$/],
   ["num_key_value_heads",     /^(dbrx|kimi-linear|starcoder)$/],
   ["tie_word_embeddings",     /^(kimi-linear|qwen)$/],
@@ -144,7 +143,7 @@ const DEFAULTS: Readonly<Record<string, Config>> = JSON.parse(
  * are the widths of matrices, and those of a checkpoint would not fit.
  */
 const STATED =
-  /^(head_dim|num_key_value_heads|(kv|q)_lora_rank|qk_nope_head_dim|v_head_dim|index_n_heads|intermediate_size|linear_num_heads|mamba_\w+|num_heads|num_experts|num_local_experts|n_routed_experts|n_shared_experts|num_experts_per_tok|max_position_embeddings|original_max_position_embeddings|n_group|topk_group|attention_bias|rms_norm_eps)$/;
+  /^(head_dim|num_key_value_heads|(kv|q)_lora_rank|qk_nope_head_dim|v_head_dim|index_n_heads|intermediate_size|linear_num_heads|mamba_\w+|num_heads|num_experts|num_local_experts|n_routed_experts|n_shared_experts|num_experts_per_tok|max_position_embeddings|original_max_position_embeddings|n_group|topk_group|rms_norm_eps)$/;
 
 /** Numbers of which the same holds, by classes: models were trained with others, and their configurations state them. */
 // biome-ignore format: columns

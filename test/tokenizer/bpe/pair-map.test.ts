@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { NO_PAIR, PairMap } from "../../src/tokenizer/bpe/pair-map.js";
-import { Random } from "../support/random.js";
+import { NO_PAIR, PairMap } from "../../../src/tokenizer/bpe/pair-map.js";
+import { Random } from "../../support/random.js";
 
 test("a pair map keeps the first number of each pair, however many come", () => {
   const random = new Random(5);

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { mergesOfRanks, spellMerges } from "../../src/tokenizer/bpe/merge-pairs.js";
-import { Merger } from "../../src/tokenizer/bpe/merger.js";
-import { listedMerges, type PairMerges, rankedMerges } from "../../src/tokenizer/bpe/merges.js";
-import { TokenIndex } from "../../src/tokenizer/bpe/token-index.js";
-import { Random } from "../support/random.js";
+import { mergesOfRanks, spellMerges } from "../../../src/tokenizer/bpe/merge-pairs.js";
+import { Merger } from "../../../src/tokenizer/bpe/merger.js";
+import { listedMerges, type PairMerges, rankedMerges } from "../../../src/tokenizer/bpe/merges.js";
+import { TokenIndex } from "../../../src/tokenizer/bpe/token-index.js";
+import { Random } from "../../support/random.js";
 
 /** tiktoken's loop as its documentation has it: of all neighbours that make a token, the lowest rank, the leftmost first. */
 function byRank(tokens: readonly string[], text: string): number[] {

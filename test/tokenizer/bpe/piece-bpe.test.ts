@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { readVocab } from "../../src/tokenizer/folder.js";
-import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
-import { TOKEN_TYPE } from "../../src/tokenizer/types.js";
-import { vocabFromMetadata, vocabToMetadata } from "../../src/tokenizer/vocab.js";
-import { FAMILIES } from "../support/team.js";
-import { disagreements, lossy, readGolden, STRINGS } from "../support/tokenizer-helpers.js";
+import { readVocab } from "../../../src/tokenizer/folder.js";
+import { createTokenizer } from "../../../src/tokenizer/tokenizer.js";
+import { TOKEN_TYPE } from "../../../src/tokenizer/types.js";
+import { vocabFromMetadata, vocabToMetadata } from "../../../src/tokenizer/vocab.js";
+import { FAMILIES } from "../../support/team.js";
+import { disagreements, lossy, readGolden, STRINGS } from "../../support/tokenizer-helpers.js";
 
 // Merges of SentencePiece's pieces, as Gemma 4 has them; golden/make/tokenizer_gemma4.py.
 const golden = readGolden<{ own: string[]; ids: number[][] }>("gemma4");

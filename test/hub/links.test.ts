@@ -1,0 +1,91 @@
+import * as fs from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { fetchModel } from "../../src/hub/fetch-model.js";
+import { parseHubReference } from "../../src/hub/reference.js";
+import { HUB_LIMITS } from "../../src/hub/settings.js";
+import { COMMIT, FakeHub } from "../support/hub-server.js";
+import { scratchFolder } from "../support/scratch.js";
+
+// A cache on a file system without links, or that may not be written to.
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof fs>();
+  const watched = (name: "symlinkSync" | "linkSync" | "writeFileSync") => vi.fn(real[name] as () => void);
+  return {
+    ...real,
+    symlinkSync: watched("symlinkSync"),
+    linkSync: watched("linkSync"),
+    writeFileSync: watched("writeFileSync"),
+  };
+});
+
+const folder = scratchFolder();
+const WEIGHTS = Buffer.alloc(3000, "weights");
+const hub = new FakeHub({ "config.json": "{}", "model.safetensors": WEIGHTS });
+await hub.start();
+afterAll(() => hub.stop());
+beforeEach(() => vi.resetAllMocks());
+
+let caches = 0;
+const get = (cache = join(folder, `${caches++}`)) =>
+  fetchModel(parseHubReference("hf:test/model"), {
+    ...{ endpoint: hub.endpoint, cache, token: undefined, offline: false, ...HUB_LIMITS, retryDelay: 1 },
+  });
+
+const refuse = (call: unknown, code: string) =>
+  vi.mocked(call as () => void).mockImplementation(() => {
+    throw Object.assign(new Error(code), { code });
+  });
+
+test.each(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])(
+  "where symbolic links end with %s, entries are hard links",
+  async (code) => {
+    refuse(fs.symlinkSync, code);
+    const { path } = await get();
+    const entry = join(path, "model.safetensors");
+    expect(readFileSync(entry).equals(WEIGHTS)).toBe(true);
+    expect(lstatSync(entry)).toMatchObject({ nlink: 2 });
+    expect(lstatSync(entry).isSymbolicLink()).toBe(false);
+  },
+);
+
+test.each(["EXDEV", "EMLINK", "EPERM"])(
+  "where hard links end with %s too, entries are copies",
+  async (code) => {
+    refuse(fs.symlinkSync, "EPERM");
+    refuse(fs.linkSync, code);
+    const { path } = await get();
+    const entry = join(path, "model.safetensors");
+    expect(readFileSync(entry).equals(WEIGHTS)).toBe(true);
+    expect(lstatSync(entry)).toMatchObject({ nlink: 1 });
+  },
+);
+
+test("what is wrong with the disk is no reason for another kind of link", async () => {
+  refuse(fs.symlinkSync, "EIO");
+  await expect(get()).rejects.toMatchObject({ cause: { code: "EIO" } });
+  expect(fs.linkSync).not.toHaveBeenCalled();
+});
+
+test.each(["EROFS", "EACCES", "EPERM"])(
+  "a cache whose refs end with %s still has what is there",
+  async (code) => {
+    const real = vi.mocked(fs.writeFileSync).getMockImplementation()!;
+    vi.mocked(fs.writeFileSync).mockImplementation((file, ...rest) => {
+      if (/[\\/]refs[\\/]/.test(`${file}`)) throw Object.assign(new Error(code), { code });
+      real(file, ...rest);
+    });
+    const cache = join(folder, `refs-${code}`);
+    const { path, commit } = await get(cache);
+    expect(commit).toBe(COMMIT);
+    expect(readFileSync(join(path, "model.safetensors")).equals(WEIGHTS)).toBe(true);
+    expect(existsSync(join(cache, "models--test--model", "refs", "main"))).toBe(false);
+  },
+);
+
+test("one whose disk is full is refused", async () => {
+  refuse(fs.writeFileSync, "ENOSPC");
+  await expect(get()).rejects.toMatchObject({ code: "no-space", cause: { code: "ENOSPC" } });
+});
