@@ -52,8 +52,15 @@ test("--metadata and --model-name", () => {
       "general.author": "Somebody",
       "general.tags": ["a", "b"],
       "general.sampling.top_k": 40,
+      "general.sampling.temp": 0.5,
     }),
   );
+  expect(readMetadataFile(file)).toEqual([
+    ["general.author", { type: "string", value: "Somebody" }],
+    ["general.tags", { type: "array", item: "string", value: ["a", "b"] }],
+    ["general.sampling.top_k", { type: "i32", value: 40 }],
+    ["general.sampling.temp", { type: "f32", value: 0.5 }],
+  ]);
   const cli = new URL("../../dist/program/cli.js", import.meta.url).pathname;
   const output = join(scratch, "out.gguf");
   const args = [cli, "convert", TINY_LLAMA, "-o", output, "--metadata", file, "--model-name", "Mine"];
@@ -64,7 +71,15 @@ test("--metadata and --model-name", () => {
       (key) => metadata.get(`general.${key}`)?.value,
     ),
   ).toEqual(["Mine", "Somebody", ["a", "b"], 40, "4.1M"]);
-  for (const value of [[], { "llama.x": 1 }, { "general.author": 1 }, { "general.base_models": [{}] }]) {
+  const wrong = [
+    ...[[], { "llama.x": 1 }, { "general.author": 1 }, { "general.base_models": [{}] }],
+    ...[
+      { "general.sampling.top_k": 1.5 },
+      { "general.sampling.top_k": 2 ** 31 },
+      { "general.sampling.temp": true },
+    ],
+  ];
+  for (const value of wrong) {
     writeFileSync(file, JSON.stringify(value));
     expect(refusal(() => readMetadataFile(file))).toMatch(/^bad-input: /);
   }

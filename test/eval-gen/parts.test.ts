@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { judgeWritten } from "../../src/eval-gen/gate.js";
+import { describeWrittenVerdict, judgeWritten } from "../../src/eval-gen/gate.js";
 import { exactP, pairRuns, questionsFor } from "../../src/eval-gen/pairs.js";
 import { readWrittenQuestions } from "../../src/eval-gen/questions.js";
 import { findWrittenTask } from "../../src/eval-gen/tasks/index.js";
@@ -46,6 +46,21 @@ describe("paired runs", () => {
     expect(verdicts.map(({ isWithin, isClose }) => [isWithin, isClose])).toEqual([
       [false, true],
       [true, true],
+    ]);
+    expect(verdicts.map(describeWrittenVerdict)).toEqual([
+      "min-accuracy broken: 40.00 % (95 %: 10.00 % to 80.00 %), the bound is 50.00 %; more questions could turn it",
+      expect.stringMatching(
+        /^max-drop met: 20\.00 % \(95 %: -53\.3. % to 93\.3. %\), the bound is 30\.00 %; more/,
+      ),
+    ]);
+    const sure = { accuracy: { value: 0.9, low: 0.8, high: 0.95 } };
+    expect(judgeWritten({}, sure, found)).toEqual([]);
+    expect(judgeWritten({ maxDrop: 0.1 }, sure, undefined)).toEqual([]);
+    expect(
+      judgeWritten({ minAccuracy: 0.8, maxDrop: 0.1 }, sure, { ...found, drop: 0.5, error: 0.1 }),
+    ).toMatchObject([
+      { isWithin: true, isClose: false }, // 0.8 is the end of what it may be
+      { isWithin: false, isClose: false, value: 0.5 },
     ]);
     expect(pairRuns(model, runOf([true, true, true, false, false], "b"))).toBeUndefined();
   });

@@ -28,9 +28,10 @@ const schema = v.looseObject({
 
 type Config = v.InferOutput<typeof schema>;
 
-function checked(config: Config): { readonly shared: number } {
+/** @param biases what the publisher's class takes where use_bias is left out */
+function checked(config: Config, biases: boolean): { readonly shared: number } {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
-  expectField("use_bias", config.use_bias ?? false, false);
+  expectField("use_bias", config.use_bias ?? biases, false);
   expectField("use_qkv_bias", config.use_qkv_bias ?? false, false);
   expectField("norm_softmax", config.norm_softmax ?? false, false);
   const shared = config.num_shared_experts ?? 0;
@@ -63,7 +64,7 @@ export const bailingmoe: Architecture = {
   year: 2025,
   classes: ["BailingMoeForCausalLM"],
   read: reader(schema, (config) => {
-    const { shared } = checked(config);
+    const { shared } = checked(config, true);
     expectField("num_shared_experts", shared > 0, true);
     expectField("first_k_dense_replace", config.first_k_dense_replace ?? 0, 0);
     const mixture = readExpertFields(config, { gating: "softmax", normalize: true });
@@ -117,7 +118,7 @@ export const bailingmoe2: Architecture = {
   year: 2025,
   classes: ["BailingMoeV2ForCausalLM"],
   read: reader(schema, (config) => {
-    const { shared } = checked(config);
+    const { shared } = checked(config, false);
     expectField("use_qk_norm", config.use_qk_norm ?? true, true);
     expectField("norm_head", config.norm_head ?? false, false);
     // llama.cpp takes a model's queries for as wide as the model.

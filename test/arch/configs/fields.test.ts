@@ -179,3 +179,28 @@ test("a field that is left out is what transformers takes for it, and refused by
   expect(wrong).toEqual([]);
   expect(count).toBeGreaterThan(1000);
 });
+
+// Defaults of the classes that publishers have beside their models (configuration_bailing_moe.py, configuration_chatglm.py,
+// configuration_minicpm.py), where transformers has none of its own.
+test.each([
+  ["ling-lite", "first_k_dense_replace", 0],
+  ["ling-lite", "hidden_act", "silu"],
+  ["ling-lite", "norm_head", false],
+  ["ling-lite", "norm_topk_prob", true],
+  ["ling-lite", "num_shared_experts", 0],
+  ["ling-lite", "tie_word_embeddings", false],
+  ["ling-lite", "use_bias", true],
+  ["ling-lite", "use_qkv_bias", false],
+  ["ling-2", "norm_head", false],
+  ["ling-2", "use_bias", false],
+  ["ling-2", "use_qkv_bias", false],
+  ["chatglm", "position_encoding_2d", true],
+  ["minicpm", "dim_model_base", 1],
+  ["minicpm", "scale_depth", 1],
+  ["minicpm", "scale_emb", 1],
+  ["minicpm", "tie_word_embeddings", true],
+])("of %s, %s that is left out is %s, as its publisher has it", (family, field, value) => {
+  const { config } = families.find(({ name }) => name === family)!;
+  const { [field]: _, ...without } = config;
+  expect(read(without)).toBe(read({ ...config, [field]: value }));
+});

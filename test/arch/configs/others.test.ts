@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openModel } from "../../../src/model.js";
@@ -9,6 +10,10 @@ import { scratchFolder } from "../../support/scratch.js";
 
 type Config = Record<string, unknown>;
 const changed = changedFamilies(scratchFolder());
+
+const { rope_parameters: MISTRAL_4_ROPE } = JSON.parse(
+  readFileSync(join(GOLDEN_FAMILIES, "mistral-4", "config.json"), "utf8"),
+);
 
 describe("as it is published", () => {
   test.each<[family: string, change: Config]>([
@@ -24,6 +29,8 @@ describe("as it is published", () => {
     // transformers' classes of Qwen3-VL have no windows, whatever was left of Qwen3 in a config.
     ["qwen3-vl", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
     ["qwen3-vl-moe", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
+    ["dots1", { layer_types: undefined, max_window_layers: undefined, sliding_window: 8 }],
+    ["mistral-4", { rope_parameters: undefined, rope_theta: 10000, rope_scaling: MISTRAL_4_ROPE }],
   ])("%s with %j means the same", (family, change) => {
     const numbers = (folder: string) => {
       const { hparams, architecture, tensors } = openModel(folder);
@@ -52,6 +59,7 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["dbrx",      { ffn_config: { ffn_hidden_size: 32, moe_num_experts: 4, moe_top_k: 2, moe_normalize_expert_weights: null } }, /^unsupported: config\.json: ffn_config\.moe_normalize_expert_weights null/],
   ["dbrx",      { ffn_config: { ffn_hidden_size: 16, moe_num_experts: 4, moe_top_k: 2 } }, /^bad-input: tensor transformer\.blocks\.0\.ffn\.experts\.mlp\.w1 is 128 x 32; .* 64 x 32/],
   ["cwm",       { sliding_window: 0 },                        /^bad-input: .*config\.json: sliding_window/],
+  ["dots1",     { layer_types: undefined, sliding_window: 8, max_window_layers: 1 }, /^unsupported: config\.json: sliding_window 8/],
   ["ministral", { layer_types: ["full_attention"] },          /^bad-input: config\.json: layer_types has 1 values for 2 layers/],
 ];
 
@@ -64,4 +72,43 @@ describe("what is refused", () => {
 test("a Ministral without windows is a Llama", () => {
   const { hparams, remarks } = openModel(changed("ministral", { sliding_window: null }));
   expect([hparams.slidingWindow, remarks]).toEqual([undefined, []]);
+});
+
+test("a Hunyuan whose RoPE has no alpha is for the context that it states", () => {
+  const { hparams } = openModel(
+    changed("hunyuan-dense", { rope_parameters: { rope_type: "default", rope_theta: 5000 } }),
+  );
+  expect(hparams).toMatchObject({ contextLength: 32768, ropeFreqBase: 5000, ropeScaling: { type: "none" } });
+});
+
+test("an OLMo without a limit on queries, keys and values has none", () => {
+  for (const clip_qkv of [null, 0, undefined]) {
+    expect(openModel(changed("olmo-clipped", { clip_qkv })).hparams.clampQkv).toBeUndefined();
+  }
+});
+
+test("a Nemotron's positions are interpolated where its config says so", () => {
+  const rope = { rope_type: "linear", factor: 4, rope_theta: 10000, partial_rotary_factor: 0.5 };
+  const { hparams } = openModel(changed("nemotron", { rope_parameters: rope }));
+  expect(hparams.ropeScaling).toMatchObject({ type: "linear", factor: 4 });
+});
+
+test("a GGUF of MiniCPM that is older than its keys has the first models' multipliers", () => {
+  // llama.cpp, src/models/minicpm.cpp: 12, and 1.4 by the root of the layers; 256 is those models' dim_model_base
+  const { architecture, hparams } = openModel(join(GOLDEN_FAMILIES, "minicpm"));
+  const of = (scales: Partial<typeof hparams>) => architecture.decoder({ ...hparams, ...scales });
+  const none = { embeddingScale: undefined, residualScale: undefined, logitScale: undefined };
+  expect(of(none)).toEqual(
+    of({ embeddingScale: 12, residualScale: 1.4 / Math.sqrt(2), logitScale: 32 / 256 }),
+  );
+});
+
+test("a Granite 4 of attention alone may leave out what Mamba's layers have", () => {
+  const change = { mamba_d_conv: undefined, mamba_d_state: undefined, mamba_expand: undefined };
+  const models = [join(GOLDEN_FAMILIES, "granite-4-attention"), changed("granite-4-attention", change)].map(
+    (path) => openModel(path),
+  );
+  const [stated, left] = models.map(({ architecture, hparams }) => architecture.decoder(hparams));
+  expect(left).toEqual(stated);
+  expect([...models[1]!.metadata.keys()].filter((key) => /ssm\.(conv|state|inner)/.test(key))).toEqual([]);
 });
