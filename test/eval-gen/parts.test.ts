@@ -107,10 +107,22 @@ describe("answers read sanely by default", () => {
     ["triviaqa", " Paul", "Beatles", false],
     ["math", "It is $x$, so \\boxed{\\frac12}. Done $y$", "\\frac{1}{2}", true],
     ["math", "The answer is $4$.", "4", true],
+    ["math", "So the answer is: 4.\nDone", "4", true],
+    ["math", "4\nfor $x$ is 3", "3", false], // formulas go before the first line
+    ["math", "4.\nNo formula", "4", true],
   ])("%s: %j for %j", (name, text, gold, isRight) => {
     const [score] = findWrittenTask(name)!.manners.llq.scores;
     expect(score!.isRight(score!.answer(text), [gold])).toBe(isRight);
   });
+});
+
+test.each([
+  ["a $x$ b $y$ c", "x$ b $y"],
+  ["no dollar", "no dollar"],
+  ["one $ alone", "one $ alone"],
+])("the harness reads of %j what is between the first dollar and the last", (text, answer) => {
+  const [score] = findWrittenTask("math")!.manners.harness.scores;
+  expect(score!.answer(text)).toBe(answer);
 });
 
 describe("questions", () => {
@@ -127,6 +139,11 @@ describe("questions", () => {
     expect(read(write("t.json", JSON.stringify(trivia)), "triviaqa")).toMatchObject([{ id: "tc_1", gold: ["A", "B"] }]);
     expect(read(write("g.json", `[${GSM},\n${GSM}]`), "gsm8k").map(({ id }) => id)).toEqual(["1", "2"]);
     expect(read(write("g.jsonl.gz", gzipSync(`${GSM}\n\n${GSM}\n`)), "gsm8k").map(({ id }) => id)).toEqual(["1", "3"]);
+    const own = '{"prompt":"p","answer":"a"}\n{"prompt":"q","answer":["b","c"]}';
+    expect(read(write("c.jsonl", own), "custom")).toMatchObject([
+      { prompt: "p", target: "a", gold: ["a"] },
+      { prompt: "q", target: "b", gold: ["b", "c"] },
+    ]);
     const pretty = JSON.stringify({ examples: [{ input: "a", target: "b" }] }, null, 2);
     expect(read(write("b.json", pretty), "bbh")).toMatchObject([{ prompt: "Q: a\nA: Let's think step by step.\n" }]);
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { modelTokenizer } from "../../src/commands/shared/text.js";
 import { evaluateChoice } from "../../src/eval/choice/choice.js";
+import { PROTOCOL } from "../../src/eval/choice/protocols.js";
 import { readQuestions } from "../../src/eval/choice/questions.js";
 import { PythonRandom } from "../../src/eval/harness/random.js";
 import { openModel } from "../../src/model.js";
@@ -86,4 +87,21 @@ test("no more shots than there are questions beside the one that is asked", asyn
   await expect(
     evaluateChoice(tiny, tokenizer, file("boolq", "test"), { ...options, shots: 3 }),
   ).rejects.toThrow(/3 shots, but 3 questions to take them from/);
+});
+
+describe("a prompt of nothing", () => {
+  const { encode } = PROTOCOL.harness;
+  const words = (...ids: number[]) => ({ ...tokenizer, encode: () => Int32Array.from(ids) });
+  const vocab = (special: object) => ({ ...tiny.vocab, special }) as typeof tiny.vocab;
+
+  // TemplateLM.loglikelihood of lm-evaluation-harness 0.4.13: prefix_token_id, or the ending's own first token if it is that
+  test.each([
+    [{ bos: 1, eos: 2 }, [7, 8], { tokens: [1, 7, 8], start: 1 }],
+    [{ bos: 1, eos: 2 }, [1, 8], { tokens: [1, 8], start: 1 }],
+    [{ eos: 2 }, [7], { tokens: [2, 7], start: 1 }],
+    [{}, [7, 8], { tokens: [7, 8], start: 1 }],
+  ])("with %j before %j", (special, ids, expected) => {
+    const { tokens, start } = encode(vocab(special), words(...ids), "", "x");
+    expect({ tokens: [...tokens], start }).toEqual(expected);
+  });
 });
