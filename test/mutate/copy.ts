@@ -90,11 +90,14 @@ export class Copy {
   }
 
   restoreModules(): void {
-    for (const name of ["kernels", "searches", "products", "generation"]) {
-      for (const kind of ["kernels", "searches"].includes(name) ? [""] : ["-plain", "-i16", "-i32"]) {
-        const file = `dist/${name}${kind}.wasm`;
-        cpSync(join(this.#origin, file), join(this.root, file));
-      }
+    const byDot = ["products", "generation"].flatMap((name) => [
+      `${name}-plain`,
+      `${name}-i16`,
+      `${name}-i32`,
+    ]);
+    for (const name of ["kernels", "searches", "fused", ...byDot]) {
+      const file = `dist/${name}.wasm`;
+      cpSync(join(this.#origin, file), join(this.root, file));
     }
     this.#pack();
   }
