@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type Lock, tryLock, withLock } from "../../src/run/write/lock.js";
+import { type Lock, lockOfTheDead, tryLock, withLock } from "../../src/run/write/lock.js";
 import { scratchFolder } from "../support/scratch.js";
 
 const scratch = scratchFolder();
@@ -104,4 +104,57 @@ test("a place where no folder can be made is named", async () => {
   const file = join(scratch, "file");
   writeFileSync(file, "");
   await expect(withLock(join(file, "in", "lock"), undefined, async () => 1)).rejects.toThrow(file);
+});
+
+describe("who waits for an owner that may have been killed", () => {
+  const elsewhere = { ...own, place: "another machine" };
+  const told = new AbortController();
+  told.abort(new Error("stopped"));
+  /** A lock that says so, and gave its last sign of life so many seconds ago. */
+  const left = (text: string, age: number) => {
+    const path = join(scratch, `lock-${locks++}`);
+    writeFileSync(path, text);
+    const then = Date.now() / 1000 - age;
+    utimesSync(path, then, then);
+    return path;
+  };
+
+  test("takes what is free, or whose owner is gone, at once", async () => {
+    for (const path of [join(scratch, "free"), left(JSON.stringify({ ...own, start: "1" }), 0)]) {
+      const lock = (await lockOfTheDead(path, told.signal)) as Lock;
+      lock.release();
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
+  test("is told at once of one on this machine, which can be seen to live", async () => {
+    const path = left(JSON.stringify(own), 30);
+    expect(await lockOfTheDead(path, told.signal)).toEqual({ owner: own });
+  });
+
+  test.each([
+    ["on another machine", JSON.stringify(elsewhere)],
+    ["that cannot be told yet", ""],
+    ["that something else wrote", "{}"],
+  ])("waits for one %s until it is told not to", async (_, text) => {
+    const path = left(text, 1);
+    await expect(lockOfTheDead(path, told.signal)).rejects.toThrow("stopped");
+    expect(readFileSync(path, "utf8")).toBe(text);
+  });
+
+  test("is told of one on another machine that gives a sign of life", async () => {
+    const path = left(JSON.stringify(elsewhere), 30);
+    const waiting = lockOfTheDead(path, undefined);
+    utimesSync(path, Date.now() / 1000, Date.now() / 1000);
+    expect(await waiting).toEqual({ owner: elsewhere });
+  });
+
+  test("takes the lock of one on another machine that is let go", async () => {
+    const path = left(JSON.stringify(elsewhere), 30);
+    const waiting = lockOfTheDead(path, undefined);
+    rmSync(path);
+    const lock = (await waiting) as Lock;
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ pid: process.pid, place: own.place });
+    lock.release();
+  });
 });
