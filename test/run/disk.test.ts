@@ -5,6 +5,7 @@ import { openContainer } from "../../formats/open.js";
 import { openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { executePart } from "../../src/run/parts/file.js";
 import { WorkerPool } from "../../src/run/threads/pool.js";
 import { checkOutputs, claimOutputs } from "../../src/run/write/claim.js";
 import { execute } from "../../src/run/write/execute.js";
@@ -18,6 +19,8 @@ const disk = vi.hoisted(() => ({
   free: undefined as number | undefined,
   /** Whether a bit of what is written is lost. */
   lies: false,
+  /** The error of a file that is opened to be written only. */
+  refuses: undefined as string | undefined,
   /** The output's descriptor. */
   output: undefined as number | undefined,
   /** What came to its end, in order. */
@@ -37,6 +40,9 @@ vi.mock("node:fs", async (original) => {
       return fs.writeSync(fd, written, ...rest);
     },
     openSync: (path: string, flags?: string | number, mode?: number) => {
+      const isForWriting = typeof flags === "number" && (flags & 3) === fs.constants.O_WRONLY;
+      if (disk.refuses !== undefined && isForWriting)
+        throw Object.assign(new Error("refused"), { code: disk.refuses });
       const fd = fs.openSync(path, flags ?? "r", mode);
       if (path.endsWith(".partial")) disk.output = fd;
       return fd;
@@ -53,6 +59,7 @@ const plan = planQuantize(openModel(TINY_LLAMA), findRecipe("Q8_0"));
 beforeEach(() => {
   disk.free = undefined;
   disk.lies = false;
+  disk.refuses = undefined;
   disk.output = undefined;
   disk.events.length = 0;
 });
@@ -108,6 +115,21 @@ describe("a disk that lies", () => {
     claim.release();
     expect(readFileSync(output, "utf8")).toBe("precious");
   });
+});
+
+test.each([
+  ["EACCES", "no-space", "cannot be written (EACCES)"],
+  ["EDQUOT", "no-space", "the disk is full"],
+  ["EMFILE", "system", "cannot be written (EMFILE)"],
+])("a part whose file cannot be opened to be written (%s) says so", async (code, kind, words) => {
+  const output = join(folder, `${code}.gguf`);
+  const part = () => executePart(plan, output, { no: 2, count: 2 }, { threads: 0 });
+  disk.refuses = code;
+  await expect(part()).rejects.toMatchObject({ code: kind, message: `${output}.partial: ${words}` });
+  // what was opened to be read is closed: the lock, which is read again to let it go, has its number
+  expect(disk.events).toEqual(["output", "output"]);
+  disk.refuses = undefined;
+  expect(await part()).toMatchObject({ resumed: 0 });
 });
 
 // The next file to be opened gets the number of one that was closed: what a thread still writes to it would go there.
