@@ -188,6 +188,10 @@ describe("jobs", () => {
       [2048, 1024],
     ]);
     expect(jobs.map(({ targets }) => targets[0]!.weights)).toEqual([[weights[0]], weights, [weights[1]]]);
+    // matrices that end where jobs do
+    const even = { ...plan, tensor: tensorOf("F32", [2, 1024, 1024], 0), offset: 0, byteLength: 2048 * 1088 };
+    const apart = jointJobs([[{ plan: even, output: { fd: 0, name: "o" } }]], [5]);
+    expect(apart.map(({ targets }) => targets[0]!.weights)).toEqual([[weights[0]], [weights[1]]]);
     const offsets = jobs.map(({ targets }) => targets[0]!.outputs.map(({ offset }) => offset));
     expect(offsets).toEqual([0, 1024, 2048].map((row) => [100 + row * 1088, 7000 + row * 1088]));
   });
