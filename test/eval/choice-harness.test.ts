@@ -5,6 +5,8 @@ import { modelTokenizer } from "../../src/commands/shared/text.js";
 import { evaluateChoice } from "../../src/eval/choice/choice.js";
 import { PROTOCOL } from "../../src/eval/choice/protocols.js";
 import { readQuestions } from "../../src/eval/choice/questions.js";
+import { categoriesOf } from "../../src/eval/choice/tasks/categories.js";
+import { CEVAL_SUBJECTS, CMMLU_SUBJECTS } from "../../src/eval/choice/tasks/subjects.js";
 import { PythonRandom } from "../../src/eval/harness/random.js";
 import { openModel } from "../../src/model.js";
 import { refusal } from "../support/build/build.js";
@@ -103,5 +105,75 @@ describe("a prompt of nothing", () => {
   ])("with %j before %j", (special, ids, expected) => {
     const { tokens, start } = encode(vocab(special), words(...ids), "", "x");
     expect({ tokens: [...tokens], start }).toEqual(expected);
+  });
+});
+
+// What HFLM._loglikelihood_tokens takes: context and ending, of these the last context + 1 tokens, of which the last is not
+// read; an ending longer than the context is an error there.
+test.each([
+  ["both fit", 5, 2, 8, { first: 0, start: 2 }],
+  ["to the last", 9, 2, 8, { first: 0, start: 2 }],
+  ["the prompt is cut", 10, 4, 8, { first: 1, start: 3 }],
+  ["but for a token", 10, 2, 8, { first: 1, start: 1 }],
+  ["to nothing", 10, 1, 8, undefined],
+  ["the ending alone is too long", 10, 1, 4, undefined],
+  ["no prompt", 3, 0, 8, undefined],
+  ["no ending", 3, 3, 8, undefined],
+])(
+  "%s: %d tokens of which the ending begins at %d, of a context of %d",
+  (_, length, start, context, kept) => {
+    const tokens = Int32Array.from({ length }, (_, i) => i);
+    const cut = PROTOCOL.harness.cut({ tokens, start }, context);
+    expect(cut === undefined ? undefined : { tokens: [...cut.tokens], start: cut.start }).toEqual(
+      kept === undefined ? undefined : { tokens: [...tokens.subarray(kept.first)], start: kept.start },
+    );
+  },
+);
+
+test("by llq's own protocol nothing is cut", () => {
+  const sequence = { tokens: new Int32Array(8), start: 3 };
+  expect(PROTOCOL.llq.cut(sequence, 8)).toBe(sequence);
+  expect(PROTOCOL.llq.cut(sequence, 9)).toBe(sequence);
+  expect(PROTOCOL.llq.cut(sequence, 7)).toBeUndefined();
+});
+
+describe("subjects, as they are published", () => {
+  const namesIn = (task: string, isHarness = false) =>
+    [...new Set(Object.values(categoriesOf(task, isHarness)).flat())].sort();
+
+  test.each<[string, number, ReadonlyMap<string, string>]>([
+    ["C-Eval", 52, CEVAL_SUBJECTS],
+    ["CMMLU", 67, CMMLU_SUBJECTS],
+  ])("%s has %d, each with a Chinese name, and each in a category", (task, count, names) => {
+    expect(names.size).toBe(count);
+    expect([...names.keys()].sort()).toEqual(namesIn(task));
+    for (const [subject, name] of names) {
+      expect(subject).toMatch(/^[a-z]+(_[a-z]+)*$/);
+      expect(name).toMatch(/^\p{Script=Han}{2,}$/u);
+    }
+    expect(new Set(names.values()).size).toBe(count);
+  });
+
+  test("MMLU has 57, and the harness counts one elsewhere", () => {
+    expect(namesIn("MMLU")).toHaveLength(57);
+    expect(namesIn("MMLU", true)).toEqual(namesIn("MMLU"));
+    const sizes = (isHarness: boolean) =>
+      Object.values(categoriesOf("MMLU", isHarness)).map(({ length }) => length);
+    expect(sizes(false)).toEqual([18, 13, 12, 14]);
+    expect(sizes(true)).toEqual([19, 13, 12, 13]);
+  });
+
+  // README and subject_mapping.json of the two, name by name of those that differ between them most
+  test.each([
+    [CMMLU_SUBJECTS, "professional_accounting", "专业会计"],
+    [CMMLU_SUBJECTS, "professional_law", "专业法学"],
+    [CMMLU_SUBJECTS, "professional_medicine", "专业医学"],
+    [CMMLU_SUBJECTS, "professional_psychology", "专业心理学"],
+    [CMMLU_SUBJECTS, "high_school_physics", "高中物理学"],
+    [CEVAL_SUBJECTS, "high_school_physics", "高中物理"],
+    [CEVAL_SUBJECTS, "physician", "医师资格"],
+    [CEVAL_SUBJECTS, "modern_chinese_history", "近代史纲要"],
+  ])("%#: %s", (names, subject, name) => {
+    expect((names as ReadonlyMap<string, string>).get(subject as string)).toBe(name);
   });
 });

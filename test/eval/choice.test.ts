@@ -9,6 +9,9 @@ import { readQuestions } from "../../src/eval/choice/questions.js";
 import { categoriesOf } from "../../src/eval/choice/tasks/categories.js";
 import { wilsonInterval } from "../../src/eval/perplexity/statistics.js";
 import { openModel } from "../../src/model.js";
+import { planQuantize } from "../../src/quant/plan.js";
+import { findRecipe } from "../../src/quant/recipes/recipes.js";
+import { execute } from "../../src/run/write/execute.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
@@ -80,6 +83,27 @@ describe("the answer", () => {
     const alone = await run({});
     for (const threads of [1, 2, 4]) expect(await run({ threads })).toEqual(alone);
     expect(await run({ maxMemory: 1 })).toEqual(alone);
+  });
+
+  test("is by the activations that are asked for", async () => {
+    const path = join(folder, "q8_0.gguf");
+    await execute(planQuantize(model, findRecipe("Q8_0")), path, { threads: 0 });
+    const small = openModel(path);
+    const file = readQuestions(golden("boolq.jsonl"));
+    const by = async (activations: "f32" | "int8") => {
+      const result = await evaluateChoice(small, tokenizer, file, { threads: 0, activations });
+      expect(result.activations).toBe(activations);
+      return result.questions;
+    };
+    // a product with activations of 8 bits is another
+    expect(await by("f32")).not.toEqual(await by("int8"));
+    expect(await by("f32")).toEqual(await by("f32"));
+  });
+
+  test("can be interrupted", async () => {
+    const signal = AbortSignal.abort(new Error("stopped"));
+    await expect(ask("boolq.jsonl", { signal })).rejects.toThrow("stopped");
+    await expect(ask("boolq.jsonl", { signal, threads: 1 })).rejects.toThrow("stopped");
   });
 });
 
@@ -189,7 +213,14 @@ test("a folder has a file for each subject, and both means", async () => {
   writeFileSync(join(test!, "one_test.csv"), `${lines[0]}\n`);
   writeFileSync(join(test!, "two_test.csv"), lines.slice(1).join("\n"));
   for (const name of ["one", "two"]) copyFileSync(golden("mmlu_dev.csv"), join(dev!, `${name}_dev.csv`));
+  const started = performance.now();
   const found = await evaluateChoiceFolder(model, tokenizer, readQuestionFolder(test!, dev)!, { threads: 0 });
+  const seconds = (performance.now() - started) / 1000;
+  // of all of it, which is no less than its subjects take and no more than it took
+  expect(found.seconds).toBeLessThanOrEqual(seconds);
+  expect(found.seconds).toBeGreaterThanOrEqual(
+    found.subjects.reduce((sum, { result }) => sum + result.seconds, 0),
+  );
   expect(found.subjects.map(({ subject }) => subject)).toEqual(["one", "two"]);
   const alone = await Promise.all(
     ["one", "two"].map((name) =>

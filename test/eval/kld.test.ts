@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { type Base, baseMemory } from "../../src/eval/divergence/base.js";
 import { withBaseline } from "../../src/eval/divergence/baseline.js";
 import { type Divergence, summarizeDivergence } from "../../src/eval/divergence/kld.js";
 import { evaluatePerplexity, type PerplexityOptions } from "../../src/eval/perplexity/perplexity.js";
@@ -10,6 +11,7 @@ import { type Model, openModel } from "../../src/model.js";
 import { planQuantize } from "../../src/quant/plan.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
 import { execute } from "../../src/run/write/execute.js";
+import type { Tensor } from "../../src/tensor.js";
 import { createTokenizer } from "../../src/tokenizer/tokenizer.js";
 import { refusal } from "../support/build/build.js";
 import { bytes, call, place } from "../support/kernels.js";
@@ -234,6 +236,19 @@ describe("against sums in f64 over whole distributions", () => {
     ] as const)
       expect(Math.abs(zOfT(t, freedom) - 1.96)).toBeLessThan(0.01);
   });
+});
+
+// By hand: a token has 24 bytes of sums and two tops of 8, and of each logit that is compared at once, up to 256, 6.
+test.each([
+  [100, 2, 3, 2 * 50 + 6 * (40 + 600)],
+  [256, 2, 3, 2 * 50 + 6 * (40 + 1536)],
+  [1000, 2, 3, 2 * 50 + 6 * (40 + 1536)],
+  [1000, 1, 1, 50 + 40 + 1536],
+])("memory of a base in a file: vocabulary %d, %d chunks of %d", (vocabulary, chunks, scored, bytes) => {
+  const base = { form: "top", records: [{ byteLength: 20 }, { byteLength: 50 }] } as unknown as Base;
+  const output = { shape: [vocabulary, 8] } as unknown as Tensor;
+  expect(baseMemory(base, output, chunks, scored)).toBe(bytes);
+  expect(baseMemory(undefined, output, chunks, scored)).toBe(0);
 });
 
 describe("a baseline file", () => {

@@ -133,6 +133,10 @@ describe("what is measured in parts", () => {
   test("a comparison", async () => {
     const output = join(folder, "compare");
     const options = { context: 128, bos: 1 };
+    writeFileSync(output, "of an older run, which finishing replaces");
+    await expect(
+      comparePart(small.path, { no: 1, count: 1 }, base, [small], tokens, { ...options, text: TEXT }),
+    ).rejects.toMatchObject({ code: "usage" });
     await inParts(3, (part, threads) =>
       comparePart(output, part, base, [small, base], tokens, { ...options, threads, text: TEXT }),
     );

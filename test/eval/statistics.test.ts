@@ -84,6 +84,9 @@ describe("statistics", () => {
       expect(Math.abs(zOfT(t, freedom) - 1.96)).toBeLessThan(0.02);
       expect(zOfT(-t, freedom)).toBe(-zOfT(t, freedom));
     }
+    // With one degree of freedom t is Cauchy's: half of all is within 1, as it is of a normal distribution within 0.6745.
+    expect(Math.abs(zOfT(1, 1) - 0.6745)).toBeLessThan(0.02);
+    expect(zOfT(1, 0.999)).toBe(0);
     expect([zOfT(3, 0), zOfT(0, 4), zOfT(Number.NEGATIVE_INFINITY, 4)]).toEqual([0, 0, -Infinity]);
   });
 

@@ -86,6 +86,17 @@ describe.each(["llama", "mixtral", "deepseek-v2-lite", "gemma2", "granite-4-hybr
       code: "interrupted",
       hint: expect.stringContaining("--resume"),
     });
+    // not with another effort or setting, nor when what was text counts as drawn
+    const text = chunks.text.slice(0, -1);
+    const drawn = [...chunks.text.slice(-1), ...chunks.drawn];
+    for (const [of, other] of [
+      [chunks, { effort: "plain" }],
+      [chunks, { tuning: { damp: 0.5 } }],
+      [{ ...chunks, text, drawn }, {}],
+    ] as const) {
+      const foreign = write(model, plan, of, { output, resume: true, ...other });
+      await expect(foreign).rejects.toMatchObject({ code: "usage" });
+    }
     const resumed = await write(model, plan, chunks, { output, resume: true });
     expect(resumed.calibration.resumed).toBeGreaterThan(0);
     expect(resumed.calibration.resumed).toBeLessThan(resumed.calibration.steps);
