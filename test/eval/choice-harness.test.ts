@@ -163,7 +163,7 @@ describe("subjects, as they are published", () => {
     expect(sizes(true)).toEqual([19, 13, 12, 13]);
   });
 
-  // README and subject_mapping.json of the two, name by name of those that differ between them most
+  // As their publishers have them, of those that differ between the two most.
   test.each([
     [CMMLU_SUBJECTS, "professional_accounting", "专业会计"],
     [CMMLU_SUBJECTS, "professional_law", "专业法学"],
