@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { BufferSource } from "../../formats/bytes.js";
 import type { Container, TensorSource } from "../../formats/container.js";
 import { LlqError } from "../../formats/errors.js";
-import { readFlax } from "../../formats/flax/flax.js";
+import { isFlax, readFlax } from "../../formats/flax/flax.js";
 import { openContainer } from "../../formats/open.js";
 import { fromFlax } from "../../src/arch/checkpoint/flax.js";
 import { refusal } from "../support/build/build.js";
@@ -171,6 +171,28 @@ describe("refusals", () => {
     const message = refusal(() => read(bytes));
     expect(message).toContain(expected);
     expect(message).toMatch(/^bad-input: x\.msgpack: /);
+  });
+
+  test("maps nested as deep as they may be, and one deeper", () => {
+    expect(refusal(() => read(buildFlax(nested(65) as object)))).toBe("accepted");
+    expect(refusal(() => read(buildFlax(nested(66) as object)))).toContain("maps nested deeper than 64");
+  });
+
+  // MessagePack: fixmap 80-8f, map 16 de; fixstr a0-bf, str 8 d9; an empty map or name is no checkpoint's.
+  test.each([
+    [0x81, 0xa1, true],
+    [0x8f, 0xbf, true],
+    [0x81, 0xd9, true],
+    [0xde, 0x00, true],
+    [0x80, 0xa1, false],
+    [0x90, 0xa1, false],
+    [0xdf, 0xa1, false],
+    [0x81, 0xa0, false],
+    [0x81, 0xc0, false],
+    [0x81, 0xda, false],
+    [0x81, 0x00, false],
+  ])("first bytes %i and %i: %s", (first, second, expected) => {
+    expect(isFlax(new BufferSource("x", Uint8Array.of(first, second)))).toBe(expected);
   });
 
   test("the file by its name, and what only looks like it", () => {

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BufferSource, withFile } from "../../formats/bytes.js";
-import { readLlama2c } from "../../formats/llama2c/llama2c.js";
+import { isLlama2c, readLlama2c } from "../../formats/llama2c/llama2c.js";
 import { openContainer } from "../../formats/open.js";
 import { readSentencePiece } from "../../formats/sentencepiece/sentencepiece.js";
 import { openModel } from "../../src/model.js";
@@ -215,4 +215,12 @@ describe("refusals", () => {
       expect(refused).toBeGreaterThan(0);
     }
   });
+});
+
+test.each([
+  [4096, true],
+  [4097, false],
+])("a file without magic of %i layers may be llama2.c: %s", (layers, expected) => {
+  const header = Int32Array.of(2, 1, layers, 1, 1, 1, 1);
+  expect(isLlama2c(new BufferSource("x", new Uint8Array(header.buffer)))).toBe(expected);
 });
