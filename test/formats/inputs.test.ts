@@ -1,0 +1,36 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { BufferSource, withFile } from "../../formats/bytes.js";
+import { meantBy } from "../../formats/inputs.js";
+import { refusal } from "../support/build/build.js";
+import { scratchFolder } from "../support/scratch.js";
+
+const folder = scratchFolder();
+const path = join(folder, "four.bin");
+writeFileSync(path, Uint8Array.of(1, 2, 3, 4));
+
+test.each([
+  [-1, 1],
+  [2, -1],
+  [3, 2],
+])("reading from %i, %i bytes of four, is refused", (offset, length) => {
+  expect(refusal(() => withFile(path, (file) => file.read(offset, length)))).toMatch(/^bad-input: /);
+  expect(refusal(() => new BufferSource("x", Uint8Array.of(1, 2, 3, 4)).read(offset, length))).toMatch(
+    /^bad-input: /,
+  );
+});
+
+test.each(["model-00002-of-00003.safetensors", "model-00002-of-00003.gguf"])(
+  "%s was meant as a part",
+  (name) => {
+    expect(meantBy(join(folder, name))).toBe("all parts belong in one folder: fetch this one too");
+  },
+);
+
+test.each(["model-0002-of-0003.gguf", "model-00002-of-00003", "model-00002-of-00003.gguf.tmp"])(
+  "%s is no part's name",
+  (name) => {
+    expect(meantBy(join(folder, name))).not.toContain("all parts");
+  },
+);
