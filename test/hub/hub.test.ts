@@ -266,6 +266,21 @@ describe("connections that fail", () => {
     expect(existsSync(partial())).toBe(false);
   });
 
+  test("what has arrived whole is not asked for again, and what is longer is", async () => {
+    for (const [left, requests] of [
+      [bytes, 0],
+      [Buffer.concat([bytes, Buffer.from("x")]), 1],
+    ] as const) {
+      settings = { ...settings, cache: join(folder, `cache-left-${left.length}`) };
+      mkdirSync(dirname(partial()), { recursive: true });
+      writeFileSync(partial(), left);
+      hub.requests.length = 0;
+      await get();
+      expect(hub.fetches(WEIGHTS)).toHaveLength(requests);
+      expect(readFileSync(blob()).equals(bytes)).toBe(true);
+    }
+  });
+
   test("an etag that changes makes it start over", async () => {
     hub.fault = ({ path, before }) => {
       if (path !== WEIGHTS) return undefined;
