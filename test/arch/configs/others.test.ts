@@ -60,6 +60,9 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["dbrx",      { ffn_config: { ffn_hidden_size: 16, moe_num_experts: 4, moe_top_k: 2 } }, /^bad-input: tensor transformer\.blocks\.0\.ffn\.experts\.mlp\.w1 is 128 x 32; .* 64 x 32/],
   ["cwm",       { sliding_window: 0 },                        /^bad-input: .*config\.json: sliding_window/],
   ["dots1",     { layer_types: undefined, sliding_window: 8, max_window_layers: 1 }, /^unsupported: config\.json: sliding_window 8/],
+  ["ernie-4.5-moe", { moe_layer_end_index: 0 },               /^unsupported: config\.json: moe_layer_end_index 0/],
+  ["phi3-long", { rope_scaling: { type: "longrope", short_factor: [1, 1, 1, 1] } }, /^bad-input: config\.json: long_factor has 0 values for 4 pairs/],
+  ["phi3-long", { rope_scaling: { type: "longrope", long_factor: [1, 1, 1, 1], short_factor: [1] } }, /^bad-input: config\.json: short_factor has 1 values for 4 pairs/],
   ["ministral", { layer_types: ["full_attention"] },          /^bad-input: config\.json: layer_types has 1 values for 2 layers/],
 ];
 
