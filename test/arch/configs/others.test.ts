@@ -29,6 +29,10 @@ describe("as it is published", () => {
     // transformers' classes of Qwen3-VL have no windows, whatever was left of Qwen3 in a config.
     ["qwen3-vl", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
     ["qwen3-vl-moe", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
+    // Nor have those of Llamas: configs of Mistrals that became one still have the field.
+    ...["llama", "granite", "granite-moe", "apertus", "arcee", "bamba", "falcon-h1"].map(
+      (family): [string, Config] => [family, { sliding_window: 8 }],
+    ),
     ["dots1", { layer_types: undefined, max_window_layers: undefined, sliding_window: 8 }],
     ["mistral-4", { rope_parameters: undefined, rope_theta: 10000, rope_scaling: MISTRAL_4_ROPE }],
   ])("%s with %j means the same", (family, change) => {
