@@ -9,7 +9,7 @@ import { tensor } from "../rows.js";
 import { type AttentionTraits, attention, type DecoderTraits, type RouterTraits } from "../traits.js";
 import { patternKeys, windowLayers } from "../windows.js";
 import { granite, graniteKeys, graniteSchema, scaledKind } from "./granite.js";
-import { readLlama } from "./llama.js";
+import { readMistral } from "./llama.js";
 
 export const graniteSwaSchema = v.looseObject({
   ...graniteSchema.entries,
@@ -37,7 +37,7 @@ function ropes({ layer_rope_theta: list, no_rope_layers, num_hidden_layers: laye
 export function readGraniteSwa(config: Config): HfModel {
   const { base, hasRope } = ropes(config);
   const rope = config.rope_parameters && { ...config.rope_parameters, ...(base && { rope_theta: base }) };
-  const model = readLlama({ ...config, rope_theta: base ?? config.rope_theta, rope_parameters: rope });
+  const model = readMistral({ ...config, rope_theta: base ?? config.rope_theta, rope_parameters: rope });
   const hasWindow = windowLayers(config, (layer) => layer % 4 !== 0);
   return {
     ...model,

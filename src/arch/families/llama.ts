@@ -34,15 +34,10 @@ const MLP_BIASES = ["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const;
 export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "silu", "silu");
   const width = headDim(config);
-  const window = config.sliding_window ?? undefined;
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
-    keys: [
-      ...decoderKeys(config),
-      ...ropeKeys(config, width),
-      ...(window === undefined ? [] : [["attention.sliding_window", meta.u32(window)] as const]),
-    ],
+    keys: [...decoderKeys(config), ...ropeKeys(config, width)],
     optional: [
       ...(config.attention_bias === true ? ATTENTION_BIASES : []),
       ...(config.mlp_bias === true ? MLP_BIASES : []),
@@ -50,11 +45,19 @@ export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {
   };
 }
 
+/** The same of Mistrals, which have windows: transformers' Llama has none, whatever was left of a Mistral in its config. */
+export function readMistral(config: v.InferOutput<typeof llamaSchema>): HfModel {
+  const model = readLlama(config);
+  const { sliding_window: window, model_type: type } = config;
+  if (window == null || type === "llama") return model;
+  return { ...model, keys: [...model.keys, ["attention.sliding_window", meta.u32(window)]] };
+}
+
 export const llama: Architecture = {
   name: "llama",
   covers: ["Llama 1 to 3.3", "Chinese-Llama-2", "Mistral", "Yi", "TinyLlama", "SmolLM2"],
   classes: ["LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"],
-  read: reader(llamaSchema, readLlama),
+  read: reader(llamaSchema, readMistral),
   tensors: [
     tensor("token_embd", ["vocab", "embd"], "model.embed_tokens.weight"),
     ...ropeDivisors,

@@ -5,7 +5,7 @@ import { headDim, reader } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { ropeKeys, ropeScaling } from "../rope-scaling.js";
 import { attention, decoderOf, type Temperature } from "../traits.js";
-import { llama, llamaSchema, readLlama } from "./llama.js";
+import { llama, llamaSchema, readMistral } from "./llama.js";
 
 /** RoPE of models whose queries grow with their position. */
 export const growingRope = v.looseObject({
@@ -34,9 +34,9 @@ const USUAL: v.InferOutput<typeof growingRope> = {
 
 /** A Llama whose queries grow with their position; or, as it is wrapped for Mistral Small 3, a Mistral. */
 function readMistral3(config: v.InferOutput<typeof schema>): HfModel {
-  if (config.model_type !== "ministral3") return readLlama(config);
+  if (config.model_type !== "ministral3") return readMistral(config);
   const rope = config.rope_parameters ?? config.rope_scaling ?? USUAL;
-  const model = readLlama({ ...config, rope_parameters: undefined, rope_scaling: undefined });
+  const model = readMistral({ ...config, rope_parameters: undefined, rope_scaling: undefined });
   const { llama_4_scaling_beta: beta } = rope;
   return {
     ...model,

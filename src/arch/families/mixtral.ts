@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
 import { count, reader } from "../config.js";
 import { expertKeys } from "./experts.js";
-import { llama, llamaSchema, readLlama } from "./llama.js";
+import { llama, llamaSchema, readMistral } from "./llama.js";
 
 const schema = v.looseObject({
   ...llamaSchema.entries,
@@ -16,7 +16,7 @@ export const mixtral: Architecture = {
   covers: ["Mixtral"],
   classes: ["MixtralForCausalLM"],
   read: reader(schema, (config) => {
-    const model = readLlama({ ...config, rope_theta: config.rope_theta ?? 1e6 });
+    const model = readMistral({ ...config, rope_theta: config.rope_theta ?? 1e6 });
     const experts = expertKeys({ count: config.num_local_experts, used: config.num_experts_per_tok });
     return { ...model, keys: [...model.keys, ...experts] };
   }),

@@ -43,7 +43,18 @@ test.each([
   ["RwkvForCausalLM", "its own recurrence"],
   ["Qwen3Model", "a head that predicts the next token"],
   ["OvisForConditionalGeneration", "its language model"],
-  ["SomethingNewForCausalLM", "a family of its own"],
+  ["SomethingNewForCausalLM", "a family of its own, with its layers"],
+  ["Lfm3ForCausalLM", "its kind of linear attention or convolution"],
+  ["Zamba2ForCausalLM", "attention and state spaces in the forms that it mixes"],
+  ["MiniMaxM3VLForCausalLM", "an index that chooses which keys a query sees"],
+  ["LongcatFlashForCausalLM", "two attentions a layer, and experts that do nothing"],
+  ["Gemma4AssistantForCausalLM", "the model that it drafts for"],
+  ["DiffLlamaForCausalLM", "attention that is the difference of two"],
+  ["MllamaForCausalLM", "attention to images in layers of their own"],
+  ["DiffusionGemmaForBlockDiffusion", "denoising in place of one token after another"],
+  ["MoshiForCausalLM", "codes of sound in place of tokens"],
+  ["BltForCausalLM", "patches of bytes in place of tokens"],
+  ["OPTForCausalLM", "a family of its own, which llama.cpp has not either"],
 ])("%s would take %s", (name, needed) => {
   expect(ofClass(name).hint).toContain(`it would take ${needed}`);
 });

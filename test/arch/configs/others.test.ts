@@ -29,6 +29,10 @@ describe("as it is published", () => {
     // transformers' classes of Qwen3-VL have no windows, whatever was left of Qwen3 in a config.
     ["qwen3-vl", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
     ["qwen3-vl-moe", { use_sliding_window: true, sliding_window: 12, max_window_layers: 0 }],
+    // Nor have those of Llamas: configs of Mistrals that became one still have the field.
+    ...["llama", "granite", "granite-moe", "apertus", "arcee", "bamba", "falcon-h1"].map(
+      (family): [string, Config] => [family, { sliding_window: 8 }],
+    ),
     ["dots1", { layer_types: undefined, max_window_layers: undefined, sliding_window: 8 }],
     ["mistral-4", { rope_parameters: undefined, rope_theta: 10000, rope_scaling: MISTRAL_4_ROPE }],
   ])("%s with %j means the same", (family, change) => {
@@ -60,6 +64,9 @@ const REFUSED: [family: string, change: Config, message: RegExp][] = [
   ["dbrx",      { ffn_config: { ffn_hidden_size: 16, moe_num_experts: 4, moe_top_k: 2 } }, /^bad-input: tensor transformer\.blocks\.0\.ffn\.experts\.mlp\.w1 is 128 x 32; .* 64 x 32/],
   ["cwm",       { sliding_window: 0 },                        /^bad-input: .*config\.json: sliding_window/],
   ["dots1",     { layer_types: undefined, sliding_window: 8, max_window_layers: 1 }, /^unsupported: config\.json: sliding_window 8/],
+  ["ernie-4.5-moe", { moe_layer_end_index: 0 },               /^unsupported: config\.json: moe_layer_end_index 0/],
+  ["phi3-long", { rope_scaling: { type: "longrope", short_factor: [1, 1, 1, 1] } }, /^bad-input: config\.json: long_factor has 0 values for 4 pairs/],
+  ["phi3-long", { rope_scaling: { type: "longrope", long_factor: [1, 1, 1, 1], short_factor: [1] } }, /^bad-input: config\.json: short_factor has 1 values for 4 pairs/],
   ["ministral", { layer_types: ["full_attention"] },          /^bad-input: config\.json: layer_types has 1 values for 2 layers/],
 ];
 
