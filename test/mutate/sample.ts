@@ -67,7 +67,7 @@ export async function runSample(root: string, wish: Wish): Promise<void> {
   printScores(tried, counts, seed);
 }
 
-export function shuffledPlaces(
+function shuffledPlaces(
   mutants: readonly Mutant[],
   { seed, place }: Pick<Wish, "seed" | "place">,
 ): Map<string, Mutant[]> {
@@ -114,7 +114,7 @@ function printFailures(known: Awaited<ReturnType<typeof survey>>): void {
   );
 }
 
-export function printScores(
+function printScores(
   tried: ReadonlyMap<string, readonly Tried[]>,
   counts: ReadonlyMap<string, number>,
   seed: number,
