@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BufferSource, withFile } from "../../formats/bytes.js";
+import { BufferSource, readText, withFile } from "../../formats/bytes.js";
 import { meantBy } from "../../formats/inputs.js";
+import { isBlank } from "../../formats/json.js";
 import { refusal } from "../support/build/build.js";
 import { scratchFolder } from "../support/scratch.js";
 
@@ -34,3 +35,28 @@ test.each(["model-0002-of-0003.gguf", "model-00002-of-00003", "model-00002-of-00
     expect(meantBy(join(folder, name))).not.toContain("all parts");
   },
 );
+
+test("a text is UTF-8 to the byte, its byte-order mark a part of it", () => {
+  const path = join(folder, "text");
+  const read = (...bytes: number[]) => {
+    writeFileSync(path, Uint8Array.from(bytes));
+    return readText(path, 10);
+  };
+  expect(read(0xef, 0xbb, 0xbf, 0x61)).toBe("\ufeffa");
+  for (const bytes of [[0x61, 0xff], [0xc3], [0xed, 0xa0, 0x80]]) {
+    expect(refusal(() => read(...bytes))).toBe(`bad-input: ${path}: not UTF-8 text`);
+  }
+  expect(refusal(() => read(...new Array(11).fill(0x61)))).toMatch(/^bad-input: .*text/);
+});
+
+test("nothing but white space is blank", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  expect(["", " ", "\n\t\r ", "0", " a", "\u00a0"].map((text) => isBlank(bytes(text)))).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+});

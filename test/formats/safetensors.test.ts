@@ -315,6 +315,7 @@ describe("shards", () => {
       { [INDEX]: "[".repeat(1000) },
       `${INDEX}: not valid JSON: nested deeper than 100`,
     ],
+    ["an index of nothing", { [INDEX]: index({}) }, `${INDEX}: weight_map lists no tensors`],
     ["an index of another form", { [INDEX]: "[]" }, `${INDEX}: weight_map is not an object of file names`],
     [
       "file names that are not text",
