@@ -198,8 +198,14 @@ export function sharedExpert(
   ];
 }
 
-/** Of queries, keys and values apart. */
+/** Of queries, keys and values apart; with the output's; and of a feed-forward with a gate. */
 export const QKV_BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias"] as const satisfies readonly Role[];
+export const ATTENTION_BIASES = [...QKV_BIASES, "attn_output_bias"] as const satisfies readonly Role[];
+export const MLP_BIASES = [
+  "ffn_gate_bias",
+  "ffn_up_bias",
+  "ffn_down_bias",
+] as const satisfies readonly Role[];
 
 /** Queries, keys and values of their own, by the names of transformers' Llama. */
 export function separateQkv(

@@ -13,7 +13,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
@@ -48,9 +48,7 @@ export const commandR: Architecture = {
       ],
       optional: [
         ...(hasNorms ? (["attn_q_norm", "attn_k_norm"] as const) : []),
-        ...(config.attention_bias
-          ? (["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const)
-          : []),
+        ...(config.attention_bias ? ATTENTION_BIASES : []),
       ],
       remarks: isUnusual
         ? [

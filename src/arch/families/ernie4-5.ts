@@ -4,16 +4,13 @@ import type { Role } from "../../role.js";
 import type { Architecture } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, gatedMlp, linear, MLP_BIASES, norm, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({ ...decoderFields, head_dim: v.optional(count, 128), use_bias: flag });
 
 /** Of every matrix of a layer. llama.cpp reads none of them. */
-const BIASES: readonly Role[] = [
-  ...(["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const),
-  ...(["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const),
-];
+const BIASES: readonly Role[] = [...ATTENTION_BIASES, ...MLP_BIASES];
 
 /** Llamas whose checkpoints pair neighbours for RoPE, as GGUF does. */
 export const ernie45: Architecture = {

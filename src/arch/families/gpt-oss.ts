@@ -17,7 +17,7 @@ import {
 } from "../config.js";
 import type { Dimension } from "../dimensions.js";
 import { ropeKeys, type ropeScaling } from "../rope-scaling.js";
-import { linear, norm, normBehindAttention, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, linear, norm, normBehindAttention, separateQkv, tensor } from "../rows.js";
 import { attention, perLayer } from "../traits.js";
 import { expertFields, expertKeys, readExpertFields, routerOf } from "./experts.js";
 
@@ -80,10 +80,7 @@ function readGptOss(config: Config): HfModel {
       ...number("swiglu_alpha", config.swiglu_alpha, ALPHA),
       ...number("swiglu_limit", config.swiglu_limit, LIMIT),
     ],
-    optional:
-      (config.attention_bias ?? true)
-        ? ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"]
-        : [],
+    optional: (config.attention_bias ?? true) ? ATTENTION_BIASES : [],
   };
 }
 

@@ -14,7 +14,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeBase, ropeKeys, ropeScaling } from "../rope-scaling.js";
-import { experts, linear, norm, separateQkv, sharedExpert, tensor } from "../rows.js";
+import { ATTENTION_BIASES, experts, linear, norm, separateQkv, sharedExpert, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { expertKeys, routerOf } from "./experts.js";
 
@@ -100,10 +100,7 @@ export const hunyuanMoe: Architecture = {
           sharedFeedForwardLength: width,
         }),
       ],
-      optional:
-        config.attention_bias === true
-          ? ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"]
-          : [],
+      optional: config.attention_bias === true ? ATTENTION_BIASES : [],
       remarks:
         config.attention_bias === true ? [t`llama.cpp loads no Hunyuan-A13B whose attention has biases`] : [],
     };

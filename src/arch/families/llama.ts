@@ -5,7 +5,17 @@ import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { type HParams, hasExperts, isDense, numbersOf } from "../hparams.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { experts, gatedMlp, linear, norm, ropeDivisors, separateQkv, tensor } from "../rows.js";
+import {
+  ATTENTION_BIASES,
+  experts,
+  gatedMlp,
+  linear,
+  MLP_BIASES,
+  norm,
+  ropeDivisors,
+  separateQkv,
+  tensor,
+} from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { routerOf } from "./experts.js";
 
@@ -26,9 +36,6 @@ export const llamaSchema = v.looseObject({
   attention_bias: flag,
   mlp_bias: flag,
 });
-
-const ATTENTION_BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const;
-const MLP_BIASES = ["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const;
 
 /** Also what other families' config.json means that became a "llama". */
 export function readLlama(config: v.InferOutput<typeof llamaSchema>): HfModel {

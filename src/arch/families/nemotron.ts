@@ -3,7 +3,7 @@ import { meta } from "../../../formats/gguf/gguf-write.js";
 import type { Architecture, TensorRow } from "../architecture.js";
 import { expectField, flag, headDim, layerNormFields, layerNormKeys, positive, reader } from "../config.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm as plainNorm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, linear, norm as plainNorm, separateQkv, tensor } from "../rows.js";
 import { allLayers, attention } from "../traits.js";
 
 const schema = v.looseObject({
@@ -41,9 +41,7 @@ export const nemotron: Architecture = {
         ...(isScaled ? [] : [["rope.scaling.type", meta.string("none")] as const]),
       ],
       optional: [
-        ...(config.attention_bias === true
-          ? (["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const)
-          : []),
+        ...(config.attention_bias === true ? ATTENTION_BIASES : []),
         ...(config.mlp_bias === true ? (["ffn_up_bias", "ffn_down_bias"] as const) : []),
       ],
     };

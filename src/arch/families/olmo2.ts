@@ -3,7 +3,7 @@ import { t } from "../../language/t.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { attention, decoderOf } from "../traits.js";
 import { allButEvery } from "../windows.js";
 
@@ -12,7 +12,7 @@ const usualWindows = allButEvery(4);
 const schema = v.looseObject({ ...decoderFields, attention_bias: flag });
 
 const biased = (): Pick<HfModel, "optional" | "remarks"> => ({
-  optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
+  optional: ATTENTION_BIASES,
   remarks: [t`llama.cpp loads no OLMo whose attention has biases`],
 });
 

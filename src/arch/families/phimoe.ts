@@ -13,7 +13,7 @@ import {
   reader,
 } from "../config.js";
 import { ropeKeys, ropeScaling } from "../rope-scaling.js";
-import { experts, linear, norm, ropeFactors, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, experts, linear, norm, ropeFactors, separateQkv, tensor } from "../rows.js";
 import { llamaKind, type RouterTraits } from "../traits.js";
 import { expertKeys } from "./experts.js";
 
@@ -68,9 +68,7 @@ function readPhiMoe(config: Config): HfModel {
       ["router_jitter", meta.f32(config.router_jitter_noise ?? JITTER)],
     ],
     optional: [
-      ...(config.attention_bias === true
-        ? (["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const)
-        : []),
+      ...(config.attention_bias === true ? ATTENTION_BIASES : []),
       ...(config.lm_head_bias === true ? (["output_bias"] as const) : []),
     ],
     remarks: [

@@ -6,7 +6,7 @@ import type { HfModel, Part, TensorRow } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, layerTypes, positive } from "../config.js";
 import type { HParams } from "../hparams.js";
 import { ropeKeys, rotaryShare } from "../rope-scaling.js";
-import { linear, norm as plainNorm, tensor } from "../rows.js";
+import { ATTENTION_BIASES, linear, norm as plainNorm, tensor } from "../rows.js";
 import { attention, type DeltaNetTraits, type LayerTraits } from "../traits.js";
 import { routerOf } from "./experts.js";
 
@@ -54,7 +54,7 @@ export function readDelta(config: v.InferOutput<typeof schema>): HfModel {
   return {
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings === true,
-    optional: config.attention_bias === true ? BIASES : [],
+    optional: config.attention_bias === true ? ATTENTION_BIASES : [],
     remarks: unloadable(config),
     keys: [
       ...decoderKeys(config),
@@ -82,8 +82,6 @@ function unloadable(config: v.InferOutput<typeof schema>): string[] {
       : [t`llama.cpp loads no delta net whose values are ${values} wide and whose keys are ${keys}`]),
   ];
 }
-
-const BIASES = ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const;
 
 export function isRecurrent({ ssm }: HParams, layer: number | undefined): boolean {
   return ssm.layers?.[layer!] ?? (layer! + 1) % INTERVAL !== 0;

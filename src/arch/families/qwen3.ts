@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { t } from "../../language/t.js";
 import type { Architecture, HfModel, TensorRow } from "../architecture.js";
 import { count, flag, reader } from "../config.js";
-import { gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, gatedMlp, linear, norm, separateQkv, tensor } from "../rows.js";
 import { qwenDecoder, qwenFields, readQwen } from "./qwen2.js";
 
 const schema = v.looseObject({ ...qwenFields, head_dim: v.optional(count, 128), attention_bias: flag });
@@ -12,7 +12,7 @@ export function withBiases(model: HfModel, hasBiases: boolean | null | undefined
   if (hasBiases !== true) return model;
   return {
     ...model,
-    optional: ["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"],
+    optional: ATTENTION_BIASES,
     remarks: [...(model.remarks ?? []), t`llama.cpp loads no Qwen3 whose attention's output has a bias`],
   };
 }

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Architecture } from "../architecture.js";
 import { count, decoderFields, decoderKeys, expectField, flag, headDim, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { gatedMlp, linear, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
+import { gatedMlp, linear, MLP_BIASES, norm, QKV_BIASES, separateQkv, tensor } from "../rows.js";
 import { llamaKind } from "../traits.js";
 
 const schema = v.looseObject({
@@ -27,7 +27,7 @@ export const seedOss: Architecture = {
       optional: [
         ...(config.attention_bias === false ? [] : QKV_BIASES),
         ...(config.attention_out_bias === true ? (["attn_output_bias"] as const) : []),
-        ...(config.mlp_bias === true ? (["ffn_gate_bias", "ffn_up_bias", "ffn_down_bias"] as const) : []),
+        ...(config.mlp_bias === true ? MLP_BIASES : []),
       ],
     };
   }),

@@ -5,7 +5,7 @@ import type { Role } from "../../role.js";
 import type { Architecture, HfModel } from "../architecture.js";
 import { count, decoderFields, expectField, flag, headDim, headsKv, positive, reader } from "../config.js";
 import { ropeKeys } from "../rope-scaling.js";
-import { linear, norm, separateQkv, tensor } from "../rows.js";
+import { ATTENTION_BIASES, linear, norm, separateQkv, tensor } from "../rows.js";
 import { allLayers, attention } from "../traits.js";
 
 const { rms_norm_eps: _, ...fields } = decoderFields;
@@ -18,10 +18,7 @@ const schema = v.looseObject({
   tie_word_embeddings: flag,
 });
 
-const BIASES: readonly Role[] = [
-  ...(["attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias"] as const),
-  ...(["ffn_up_bias", "ffn_down_bias"] as const),
-];
+const BIASES: readonly Role[] = [...ATTENTION_BIASES, ...(["ffn_up_bias", "ffn_down_bias"] as const)];
 
 function readStarCoder2(config: v.InferOutput<typeof schema>): HfModel {
   expectField("hidden_act", config.hidden_act ?? "gelu_pytorch_tanh", "gelu_pytorch_tanh");
