@@ -3,9 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { fetchHeaders, type HeaderOptions } from "../../src/hub/fetch-headers.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import { HUB_LIMITS } from "../../src/hub/settings.js";
 import { isWholeHeader } from "../../src/hub/whole-header.js";
-import { FakeHub } from "../support/hub-server.js";
+import { buildGguf, T } from "../support/build/build.js";
+import { FakeHub, hubSettings } from "../support/hub-server.js";
 import { scratchFolder } from "../support/scratch.js";
 
 const MB = 1 << 20;
@@ -20,42 +20,18 @@ function safetensors(header: number, size: number): Buffer {
   return bytes;
 }
 
-/** A GGUF of version 3 with one key, whose value is a string of `length` bytes, and no tensors. */
-function gguf(length: number): Buffer {
-  const key = "general.name";
-  const bytes = Buffer.alloc(4 + 4 + 8 + 8 + 8 + key.length + 4 + 8 + length, "x");
-  let at = bytes.write("GGUF");
-  at = bytes.writeUInt32LE(3, at);
-  at = bytes.writeBigUInt64LE(0n, at);
-  at = bytes.writeBigUInt64LE(1n, at);
-  at = bytes.writeBigUInt64LE(BigInt(key.length), at);
-  at += bytes.write(key, at);
-  at = bytes.writeUInt32LE(8, at);
-  bytes.writeBigUInt64LE(BigInt(length), at);
-  return bytes;
-}
+/** A GGUF with one key, whose value is a string of `length` bytes, and no tensors. */
+const gguf = (length: number) =>
+  Buffer.from(buildGguf({ fields: [["general.name", T.string, "x".repeat(length)]] }).bytes);
 
 /** A GGUF's header, without keys, that has one tensor: a row of 256 floats, which come after it. */
-function ggufOfTensor(): Buffer {
-  const bytes = Buffer.alloc(24 + 8 + 1 + 4 + 8 + 4 + 8);
-  let at = bytes.write("GGUF");
-  at = bytes.writeUInt32LE(3, at);
-  at = bytes.writeBigUInt64LE(1n, at);
-  at = bytes.writeBigUInt64LE(0n, at);
-  at = bytes.writeBigUInt64LE(1n, at);
-  at += bytes.write("t", at);
-  at = bytes.writeUInt32LE(1, at);
-  bytes.writeBigUInt64LE(256n, at);
-  return bytes;
-}
+const ggufOfTensor = () =>
+  Buffer.from(buildGguf({ tensors: [{ name: "t", dims: [256] }], alignment: 1 }).bytes);
 
 const hub = new FakeHub({});
 await hub.start();
 afterAll(() => hub.stop());
-beforeEach(() => {
-  hub.requests.length = 0;
-  hub.files.clear();
-});
+beforeEach(() => hub.reset());
 
 let caches = 0;
 function headers(
@@ -64,11 +40,7 @@ function headers(
   reference = "hf:test/model",
 ) {
   for (const [path, bytes] of Object.entries(files)) hub.files.set(path, Buffer.from(bytes));
-  const settings = {
-    ...{ endpoint: hub.endpoint, cache: join(folder, `${caches++}`), token: undefined, offline: false },
-    ...HUB_LIMITS,
-    retryDelay: 1,
-  };
+  const settings = hubSettings(hub.endpoint, join(folder, `${caches++}`));
   return fetchHeaders(parseHubReference(reference), settings, { others });
 }
 

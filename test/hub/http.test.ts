@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type Answer, HubClient, readBody, shown } from "../../src/hub/http.js";
-import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
-import { hangUp, listen, originOf } from "../support/hub-server.js";
+import type { HubSettings } from "../../src/hub/settings.js";
+import { hangUp, hubSettings, listen, originOf } from "../support/hub-server.js";
 
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 const seen: IncomingMessage[] = [];
@@ -22,15 +22,7 @@ beforeEach(() => {
 
 const at = (path: string) => new URL(path, originOf(server));
 const client = (given: Partial<HubSettings> = {}, signal?: AbortSignal) =>
-  new HubClient(
-    {
-      ...{ endpoint: originOf(server), cache: "", token: undefined, offline: false },
-      ...HUB_LIMITS,
-      retryDelay: 1,
-      ...given,
-    },
-    signal,
-  );
+  new HubClient(hubSettings(originOf(server), "", given), signal);
 const status = (code: number, headers: Record<string, string> = {}, body = "{}") => {
   answer = (_, response) => response.writeHead(code, headers).end(body);
 };

@@ -15,10 +15,10 @@ import { fetchHeaders } from "../../src/hub/fetch-headers.js";
 import { type FetchOptions, fetchModel } from "../../src/hub/fetch-model.js";
 import { HubClient } from "../../src/hub/http.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
+import type { HubSettings } from "../../src/hub/settings.js";
 import { provenance } from "../../src/quant/metadata.js";
 import { findRecipe } from "../../src/quant/recipes/recipes.js";
-import { COMMIT, FakeHub, sha256 } from "../support/hub-server.js";
+import { COMMIT, FakeHub, hubSettings, sha256 } from "../support/hub-server.js";
 import { scratchFolder } from "../support/scratch.js";
 
 // A Hub that wants us to wait for ever or to take everything, with limits made low; and caches as others leave them.
@@ -33,22 +33,8 @@ afterAll(() => hub.stop());
 let settings: HubSettings;
 let caches = 0;
 beforeEach(() => {
-  hub.requests.length = 0;
-  hub.fault = () => undefined;
-  hub.files.clear();
-  for (const [path, content] of [
-    ["config.json", "{}"],
-    [WEIGHTS, bytes],
-  ] as const)
-    hub.files.set(path, Buffer.from(content));
-  settings = {
-    endpoint: hub.endpoint,
-    cache: join(folder, `cache-${caches++}`),
-    token: undefined,
-    offline: false,
-    ...HUB_LIMITS,
-    retryDelay: 1,
-  };
+  hub.reset({ "config.json": "{}", [WEIGHTS]: bytes });
+  settings = hubSettings(hub.endpoint, join(folder, `cache-${caches++}`));
 });
 
 const reference = parseHubReference("hf:test/model");

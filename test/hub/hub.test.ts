@@ -15,8 +15,8 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODE, LlqError } from "../../formats/errors.js";
 import { type FetchOptions, fetchModel } from "../../src/hub/fetch-model.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
-import { COMMIT, FakeHub, type Fault, gitSha1, sha256 } from "../support/hub-server.js";
+import type { HubSettings } from "../../src/hub/settings.js";
+import { COMMIT, FakeHub, type Fault, gitSha1, hubSettings, sha256 } from "../support/hub-server.js";
 import { Random } from "../support/random.js";
 import { scratchFolder } from "../support/scratch.js";
 
@@ -47,20 +47,8 @@ afterAll(() => hub.stop());
 let settings: HubSettings;
 let caches = 0;
 beforeEach(() => {
-  hub.requests.length = 0;
-  hub.fault = () => undefined;
-  hub.listing = (entries) => entries;
-  hub.token = undefined;
-  hub.files.clear();
-  for (const [path, content] of Object.entries(REPOSITORY)) hub.files.set(path, Buffer.from(content));
-  settings = {
-    endpoint: hub.endpoint,
-    cache: join(folder, `cache-${caches++}`),
-    token: undefined,
-    offline: false,
-    ...HUB_LIMITS,
-    retryDelay: 1,
-  };
+  hub.reset(REPOSITORY);
+  settings = hubSettings(hub.endpoint, join(folder, `cache-${caches++}`));
 });
 
 const get = (text = "hf:test/model", options?: FetchOptions) =>

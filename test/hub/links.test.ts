@@ -5,8 +5,7 @@ import { afterAll, beforeEach, expect, test, vi } from "vitest";
 import { RepositoryCache } from "../../src/hub/cache.js";
 import { fetchModel } from "../../src/hub/fetch-model.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import { HUB_LIMITS } from "../../src/hub/settings.js";
-import { COMMIT, FakeHub } from "../support/hub-server.js";
+import { COMMIT, FakeHub, hubSettings } from "../support/hub-server.js";
 import { scratchFolder } from "../support/scratch.js";
 
 // A cache on a file system without links, or that may not be written to.
@@ -34,9 +33,7 @@ beforeEach(() => vi.resetAllMocks());
 
 let caches = 0;
 const get = (cache = join(scratch, `${caches++}`)) =>
-  fetchModel(parseHubReference("hf:test/model"), {
-    ...{ endpoint: hub.endpoint, cache, token: undefined, offline: false, ...HUB_LIMITS, retryDelay: 1 },
-  });
+  fetchModel(parseHubReference("hf:test/model"), hubSettings(hub.endpoint, cache));
 
 const refuse = (call: unknown, code: string) =>
   vi.mocked(call as () => void).mockImplementation(() => {

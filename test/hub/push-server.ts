@@ -43,6 +43,15 @@ export class FakeUploads {
     this.#storage = createServer((request, response) => void this.#answer(request, response, false));
   }
 
+  /** As it was before anybody sent anything, with these files in the repository. */
+  reset(files: Readonly<Record<string, string>> = {}): void {
+    this.requests.length = 0;
+    this.stored.clear();
+    this.files = new Map(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]));
+    this.partSize = 0;
+    this.fault = () => undefined;
+  }
+
   async start(): Promise<void> {
     await listen(this.#hub, this.#storage);
   }

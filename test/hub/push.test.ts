@@ -7,8 +7,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { HubClient } from "../../src/hub/http.js";
 import { hashFile, type PushedFile, type PushOptions, pushFiles } from "../../src/hub/push.js";
 import { parseHubReference } from "../../src/hub/reference.js";
-import { HUB_LIMITS } from "../../src/hub/settings.js";
-import { sha256 } from "../support/hub-server.js";
+import { hubSettings, sha256 } from "../support/hub-server.js";
 import { scratchFolder } from "../support/scratch.js";
 import { FakeUploads, type SentRequest, type Spoilt } from "./push-server.js";
 
@@ -23,13 +22,7 @@ const hub = new FakeUploads();
 await hub.start();
 afterAll(() => hub.stop());
 
-beforeEach(() => {
-  hub.requests.length = 0;
-  hub.stored.clear();
-  hub.files = new Map([[".gitattributes", Buffer.from("*.gguf filter=lfs")]]);
-  hub.partSize = 0;
-  hub.fault = () => undefined;
-});
+beforeEach(() => hub.reset({ ".gitattributes": "*.gguf filter=lfs" }));
 
 const README: PushedFile = {
   path: "README.md",
@@ -39,14 +32,7 @@ const README: PushedFile = {
 };
 
 async function push(options: Partial<PushOptions> = {}, endpoint = hub.endpoint) {
-  const settings = {
-    endpoint,
-    cache: folder,
-    token: hub.token,
-    offline: false,
-    ...HUB_LIMITS,
-    retryDelay: 1,
-  };
+  const settings = hubSettings(endpoint, folder, { token: hub.token });
   const files = [
     { path: "a.gguf", ...(await hashFile(file, undefined, () => {})), content: { file } },
     README,
@@ -171,13 +157,7 @@ describe("answers that are none", () => {
 
   test("files do not leave an encrypted endpoint unencrypted", async () => {
     const { sendThrough } = await import("../../src/hub/send.js");
-    const settings = {
-      endpoint: "https://hub.example",
-      cache: folder,
-      token: "x",
-      offline: false,
-      ...HUB_LIMITS,
-    };
+    const settings = hubSettings("https://hub.example", folder, { token: "x" });
     const send = sendThrough(new HubClient(settings), [], () => {});
     await expect(send("http://storage.example/x", { method: "PUT", body: "x" })).rejects.toThrow(
       /not encrypted/,
@@ -189,13 +169,7 @@ describe("answers that are none", () => {
     writeFileSync(changed, "GGUF one");
     const hash = await hashFile(changed, undefined, () => {});
     writeFileSync(changed, "GGUF two");
-    const settings = {
-      endpoint: hub.endpoint,
-      cache: folder,
-      token: hub.token,
-      offline: false,
-      ...HUB_LIMITS,
-    };
+    const settings = hubSettings(hub.endpoint, folder, { token: hub.token });
     const files = [{ path: "changed.gguf", ...hash, content: { file: changed } }];
     const run = pushFiles(new HubClient(settings), parseHubReference("hf:me/model"), files, { title: "t" });
     await expect(run).rejects.toMatchObject({

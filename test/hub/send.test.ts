@@ -6,8 +6,7 @@ import { HubClient } from "../../src/hub/http.js";
 import { hashFile, type PushedFile, pushFiles } from "../../src/hub/push.js";
 import { parseHubReference } from "../../src/hub/reference.js";
 import { type Sent, sendThrough } from "../../src/hub/send.js";
-import { HUB_LIMITS } from "../../src/hub/settings.js";
-import { sha256 } from "../support/hub-server.js";
+import { hubSettings, sha256 } from "../support/hub-server.js";
 import { Random } from "../support/random.js";
 import { scratchFolder } from "../support/scratch.js";
 import { FakeUploads } from "./push-server.js";
@@ -18,19 +17,9 @@ const folder = scratchFolder();
 const hub = new FakeUploads();
 await hub.start();
 afterAll(() => hub.stop());
-beforeEach(() => {
-  hub.requests.length = 0;
-  hub.stored.clear();
-  hub.files = new Map();
-  hub.fault = () => undefined;
-});
+beforeEach(() => hub.reset());
 
-const client = () =>
-  new HubClient({
-    ...{ endpoint: hub.endpoint, cache: folder, token: hub.token, offline: false },
-    ...HUB_LIMITS,
-    retryDelay: 1,
-  });
+const client = () => new HubClient(hubSettings(hub.endpoint, folder, { token: hub.token }));
 
 describe("answers are looked at before the library follows them", () => {
   const BATCH = "/me/model.git/info/lfs/objects/batch";

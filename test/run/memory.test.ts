@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { DTypeName } from "../../formats/dtype.js";
 import type { Plan } from "../../src/quant/plan.js";
 import { peakMemory } from "../../src/run/write/memory.js";
-import { storedWhole, type Tensor } from "../../src/tensor.js";
+import { storedTensor } from "../support/build/tensor.js";
 
 // Bytes by hand, of what a thread holds at most: the rows of a job (2^20 weights) as they are written, those of a piece
 // (2^16) as stored, those of a part (2^12) as f32 twice; and 10 MiB for the thread itself.
@@ -13,7 +13,7 @@ function planOf(tensors: readonly (readonly [name: string, columns: number, ...t
   const plans = tensors.flatMap(([name, columns, ...types]) => {
     const shape = [100_000, columns];
     const source = { file: 0, offset: 0, byteLength: 0, dtype: "F32" as const, shape };
-    const tensor: Tensor = { name, role: "ffn_up", layer: 0, shape, ...storedWhole(source) };
+    const tensor = storedTensor(source, { name });
     return types.map((dtype) => ({
       ...{ tensor, dtype, reason: "", fellBack: false, weights: undefined, offset: 0, byteLength: 0 },
     }));

@@ -6,8 +6,9 @@ import { Kernels } from "../../src/kernels/kernels.js";
 import { encode } from "../../src/run/write/encode.js";
 import { quantizeChecked } from "../../src/run/write/overflow.js";
 import { encodeJobs } from "../../src/run/write/tensor-jobs.js";
-import { storedWhole, type Tensor } from "../../src/tensor.js";
+import type { Tensor } from "../../src/tensor.js";
 import { refusal } from "../support/build/build.js";
+import { storedTensor } from "../support/build/tensor.js";
 import { readTensors } from "../support/checkpoint.js";
 import { scratchFolder, TINY_LLAMA } from "../support/scratch.js";
 
@@ -32,7 +33,7 @@ function written(type: string, value: number, importances?: Float32Array): strin
   const path = join(scratch, "rows");
   writeFileSync(path, weights.with(row * shape[1]! + column, value));
   const source = { file: 0, offset: 0, byteLength: weights.byteLength, dtype: "F32" as const, shape };
-  const tensor: Tensor = { name: "w", role: "ffn_up", layer: 1, shape, ...storedWhole(source) };
+  const tensor = storedTensor(source, { name: "w", layer: 1 });
   const plan = {
     tensor,
     dtype,

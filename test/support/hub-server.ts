@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { HUB_LIMITS, type HubSettings } from "../../src/hub/settings.js";
 
 /** What is asked for, when a fault may be put in its place. */
 export interface Asked {
@@ -38,6 +39,11 @@ export interface HubRequest {
 }
 
 const LARGE = 1000;
+/** Of a Hub on this machine: nobody waits long before the next try. */
+export function hubSettings(endpoint: string, cache: string, own: Partial<HubSettings> = {}): HubSettings {
+  return { endpoint, cache, token: undefined, offline: false, ...HUB_LIMITS, retryDelay: 1, ...own };
+}
+
 export const COMMIT = "c0ffee".padEnd(40, "0");
 
 /**
@@ -60,6 +66,16 @@ export class FakeHub {
     this.files = new Map(Object.entries(files).map(([path, bytes]) => [path, Buffer.from(bytes)]));
     this.#hub = createServer((request, response) => this.#answer(request, response));
     this.#storage = createServer((request, response) => this.#answer(request, response));
+  }
+
+  /** As it was before anybody asked anything, with these files. */
+  reset(files: Readonly<Record<string, Buffer | string>> = {}): void {
+    this.requests.length = 0;
+    this.fault = () => undefined;
+    this.listing = (entries) => entries;
+    this.token = undefined;
+    this.files.clear();
+    for (const [path, bytes] of Object.entries(files)) this.files.set(path, Buffer.from(bytes));
   }
 
   async start(): Promise<void> {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Kernels } from "../../../src/kernels/kernels.js";
 import { compare } from "../../../src/run/measure/compare.js";
-import { storedWhole, type Tensor } from "../../../src/tensor.js";
+import type { Tensor } from "../../../src/tensor.js";
 import { refusal } from "../../support/build/build.js";
+import { storedTensor } from "../../support/build/tensor.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Rows of two weights, as F32 and as F16, whose bits are written out: 2049 becomes 2048 (0x6800), the even of its neighbours.
@@ -16,8 +17,7 @@ const FRESH = [0x6800, 0x4200, 0x3c00, 0x4000, 0xbc00, 0];
 const SQUARES = 2049 ** 2 + 3 ** 2 + 1 + 2 ** 2 + 1;
 
 function tensorOf(dtype: "F16" | "F32", shape: readonly number[], byteLength: number): Tensor {
-  const source = { file: 0, offset: 0, byteLength, dtype, shape };
-  return { name: "w", role: "ffn_up", layer: 0, shape, ...storedWhole(source) };
+  return storedTensor({ file: 0, offset: 0, byteLength, dtype, shape }, { name: "w" });
 }
 
 /** What comparing some of the rows says. */

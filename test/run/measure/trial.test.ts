@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { DTypeName } from "../../../formats/dtype.js";
 import { Kernels } from "../../../src/kernels/kernels.js";
 import { tryTypes } from "../../../src/run/measure/trial.js";
-import { storedWhole } from "../../../src/tensor.js";
+import { storedTensor } from "../../support/build/tensor.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // Σ v (w - ŵ)² / Σ v w², by hand: 2049 is half-way between two numbers of F16, whose mantissas have 11 bits, and becomes
@@ -27,7 +27,7 @@ function tried(
   const fd = openSync(path, "r");
   try {
     const source = { file: 0, offset: 0, byteLength: bytes.length, dtype: "F32" as const, shape };
-    const tensor = { name: "t", role: "ffn_up" as const, layer: 0, shape, ...storedWhole(source) };
+    const tensor = storedTensor(source);
     const trials = dtypes.map((dtype) => ({ dtype, guided: false }));
     return tryTypes({ tensor, files: [fd], trials, weights }, kernels);
   } finally {

@@ -9,7 +9,7 @@ import { type FinishOptions, finishFile } from "../../../src/run/parts/finish-fi
 import { gatherParts } from "../../../src/run/parts/gather.js";
 import { PartRecord, readEntries, readRecord, recordPath } from "../../../src/run/parts/record.js";
 import { type Lock, tryLock } from "../../../src/run/write/lock.js";
-import { storedWhole } from "../../../src/tensor.js";
+import { storedTensor } from "../../support/build/tensor.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 // A file of three tensors of F16, worked out by hand. A job has 2^20 weights: a has one, b one of 2 rows, c two and one of
@@ -48,7 +48,7 @@ beforeAll(() => {
     const stored = { file: 0, offset: from, byteLength, dtype: "F16" as const, shape };
     weights.copy(whole, offset, from, from + byteLength);
     from += byteLength;
-    const tensor = { name, role: "ffn_up" as const, layer: 0, shape, ...storedWhole(stored) };
+    const tensor = storedTensor(stored, { name });
     return {
       tensor,
       dtype: "F16" as const,

@@ -7,16 +7,16 @@ import { type EncodeTarget, encode, writeError } from "../../../src/run/write/en
 import { reportOf } from "../../../src/run/write/partials.js";
 import { cutRows, rowsOfJob } from "../../../src/run/write/row-jobs.js";
 import { jointJobs } from "../../../src/run/write/tensor-jobs.js";
-import { storedWhole, type Tensor } from "../../../src/tensor.js";
+import type { Tensor } from "../../../src/tensor.js";
 import { refusal } from "../../support/build/build.js";
+import { storedTensor } from "../../support/build/tensor.js";
 import { scratchFolder } from "../../support/scratch.js";
 
 const folder = scratchFolder();
 const kernels = new Kernels();
 
 function tensorOf(dtype: DTypeName, shape: readonly number[], byteLength: number): Tensor {
-  const source = { file: 0, offset: 0, byteLength, dtype, shape };
-  return { name: "w", role: "ffn_up", layer: 0, shape, ...storedWhole(source) };
+  return storedTensor({ file: 0, offset: 0, byteLength, dtype, shape }, { name: "w" });
 }
 
 /** What a file has after some rows of `values` were written to it, from byte 8, in a type; and the result. */

@@ -3,7 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import type { Container, TensorSource } from "../../../formats/container.js";
 import { Kernels } from "../../../src/kernels/kernels.js";
 import { readRowsF32 } from "../../../src/rows/rows.js";
-import { storedWhole, type Tensor } from "../../../src/tensor.js";
+import type { Tensor } from "../../../src/tensor.js";
+import { storedTensor } from "../build/tensor.js";
 
 const kernels = new Kernels();
 
@@ -15,7 +16,7 @@ export function decoded(
   parts: Partial<Tensor> = {},
 ): Float32Array {
   const { shape } = source;
-  const tensor: Tensor = { ...storedWhole(source), name: "t", role: "ffn_up", layer: 0, shape, ...parts };
+  const tensor = storedTensor(source, parts);
   const [rows, columns] = shape as [number, number];
   const descriptors = files.map((file) => openSync(file, "r"));
   const result = new Float32Array(rows * columns);
