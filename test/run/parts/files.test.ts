@@ -8,9 +8,10 @@ import { findRecipe } from "../../../src/quant/recipes/recipes.js";
 import { splitBySize } from "../../../src/quant/split.js";
 import { executeFiles, finishFiles } from "../../../src/run/parts/files.js";
 import { gatherParts } from "../../../src/run/parts/gather.js";
-import { PartRecord, readEntries, readRecord, recordPath } from "../../../src/run/parts/record.js";
+import { readEntries, readRecord, recordPath } from "../../../src/run/parts/record.js";
 import { checksum } from "../../../src/run/write/checksum.js";
 import { scratchFolder, TINY_LLAMA } from "../../support/scratch.js";
+import { leaveRecord } from "./leave-record.js";
 
 const folder = scratchFolder();
 const kernels = new Kernels();
@@ -33,11 +34,7 @@ function checksumsOf(path: string, byteLength: number): number[] {
 
 /** The record of part `no` that says so. */
 function noted(output: string, about: unknown, entries: readonly unknown[], no = 1, count = 1): void {
-  const head = { kind: "files", fingerprint: "f", no, count, about };
-  const record = PartRecord.create(recordPath(output, { no, count }), head);
-  for (const entry of entries) record.add(entry);
-  record.end();
-  record.close();
+  leaveRecord(output, { kind: "files", fingerprint: "f", no, count, about }, { entries });
 }
 
 /** Two files, each written by a part of two. */

@@ -5,13 +5,13 @@ import { gatherParts } from "../../../src/run/parts/gather.js";
 import {
   checkParts,
   listRecords,
-  PartRecord,
   readRecord,
   recordPath,
   removeRecords,
   secondsOf,
 } from "../../../src/run/parts/record.js";
 import { scratchFolder } from "../../support/scratch.js";
+import { leaveRecord } from "./leave-record.js";
 
 const folder = scratchFolder();
 let outputs = 0;
@@ -24,9 +24,7 @@ function leave(
   count: number,
   { ends = true, ...other }: Partial<typeof head> & { ends?: boolean } = {},
 ): void {
-  const record = PartRecord.create(recordPath(output, { no, count }), { ...head, no, count, ...other });
-  if (ends) record.end();
-  record.close();
+  leaveRecord(output, { ...head, no, count, ...other }, { ends });
 }
 const refused = (message: string, hint: string) => expect.objectContaining({ code: "usage", message, hint });
 const row = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);

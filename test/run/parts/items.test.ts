@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import { LlqError } from "../../../formats/errors.js";
 import { gatherParts } from "../../../src/run/parts/gather.js";
 import { aboutOf, executeItems, floatBytes, floats, resultsOf } from "../../../src/run/parts/items.js";
-import { PartRecord, readEntries, readRecord, recordPath } from "../../../src/run/parts/record.js";
+import { readEntries, readRecord, recordPath } from "../../../src/run/parts/record.js";
 import { scratchFolder } from "../../support/scratch.js";
+import { leaveRecord } from "./leave-record.js";
 
 const folder = scratchFolder();
 let outputs = 0;
@@ -16,11 +17,7 @@ const work = (works: readonly number[]) => ({ kind: "k", fingerprint: "f", about
 /** A part's file with such entries, ended or not. */
 function noted(output: string, entries: readonly unknown[], { part = one, ends = true } = {}) {
   const head = { ...part, kind: "k", fingerprint: "f", about: { of: "x", items: 3 } };
-  const record = PartRecord.create(recordPath(output, part), head);
-  for (const entry of entries) record.add(entry);
-  if (ends) record.end();
-  record.close();
-  return readRecord(recordPath(output, part));
+  return readRecord(leaveRecord(output, head, { entries, ends }));
 }
 
 /** Does a part; the result of each item is ten times its number. */
